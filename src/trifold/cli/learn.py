@@ -1,0 +1,151 @@
+"""Verbs that train: `compare`, `finetune`, `demo`."""
+
+import importlib.resources
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trifold.backbone.settings import BackboneSettings
+from trifold.cli.output import print_json, print_table
+from trifold.data.settings import DataSettings
+from trifold.errors import SettingsError
+from trifold.evaluate.settings import CompareSettings
+from trifold.methods.settings import HeadSettings
+from trifold.train.settings import TrainSettings
+
+_INTERRUPTED = 130
+_IN_TERMINAL = ("method", "accuracy", "macro-F1", "95 % interval", "training", "per text", "size", "peak memory")
+
+
+def compare(
+    data: Path,
+    /,
+    *,
+    settings: Annotated[CompareSettings | None, Parameter(name="*")] = None,
+    reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
+    backbone: Annotated[BackboneSettings | None, Parameter(name="*")] = None,
+    train: Annotated[TrainSettings | None, Parameter(name="*")] = None,
+    head: Annotated[HeadSettings | None, Parameter(name="*")] = None,
+    output_dir: Path | None = None,
+    json: bool = False,
+) -> int:
+    """Try every method on one split and say which to ship.
+
+    Prints the leaderboard and the verdict; the last line is the folder with the report and the models.
+
+    Examples:
+        trifold compare movie.csv
+        trifold compare movie.csv --methods tfidf,features --time-limit 10
+
+    Args:
+        data: CSV, TSV or Parquet file with texts and labels.
+        output_dir: Folder for the results; runs/DATE-compare by default.
+        json: Print JSON instead.
+    """
+    from trifold.pipeline.compare import compare as run_compare
+    from trifold.pipeline.request import Request
+
+    request = Request(
+        data,
+        reading or DataSettings(),
+        backbone or BackboneSettings(),
+        train or TrainSettings(),
+        head or HeadSettings(),
+    )
+    found = run_compare(request, settings or CompareSettings(), output_dir)
+    if json:
+        shipped = next(row for row in found.rows if row.method == found.verdict.ship)
+        print_json(
+            {
+                "run": str(found.folder),
+                "metrics": {"accuracy": shipped.accuracy, "macro_f1": shipped.macro_f1},
+                "verdict": found.verdict,
+                "leaderboard": [vars(row) for row in found.rows],
+                "skipped": found.skipped,
+            }
+        )
+    else:
+        from trifold.evaluate.leaderboard import in_words
+
+        print()
+        print_table(
+            [{name: text for name, text in in_words(row).items() if name in _IN_TERMINAL} for row in found.rows]
+        )
+        print()
+        for sentence in found.verdict.sentences:
+            print(sentence)
+        for method, reason in found.skipped.items():
+            print(f"{method} is missing: {reason}.")
+        print(f"\nReport: {found.folder / 'report.html'}")
+        print(f'Use it: trifold predict {found.folder} --text "..."')
+        print(found.folder)
+    return _INTERRUPTED if found.interrupted else 0
+
+
+def finetune(
+    data: Path,
+    /,
+    *,
+    method: str = "full",
+    reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
+    backbone: Annotated[BackboneSettings | None, Parameter(name="*")] = None,
+    train: Annotated[TrainSettings | None, Parameter(name="*")] = None,
+    head: Annotated[HeadSettings | None, Parameter(name="*")] = None,
+    output_dir: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Train one method and write a run folder; its name is the last line printed.
+
+    Examples:
+        trifold finetune movie.csv --method features
+        trifold finetune movie.csv --method full --learning-rate 1e-4 --epochs 3
+
+    Args:
+        data: CSV, TSV or Parquet file with texts and labels.
+        method: tfidf, features or full.
+        output_dir: Folder for the results; runs/DATE-METHOD by default.
+        json: Print JSON instead.
+    """
+    from trifold.pipeline.finetune import finetune as run_finetune
+    from trifold.pipeline.request import Request
+
+    request = Request(
+        data,
+        reading or DataSettings(),
+        backbone or BackboneSettings(),
+        train or TrainSettings(),
+        head or HeadSettings(),
+    )
+    result = run_finetune(request, method, output_dir)
+    if json:
+        print_json({"run": str(result.folder), "metrics": result.metrics})
+        return
+    from trifold.evaluate.leaderboard import build_leaderboard, in_words
+
+    row = build_leaderboard([result], str(result.facts["score_name"]))[0]
+    print_table([{name: text for name, text in in_words(row).items() if name in _IN_TERMINAL}])
+    print(f"\nReport: {result.folder / 'report.html'}")
+    print(f'Use it: trifold predict {result.folder} --text "..."')
+    print(result.folder)
+
+
+def demo(*, output_dir: Path | None = None) -> int:
+    """Compare all methods on the reviews that come with Trifold; takes a few minutes.
+
+    Examples:
+        trifold demo
+        trifold demo --output-dir demo
+
+    Args:
+        output_dir: Folder for the results; runs/DATE-compare by default.
+    """
+    reviews = Path(str(importlib.resources.files("trifold") / "demo" / "reviews.csv"))
+    if not reviews.exists():
+        # A checkout instead of an installed package: the file lies where its readers look for it.
+        reviews = Path(__file__).parents[3] / "examples" / "reviews.csv"
+    if not reviews.exists():
+        raise SettingsError("the demo's reviews are missing from this installation: install trifold again")
+    print(f"comparing all methods on {reviews}", file=sys.stderr)
+    return compare(reviews, output_dir=output_dir)

@@ -1,0 +1,64 @@
+"""The `trifold` command: verbs, help, exit codes.
+
+Verbs are imported only when they run, so that `trifold --help` does not wait for PyTorch.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from cyclopts import App
+from cyclopts.config import Toml
+
+from trifold.errors import TrifoldError
+from trifold.version import VERSION
+
+_HELP = """Every way to adapt a language model to your texts, compared on your data.
+
+Start with: trifold compare movie.csv
+"""
+_INTERRUPTED = 130
+
+app = App(name="trifold", help=_HELP, version=VERSION, help_format="plaintext", result_action="return_value")
+for _verb, _target, _summary in (
+    ("check", "trifold.cli.data:check", "Report on a data file before anything is trained on it."),
+    ("compare", "trifold.cli.learn:compare", "Try every method on one split and say which to ship."),
+    ("finetune", "trifold.cli.learn:finetune", "Train one method and write a run folder."),
+    ("evaluate", "trifold.cli.use:evaluate", "Measure a trained model on labelled rows."),
+    ("predict", "trifold.cli.use:predict", "Label a text, or every row of a file."),
+    ("demo", "trifold.cli.learn:demo", "Compare all methods on the reviews that come with Trifold."),
+):
+    app.command(_target, name=_verb, help=_summary)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 2 the user's mistake, 130 interrupted."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = app(_take_config(given), exit_on_error=True)
+    except TrifoldError as error:
+        print(f"trifold: {error}", file=sys.stderr)
+        if "--json" in given:
+            print(json.dumps({"error": str(error), "error_type": type(error).__name__}))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("trifold: stopped", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output, `head` say, has had enough.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _take_config(arguments: list[str]) -> list[str]:
+    """Take `--config FILE` out of the arguments; its TOML values serve where the command line is silent."""
+    if "--config" not in arguments:
+        return arguments
+    place = arguments.index("--config")
+    path = Path(arguments[place + 1]) if place + 1 < len(arguments) else None
+    if path is None or not path.is_file():
+        raise TrifoldError(f"there is no file {path}: give --config a TOML file")
+    app.config = [Toml(path, must_exist=True, use_commands_as_keys=False, allow_unknown=False)]
+    return arguments[:place] + arguments[place + 2 :]

@@ -1,0 +1,112 @@
+"""Verbs that use a trained model: `predict`, `evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trifold.backbone.settings import BackboneSettings
+from trifold.cli.output import print_json, print_table
+from trifold.data.settings import DataSettings
+from trifold.errors import SettingsError
+
+
+def predict(
+    run: Path,
+    source: Path | None = None,
+    /,
+    *,
+    text: str | None = None,
+    output: Path | None = None,
+    reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
+    backbone: Annotated[BackboneSettings | None, Parameter(name="*")] = None,
+    json: bool = False,
+) -> None:
+    """Label a text, or every row of a file in its order.
+
+    A file's columns come back with prediction, probability, truncated and error added; rows that cannot be
+    read are kept and marked in the column error.
+
+    Examples:
+        trifold predict RUN --text "A quiet, wonderful film."
+        trifold predict RUN new.csv --output labelled.csv
+
+    Args:
+        run: Run folder of finetune or compare.
+        source: CSV, TSV or Parquet file with a column of texts.
+        text: A single text.
+        output: File for the results; standard output by default.
+        json: With --text, print JSON.
+    """
+    from trifold.predict import load_run, predict_file, predict_texts
+    from trifold.progress import say
+    from trifold.runtime import prepare
+
+    if (source is None) == (text is None):
+        raise SettingsError(
+            "predict needs a file or a text, not both: trifold predict RUN FILE, or trifold predict RUN --text TEXT"
+        )
+    chosen = load_run(run, backbone or BackboneSettings())
+    if chosen.facts["method"] != "tfidf":
+        prepare()
+    if text is not None:
+        found = predict_texts(chosen.predictor, [text])[0]
+        if json:
+            print_json(found)
+            return
+        for label, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1])[:10]:
+            print(f"{label}  {probability:.3f}")
+        if found.truncated:
+            say("note: the text is longer than the model reads; its end was cut off")
+        return
+    assert source is not None
+    count = predict_file(chosen, source, output, reading or DataSettings())
+    say(f"{count:,} rows labelled" + (f", written to {output}" if output else ""))
+
+
+def evaluate(
+    run: Path,
+    data: Path,
+    /,
+    *,
+    reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
+    backbone: Annotated[BackboneSettings | None, Parameter(name="*")] = None,
+    json: bool = False,
+) -> None:
+    """Measure a trained model on labelled rows, with 95 % intervals.
+
+    Examples:
+        trifold evaluate RUN fresh.csv
+        trifold evaluate RUN fresh.csv --json
+
+    Args:
+        run: Run folder of finetune or compare.
+        data: CSV, TSV or Parquet file with texts and labels.
+        json: Print metrics.json's content instead.
+    """
+    from trifold.evaluate.results import metrics_as_dict
+    from trifold.metrics import Interval
+    from trifold.pipeline.evaluate import evaluate as run_evaluate
+    from trifold.progress import say
+
+    found = run_evaluate(run, data, reading or DataSettings(), backbone or BackboneSettings())
+    for row in found.bad_rows[:10]:
+        say(f"note: line {row.line} is left out: {row.reason}")
+    if len(found.bad_rows) > 10:
+        say(f"note: and {len(found.bad_rows) - 10:,} more rows are left out")
+    if json:
+        print_json(
+            {**metrics_as_dict(found.metrics), "truncated": found.truncated, "rows_left_out": len(found.bad_rows)}
+        )
+        return
+    rows = []
+    for name, value in vars(found.metrics).items():
+        if isinstance(value, Interval):
+            rows.append(
+                {"metric": name, "value": f"{value.value:.4f}", "95 % interval": f"{value.low:.4f} to {value.high:.4f}"}
+            )
+        elif value is not None:
+            rows.append(
+                {"metric": name, "value": f"{value:,}" if name == "rows" else f"{value:.4f}", "95 % interval": ""}
+            )
+    print_table(rows)

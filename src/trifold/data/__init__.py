@@ -1,0 +1,1 @@
+"""Files to examples: read, guess columns, check, split. Knows nothing of models."""

@@ -1,0 +1,122 @@
+"""Facts on a data file that decide whether training on it makes sense, before anything is trained."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from trifold.data.examples import LoadedData, label_variants
+from trifold.types import Examples, Label, Split
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What `check` reports and `compare` puts into its report.
+
+    Attributes:
+        path: The file.
+        description: How it is written.
+        text_column: Column in use.
+        label_column: Column in use.
+        guessed: Whether a column was guessed.
+        rows_in: Rows of the file.
+        rows_used: Rows that can be used.
+        bad_rows: Line and reason of the others.
+        labels: Label to number of rows, commonest first.
+        variants: Label to the commoner label that it may be a misspelling of.
+        first_rows: Text and label of the first rows.
+        duplicates: Rows whose text stands in an earlier row.
+        conflicting: Texts that stand in the file with different labels.
+        parts: Rows of the training, validation and test parts.
+        left_training: Rows that left training since their text stands in another part.
+        left_validation: Rows that left validation since their text stands in the test part.
+        characters: Median, 95th percentile and maximum of the texts' lengths in characters.
+        notes: Plain sentences on what was unusual in the split.
+    """
+
+    path: str
+    description: str
+    text_column: str
+    label_column: str
+    guessed: bool
+    rows_in: int
+    rows_used: int
+    bad_rows: tuple[tuple[int, str], ...]
+    labels: dict[Label, int]
+    variants: dict[Label, Label]
+    first_rows: tuple[tuple[str, Label], ...]
+    duplicates: int
+    conflicting: int
+    parts: dict[str, int]
+    left_training: int
+    left_validation: int
+    characters: tuple[int, int, int]
+    notes: tuple[str, ...]
+
+    def reasons(self) -> dict[str, int]:
+        """Reason to number of bad rows, commonest first."""
+        return dict(Counter(reason for _, reason in self.bad_rows).most_common())
+
+    def warnings(self) -> list[str]:
+        """Sentences on what should be looked at before training."""
+        found = [
+            f"label {variant!r} ({self.labels[variant]} rows) looks like {target!r} ({self.labels[target]} rows): "
+            "--merge-labels makes them one"
+            for variant, target in self.variants.items()
+        ]
+        if self.bad_rows:
+            left_out = "row cannot be used and is" if len(self.bad_rows) == 1 else "rows cannot be used and are"
+            reasons = "; ".join(f"{count} because {reason}" for reason, count in self.reasons().items())
+            found.append(f"{len(self.bad_rows):,} {left_out} left out: {reasons}")
+        if self.left_training or self.left_validation:
+            found.append(
+                f"{self.left_training} rows left the training part and {self.left_validation} the validation part, "
+                "since their text also stands where it is tested"
+            )
+        if self.conflicting:
+            found.append(f"{self.conflicting} texts stand in the file with different labels")
+        smallest = min(self.labels, key=lambda label: self.labels[label])
+        if self.labels[smallest] < 10:
+            found.append(f"label {smallest!r} has {self.labels[smallest]} rows only: figures on it will be shaky")
+        return [*found, *self.notes]
+
+
+def gather_facts(data: LoadedData, split: Split) -> DataFacts:
+    """Look at a file and its split."""
+    examples = data.examples
+    lengths = np.array([len(text) for text in examples.texts])
+    counts = Counter(examples.labels)
+    assert data.columns.label is not None
+    return DataFacts(
+        path=str(data.path),
+        description=data.description,
+        text_column=data.columns.text,
+        label_column=data.columns.label,
+        guessed=data.columns.guessed,
+        rows_in=data.rows_in,
+        rows_used=len(examples),
+        bad_rows=tuple((row.line, row.reason) for row in data.bad_rows),
+        labels=dict(counts.most_common()),
+        variants=label_variants(examples.labels),
+        first_rows=tuple(zip(examples.texts[:_SHOWN], examples.labels[:_SHOWN], strict=True)),
+        duplicates=_duplicates(examples),
+        conflicting=_conflicting(examples),
+        parts={"training": len(split.train), "validation": len(split.validation), "test": len(split.test)},
+        left_training=split.left_training,
+        left_validation=split.left_validation,
+        characters=(int(np.median(lengths)), int(np.percentile(lengths, 95)), int(lengths.max())),
+        notes=split.notes,
+    )
+
+
+def _duplicates(examples: Examples) -> int:
+    return len(examples) - len({text.strip() for text in examples.texts})
+
+
+def _conflicting(examples: Examples) -> int:
+    labels: dict[str, set[Label]] = {}
+    for text, label in zip(examples.texts, examples.labels, strict=True):
+        labels.setdefault(text.strip(), set()).add(label)
+    return sum(len(found) > 1 for found in labels.values())

@@ -1,0 +1,112 @@
+"""Guess which columns hold the texts and the labels, by name first and content second."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trifold.data.settings import DataSettings
+from trifold.errors import DataError
+from trifold.types import Record
+
+_TEXT_NAMES = (
+    "text",
+    "review",
+    "sentence",
+    "content",
+    "comment",
+    "message",
+    "body",
+    "document",
+    "tweet",
+    "question",
+    "title",
+)
+_LABEL_NAMES = (
+    "label",
+    "labels",
+    "sentiment",
+    "class",
+    "category",
+    "target",
+    "topic",
+    "intent",
+    "y",
+    "stars",
+    "rating",
+)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns in use, and how they came to be.
+
+    Attributes:
+        text: Name of the text column.
+        label: Name of the label column; `None` where only texts are needed and no label column is known.
+        guessed: Whether either name was guessed rather than given.
+    """
+
+    text: str
+    label: str | None
+    guessed: bool
+
+
+def find_columns(
+    names: Sequence[str], sample: Sequence[Record], settings: DataSettings, *, needs_label: bool = True
+) -> Columns:
+    """Decide on the text and label columns.
+
+    Args:
+        names: Columns of the file.
+        sample: Some of its rows, for the guess by content.
+        settings: Columns named by the user win.
+        needs_label: Whether a missing label column is an error.
+
+    Raises:
+        DataError: If a named column does not exist, or none can be guessed; the message names those that exist.
+    """
+    for flag, given in (("--text-column", settings.text_column), ("--label-column", settings.label_column)):
+        if given is not None and given not in names and (needs_label or flag == "--text-column"):
+            raise DataError(f"there is no column {given!r}: the file has {_listed(names)}; name one with {flag}")
+    if needs_label and settings.text_column is not None and settings.text_column == settings.label_column:
+        raise DataError(f"{settings.text_column!r} cannot hold both texts and labels: name two of {_listed(names)}")
+    text = settings.text_column or _guess_text(names, sample, settings.label_column)
+    label = settings.label_column or _guess_label(names, sample, text)
+    if label not in names:
+        label = None
+    if label is None and needs_label:
+        raise DataError(f"no label column can be guessed among {_listed(names)}: name it with --label-column")
+    return Columns(text, label, guessed=settings.text_column is None or settings.label_column is None)
+
+
+def _guess_text(names: Sequence[str], sample: Sequence[Record], label: str | None) -> str:
+    named = _by_name(names, _TEXT_NAMES)
+    if named is not None and named != label:
+        return named
+    lengths = {
+        name: sum(len(value) for row in sample if isinstance(value := row.values[name], str))
+        for name in names
+        if name != label
+    }
+    if not lengths or (sample and max(lengths.values()) == 0):
+        raise DataError(f"no text column can be guessed among {_listed(names)}: name it with --text-column")
+    return max(lengths, key=lambda name: lengths[name])
+
+
+def _guess_label(names: Sequence[str], sample: Sequence[Record], text: str) -> str | None:
+    others = [name for name in names if name != text]
+    named = _by_name(others, _LABEL_NAMES)
+    if named is not None:
+        return named
+    # A label repeats; an index column or an id does not.
+    distinct = {name: len({str(row.values[name]) for row in sample}) for name in others}
+    repeating = {name: count for name, count in distinct.items() if 2 <= count <= max(2, len(sample) // 2)}
+    return min(repeating, key=lambda name: repeating[name]) if repeating else None
+
+
+def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:
+    lowered = {name.lower(): name for name in names}
+    return next((lowered[name] for name in known if name in lowered), None)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name) for name in names)

@@ -1,0 +1,149 @@
+"""From a file's rows to examples a method can learn from, with every row accounted for."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+from trifold.data.columns import Columns, find_columns
+from trifold.data.files import Table, open_table
+from trifold.data.settings import DataSettings
+from trifold.errors import DataError
+from trifold.types import BadRow, Examples, Label, Record
+
+_SAMPLE_ROWS = 200
+_MOST_DIGITS = 4_300  # Python refuses to convert longer ones
+
+
+@dataclass(frozen=True)
+class LoadedData:
+    """A labelled file, read whole: rows in = `len(examples) + len(bad_rows)`.
+
+    Attributes:
+        path: The file.
+        description: How it is written, in words.
+        columns: The columns in use.
+        examples: The rows that can be used.
+        bad_rows: The rows that cannot, each with its line and reason.
+        merged_labels: Spelling that was given up to the spelling that stands for it (`--merge-labels`).
+    """
+
+    path: Path
+    description: str
+    columns: Columns
+    examples: Examples
+    bad_rows: tuple[BadRow, ...]
+    merged_labels: dict[Label, Label]
+
+    @property
+    def rows_in(self) -> int:
+        """Rows of the file, the header not counted."""
+        return len(self.examples) + len(self.bad_rows)
+
+
+def load_examples(path: Path | str, settings: DataSettings) -> LoadedData:
+    """Read a labelled file.
+
+    Raises:
+        DataError: If the file or its columns cannot be used, or a row is bad and `on_bad_rows` is `fail`.
+    """
+    table, columns, rows = open_rows(path, settings)
+    assert columns.label is not None
+    lines: list[int] = []
+    texts: list[str] = []
+    labels: list[object] = []
+    bad: list[BadRow] = []
+    for row in rows:
+        bad_row = row if isinstance(row, BadRow) else _unusable(row, columns)
+        if bad_row is not None:
+            if settings.on_bad_rows == "fail":
+                raise DataError(
+                    f"{path}, line {bad_row.line}: {bad_row.reason}; mend it, or leave out --on-bad-rows fail"
+                )
+            bad.append(bad_row)
+        elif isinstance(row, Record):
+            lines.append(row.line)
+            texts.append(str(row.values[columns.text]))
+            labels.append(row.values[columns.label])
+    kept = _as_labels(labels)
+    merged = label_variants(kept) if settings.merge_labels else {}
+    examples = Examples(tuple(lines), tuple(texts), tuple(merged.get(label, label) for label in kept))
+    return LoadedData(table.path, table.description, columns, examples, tuple(bad), merged)
+
+
+def open_rows(
+    path: Path | str, settings: DataSettings, *, needs_label: bool = True
+) -> tuple[Table, Columns, Iterator[Record | BadRow]]:
+    """Open a file, settle its columns on a sample, and stream all its rows, the sample included.
+
+    Raises:
+        DataError: As `open_table` and `find_columns`; also if the file has a header and no row.
+    """
+    table = open_table(path, settings.encoding, columns=2 if needs_label else 1)
+    rows = table.rows()
+    head = list(islice(rows, _SAMPLE_ROWS))
+    if not head:
+        raise DataError(f"{path} has a header and no rows: add rows with a text and a label")
+    sample = [row for row in head if isinstance(row, Record)]
+    columns = find_columns(table.columns, sample, settings, needs_label=needs_label)
+    return table, columns, chain(head, rows)
+
+
+def unusable_text(value: object) -> str | None:
+    """Why a value cannot serve as a text, or `None` where it can."""
+    if value is None:
+        return "the text is missing"
+    if not isinstance(value, str):
+        return f"the text is no text but {type(value).__name__}"
+    return None if value.strip() else "the text is empty"
+
+
+def label_variants(labels: Iterable[Label]) -> dict[Label, Label]:
+    """Labels that differ from a commoner one only in case or outer spaces, mapped to that one."""
+    counts = Counter(labels)
+    commonest: dict[str, Label] = {}
+    for label, _ in counts.most_common():
+        commonest.setdefault(str(label).strip().casefold(), label)
+    mapped = {label: commonest[str(label).strip().casefold()] for label in counts}
+    return {label: target for label, target in mapped.items() if label != target}
+
+
+def adopt_labels(examples: Examples, known: set[Label]) -> Examples:
+    """Labels that differ from a known one only in case or outer spaces become it."""
+    by_key = {str(label).strip().casefold(): label for label in known}
+    labels = tuple(by_key.get(str(label).strip().casefold(), label) for label in examples.labels)
+    return Examples(examples.rows, examples.texts, labels)
+
+
+def _unusable(row: Record, columns: Columns) -> BadRow | None:
+    assert columns.label is not None
+    reason = unusable_text(row.values[columns.text])
+    label = row.values[columns.label]
+    if reason is None and (label is None or (isinstance(label, float) and label != label) or not str(label).strip()):
+        reason = "it has no label"
+    return BadRow(row.line, reason, row.values) if reason else None
+
+
+def _as_labels(values: list[object]) -> list[Label]:
+    """Keep labels as they are; whole numbers, however stored, become integers if all labels are such.
+
+    A CSV's `0` and a Parquet file's 0 are the same label, so that a model trained on one can be evaluated on the other.
+    """
+    numbers = [_whole_number(value) for value in values]
+    if all(number is not None for number in numbers):
+        return [number for number in numbers if number is not None]
+    return [value if isinstance(value, str) else str(value) for value in values]
+
+
+def _whole_number(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    text = str(value)
+    digits = text[1:] if text.startswith("-") else text
+    canonical = digits.isascii() and digits.isdigit() and (digits == "0" or digits[0] != "0") and text != "-0"
+    return int(text) if canonical and len(digits) <= _MOST_DIGITS else None

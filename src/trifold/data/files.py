@@ -1,0 +1,146 @@
+"""Open a data file as a stream of records: CSV, TSV and Parquet, larger than memory where need be."""
+
+import glob
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from trifold.data.dialect import Dialect, find_dialect
+from trifold.data.records import RawRecord, split_records
+from trifold.errors import DataError
+from trifold.types import BadRow, Record
+
+_PARQUET_BATCH_ROWS = 2_048
+# Without the option, a folder named like `year=2024` would add a column; unescaped, `[1]` in a name is a pattern.
+_READ_PARQUET = "SELECT * FROM read_parquet(?, hive_partitioning=false)"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A data file, opened.
+
+    Attributes:
+        path: Where it lies.
+        columns: Names from the header, in file order.
+        description: How it is written, in words.
+        dialect: For delimited text; `None` for Parquet.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    description: str
+    dialect: Dialect | None
+
+    def rows(self) -> Iterator[Record | BadRow]:
+        """Every row of the file in order, each either usable as read or bad with its reason."""
+        return _delimited_rows(self, self.dialect) if self.dialect else _parquet_rows(self)
+
+
+def open_table(path: Path | str, encoding: str | None = None, columns: int = 2) -> Table:
+    """Open `path` and read its header.
+
+    Args:
+        path: The file.
+        encoding: Overrides what would be found.
+        columns: The fewest that make sense, as in `find_dialect`.
+
+    Raises:
+        DataError: If there is no such file, it is a folder, empty, binary, or has no header to speak of.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: name a CSV, TSV or Parquet file in it")
+    if not path.exists():
+        raise DataError(f"there is no file {path}: check the name, or the folder you are in")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty: it needs a header line and rows, such as text,label")
+    with path.open("rb") as file:
+        is_parquet = file.read(4) == b"PAR1"
+    if is_parquet:
+        return Table(path, _parquet_columns(path), "Parquet", None)
+    if path.suffix.lower() == ".parquet":
+        raise DataError(f"{path} is no Parquet file, whatever its name: give a CSV, TSV or Parquet file")
+    dialect = find_dialect(path, encoding, columns)
+    with _lines(path, dialect) as lines:
+        header = next(_decoded(split_records(lines, dialect.python()), path, dialect.encoding), None)
+    if not isinstance(header, RawRecord) or _damage(header.fields):
+        raise DataError(f"the header line of {path} cannot be read: its first line must name the columns")
+    names = tuple(name.strip() or f"column{i + 1}" for i, name in enumerate(header.fields))
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise DataError(f"{path} names a column twice ({', '.join(sorted(repeated))}): give each its own name")
+    return Table(path, names, dialect.describe(), dialect)
+
+
+def _lines(path: Path, dialect: Dialect) -> TextIO:
+    wide = dialect.encoding.startswith(("utf-16", "utf-32"))
+    return path.open(encoding=dialect.encoding, errors="replace" if wide else "surrogateescape", newline="")
+
+
+def _delimited_rows(table: Table, dialect: Dialect) -> Iterator[Record | BadRow]:
+    width = len(table.columns)
+    with _lines(table.path, dialect) as lines:
+        records = _decoded(split_records(lines, dialect.python()), table.path, dialect.encoding)
+        next(records)
+        for record in records:
+            if isinstance(record, BadRow):
+                yield record
+                continue
+            values: dict[str, object] = dict(zip(table.columns, record.fields, strict=False))
+            if len(record.fields) != width:
+                reason: str | None = f"it has {len(record.fields)} fields where the header has {width}"
+            else:
+                reason = _damage(record.fields)
+            yield BadRow(record.line, reason, _printable(values)) if reason else Record(record.line, values)
+
+
+def _decoded(records: Iterator[RawRecord | BadRow], path: Path, encoding: str) -> Iterator[RawRecord | BadRow]:
+    """The same records; for the few encodings (UTF-7, HZ) that cannot step over undecodable bytes, an error."""
+    try:
+        yield from records
+    except UnicodeError as error:
+        raise DataError(f"{path} cannot be read as {encoding} ({error}): name another --encoding") from None
+
+
+def _damage(fields: list[str]) -> str | None:
+    """Why text cannot be trusted: bytes outside the encoding, or NUL."""
+    for field in fields:
+        if "\x00" in field:
+            return "it holds a NUL byte"
+        if not field.isascii() and any("\udc80" <= character <= "\udcff" for character in field):
+            return "it holds bytes that are not in the file's encoding"
+    return None
+
+
+def _printable(values: dict[str, object]) -> dict[str, object]:
+    """The values with undecodable bytes replaced, so that the row can still be written out and shown."""
+    return {key: str(value).encode("utf-8", "replace").decode() for key, value in values.items()}
+
+
+def _parquet_columns(path: Path) -> tuple[str, ...]:
+    import duckdb
+
+    try:
+        with duckdb.connect() as connection:
+            description = connection.execute(f"{_READ_PARQUET} LIMIT 0", [glob.escape(str(path))]).description
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path} is a damaged Parquet file ({reason}): write it again") from None
+    return tuple(column[0] for column in description or ())
+
+
+def _parquet_rows(table: Table) -> Iterator[Record | BadRow]:
+    import duckdb
+
+    line = 1
+    with duckdb.connect() as connection:
+        try:
+            cursor = connection.execute(_READ_PARQUET, [glob.escape(str(table.path))])
+            while batch := cursor.fetchmany(_PARQUET_BATCH_ROWS):
+                for values in batch:
+                    line += 1
+                    yield Record(line, dict(zip(table.columns, values, strict=True)))
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(f"{table.path} is damaged after row {line - 1} ({reason}): write it again") from None

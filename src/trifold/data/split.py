@@ -1,0 +1,118 @@
+"""The one split that every command uses.
+
+The test part is the stratified 20 % that scikit-learn's
+`train_test_split(test_size=0.2, random_state=42, stratify=labels)` holds out; of the rest, 20 % is validation.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from trifold.errors import DataError
+from trifold.types import Examples, Label, Split
+
+SPLIT_SEED = 42
+_SHARE = 0.2
+
+
+def split_examples(examples: Examples, test: Examples | None = None) -> Split:
+    """Split into training, validation and test (64/16/20), or 80/20 where a test part is given.
+
+    Texts that also stand in the test or validation part leave the training part; texts of the test part
+    leave validation, too, since choosing on them would be seeing the test. Both are counted.
+
+    Args:
+        examples: All usable rows of the data file.
+        test: Rows of `--test-file`.
+
+    Raises:
+        DataError: If the rows do not make a task: one row, one class, or more labels than half the rows.
+    """
+    _require_task(examples)
+    positions = np.arange(len(examples))
+    notes: list[str] = []
+    if test is None:
+        rest, held_out = _stratified(positions, examples.labels, "test", notes)
+        test = examples.take(held_out.tolist())
+    else:
+        _require_known_labels(examples, test)
+        rest = positions
+    train, validation = _stratified(rest, examples.labels, "validation", notes)
+    test_texts = {text.strip() for text in test.texts}
+    kept_validation = [i for i in validation.tolist() if examples.texts[i].strip() not in test_texts]
+    seen = test_texts | {examples.texts[i].strip() for i in kept_validation}
+    kept_train = [i for i in train.tolist() if examples.texts[i].strip() not in seen]
+    if not kept_train or not kept_validation:
+        raise DataError(
+            "every text of the training or validation part also stands in the test part: give rows with distinct texts"
+        )
+    if len({examples.labels[i] for i in kept_train}) < 2:
+        raise DataError("the training part has one class only: give more rows of the other classes")
+    return Split(
+        train=examples.take(kept_train),
+        validation=examples.take(kept_validation),
+        test=test,
+        left_training=len(train) - len(kept_train),
+        left_validation=len(validation) - len(kept_validation),
+        notes=tuple(notes),
+    )
+
+
+def split_train_validation(examples: Examples) -> tuple[Examples, Examples]:
+    """80 % to learn from, 20 % to choose on, for callers that keep the test rows to themselves.
+
+    Raises:
+        DataError: As in `split_examples`.
+    """
+    _require_task(examples)
+    train, validation = _stratified(np.arange(len(examples)), examples.labels, "validation", [])
+    return examples.take(train.tolist()), examples.take(validation.tolist())
+
+
+def _require_task(examples: Examples) -> None:
+    rows, classes = len(examples), len(set(examples.labels))
+    if rows < 2:
+        raise DataError(f"the file has {rows} usable row{'' if rows == 1 else 's'}: give at least 10, better hundreds")
+    if classes < 2:
+        raise DataError(
+            f"every row has the label {examples.labels[0]!r}: give rows of at least two classes, "
+            "or name the right column with --label-column"
+        )
+    if classes > rows / 2:
+        raise DataError(
+            f"there are {classes} different labels on {rows} rows, more than half: "
+            "this looks like the wrong column; name the right one with --label-column"
+        )
+    if rows < 10:
+        raise DataError(f"the file has {rows} usable rows: give at least 10, better hundreds")
+
+
+def _require_known_labels(examples: Examples, test: Examples) -> None:
+    unknown = sorted({str(label) for label in set(test.labels) - set(examples.labels)})
+    if unknown:
+        raise DataError(
+            f"the test file has labels that the data file lacks ({', '.join(unknown[:5])}): "
+            "mend them, or add rows with these labels to the data file"
+        )
+
+
+def _stratified(
+    positions: np.ndarray, labels: Sequence[Label], part: str, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hold out 20 % of `positions`, keeping class shares where the rows allow it."""
+    counts = Counter(labels[i] for i in positions)
+    alone = np.array([i for i in positions if counts[labels[i]] == 1], dtype=int)
+    if len(alone):
+        notes.append(f"{len(alone)} classes have one row left before the {part} part: it goes to training")
+    shared = np.array([i for i in positions if counts[labels[i]] > 1], dtype=int)
+    strata = [labels[i] for i in shared]
+    classes = len(set(strata))
+    held_out = int(np.ceil(_SHARE * len(shared)))
+    if min(held_out, len(shared) - held_out) < classes:
+        notes.append(f"too few rows to hold every class in the {part} part: it was drawn without regard to class")
+        kept, out = train_test_split(shared, test_size=_SHARE, random_state=SPLIT_SEED)
+    else:
+        kept, out = train_test_split(shared, test_size=_SHARE, random_state=SPLIT_SEED, stratify=strata)
+    return np.concatenate([kept, alone]).astype(int), out

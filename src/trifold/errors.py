@@ -1,0 +1,27 @@
+"""One tree of errors. Every message says what was given, what is allowed, and the next step."""
+
+
+class TrifoldError(Exception):
+    """A mistake the user can mend: the command line prints it as one sentence and exits with 2."""
+
+    exit_code = 2
+
+
+class DataError(TrifoldError):
+    """The data file cannot be read or does not hold a task that can be learned."""
+
+
+class SettingsError(TrifoldError):
+    """A flag, a TOML file or an argument has a value that is not allowed."""
+
+
+class BackboneError(TrifoldError):
+    """A pretrained model or its tokenizer cannot be found, loaded or trusted."""
+
+
+class ArtifactError(TrifoldError):
+    """A run folder is missing, damaged, or does not reproduce what was trained."""
+
+
+class TrainingError(TrifoldError):
+    """Training cannot go on: the loss is not finite, or nothing is left to train on."""

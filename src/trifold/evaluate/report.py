@@ -1,0 +1,108 @@
+"""`report.html`: one file without any outside part, fit to be sent to a colleague."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trifold.backbone.locate import file_sha256
+from trifold.data.check import DataFacts
+from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
+from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure
+from trifold.evaluate.results import RunResult, read_csv
+from trifold.evaluate.verdict import Verdict
+
+_SHOWN_ERRORS = 8
+_ERROR_CHARACTERS = 600
+
+
+@dataclass(frozen=True)
+class MethodSection:
+    """What the report shows of one method.
+
+    Attributes:
+        name: Of the method.
+        choices: What was chosen on validation.
+        confusion: SVG.
+        curves: SVG, or nothing where no step was taken.
+        errors: The surest mistakes.
+        error_count: All mistakes.
+    """
+
+    name: str
+    choices: Mapping[str, object]
+    confusion: str
+    curves: str
+    errors: Sequence[Mapping[str, str]]
+    error_count: int
+
+
+def write_report(
+    folder: Path,
+    title: str,
+    facts: DataFacts,
+    results: Sequence[RunResult],
+    rows: Sequence[LeaderboardRow],
+    verdict: Verdict,
+    skipped: Mapping[str, str],
+    command: str,
+) -> None:
+    """Write `report.html`.
+
+    Args:
+        folder: Where to.
+        title: Of the page.
+        facts: On the data.
+        results: The runs, at least one.
+        rows: The leaderboard.
+        verdict: What to ship and why.
+        skipped: Method to the reason why it is missing.
+        command: The command line that reproduces all of it.
+    """
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("trifold.evaluate"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.get_template("report.html").render(
+        title=title,
+        facts=facts,
+        data_sha256=file_sha256(Path(facts.path)),
+        table=[in_words(row) for row in rows],
+        verdict=verdict,
+        score_name=SCORE_NAMES[rows[0].score_name],
+        cost_plot=as_svg(cost_figure(rows, verdict.ship)) if len(rows) > 1 else "",
+        sections=[
+            _section(result) for result in sorted(results, key=lambda r: [row.method for row in rows].index(r.method))
+        ],
+        skipped=skipped,
+        command=command,
+        run=results[0].facts,
+    )
+    (folder / "report.html").write_text(page, encoding="utf-8")
+
+
+def _section(result: RunResult) -> MethodSection:
+    history: list[dict[str, str]] = []
+    if (result.folder / "history.csv").exists():
+        history = list(read_csv(result.folder / "history.csv"))
+    errors = [{**row, "text": _shorten(row["text"])} for row in read_csv(result.folder / "errors.csv")]
+    choices: dict[str, Any] = result.facts["choices"]
+    return MethodSection(
+        name=result.method,
+        choices={name.replace("_", " "): _plain(value) for name, value in choices.items()},
+        confusion=as_svg(confusion_figure(result.truth, result.predicted, result.labels)),
+        curves=as_svg(curves_figure(history)) if history else "",
+        errors=errors[:_SHOWN_ERRORS],
+        error_count=int((result.truth != result.predicted).sum()),
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _ERROR_CHARACTERS else text[:_ERROR_CHARACTERS].rsplit(" ", 1)[0] + " …"

@@ -1,0 +1,18 @@
+"""How methods are compared."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSettings:
+    """How methods are compared.
+
+    Attributes:
+        methods: Comma-separated; all by default.
+        time_limit: Minutes; methods that will not fit are skipped, and it is said.
+        tolerance: Points of score that a cheaper method may lose against the best and still be the one to ship.
+    """
+
+    methods: str = ""
+    time_limit: float | None = None
+    tolerance: float = 1.0

@@ -1,0 +1,237 @@
+"""`features`: the backbone stays frozen and is run once per text; layers, pooling and head are chosen on validation.
+
+Early layers know words, late ones meaning, and which of them serves a task best is not known beforehand.
+One pass yields them all, so trying them costs only small heads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trifold.artifact.arrays import read_state, write_state
+from trifold.backbone.encoder import POOLINGS, Encoder, Place, Pooled
+from trifold.backbone.locate import BackboneFiles, locate
+from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.tokens import Tokenizer
+from trifold.errors import ArtifactError
+from trifold.methods.contract import Fitted, Method, Predictor, Scores, Workload
+from trifold.methods.logistic import LinearHead, fit_path, log_loss
+from trifold.methods.mlp import MlpHead, fit_mlp
+from trifold.progress import say, track
+from trifold.runtime import choose, seed_everything
+from trifold.tasks.labels import LabelMap
+from trifold.train.history import History
+from trifold.types import Examples, Label
+
+# Inverse strengths for standardised vectors, weakest first (scikit-learn's C).
+_STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+_SCREENING = (0.003, 0.01, 0.03)
+_JOINED_COUNTS = (2, 4, 8)
+
+
+@dataclass(frozen=True)
+class View:
+    """Which pooled vectors a head reads, standardised by the training part.
+
+    Attributes:
+        places: Joined in this order.
+        mean: `(features,)` of the training part.
+        scale: `(features,)`, its standard deviation.
+    """
+
+    places: tuple[Place, ...]
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def of(cls, places: Sequence[Place], pooled: Pooled) -> "View":
+        """Standardise `places` of the training part's vectors."""
+        joined = pooled.join(places)
+        return cls(tuple(places), joined.mean(0), np.maximum(joined.std(0), 1e-6))
+
+    def look(self, pooled: Pooled) -> np.ndarray:
+        """Vectors that hold at least the layers in use to `(texts, features)` float32."""
+        result: np.ndarray = (pooled.join(self.places) - self.mean) / self.scale
+        return result
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers that are read, ascending."""
+        return sorted({layer for layer, _ in self.places})
+
+
+class FeaturesPredictor(Predictor):
+    """A frozen encoder, cut above the highest layer in use, with a small head."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        tokenizer: Tokenizer,
+        view: View,
+        head: LinearHead | MlpHead,
+        labels: LabelMap,
+        settings: BackboneSettings,
+        files: BackboneFiles,
+    ) -> None:
+        self.labels = labels
+        self._encoder = encoder
+        self._tokenizer = tokenizer
+        self._view = view
+        self._head = head
+        self._settings = settings
+        self._files = files
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """See `Predictor.score`."""
+        tokens = self._tokenizer.encode(texts)
+        pooled = self._encoder.pool(tokens, self._tokenizer.pad_id, self._settings.token_budget, self._view.layers)
+        return Scores(self._head.logits(self._view.look(pooled)), tokens.truncated)
+
+    def save(self, folder: Path) -> None:
+        """Write the head, and which backbone it stands on; the backbone itself is not copied."""
+        settings: dict[str, object] = {
+            "labels": list(self.labels.names),
+            "head": "mlp" if isinstance(self._head, MlpHead) else "logistic",
+            "places": [list(place) for place in self._view.places],
+            "max_length": self._tokenizer.max_length,
+            "base": self._files.name,
+            "base_revision": self._files.revision,
+            "base_sha256": self._files.sha256(),
+        }
+        write_state(folder, settings, {"mean": self._view.mean, "scale": self._view.scale, **self._head.arrays()})
+
+    @classmethod
+    def load(cls, folder: Path, backbone: BackboneSettings) -> "FeaturesPredictor":
+        """See `Predictor.load`."""
+        settings, arrays = read_state(folder)
+        revision = settings["base_revision"]
+        files = locate(
+            str(settings["base"]), revision=revision if isinstance(revision, str) else None, offline=backbone.offline
+        )
+        if files.sha256() != settings["base_sha256"]:
+            raise ArtifactError(
+                f"the weights in {files.folder} are not those that {folder} was trained on: restore them or train again"
+            )
+        places: list[list[object]] = settings["places"]  # type: ignore[assignment]
+        view = View(
+            tuple((int(str(layer)), str(how)) for layer, how in places), arrays.pop("mean"), arrays.pop("scale")
+        )
+        labels: list[Label] = settings["labels"]  # type: ignore[assignment]
+        head = MlpHead.of(arrays) if settings["head"] == "mlp" else LinearHead.of(arrays)
+        encoder = Encoder(files, choose(backbone.device, backbone.precision), max(view.layers))
+        tokenizer = Tokenizer(files, int(str(settings["max_length"])))
+        return cls(encoder, tokenizer, view, head, LabelMap(tuple(labels)), backbone, files)
+
+    def size_bytes(self) -> int:
+        """See `Predictor.size_bytes`."""
+        return self._files.size_bytes() + sum(array.nbytes for array in self._head.arrays().values())
+
+
+class Features(Method):
+    """Feature extraction."""
+
+    name = "features"
+    summary = "the backbone is frozen and run once per text, a small head is trained"
+    predictor = FeaturesPredictor
+
+    def forecast(self, work: Workload) -> float:
+        """See `Method.forecast`: every text is read once, then small heads are tried."""
+        heads = 5.0 + 2e-3 * work.train_texts
+        return 8.0 + heads + work.encoding_seconds(work.train_texts + work.validation_texts + work.test_texts)
+
+    def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
+        """See `Method.fit`."""
+        chosen = self.settings.backbone
+        seed_everything(self.settings.train.seed)
+        runtime = choose(chosen.device, chosen.precision)
+        files = locate(chosen.model, offline=chosen.offline)
+        tokenizer = Tokenizer(files, chosen.max_length)
+        encoder = Encoder(files, runtime)
+        texts = [*train.texts, *validation.texts]
+        tokens = tokenizer.encode(texts)
+        say(f"features: {files.name} reads {len(texts):,} texts once, {runtime.precision} on {runtime.device}")
+        with track(f"encoding {len(texts):,} texts", int(tokens.lengths.sum())) as advance:
+            pooled = encoder.pool(tokens, tokenizer.pad_id, chosen.token_budget, advance=advance)
+        parts = _Parts(
+            pooled.rows(slice(0, len(train))),
+            labels.encode(train.labels),
+            pooled.rows(slice(len(train), None)),
+            labels.encode(validation.labels),
+            len(labels),
+        )
+        view, strength, loss, linear = _choose_view(parts, encoder.layers)
+        head, history, losses = self._choose_head(parts, view, linear, loss)
+        kind = "mlp" if isinstance(head, MlpHead) else "logistic"
+        say(f"features: {describe_places(view.places)} with a {kind} head chosen on validation")
+        return Fitted(
+            predictor=FeaturesPredictor(
+                Encoder(files, runtime, max(view.layers)), tokenizer, view, head, labels, chosen, files
+            ),
+            history=history,
+            trainable_parameters=head.parameters(),
+            choices={
+                "vectors": describe_places(view.places),
+                "head": kind,
+                "strength": strength,
+                "validation_loss": losses,
+                "precision": runtime.precision,
+            },
+        )
+
+    def _choose_head(
+        self, parts: "_Parts", view: View, linear: LinearHead, linear_loss: float
+    ) -> tuple[LinearHead | MlpHead, History | None, dict[str, float]]:
+        """The head with the lower validation loss, unless the user named one."""
+        losses = {"logistic": linear_loss}
+        if self.settings.head.head == "logistic":
+            return linear, None, losses
+        data = (view.look(parts.train), parts.train_classes, view.look(parts.validation), parts.validation_classes)
+        head, history = fit_mlp(*data, parts.classes, self.settings.train)
+        losses["mlp"] = log_loss(head.logits(data[2]), data[3])
+        if self.settings.head.head == "mlp" or losses["mlp"] < losses["logistic"]:
+            return head, history, losses
+        return linear, history, losses
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Pooled vectors and class numbers of the two parts."""
+
+    train: Pooled
+    train_classes: np.ndarray
+    validation: Pooled
+    validation_classes: np.ndarray
+    classes: int
+
+
+def _choose_view(parts: _Parts, layers: int) -> tuple[View, float, float, LinearHead]:
+    """Screen every single vector, then joins of the best, by validation loss; each head's strength likewise."""
+    singles: list[Place] = [(layer, how) for layer in range(layers + 1) for how in POOLINGS]
+    ranked = sorted(singles, key=lambda place: _fit(parts, [place], _SCREENING)[2])
+    joins = [ranked[:count] for count in _JOINED_COUNTS]
+    joins += [[(layer, how) for layer in range(layers + 1)] for how in POOLINGS]
+    candidates = [ranked[:1], *joins]
+    screened = [(_fit(parts, places, _SCREENING)[2], places) for places in candidates]
+    best = min(screened, key=lambda pair: pair[0])[1]
+    return _fit(parts, best, _STRENGTHS)
+
+
+def _fit(parts: _Parts, places: Sequence[Place], strengths: Sequence[float]) -> tuple[View, float, float, LinearHead]:
+    view = View.of(places, parts.train)
+    path = fit_path(
+        view.look(parts.train),
+        parts.train_classes,
+        view.look(parts.validation),
+        parts.validation_classes,
+        strengths,
+        parts.classes,
+    )
+    return view, path.strength, path.validation_loss, path.head
+
+
+def describe_places(places: Sequence[Place]) -> str:
+    """In words: `layer 5 mean`, or `layer 4 mean + layer 5 mean + 6 more`."""
+    names = [f"layer {layer} {how}" for layer, how in places]
+    return " + ".join(names[:3]) + (f" + {len(names) - 3} more" if len(names) > 3 else "")

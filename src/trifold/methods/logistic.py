@@ -1,0 +1,114 @@
+"""Logistic regression whose strength is chosen on validation; the linear head of `tfidf` and `features`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """Logits from features by one matrix.
+
+    Attributes:
+        weight: `(features, classes)` float32.
+        bias: `(classes,)` float32.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def logits(self, features: Any) -> np.ndarray:
+        """`(rows, features)`, dense or sparse, to `(rows, classes)` float32."""
+        result: np.ndarray = np.asarray(features @ self.weight + self.bias, dtype=np.float32)
+        return result
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """For saving."""
+        return {"weight": self.weight, "bias": self.bias}
+
+    @classmethod
+    def of(cls, arrays: dict[str, np.ndarray]) -> "LinearHead":
+        """The inverse of `arrays`."""
+        return cls(arrays["weight"], arrays["bias"])
+
+    def parameters(self) -> int:
+        """Numbers learned."""
+        return int(self.weight.size + self.bias.size)
+
+
+@dataclass(frozen=True)
+class Path:
+    """The best head along a path of strengths.
+
+    Attributes:
+        head: It.
+        strength: Its inverse regularisation, scikit-learn's C.
+        validation_loss: Its mean log loss on validation.
+    """
+
+    head: LinearHead
+    strength: float
+    validation_loss: float
+
+
+def fit_path(
+    train: Any,
+    train_classes: np.ndarray,
+    validation: Any,
+    validation_classes: np.ndarray,
+    strengths: Sequence[float],
+    classes: int,
+) -> Path:
+    """Fit for each strength, weakest first, each starting from the one before; keep the lowest validation loss.
+
+    The path ends early once the loss has risen twice: it has one valley.
+
+    Args:
+        train: `(rows, features)`, dense or sparse.
+        train_classes: `(rows,)`, at least two distinct.
+        validation: Likewise, for choosing only.
+        validation_classes: Likewise.
+        strengths: scikit-learn's C, ascending.
+        classes: Number of classes of the task; one that training lacks gets a very low logit.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(max_iter=300, tol=1e-5, warm_start=True)
+    best: Path | None = None
+    rises = 0
+    for strength in strengths:
+        model.set_params(C=strength)
+        model.fit(train, train_classes)
+        head = _head(model, classes)
+        loss = log_loss(head.logits(validation), validation_classes)
+        if best is None or loss < best.validation_loss:
+            best, rises = Path(head, strength, loss), 0
+        else:
+            rises += 1
+            if rises == 2:
+                break
+    assert best is not None
+    return best
+
+
+def log_loss(logits: np.ndarray, classes: np.ndarray) -> float:
+    """Mean negative log-probability of the true classes, natural logarithm."""
+    high = logits.max(axis=1, keepdims=True)
+    total = np.log(np.exp(logits - high).sum(axis=1)) + high[:, 0]
+    return float((total - logits[np.arange(len(classes)), classes]).mean())
+
+
+def _head(model: Any, classes: int) -> LinearHead:
+    """scikit-learn gives two classes one row of weights; spread it so that every head has a column per class."""
+    known = model.classes_
+    weight = np.zeros((model.coef_.shape[1], classes), dtype=np.float32)
+    bias = np.full(classes, -30.0, dtype=np.float32)
+    if len(known) == 2:
+        weight[:, known[1]] = model.coef_[0]
+        bias[known] = (0.0, model.intercept_[0])
+    else:
+        weight[:, known] = model.coef_.T
+        bias[known] = model.intercept_
+    return LinearHead(weight, bias)

@@ -1,0 +1,121 @@
+"""A two-layer head on fixed vectors, trained by the one training loop."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from trifold.runtime import Runtime
+from trifold.train.history import History
+from trifold.train.loop import BatchLoss, Plan, train
+from trifold.train.settings import TrainSettings
+
+_HIDDEN = 256
+_DROPOUT = 0.3
+_PLAN = Plan(
+    learning_rate=5e-4,
+    epochs=20,
+    batch_size=64,
+    token_budget=1 << 30,
+    seed=42,
+    weight_decay=0.05,
+    warmup_ratio=0.1,
+    max_grad_norm=1.0,
+    patience=3,
+    quiet=True,
+)
+
+
+@dataclass(frozen=True)
+class MlpHead:
+    """Logits from features through one hidden layer with ReLU.
+
+    Attributes:
+        hidden_weight: `(features, hidden)` float32.
+        hidden_bias: `(hidden,)` float32.
+        weight: `(hidden, classes)` float32.
+        bias: `(classes,)` float32.
+    """
+
+    hidden_weight: np.ndarray
+    hidden_bias: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """`(rows, features)` to `(rows, classes)` float32."""
+        hidden = np.maximum(features @ self.hidden_weight + self.hidden_bias, 0.0)
+        result: np.ndarray = (hidden @ self.weight + self.bias).astype(np.float32)
+        return result
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """For saving."""
+        return dict(vars(self))
+
+    @classmethod
+    def of(cls, arrays: dict[str, np.ndarray]) -> "MlpHead":
+        """The inverse of `arrays`."""
+        return cls(**{name: arrays[name] for name in ("hidden_weight", "hidden_bias", "weight", "bias")})
+
+    def parameters(self) -> int:
+        """Numbers learned."""
+        return sum(int(array.size) for array in self.arrays().values())
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """Objective: cross-entropy of a head on fixed vectors; each counts as one token."""
+
+    vectors: torch.Tensor
+    classes: torch.Tensor
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.ones(len(self.classes), dtype=np.int64)
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        logits = model(self.vectors[positions])
+        classes = self.classes[positions]
+        return BatchLoss(cross_entropy(logits, classes, reduction="sum"), int((logits.argmax(1) == classes).sum()))
+
+
+def fit_mlp(
+    train_vectors: np.ndarray,
+    train_classes: np.ndarray,
+    validation_vectors: np.ndarray,
+    validation_classes: np.ndarray,
+    classes: int,
+    given: TrainSettings,
+) -> tuple[MlpHead, History]:
+    """Train a head of `features -> 256 -> classes`; the best epoch by validation loss is kept.
+
+    Args:
+        train_vectors: `(rows, features)` float32, standardised.
+        train_classes: `(rows,)`.
+        validation_vectors: Likewise, for choosing only.
+        validation_classes: Likewise.
+        classes: Of the task.
+        given: Learning rate, epochs and batch size win over the defaults here where the user named them.
+    """
+    plan = replace(
+        _PLAN,
+        learning_rate=given.learning_rate or _PLAN.learning_rate,
+        epochs=given.epochs or _PLAN.epochs,
+        batch_size=given.batch_size or _PLAN.batch_size,
+        seed=given.seed,
+    )
+    model = torch.nn.Sequential(
+        torch.nn.Linear(train_vectors.shape[1], _HIDDEN),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(_DROPOUT),
+        torch.nn.Linear(_HIDDEN, classes),
+    )
+    objectives = [
+        _Vectors(torch.from_numpy(vectors), torch.from_numpy(numbers))
+        for vectors, numbers in ((train_vectors, train_classes), (validation_vectors, validation_classes))
+    ]
+    history = train(model, objectives[0], objectives[1], plan, Runtime("cpu", "float32"))
+    state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    head = MlpHead(state["0.weight"].T.copy(), state["0.bias"], state["3.weight"].T.copy(), state["3.bias"])
+    return head, history

@@ -1,0 +1,1 @@
+"""Whole commands, from a file to a run folder: what the command line and scripts call."""

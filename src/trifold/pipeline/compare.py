@@ -1,0 +1,268 @@
+"""Every method on one split: cheapest first, each in a process of its own, a valid verdict after each."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trifold.artifact.folder import choose_folder, write_json
+from trifold.artifact.manifest import write_manifest
+from trifold.errors import SettingsError, TrainingError
+from trifold.evaluate.forecast import Forecast, forecast
+from trifold.evaluate.leaderboard import LeaderboardRow, build_leaderboard, in_words, write_leaderboard
+from trifold.evaluate.report import write_report
+from trifold.evaluate.results import RunResult, read_result
+from trifold.evaluate.settings import CompareSettings
+from trifold.evaluate.verdict import Verdict, decide
+from trifold.methods.catalogue import METHODS, method_class
+from trifold.pipeline.request import Request, Task, open_task, versions
+from trifold.progress import duration, say
+from trifold.runtime import hardware
+
+_GRACE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found.
+
+    Attributes:
+        folder: One run folder per method, `best/`, leaderboard and report.
+        rows: The leaderboard, best score first.
+        verdict: What to ship and why.
+        skipped: Method to the reason why it is missing.
+        interrupted: Whether the user stopped it before all methods were done.
+    """
+
+    folder: Path
+    rows: tuple[LeaderboardRow, ...]
+    verdict: Verdict
+    skipped: dict[str, str]
+    interrupted: bool
+
+
+@dataclass
+class _State:
+    """What is known so far; the one mutable thing in a comparison."""
+
+    folder: Path
+    request: Request
+    settings: CompareSettings
+    task: Task
+    results: list[RunResult] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def score(self) -> str:
+        return str(self.results[0].facts["score_name"])
+
+    def summarise(self) -> tuple[list[LeaderboardRow], Verdict]:
+        """Rewrite leaderboard and report from what is done."""
+        rows = build_leaderboard(self.results, self.score)
+        verdict = decide(self.results, self.score, self.settings.tolerance)
+        write_leaderboard(self.folder, rows)
+        title = f"Which way to ship on {self.request.data.name}?"
+        command = self.request.command("compare", *_compare_flags(self.settings))
+        write_report(self.folder, title, self.task.facts, self.results, rows, verdict, self.skipped, command)
+        return rows, verdict
+
+
+def compare(request: Request, settings: CompareSettings, output_dir: Path | None = None) -> Comparison:
+    """Run the methods, cheapest first, and decide.
+
+    Args:
+        request: The data and settings, the same for every method.
+        settings: Which methods, how long, how tolerant.
+        output_dir: Where to; `runs/DATE-compare` where `None`.
+
+    Raises:
+        TrifoldError: If nothing given can be used, or no method came to an end.
+        KeyboardInterrupt: If the user stops it before the first method is done.
+    """
+    clock = time.monotonic()
+    methods = chosen_methods(settings.methods)
+    if settings.tolerance < 0:
+        raise SettingsError(f"--tolerance {settings.tolerance:g} is negative: give points of score, such as 1")
+    if settings.time_limit is not None and settings.time_limit <= 0:
+        raise SettingsError(f"--time-limit {settings.time_limit:g} leaves no time: give minutes, such as 10")
+    target = choose_folder(output_dir, "compare")
+    task = open_task(request)
+    for warning in task.facts.warnings():
+        say(f"note: {warning}")
+    expected = forecast(task.split, methods, request.method_settings)
+    _announce(expected, request)
+    target.mkdir(parents=True, exist_ok=True)
+    state = _State(target, request, settings, task)
+    with _interrupts() as interrupted:
+        _run_all(state, expected, clock, interrupted)
+        if not state.results:
+            shutil.rmtree(target, ignore_errors=True)
+            if interrupted():
+                raise KeyboardInterrupt
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in state.skipped.items())
+            raise TrainingError(f"no method came to an end ({reasons}): mend that, or name other --methods")
+        rows, verdict = state.summarise()
+        _finish(state, verdict, expected, time.monotonic() - clock)
+    return Comparison(target, tuple(rows), verdict, state.skipped, interrupted())
+
+
+def chosen_methods(names: str) -> list[str]:
+    """The methods named in a comma-separated list; all where it is empty.
+
+    Raises:
+        SettingsError: If one is unknown or named twice.
+    """
+    if not names.strip():
+        return list(METHODS)
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    for name in chosen:
+        method_class(name)
+        if chosen.count(name) > 1:
+            raise SettingsError(f"--methods names {name} twice: name each method once")
+    return chosen
+
+
+def _announce(expected: Forecast, request: Request) -> None:
+    total = sum(expected.seconds.values())
+    parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in expected.seconds.items())
+    say(f"forecast: about {duration(total)} in all ({parts})")
+    if expected.truncated_share > 0.01:
+        length = request.backbone.max_length
+        say(
+            f"note: {100 * expected.truncated_share:.0f} % of the texts are longer than {length} tokens and are cut"
+        )
+
+
+def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Callable[[], bool]) -> None:
+    limit = state.settings.time_limit
+    # What the methods so far took, as a multiple of their forecasts: a loaded machine is slower than it promised.
+    slowness = 1.0
+    for name, seconds in expected.seconds.items():
+        left = None if limit is None else 60 * limit - (time.monotonic() - clock)
+        if interrupted():
+            state.skipped[name] = "stopped before it began"
+            continue
+        if left is not None and seconds * slowness > left:
+            state.skipped[name] = (
+                f"it would take about {duration(seconds * slowness)}, "
+                f"and {duration(max(0.0, left))} of the time limit were left"
+            )
+            say(f"{name} is skipped: {state.skipped[name]}")
+            continue
+        begun = time.monotonic()
+        failure = _run_method(state, name, left, interrupted)
+        if failure:
+            state.skipped[name] = failure
+            say(f"{name} is missing: {failure}")
+            continue
+        if method_class(name).needs_backbone:
+            slowness = max(slowness, (time.monotonic() - begun) / seconds)
+        state.results.append(read_result(state.folder / name))
+        rows, _ = state.summarise()
+        words = in_words(next(row for row in rows if row.method == name))
+        say(", ".join(f"{key} {value}" for key, value in words.items()))
+
+
+def _run_method(state: _State, name: str, seconds_left: float | None, interrupted: Callable[[], bool]) -> str | None:
+    """`trifold finetune` in a process of its own, so that its peak memory is its own; the reason if it failed."""
+    command = [
+        *(sys.executable, "-m", "trifold", "finetune", str(state.request.data), "--method", name),
+        *("--output-dir", str(state.folder / name), "--json", *state.request.flags()),
+    ]
+    with subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
+        command, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
+        deadline = None if seconds_left is None else time.monotonic() + seconds_left
+        while True:
+            try:
+                output, _ = process.communicate(timeout=0.5)
+                break
+            except subprocess.TimeoutExpired:
+                late = deadline is not None and time.monotonic() > deadline
+                if late or interrupted():
+                    _stop(process)
+                    return "stopped before its end" if interrupted() else "stopped at the time limit"
+    if process.returncode == 0:
+        return None
+    if interrupted():
+        return "stopped before its end"
+    if process.returncode == -signal.SIGKILL:
+        return "it was killed, most likely for lack of memory"
+    try:
+        return str(json.loads(output.strip().splitlines()[-1])["error"])
+    except (ValueError, KeyError, IndexError):
+        return f"it failed with exit code {process.returncode}; its message stands above"
+
+
+def _stop(process: "subprocess.Popen[str]") -> None:
+    process.terminate()
+    try:
+        process.communicate(timeout=_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C is noted instead of raised, so that the verdict from what is done can still be written."""
+    if threading.current_thread() is not threading.main_thread():
+        # Python delivers signals to the main thread alone; elsewhere there is nothing to catch.
+        yield lambda: False
+        return
+    seen = False
+
+    def note(_number: int, _frame: object) -> None:
+        nonlocal seen
+        if not seen:
+            say("stopping; the verdict comes from what is done")
+        seen = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: seen
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float) -> None:
+    best = state.folder / "best"
+    shutil.rmtree(best, ignore_errors=True)
+    shutil.copytree(state.folder / verdict.ship, best)
+    for leftover in state.folder.glob(".*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    facts = {
+        "verdict": {
+            "ship": verdict.ship,
+            "best": verdict.best,
+            "undecided": verdict.undecided,
+            "sentences": verdict.sentences,
+        },
+        "skipped": state.skipped,
+        "forecast_seconds": {name: round(value, 1) for name, value in expected.seconds.items()},
+        "command": state.request.command("compare", *_compare_flags(state.settings)),
+        "seed": state.request.train.seed,
+        "versions": versions(),
+        "hardware": hardware(),
+        "data": state.results[0].facts["data"],
+        "train_seconds": sum(result.facts["train_seconds"] for result in state.results),
+        "seconds": round(seconds, 3),
+    }
+    write_json(state.folder / "run.json", facts)
+    write_manifest(state.folder)
+
+
+def _compare_flags(settings: CompareSettings) -> list[str]:
+    flags = ["--methods", settings.methods] if settings.methods else []
+    if settings.time_limit is not None:
+        flags += ["--time-limit", f"{settings.time_limit:g}"]
+    if settings.tolerance != CompareSettings.tolerance:
+        flags += ["--tolerance", f"{settings.tolerance:g}"]
+    return flags

@@ -1,0 +1,47 @@
+"""Metrics of a trained model on labelled rows it has not seen."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from trifold.backbone.settings import BackboneSettings
+from trifold.data.examples import adopt_labels, load_examples
+from trifold.data.settings import DataSettings
+from trifold.errors import DataError
+from trifold.metrics import Metrics, measure
+from trifold.predict import load_run, score_texts
+from trifold.runtime import prepare
+from trifold.types import BadRow
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes:
+        metrics: On the usable rows.
+        truncated: Texts that were too long to be read whole.
+        bad_rows: Rows that could not be used.
+    """
+
+    metrics: Metrics
+    truncated: int
+    bad_rows: tuple[BadRow, ...]
+
+
+def evaluate(run: Path, data: Path, reading: DataSettings, backbone: BackboneSettings) -> Evaluation:
+    """Score a labelled file with a run.
+
+    Raises:
+        TrifoldError: If the run or the data cannot be used, or a label is unknown to the model.
+    """
+    loaded = load_examples(data, reading)
+    examples = loaded.examples
+    if not len(examples):
+        raise DataError(f"{data} has no usable row: give rows with a text and a label")
+    prepare()
+    predictor = load_run(run, backbone).predictor
+    if reading.merge_labels:
+        examples = adopt_labels(examples, set(predictor.labels.names))
+    truth = predictor.labels.encode(examples.labels)
+    scores = score_texts(predictor, examples.texts)
+    return Evaluation(measure(truth, scores.probabilities), int(scores.truncated.sum()), loaded.bad_rows)

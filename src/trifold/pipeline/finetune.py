@@ -1,0 +1,151 @@
+"""One method on one file: train, test once, save, prove that what was saved is what was trained."""
+
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trifold.artifact.folder import choose_folder, new_folder, write_json
+from trifold.backbone.locate import file_sha256, locate
+from trifold.backbone.settings import BackboneSettings
+from trifold.errors import ArtifactError
+from trifold.evaluate.leaderboard import build_leaderboard
+from trifold.evaluate.plots import write_confusion
+from trifold.evaluate.report import write_report
+from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
+from trifold.evaluate.verdict import decide
+from trifold.methods.catalogue import method_class
+from trifold.methods.contract import Fitted, Predictor, Scores
+from trifold.metrics import main_score, measure
+from trifold.pipeline.request import Request, Task, open_task, versions
+from trifold.predict import score_texts
+from trifold.progress import say
+from trifold.runtime import hardware, peak_memory_bytes, prepare
+from trifold.tasks.labels import LabelMap
+
+_CHECKED_TEXTS = 32
+# The same weights on the same texts in the same batches; only the file lies between.
+_LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-2}
+
+
+def finetune(request: Request, method: str, output_dir: Path | None = None) -> RunResult:
+    """Train one method and write its run folder.
+
+    Args:
+        request: The data and settings.
+        method: Name of the method.
+        output_dir: Where to; `runs/DATE-METHOD` where `None`.
+
+    Raises:
+        TrifoldError: If anything given cannot be used; nothing is left behind then.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    chosen = method_class(method)(request.method_settings)
+    target = choose_folder(output_dir, method)
+    task = open_task(request)
+    if chosen.needs_backbone:
+        prepare()
+    for warning in task.facts.warnings():
+        say(f"note: {warning}")
+    labels = LabelMap.of(task.data.examples.labels)
+    with new_folder(target) as folder:
+        begun = time.monotonic()
+        fitted = chosen.fit(task.split.train, task.split.validation, labels)
+        train_seconds = time.monotonic() - begun
+        begun = time.monotonic()
+        scores = score_texts(fitted.predictor, task.split.test.texts, "testing on")
+        test_seconds = time.monotonic() - begun
+        peak = peak_memory_bytes()
+        fitted.predictor.save(folder / "model")
+        _prove_saved(folder / "model", method, fitted.predictor, task, request.backbone)
+        facts = {
+            "method": method,
+            "command": request.command("finetune", "--method", method),
+            "started": started.isoformat(timespec="seconds"),
+            "seed": request.train.seed,
+            "versions": versions(),
+            "hardware": hardware(),
+            "data": _data_facts(request, task),
+            "labels": list(labels.names),
+            "score_name": main_score(list(Counter(task.data.examples.labels).values())),
+            "backbone": _backbone_facts(request.backbone) if chosen.needs_backbone else None,
+            "max_length": request.backbone.max_length,
+            "choices": fitted.choices,
+            "train_seconds": round(train_seconds, 3),
+            "ms_per_text": round(1000 * test_seconds / len(task.split.test), 4),
+            "trainable_parameters": fitted.trainable_parameters,
+            "size_bytes": fitted.predictor.size_bytes(),
+            "peak_memory_bytes": peak,
+            "truncated_test_texts": int(scores.truncated.sum()),
+        }
+        _write_results(folder, task, labels, scores, fitted, facts)
+        facts["seconds"] = round(time.monotonic() - clock, 3)
+        write_json(folder / "run.json", facts)
+        _write_single_report(folder, request, task)
+    return read_result(target)
+
+
+def _write_results(
+    folder: Path, task: Task, labels: LabelMap, scores: Scores, fitted: Fitted, facts: dict[str, Any]
+) -> None:
+    test = task.split.test
+    truth = labels.encode(test.labels)
+    write_predictions(folder, test, labels, scores.probabilities)
+    write_metrics(folder, measure(truth, scores.probabilities))
+    write_confusion(folder, truth, scores.logits.argmax(axis=1), labels)
+    if fitted.history:
+        fitted.history.write(folder)
+    write_json(folder / "run.json", facts)
+
+
+def _write_single_report(folder: Path, request: Request, task: Task) -> None:
+    result = read_result(folder)
+    score = str(result.facts["score_name"])
+    rows = build_leaderboard([result], score)
+    verdict = decide([result], score, 1.0)
+    title = f"{result.method} on {request.data.name}"
+    write_report(folder, title, task.facts, [result], rows, verdict, {}, str(result.facts["command"]))
+
+
+def _prove_saved(folder: Path, method: str, predictor: Predictor, task: Task, backbone: BackboneSettings) -> None:
+    """Reload what was saved and compare logits: a lost head or a wrong base must never pass in silence.
+
+    Raises:
+        ArtifactError: If they differ.
+    """
+    texts = task.split.test.texts[:_CHECKED_TEXTS]
+    before = predictor.score(texts).logits
+    after = method_class(method).predictor.load(folder, backbone).score(texts).logits
+    difference = float(np.abs(before - after).max())
+    allowed = max(_LOGIT_TOLERANCE.values()) if backbone.precision != "float32" else _LOGIT_TOLERANCE["float32"]
+    if not difference <= allowed:
+        raise ArtifactError(
+            f"the saved {method} model gives other logits than the trained one (by {difference:.2g}): "
+            "nothing was kept; please report this with the command"
+        )
+
+
+def _data_facts(request: Request, task: Task) -> dict[str, object]:
+    test_file = request.reading.test_file
+    return {
+        "path": str(request.data),
+        "sha256": file_sha256(request.data),
+        "test_file": str(test_file) if test_file else None,
+        "test_file_sha256": file_sha256(test_file) if test_file else None,
+        "text_column": task.facts.text_column,
+        "label_column": task.facts.label_column,
+        "rows_in": task.facts.rows_in,
+        "rows_used": task.facts.rows_used,
+        "rows_left_out": len(task.facts.bad_rows),
+        "parts": task.facts.parts,
+        "left_training": task.facts.left_training,
+        "left_validation": task.facts.left_validation,
+    }
+
+
+def _backbone_facts(settings: BackboneSettings) -> dict[str, object]:
+    files = locate(settings.model, offline=settings.offline)
+    return {"name": files.name, "revision": files.revision, "sha256": files.sha256()}

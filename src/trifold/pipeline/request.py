@@ -1,0 +1,110 @@
+"""What was asked for, as one value that can be turned back into the command line."""
+
+import importlib.metadata
+import platform
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from trifold.backbone.settings import BackboneSettings
+from trifold.data.check import DataFacts, gather_facts
+from trifold.data.examples import LoadedData, adopt_labels, load_examples
+from trifold.data.settings import DataSettings
+from trifold.data.split import split_examples
+from trifold.methods.contract import MethodSettings
+from trifold.methods.settings import HeadSettings
+from trifold.train.settings import TrainSettings
+from trifold.types import Split
+from trifold.version import VERSION
+
+_PACKAGES = ("torch", "transformers", "tokenizers", "scikit-learn", "numpy")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A data file and every setting that has a say in what is learned from it.
+
+    Attributes:
+        data: The file.
+        reading: How it is read and split.
+        backbone: Which model, and how it is run.
+        train: How it is trained.
+        head: What stands on frozen features.
+    """
+
+    data: Path
+    reading: DataSettings = field(default_factory=DataSettings)
+    backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    head: HeadSettings = field(default_factory=HeadSettings)
+
+    @property
+    def method_settings(self) -> MethodSettings:
+        """The part that methods see."""
+        return MethodSettings(self.backbone, self.train, self.head)
+
+    def flags(self) -> list[str]:
+        """Every setting that differs from its default, as the command line spells it."""
+        return [
+            flag for settings in (self.reading, self.backbone, self.train, self.head) for flag in _flags_of(settings)
+        ]
+
+    def command(self, verb: str, *more: str) -> str:
+        """The command line that makes the same request."""
+        return shlex.join(["trifold", verb, str(self.data), *more, *self.flags()])
+
+
+@dataclass(frozen=True)
+class Task:
+    """A request's data, read and split.
+
+    Attributes:
+        data: The file as read.
+        split: The three parts.
+        facts: What the report says of it.
+    """
+
+    data: LoadedData
+    split: Split
+    facts: DataFacts
+
+
+def open_task(request: Request) -> Task:
+    """Read and split the data.
+
+    Raises:
+        DataError: If the file or its rows do not make a task.
+    """
+    data = load_examples(request.data, request.reading)
+    test = None
+    if request.reading.test_file is not None:
+        test = load_examples(request.reading.test_file, request.reading).examples
+        if request.reading.merge_labels:
+            test = adopt_labels(test, set(data.examples.labels))
+    split = split_examples(data.examples, test)
+    return Task(data, split, gather_facts(data, split))
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes, for `run.json`; nothing is imported for it."""
+    found = {"trifold": VERSION, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _flags_of(settings: Any) -> Iterator[str]:
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if value == item.default:
+            continue
+        name = item.name.replace("_", "-")
+        if isinstance(value, bool):
+            yield f"--{name}" if value else f"--no-{name}"
+        else:
+            yield from (f"--{name}", str(value))

@@ -1,0 +1,214 @@
+"""From a run folder and texts to labels: single texts, or files streamed row by row in their order."""
+
+import csv
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from trifold.artifact.folder import read_json
+from trifold.artifact.manifest import verify_model
+from trifold.backbone.settings import BackboneSettings
+from trifold.data.examples import open_rows, unusable_text
+from trifold.data.settings import DataSettings
+from trifold.errors import ArtifactError, DataError
+from trifold.methods.catalogue import method_class
+from trifold.methods.contract import Predictor, Scores
+from trifold.progress import say, track
+from trifold.types import BadRow, Label, Record
+
+_TEXTS_PER_SLICE = 1_024
+_SAY_EVERY_SECONDS = 20.0
+_ADDED = ("prediction", "probability", "truncated", "error")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model with the facts of its making.
+
+    Attributes:
+        folder: Where it lies.
+        predictor: Ready to use.
+        facts: Content of `run.json`.
+    """
+
+    folder: Path
+    predictor: Predictor
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one text.
+
+    Attributes:
+        label: The likeliest.
+        probability: Of that label.
+        truncated: Whether the text was too long to be read whole.
+        probabilities: Of every label.
+    """
+
+    label: Label
+    probability: float
+    truncated: bool
+    probabilities: dict[str, float]
+
+
+def load_run(path: Path | str, backbone: BackboneSettings | None = None) -> Run:
+    """Load a run folder, or the best run of a comparison's folder, after checking its hashes.
+
+    Raises:
+        ArtifactError: If it is no run folder, or a file is missing or damaged; the message names it.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"there is no run folder {folder}: finetune or compare prints the right name as its last line"
+        )
+    if (folder / "best" / "run.json").is_file():
+        folder = folder / "best"
+    facts = read_json(folder / "run.json")
+    verify_model(folder)
+    predictor = method_class(str(facts["method"])).predictor.load(folder / "model", backbone or BackboneSettings())
+    return Run(folder, predictor, facts)
+
+
+def score_texts(predictor: Predictor, texts: Sequence[str], what: str = "scoring") -> Scores:
+    """Score many texts in slices, with progress; memory beyond the result does not grow with their number."""
+    if not texts:
+        return predictor.score(texts)
+    parts = []
+    with track(f"{what} {len(texts):,} texts", sum(len(text) for text in texts)) as advance:
+        for start in range(0, len(texts), _TEXTS_PER_SLICE):
+            part = texts[start : start + _TEXTS_PER_SLICE]
+            parts.append(predictor.score(part))
+            advance(sum(len(text) for text in part))
+    return Scores(np.concatenate([p.logits for p in parts]), np.concatenate([p.truncated for p in parts]))
+
+
+def predict_texts(predictor: Predictor, texts: Sequence[str]) -> list[Prediction]:
+    """Label some texts.
+
+    Raises:
+        DataError: If a text is empty: a model has nothing to go by.
+    """
+    for text in texts:
+        reason = unusable_text(text)
+        if reason:
+            raise DataError(f"{reason}: give a text with at least one word")
+    return as_predictions(predictor, score_texts(predictor, texts))
+
+
+def as_predictions(predictor: Predictor, scores: Scores) -> list[Prediction]:
+    """Scores in the user's terms."""
+    names = predictor.labels.names
+    return [
+        Prediction(
+            label=names[int(row.argmax())],
+            probability=float(row.max()),
+            truncated=bool(cut),
+            probabilities={str(name): float(value) for name, value in zip(names, row, strict=True)},
+        )
+        for row, cut in zip(scores.probabilities, scores.truncated, strict=True)
+    ]
+
+
+def predict_file(run: Run, source: Path, output: Path | None, settings: DataSettings) -> int:
+    """Label every row of a file: same order, same number of rows, bad rows marked in the column `error`.
+
+    The file is streamed, so it may be larger than memory. With `output` the result appears there whole or not at all.
+
+    Args:
+        run: The model.
+        source: CSV, TSV or Parquet; one column of texts is enough.
+        output: Where to write; standard output where `None`.
+        settings: How to read `source`.
+
+    Returns:
+        Rows written.
+
+    Raises:
+        DataError: If the file cannot be read, a column that would be added is there already, or a row is bad and
+            `on_bad_rows` is `fail`.
+    """
+    table, columns, rows = open_rows(source, settings, needs_label=False)
+    taken = [name for name in table.columns if name in _ADDED]
+    if taken:
+        raise DataError(f"{source} already has a column {taken[0]!r}, which the predictions would add: rename it")
+    labelled = _labelled(run.predictor, rows, columns.text, source, settings.on_bad_rows == "fail")
+    if output is None:
+        return _write(sys.stdout, table.columns, labelled)
+    aside = output.with_name(f".{output.name}.partial")
+    try:
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            count = _write(file, table.columns, labelled)
+        os.replace(aside, output)
+    except OSError as error:
+        raise DataError(f"{output} cannot be written ({error.strerror}): name another --output") from None
+    finally:
+        aside.unlink(missing_ok=True)
+    return count
+
+
+def _labelled(
+    predictor: Predictor, rows: Iterable[Record | BadRow], text_column: str, source: Path, fail: bool
+) -> Iterator[dict[str, object]]:
+    """Each row's values with the four added columns, slice by slice."""
+    stream = iter(rows)
+    while slice_ := list(islice(stream, _TEXTS_PER_SLICE)):
+        reasons = [row.reason if isinstance(row, BadRow) else unusable_text(row.values[text_column]) for row in slice_]
+        for row, reason in zip(slice_, reasons, strict=True):
+            if reason and fail:
+                raise DataError(f"{source}, line {row.line}: {reason}; mend it, or leave out --on-bad-rows fail")
+        texts = [str(row.values[text_column]) for row, reason in zip(slice_, reasons, strict=True) if not reason]
+        predictions = iter(as_predictions(predictor, predictor.score(texts)))
+        for row, reason in zip(slice_, reasons, strict=True):
+            if reason:
+                yield {
+                    **row.values,
+                    "prediction": "",
+                    "probability": "",
+                    "truncated": "",
+                    "error": f"line {row.line}: {reason}",
+                }
+            else:
+                found = next(predictions)
+                yield {
+                    **row.values,
+                    "prediction": found.label,
+                    "probability": f"{found.probability:.6f}",
+                    "truncated": str(found.truncated).lower(),
+                    "error": "",
+                }
+
+
+def _write(file: TextIO, columns: Sequence[str], rows: Iterable[dict[str, object]]) -> int:
+    writer = csv.DictWriter(file, [*columns, *_ADDED], lineterminator="\n")
+    writer.writeheader()
+    count = 0
+    tell = _teller()
+    for row in rows:
+        writer.writerow(row)
+        count += 1
+        tell(count)
+    return count
+
+
+def _teller() -> Callable[[int], None]:
+    """Says now and then how many rows are done: the file's length is not known while it streams."""
+    started = last = time.monotonic()
+
+    def tell(count: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _SAY_EVERY_SECONDS:
+            last = now
+            say(f"{count:,} rows done, {count / (now - started):,.0f} a second")
+
+    return tell

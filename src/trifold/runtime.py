@@ -1,0 +1,172 @@
+"""What this machine offers: cores, memory, precision, device, and the allocator's thresholds.
+
+Nothing here runs on import; `prepare` is called once by whoever starts work (the command line, the estimator).
+"""
+
+import ctypes
+import os
+import platform
+import resource
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trifold.errors import SettingsError
+
+if TYPE_CHECKING:
+    import torch
+
+# Names of glibc's mallopt parameters (malloc.h).
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_KEEP_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where and how tensors are computed.
+
+    Attributes:
+        device: A torch device name: `cpu`, `cuda`, `mps`.
+        precision: `float32` or `bfloat16`; the latter is used through autocast, weights stay in float32.
+    """
+
+    device: str
+    precision: str
+
+    def autocast(self) -> "torch.autocast":
+        """A context in which matrix products run in `precision`."""
+        import torch
+
+        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+
+def usable_cores() -> int:
+    """Cores this process may use: its affinity mask, capped by the cgroup's CPU quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _read_first_line("/sys/fs/cgroup/cpu.max")
+    if quota and not quota.startswith("max"):
+        limit, period = (int(part) for part in quota.split())
+        cores = min(cores, max(1, limit // period))
+    return cores
+
+
+def memory_bytes() -> int:
+    """Memory this process may use: the machine's, capped by the cgroup's limit. 0 where unknown."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        total = 0
+    limit = _read_first_line("/sys/fs/cgroup/memory.max")
+    return min(total, int(limit)) if limit and limit.isdigit() else total
+
+
+def peak_memory_bytes() -> int:
+    """The largest resident set of this process so far (plus the GPU's peak allocation where one is used)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak if sys.platform == "darwin" else peak * 1024
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        peak += int(torch.cuda.max_memory_allocated())
+    return peak
+
+
+@cache
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 natively. Without it, bf16 is up to 100 times slower."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    for line in text.splitlines():
+        if line.startswith(("flags", "Features")):
+            flags = set(line.split())
+            return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+    return False
+
+
+def choose(device: str = "auto", precision: str = "auto") -> Runtime:
+    """Turn the settings `--device` and `--precision` into what this machine will use.
+
+    Raises:
+        SettingsError: If the device is unknown, or asked for and not there.
+    """
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    elif device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("--device cuda was asked for, but PyTorch sees no CUDA device: use --device cpu or auto")
+    elif device not in ("cpu", "cuda", "mps"):
+        raise SettingsError(f"--device {device} is unknown: use auto, cpu, cuda or mps")
+    if precision == "auto":
+        native = torch.cuda.is_bf16_supported() if device == "cuda" else device == "cpu" and cpu_multiplies_bfloat16()
+        precision = "bfloat16" if native else "float32"
+    elif precision not in ("float32", "bfloat16"):
+        raise SettingsError(f"--precision {precision} is unknown: use auto, float32 or bfloat16")
+    return Runtime(device, precision)
+
+
+def prepare() -> None:
+    """Set this process up for long numeric work, once, before the first tensor.
+
+    glibc hands memory back to the system after every batch and fetches it again, which costs about
+    30 % of training time on a CPU; raising its two thresholds in process cures that. Denormal numbers
+    are flushed to zero (about 3 % faster training). Threads are set to the usable cores, which PyTorch
+    misjudges under a cgroup quota.
+    """
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt"):
+            libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
+            libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+    import torch
+
+    torch.set_num_threads(usable_cores())
+    torch.set_flush_denormal(True)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's generators."""
+    import random
+
+    import numpy as np
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def hardware() -> dict[str, str | int]:
+    """Facts on the machine for `run.json`: what a figure must name to mean anything."""
+    facts: dict[str, str | int] = {
+        "cpu": _cpu_name(),
+        "cores": usable_cores(),
+        "memory_bytes": memory_bytes(),
+        "system": platform.platform(),
+        "bfloat16": "native" if cpu_multiplies_bfloat16() else "no",
+    }
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+    return facts
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _read_first_line(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None

@@ -1,0 +1,76 @@
+"""What happened in training, as a table and as a picture; both are always written."""
+
+import csv
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class HistoryRow:
+    """One line of `history.csv`: a stretch of training, and at an epoch's end the validation part.
+
+    Attributes:
+        epoch: Epochs done, fractional inside an epoch.
+        step: Optimiser steps done.
+        learning_rate: Of the last step.
+        train_loss: Mean over the examples since the row before.
+        train_accuracy: Likewise, a fraction.
+        validation_loss: Mean over the validation examples; `None` inside an epoch.
+        validation_accuracy: Likewise, a fraction.
+        seconds: Since training began.
+    """
+
+    epoch: float
+    step: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class History:
+    """A training's rows in order.
+
+    Attributes:
+        rows: As written to `history.csv`.
+        best_epoch: The epoch whose weights were kept, by validation loss.
+        stopped_early: Whether patience ran out before the last epoch.
+    """
+
+    rows: tuple[HistoryRow, ...]
+    best_epoch: int
+    stopped_early: bool
+
+    def write(self, folder: Path) -> None:
+        """Write `history.csv` and `loss.png` into `folder`."""
+        names = [field.name for field in fields(HistoryRow)]
+        with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({key: _short(value) for key, value in asdict(row).items()} for row in self.rows)
+        _plot(self, folder / "loss.png")
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _plot(history: History, path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    epochs = [row.epoch for row in history.rows]
+    ends = [row for row in history.rows if row.validation_loss is not None]
+    for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+        axes.plot(epochs, [getattr(row, f"train_{name}") for row in history.rows], color="#7a869a", label="training")
+        values = [getattr(row, f"validation_{name}") for row in ends]
+        axes.plot([row.epoch for row in ends], values, "o-", color="#0b6e4f", label="validation")
+        axes.axvline(history.best_epoch, color="#c9302c", linewidth=0.8, linestyle=":", label="kept")
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.grid(alpha=0.25)
+    loss.legend(frameon=False)
+    figure.savefig(path, dpi=120)

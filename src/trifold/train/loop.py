@@ -1,0 +1,250 @@
+"""The training loop: masked and next words, adapters and full fine-tuning all come through here.
+
+It does not know what is learned: an objective turns a model and some positions into a loss.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from trifold.backbone.batches import by_token_budget, training_steps
+from trifold.errors import TrainingError
+from trifold.progress import Advance, duration, say, track
+from trifold.runtime import Runtime
+from trifold.train.history import History, HistoryRow
+
+_ROWS_PER_EPOCH = 20
+
+
+@dataclass(frozen=True)
+class BatchLoss:
+    """What an objective says of one micro-batch.
+
+    Attributes:
+        total: Loss summed over the examples, a scalar tensor with its graph.
+        correct: Examples answered rightly.
+    """
+
+    total: torch.Tensor
+    correct: int
+
+
+class Objective(Protocol):
+    """A data set with the loss on it."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each example, `(examples,)`."""
+        ...
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        """The loss of the examples at `positions`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A training, every number settled (settings may leave some to the method).
+
+    Attributes:
+        learning_rate: At the peak.
+        epochs: At most.
+        batch_size: Examples per optimiser step.
+        token_budget: Tokens per micro-batch, padding included.
+        seed: Of the order of examples.
+        weight_decay: On matrices only.
+        warmup_ratio: Share of steps in which the rate rises.
+        max_grad_norm: Gradients are clipped to this norm.
+        patience: Epochs without improvement before stopping.
+        quiet: Show no progress; for heads that train in seconds.
+    """
+
+    learning_rate: float
+    epochs: int
+    batch_size: int
+    token_budget: int
+    seed: int
+    weight_decay: float
+    warmup_ratio: float
+    max_grad_norm: float
+    patience: int
+    quiet: bool = False
+
+
+def train(model: torch.nn.Module, training: Objective, validation: Objective, plan: Plan, runtime: Runtime) -> History:
+    """Train `model` in place and leave it with the weights of the epoch with the lowest validation loss.
+
+    Every micro-batch is weighted by its examples: a step's gradient is that of the mean over its
+    `batch_size` examples, however the token budget splits it.
+
+    Args:
+        model: Parameters that require a gradient are trained.
+        training: What is learned.
+        validation: What the checkpoint is chosen on.
+        plan: The numbers.
+        runtime: Where and in which precision.
+
+    Raises:
+        TrainingError: If a loss is no longer finite.
+    """
+    rng = np.random.default_rng(plan.seed)
+    optimiser = _optimiser(model, plan)
+    steps_per_epoch = math.ceil(len(training.lengths) / plan.batch_size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, warmup_then_decay(steps_per_epoch * plan.epochs, plan.warmup_ratio)
+    )
+    recorder = _Recorder(steps_per_epoch)
+    best_loss, best_epoch, best_weights = math.inf, 0, {}
+    epoch_tokens = int(training.lengths.sum())
+    validation_tokens = int(validation.lengths.sum())
+    # A forward pass costs about a third of a training step on the same tokens.
+    total_tokens = plan.epochs * (epoch_tokens + validation_tokens // 3)
+    show = track(f"training on {len(training.lengths):,} texts", 0 if plan.quiet else total_tokens)
+    with show as advance:
+        for epoch in range(1, plan.epochs + 1):
+            model.train()
+            for micro_batches in training_steps(training.lengths, plan.batch_size, plan.token_budget, rng):
+                _step(model, training, micro_batches, optimiser, plan, runtime, recorder)
+                schedule.step()
+                recorder.end_step(float(schedule.get_last_lr()[0]))
+                advance(int(sum(training.lengths[batch].sum() for batch in micro_batches)))
+            loss, accuracy = evaluate(
+                model, validation, plan.token_budget, runtime, lambda tokens: advance(tokens // 3)
+            )
+            recorder.end_epoch(epoch, loss, accuracy)
+            if not plan.quiet:
+                say(f"epoch {epoch} of {plan.epochs}: {recorder.summary()}")
+            if loss < best_loss:
+                best_loss, best_epoch = loss, epoch
+                best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+            elif epoch - best_epoch >= plan.patience:
+                break
+    model.load_state_dict(best_weights)
+    model.eval()
+    return History(tuple(recorder.rows), best_epoch, stopped_early=epoch < plan.epochs)
+
+
+@torch.inference_mode()
+def evaluate(
+    model: torch.nn.Module, objective: Objective, token_budget: int, runtime: Runtime, advance: Advance | None = None
+) -> tuple[float, float]:
+    """Loss and accuracy, both as means over examples."""
+    model.eval()
+    total, correct = 0.0, 0
+    for batch in by_token_budget(objective.lengths, token_budget):
+        with runtime.autocast():
+            result = objective.loss(model, batch)
+        total += float(result.total)
+        correct += result.correct
+        if advance:
+            advance(int(objective.lengths[batch].sum()))
+    if not math.isfinite(total):
+        raise TrainingError("the validation loss is no longer a finite number: lower --learning-rate")
+    return total / len(objective.lengths), correct / len(objective.lengths)
+
+
+def warmup_then_decay(total_steps: int, warmup_ratio: float) -> Callable[[int], float]:
+    """The learning rate's factor at a step: up in a line over the warm-up, then down in a line to zero."""
+    warmup = max(1, round(total_steps * warmup_ratio))
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / warmup
+        return max(0.0, (total_steps - step) / max(1, total_steps - warmup))
+
+    return factor
+
+
+def _optimiser(model: torch.nn.Module, plan: Plan) -> torch.optim.Optimizer:
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": plan.weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=plan.learning_rate, fused=True)
+
+
+def _step(
+    model: torch.nn.Module,
+    training: Objective,
+    micro_batches: list[np.ndarray],
+    optimiser: torch.optim.Optimizer,
+    plan: Plan,
+    runtime: Runtime,
+    recorder: "_Recorder",
+) -> None:
+    examples = sum(len(batch) for batch in micro_batches)
+    for batch in micro_batches:
+        with runtime.autocast():
+            result = training.loss(model, batch)
+        (result.total / examples).backward()  # type: ignore[no-untyped-call]
+        recorder.add(float(result.total.detach()), result.correct, len(batch))
+    torch.nn.utils.clip_grad_norm_(model.parameters(), plan.max_grad_norm)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+
+
+class _Recorder:
+    """Gathers means over examples and turns them into history rows."""
+
+    def __init__(self, steps_per_epoch: int) -> None:
+        self.rows: list[HistoryRow] = []
+        self.epoch_loss = math.nan
+        self._steps_per_epoch = steps_per_epoch
+        self._every = max(1, round(steps_per_epoch / _ROWS_PER_EPOCH))
+        self._started = time.monotonic()
+        self._step, self._rate = 0, 0.0
+        self._loss, self._correct, self._examples = 0.0, 0, 0
+        self._epoch_total, self._epoch_examples = 0.0, 0
+
+    def add(self, loss: float, correct: int, examples: int) -> None:
+        if not math.isfinite(loss):
+            raise TrainingError("the training loss is no longer a finite number: lower --learning-rate")
+        self._loss += loss
+        self._correct += correct
+        self._examples += examples
+        self._epoch_total += loss
+        self._epoch_examples += examples
+
+    def end_step(self, rate: float) -> None:
+        self._step += 1
+        self._rate = rate
+        inside_epoch = self._step % self._steps_per_epoch
+        # The epoch's last stretch is written by `end_epoch`, with the validation figures.
+        if inside_epoch % self._every == 0 and 0 < inside_epoch <= self._steps_per_epoch - self._every:
+            self._write(self._step / self._steps_per_epoch, None, None)
+
+    def end_epoch(self, epoch: int, validation_loss: float, validation_accuracy: float) -> None:
+        self.epoch_loss = self._epoch_total / self._epoch_examples
+        self._epoch_total, self._epoch_examples = 0.0, 0
+        self._write(float(epoch), validation_loss, validation_accuracy)
+
+    def summary(self) -> str:
+        """The last epoch in words."""
+        row = self.rows[-1]
+        assert row.validation_loss is not None
+        assert row.validation_accuracy is not None
+        return (
+            f"training loss {self.epoch_loss:.4f}, validation loss {row.validation_loss:.4f}, "
+            f"validation accuracy {100 * row.validation_accuracy:.1f} %, after {duration(row.seconds)}"
+        )
+
+    def _write(self, epoch: float, validation_loss: float | None, validation_accuracy: float | None) -> None:
+        self.rows.append(
+            HistoryRow(
+                epoch=epoch,
+                step=self._step,
+                learning_rate=self._rate,
+                train_loss=self._loss / self._examples,
+                train_accuracy=self._correct / self._examples,
+                validation_loss=validation_loss,
+                validation_accuracy=validation_accuracy,
+                seconds=time.monotonic() - self._started,
+            )
+        )
+        self._loss, self._correct, self._examples = 0.0, 0, 0

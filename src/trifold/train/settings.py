@@ -1,0 +1,31 @@
+"""How a model is trained."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """How a model is trained.
+
+    Attributes:
+        learning_rate: Peak learning rate; each method has its own default.
+        epochs: Passes over the training part; each method has its own default.
+        batch_size: Examples per optimiser step, however the token budget splits it; each method has its own default.
+        seed: Seed of everything random in training; the split has its own, fixed at 42.
+        weight_decay: AdamW's, on matrices only.
+        warmup_ratio: Share of the steps over which the learning rate rises; it then falls to zero in a line.
+        max_grad_norm: Gradients are clipped to this norm.
+        patience: Epochs without a better validation loss before training stops.
+    """
+
+    learning_rate: Annotated[float | None, Parameter(alias="--lr")] = None
+    epochs: Annotated[int | None, Parameter(alias="--num-train-epochs")] = None
+    batch_size: Annotated[int | None, Parameter(alias="--per-device-train-batch-size")] = None
+    seed: int = 42
+    weight_decay: float = 0.01
+    warmup_ratio: float = 0.1
+    max_grad_norm: float = 1.0
+    patience: int = 2

@@ -1,0 +1,81 @@
+"""The frozen records that stages hand to one another. No logic and no heavy import lives here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Label = str | int
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row of a file, as read.
+
+    Attributes:
+        line: 1-based physical line where the row starts (row number for Parquet, the header being 1).
+        values: Column name to value. A CSV gives strings, Parquet what it stores; `None` is a missing value.
+    """
+
+    line: int
+    values: dict[str, object]
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used, with the reason in plain words.
+
+    Attributes:
+        line: As in `Record`.
+        reason: For example `"the quote opened here is never closed"`.
+        values: What could be read of the row; empty where nothing could.
+    """
+
+    line: int
+    reason: str
+    values: dict[str, object]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts with their labels, in file order.
+
+    Attributes:
+        rows: Line of each text in its file; the row's id everywhere (predictions, errors, paired comparison).
+        texts: `len(rows)` texts.
+        labels: `len(rows)` labels, strings or integers as they stand in the file.
+    """
+
+    rows: tuple[int, ...]
+    texts: tuple[str, ...]
+    labels: tuple[Label, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def take(self, positions: Sequence[int]) -> "Examples":
+        """The examples at `positions`, in that order."""
+        return Examples(
+            rows=tuple(self.rows[i] for i in positions),
+            texts=tuple(self.texts[i] for i in positions),
+            labels=tuple(self.labels[i] for i in positions),
+        )
+
+
+@dataclass(frozen=True)
+class Split:
+    """The three parts of one data set.
+
+    Attributes:
+        train: What a method learns from.
+        validation: What settings and checkpoints are chosen on.
+        test: What is reported, once.
+        left_training: Rows that left `train` because their text also stands in `validation` or `test`.
+        left_validation: Rows that left `validation` because their text also stands in `test`.
+        notes: Plain sentences on what was unusual (a class with one row, say).
+    """
+
+    train: Examples
+    validation: Examples
+    test: Examples
+    left_training: int = 0
+    left_validation: int = 0
+    notes: tuple[str, ...] = ()

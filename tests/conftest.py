@@ -1,0 +1,89 @@
+"""What every test may ask for: the real data, and models small enough to build in a second."""
+
+import csv
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real data sets; the test is skipped, saying so, where it is not set."""
+    folder = os.environ.get("TRIFOLD_DATA")
+    if not folder:
+        pytest.skip("TRIFOLD_DATA is not set: no real data on this machine")
+    return Path(folder)
+
+
+GOOD = ("wonderful", "brilliant", "moving", "superb", "delightful", "charming")
+BAD = ("awful", "boring", "dull", "terrible", "clumsy", "tedious")
+THINGS = ("film", "plot", "cast", "score", "ending", "script", "story", "dialogue", "camera", "pace")
+
+
+def write_reviews(path: Path, rows: int = 240, seed: int = 0) -> Path:
+    """Short made-up reviews that any method can learn, with labels `good` and `bad`."""
+    rng = random.Random(seed)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["text", "label"])
+        for number in range(rows):
+            words, label = (GOOD, "good") if number % 2 else (BAD, "bad")
+            things = rng.sample(THINGS, 3)
+            text = f"The {things[0]} is {rng.choice(words)}, the {things[1]} {rng.choice(words)}; number {number} in {things[2]}"
+            writer.writerow([text, label])
+    return path
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV of 240 easy reviews, labels `good` and `bad`."""
+    return write_reviews(tmp_path_factory.mktemp("data") / "reviews.csv")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers and width 32 with random weights and a small WordPiece vocabulary."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    words = sorted({*GOOD, *BAD, *THINGS, "the", "is", "number", "in", ",", ";", "."})
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    pieces += [*"abcdefghijklmnopqrstuvwxyz0123456789", *(f"##{c}" for c in "abcdefghijklmnopqrstuvwxyz0123456789")]
+    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]"
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(pieces), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+        max_position_embeddings=256, pad_token_id=0,
+    )  # fmt: skip
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trifold_command() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the installed command line as a user would."""
+
+    def run(*arguments: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "trifold", *map(str, arguments)],
+            capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False, **options,
+        )  # fmt: skip
+
+    return run

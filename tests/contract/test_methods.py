@@ -1,0 +1,129 @@
+"""One suite over every method: what the contract promises holds for each of them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trifold.backbone.settings import BackboneSettings
+from trifold.data.examples import load_examples
+from trifold.data.settings import DataSettings
+from trifold.data.split import split_examples
+from trifold.errors import ArtifactError, BackboneError
+from trifold.methods import METHODS, method_class
+from trifold.methods.contract import Fitted, MethodSettings
+from trifold.tasks.labels import LabelMap
+from trifold.train.settings import TrainSettings
+from trifold.types import Examples, Split
+
+HOPES = ["The film is wonderful, the plot brilliant", "The cast is awful, the pace tedious"]
+
+
+def settings_for(model: Path, epochs: int | None = 4, **backbone: object) -> MethodSettings:
+    chosen = BackboneSettings(model=str(model), device="cpu", offline=True, **backbone)  # type: ignore[arg-type]
+    return MethodSettings(chosen, TrainSettings(learning_rate=3e-3, epochs=epochs))
+
+
+@pytest.fixture(scope="module")
+def split(reviews: Path) -> Split:
+    return split_examples(load_examples(reviews, DataSettings()).examples)
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def fitted(request: pytest.FixtureRequest, tiny_model: Path, split: Split) -> tuple[str, Fitted]:
+    method = method_class(request.param)(settings_for(tiny_model))
+    return request.param, method.fit(split.train, split.validation, LabelMap.of(split.train.labels))
+
+
+def test_it_learns(fitted: tuple[str, Fitted], split: Split) -> None:
+    scores = fitted[1].predictor.score(split.test.texts)
+    truth = fitted[1].predictor.labels.encode(split.test.labels)
+    assert (scores.logits.argmax(1) == truth).mean() >= 0.9
+
+
+def test_probabilities_are_a_distribution_and_rows_keep_their_order(fitted: tuple[str, Fitted], split: Split) -> None:
+    predictor = fitted[1].predictor
+    together = predictor.score(split.test.texts)
+    assert together.logits.shape == (len(split.test), 2)
+    assert together.logits.dtype == np.float32
+    np.testing.assert_allclose(together.probabilities.sum(1), 1.0, atol=1e-9)
+    alone = np.concatenate([predictor.score([text]).logits for text in split.test.texts[:10]])
+    np.testing.assert_allclose(alone, together.logits[:10], atol=1e-4)
+
+
+def test_no_text_gives_no_row(fitted: tuple[str, Fitted]) -> None:
+    scores = fitted[1].predictor.score([])
+    assert scores.logits.shape == (0, 2)
+    assert scores.truncated.shape == (0,)
+
+
+def test_saved_and_loaded_gives_the_same_logits(fitted: tuple[str, Fitted], split: Split, tmp_path: Path) -> None:
+    name, result = fitted
+    result.predictor.save(tmp_path / "model")
+    back = method_class(name).predictor.load(tmp_path / "model", BackboneSettings(device="cpu", offline=True))
+    assert back.labels == result.predictor.labels
+    texts = split.test.texts[:20]
+    np.testing.assert_allclose(back.score(texts).logits, result.predictor.score(texts).logits, atol=1e-5)
+
+
+def test_nothing_saved_is_a_pickle(fitted: tuple[str, Fitted], tmp_path: Path) -> None:
+    fitted[1].predictor.save(tmp_path / "model")
+    assert {path.suffix for path in (tmp_path / "model").iterdir()} <= {".json", ".safetensors", ".txt"}
+
+
+def test_an_empty_folder_is_refused(fitted: tuple[str, Fitted], tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="missing or damaged"):
+        method_class(fitted[0]).predictor.load(tmp_path, BackboneSettings(device="cpu"))
+
+
+def test_it_accounts_for_its_size_and_parameters(fitted: tuple[str, Fitted]) -> None:
+    assert fitted[1].trainable_parameters > 0
+    assert fitted[1].predictor.size_bytes() > 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_same_seed_gives_the_same_model(name: str, tiny_model: Path, split: Split) -> None:
+    labels = LabelMap.of(split.train.labels)
+    first, second = (
+        method_class(name)(settings_for(tiny_model, epochs=1)).fit(split.train, split.validation, labels) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.predictor.score(HOPES).logits, second.predictor.score(HOPES).logits)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_integer_labels_come_back_as_integers(name: str, tiny_model: Path, split: Split, tmp_path: Path) -> None:
+    def numbered(part: Examples) -> Examples:
+        return Examples(part.rows, part.texts, tuple(7 if label == "good" else -1 for label in part.labels))
+
+    labels = LabelMap.of((7, -1))
+    fitted = method_class(name)(settings_for(tiny_model, epochs=1)).fit(numbered(split.train), numbered(split.validation), labels)
+    fitted.predictor.save(tmp_path)
+    assert method_class(name).predictor.load(tmp_path, BackboneSettings(device="cpu")).labels.names == (-1, 7)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_many_classes_and_one_that_only_validation_holds(name: str, tiny_model: Path, split: Split) -> None:
+    words = ("film", "plot", "cast", "score")
+    texts = tuple(f"the {word} number {i}" for i in range(12) for word in words)
+    train = Examples(tuple(range(48)), texts, tuple(word for _ in range(12) for word in words))
+    validation = Examples((100, 101), ("the film number 90", "the story number 91"), ("film", "story"))
+    fitted = method_class(name)(settings_for(tiny_model, epochs=1)).fit(
+        train, validation, LabelMap.of((*words, "story"))
+    )
+    assert fitted.predictor.score(["the plot"]).logits.shape == (1, 5)
+    assert np.isfinite(fitted.predictor.score(["the plot"]).probabilities).all()
+
+
+@pytest.mark.parametrize("name", ["features", "full"])
+def test_long_texts_are_cut_and_counted(name: str, tiny_model: Path, split: Split) -> None:
+    method = method_class(name)(settings_for(tiny_model, epochs=1, max_length=16))
+    predictor = method.fit(split.train, split.validation, LabelMap.of(split.train.labels)).predictor
+    scores = predictor.score(["the film", "film " * 500, "x" * 1_000_000])
+    assert scores.truncated.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("name", ["features", "full"])
+def test_a_backbone_that_cannot_read_so_many_tokens_says_so(name: str, tiny_model: Path, split: Split) -> None:
+    method = method_class(name)(settings_for(tiny_model, max_length=4_000))
+    with pytest.raises(BackboneError, match="reads at most 256 tokens"):
+        method.fit(split.train, split.validation, LabelMap.of(split.train.labels))

@@ -1,0 +1,72 @@
+import pytest
+
+from trifold.data.columns import find_columns
+from trifold.data.settings import DataSettings
+from trifold.errors import DataError
+from trifold.types import Record
+
+
+def sample(**columns):
+    return [Record(i + 2, dict(zip(columns, row, strict=True))) for i, row in enumerate(zip(*columns.values(), strict=True))]
+
+
+def find(rows, needs_label=True, **given):
+    columns = find_columns(tuple(rows[0].values), rows, DataSettings(**given), needs_label=needs_label)
+    return columns.text, columns.label, columns.guessed
+
+
+LONG = [f"{word} and much more to read" for word in "abcdef"]
+KIND = ["x", "y"] * 3
+NUMBER = [str(i) for i in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("text", "label"), [("text", "label"), ("Review", "Sentiment"), ("sentence", "class"), ("TITLE", "stars"), ("tweet", "y")]
+)
+def test_usual_names_are_known_in_any_case(text, label):
+    assert find(sample(**{"id": NUMBER, label: KIND, text: LONG})) == (text, label, True)
+
+
+def test_the_first_of_the_usual_names_wins():
+    assert find(sample(title=LONG, text=LONG, category=KIND, label=KIND))[:2] == ("text", "label")
+
+
+def test_without_usual_names_the_longest_values_are_texts_and_the_repeating_ones_labels():
+    assert find(sample(column1=NUMBER, words=LONG, kind=KIND)) == ("words", "kind", True)
+
+
+def test_an_index_column_is_no_label():
+    with pytest.raises(DataError, match="no label column can be guessed among 'column1', 'words': name it with --label-column"):
+        find(sample(column1=NUMBER, words=LONG))
+
+
+def test_a_column_with_one_value_is_no_label():
+    assert find(sample(source=["web"] * 6, words=LONG, kind=KIND))[1] == "kind"
+
+
+def test_given_names_win_over_guesses():
+    rows = sample(text=LONG, label=KIND, words=LONG, kind=KIND)
+    assert find(rows, text_column="words", label_column="kind") == ("words", "kind", False)
+    assert find(rows, text_column="words") == ("words", "label", True)
+    assert find(rows, label_column="text")[0] != "text"
+
+
+@pytest.mark.parametrize(("setting", "flag"), [("text_column", "--text-column"), ("label_column", "--label-column")])
+def test_a_wrong_name_lists_the_columns_there_are(setting, flag):
+    with pytest.raises(DataError, match=f"there is no column 'nope': the file has 'text', 'label'; name one with {flag}"):
+        find(sample(text=LONG, label=KIND), **{setting: "nope"})
+
+
+def test_one_column_cannot_be_both():
+    with pytest.raises(DataError, match="cannot hold both texts and labels: name two of 'text', 'label'"):
+        find(sample(text=LONG, label=KIND), text_column="text", label_column="text")
+
+
+def test_no_label_column_is_fine_where_only_texts_are_needed():
+    assert find(sample(words=LONG), needs_label=False) == ("words", None, True)
+    assert find(sample(text=LONG), needs_label=False, label_column="gone") == ("text", None, True)
+
+
+def test_columns_without_any_text_are_an_error():
+    with pytest.raises(DataError, match="no text column can be guessed among 'a', 'b': name it with --text-column"):
+        find(sample(a=[1, 2], b=[3, 4]))

@@ -1,0 +1,150 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trifold.data.examples import label_variants, load_examples, open_rows
+from trifold.data.settings import DataSettings
+from trifold.errors import DataError
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load(content, **given):
+        path = tmp_path / "data.csv"
+        path.write_text(content, encoding="utf-8")
+        return load_examples(path, DataSettings(**given))
+
+    return load
+
+
+def load_parquet(path, **columns):
+    pq.write_table(pa.table(columns), path)
+    return load_examples(path, DataSettings())
+
+
+def test_every_row_is_an_example_or_a_bad_row_with_its_reason(load):
+    data = load('text,label\na,x\n,y\n"  ",y\nb,\nc, \nd,x,z\n\n"open,x\n"e\ne",y\n\n')
+    assert [(row.line, row.reason) for row in data.bad_rows] == [
+        (3, "the text is empty"),
+        (4, "the text is empty"),
+        (5, "it has no label"),
+        (6, "it has no label"),
+        (7, "it has 3 fields where the header has 2"),
+        (8, "the row is empty"),
+        (9, "a quote is opened and never properly closed"),
+    ]
+    assert (data.examples.rows, data.examples.texts, data.examples.labels) == ((2, 10), ("a", "e\ne"), ("x", "y"))
+    assert data.rows_in == 9
+
+
+def test_on_bad_rows_fail_stops_at_the_first_with_its_line(load):
+    with pytest.raises(DataError, match=r"data.csv, line 3: the text is empty; mend it, or leave out --on-bad-rows fail"):
+        load("text,label\na,x\n,y\n,z\n", on_bad_rows="fail")
+
+
+def test_a_file_without_bad_rows_passes_on_bad_rows_fail(load):
+    assert load("text,label\na,x\nb,y\n\n", on_bad_rows="fail").bad_rows == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "labels"),
+    [
+        (["0", "1", "10"], (0, 1, 10)),
+        (["-1", "0", "1"], (-1, 0, 1)),
+        (["007", "1", "2"], ("007", "1", "2")),
+        (["+1", "1", "2"], ("+1", "1", "2")),
+        (["-0", "1", "2"], ("-0", "1", "2")),
+        (["1.0", "1", "2"], ("1.0", "1", "2")),
+        (["1_0", "1", "2"], ("1_0", "1", "2")),
+        (["1 ", "1", "2"], ("1 ", "1", "2")),
+        (["\u0661", "1", "2"], ("\u0661", "1", "2")),
+        (["\u00b2", "1", "2"], ("\u00b2", "1", "2")),
+        (["-", "1", "2"], ("-", "1", "2")),
+        (["n/a", "1", "2"], ("n/a", "1", "2")),
+        (["9" * 5_000, "1", "2"], ("9" * 5_000, "1", "2")),
+    ],
+)
+def test_labels_become_integers_only_if_all_are_written_as_integers_are(load, written, labels):
+    assert load("text,label\n" + "".join(f"a,{label}\n" for label in written)).examples.labels == labels
+
+
+@pytest.mark.parametrize(
+    ("stored", "labels"),
+    [
+        ([0, 1, 10], (0, 1, 10)),
+        ([0.0, 1.0, 10.0], (0, 1, 10)),
+        ([0.5, 1.0, 2.0], ("0.5", "1.0", "2.0")),
+        ([True, False, True], ("True", "False", "True")),
+        (["0", "1", "10"], (0, 1, 10)),
+    ],
+)
+def test_a_stored_label_is_the_one_a_csv_would_give(tmp_path, stored, labels):
+    assert load_parquet(tmp_path / "data.parquet", text=["a", "b", "c"], label=stored).examples.labels == labels
+
+
+def test_missing_values_in_parquet_are_bad_rows(tmp_path):
+    data = load_parquet(tmp_path / "data.parquet", text=["a", None, "c", " "], label=[1.0, 2.0, float("nan"), 1.0])
+    assert [(row.line, row.reason) for row in data.bad_rows] == [
+        (3, "the text is missing"),
+        (4, "it has no label"),
+        (5, "the text is empty"),
+    ]
+    assert data.examples.labels == (1,)
+
+
+def test_a_text_column_that_holds_numbers_is_reported_by_its_type(tmp_path):
+    data = load_parquet(tmp_path / "data.parquet", text=[1, 2], label=["x", "y"])
+    assert {row.reason for row in data.bad_rows} == {"the text is no text but int"}
+
+
+def test_labels_are_merged_under_the_commonest_spelling_only_when_asked(load):
+    content = "text,label\na,Pos\nb,Pos\nc,pos\nd, POS \ne,neg\n"
+    assert load(content).examples.labels == ("Pos", "Pos", "pos", " POS ", "neg")
+    merged = load(content, merge_labels=True)
+    assert merged.examples.labels == ("Pos", "Pos", "Pos", "Pos", "neg")
+    assert merged.merged_labels == {"pos": "Pos", " POS ": "Pos"}
+
+
+def test_label_variants_leave_different_labels_alone():
+    assert label_variants(["a", "b", 1, 1, 2]) == {}
+
+
+def test_a_file_with_a_header_only_is_an_error(load):
+    with pytest.raises(DataError, match="has a header and no rows: add rows"):
+        load("text,label\n\n\n")
+
+
+def test_the_sample_for_the_guess_is_part_of_the_rows(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("words,kind\n" + "".join(f"a long text {i},{i % 2}\n" for i in range(500)))
+    _, columns, rows = open_rows(path, DataSettings())
+    assert (columns.text, columns.label) == ("words", "kind")
+    assert [row.line for row in rows] == list(range(2, 502))
+
+
+def test_a_file_of_texts_only_can_be_opened_where_labels_are_not_needed(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("text\none, two\nthree\n")
+    _, columns, rows = open_rows(path, DataSettings(), needs_label=False)
+    assert columns.label is None
+    assert [row.values["text"] for row in rows] == ["one, two", "three"]
+
+
+ROWS = st.lists(st.text(alphabet='ab,"\\ 1é', max_size=6), min_size=1, max_size=20)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ROWS)
+def test_rows_in_are_examples_and_bad_rows_each_once(load, rows):
+    try:
+        data = load("text,label\n" + "\n".join(rows) + "\nlast,1\n")
+    except DataError:
+        return
+    lines = [*data.examples.rows, *(row.line for row in data.bad_rows)]
+    assert len(set(lines)) == len(lines) == data.rows_in
+    # No field holds a line break unless quoted, so lines not numbered lie inside texts or labels.
+    inside = sum(text.count("\n") for text in (*data.examples.texts, *map(str, data.examples.labels)))
+    unusable = sum(str(value).count("\n") for row in data.bad_rows for value in row.values.values())
+    assert data.rows_in + inside + unusable <= len(rows) + 1

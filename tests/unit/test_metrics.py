@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
+
+from trifold.metrics import (
+    calibration_error,
+    confusion,
+    interval,
+    main_score,
+    measure,
+    paired_difference,
+    roc_auc,
+)
+
+
+def predictions(rows, classes, seed=0, sharpness=2.0):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, classes, rows)
+    logits = rng.normal(size=(rows, classes)) + sharpness * np.eye(classes)[truth]
+    probabilities = np.exp(logits)
+    return truth, probabilities / probabilities.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_every_figure_is_scikit_learns(classes):
+    truth, probabilities = predictions(400, classes)
+    predicted = probabilities.argmax(axis=1)
+    metrics = measure(truth, probabilities)
+    assert metrics.rows == 400
+    assert metrics.accuracy.value == metrics.micro_f1 == pytest.approx(accuracy_score(truth, predicted))
+    assert metrics.macro_f1.value == pytest.approx(f1_score(truth, predicted, average="macro"))
+    assert metrics.micro_f1 == pytest.approx(f1_score(truth, predicted, average="micro"))
+    assert metrics.log_loss == pytest.approx(log_loss(truth, probabilities))
+    area = roc_auc_score(truth, probabilities[:, 1] if classes == 2 else probabilities, multi_class="ovr")
+    assert metrics.roc_auc == pytest.approx(area)
+
+
+PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=30)
+
+
+@given(PAIRS)
+def test_macro_f1_is_scikit_learns_even_where_classes_are_absent(pairs):
+    truth, predicted = np.array(pairs).T
+    value = paired_difference("macro_f1", truth, predicted, np.full(len(pairs), 7), 8).value
+    expected = f1_score(truth, predicted, average="macro", zero_division=0)
+    # Against a prediction that is always wrong, the difference is the score itself.
+    assert value == pytest.approx(expected)
+
+
+def test_a_probability_of_zero_for_the_truth_gives_a_finite_log_loss():
+    assert np.isfinite(measure(np.array([0, 1]), np.array([[0.0, 1.0], [0.5, 0.5]])).log_loss)
+
+
+def test_roc_auc_is_undefined_where_a_class_is_absent():
+    truth, probabilities = predictions(50, 3)
+    assert roc_auc(np.where(truth == 2, 0, truth), probabilities) is None
+    assert measure(np.zeros(50, dtype=int), probabilities).roc_auc is None
+
+
+def test_calibration_error_of_a_table_counted_by_hand():
+    # Bins are 1/15 wide: 0.55 (bin 8) is right once of two, 0.75 (bin 11) always, 1.0 (the last bin) never.
+    confidence = np.array([0.55, 0.55, 0.75, 0.75, 1.0])
+    truth = np.array([0, 1, 0, 0, 1])
+    expected = (abs(1.10 - 1) + abs(1.50 - 2) + abs(1.0 - 0)) / 5
+    assert calibration_error(truth, np.stack([confidence, 1 - confidence], axis=1)) == pytest.approx(expected)
+
+
+def test_a_prediction_that_is_sure_and_right_is_calibrated():
+    truth = np.array([0, 1, 2, 1])
+    assert calibration_error(truth, np.eye(3)[truth]) == 0.0
+
+
+@pytest.mark.parametrize("score", ["accuracy", "macro_f1"])
+def test_the_interval_is_that_of_resampling_rows(score):
+    truth, probabilities = predictions(300, 3)
+    predicted = probabilities.argmax(axis=1)
+    rng = np.random.default_rng(1)
+    samples = []
+    for _ in range(500):
+        rows = rng.integers(0, 300, 300)
+        if score == "accuracy":
+            samples.append(accuracy_score(truth[rows], predicted[rows]))
+        else:
+            samples.append(f1_score(truth[rows], predicted[rows], average="macro"))
+    found = interval(score, truth, predicted, 3)
+    assert [found.low, found.high] == pytest.approx(np.percentile(samples, [2.5, 97.5]).tolist(), abs=0.012)
+
+
+def test_the_paired_interval_is_that_of_resampling_rows():
+    truth, probabilities = predictions(300, 3)
+    better, other = probabilities.argmax(axis=1), predictions(300, 3, sharpness=1.0)[1].argmax(axis=1)
+    gain = (better == truth).astype(float) - (other == truth)
+    samples = gain[np.random.default_rng(1).integers(0, 300, (2_000, 300))].mean(axis=1)
+    found = paired_difference("accuracy", truth, better, other, 3)
+    assert found.value == pytest.approx(gain.mean())
+    assert found.deviation == pytest.approx(samples.std(), rel=0.1)
+    assert [found.low, found.high] == pytest.approx(np.percentile(samples, [2.5, 97.5]).tolist(), abs=0.012)
+
+
+@pytest.mark.parametrize("score", ["accuracy", "macro_f1"])
+@given(pairs=PAIRS)
+def test_a_prediction_loses_nothing_against_itself(score, pairs):
+    truth, predicted = np.array(pairs).T
+    found = paired_difference(score, truth, predicted, predicted, 6)
+    assert (found.value, found.low, found.high, found.deviation) == (0.0, 0.0, 0.0, 0.0)
+
+
+@given(PAIRS)
+def test_the_interval_contains_the_accuracy(pairs):
+    truth, predicted = np.array(pairs).T
+    found = interval("accuracy", truth, predicted, 6)
+    assert 0 <= found.low <= found.value + 1e-12
+    assert found.value - 1e-12 <= found.high <= 1
+
+
+def test_the_interval_contains_the_macro_f1():
+    for seed in range(5):
+        truth, probabilities = predictions(200, 4, seed)
+        found = measure(truth, probabilities).macro_f1
+        assert found.low < found.value < found.high
+
+
+def test_the_interval_is_the_same_every_time():
+    truth, probabilities = predictions(100, 3)
+    assert measure(truth, probabilities) == measure(truth, probabilities)
+
+
+def test_confusion_is_scikit_learns():
+    truth, probabilities = predictions(100, 4)
+    predicted = probabilities.argmax(axis=1)
+    assert (confusion(truth, predicted, 5) == confusion_matrix(truth, predicted, labels=range(5))).all()
+
+
+@pytest.mark.parametrize(
+    ("counts", "score"), [([100, 100], "accuracy"), ([299, 100], "accuracy"), ([300, 100], "macro_f1"), ([9, 3, 5], "macro_f1")]
+)
+def test_macro_f1_comes_first_where_classes_are_uneven(counts, score):
+    assert main_score(counts) == score
