@@ -64,9 +64,12 @@ def memory_bytes() -> int:
 
 
 def peak_memory_bytes() -> int:
-    """The largest resident set of this process so far (plus the GPU's peak allocation where one is used)."""
+    """The largest resident set of this process so far (plus the GPU's peak allocation where one is used).
+
+    On Linux getrusage is of no use: a process starts with the peak of the one that spawned it.
+    """
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak = peak if sys.platform == "darwin" else peak * 1024
+    peak = peak if sys.platform == "darwin" else 1024 * (_kilobytes("/proc/self/status", "VmHWM:") or peak)
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         peak += int(torch.cuda.max_memory_allocated())
@@ -99,6 +102,8 @@ def choose(device: str = "auto", precision: str = "auto") -> Runtime:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     elif device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("--device cuda was asked for, but PyTorch sees no CUDA device: use --device cpu or auto")
+    elif device == "mps" and not torch.backends.mps.is_available():
+        raise SettingsError("--device mps was asked for, but PyTorch sees no Apple GPU: use --device cpu or auto")
     elif device not in ("cpu", "cuda", "mps"):
         raise SettingsError(f"--device {device} is unknown: use auto, cpu, cuda or mps")
     if precision == "auto":
@@ -163,6 +168,15 @@ def _cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _kilobytes(path: str, name: str) -> int | None:
+    """The figure behind `name` in a file of the proc file system."""
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith(name)), None)
 
 
 def _read_first_line(path: str) -> str | None:

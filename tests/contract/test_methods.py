@@ -85,7 +85,8 @@ def test_it_accounts_for_its_size_and_parameters(fitted: tuple[str, Fitted]) -> 
 def test_the_same_seed_gives_the_same_model(name: str, tiny_model: Path, split: Split) -> None:
     labels = LabelMap.of(split.train.labels)
     first, second = (
-        method_class(name)(settings_for(tiny_model, epochs=1)).fit(split.train, split.validation, labels) for _ in range(2)
+        method_class(name)(settings_for(tiny_model, epochs=1)).fit(split.train, split.validation, labels)
+        for _ in range(2)
     )
     np.testing.assert_array_equal(first.predictor.score(HOPES).logits, second.predictor.score(HOPES).logits)
 
@@ -96,7 +97,9 @@ def test_integer_labels_come_back_as_integers(name: str, tiny_model: Path, split
         return Examples(part.rows, part.texts, tuple(7 if label == "good" else -1 for label in part.labels))
 
     labels = LabelMap.of((7, -1))
-    fitted = method_class(name)(settings_for(tiny_model, epochs=1)).fit(numbered(split.train), numbered(split.validation), labels)
+    fitted = method_class(name)(settings_for(tiny_model, epochs=1)).fit(
+        numbered(split.train), numbered(split.validation), labels
+    )
     fitted.predictor.save(tmp_path)
     assert method_class(name).predictor.load(tmp_path, BackboneSettings(device="cpu")).labels.names == (-1, 7)
 

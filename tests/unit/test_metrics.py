@@ -134,7 +134,8 @@ def test_confusion_is_scikit_learns():
 
 
 @pytest.mark.parametrize(
-    ("counts", "score"), [([100, 100], "accuracy"), ([299, 100], "accuracy"), ([300, 100], "macro_f1"), ([9, 3, 5], "macro_f1")]
+    ("counts", "score"),
+    [([100, 100], "accuracy"), ([299, 100], "accuracy"), ([300, 100], "macro_f1"), ([9, 3, 5], "macro_f1")],
 )
 def test_macro_f1_comes_first_where_classes_are_uneven(counts, score):
     assert main_score(counts) == score

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from trifold.errors import SettingsError
-from trifold.runtime import Runtime, choose, cpu_multiplies_bfloat16, hardware, memory_bytes, peak_memory_bytes, usable_cores
+from trifold.runtime import (
+    Runtime,
+    choose,
+    cpu_multiplies_bfloat16,
+    hardware,
+    memory_bytes,
+    peak_memory_bytes,
+    usable_cores,
+)
 
 
 def test_whether_the_processor_multiplies_bfloat16_is_a_yes_or_no():
@@ -16,7 +24,7 @@ def test_there_is_a_core_to_use_and_no_more_than_the_machine_has():
 
 
 def test_a_process_uses_some_of_the_memory_there_is():
-    assert 0 < peak_memory_bytes()
+    assert peak_memory_bytes() > 0
     assert memory_bytes() == 0 or peak_memory_bytes() < memory_bytes()
 
 
@@ -30,7 +38,9 @@ def test_auto_takes_a_device_that_is_there():
     assert choose().device == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@pytest.mark.parametrize(("setting", "flag"), [({"device": "tpu"}, "--device tpu"), ({"precision": "int8"}, "--precision int8")])
+@pytest.mark.parametrize(
+    ("setting", "flag"), [({"device": "tpu"}, "--device tpu"), ({"precision": "int8"}, "--precision int8")]
+)
 def test_an_unknown_device_or_precision_is_an_error_that_names_the_known_ones(setting, flag):
     with pytest.raises(SettingsError, match=f"{flag} is unknown: use auto, "):
         choose(**setting)

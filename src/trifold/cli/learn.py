@@ -118,7 +118,7 @@ def finetune(
         train or TrainSettings(),
         head or HeadSettings(),
     )
-    result = run_finetune(request, method, output_dir)
+    result = run_finetune(request, method, output_dir, announce=not json)
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return

@@ -19,6 +19,10 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_ROWS_OF_ANOTHER_ENCODING = 3
+_WESTERN = frozenset(
+    "àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ‘’“”–—…€£§°©®™½¼²«»¿¡ªº·•\xa0"  # noqa: RUF001 - these very signs are meant
+)
 _DELIMITERS = (",", "\t", ";", "|")
 # A control character made for this: a file with one column and unquoted commas has no delimiter at all.
 _NO_DELIMITER = "\x1f"
@@ -120,8 +124,17 @@ def find_encoding(sample: bytes, path: Path) -> str:
     if len(sample) == _SAMPLE_BYTES and len(lines) > 1:
         lines.pop()
     unusual = [line for line in lines if not line.isascii()]
-    broken = sum(not _is_utf8(line) for line in unusual)
-    return "cp1252" if broken > 0.5 * len(unusual) else "utf-8"
+    broken = [line for line in unusual if not _is_utf8(line)]
+    # One or two such rows are damage, to be reported by line; more of them, with letters that people
+    # write, are another encoding.
+    another = len(broken) >= _ROWS_OF_ANOTHER_ENCODING and len(broken) > 0.5 * len(unusual)
+    return "cp1252" if another and _reads_as_western(b"".join(broken)) else "utf-8"
+
+
+def _reads_as_western(text: bytes) -> bool:
+    """Whether nearly all bytes beyond ASCII are letters and signs of Western European writing in Windows-1252."""
+    characters = [c for c in text.decode("cp1252", "replace") if not c.isascii()]
+    return sum(c in _WESTERN for c in characters) >= 0.9 * len(characters)
 
 
 def _python_name(encoding: str, sample: bytes) -> str:

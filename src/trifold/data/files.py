@@ -55,7 +55,11 @@ def open_table(path: Path | str, encoding: str | None = None, columns: int = 2) 
         raise DataError(f"there is no file {path}: check the name, or the folder you are in")
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty: it needs a header line and rows, such as text,label")
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened ({error.strerror}): check its permissions") from None
+    with file:
         is_parquet = file.read(4) == b"PAR1"
     if is_parquet:
         return Table(path, _parquet_columns(path), "Parquet", None)

@@ -105,7 +105,7 @@ def _stratified(
     counts = Counter(labels[i] for i in positions)
     alone = np.array([i for i in positions if counts[labels[i]] == 1], dtype=int)
     if len(alone):
-        notes.append(f"{len(alone)} classes have one row left before the {part} part: it goes to training")
+        notes.append(f"{len(alone)} labels have too few rows for the {part} part: they stay in training")
     shared = np.array([i for i in positions if counts[labels[i]] > 1], dtype=int)
     strata = [labels[i] for i in shared]
     classes = len(set(strata))

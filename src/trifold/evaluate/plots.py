@@ -29,7 +29,7 @@ def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap,
     axes.set(xlabel="predicted", ylabel="true", title=title)
     if named:
         names = [str(name)[:24] for name in labels.names]
-        axes.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > 4 else 0, ha="right")
+        axes.set_xticks(range(len(names)), names, **_slanted(names))
         axes.set_yticks(range(len(names)), names)
         for i, j in np.ndindex(*counts.shape):
             axes.text(
@@ -44,9 +44,15 @@ def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap,
     return figure
 
 
+def _slanted(names: Sequence[str]) -> dict[str, Any]:
+    """Names under the columns stand upright where they have room, else aslant."""
+    return {"rotation": 45, "ha": "right"} if len(names) > 3 or max(map(len, names)) > 10 else {}
+
+
 def cost_figure(rows: Sequence[LeaderboardRow], ship: str) -> Any:
     """Score with its interval against time per text: up and to the left is better."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
     figure = Figure(figsize=(7.2, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -66,6 +72,9 @@ def cost_figure(rows: Sequence[LeaderboardRow], ship: str) -> Any:
         )
     axes.set_xscale("log")
     axes.margins(x=0.25)
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_major_formatter(plain)
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set(
         xlabel="milliseconds per text (logarithmic)", ylabel=f"{SCORE_NAMES[rows[0].score_name]}, % (95 % interval)"
     )

@@ -14,6 +14,8 @@ from trifold.evaluate.verdict import Verdict
 
 _SHOWN_ERRORS = 8
 _ERROR_CHARACTERS = 600
+_KEPT = "Loss; the dotted line marks what was kept"
+_TRIED = "Loss of the MLP head, which was tried and did worse than the logistic one on validation"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class MethodSection:
         choices: What was chosen on validation.
         confusion: SVG.
         curves: SVG, or nothing where no step was taken.
+        curves_caption: What the curves show.
         errors: The surest mistakes.
         error_count: All mistakes.
     """
@@ -33,6 +36,7 @@ class MethodSection:
     choices: Mapping[str, object]
     confusion: str
     curves: str
+    curves_caption: str
     errors: Sequence[Mapping[str, str]]
     error_count: int
 
@@ -93,6 +97,7 @@ def _section(result: RunResult) -> MethodSection:
         choices={name.replace("_", " "): _plain(value) for name, value in choices.items()},
         confusion=as_svg(confusion_figure(result.truth, result.predicted, result.labels)),
         curves=as_svg(curves_figure(history)) if history else "",
+        curves_caption=_TRIED if choices.get("head") == "logistic" else _KEPT,
         errors=errors[:_SHOWN_ERRORS],
         error_count=int((result.truth != result.predicted).sum()),
     )

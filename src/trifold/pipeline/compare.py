@@ -68,7 +68,7 @@ class _State:
         rows = build_leaderboard(self.results, self.score)
         verdict = decide(self.results, self.score, self.settings.tolerance)
         write_leaderboard(self.folder, rows)
-        title = f"Which way to ship on {self.request.data.name}?"
+        title = f"Which method to ship for {self.request.data.name}?"
         command = self.request.command("compare", *_compare_flags(self.settings))
         write_report(self.folder, title, self.task.facts, self.results, rows, verdict, self.skipped, command)
         return rows, verdict
@@ -135,9 +135,7 @@ def _announce(expected: Forecast, request: Request) -> None:
     say(f"forecast: about {duration(total)} in all ({parts})")
     if expected.truncated_share > 0.01:
         length = request.backbone.max_length
-        say(
-            f"note: {100 * expected.truncated_share:.0f} % of the texts are longer than {length} tokens and are cut"
-        )
+        say(f"note: {100 * expected.truncated_share:.0f} % of the texts are longer than {length} tokens and are cut")
 
 
 def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Callable[[], bool]) -> None:
@@ -167,7 +165,7 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
         state.results.append(read_result(state.folder / name))
         rows, _ = state.summarise()
         words = in_words(next(row for row in rows if row.method == name))
-        say(", ".join(f"{key} {value}" for key, value in words.items()))
+        say(f"{name} is done: " + ", ".join(f"{value} {key}" for key, value in words.items() if key != "method"))
 
 
 def _run_method(state: _State, name: str, seconds_left: float | None, interrupted: Callable[[], bool]) -> str | None:

@@ -31,13 +31,14 @@ _CHECKED_TEXTS = 32
 _LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-2}
 
 
-def finetune(request: Request, method: str, output_dir: Path | None = None) -> RunResult:
+def finetune(request: Request, method: str, output_dir: Path | None = None, *, announce: bool = True) -> RunResult:
     """Train one method and write its run folder.
 
     Args:
         request: The data and settings.
         method: Name of the method.
         output_dir: Where to; `runs/DATE-METHOD` where `None`.
+        announce: Say on stderr what is unusual about the data.
 
     Raises:
         TrifoldError: If anything given cannot be used; nothing is left behind then.
@@ -48,8 +49,9 @@ def finetune(request: Request, method: str, output_dir: Path | None = None) -> R
     task = open_task(request)
     if chosen.needs_backbone:
         prepare()
-    for warning in task.facts.warnings():
-        say(f"note: {warning}")
+    if announce:
+        for warning in task.facts.warnings():
+            say(f"note: {warning}")
     labels = LabelMap.of(task.data.examples.labels)
     with new_folder(target) as folder:
         begun = time.monotonic()

@@ -13,6 +13,7 @@ from trifold.data.check import DataFacts, gather_facts
 from trifold.data.examples import LoadedData, adopt_labels, load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
+from trifold.errors import DataError
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import HeadSettings
 from trifold.train.settings import TrainSettings
@@ -81,6 +82,8 @@ def open_task(request: Request) -> Task:
     test = None
     if request.reading.test_file is not None:
         test = load_examples(request.reading.test_file, request.reading).examples
+        if not len(test):
+            raise DataError(f"{request.reading.test_file} has no usable row: give test rows with a text and a label")
         if request.reading.merge_labels:
             test = adopt_labels(test, set(data.examples.labels))
     split = split_examples(data.examples, test)

@@ -7,7 +7,9 @@ from trifold.types import Record
 
 
 def sample(**columns):
-    return [Record(i + 2, dict(zip(columns, row, strict=True))) for i, row in enumerate(zip(*columns.values(), strict=True))]
+    return [
+        Record(i + 2, dict(zip(columns, row, strict=True))) for i, row in enumerate(zip(*columns.values(), strict=True))
+    ]
 
 
 def find(rows, needs_label=True, **given):
@@ -21,7 +23,8 @@ NUMBER = [str(i) for i in range(6)]
 
 
 @pytest.mark.parametrize(
-    ("text", "label"), [("text", "label"), ("Review", "Sentiment"), ("sentence", "class"), ("TITLE", "stars"), ("tweet", "y")]
+    ("text", "label"),
+    [("text", "label"), ("Review", "Sentiment"), ("sentence", "class"), ("TITLE", "stars"), ("tweet", "y")],
 )
 def test_usual_names_are_known_in_any_case(text, label):
     assert find(sample(**{"id": NUMBER, label: KIND, text: LONG})) == (text, label, True)
@@ -36,7 +39,9 @@ def test_without_usual_names_the_longest_values_are_texts_and_the_repeating_ones
 
 
 def test_an_index_column_is_no_label():
-    with pytest.raises(DataError, match="no label column can be guessed among 'column1', 'words': name it with --label-column"):
+    with pytest.raises(
+        DataError, match="no label column can be guessed among 'column1', 'words': name it with --label-column"
+    ):
         find(sample(column1=NUMBER, words=LONG))
 
 
@@ -53,7 +58,9 @@ def test_given_names_win_over_guesses():
 
 @pytest.mark.parametrize(("setting", "flag"), [("text_column", "--text-column"), ("label_column", "--label-column")])
 def test_a_wrong_name_lists_the_columns_there_are(setting, flag):
-    with pytest.raises(DataError, match=f"there is no column 'nope': the file has 'text', 'label'; name one with {flag}"):
+    with pytest.raises(
+        DataError, match=f"there is no column 'nope': the file has 'text', 'label'; name one with {flag}"
+    ):
         find(sample(text=LONG, label=KIND), **{setting: "nope"})
 
 

@@ -18,7 +18,9 @@ def written(tmp_path):
 
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
 def test_the_delimiter_is_found(written, delimiter):
-    dialect = find_dialect(written("\n".join(delimiter.join(row) for row in [("text", "label"), ("a", "1"), ("b", "0")])))
+    dialect = find_dialect(
+        written("\n".join(delimiter.join(row) for row in [("text", "label"), ("a", "1"), ("b", "0")]))
+    )
     assert (dialect.delimiter, dialect.backslash, dialect.encoding) == (delimiter, False, "utf-8")
 
 
@@ -51,8 +53,10 @@ def test_a_text_that_ends_with_a_backslash_is_no_escape(written):
         ("text,label\na,1\n".encode("utf-16-le"), "utf-16-le"),
         ("text,label\na,1\n".encode("utf-16-be"), "utf-16-be"),
         ("text,label\na,1\n".encode("utf-32"), "utf-32"),
-        ("text,label\ncafé,1\nplain,0\n".encode("cp1252"), "cp1252"),
-        ("text,label\nplain,0\ncafé,1".encode("cp1252"), "cp1252"),
+        ("text,label\ncafé,1\nnaïve,1\nà point,1\nplain,0\n".encode("cp1252"), "cp1252"),
+        ("text,label\nplain,0\ncafé,1\nnaïve,1\ncafé,1".encode("cp1252"), "cp1252"),
+        (b"text,label\nplain,0\nbytes \xff\xfe,1\n" + 3 * b"more \x81\xff,1\n", "utf-8"),
+        ("text,label\nplain,0\none café,1\n".encode("cp1252"), "utf-8"),
         ("text,label\né,1\né,1\n".encode() + b"\xff,0\n", "utf-8"),
         ("text,label\ré,1\ré,1\r".encode() + b"\xff,0\r", "utf-8"),
     ],

@@ -54,14 +54,19 @@ def test_a_row_is_numbered_by_the_line_it_starts_on():
 def test_an_unclosed_quote_loses_one_row_not_the_file(broken):
     rows = split(f'a,1\n{broken}\nb,2\n"c\nc",3\nd,4\n')
     assert [row.line for row in rows if isinstance(row, BadRow)] == [2]
-    assert [row.fields for row in rows if isinstance(row, RawRecord)] == [["a", "1"], ["b", "2"], ["c\nc", "3"], ["d", "4"]]
+    assert [row.fields for row in rows if isinstance(row, RawRecord)] == [
+        ["a", "1"],
+        ["b", "2"],
+        ["c\nc", "3"],
+        ["d", "4"],
+    ]
 
 
 def test_an_unclosed_quote_on_the_last_line_is_reported():
     assert split('a,1\n"b,2')[1] == BadRow(2, "a quote is opened and never properly closed", {})
 
 
-@pytest.mark.parametrize("broken", ['"open,1\n', '"""open,1\n', '5",",""\n', '"a"b,1\n'])
+@pytest.mark.parametrize("broken", ['"open,1\n', '"""open,1\n', '5" screen,"open,1\n', '"a"b,1\n'])
 def test_thousands_of_unclosed_quotes_stay_fast(broken):
     lines = [broken if number % 2 else "plain,0\n" for number in range(20_000)]
     start = time.perf_counter()
@@ -72,7 +77,10 @@ def test_thousands_of_unclosed_quotes_stay_fast(broken):
 
 def test_an_empty_line_between_rows_is_reported_and_one_at_the_end_is_not():
     rows = split("a,1\n\n \nb,2\n\n\n")
-    assert [(row.line, row.reason) for row in rows if isinstance(row, BadRow)] == [(2, "the row is empty"), (3, "the row is empty")]
+    assert [(row.line, row.reason) for row in rows if isinstance(row, BadRow)] == [
+        (2, "the row is empty"),
+        (3, "the row is empty"),
+    ]
     assert len(rows) == 4
 
 

@@ -1,0 +1,161 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trifold.evaluate.results import RunResult
+from trifold.evaluate.verdict import decide
+from trifold.metrics import interval
+from trifold.tasks.labels import LabelMap
+
+
+def run(method, milliseconds, right):
+    """A run whose row i is predicted rightly where `right[i]`; the two classes alternate."""
+    right = np.asarray(right, dtype=bool)
+    truth = np.arange(len(right)) % 2
+    predicted = np.where(right, truth, 1 - truth)
+    metrics = {score: vars(interval(score, truth, predicted, 2)) for score in ("accuracy", "macro_f1")}
+    labels = LabelMap((0, 1))
+    facts = {"method": method, "ms_per_text": milliseconds}
+    return RunResult(Path(method), method, labels, np.arange(len(right)), truth, predicted, metrics, facts)
+
+
+def rows(*counts):
+    """Rightness of the best and of another method: (both, best only, other only, neither) rows."""
+    best = np.repeat([1, 1, 0, 0], counts)
+    other = np.repeat([1, 0, 1, 0], counts)
+    return best, other
+
+
+def text(verdict):
+    return " ".join(verdict.sentences)
+
+
+NEAR = rows(900, 4, 3, 93)
+WORSE = rows(750, 150, 5, 95)
+UNSURE = rows(860, 50, 30, 60)
+
+
+@pytest.mark.parametrize("score", ["accuracy", "macro_f1"])
+def test_a_cheaper_method_within_the_tolerance_is_shipped(score):
+    verdict = decide([run("slow", 10, NEAR[0]), run("fast", 0.5, NEAR[1])], score, 1.0)
+    assert (verdict.ship, verdict.best, verdict.undecided) == ("fast", "slow", False)
+    assert verdict.contenders[0].within
+    assert "Ship fast: at 0.5 ms a text instead of the 10 ms of slow, the best, it loses at most" in text(verdict)
+    assert "within the 1 allowed" in text(verdict)
+
+
+def test_the_cheapest_of_several_within_the_tolerance_is_shipped():
+    best, near = NEAR
+    results = [
+        run("slow", 10, best),
+        run("middle", 5, near),
+        run("fast", 1, near),
+        run("poor", 0.1, best & (np.arange(1000) % 5 > 0)),
+    ]
+    verdict = decide(results, "accuracy", 1.0)
+    assert (verdict.ship, verdict.undecided) == ("fast", False)
+    assert [contender.method for contender in verdict.contenders] == ["poor", "fast", "middle"]
+    assert [contender.worse for contender in verdict.contenders] == [True, False, False]
+
+
+def test_the_best_is_shipped_where_no_cheaper_one_comes_near():
+    verdict = decide([run("slow", 10, WORSE[0]), run("fast", 1, WORSE[1])], "accuracy", 1.0)
+    assert (verdict.ship, verdict.best, verdict.undecided) == ("slow", "slow", False)
+    assert verdict.contenders[0].worse
+    assert "no cheaper method" in text(verdict)
+
+
+def test_a_best_that_is_also_the_cheapest_is_shipped_and_said_so():
+    verdict = decide([run("slow", 10, NEAR[1]), run("fast", 1, NEAR[0])], "accuracy", 1.0)
+    assert (verdict.ship, verdict.best, verdict.undecided) == ("fast", "fast", False)
+    assert "the best and also the cheapest" in text(verdict)
+
+
+def test_the_tolerance_decides():
+    results = [run("slow", 10, WORSE[0]), run("fast", 1, WORSE[1])]
+    assert [decide(results, "accuracy", points).ship for points in (1, 30)] == ["slow", "fast"]
+
+
+def test_an_undecided_method_is_named_with_the_rows_that_would_tell():
+    verdict = decide([run("slow", 10, UNSURE[0]), run("fast", 1, UNSURE[1])], "accuracy", 1.0)
+    (contender,) = verdict.contenders
+    assert (verdict.ship, verdict.undecided) == ("slow", True)
+    assert not contender.within
+    assert not contender.worse
+    said = int(
+        re.search(r"Undecided on fast: .* about ([\d,]+) more test rows would tell", text(verdict))
+        .group(1)
+        .replace(",", "")
+    )
+    assert contender.rows_to_tell <= said <= 1.1 * contender.rows_to_tell
+
+
+@pytest.mark.parametrize("tolerance", [1.0, 3.5])
+def test_so_many_rows_settle_it_four_times_in_five(tolerance):
+    counts = np.array([860, 50, 30, 60])
+    best, other = rows(*counts)
+    more = decide([run("slow", 10, best), run("fast", 1, other)], "accuracy", tolerance).contenders[0].rows_to_tell
+    rng = np.random.default_rng(0)
+    settled = 0
+    for _ in range(100):
+        best, other = rows(*rng.multinomial(counts.sum() + more, counts / counts.sum()))
+        contender = decide([run("slow", 10, best), run("fast", 1, other)], "accuracy", tolerance).contenders[0]
+        settled += contender.worse if tolerance == 1.0 else contender.within
+    assert 65 <= settled <= 93
+
+
+def test_a_loss_right_at_the_tolerance_is_settled_by_no_number_of_rows():
+    verdict = decide([run("slow", 10, UNSURE[0]), run("fast", 1, UNSURE[1])], "accuracy", 2.0)
+    assert verdict.contenders[0].rows_to_tell is None
+    assert "no practical number of test rows would tell" in text(verdict)
+
+
+def test_a_method_dearer_than_the_shipped_one_leaves_nothing_undecided():
+    best, near = NEAR
+    unsure = best.copy()
+    unsure[:50], unsure[-30:] = 0, 1
+    verdict = decide([run("slow", 10, best), run("middle", 5, unsure), run("fast", 1, near)], "accuracy", 2.5)
+    assert (verdict.ship, verdict.undecided) == ("fast", False)
+    assert "middle" not in text(verdict)
+
+
+def test_a_method_cheaper_than_the_shipped_one_may_stay_undecided():
+    best, near = NEAR
+    unsure = best.copy()
+    unsure[:50], unsure[-30:] = 0, 1
+    verdict = decide([run("slow", 10, best), run("middle", 5, near), run("fast", 1, unsure)], "accuracy", 1.0)
+    assert (verdict.ship, verdict.undecided) == ("middle", True)
+    assert "Undecided on fast" in text(verdict)
+
+
+def test_one_method_alone_is_shipped_without_a_comparison():
+    verdict = decide([run("only", 1, NEAR[0])], "accuracy", 1.0)
+    assert (verdict.ship, verdict.best, verdict.undecided, verdict.contenders) == ("only", "only", False, ())
+    assert "Only only was run: 90.4 % accuracy" in text(verdict)
+    assert "on 1,000 test rows" in text(verdict)
+
+
+def test_among_equally_good_methods_the_cheapest_is_best():
+    right = NEAR[0]
+    for order in ([("slow", 10), ("fast", 1)], [("fast", 1), ("slow", 10)]):
+        verdict = decide([run(method, cost, right) for method, cost in order], "accuracy", 1.0)
+        assert (verdict.ship, verdict.best, verdict.undecided) == ("fast", "fast", False)
+
+
+def test_among_equally_cheap_methods_the_better_is_shipped():
+    for order in ([("good", NEAR[0]), ("less", NEAR[1])], [("less", NEAR[1]), ("good", NEAR[0])]):
+        verdict = decide([run(method, 1, right) for method, right in order], "accuracy", 1.0)
+        assert (verdict.ship, verdict.undecided) == ("good", False)
+        assert "instead of the" not in text(verdict)
+
+
+def test_the_order_of_the_runs_does_not_matter():
+    results = [run("slow", 10, UNSURE[0]), run("fast", 1, UNSURE[1]), run("middle", 5, NEAR[1])]
+    assert decide(results, "accuracy", 1.0) == decide(results[::-1], "accuracy", 1.0)
+
+
+def test_runs_on_other_rows_are_not_compared():
+    with pytest.raises(AssertionError, match="same rows"):
+        decide([run("slow", 10, NEAR[0]), run("fast", 1, NEAR[1][:500])], "accuracy", 1.0)
