@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from trifold.artifact.folder import new_folder, write_json
-from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.data.split import split_train_validation
 from trifold.errors import DataError, SettingsError
 from trifold.methods.catalogue import method_class
@@ -134,7 +134,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             ArtifactError: If a file is missing or damaged; the message names it.
         """
-        run = load_run(path, BackboneSettings(device=device))  # type: ignore[arg-type]
+        run = load_run(path, ComputeSettings(device=device))  # type: ignore[arg-type]
         known = cls().get_params()
         settings = run.facts.get("settings") or {}
         classifier = cls(**{name: value for name, value in settings.items() if name in known})

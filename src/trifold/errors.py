@@ -15,6 +15,21 @@ class SettingsError(TrifoldError):
     """A flag, a TOML file or an argument has a value that is not allowed."""
 
 
+def require(allowed: bool, given: str, way_out: str) -> None:
+    """Refuse a setting unless it is allowed.
+
+    Args:
+        allowed: Whether it is.
+        given: The flag with its value.
+        way_out: What to give instead.
+
+    Raises:
+        SettingsError: If it is not.
+    """
+    if not allowed:
+        raise SettingsError(f"{given} is not allowed: {way_out}")
+
+
 class BackboneError(TrifoldError):
     """A pretrained model or its tokenizer cannot be found, loaded or trusted."""
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from trifold.artifact.folder import read_json
 from trifold.artifact.manifest import verify_model
-from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import open_rows, unusable_text
-from trifold.data.settings import DataSettings
+from trifold.data.settings import DataSettings, TextSettings
 from trifold.errors import ArtifactError, DataError
 from trifold.methods.catalogue import method_class
 from trifold.methods.contract import Predictor, Scores
@@ -60,7 +60,7 @@ class Prediction:
     probabilities: dict[str, float]
 
 
-def load_run(path: Path | str, backbone: BackboneSettings | None = None) -> Run:
+def load_run(path: Path | str, compute: ComputeSettings | None = None) -> Run:
     """Load a run folder, or the best run of a comparison's folder, after checking its hashes.
 
     Raises:
@@ -75,7 +75,7 @@ def load_run(path: Path | str, backbone: BackboneSettings | None = None) -> Run:
         folder = folder / "best"
     facts = read_json(folder / "run.json")
     verify_model(folder)
-    predictor = method_class(str(facts["method"])).predictor.load(folder / "model", backbone or BackboneSettings())
+    predictor = method_class(str(facts["method"])).predictor.load(folder / "model", compute or ComputeSettings())
     return Run(folder, predictor, facts)
 
 
@@ -119,7 +119,7 @@ def as_predictions(predictor: Predictor, scores: Scores) -> list[Prediction]:
     ]
 
 
-def predict_file(run: Run, source: Path, output: Path | None, settings: DataSettings) -> int:
+def predict_file(run: Run, source: Path, output: Path | None, settings: TextSettings) -> int:
     """Label every row of a file: same order, same number of rows, bad rows marked in the column `error`.
 
     The file is streamed, so it may be larger than memory. With `output` the result appears there whole or not at all.
@@ -137,7 +137,7 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: DataSett
         DataError: If the file cannot be read, a column that would be added is there already, or a row is bad and
             `on_bad_rows` is `fail`.
     """
-    table, columns, rows = open_rows(source, settings, needs_label=False)
+    table, columns, rows = open_rows(source, DataSettings(**vars(settings)), needs_label=False)
     taken = [name for name in table.columns if name in _ADDED]
     if taken:
         raise DataError(f"{source} already has a column {taken[0]!r}, which the predictions would add: rename it")

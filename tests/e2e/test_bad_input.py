@@ -100,11 +100,29 @@ def test_a_megabyte_of_text_is_cut_and_counted(tmp_path: Path, tiny_model: Path,
     assert "1 texts (2.4 %) are cut at --max-length 250" in done.stdout
 
 
-def test_an_unknown_flag_value_and_method(reviews: Path, tmp_path: Path, trifold_command: Command) -> None:
-    assert trifold_command("finetune", reviews, "--method", "magic").returncode == 2
-    assert trifold_command("finetune", reviews, "--epochs", "many").returncode == 2
-    assert trifold_command("compare", reviews, "--methods", "tfidf,tfidf").returncode == 2
-    assert trifold_command("compare", reviews, "--tolerance", "-1").returncode == 2
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("--method", "magic"), "there is no method 'magic': choose one of tfidf, features, full"),
+        (("--epochs", "many"), '"many"'),
+        (("--epochs", "0"), "--epochs 0 is not allowed: give 1 or more"),
+        (("--lr", "-1"), "--learning-rate -1.0 is not allowed: give a positive number"),
+        (("--max-length", "1"), "it leaves no room for a word"),
+        (("--device", "abacus"), "abacus"),
+    ],
+)
+def test_a_value_that_is_not_allowed(
+    flags: tuple[str, ...], sentence: str, reviews: Path, trifold_command: Command
+) -> None:
+    done = trifold_command("finetune", reviews, *flags)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_methods_and_tolerance_are_checked_before_anything_is_read(trifold_command: Command) -> None:
+    assert "names tfidf twice" in trifold_command("compare", "none.csv", "--methods", "tfidf,tfidf").stderr
+    assert "--tolerance -1.0 is not allowed" in trifold_command("compare", "none.csv", "--tolerance", "-1").stderr
 
 
 def test_an_output_folder_in_use_is_left_alone(reviews: Path, tmp_path: Path, trifold_command: Command) -> None:

@@ -3,23 +3,41 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from trifold.errors import require
+
 
 @dataclass(frozen=True, kw_only=True)
-class BackboneSettings:
-    """Which backbone, and how it is run.
+class ComputeSettings:
+    """How a model is run, whichever it is.
 
     Attributes:
-        model: `minilm`, a folder, or a hub id such as bert-base-uncased.
-        max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
         device: Where to compute.
         precision: Number format of matrix products; auto takes bfloat16 where the hardware multiplies it natively.
         token_budget: Tokens of one forward pass, padding included; splits work, never changes results.
         offline: Open no connection; models must be in the local cache, a folder, or bundled.
     """
 
-    model: str = "minilm"
-    max_length: int = 250
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     token_budget: int = 4_096
     offline: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.token_budget > 0, f"--token-budget {self.token_budget}", "give a positive number, such as 4096")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSettings(ComputeSettings):
+    """Which backbone, and how it is run.
+
+    Attributes:
+        model: `minilm`, a folder, or a hub id such as bert-base-uncased.
+        max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
+    """
+
+    model: str = "minilm"
+    max_length: int = 250
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.max_length >= 3, f"--max-length {self.max_length}", "it leaves no room for a word, give 3 or more")

@@ -68,8 +68,6 @@ class Tokenizer:
         path = files.folder / "tokenizer.json"
         if not path.exists():
             raise BackboneError(f"{files.name} has no tokenizer.json: save it with its fast tokenizer")
-        if max_length < 3:
-            raise BackboneError(f"--max-length {max_length} leaves no room for a word: use 3 or more")
         self.max_length = max_length
         self._tokenizer = FastTokenizer.from_file(str(path))
         self._tokenizer.no_padding()

@@ -24,10 +24,6 @@ def check(
 ) -> None:
     """Report on a data file before anything is trained on it.
 
-    Examples:
-        trifold check movie.csv
-        trifold check movie.csv --label-column sentiment --json
-
     Args:
         data: CSV, TSV or Parquet file with texts and labels.
         json: Print JSON instead.

@@ -35,10 +35,6 @@ def compare(
 
     Prints the leaderboard and the verdict; the last line is the folder with the report and the models.
 
-    Examples:
-        trifold compare movie.csv
-        trifold compare movie.csv --methods tfidf,features --time-limit 10
-
     Args:
         data: CSV, TSV or Parquet file with texts and labels.
         output_dir: Folder for the results; runs/DATE-compare by default.
@@ -98,10 +94,6 @@ def finetune(
 ) -> None:
     """Train one method and write a run folder; its name is the last line printed.
 
-    Examples:
-        trifold finetune movie.csv --method features
-        trifold finetune movie.csv --method full --learning-rate 1e-4 --epochs 3
-
     Args:
         data: CSV, TSV or Parquet file with texts and labels.
         method: tfidf, features or full.
@@ -133,10 +125,6 @@ def finetune(
 
 def demo(*, output_dir: Path | None = None) -> int:
     """Compare all methods on the reviews that come with Trifold; takes a few minutes.
-
-    Examples:
-        trifold demo
-        trifold demo --output-dir demo
 
     Args:
         output_dir: Folder for the results; runs/DATE-compare by default.

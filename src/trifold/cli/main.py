@@ -21,15 +21,47 @@ Start with: trifold compare movie.csv
 _INTERRUPTED = 130
 
 app = App(name="trifold", help=_HELP, version=VERSION, help_format="plaintext", result_action="return_value")
-for _verb, _target, _summary in (
-    ("check", "trifold.cli.data:check", "Report on a data file before anything is trained on it."),
-    ("compare", "trifold.cli.learn:compare", "Try every method on one split and say which to ship."),
-    ("finetune", "trifold.cli.learn:finetune", "Train one method and write a run folder."),
-    ("evaluate", "trifold.cli.use:evaluate", "Measure a trained model on labelled rows."),
-    ("predict", "trifold.cli.use:predict", "Label a text, or every row of a file."),
-    ("demo", "trifold.cli.learn:demo", "Compare all methods on the reviews that come with Trifold."),
-):
-    app.command(_target, name=_verb, help=_summary)
+_VERBS = (
+    (
+        "check",
+        "trifold.cli.data:check",
+        "Report on a data file before anything is trained on it.",
+        ("trifold check movie.csv", "trifold check movie.csv --label-column sentiment --json"),
+    ),
+    (
+        "compare",
+        "trifold.cli.learn:compare",
+        "Try every method on one split and say which to ship.",
+        ("trifold compare movie.csv", "trifold compare movie.csv --methods tfidf,features --time-limit 10"),
+    ),
+    (
+        "finetune",
+        "trifold.cli.learn:finetune",
+        "Train one method and write a run folder.",
+        ("trifold finetune movie.csv --method features", "trifold finetune movie.csv --method full --epochs 2"),
+    ),
+    (
+        "evaluate",
+        "trifold.cli.use:evaluate",
+        "Measure a trained model on labelled rows, with 95 % intervals.",
+        ("trifold evaluate RUN fresh.csv", "trifold evaluate RUN fresh.csv --json"),
+    ),
+    (
+        "predict",
+        "trifold.cli.use:predict",
+        "Label a text, or every row of a file in its order.",
+        ('trifold predict RUN --text "A quiet, wonderful film."', "trifold predict RUN new.csv --output labelled.csv"),
+    ),
+    (
+        "demo",
+        "trifold.cli.learn:demo",
+        "Compare all methods on the reviews that come with Trifold.",
+        ("trifold demo", "trifold demo --output-dir demo"),
+    ),
+)
+for _verb, _target, _summary, _examples in _VERBS:
+    _shown = "Examples:\n" + "\n".join(f"  {example}" for example in _examples)
+    app.command(_target, name=_verb, help=_summary, help_epilogue=_shown)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.settings import ComputeSettings
 from trifold.cli.output import print_json, print_table
-from trifold.data.settings import DataSettings
+from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import SettingsError
 
 
@@ -18,18 +18,14 @@ def predict(
     *,
     text: str | None = None,
     output: Path | None = None,
-    reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
-    backbone: Annotated[BackboneSettings | None, Parameter(name="*")] = None,
+    reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
+    compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:
     """Label a text, or every row of a file in its order.
 
     A file's columns come back with prediction, probability, truncated and error added; rows that cannot be
     read are kept and marked in the column error.
-
-    Examples:
-        trifold predict RUN --text "A quiet, wonderful film."
-        trifold predict RUN new.csv --output labelled.csv
 
     Args:
         run: Run folder of finetune or compare.
@@ -46,7 +42,7 @@ def predict(
         raise SettingsError(
             "predict needs a file or a text, not both: trifold predict RUN FILE, or trifold predict RUN --text TEXT"
         )
-    chosen = load_run(run, backbone or BackboneSettings())
+    chosen = load_run(run, compute or ComputeSettings())
     if chosen.facts["method"] != "tfidf":
         prepare()
     if text is not None:
@@ -60,7 +56,7 @@ def predict(
             say("note: the text is longer than the model reads; its end was cut off")
         return
     assert source is not None
-    count = predict_file(chosen, source, output, reading or DataSettings())
+    count = predict_file(chosen, source, output, reading or TextSettings())
     say(f"{count:,} rows labelled" + (f", written to {output}" if output else ""))
 
 
@@ -69,15 +65,11 @@ def evaluate(
     data: Path,
     /,
     *,
-    reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
-    backbone: Annotated[BackboneSettings | None, Parameter(name="*")] = None,
+    reading: Annotated[LabelledSettings | None, Parameter(name="*")] = None,
+    compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:
     """Measure a trained model on labelled rows, with 95 % intervals.
-
-    Examples:
-        trifold evaluate RUN fresh.csv
-        trifold evaluate RUN fresh.csv --json
 
     Args:
         run: Run folder of finetune or compare.
@@ -89,7 +81,7 @@ def evaluate(
     from trifold.pipeline.evaluate import evaluate as run_evaluate
     from trifold.progress import say
 
-    found = run_evaluate(run, data, reading or DataSettings(), backbone or BackboneSettings())
+    found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings())
     for row in found.bad_rows[:10]:
         say(f"note: line {row.line} is left out: {row.reason}")
     if len(found.bad_rows) > 10:

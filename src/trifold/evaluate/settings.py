@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from trifold.errors import require
+
 
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings:
@@ -16,3 +18,8 @@ class CompareSettings:
     methods: str = ""
     time_limit: float | None = None
     tolerance: float = 1.0
+
+    def __post_init__(self) -> None:
+        limit = self.time_limit
+        require(limit is None or limit > 0, f"--time-limit {limit}", "give minutes, such as 10")
+        require(self.tolerance >= 0, f"--tolerance {self.tolerance}", "give points of score, such as 1")

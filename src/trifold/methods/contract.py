@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.methods.settings import HeadSettings
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
@@ -100,12 +100,12 @@ class Predictor(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, folder: Path, backbone: BackboneSettings) -> "Predictor":
+    def load(cls, folder: Path, compute: ComputeSettings) -> "Predictor":
         """Read a predictor back.
 
         Args:
             folder: As given to `save`.
-            backbone: Device, precision, token budget and offline are taken from here; the rest was saved.
+            compute: How to run it on this machine; everything else was saved.
 
         Raises:
             ArtifactError: If a file is missing or damaged.

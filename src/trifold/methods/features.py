@@ -13,7 +13,7 @@ import numpy as np
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.encoder import POOLINGS, Encoder, Place, Pooled
 from trifold.backbone.locate import BackboneFiles, locate
-from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import ArtifactError
 from trifold.methods.contract import Fitted, Method, Predictor, Scores, Workload
@@ -72,7 +72,7 @@ class FeaturesPredictor(Predictor):
         view: View,
         head: LinearHead | MlpHead,
         labels: LabelMap,
-        settings: BackboneSettings,
+        settings: ComputeSettings,
         files: BackboneFiles,
     ) -> None:
         self.labels = labels
@@ -103,12 +103,12 @@ class FeaturesPredictor(Predictor):
         write_state(folder, settings, {"mean": self._view.mean, "scale": self._view.scale, **self._head.arrays()})
 
     @classmethod
-    def load(cls, folder: Path, backbone: BackboneSettings) -> "FeaturesPredictor":
+    def load(cls, folder: Path, compute: ComputeSettings) -> "FeaturesPredictor":
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
         revision = settings["base_revision"]
         files = locate(
-            str(settings["base"]), revision=revision if isinstance(revision, str) else None, offline=backbone.offline
+            str(settings["base"]), revision=revision if isinstance(revision, str) else None, offline=compute.offline
         )
         if files.sha256() != settings["base_sha256"]:
             raise ArtifactError(
@@ -120,9 +120,9 @@ class FeaturesPredictor(Predictor):
         )
         labels: list[Label] = settings["labels"]  # type: ignore[assignment]
         head = MlpHead.of(arrays) if settings["head"] == "mlp" else LinearHead.of(arrays)
-        encoder = Encoder(files, choose(backbone.device, backbone.precision), max(view.layers))
+        encoder = Encoder(files, choose(compute.device, compute.precision), max(view.layers))
         tokenizer = Tokenizer(files, int(str(settings["max_length"])))
-        return cls(encoder, tokenizer, view, head, LabelMap(tuple(labels)), backbone, files)
+        return cls(encoder, tokenizer, view, head, LabelMap(tuple(labels)), compute, files)
 
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""

@@ -16,7 +16,7 @@ from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.batches import by_token_budget
 from trifold.backbone.encoder import load_model
 from trifold.backbone.locate import BackboneFiles, locate
-from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.methods.contract import Fitted, Method, MethodSettings, Predictor, Scores, Workload
 from trifold.progress import say
@@ -61,7 +61,7 @@ class FullPredictor(Predictor):
         model: Any,
         tokenizer: Tokenizer,
         labels: LabelMap,
-        settings: BackboneSettings,
+        settings: ComputeSettings,
         runtime: Runtime,
         base: BackboneFiles,
     ) -> None:
@@ -92,22 +92,22 @@ class FullPredictor(Predictor):
                 (folder / name).write_bytes(source.read_bytes())
         settings: dict[str, object] = {
             "labels": list(self.labels.names),
-            "max_length": self._settings.max_length,
+            "max_length": self._tokenizer.max_length,
             "base": self._base.name,
             "base_revision": self._base.revision,
         }
         write_state(folder, settings, {})
 
     @classmethod
-    def load(cls, folder: Path, backbone: BackboneSettings) -> "FullPredictor":
+    def load(cls, folder: Path, compute: ComputeSettings) -> "FullPredictor":
         """See `Predictor.load`."""
         settings, _ = read_state(folder)
         files = BackboneFiles(folder, str(settings["base"]), None)
-        runtime = choose(backbone.device, backbone.precision)
+        runtime = choose(compute.device, compute.precision)
         model = load_model("AutoModelForSequenceClassification", files).to(runtime.device)
         labels: list[Label] = settings["labels"]  # type: ignore[assignment]
         tokenizer = Tokenizer(files, int(settings["max_length"]))  # type: ignore[call-overload]
-        return cls(model, tokenizer, LabelMap(tuple(labels)), backbone, runtime, files)
+        return cls(model, tokenizer, LabelMap(tuple(labels)), compute, runtime, files)
 
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""

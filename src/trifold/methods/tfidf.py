@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.settings import ComputeSettings
 from trifold.errors import ArtifactError
 from trifold.methods.contract import Fitted, Method, Predictor, Scores, Workload
 from trifold.methods.logistic import LinearHead, fit_path
@@ -47,7 +47,7 @@ class TfidfPredictor(Predictor):
         (folder / _VOCABULARY).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, backbone: BackboneSettings) -> "TfidfPredictor":  # noqa: ARG003 - it has none
+    def load(cls, folder: Path, compute: ComputeSettings) -> "TfidfPredictor":  # noqa: ARG003 - it has none
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
         try:

@@ -88,10 +88,6 @@ def compare(request: Request, settings: CompareSettings, output_dir: Path | None
     """
     clock = time.monotonic()
     methods = chosen_methods(settings.methods)
-    if settings.tolerance < 0:
-        raise SettingsError(f"--tolerance {settings.tolerance:g} is negative: give points of score, such as 1")
-    if settings.time_limit is not None and settings.time_limit <= 0:
-        raise SettingsError(f"--time-limit {settings.time_limit:g} leaves no time: give minutes, such as 10")
     target = choose_folder(output_dir, "compare")
     task = open_task(request)
     for warning in task.facts.warnings():

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import adopt_labels, load_examples
-from trifold.data.settings import DataSettings
+from trifold.data.settings import DataSettings, LabelledSettings
 from trifold.errors import DataError
 from trifold.metrics import Metrics, measure
 from trifold.predict import load_run, score_texts
@@ -28,18 +28,18 @@ class Evaluation:
     bad_rows: tuple[BadRow, ...]
 
 
-def evaluate(run: Path, data: Path, reading: DataSettings, backbone: BackboneSettings) -> Evaluation:
+def evaluate(run: Path, data: Path, reading: LabelledSettings, compute: ComputeSettings) -> Evaluation:
     """Score a labelled file with a run.
 
     Raises:
         TrifoldError: If the run or the data cannot be used, or a label is unknown to the model.
     """
-    loaded = load_examples(data, reading)
+    loaded = load_examples(data, DataSettings(**vars(reading)))
     examples = loaded.examples
     if not len(examples):
         raise DataError(f"{data} has no usable row: give rows with a text and a label")
     prepare()
-    predictor = load_run(run, backbone).predictor
+    predictor = load_run(run, compute).predictor
     if reading.merge_labels:
         examples = adopt_labels(examples, set(predictor.labels.names))
     truth = predictor.labels.encode(examples.labels)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from trifold.errors import require
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
@@ -29,3 +31,13 @@ class TrainSettings:
     warmup_ratio: float = 0.1
     max_grad_norm: float = 1.0
     patience: int = 2
+
+    def __post_init__(self) -> None:
+        rate, epochs, batch = self.learning_rate, self.epochs, self.batch_size
+        require(rate is None or rate > 0, f"--learning-rate {rate}", "give a positive number, such as 1e-4")
+        require(epochs is None or epochs > 0, f"--epochs {epochs}", "give 1 or more")
+        require(batch is None or batch > 0, f"--batch-size {batch}", "give 1 or more")
+        require(self.patience > 0, f"--patience {self.patience}", "give 1 or more")
+        require(0 <= self.warmup_ratio <= 1, f"--warmup-ratio {self.warmup_ratio}", "give a share from 0 to 1")
+        require(self.max_grad_norm > 0, f"--max-grad-norm {self.max_grad_norm}", "give a positive number")
+        require(self.weight_decay >= 0, f"--weight-decay {self.weight_decay}", "give 0 or more")

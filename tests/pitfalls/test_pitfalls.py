@@ -1,0 +1,143 @@
+"""What users of other tools suffer from: one test per complaint, named for it. Details are tested elsewhere."""
+
+import json
+import re
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trifold.data.examples import label_variants, load_examples
+from trifold.data.files import open_table
+from trifold.data.settings import DataSettings
+from trifold.methods.contract import MethodSettings
+from trifold.runtime import choose, cpu_multiplies_bfloat16
+from trifold.types import Record
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_column_names_are_guessed_and_one_flag_overrides(tmp_path: Path, trifold_command: Command) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(
+        ",Review,stars,mood\n" + "".join(f"{i},a film number {i},{i % 5},{'ab'[i % 2]}\n" for i in range(40))
+    )
+    guessed = trifold_command("check", path)
+    assert "text from column 'Review', label from column 'stars' (guessed;" in guessed.stdout
+    assert "label from column 'mood'" in trifold_command("check", path, "--label-column", "mood").stdout
+
+
+def test_quotes_marks_and_delimiters_do_not_break_reading(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(b'\xef\xbb\xbftext;label\n"semi; colon and ""quotes""";1\nplain, comma;0\n')
+    rows = [row.values for row in open_table(path).rows() if isinstance(row, Record)]
+    assert rows == [{"text": 'semi; colon and "quotes"', "label": "1"}, {"text": "plain, comma", "label": "0"}]
+
+
+def test_spelling_variants_of_a_label_are_flagged() -> None:
+    assert label_variants(["pos", "pos", "Pos ", "neg"]) == {"Pos ": "pos"}
+
+
+def test_labels_need_not_be_numbers_from_zero(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\na,17\nb,-3\nc,17\n")
+    assert load_examples(path, DataSettings()).examples.labels == (17, -3, 17)
+
+
+def test_memory_does_not_explode_before_training(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\n" + "".join(f"text number {i},{i % 2}\n" for i in range(50_000)))
+    tracemalloc.start()
+    load_examples(path, DataSettings())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * path.stat().st_size + 10_000_000
+
+
+def test_half_precision_is_used_only_where_the_processor_has_it() -> None:
+    assert choose("cpu").precision == ("bfloat16" if cpu_multiplies_bfloat16() else "float32")
+
+
+def test_texts_over_512_tokens_do_not_crash_at_inference(
+    reviews: Path, tiny_model: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    run = tmp_path / "run"
+    trifold_command("finetune", reviews, "--model", tiny_model, "--epochs", "1", "--output-dir", run)
+    done = trifold_command("predict", run, "--text", "film " * 5_000, "--json")
+    assert json.loads(done.stdout)["truncated"] is True
+
+
+def test_loss_curves_need_not_be_dug_out_of_logs(
+    reviews: Path, tiny_model: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    trifold_command("finetune", reviews, "--model", tiny_model, "--epochs", "2", "--output-dir", tmp_path / "run")
+    assert (tmp_path / "run" / "loss.png").stat().st_size > 5_000
+    header = (tmp_path / "run" / "history.csv").read_text().splitlines()[0]
+    assert "validation_loss" in header
+
+
+def test_a_correct_run_shows_no_alarming_warnings(
+    reviews: Path, tiny_model: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    done = trifold_command(
+        "finetune", reviews, "--model", tiny_model, "--epochs", "1", "--output-dir", tmp_path / "run"
+    )
+    assert done.returncode == 0
+    assert not re.search(r"warn|missing|newly initialized|deprecat|should probably", done.stderr, re.IGNORECASE), (
+        done.stderr
+    )
+
+
+OFFLINE = """
+import socket, sys
+def refuse(*_):
+    raise AssertionError("a connection was opened")
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+from trifold.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+def test_offline_opens_no_socket(reviews: Path, tmp_path: Path) -> None:
+    for flags in (["finetune", str(reviews), "--method", "features", "--offline", "--output-dir", str(tmp_path / "run")],
+                  ["predict", str(tmp_path / "run"), "--text", "superb", "--offline"]):  # fmt: skip
+        done = subprocess.run([sys.executable, "-c", OFFLINE, *flags], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_lost_head_is_never_reported_as_success(
+    reviews: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trifold.backbone.settings import BackboneSettings
+    from trifold.errors import ArtifactError
+    from trifold.methods import tfidf
+    from trifold.methods.logistic import LinearHead
+    from trifold.pipeline.finetune import finetune
+    from trifold.pipeline.request import Request
+
+    # The fault cannot be caused from outside: make the saved head lose its weights.
+    monkeypatch.setattr(LinearHead, "of", classmethod(lambda cls, a: cls(np.zeros_like(a["weight"]), a["bias"])))
+    assert tfidf.Tfidf(MethodSettings(BackboneSettings())).name == "tfidf"
+    with pytest.raises(ArtifactError, match="gives other logits than the trained one"):
+        finetune(Request(reviews), "tfidf", tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_prediction_never_forks(tmp_path: Path, reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    from trifold import TextClassifier
+    from trifold.pipeline.finetune import finetune
+    from trifold.pipeline.request import Request
+
+    finetune(Request(reviews), "tfidf", tmp_path / "run")
+
+    def refuse() -> int:
+        raise AssertionError("a process was forked")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    assert TextClassifier.load(tmp_path / "run").predict(["superb"]).tolist() == ["good"]

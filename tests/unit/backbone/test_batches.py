@@ -1,0 +1,50 @@
+"""Batches by token budget: every text once, never over budget, little padding, the same for the same seed."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trifold.backbone.batches import by_token_budget, padding_share, training_steps
+
+LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=200).map(np.array)
+
+
+@given(LENGTHS, st.integers(1, 5_000))
+def test_every_text_is_in_one_batch_and_no_batch_is_over_budget(lengths: np.ndarray, budget: int) -> None:
+    batches = by_token_budget(lengths, budget)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= budget
+
+
+def test_the_longest_come_first() -> None:
+    batches = by_token_budget(np.array([5, 100, 7, 50]), 100)
+    assert batches[0].tolist() == [1]
+    assert int(batches[-1][-1]) == 0
+
+
+@given(LENGTHS, st.integers(1, 64), st.integers(1, 5_000))
+def test_an_epoch_shows_every_text_once_in_steps_of_the_batch_size(lengths: np.ndarray, size: int, budget: int) -> None:
+    steps = list(training_steps(lengths, size, budget, np.random.default_rng(0)))
+    assert sorted(np.concatenate([b for step in steps for b in step]).tolist()) == list(range(len(lengths)))
+    sizes = sorted((sum(map(len, step)) for step in steps), reverse=True)
+    assert all(count == size for count in sizes[: len(lengths) // size])
+    assert len(steps) == -(-len(lengths) // size)
+
+
+def test_sorting_leaves_little_padding() -> None:
+    lengths = np.random.default_rng(0).integers(5, 250, 4_000)
+    assert padding_share(lengths, by_token_budget(lengths, 4_096)) < 0.02
+    steps = list(training_steps(lengths, 32, 1 << 20, np.random.default_rng(0)))
+    assert padding_share(lengths, [batch for step in steps for batch in step]) < 0.08
+
+
+def test_the_order_follows_the_seed() -> None:
+    lengths = np.arange(1, 101)
+
+    def order(seed: int) -> list[int]:
+        steps = training_steps(lengths, 8, 10_000, np.random.default_rng(seed))
+        return [int(i) for step in steps for batch in step for i in batch]
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)

@@ -1,0 +1,73 @@
+"""`TextClassifier` as a scikit-learn estimator."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+
+from trifold import TextClassifier
+from trifold.errors import DataError, SettingsError
+
+
+@pytest.fixture(scope="module")
+def data(reviews: Path) -> tuple[list[str], list[str]]:
+    with reviews.open() as file:
+        rows = list(csv.DictReader(file))
+    return [row["text"] for row in rows], [row["label"] for row in rows]
+
+
+@pytest.mark.parametrize("method", ["tfidf", "features", "full"])
+def test_fit_predict_save_load(
+    method: str, data: tuple[list[str], list[str]], tiny_model: Path, tmp_path: Path
+) -> None:
+    texts, labels = data
+    made = TextClassifier(method, str(tiny_model), learning_rate=3e-3, epochs=4, device="cpu").fit(
+        texts[:200], labels[:200]
+    )
+    assert made.score(texts[200:], labels[200:]) >= 0.85
+    assert made.classes_.tolist() == ["bad", "good"]
+    probabilities = made.predict_proba(texts[200:])
+    made.save(tmp_path / "model")
+    back = TextClassifier.load(tmp_path / "model")
+    assert back.method == method
+    np.testing.assert_allclose(back.predict_proba(texts[200:]), probabilities, atol=1e-5)
+    with pytest.raises(SettingsError, match="exists and is not empty"):
+        made.save(tmp_path / "model")
+
+
+def test_it_clones_and_cross_validates(data: tuple[list[str], list[str]]) -> None:
+    classifier = TextClassifier("tfidf")
+    assert clone(classifier).get_params() == classifier.get_params()
+    assert cross_val_score(classifier, *data, cv=3).min() > 0.8
+
+
+def test_integer_labels_stay_integers(data: tuple[list[str], list[str]]) -> None:
+    numbers = np.array([5 if label == "good" else -5 for label in data[1]])
+    predicted = TextClassifier("tfidf").fit(data[0], numbers).predict(data[0][:4])
+    assert set(predicted.tolist()) <= {5, -5}
+    assert np.issubdtype(predicted.dtype, np.integer)
+
+
+def test_mistakes_are_told() -> None:
+    with pytest.raises(NotFittedError, match="call fit or"):
+        TextClassifier().predict(["a"])
+    with pytest.raises(DataError, match="2 texts and 1 labels"):
+        TextClassifier("tfidf").fit(["a", "b"], ["x"])
+    with pytest.raises(DataError, match="text number 1 is ''"):
+        TextClassifier("tfidf").fit(["a", ""], ["x", "y"])
+    with pytest.raises(DataError, match="put it into a list"):
+        TextClassifier("tfidf").fit("a text", ["x"])
+    with pytest.raises(SettingsError, match="there is no method 'magic'"):
+        TextClassifier("magic").fit(["a"] * 20, ["x", "y"] * 10)
+
+
+def test_a_run_of_the_command_line_loads(reviews: Path, tmp_path: Path) -> None:
+    from trifold.pipeline.finetune import finetune
+    from trifold.pipeline.request import Request
+
+    finetune(Request(reviews), "tfidf", tmp_path / "run")
+    assert TextClassifier.load(tmp_path / "run").predict(["superb and moving"]).tolist() == ["good"]

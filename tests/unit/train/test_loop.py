@@ -1,0 +1,109 @@
+"""The training loop: means over examples, warm-up and decay, the best checkpoint, early stopping."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from trifold.errors import TrainingError
+from trifold.runtime import Runtime
+from trifold.train.loop import BatchLoss, Plan, evaluate, train, warmup_then_decay
+
+CPU = Runtime("cpu", "float32")
+PLAN = Plan(
+    learning_rate=0.05, epochs=3, batch_size=8, token_budget=1 << 20, seed=0, weight_decay=0.0, warmup_ratio=0.1,
+    max_grad_norm=1e9, patience=5, quiet=True,
+)  # fmt: skip
+
+
+@dataclass
+class Regression:
+    """y = Wx with texts of different lengths, so that the token budget has something to split."""
+
+    inputs: torch.Tensor
+    targets: torch.Tensor
+    sizes: np.ndarray
+
+    @classmethod
+    def make(cls, rows: int, seed: int) -> "Regression":
+        generator = torch.Generator().manual_seed(seed)
+        inputs = torch.randn(rows, 4, generator=generator)
+        return cls(inputs, inputs @ torch.tensor([1.0, -2.0, 0.5, 3.0]), np.arange(rows) % 7 + 1)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.sizes
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        error = model(self.inputs[positions]).squeeze(-1) - self.targets[positions]
+        return BatchLoss((error**2).sum(), int((error.abs() < 0.1).sum()))
+
+
+def fresh_model() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return torch.nn.Linear(4, 1)
+
+
+def test_the_token_budget_splits_work_and_changes_nothing() -> None:
+    data = Regression.make(50, 0)
+    models = []
+    for budget in (1 << 20, 16, 1):
+        model = fresh_model()
+        train(model, data, Regression.make(10, 1), replace(PLAN, token_budget=budget), CPU)
+        models.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    torch.testing.assert_close(models[0], models[1], atol=1e-5, rtol=0)
+    torch.testing.assert_close(models[0], models[2], atol=1e-5, rtol=0)
+
+
+def test_loss_and_accuracy_are_means_over_examples_whatever_the_batches() -> None:
+    data, model = Regression.make(23, 0), fresh_model()
+    whole = data.loss(model, np.arange(23))
+    for budget in (1, 9, 1 << 20):
+        loss, accuracy = evaluate(model, data, budget, CPU)
+        assert loss == pytest.approx(float(whole.total.detach()) / 23, rel=1e-5)
+        assert accuracy == whole.correct / 23
+
+
+def test_the_rate_rises_then_falls_to_zero() -> None:
+    factor = warmup_then_decay(100, 0.1)
+    rates = [factor(step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == rates[10] == 1.0
+    assert rates[100] == 0.0
+    assert all(a >= b for a, b in pairwise(rates[10:]))
+
+
+def test_it_learns_and_the_history_tells_of_every_epoch() -> None:
+    history = train(fresh_model(), Regression.make(200, 0), Regression.make(50, 1), replace(PLAN, epochs=8), CPU)
+    ends = [row for row in history.rows if row.validation_loss is not None]
+    assert [row.epoch for row in ends] == list(range(1, 9))
+    assert ends[-1].validation_loss < 0.1 * ends[0].validation_loss  # type: ignore[operator]
+    assert [row.step for row in history.rows] == sorted(row.step for row in history.rows)
+    assert history.rows[-1].step == 8 * 25
+
+
+def test_the_weights_with_the_lowest_validation_loss_are_kept() -> None:
+    # A rate far too high for later epochs: the loss gets worse after its best.
+    validation = Regression.make(50, 1)
+    model = fresh_model()
+    history = train(model, Regression.make(64, 0), validation, replace(PLAN, learning_rate=3.0, epochs=6), CPU)
+    losses = [row.validation_loss for row in history.rows if row.validation_loss is not None]
+    assert history.best_epoch == 1 + int(np.argmin(losses))
+    assert evaluate(model, validation, 1 << 20, CPU)[0] == pytest.approx(min(losses), rel=1e-6)
+
+
+def test_patience_stops_a_training_that_gets_no_better() -> None:
+    data = Regression.make(64, 0)
+    validation = replace(Regression.make(20, 1), targets=-Regression.make(20, 1).targets)
+    history = train(fresh_model(), data, validation, replace(PLAN, epochs=50, patience=2), CPU)
+    assert history.stopped_early
+    assert len([row for row in history.rows if row.validation_loss is not None]) == history.best_epoch + 2
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice() -> None:
+    data = Regression.make(16, 0)
+    data.targets[3] = float("nan")
+    with pytest.raises(TrainingError, match="lower --learning-rate"):
+        train(fresh_model(), data, data, PLAN, CPU)
