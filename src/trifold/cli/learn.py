@@ -123,11 +123,12 @@ def finetune(
     print(result.folder)
 
 
-def demo(*, output_dir: Path | None = None) -> int:
+def demo(*, output_dir: Path | None = None, json: bool = False) -> int:
     """Compare all methods on the reviews that come with Trifold; takes a few minutes.
 
     Args:
         output_dir: Folder for the results; runs/DATE-compare by default.
+        json: Print JSON instead.
     """
     reviews = Path(str(importlib.resources.files("trifold") / "demo" / "reviews.csv"))
     if not reviews.exists():
@@ -136,4 +137,4 @@ def demo(*, output_dir: Path | None = None) -> int:
     if not reviews.exists():
         raise SettingsError("the demo's reviews are missing from this installation: install trifold again")
     print(f"comparing all methods on {reviews}", file=sys.stderr)
-    return compare(reviews, output_dir=output_dir)
+    return compare(reviews, reading=DataSettings(merge_labels=True), output_dir=output_dir, json=json)

@@ -17,7 +17,7 @@ from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import ArtifactError
 from trifold.methods.contract import Fitted, Method, Predictor, Scores, Workload
-from trifold.methods.logistic import LinearHead, fit_path, log_loss
+from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path, log_loss
 from trifold.methods.mlp import MlpHead, fit_mlp
 from trifold.progress import say, track
 from trifold.runtime import choose, seed_everything
@@ -27,8 +27,9 @@ from trifold.types import Examples, Label
 
 # Inverse strengths for standardised vectors, weakest first (scikit-learn's C).
 _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-_SCREENING = (0.003, 0.01, 0.03)
-_JOINED_COUNTS = (2, 4, 8)
+# Enough to rank candidates by; the winner gets the whole path.
+_SCREENING = (0.01,)
+_JOINED_COUNTS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True)
@@ -161,8 +162,8 @@ class Features(Method):
             labels.encode(validation.labels),
             len(labels),
         )
-        view, strength, loss, linear = _choose_view(parts, encoder.layers)
-        head, history, losses = self._choose_head(parts, view, linear, loss)
+        view, chosen_head = _choose_view(parts, encoder.layers)
+        head, history, losses = self._choose_head(parts, view, chosen_head.head, chosen_head.validation_loss)
         kind = "mlp" if isinstance(head, MlpHead) else "logistic"
         say(f"features: {describe_places(view.places)} with a {kind} head chosen on validation")
         return Fitted(
@@ -174,7 +175,7 @@ class Features(Method):
             choices={
                 "vectors": describe_places(view.places),
                 "head": kind,
-                "strength": strength,
+                "strength": chosen_head.strength,
                 "validation_loss": losses,
                 "precision": runtime.precision,
             },
@@ -187,9 +188,9 @@ class Features(Method):
         losses = {"logistic": linear_loss}
         if self.settings.head.head == "logistic":
             return linear, None, losses
-        data = (view.look(parts.train), parts.train_classes, view.look(parts.validation), parts.validation_classes)
-        head, history = fit_mlp(*data, parts.classes, self.settings.train)
-        losses["mlp"] = log_loss(head.logits(data[2]), data[3])
+        data = parts.sample(view)
+        head, history = fit_mlp(data, self.settings.train)
+        losses["mlp"] = log_loss(head.logits(data.validation), data.validation_classes)
         if self.settings.head.head == "mlp" or losses["mlp"] < losses["logistic"]:
             return head, history, losses
         return linear, history, losses
@@ -205,30 +206,26 @@ class _Parts:
     validation_classes: np.ndarray
     classes: int
 
+    def sample(self, view: View) -> Sample:
+        """What a head sees through a view."""
+        return Sample(
+            view.look(self.train), self.train_classes, view.look(self.validation), self.validation_classes, self.classes
+        )
 
-def _choose_view(parts: _Parts, layers: int) -> tuple[View, float, float, LinearHead]:
+
+def _choose_view(parts: _Parts, layers: int) -> tuple[View, Chosen]:
     """Screen every single vector, then joins of the best, by validation loss; each head's strength likewise."""
     singles: list[Place] = [(layer, how) for layer in range(layers + 1) for how in POOLINGS]
-    ranked = sorted(singles, key=lambda place: _fit(parts, [place], _SCREENING)[2])
-    joins = [ranked[:count] for count in _JOINED_COUNTS]
-    joins += [[(layer, how) for layer in range(layers + 1)] for how in POOLINGS]
-    candidates = [ranked[:1], *joins]
-    screened = [(_fit(parts, places, _SCREENING)[2], places) for places in candidates]
-    best = min(screened, key=lambda pair: pair[0])[1]
+    ranked = sorted(singles, key=lambda place: _fit(parts, [place], _SCREENING)[1].validation_loss)
+    candidates = [ranked[:count] for count in _JOINED_COUNTS]
+    candidates += [[(layer, how) for layer in range(layers + 1)] for how in POOLINGS]
+    best = min(candidates, key=lambda places: _fit(parts, places, _SCREENING)[1].validation_loss)
     return _fit(parts, best, _STRENGTHS)
 
 
-def _fit(parts: _Parts, places: Sequence[Place], strengths: Sequence[float]) -> tuple[View, float, float, LinearHead]:
+def _fit(parts: _Parts, places: Sequence[Place], strengths: Sequence[float]) -> tuple[View, Chosen]:
     view = View.of(places, parts.train)
-    path = fit_path(
-        view.look(parts.train),
-        parts.train_classes,
-        view.look(parts.validation),
-        parts.validation_classes,
-        strengths,
-        parts.classes,
-    )
-    return view, path.strength, path.validation_loss, path.head
+    return view, fit_path(parts.sample(view), strengths, tolerance=1e-4)
 
 
 def describe_places(places: Sequence[Place]) -> str:

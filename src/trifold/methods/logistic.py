@@ -1,5 +1,6 @@
 """Logistic regression whose strength is chosen on validation; the linear head of `tfidf` and `features`."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +40,7 @@ class LinearHead:
 
 
 @dataclass(frozen=True)
-class Path:
+class Chosen:
     """The best head along a path of strengths.
 
     Attributes:
@@ -53,38 +54,51 @@ class Path:
     validation_loss: float
 
 
-def fit_path(
-    train: Any,
-    train_classes: np.ndarray,
-    validation: Any,
-    validation_classes: np.ndarray,
-    strengths: Sequence[float],
-    classes: int,
-) -> Path:
+@dataclass(frozen=True)
+class Sample:
+    """What a head learns from and is chosen on.
+
+    Attributes:
+        train: `(rows, features)`, dense or sparse.
+        train_classes: `(rows,)`, at least two distinct.
+        validation: Likewise, for choosing only.
+        validation_classes: Likewise.
+        classes: Number of classes of the task; one that training lacks gets a very low logit.
+    """
+
+    train: Any
+    train_classes: np.ndarray
+    validation: Any
+    validation_classes: np.ndarray
+    classes: int
+
+
+def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chosen:
     """Fit for each strength, weakest first, each starting from the one before; keep the lowest validation loss.
 
     The path ends early once the loss has risen twice: it has one valley.
 
     Args:
-        train: `(rows, features)`, dense or sparse.
-        train_classes: `(rows,)`, at least two distinct.
-        validation: Likewise, for choosing only.
-        validation_classes: Likewise.
+        data: What to learn from and choose on.
         strengths: scikit-learn's C, ascending.
-        classes: Number of classes of the task; one that training lacks gets a very low logit.
+        tolerance: Of the gradient, where fitting stops. Sparse TF-IDF needs 1e-5, or it is cut off far too early.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(max_iter=300, tol=1e-5, warm_start=True)
-    best: Path | None = None
+    model = LogisticRegression(max_iter=300, tol=tolerance, warm_start=True)
+    best: Chosen | None = None
     rises = 0
     for strength in strengths:
         model.set_params(C=strength)
-        model.fit(train, train_classes)
-        head = _head(model, classes)
-        loss = log_loss(head.logits(validation), validation_classes)
+        with warnings.catch_warnings():
+            # A head that is not quite at its optimum is still judged on validation like any other.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(data.train, data.train_classes)
+        head = _head(model, data.classes)
+        loss = log_loss(head.logits(data.validation), data.validation_classes)
         if best is None or loss < best.validation_loss:
-            best, rises = Path(head, strength, loss), 0
+            best, rises = Chosen(head, strength, loss), 0
         else:
             rises += 1
             if rises == 2:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from trifold.methods.logistic import Sample
 from trifold.runtime import Runtime
 from trifold.train.history import History
 from trifold.train.loop import BatchLoss, Plan, train
@@ -80,22 +81,11 @@ class _Vectors:
         return BatchLoss(cross_entropy(logits, classes, reduction="sum"), int((logits.argmax(1) == classes).sum()))
 
 
-def fit_mlp(
-    train_vectors: np.ndarray,
-    train_classes: np.ndarray,
-    validation_vectors: np.ndarray,
-    validation_classes: np.ndarray,
-    classes: int,
-    given: TrainSettings,
-) -> tuple[MlpHead, History]:
+def fit_mlp(data: Sample, given: TrainSettings) -> tuple[MlpHead, History]:
     """Train a head of `features -> 256 -> classes`; the best epoch by validation loss is kept.
 
     Args:
-        train_vectors: `(rows, features)` float32, standardised.
-        train_classes: `(rows,)`.
-        validation_vectors: Likewise, for choosing only.
-        validation_classes: Likewise.
-        classes: Of the task.
+        data: Dense float32 vectors, standardised.
         given: Learning rate, epochs and batch size win over the defaults here where the user named them.
     """
     plan = replace(
@@ -106,14 +96,14 @@ def fit_mlp(
         seed=given.seed,
     )
     model = torch.nn.Sequential(
-        torch.nn.Linear(train_vectors.shape[1], _HIDDEN),
+        torch.nn.Linear(data.train.shape[1], _HIDDEN),
         torch.nn.ReLU(),
         torch.nn.Dropout(_DROPOUT),
-        torch.nn.Linear(_HIDDEN, classes),
+        torch.nn.Linear(_HIDDEN, data.classes),
     )
     objectives = [
         _Vectors(torch.from_numpy(vectors), torch.from_numpy(numbers))
-        for vectors, numbers in ((train_vectors, train_classes), (validation_vectors, validation_classes))
+        for vectors, numbers in ((data.train, data.train_classes), (data.validation, data.validation_classes))
     ]
     history = train(model, objectives[0], objectives[1], plan, Runtime("cpu", "float32"))
     state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}

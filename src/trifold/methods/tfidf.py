@@ -11,7 +11,7 @@ from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.settings import ComputeSettings
 from trifold.errors import ArtifactError
 from trifold.methods.contract import Fitted, Method, Predictor, Scores, Workload
-from trifold.methods.logistic import LinearHead, fit_path
+from trifold.methods.logistic import LinearHead, Sample, fit_path
 from trifold.progress import say
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples, Label
@@ -84,20 +84,20 @@ class Tfidf(Method):
         """See `Method.fit`."""
         vectoriser = _vectoriser(2 if len(train) >= _ROWS_FOR_MIN_DF_2 else 1, None)
         matrix = vectoriser.fit_transform(train.texts)
-        path = fit_path(
-            matrix,
-            labels.encode(train.labels),
-            vectoriser.transform(validation.texts),
-            labels.encode(validation.labels),
-            _STRENGTHS,
-            len(labels),
+        data = Sample(
+            train=matrix,
+            train_classes=labels.encode(train.labels),
+            validation=vectoriser.transform(validation.texts),
+            validation_classes=labels.encode(validation.labels),
+            classes=len(labels),
         )
-        say(f"tfidf: {matrix.shape[1]:,} words and word pairs, strength {path.strength:g} chosen on validation")
+        chosen = fit_path(data, _STRENGTHS, tolerance=1e-5)
+        say(f"tfidf: {matrix.shape[1]:,} words and word pairs, strength {chosen.strength:g} chosen on validation")
         return Fitted(
-            predictor=TfidfPredictor(vectoriser, path.head, labels),
+            predictor=TfidfPredictor(vectoriser, chosen.head, labels),
             history=None,
-            trainable_parameters=path.head.parameters(),
-            choices={"terms": matrix.shape[1], "strength": path.strength, "validation_loss": path.validation_loss},
+            trainable_parameters=chosen.head.parameters(),
+            choices={"terms": matrix.shape[1], "strength": chosen.strength, "validation_loss": chosen.validation_loss},
         )
 
 
