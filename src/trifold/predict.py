@@ -21,6 +21,7 @@ from trifold.errors import ArtifactError, DataError
 from trifold.methods.catalogue import method_class
 from trifold.methods.contract import Predictor, Scores
 from trifold.progress import say, track
+from trifold.runtime import prepare
 from trifold.types import BadRow, Label, Record
 
 _TEXTS_PER_SLICE = 1_024
@@ -75,7 +76,10 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None) -> Run:
         folder = folder / "best"
     facts = read_json(folder / "run.json")
     verify_model(folder)
-    predictor = method_class(str(facts["method"])).predictor.load(folder / "model", compute or ComputeSettings())
+    method = method_class(str(facts["method"]))
+    if method.needs_backbone:
+        prepare()
+    predictor = method.predictor.load(folder / "model", compute or ComputeSettings())
     return Run(folder, predictor, facts)
 
 

@@ -4,6 +4,7 @@ Verbs are imported only when they run, so that `trifold --help` does not wait fo
 """
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -19,6 +20,7 @@ _HELP = """Every way to adapt a language model to your texts, compared on your d
 Start with: trifold compare movie.csv
 """
 _INTERRUPTED = 130
+_TERMINATED = 143
 
 app = App(name="trifold", help=_HELP, version=VERSION, help_format="plaintext", result_action="return_value")
 _VERBS = (
@@ -67,6 +69,8 @@ for _verb, _target, _summary, _examples in _VERBS:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 2 the user's mistake, 130 interrupted."""
     given = sys.argv[1:] if arguments is None else arguments
+    # As for Ctrl-C, what was begun is cleared away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     try:
         code = app(_take_config(given), exit_on_error=True)
     except TrifoldError as error:

@@ -36,15 +36,12 @@ def predict(
     """
     from trifold.predict import load_run, predict_file, predict_texts
     from trifold.progress import say
-    from trifold.runtime import prepare
 
     if (source is None) == (text is None):
         raise SettingsError(
             "predict needs a file or a text, not both: trifold predict RUN FILE, or trifold predict RUN --text TEXT"
         )
     chosen = load_run(run, compute or ComputeSettings())
-    if chosen.facts["method"] != "tfidf":
-        prepare()
     if text is not None:
         found = predict_texts(chosen.predictor, [text])[0]
         if json:

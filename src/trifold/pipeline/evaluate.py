@@ -9,7 +9,6 @@ from trifold.data.settings import DataSettings, LabelledSettings
 from trifold.errors import DataError
 from trifold.metrics import Metrics, measure
 from trifold.predict import load_run, score_texts
-from trifold.runtime import prepare
 from trifold.types import BadRow
 
 
@@ -38,7 +37,6 @@ def evaluate(run: Path, data: Path, reading: LabelledSettings, compute: ComputeS
     examples = loaded.examples
     if not len(examples):
         raise DataError(f"{data} has no usable row: give rows with a text and a label")
-    prepare()
     predictor = load_run(run, compute).predictor
     if reading.merge_labels:
         examples = adopt_labels(examples, set(predictor.labels.names))
