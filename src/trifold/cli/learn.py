@@ -2,6 +2,7 @@
 
 import importlib.resources
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -19,15 +20,22 @@ _INTERRUPTED = 130
 _IN_TERMINAL = ("method", "accuracy", "macro-F1", "95 % interval", "training", "per text", "size", "peak memory")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The settings that every verb that trains takes, one flag for each of their fields."""
+
+    reading: Annotated[DataSettings, Parameter(name="*")] = field(default_factory=DataSettings)
+    backbone: Annotated[BackboneSettings, Parameter(name="*")] = field(default_factory=BackboneSettings)
+    train: Annotated[TrainSettings, Parameter(name="*")] = field(default_factory=TrainSettings)
+    head: Annotated[HeadSettings, Parameter(name="*")] = field(default_factory=HeadSettings)
+
+
 def compare(
     data: Path,
     /,
     *,
     settings: Annotated[CompareSettings | None, Parameter(name="*")] = None,
-    reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
-    backbone: Annotated[BackboneSettings | None, Parameter(name="*")] = None,
-    train: Annotated[TrainSettings | None, Parameter(name="*")] = None,
-    head: Annotated[HeadSettings | None, Parameter(name="*")] = None,
+    asked: Annotated[Asked | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
     json: bool = False,
 ) -> int:
@@ -43,13 +51,7 @@ def compare(
     from trifold.pipeline.compare import compare as run_compare
     from trifold.pipeline.request import Request
 
-    request = Request(
-        data,
-        reading or DataSettings(),
-        backbone or BackboneSettings(),
-        train or TrainSettings(),
-        head or HeadSettings(),
-    )
+    request = Request(data, **vars(asked or Asked()))
     found = run_compare(request, settings or CompareSettings(), output_dir)
     if json:
         shipped = next(row for row in found.rows if row.method == found.verdict.ship)
@@ -85,10 +87,7 @@ def finetune(
     /,
     *,
     method: str = "full",
-    reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
-    backbone: Annotated[BackboneSettings | None, Parameter(name="*")] = None,
-    train: Annotated[TrainSettings | None, Parameter(name="*")] = None,
-    head: Annotated[HeadSettings | None, Parameter(name="*")] = None,
+    asked: Annotated[Asked | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -103,13 +102,7 @@ def finetune(
     from trifold.pipeline.finetune import finetune as run_finetune
     from trifold.pipeline.request import Request
 
-    request = Request(
-        data,
-        reading or DataSettings(),
-        backbone or BackboneSettings(),
-        train or TrainSettings(),
-        head or HeadSettings(),
-    )
+    request = Request(data, **vars(asked or Asked()))
     result = run_finetune(request, method, output_dir, announce=not json)
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
@@ -137,4 +130,4 @@ def demo(*, output_dir: Path | None = None, json: bool = False) -> int:
     if not reviews.exists():
         raise SettingsError("the demo's reviews are missing from this installation: install trifold again")
     print(f"comparing all methods on {reviews}", file=sys.stderr)
-    return compare(reviews, reading=DataSettings(merge_labels=True), output_dir=output_dir, json=json)
+    return compare(reviews, asked=Asked(reading=DataSettings(merge_labels=True)), output_dir=output_dir, json=json)

@@ -12,7 +12,7 @@ class TextSettings:
     Attributes:
         text_column: Column that holds the texts; guessed and said where not given.
         encoding: Encoding of a CSV; found out where not given.
-        on_bad_rows: Leave rows that cannot be used unused and report them, or stop at the first.
+        on_bad_rows: Report rows that cannot be used and go on without them, or stop at the first.
     """
 
     text_column: str | None = None
