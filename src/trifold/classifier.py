@@ -14,7 +14,7 @@ from trifold.artifact.folder import new_folder, write_json
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.data.split import split_train_validation
 from trifold.errors import DataError, SettingsError
-from trifold.methods.catalogue import method_class
+from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import MethodSettings, Predictor
 from trifold.methods.settings import HeadSettings
 from trifold.pipeline.request import versions
@@ -85,9 +85,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             DataError: If the two differ in length, a text is empty, or the labels make no task.
         """
         examples = _examples(texts, labels)
-        method = method_class(self.method)(self._settings())
-        if method.needs_backbone:
+        entry = method_entry(self.method)
+        if entry.needs_backbone:
             prepare()
+        method = entry.load()(self._settings())
         train, validation = split_train_validation(examples)
         fitted = method.fit(train, validation, LabelMap.of(examples.labels))
         self._predictor: Predictor = fitted.predictor

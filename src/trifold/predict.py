@@ -18,7 +18,7 @@ from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import open_rows, unusable_text
 from trifold.data.settings import DataSettings, TextSettings
 from trifold.errors import ArtifactError, DataError
-from trifold.methods.catalogue import method_class
+from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import Predictor, Scores
 from trifold.progress import say, track
 from trifold.runtime import prepare
@@ -76,10 +76,10 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None) -> Run:
         folder = folder / "best"
     facts = read_json(folder / "run.json")
     verify_model(folder)
-    method = method_class(str(facts["method"]))
+    method = method_entry(str(facts["method"]))
     if method.needs_backbone:
         prepare()
-    predictor = method.predictor.load(folder / "model", compute or ComputeSettings())
+    predictor = method.load().predictor.load(folder / "model", compute or ComputeSettings())
     return Run(folder, predictor, facts)
 
 

@@ -7,6 +7,7 @@ import ctypes
 import os
 import platform
 import resource
+import shutil
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -88,6 +89,11 @@ def cpu_multiplies_bfloat16() -> bool:
             flags = set(line.split())
             return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
     return False
+
+
+def has_nvidia_driver() -> bool:
+    """Whether a CUDA device may be there; known without importing PyTorch."""
+    return Path("/proc/driver/nvidia").exists() or shutil.which("nvidia-smi") is not None
 
 
 def choose(device: str = "auto", precision: str = "auto") -> Runtime:

@@ -10,7 +10,7 @@ from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import ArtifactError, BackboneError
-from trifold.methods import METHODS, method_class
+from trifold.methods import METHODS, method_entry
 from trifold.methods.contract import Fitted, MethodSettings
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
@@ -31,7 +31,7 @@ def split(reviews: Path) -> Split:
 
 @pytest.fixture(scope="module", params=METHODS)
 def fitted(request: pytest.FixtureRequest, tiny_model: Path, split: Split) -> tuple[str, Fitted]:
-    method = method_class(request.param)(settings_for(tiny_model))
+    method = method_entry(request.param).load()(settings_for(tiny_model))
     return request.param, method.fit(split.train, split.validation, LabelMap.of(split.train.labels))
 
 
@@ -60,7 +60,7 @@ def test_no_text_gives_no_row(fitted: tuple[str, Fitted]) -> None:
 def test_saved_and_loaded_gives_the_same_logits(fitted: tuple[str, Fitted], split: Split, tmp_path: Path) -> None:
     name, result = fitted
     result.predictor.save(tmp_path / "model")
-    back = method_class(name).predictor.load(tmp_path / "model", BackboneSettings(device="cpu", offline=True))
+    back = method_entry(name).load().predictor.load(tmp_path / "model", BackboneSettings(device="cpu", offline=True))
     assert back.labels == result.predictor.labels
     texts = split.test.texts[:20]
     np.testing.assert_allclose(back.score(texts).logits, result.predictor.score(texts).logits, atol=1e-5)
@@ -73,7 +73,7 @@ def test_nothing_saved_is_a_pickle(fitted: tuple[str, Fitted], tmp_path: Path) -
 
 def test_an_empty_folder_is_refused(fitted: tuple[str, Fitted], tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="missing or damaged"):
-        method_class(fitted[0]).predictor.load(tmp_path, BackboneSettings(device="cpu"))
+        method_entry(fitted[0]).load().predictor.load(tmp_path, BackboneSettings(device="cpu"))
 
 
 def test_it_accounts_for_its_size_and_parameters(fitted: tuple[str, Fitted]) -> None:
@@ -85,7 +85,7 @@ def test_it_accounts_for_its_size_and_parameters(fitted: tuple[str, Fitted]) -> 
 def test_the_same_seed_gives_the_same_model(name: str, tiny_model: Path, split: Split) -> None:
     labels = LabelMap.of(split.train.labels)
     first, second = (
-        method_class(name)(settings_for(tiny_model, epochs=1)).fit(split.train, split.validation, labels)
+        method_entry(name).load()(settings_for(tiny_model, epochs=1)).fit(split.train, split.validation, labels)
         for _ in range(2)
     )
     np.testing.assert_array_equal(first.predictor.score(HOPES).logits, second.predictor.score(HOPES).logits)
@@ -97,11 +97,13 @@ def test_integer_labels_come_back_as_integers(name: str, tiny_model: Path, split
         return Examples(part.rows, part.texts, tuple(7 if label == "good" else -1 for label in part.labels))
 
     labels = LabelMap.of((7, -1))
-    fitted = method_class(name)(settings_for(tiny_model, epochs=1)).fit(
-        numbered(split.train), numbered(split.validation), labels
+    fitted = (
+        method_entry(name)
+        .load()(settings_for(tiny_model, epochs=1))
+        .fit(numbered(split.train), numbered(split.validation), labels)
     )
     fitted.predictor.save(tmp_path)
-    assert method_class(name).predictor.load(tmp_path, BackboneSettings(device="cpu")).labels.names == (-1, 7)
+    assert method_entry(name).load().predictor.load(tmp_path, BackboneSettings(device="cpu")).labels.names == (-1, 7)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -110,8 +112,10 @@ def test_many_classes_and_one_that_only_validation_holds(name: str, tiny_model: 
     texts = tuple(f"the {word} number {i}" for i in range(12) for word in words)
     train = Examples(tuple(range(48)), texts, tuple(word for _ in range(12) for word in words))
     validation = Examples((100, 101), ("the film number 90", "the story number 91"), ("film", "story"))
-    fitted = method_class(name)(settings_for(tiny_model, epochs=1)).fit(
-        train, validation, LabelMap.of((*words, "story"))
+    fitted = (
+        method_entry(name)
+        .load()(settings_for(tiny_model, epochs=1))
+        .fit(train, validation, LabelMap.of((*words, "story")))
     )
     assert fitted.predictor.score(["the plot"]).logits.shape == (1, 5)
     assert np.isfinite(fitted.predictor.score(["the plot"]).probabilities).all()
@@ -119,7 +123,7 @@ def test_many_classes_and_one_that_only_validation_holds(name: str, tiny_model: 
 
 @pytest.mark.parametrize("name", ["features", "full"])
 def test_long_texts_are_cut_and_counted(name: str, tiny_model: Path, split: Split) -> None:
-    method = method_class(name)(settings_for(tiny_model, epochs=1, max_length=16))
+    method = method_entry(name).load()(settings_for(tiny_model, epochs=1, max_length=16))
     predictor = method.fit(split.train, split.validation, LabelMap.of(split.train.labels)).predictor
     scores = predictor.score(["the film", "film " * 500, "x" * 1_000_000])
     assert scores.truncated.tolist() == [False, True, True]
@@ -127,6 +131,6 @@ def test_long_texts_are_cut_and_counted(name: str, tiny_model: Path, split: Spli
 
 @pytest.mark.parametrize("name", ["features", "full"])
 def test_a_backbone_that_cannot_read_so_many_tokens_says_so(name: str, tiny_model: Path, split: Split) -> None:
-    method = method_class(name)(settings_for(tiny_model, max_length=4_000))
+    method = method_entry(name).load()(settings_for(tiny_model, max_length=4_000))
     with pytest.raises(BackboneError, match="reads at most 256 tokens"):
         method.fit(split.train, split.validation, LabelMap.of(split.train.labels))

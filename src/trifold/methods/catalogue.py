@@ -1,26 +1,50 @@
-"""Name to method. A method's module is imported only when it is used, so TF-IDF never waits for PyTorch."""
+"""Name to method, and what is known of a method before its module is imported: TF-IDF never waits for PyTorch."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 
 from trifold.errors import SettingsError
-from trifold.methods.contract import Method
+from trifold.methods.contract import Method, MethodSettings
+from trifold.methods.costs import Workload, features_seconds, full_seconds, tfidf_seconds
 
-_CLASSES = {
-    "tfidf": ("trifold.methods.tfidf", "Tfidf"),
-    "features": ("trifold.methods.features", "Features"),
-    "full": ("trifold.methods.full", "Full"),
+
+@dataclass(frozen=True)
+class Entry:
+    """A method in the catalogue.
+
+    Attributes:
+        module: Where its class is.
+        name: Of the class.
+        needs_backbone: Whether a pretrained model, and so PyTorch, is needed.
+        seconds: Forecast of training and testing, start-up included.
+    """
+
+    module: str
+    name: str
+    needs_backbone: bool
+    seconds: Callable[[Workload, MethodSettings], float]
+
+    def load(self) -> type[Method]:
+        """Import the class."""
+        found: type[Method] = getattr(import_module(self.module), self.name)
+        return found
+
+
+_ENTRIES = {
+    "tfidf": Entry("trifold.methods.tfidf", "Tfidf", False, tfidf_seconds),
+    "features": Entry("trifold.methods.features", "Features", True, features_seconds),
+    "full": Entry("trifold.methods.full", "Full", True, full_seconds),
 }
-METHODS: tuple[str, ...] = tuple(_CLASSES)
+METHODS: tuple[str, ...] = tuple(_ENTRIES)
 
 
-def method_class(name: str) -> type[Method]:
-    """The class behind a method's name.
+def method_entry(name: str) -> Entry:
+    """What is known of a method.
 
     Raises:
         SettingsError: If there is no such method.
     """
-    if name not in _CLASSES:
+    if name not in _ENTRIES:
         raise SettingsError(f"there is no method {name!r}: choose one of {', '.join(METHODS)}")
-    module, attribute = _CLASSES[name]
-    found: type[Method] = getattr(import_module(module), attribute)
-    return found
+    return _ENTRIES[name]

@@ -52,35 +52,6 @@ class MethodSettings:
     head: HeadSettings = field(default_factory=HeadSettings)
 
 
-@dataclass(frozen=True)
-class Workload:
-    """How much there is to do and how fast this machine is: what a forecast is made from.
-
-    Attributes:
-        train_texts: Rows of the training part.
-        validation_texts: Rows of the validation part.
-        test_texts: Rows of the test part.
-        characters_per_text: Mean.
-        tokens_per_text: Mean, after truncation.
-        flops_per_token: Of one forward pass of the backbone.
-        parameters: Of the backbone.
-        flops_per_second: Of this machine's matrix products, measured just now.
-    """
-
-    train_texts: int
-    validation_texts: int
-    test_texts: int
-    characters_per_text: float
-    tokens_per_text: float
-    flops_per_token: float
-    parameters: int
-    flops_per_second: float
-
-    def encoding_seconds(self, texts: float) -> float:
-        """Forward passes over `texts`. Real layers reach about 0.65 of the plain matrix product's rate."""
-        return texts * self.tokens_per_text * self.flops_per_token / (0.65 * self.flops_per_second)
-
-
 class Predictor(ABC):
     """A trained model that scores texts, saves itself and comes back.
 
@@ -140,20 +111,14 @@ class Method(ABC):
         name: As on the command line.
         summary: One line for help and report.
         predictor: What `fit` returns, for loading.
-        needs_backbone: Whether a pretrained model, and so PyTorch, is needed.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     predictor: ClassVar[type[Predictor]]
-    needs_backbone: ClassVar[bool] = True
 
     def __init__(self, settings: MethodSettings) -> None:
         self.settings = settings
-
-    @abstractmethod
-    def forecast(self, work: Workload) -> float:
-        """Seconds that training and testing will take, roughly, start-up included."""
 
     @abstractmethod
     def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:

@@ -16,7 +16,7 @@ from trifold.backbone.locate import BackboneFiles, locate
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import ArtifactError
-from trifold.methods.contract import Fitted, Method, Predictor, Scores, Workload
+from trifold.methods.contract import Fitted, Method, Predictor, Scores
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path, log_loss
 from trifold.methods.mlp import MlpHead, fit_mlp
 from trifold.progress import say, track
@@ -136,11 +136,6 @@ class Features(Method):
     name = "features"
     summary = "the backbone is frozen and run once per text, a small head is trained"
     predictor = FeaturesPredictor
-
-    def forecast(self, work: Workload) -> float:
-        """See `Method.forecast`: every text is read once, then small heads are tried."""
-        heads = 5.0 + 2e-3 * work.train_texts
-        return 8.0 + heads + work.encoding_seconds(work.train_texts + work.validation_texts + work.test_texts)
 
     def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """See `Method.fit`."""

@@ -18,7 +18,8 @@ from trifold.backbone.encoder import load_model
 from trifold.backbone.locate import BackboneFiles, locate
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
-from trifold.methods.contract import Fitted, Method, MethodSettings, Predictor, Scores, Workload
+from trifold.methods.contract import Fitted, Method, MethodSettings, Predictor, Scores
+from trifold.methods.defaults import FULL_BATCH_SIZE, FULL_LEARNING_RATE, full_epochs
 from trifold.progress import say
 from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap
@@ -26,11 +27,6 @@ from trifold.train.loop import BatchLoss, Plan
 from trifold.train.loop import train as train_model
 from trifold.types import Examples, Label
 
-# Chosen on training splits, never on test rows: benchmarks/results/full_defaults.json.
-LEARNING_RATE = 1e-4
-BATCH_SIZE = 16
-# Clipping, AdamW and clearing, measured on two cores.
-_UPDATE_SECONDS_PER_PARAMETER = 4e-9
 # Names of the attention's dropout across architectures. With it, PyTorch leaves its fused attention on a CPU;
 # without it, accuracy is the same and training 1.4 times faster (benchmarks/LOG.md).
 _ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
@@ -42,15 +38,6 @@ _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
 )
-
-
-def default_epochs(rows: int) -> int:
-    """Passes over so many training rows: three; fewer above 8,000 rows, and up to ten below 1,000.
-
-    Large data shows enough in one pass; small data needs more passes to move the weights at all.
-    """
-    most = np.clip(3_000 / max(1, rows), 3, 10)
-    return int(np.clip(24_000 / max(1, rows), 1, most))
 
 
 class FullPredictor(Predictor):
@@ -141,13 +128,6 @@ class Full(Method):
     summary = "the whole backbone is trained"
     predictor = FullPredictor
 
-    def forecast(self, work: Workload) -> float:
-        """See `Method.forecast`: a training step costs three forward passes and an update of every parameter."""
-        plan = _plan(self.settings, work.train_texts)
-        steps = plan.epochs * work.train_texts / plan.batch_size
-        passes = plan.epochs * (3 * work.train_texts + work.validation_texts) + work.test_texts
-        return 10.0 + work.encoding_seconds(passes) + steps * work.parameters * _UPDATE_SECONDS_PER_PARAMETER
-
     def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """See `Method.fit`."""
         chosen = self.settings.backbone
@@ -190,9 +170,9 @@ class Full(Method):
 def _plan(settings: MethodSettings, rows: int) -> Plan:
     given = settings.train
     return Plan(
-        learning_rate=given.learning_rate or LEARNING_RATE,
-        epochs=given.epochs or default_epochs(rows),
-        batch_size=given.batch_size or BATCH_SIZE,
+        learning_rate=given.learning_rate or FULL_LEARNING_RATE,
+        epochs=given.epochs or full_epochs(rows),
+        batch_size=given.batch_size or FULL_BATCH_SIZE,
         token_budget=settings.backbone.token_budget,
         seed=given.seed,
         weight_decay=given.weight_decay,

@@ -10,13 +10,13 @@ import numpy as np
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.settings import ComputeSettings
 from trifold.errors import ArtifactError
-from trifold.methods.contract import Fitted, Method, Predictor, Scores, Workload
+from trifold.methods.contract import Fitted, Method, Predictor, Scores
 from trifold.methods.logistic import LinearHead, Sample, fit_path
 from trifold.progress import say
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples, Label
 
-_STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+_STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)
 _VOCABULARY = "vocabulary.json"
 # Unlike the default, one-letter words count: "I" is one.
 _WORD = r"(?u)\b\w+\b"
@@ -73,12 +73,6 @@ class Tfidf(Method):
     name = "tfidf"
     summary = "words and word pairs counted, no language model"
     predictor = TfidfPredictor
-    needs_backbone = False
-
-    def forecast(self, work: Workload) -> float:
-        """See `Method.forecast`. Measured: about 0.7 s for a million characters, counting and fitting together."""
-        texts = work.train_texts + work.validation_texts + work.test_texts
-        return 3.0 + 0.7e-6 * texts * work.characters_per_text
 
     def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """See `Method.fit`."""

@@ -21,7 +21,7 @@ from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result
 from trifold.evaluate.settings import CompareSettings
 from trifold.evaluate.verdict import Verdict, decide
-from trifold.methods.catalogue import METHODS, method_class
+from trifold.methods.catalogue import METHODS, method_entry
 from trifold.pipeline.request import Request, Task, open_task, versions
 from trifold.progress import duration, say
 from trifold.runtime import hardware
@@ -119,7 +119,7 @@ def chosen_methods(names: str) -> list[str]:
         return list(METHODS)
     chosen = [name.strip() for name in names.split(",") if name.strip()]
     for name in chosen:
-        method_class(name)
+        method_entry(name)
         if chosen.count(name) > 1:
             raise SettingsError(f"--methods names {name} twice: name each method once")
     return chosen
@@ -156,7 +156,7 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
             state.skipped[name] = failure
             say(f"{name} is missing: {failure}")
             continue
-        if method_class(name).needs_backbone:
+        if method_entry(name).needs_backbone:
             slowness = max(slowness, (time.monotonic() - begun) / seconds)
         state.results.append(read_result(state.folder / name))
         rows, _ = state.summarise()

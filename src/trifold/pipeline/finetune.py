@@ -17,7 +17,7 @@ from trifold.evaluate.plots import write_confusion
 from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
-from trifold.methods.catalogue import method_class
+from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import Fitted, Predictor, Scores
 from trifold.metrics import main_score, measure
 from trifold.pipeline.request import Request, Task, open_task, versions
@@ -44,10 +44,10 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
         TrifoldError: If anything given cannot be used; nothing is left behind then.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    chosen = method_class(method)(request.method_settings)
+    entry = method_entry(method)
     target = choose_folder(output_dir, method)
     task = open_task(request)
-    if chosen.needs_backbone:
+    if entry.needs_backbone:
         prepare()
     if announce:
         for warning in task.facts.warnings():
@@ -55,7 +55,7 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
     labels = LabelMap.of(task.data.examples.labels)
     with new_folder(target) as folder:
         begun = time.monotonic()
-        fitted = chosen.fit(task.split.train, task.split.validation, labels)
+        fitted = entry.load()(request.method_settings).fit(task.split.train, task.split.validation, labels)
         train_seconds = time.monotonic() - begun
         begun = time.monotonic()
         scores = score_texts(fitted.predictor, task.split.test.texts, "testing on")
@@ -73,7 +73,7 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
             "data": _data_facts(request, task),
             "labels": list(labels.names),
             "score_name": main_score(list(Counter(task.data.examples.labels).values())),
-            "backbone": _backbone_facts(request.backbone) if chosen.needs_backbone else None,
+            "backbone": _backbone_facts(request.backbone) if entry.needs_backbone else None,
             "max_length": request.backbone.max_length,
             "choices": fitted.choices,
             "train_seconds": round(train_seconds, 3),
@@ -120,7 +120,7 @@ def _prove_saved(folder: Path, method: str, predictor: Predictor, task: Task, ba
     """
     texts = task.split.test.texts[:_CHECKED_TEXTS]
     before = predictor.score(texts).logits
-    after = method_class(method).predictor.load(folder, backbone).score(texts).logits
+    after = method_entry(method).load().predictor.load(folder, backbone).score(texts).logits
     difference = float(np.abs(before - after).max())
     allowed = max(_LOGIT_TOLERANCE.values()) if backbone.precision != "float32" else _LOGIT_TOLERANCE["float32"]
     if not difference <= allowed:
