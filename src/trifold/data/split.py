@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from trifold.errors import DataError
 from trifold.types import Examples, Label, Split
@@ -102,6 +101,9 @@ def _stratified(
     positions: np.ndarray, labels: Sequence[Label], part: str, notes: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hold out 20 % of `positions`, keeping class shares where the rows allow it."""
+    # Here, so that a file that cannot be used is refused before scikit-learn's second of importing.
+    from sklearn.model_selection import train_test_split
+
     counts = Counter(labels[i] for i in positions)
     alone = np.array([i for i in positions if counts[labels[i]] == 1], dtype=int)
     if len(alone):
