@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,13 +27,11 @@ class Forecast:
 
     Attributes:
         seconds: Method to seconds, the quickest first.
-        truncated_share: Share of texts longer than the maximum length, on a sample.
-        tokens_per_text: Mean after truncation, on a sample.
+        truncated_share: Share of texts longer than the maximum length, on a sample; 0 where no backbone reads them.
     """
 
     seconds: dict[str, float]
     truncated_share: float
-    tokens_per_text: float
 
 
 def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Forecast:
@@ -42,23 +40,29 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
     Raises:
         BackboneError: If the backbone cannot be found.
     """
-    files = locate(settings.backbone.model, offline=settings.backbone.offline)
     sample = split.train.texts[:_SAMPLE_TEXTS]
-    tokens = Tokenizer(files, settings.backbone.max_length).encode(sample)
-    tokens_per_text = float(tokens.lengths.mean())
     work = Workload(
         train_texts=len(split.train),
         validation_texts=len(split.validation),
         test_texts=len(split.test),
         characters_per_text=float(np.mean([len(text) for text in sample])),
-        tokens_per_text=tokens_per_text,
-        flops_per_token=flops_per_token(files, tokens_per_text),
-        parameters=files.size_bytes() // 4,
-        flops_per_second=matrix_rate(settings),
     )
+    truncated_share = 0.0
+    if any(method_entry(name).needs_backbone for name in methods):
+        files = locate(settings.backbone.model, offline=settings.backbone.offline)
+        tokens = Tokenizer(files, settings.backbone.max_length).encode(sample)
+        truncated_share = float(tokens.truncated.mean())
+        tokens_per_text = float(tokens.lengths.mean())
+        work = replace(
+            work,
+            tokens_per_text=tokens_per_text,
+            flops_per_token=flops_per_token(files, tokens_per_text),
+            parameters=files.size_bytes() // 4,
+            flops_per_second=matrix_rate(settings),
+        )
     seconds = {name: method_entry(name).seconds(work, settings) for name in methods}
     ordered = dict(sorted(seconds.items(), key=lambda pair: pair[1]))
-    return Forecast(ordered, float(tokens.truncated.mean()), tokens_per_text)
+    return Forecast(ordered, truncated_share)
 
 
 def flops_per_token(files: BackboneFiles, tokens_per_text: float) -> float:

@@ -18,7 +18,7 @@ class Workload:
         validation_texts: Rows of the validation part.
         test_texts: Rows of the test part.
         characters_per_text: Mean.
-        tokens_per_text: Mean, after truncation.
+        tokens_per_text: Mean, after truncation. This and what follows is for methods that need a backbone.
         flops_per_token: Of one forward pass of the backbone.
         parameters: Of the backbone.
         flops_per_second: Of this machine's matrix products, measured just now.
@@ -28,10 +28,10 @@ class Workload:
     validation_texts: int
     test_texts: int
     characters_per_text: float
-    tokens_per_text: float
-    flops_per_token: float
-    parameters: int
-    flops_per_second: float
+    tokens_per_text: float = 0.0
+    flops_per_token: float = 0.0
+    parameters: int = 0
+    flops_per_second: float = 1.0
 
     def encoding_seconds(self, texts: float) -> float:
         """Forward passes over `texts`. Real layers reach about 0.65 of the plain matrix product's rate."""

@@ -1,6 +1,7 @@
 """Every method on one split: cheapest first, each in a process of its own, a valid verdict after each."""
 
 import json
+import math
 import shutil
 import signal
 import subprocess
@@ -22,11 +23,12 @@ from trifold.evaluate.results import RunResult, read_result
 from trifold.evaluate.settings import CompareSettings
 from trifold.evaluate.verdict import Verdict, decide
 from trifold.methods.catalogue import METHODS, method_entry
-from trifold.pipeline.request import Request, Task, open_task, versions
+from trifold.pipeline.request import Request, Task, flags_of, open_task, versions
 from trifold.progress import duration, say
 from trifold.runtime import hardware
 
 _GRACE_SECONDS = 20.0
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class _State:
         verdict = decide(self.results, self.score, self.settings.tolerance)
         write_leaderboard(self.folder, rows)
         title = f"Which method to ship for {self.request.data.name}?"
-        command = self.request.command("compare", *_compare_flags(self.settings))
+        command = self.request.command("compare", *flags_of(self.settings))
         write_report(self.folder, title, self.task.facts, self.results, rows, verdict, self.skipped, command)
         return rows, verdict
 
@@ -173,16 +175,12 @@ def _run_method(state: _State, name: str, seconds_left: float | None, interrupte
     with subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
         command, stdout=subprocess.PIPE, text=True, encoding="utf-8"
     ) as process:
-        deadline = None if seconds_left is None else time.monotonic() + seconds_left
-        while True:
-            try:
-                output, _ = process.communicate(timeout=0.5)
-                break
-            except subprocess.TimeoutExpired:
-                late = deadline is not None and time.monotonic() > deadline
-                if late or interrupted():
-                    _stop(process)
-                    return "stopped before its end" if interrupted() else "stopped at the time limit"
+        try:
+            output = _await(process, seconds_left, interrupted)
+        finally:
+            _stop(process)
+    if output is None:
+        return "stopped before its end" if interrupted() else "stopped at the time limit"
     if process.returncode == 0:
         return None
     if interrupted():
@@ -195,7 +193,21 @@ def _run_method(state: _State, name: str, seconds_left: float | None, interrupte
         return f"it failed with exit code {process.returncode}; its message stands above"
 
 
+def _await(process: "subprocess.Popen[str]", seconds: float | None, interrupted: Callable[[], bool]) -> str | None:
+    """What the process printed; `None` if it was not done in time or the user stopped everything."""
+    deadline = math.inf if seconds is None else time.monotonic() + seconds
+    while time.monotonic() < deadline and not interrupted():
+        try:
+            return process.communicate(timeout=_LOOK_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            continue
+    return None
+
+
 def _stop(process: "subprocess.Popen[str]") -> None:
+    """End the process if it still runs; it clears away what it had begun."""
+    if process.poll() is not None:
+        return
     process.terminate()
     try:
         process.communicate(timeout=_GRACE_SECONDS)
@@ -241,7 +253,7 @@ def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float)
         },
         "skipped": state.skipped,
         "forecast_seconds": {name: round(value, 1) for name, value in expected.seconds.items()},
-        "command": state.request.command("compare", *_compare_flags(state.settings)),
+        "command": state.request.command("compare", *flags_of(state.settings)),
         "seed": state.request.train.seed,
         "versions": versions(),
         "hardware": hardware(),
@@ -251,12 +263,3 @@ def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float)
     }
     write_json(state.folder / "run.json", facts)
     write_manifest(state.folder)
-
-
-def _compare_flags(settings: CompareSettings) -> list[str]:
-    flags = ["--methods", settings.methods] if settings.methods else []
-    if settings.time_limit is not None:
-        flags += ["--time-limit", f"{settings.time_limit:g}"]
-    if settings.tolerance != CompareSettings.tolerance:
-        flags += ["--tolerance", f"{settings.tolerance:g}"]
-    return flags

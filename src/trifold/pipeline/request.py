@@ -49,7 +49,7 @@ class Request:
     def flags(self) -> list[str]:
         """Every setting that differs from its default, as the command line spells it."""
         return [
-            flag for settings in (self.reading, self.backbone, self.train, self.head) for flag in _flags_of(settings)
+            flag for settings in (self.reading, self.backbone, self.train, self.head) for flag in flags_of(settings)
         ]
 
     def command(self, verb: str, *more: str) -> str:
@@ -101,7 +101,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _flags_of(settings: Any) -> Iterator[str]:
+def flags_of(settings: Any) -> Iterator[str]:
+    """The fields of a settings dataclass that differ from their defaults, as the command line spells them."""
     for item in fields(settings):
         value = getattr(settings, item.name)
         if value == item.default:

@@ -1,0 +1,50 @@
+"""The forecast: from a measurement and arithmetic, before PyTorch is imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trifold.backbone.locate import locate
+from trifold.backbone.settings import BackboneSettings
+from trifold.data.examples import load_examples
+from trifold.data.settings import DataSettings
+from trifold.data.split import split_examples
+from trifold.evaluate.forecast import flops_per_token, forecast
+from trifold.methods.contract import MethodSettings
+from trifold.train.settings import TrainSettings
+
+
+def test_the_operations_of_minilm_are_counted() -> None:
+    # Six layers of four 384 x 384 and two 384 x 1536 products, and attention over 205 tokens.
+    by_hand = 6 * (2 * (4 * 384 * 384 + 2 * 384 * 1536) + 4 * 205 * 384)
+    assert flops_per_token(locate("minilm"), 205) == pytest.approx(by_hand)
+
+
+def test_the_quickest_comes_first_and_more_epochs_take_longer(reviews: Path) -> None:
+    split = split_examples(load_examples(reviews, DataSettings()).examples)
+    few, many = (
+        forecast(split, ["full", "tfidf", "features"], MethodSettings(train=TrainSettings(epochs=epochs))).seconds
+        for epochs in (1, 50)
+    )
+    assert next(iter(few)) == "tfidf"
+    assert many["full"] > 5 * few["full"] - 50
+    assert many["features"] == pytest.approx(few["features"], rel=0.5)
+
+
+def test_no_backbone_is_looked_for_where_no_method_needs_one(reviews: Path) -> None:
+    split = split_examples(load_examples(reviews, DataSettings()).examples)
+    settings = MethodSettings(BackboneSettings(model="./nowhere", offline=True))
+    assert list(forecast(split, ["tfidf"], settings).seconds) == ["tfidf"]
+
+
+def test_pytorch_is_not_imported_for_it(reviews: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from trifold.pipeline.request import Request, open_task;"
+        "from trifold.evaluate.forecast import forecast; from trifold.backbone.settings import BackboneSettings;"
+        "r = Request(Path(sys.argv[1]), backbone=BackboneSettings(device='cpu'));"
+        "forecast(open_task(r).split, ['tfidf', 'features', 'full'], r.method_settings); sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(reviews)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr or "PyTorch was imported"
