@@ -41,13 +41,10 @@ def track(what: str, total_tokens: int) -> Iterator[Advance]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
+        *(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()),
+        *(TimeRemainingColumn(), TextColumn("left,"), TimeElapsedColumn(), TextColumn("so far")),
     )
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=max(1, total_tokens))
         yield lambda tokens: bar.advance(task, tokens)
 
