@@ -59,8 +59,13 @@ class Encoder:
         self.model = load_model("AutoModel", files).eval().to(runtime.device)
         self.layers: int = self.model.config.num_hidden_layers
         self.width: int = self.model.config.hidden_size
+        if layers is not None:
+            self.keep(layers)
+
+    def keep(self, layers: int) -> None:
+        """Drop everything above the lowest `layers` layers; architectures that name them otherwise stay whole."""
         stack = getattr(getattr(self.model, "encoder", None), "layer", None)
-        if layers is not None and layers < self.layers and isinstance(stack, torch.nn.ModuleList):
+        if layers < self.layers and isinstance(stack, torch.nn.ModuleList):
             del stack[max(1, layers) :]
             self.model.config.num_hidden_layers = self.layers = max(1, layers)
 

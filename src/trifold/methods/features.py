@@ -159,12 +159,11 @@ class Features(Method):
         )
         view, chosen_head = _choose_view(parts, encoder.layers)
         head, history, losses = self._choose_head(parts, view, chosen_head.head, chosen_head.validation_loss)
+        encoder.keep(max(view.layers))
         kind = "mlp" if isinstance(head, MlpHead) else "logistic"
         say(f"features: {describe_places(view.places)} with a {kind} head chosen on validation")
         return Fitted(
-            predictor=FeaturesPredictor(
-                Encoder(files, runtime, max(view.layers)), tokenizer, view, head, labels, chosen, files
-            ),
+            predictor=FeaturesPredictor(encoder, tokenizer, view, head, labels, chosen, files),
             history=history,
             trainable_parameters=head.parameters(),
             choices={

@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
 from trifold.methods.catalogue import method_entry
-from trifold.methods.contract import Fitted, Predictor, Scores
+from trifold.methods.contract import Fitted, Scores
 from trifold.metrics import main_score, measure
 from trifold.pipeline.request import Request, Task, open_task, versions
 from trifold.predict import score_texts
@@ -62,7 +61,7 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
         test_seconds = time.monotonic() - begun
         peak = peak_memory_bytes()
         fitted.predictor.save(folder / "model")
-        _prove_saved(folder / "model", method, fitted.predictor, task, request.backbone)
+        _prove_saved(folder / "model", method, fitted, task, request.backbone)
         facts = {
             "method": method,
             "command": request.command("finetune", "--method", method),
@@ -83,16 +82,14 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
             "peak_memory_bytes": peak,
             "truncated_test_texts": int(scores.truncated.sum()),
         }
-        _write_results(folder, task, labels, scores, fitted, facts)
+        _write_results(folder, task, labels, scores, fitted)
         facts["seconds"] = round(time.monotonic() - clock, 3)
         write_json(folder / "run.json", facts)
         _write_single_report(folder, request, task)
     return read_result(target)
 
 
-def _write_results(
-    folder: Path, task: Task, labels: LabelMap, scores: Scores, fitted: Fitted, facts: dict[str, Any]
-) -> None:
+def _write_results(folder: Path, task: Task, labels: LabelMap, scores: Scores, fitted: Fitted) -> None:
     test = task.split.test
     truth = labels.encode(test.labels)
     write_predictions(folder, test, labels, scores.probabilities)
@@ -100,7 +97,6 @@ def _write_results(
     write_confusion(folder, truth, scores.logits.argmax(axis=1), labels)
     if fitted.history:
         fitted.history.write(folder)
-    write_json(folder / "run.json", facts)
 
 
 def _write_single_report(folder: Path, request: Request, task: Task) -> None:
@@ -112,17 +108,17 @@ def _write_single_report(folder: Path, request: Request, task: Task) -> None:
     write_report(folder, title, task.facts, [result], rows, verdict, {}, str(result.facts["command"]))
 
 
-def _prove_saved(folder: Path, method: str, predictor: Predictor, task: Task, backbone: BackboneSettings) -> None:
+def _prove_saved(folder: Path, method: str, fitted: Fitted, task: Task, backbone: BackboneSettings) -> None:
     """Reload what was saved and compare logits: a lost head or a wrong base must never pass in silence.
 
     Raises:
         ArtifactError: If they differ.
     """
     texts = task.split.test.texts[:_CHECKED_TEXTS]
-    before = predictor.score(texts).logits
+    before = fitted.predictor.score(texts).logits
     after = method_entry(method).load().predictor.load(folder, backbone).score(texts).logits
     difference = float(np.abs(before - after).max())
-    allowed = max(_LOGIT_TOLERANCE.values()) if backbone.precision != "float32" else _LOGIT_TOLERANCE["float32"]
+    allowed = _LOGIT_TOLERANCE[str(fitted.choices.get("precision", "float32"))]
     if not difference <= allowed:
         raise ArtifactError(
             f"the saved {method} model gives other logits than the trained one (by {difference:.2g}): "
