@@ -5,10 +5,12 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
 
 from trifold.metrics import (
+    best_temperature,
     calibration_error,
     confusion,
     interval,
     main_score,
+    mean_log_loss,
     measure,
     paired_difference,
     roc_auc,
@@ -139,3 +141,21 @@ def test_confusion_is_scikit_learns():
 )
 def test_macro_f1_comes_first_where_classes_are_uneven(counts, score):
     assert main_score(counts) == score
+
+
+def test_the_temperature_takes_back_what_overconfidence_added() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20_000, 3))
+    odds = np.exp(logits)
+    truth = (odds.cumsum(1) / odds.sum(1, keepdims=True) < rng.random((20_000, 1))).sum(1)
+    for factor in (0.5, 1.0, 3.0):
+        assert best_temperature(factor * logits, truth) == pytest.approx(factor, rel=0.05)
+    assert mean_log_loss(3 * logits, truth, 3.0) == pytest.approx(mean_log_loss(logits, truth))
+    probabilities = odds / odds.sum(1, keepdims=True)
+    assert mean_log_loss(logits, truth) == pytest.approx(-np.log(probabilities[np.arange(20_000), truth]).mean())
+
+
+def test_the_temperature_stays_in_its_bounds_where_nothing_is_wrong() -> None:
+    logits, truth = np.array([[5.0, 0.0], [0.0, 5.0]]), np.array([0, 1])
+    assert best_temperature(logits, truth) == pytest.approx(0.25, abs=0.01)
+    assert best_temperature(logits, 1 - truth) == pytest.approx(20.0, rel=0.01)

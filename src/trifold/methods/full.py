@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.batches import by_token_budget
-from trifold.backbone.encoder import load_model
+from trifold.backbone.classifier import new_classifier, saved_classifier
 from trifold.backbone.locate import BackboneFiles, locate
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
@@ -27,9 +27,6 @@ from trifold.train.loop import BatchLoss, Plan
 from trifold.train.loop import train as train_model
 from trifold.types import Examples, Label
 
-# Names of the attention's dropout across architectures. With it, PyTorch leaves its fused attention on a CPU;
-# without it, accuracy is the same and training 1.4 times faster (benchmarks/LOG.md).
-_ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -91,7 +88,7 @@ class FullPredictor(Predictor):
         settings, _ = read_state(folder)
         files = BackboneFiles(folder, str(settings["base"]), None)
         runtime = choose(compute.device, compute.precision)
-        model = load_model("AutoModelForSequenceClassification", files).to(runtime.device)
+        model = saved_classifier(files).to(runtime.device)
         labels: list[Label] = settings["labels"]  # type: ignore[assignment]
         tokenizer = Tokenizer(files, int(settings["max_length"]))  # type: ignore[call-overload]
         return cls(model, tokenizer, LabelMap(tuple(labels)), compute, runtime, files)
@@ -118,7 +115,8 @@ class _Classification:
         ids, mask = (tensor.to(self.device) for tensor in self.tokens.batch(positions, self.pad_id))
         classes = self.classes[positions].to(self.device)
         logits = model(input_ids=ids, attention_mask=mask).logits.float()
-        return BatchLoss(cross_entropy(logits, classes, reduction="sum"), int((logits.argmax(1) == classes).sum()))
+        correct = int((logits.argmax(1) == classes).sum())
+        return BatchLoss(cross_entropy(logits, classes, reduction="sum"), correct, logits, classes)
 
 
 class Full(Method):
@@ -134,7 +132,7 @@ class Full(Method):
         runtime = choose(chosen.device, chosen.precision)
         files = locate(chosen.model, offline=chosen.offline)
         seed_everything(self.settings.train.seed)
-        model = _classifier(files, labels).to(runtime.device)
+        model = new_classifier(files, labels.names).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length)
         objectives = [
             _Classification(
@@ -178,21 +176,6 @@ def _plan(settings: MethodSettings, rows: int) -> Plan:
         weight_decay=given.weight_decay,
         warmup_ratio=given.warmup_ratio,
         max_grad_norm=given.max_grad_norm,
+        ema_decay=given.ema_decay,
         patience=given.patience,
-    )
-
-
-def _classifier(files: BackboneFiles, labels: LabelMap) -> Any:
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(files.folder, local_files_only=True)
-    names = {number: str(label) for number, label in enumerate(labels.names)}
-    dropouts = {name: 0.0 for name in _ATTENTION_DROPOUTS if hasattr(config, name)}
-    return load_model(
-        "AutoModelForSequenceClassification",
-        files,
-        num_labels=len(labels),
-        id2label=names,
-        label2id={name: number for number, name in names.items()},
-        **dropouts,
     )

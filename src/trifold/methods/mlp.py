@@ -23,6 +23,7 @@ _PLAN = Plan(
     weight_decay=0.05,
     warmup_ratio=0.1,
     max_grad_norm=1.0,
+    ema_decay=0.99,
     patience=3,
     quiet=True,
 )
@@ -78,7 +79,8 @@ class _Vectors:
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         logits = model(self.vectors[positions])
         classes = self.classes[positions]
-        return BatchLoss(cross_entropy(logits, classes, reduction="sum"), int((logits.argmax(1) == classes).sum()))
+        correct = int((logits.argmax(1) == classes).sum())
+        return BatchLoss(cross_entropy(logits, classes, reduction="sum"), correct, logits, classes)
 
 
 def fit_mlp(data: Sample, given: TrainSettings) -> tuple[MlpHead, History]:

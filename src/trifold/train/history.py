@@ -16,6 +16,7 @@ class HistoryRow:
         train_loss: Mean over the examples since the row before.
         train_accuracy: Likewise, a fraction.
         validation_loss: Mean over the validation examples; `None` inside an epoch.
+        validation_calibrated_loss: The same after temperature scaling: what the best epoch is chosen by.
         validation_accuracy: Likewise, a fraction.
         seconds: Since training began.
     """
@@ -26,6 +27,7 @@ class HistoryRow:
     train_loss: float
     train_accuracy: float
     validation_loss: float | None
+    validation_calibrated_loss: float | None
     validation_accuracy: float | None
     seconds: float
 
@@ -36,7 +38,7 @@ class History:
 
     Attributes:
         rows: As written to `history.csv`.
-        best_epoch: The epoch whose weights were kept, by validation loss.
+        best_epoch: The epoch whose weights were kept, by calibrated validation loss.
         stopped_early: Whether patience ran out before the last epoch.
     """
 

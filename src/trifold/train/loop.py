@@ -5,7 +5,8 @@ It does not know what is learned: an objective turns a model and some positions 
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +15,7 @@ import torch
 
 from trifold.backbone.batches import by_token_budget, training_steps
 from trifold.errors import TrainingError
+from trifold.metrics import best_temperature, mean_log_loss
 from trifold.progress import Advance, duration, say, track
 from trifold.runtime import Runtime
 from trifold.train.history import History, HistoryRow
@@ -28,10 +30,30 @@ class BatchLoss:
     Attributes:
         total: Loss summed over the examples, a scalar tensor with its graph.
         correct: Examples answered rightly.
+        logits: `(examples, classes)`, where the objective is classification.
+        classes: `(examples,)` the true ones, likewise.
     """
 
     total: torch.Tensor
     correct: int
+    logits: torch.Tensor | None = None
+    classes: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An objective's figures, all means over examples.
+
+    Attributes:
+        loss: As trained.
+        accuracy: A fraction.
+        calibrated_loss: The loss once one temperature, fitted on these very examples, has taken over- or
+            under-confidence out of the logits; the loss itself where the objective is no classification.
+    """
+
+    loss: float
+    accuracy: float
+    calibrated_loss: float
 
 
 class Objective(Protocol):
@@ -60,6 +82,7 @@ class Plan:
         weight_decay: On matrices only.
         warmup_ratio: Share of steps in which the rate rises.
         max_grad_norm: Gradients are clipped to this norm.
+        ema_decay: Share of the averaged weights that each step keeps; 0 for no averaging.
         patience: Epochs without improvement before stopping.
         quiet: Show no progress; for heads that train in seconds.
     """
@@ -72,6 +95,7 @@ class Plan:
     weight_decay: float
     warmup_ratio: float
     max_grad_norm: float
+    ema_decay: float
     patience: int
     quiet: bool = False
 
@@ -80,7 +104,9 @@ def train(model: torch.nn.Module, training: Objective, validation: Objective, pl
     """Train `model` in place and leave it with the weights of the epoch with the lowest validation loss.
 
     Every micro-batch is weighted by its examples: a step's gradient is that of the mean over its
-    `batch_size` examples, however the token budget splits it.
+    `batch_size` examples, however the token budget splits it. What is validated and kept are the weights averaged
+    over the last steps, and epochs are compared by their calibrated loss: a model grows sure faster than it
+    grows wrong, and the raw loss would keep the first epoch while accuracy still rises (docs/decisions/0005).
 
     Args:
         model: Parameters that require a gradient are trained.
@@ -99,6 +125,7 @@ def train(model: torch.nn.Module, training: Objective, validation: Objective, pl
         optimiser, warmup_then_decay(steps_per_epoch * plan.epochs, plan.warmup_ratio)
     )
     recorder = _Recorder(steps_per_epoch)
+    average = _Average(model, plan.ema_decay)
     best_loss, best_epoch, best_weights = math.inf, 0, {}
     epoch_tokens = int(training.lengths.sum())
     validation_tokens = int(validation.lengths.sum())
@@ -111,18 +138,18 @@ def train(model: torch.nn.Module, training: Objective, validation: Objective, pl
             for micro_batches in training_steps(training.lengths, plan.batch_size, plan.token_budget, rng):
                 _step(model, training, micro_batches, optimiser, plan, runtime, recorder)
                 schedule.step()
+                average.update()
                 recorder.end_step(float(schedule.get_last_lr()[0]))
                 advance(int(sum(training.lengths[batch].sum() for batch in micro_batches)))
-            loss, accuracy = evaluate(
-                model, validation, plan.token_budget, runtime, lambda tokens: advance(tokens // 3)
-            )
-            recorder.end_epoch(epoch, loss, accuracy)
+            with average.in_place():
+                figures = evaluate(model, validation, plan.token_budget, runtime, lambda tokens: advance(tokens // 3))
+                if figures.calibrated_loss < best_loss:
+                    best_loss, best_epoch = figures.calibrated_loss, epoch
+                    best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+            recorder.end_epoch(epoch, figures)
             if not plan.quiet:
                 say(f"epoch {epoch} of {plan.epochs}: {recorder.summary()}")
-            if loss < best_loss:
-                best_loss, best_epoch = loss, epoch
-                best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-            elif epoch - best_epoch >= plan.patience:
+            if epoch - best_epoch >= plan.patience:
                 break
     model.load_state_dict(best_weights)
     model.eval()
@@ -132,20 +159,60 @@ def train(model: torch.nn.Module, training: Objective, validation: Objective, pl
 @torch.inference_mode()
 def evaluate(
     model: torch.nn.Module, objective: Objective, token_budget: int, runtime: Runtime, advance: Advance | None = None
-) -> tuple[float, float]:
-    """Loss and accuracy, both as means over examples."""
+) -> Evaluation:
+    """Loss and accuracy of `model` in evaluation mode."""
     model.eval()
     total, correct = 0.0, 0
+    logits: list[torch.Tensor] = []
+    classes: list[torch.Tensor] = []
     for batch in by_token_budget(objective.lengths, token_budget):
         with runtime.autocast():
             result = objective.loss(model, batch)
         total += float(result.total)
         correct += result.correct
+        if result.logits is not None and result.classes is not None:
+            logits.append(result.logits.float().cpu())
+            classes.append(result.classes.cpu())
         if advance:
             advance(int(objective.lengths[batch].sum()))
     if not math.isfinite(total):
         raise TrainingError("the validation loss is no longer a finite number: lower --learning-rate")
-    return total / len(objective.lengths), correct / len(objective.lengths)
+    loss = calibrated = total / len(objective.lengths)
+    if logits:
+        values, truth = torch.cat(logits).numpy(), torch.cat(classes).numpy()
+        calibrated = mean_log_loss(values, truth, best_temperature(values, truth))
+    return Evaluation(loss, correct / len(objective.lengths), calibrated)
+
+
+class _Average:
+    """An exponential moving average of the trained weights, the first steps weighted as a plain mean would."""
+
+    def __init__(self, model: torch.nn.Module, decay: float) -> None:
+        self._weights = [parameter for parameter in model.parameters() if parameter.requires_grad] if decay else []
+        self._averaged = [weight.detach().clone() for weight in self._weights]
+        self._decay = decay
+        self._steps = 0
+
+    @torch.no_grad()
+    def update(self) -> None:
+        if self._weights:
+            self._steps += 1
+            keep = min(self._decay, (1 + self._steps) / (10 + self._steps))
+            torch._foreach_lerp_(self._averaged, self._weights, 1 - keep)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The model has the averaged weights inside, and its own again after."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for weight, averaged in zip(self._weights, self._averaged, strict=True):
+            weight.data, averaged.data = averaged.data, weight.data
 
 
 def warmup_then_decay(total_steps: int, warmup_ratio: float) -> Callable[[int], float]:
@@ -217,12 +284,12 @@ class _Recorder:
         inside_epoch = self._step % self._steps_per_epoch
         # The epoch's last stretch is written by `end_epoch`, with the validation figures.
         if inside_epoch % self._every == 0 and 0 < inside_epoch <= self._steps_per_epoch - self._every:
-            self._write(self._step / self._steps_per_epoch, None, None)
+            self._write(self._step / self._steps_per_epoch, None)
 
-    def end_epoch(self, epoch: int, validation_loss: float, validation_accuracy: float) -> None:
+    def end_epoch(self, epoch: int, validation: Evaluation) -> None:
         self.epoch_loss = self._epoch_total / self._epoch_examples
         self._epoch_total, self._epoch_examples = 0.0, 0
-        self._write(float(epoch), validation_loss, validation_accuracy)
+        self._write(float(epoch), validation)
 
     def summary(self) -> str:
         """The last epoch in words."""
@@ -230,11 +297,12 @@ class _Recorder:
         assert row.validation_loss is not None
         assert row.validation_accuracy is not None
         return (
-            f"training loss {self.epoch_loss:.4f}, validation loss {row.validation_loss:.4f}, "
+            f"training loss {self.epoch_loss:.4f}, validation loss {row.validation_loss:.4f} "
+            f"({row.validation_calibrated_loss:.4f} calibrated), "
             f"validation accuracy {100 * row.validation_accuracy:.1f} %, after {duration(row.seconds)}"
         )
 
-    def _write(self, epoch: float, validation_loss: float | None, validation_accuracy: float | None) -> None:
+    def _write(self, epoch: float, validation: Evaluation | None) -> None:
         self.rows.append(
             HistoryRow(
                 epoch=epoch,
@@ -242,8 +310,9 @@ class _Recorder:
                 learning_rate=self._rate,
                 train_loss=self._loss / self._examples,
                 train_accuracy=self._correct / self._examples,
-                validation_loss=validation_loss,
-                validation_accuracy=validation_accuracy,
+                validation_loss=validation.loss if validation else None,
+                validation_calibrated_loss=validation.calibrated_loss if validation else None,
+                validation_accuracy=validation.accuracy if validation else None,
                 seconds=time.monotonic() - self._started,
             )
         )

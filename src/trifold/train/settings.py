@@ -20,6 +20,7 @@ class TrainSettings:
         weight_decay: AdamW's, on matrices only.
         warmup_ratio: Share of the steps over which the learning rate rises; it then falls to zero in a line.
         max_grad_norm: Gradients are clipped to this norm.
+        ema_decay: Weights are averaged over steps, each keeping this share of the average; 0 keeps the last weights.
         patience: Epochs without a better validation loss before training stops.
     """
 
@@ -30,6 +31,7 @@ class TrainSettings:
     weight_decay: float = 0.01
     warmup_ratio: float = 0.1
     max_grad_norm: float = 1.0
+    ema_decay: float = 0.99
     patience: int = 2
 
     def __post_init__(self) -> None:
@@ -40,4 +42,5 @@ class TrainSettings:
         require(self.patience > 0, f"--patience {self.patience}", "give 1 or more")
         require(0 <= self.warmup_ratio <= 1, f"--warmup-ratio {self.warmup_ratio}", "give a share from 0 to 1")
         require(self.max_grad_norm > 0, f"--max-grad-norm {self.max_grad_norm}", "give a positive number")
+        require(0 <= self.ema_decay < 1, f"--ema-decay {self.ema_decay}", "give 0 or more and less than 1")
         require(self.weight_decay >= 0, f"--weight-decay {self.weight_decay}", "give 0 or more")

@@ -14,7 +14,7 @@ from trifold.train.loop import BatchLoss, Plan, evaluate, train, warmup_then_dec
 CPU = Runtime("cpu", "float32")
 PLAN = Plan(
     learning_rate=0.05, epochs=3, batch_size=8, token_budget=1 << 20, seed=0, weight_decay=0.0, warmup_ratio=0.1,
-    max_grad_norm=1e9, patience=5, quiet=True,
+    max_grad_norm=1e9, ema_decay=0.0, patience=5, quiet=True,
 )  # fmt: skip
 
 
@@ -61,9 +61,9 @@ def test_loss_and_accuracy_are_means_over_examples_whatever_the_batches() -> Non
     data, model = Regression.make(23, 0), fresh_model()
     whole = data.loss(model, np.arange(23))
     for budget in (1, 9, 1 << 20):
-        loss, accuracy = evaluate(model, data, budget, CPU)
-        assert loss == pytest.approx(float(whole.total.detach()) / 23, rel=1e-5)
-        assert accuracy == whole.correct / 23
+        figures = evaluate(model, data, budget, CPU)
+        assert figures.loss == figures.calibrated_loss == pytest.approx(float(whole.total.detach()) / 23, rel=1e-5)
+        assert figures.accuracy == whole.correct / 23
 
 
 def test_the_rate_rises_then_falls_to_zero() -> None:
@@ -91,7 +91,7 @@ def test_the_weights_with_the_lowest_validation_loss_are_kept() -> None:
     history = train(model, Regression.make(64, 0), validation, replace(PLAN, learning_rate=3.0, epochs=6), CPU)
     losses = [row.validation_loss for row in history.rows if row.validation_loss is not None]
     assert history.best_epoch == 1 + int(np.argmin(losses))
-    assert evaluate(model, validation, 1 << 20, CPU)[0] == pytest.approx(min(losses), rel=1e-6)
+    assert evaluate(model, validation, 1 << 20, CPU).loss == pytest.approx(min(losses), rel=1e-6)
 
 
 def test_patience_stops_a_training_that_gets_no_better() -> None:
@@ -107,3 +107,57 @@ def test_a_loss_that_is_not_finite_stops_with_advice() -> None:
     data.targets[3] = float("nan")
     with pytest.raises(TrainingError, match="lower --learning-rate"):
         train(fresh_model(), data, data, PLAN, CPU)
+
+
+class Certain(Regression):
+    """Objective whose validation logits double with every epoch, so that it is ever surer."""
+
+    rights: tuple[float, ...] = (0.80, 0.85, 0.84)
+    epoch = 0
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        rows = len(positions)
+        right = round(rows * self.rights[self.epoch])
+        self.epoch += 1
+        classes = torch.cat([torch.zeros(right), torch.ones(rows - right)]).long()
+        logits = torch.stack([torch.full((rows,), 2.0**self.epoch), torch.zeros(rows)], 1)
+        total = torch.nn.functional.cross_entropy(logits, classes, reduction="sum")
+        return BatchLoss(total + 0 * super().loss(model, positions).total, right, logits, classes)
+
+
+def test_an_epoch_that_is_righter_but_too_sure_is_the_better_one() -> None:
+    validation = Certain.make(200, 1)
+    history = train(fresh_model(), Regression.make(16, 0), validation, PLAN, CPU)
+    rows = [row for row in history.rows if row.validation_loss is not None]
+    assert rows[1].validation_loss > rows[0].validation_loss  # type: ignore[operator]
+    assert history.best_epoch == 2
+
+
+def test_averaged_weights_are_validated_and_kept_and_training_goes_on_with_its_own() -> None:
+    data, plan = Regression.make(64, 0), replace(PLAN, epochs=2, learning_rate=0.3)
+    plain, averaged = fresh_model(), fresh_model()
+    histories = [
+        train(model, data, Regression.make(50, 1), replace(plan, ema_decay=decay), CPU)
+        for model, decay in ((plain, 0.0), (averaged, 0.9))
+    ]
+    # Same path of the trained weights, so same training losses; other weights kept.
+    assert [row.train_loss for row in histories[0].rows] == [row.train_loss for row in histories[1].rows]
+    assert not torch.equal(plain.weight, averaged.weight)  # type: ignore[arg-type]
+    steps: list[torch.Tensor] = []
+    follow, seen = fresh_model(), Regression.make(64, 0)
+
+    class Spy(Regression):
+        def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+            if model.training:
+                steps.append(model.weight.detach().clone())  # type: ignore[operator]
+            return super().loss(model, positions)
+
+    one = replace(plan, epochs=1, ema_decay=0.9)
+    train(follow, Spy(seen.inputs, seen.targets, seen.sizes), Regression.make(50, 1), one, CPU)
+    last = fresh_model()
+    train(last, seen, Regression.make(50, 1), replace(one, ema_decay=0.0), CPU)
+    expected = steps[0]
+    for number, weight in enumerate([*steps[1:], last.weight.detach()], start=1):  # type: ignore[operator]
+        keep = min(0.9, (1 + number) / (10 + number))
+        expected = keep * expected + (1 - keep) * weight  # type: ignore[operator]
+    torch.testing.assert_close(follow.weight.detach(), expected, atol=1e-6, rtol=0)  # type: ignore[operator]

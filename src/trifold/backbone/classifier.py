@@ -1,0 +1,131 @@
+"""An encoder under the library's own classification head: how it starts, and how its last layer is computed.
+
+Nothing here changes what is saved: the folder stays one that plain transformers loads, with the same logits.
+"""
+
+import copy
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from trifold.backbone.encoder import load_model
+from trifold.backbone.locate import BackboneFiles
+from trifold.types import Label
+
+# Names of the attention's dropout across architectures. With it, PyTorch leaves its fused attention on a CPU;
+# without it, accuracy is the same and training 1.4 times faster (benchmarks/LOG.md).
+_ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+
+
+def new_classifier(files: BackboneFiles, labels: Sequence[Label]) -> Any:
+    """Put a fresh head for `labels` on the backbone `files`.
+
+    Raises:
+        BackboneError: If the files hold no encoder that takes such a head.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(files.folder, local_files_only=True)
+    names = {number: str(label) for number, label in enumerate(labels)}
+    model = load_model(
+        "AutoModelForSequenceClassification",
+        files,
+        num_labels=len(labels),
+        id2label=names,
+        label2id={name: number for number, name in names.items()},
+        **{name: 0.0 for name in _ATTENTION_DROPOUTS if hasattr(config, name)},
+    )
+    if _was_trained_on_means(files) and model.config.model_type == "bert":
+        _append_mean_layer(model)
+    return compute_first_token_only(model)
+
+
+def saved_classifier(files: BackboneFiles) -> Any:
+    """Load a classifier with the head it was saved with.
+
+    Raises:
+        BackboneError: If the files hold none.
+    """
+    return compute_first_token_only(load_model("AutoModelForSequenceClassification", files))
+
+
+def compute_first_token_only(model: Any) -> Any:
+    """Let the last layer compute the first token alone, since a BERT-like head reads nothing else.
+
+    Only its keys and values are needed of the other tokens, so ten twelfths of the layer's products fall away, in
+    training and in use. Architectures whose layers are built otherwise stay as they are.
+    """
+    stack = _layers(model)
+    if stack is not None and hasattr(stack[-1], "feed_forward_chunk") and _reads_first_token(model):
+        last = stack[-1]
+        last.forward = lambda hidden, attention_mask=None, *_, **__: _first_token(last, hidden, attention_mask)
+    return model
+
+
+def _first_token(layer: Any, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """One BERT layer for its first token: `(batch, tokens, width)` to `(batch, 1, width)`."""
+    attention = layer.attention.self
+
+    def heads(states: torch.Tensor) -> torch.Tensor:
+        return states.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)
+
+    first = hidden[:, :1]
+    mixed = scaled_dot_product_attention(
+        heads(attention.query(first)),
+        heads(attention.key(hidden)),
+        heads(attention.value(hidden)),
+        attn_mask=None if mask is None else mask[:, :, :1],
+        dropout_p=attention.dropout.p if attention.training else 0.0,
+    )
+    attended = layer.attention.output(mixed.transpose(1, 2).flatten(2), first)
+    result: torch.Tensor = layer.feed_forward_chunk(attended)
+    return result
+
+
+def _reads_first_token(model: Any) -> bool:
+    """Whether the model is one whose classification head is known to read the first token and no other."""
+    return model.config.model_type in ("bert", "roberta", "xlm-roberta", "camembert", "electra")
+
+
+def _layers(model: Any) -> torch.nn.ModuleList | None:
+    stack = getattr(getattr(model.base_model, "encoder", None), "layer", None)
+    return stack if isinstance(stack, torch.nn.ModuleList) and len(stack) else None
+
+
+def _was_trained_on_means(files: BackboneFiles) -> bool:
+    """Whether the backbone is a sentence encoder that was trained on the mean of its tokens (its own files say so)."""
+    try:
+        pooling = json.loads((files.folder / "1_Pooling" / "config.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return bool(isinstance(pooling, dict) and pooling.get("pooling_mode_mean_tokens"))
+
+
+@torch.no_grad()
+def _append_mean_layer(model: Any) -> None:
+    """Hand the mean of all tokens to the head, through a layer of the model's own kind that starts as a mean.
+
+    A BERT head reads the first token, but a model trained on means never put its meaning there, and its pooler is
+    untrained. The new layer's queries start at zero, so its first token attends to all tokens alike; values and
+    output start as the identity and the feed-forward adds nothing: what comes out is the mean beside the
+    first token, normalised. From there it learns like any layer (docs/decisions/0005).
+    """
+    encoder, config = model.base_model.encoder, model.config
+    layer = copy.deepcopy(encoder.layer[-1])
+    attention, mixed, output = layer.attention.self, layer.attention.output, layer.output
+    attention.layer_idx = len(encoder.layer)
+    for norm in (mixed.LayerNorm, output.LayerNorm):
+        norm.reset_parameters()
+    for linear in (attention.query, output.dense):
+        torch.nn.init.zeros_(linear.weight)
+        torch.nn.init.zeros_(linear.bias)
+    for linear in (attention.value, mixed.dense, model.base_model.pooler.dense):
+        torch.nn.init.eye_(linear.weight)
+        torch.nn.init.zeros_(linear.bias)
+    # A normalised vector has entries beyond 1, where the pooler's tanh flattens: halve them.
+    model.base_model.pooler.dense.weight.mul_(0.5)
+    encoder.layer.append(layer)
+    config.num_hidden_layers = len(encoder.layer)
