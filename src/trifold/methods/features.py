@@ -17,8 +17,9 @@ from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import ArtifactError
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
-from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path, log_loss
+from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.methods.mlp import MlpHead, fit_mlp
+from trifold.metrics import mean_log_loss
 from trifold.progress import say, track
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
@@ -184,7 +185,7 @@ class Features(Method):
             return linear, None, losses
         data = parts.sample(view)
         head, history = fit_mlp(data, self.settings.train)
-        losses["mlp"] = log_loss(head.logits(data.validation), data.validation_classes)
+        losses["mlp"] = mean_log_loss(head.logits(data.validation), data.validation_classes)
         if self.settings.head.head == "mlp" or losses["mlp"] < losses["logistic"]:
             return head, history, losses
         return linear, history, losses

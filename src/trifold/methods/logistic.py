@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from trifold.metrics import mean_log_loss
+
 
 @dataclass(frozen=True)
 class LinearHead:
@@ -96,7 +98,7 @@ def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chos
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(data.train, data.train_classes)
         head = _head(model, data.classes)
-        loss = log_loss(head.logits(data.validation), data.validation_classes)
+        loss = mean_log_loss(head.logits(data.validation), data.validation_classes)
         if best is None or loss < best.validation_loss:
             best, rises = Chosen(head, strength, loss), 0
         else:
@@ -105,13 +107,6 @@ def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chos
                 break
     assert best is not None
     return best
-
-
-def log_loss(logits: np.ndarray, classes: np.ndarray) -> float:
-    """Mean negative log-probability of the true classes, natural logarithm."""
-    high = logits.max(axis=1, keepdims=True)
-    total = np.log(np.exp(logits - high).sum(axis=1)) + high[:, 0]
-    return float((total - logits[np.arange(len(classes)), classes]).mean())
 
 
 def _head(model: Any, classes: int) -> LinearHead:

@@ -20,8 +20,9 @@ _STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)
 _VOCABULARY = "vocabulary.json"
 # Unlike the default, one-letter words count: "I" is one.
 _WORD = r"(?u)\b\w+\b"
-# From here on, n-grams that stand in one text only are noise that costs memory.
-_ROWS_FOR_MIN_DF_2 = 5_000
+# From so much text on, n-grams that stand in one text only cost time and memory and bring nothing; with less, they do
+# help (benchmarks/LOG.md).
+_CHARACTERS_FOR_MIN_DF_2 = 3_000_000
 
 
 class TfidfPredictor(Predictor):
@@ -76,7 +77,8 @@ class Tfidf(Method):
 
     def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """See `Method.fit`."""
-        vectoriser = _vectoriser(2 if len(train) >= _ROWS_FOR_MIN_DF_2 else 1, None)
+        characters = sum(len(text) for text in train.texts)
+        vectoriser = _vectoriser(2 if characters >= _CHARACTERS_FOR_MIN_DF_2 else 1, None)
         matrix = vectoriser.fit_transform(train.texts)
         data = Sample(
             train=matrix,
