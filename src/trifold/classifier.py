@@ -14,7 +14,7 @@ from trifold.artifact.folder import new_folder, write_json
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.data.split import split_train_validation
 from trifold.errors import DataError, SettingsError
-from trifold.methods.catalogue import method_entry
+from trifold.methods.catalogue import method_entry, method_name
 from trifold.methods.contract import MethodSettings, Predictor
 from trifold.methods.settings import HeadSettings
 from trifold.pipeline.request import versions
@@ -31,7 +31,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     A fifth of the rows given to `fit` is held out as validation, on which settings and checkpoints are chosen.
 
     Args:
-        method: `tfidf`, `features` or `full`.
+        method: `tfidf`, `features`, `adapter-lora`, `adapter-bottleneck` or `full`.
         model: Backbone: `minilm`, a folder, or a hub id.
         max_length: Tokens of a text that are read.
         head: For `features`: `auto`, `logistic` or `mlp`.
@@ -117,7 +117,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with new_folder(target) as folder:
             predictor.save(folder / "model")
             facts = {
-                "method": self.method,
+                "method": method_name(self.method),
                 "command": "TextClassifier.save",
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "settings": self.get_params(),

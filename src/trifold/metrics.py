@@ -139,20 +139,24 @@ def calibration_error(truth: np.ndarray, probabilities: np.ndarray) -> float:
     return float(np.abs(sums[0] - sums[1]).sum() / len(truth))
 
 
-def mean_log_loss(logits: np.ndarray, truth: np.ndarray, temperature: float = 1.0) -> float:
+def mean_log_loss(
+    logits: np.ndarray, truth: np.ndarray, temperature: float = 1.0, weights: np.ndarray | None = None
+) -> float:
     """Mean negative log-probability of the true class, natural logarithm.
 
     Args:
         logits: `(rows, classes)`, before the softmax.
         truth: `(rows,)` class numbers.
         temperature: Divides the logits.
+        weights: `(rows,)`, how much each row counts; all alike where `None`.
     """
     scaled = logits.astype(np.float64) / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
-    return float((np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(truth)), truth]).mean())
+    losses = np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(truth)), truth]
+    return float(np.average(losses, weights=weights))
 
 
-def best_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
+def best_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
     """The one number between 1/4 and 20 that, dividing all logits, makes the log-loss lowest.
 
     Above 1 the logits were too sure of themselves, below 1 not sure enough. Which class wins never changes.
@@ -160,16 +164,18 @@ def best_temperature(logits: np.ndarray, truth: np.ndarray) -> float:
     Args:
         logits: `(rows, classes)`.
         truth: `(rows,)` class numbers.
+        weights: As in `mean_log_loss`.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
     from scipy.optimize import minimize_scalar
 
     bounds = (math.log(0.25), math.log(20.0))
-    found = minimize_scalar(
-        lambda power: mean_log_loss(logits, truth, math.exp(power)), bounds=bounds, method="bounded"
-    )
-    return math.exp(found.x)
+
+    def loss(power: float) -> float:
+        return mean_log_loss(logits, truth, math.exp(power), weights)
+
+    return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """One suite over every method: what the contract promises holds for each of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from trifold.data.split import split_examples
 from trifold.errors import ArtifactError, BackboneError
 from trifold.methods import METHODS, method_entry
 from trifold.methods.contract import Fitted, MethodSettings
+from trifold.metrics import best_temperature
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
 from trifold.types import Examples, Split
@@ -19,9 +21,9 @@ from trifold.types import Examples, Split
 HOPES = ["The film is wonderful, the plot brilliant", "The cast is awful, the pace tedious"]
 
 
-def settings_for(model: Path, epochs: int | None = 4, **backbone: object) -> MethodSettings:
+def settings_for(model: Path, epochs: int | None = 4, rate: float = 3e-3, **backbone: object) -> MethodSettings:
     chosen = BackboneSettings(model=str(model), device="cpu", offline=True, **backbone)  # type: ignore[arg-type]
-    return MethodSettings(chosen, TrainSettings(learning_rate=3e-3, epochs=epochs))
+    return MethodSettings(chosen, TrainSettings(learning_rate=rate, epochs=epochs))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,11 @@ def split(reviews: Path) -> Split:
 
 @pytest.fixture(scope="module", params=METHODS)
 def fitted(request: pytest.FixtureRequest, tiny_model: Path, split: Split) -> tuple[str, Fitted]:
-    method = method_entry(request.param).load()(settings_for(tiny_model))
+    # Small changes to random weights teach nothing: adapters get a backbone that knows something.
+    settings = (
+        settings_for(Path("minilm"), 6, 2e-3) if request.param.startswith("adapter") else settings_for(tiny_model)
+    )
+    method = method_entry(request.param).load()(settings)
     return request.param, method.fit(split.train, split.validation, LabelMap.of(split.train.labels))
 
 
@@ -49,6 +55,16 @@ def test_probabilities_are_a_distribution_and_rows_keep_their_order(fitted: tupl
     np.testing.assert_allclose(together.probabilities.sum(1), 1.0, atol=1e-9)
     alone = np.concatenate([predictor.score([text]).logits for text in split.test.texts[:10]])
     np.testing.assert_allclose(alone, together.logits[:10], atol=1e-4)
+
+
+def test_probabilities_are_calibrated_on_validation(fitted: tuple[str, Fitted], split: Split) -> None:
+    result = fitted[1]
+    truth = result.predictor.labels.encode(split.validation.labels)
+    np.testing.assert_allclose(
+        result.predictor.score(split.validation.texts).logits, result.validation_logits, atol=1e-3
+    )
+    if (result.validation_logits.argmax(1) != truth).any():
+        assert best_temperature(result.validation_logits, truth) == pytest.approx(1.0, abs=0.02)
 
 
 def test_no_text_gives_no_row(fitted: tuple[str, Fitted]) -> None:
@@ -121,7 +137,7 @@ def test_many_classes_and_one_that_only_validation_holds(name: str, tiny_model: 
     assert np.isfinite(fitted.predictor.score(["the plot"]).probabilities).all()
 
 
-@pytest.mark.parametrize("name", ["features", "full"])
+@pytest.mark.parametrize("name", ["features", "adapter-lora", "adapter-bottleneck", "full"])
 def test_long_texts_are_cut_and_counted(name: str, tiny_model: Path, split: Split) -> None:
     method = method_entry(name).load()(settings_for(tiny_model, epochs=1, max_length=16))
     predictor = method.fit(split.train, split.validation, LabelMap.of(split.train.labels)).predictor
@@ -129,8 +145,35 @@ def test_long_texts_are_cut_and_counted(name: str, tiny_model: Path, split: Spli
     assert scores.truncated.tolist() == [False, True, True]
 
 
-@pytest.mark.parametrize("name", ["features", "full"])
+@pytest.mark.parametrize("name", ["features", "adapter-lora", "adapter-bottleneck", "full"])
+def test_the_end_of_a_long_text_can_be_read_too(name: str, tiny_model: Path, split: Split, tmp_path: Path) -> None:
+    method = method_entry(name).load()(settings_for(tiny_model, epochs=1, max_length=16, long_text="head+tail"))
+    predictor = method.fit(split.train, split.validation, LabelMap.of(split.train.labels)).predictor
+    texts = ["film " * 500 + "awful", "film " * 500 + "wonderful"]
+    scores = predictor.score(texts)
+    assert scores.truncated.tolist() == [True, True]
+    assert not np.array_equal(scores.logits[0], scores.logits[1])
+    predictor.save(tmp_path)
+    back = method_entry(name).load().predictor.load(tmp_path, BackboneSettings(device="cpu", offline=True))
+    np.testing.assert_allclose(back.score(texts).logits, scores.logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["features", "adapter-lora", "adapter-bottleneck", "full"])
 def test_a_backbone_that_cannot_read_so_many_tokens_says_so(name: str, tiny_model: Path, split: Split) -> None:
     method = method_entry(name).load()(settings_for(tiny_model, max_length=4_000))
     with pytest.raises(BackboneError, match="reads at most 256 tokens"):
         method.fit(split.train, split.validation, LabelMap.of(split.train.labels))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_balanced_classes_raise_the_rare_class(name: str, tiny_model: Path, split: Split) -> None:
+    """One row in ten is rare and nothing tells it apart, so only the weights can move its probability."""
+    texts = tuple(f"the {('film', 'plot', 'cast', 'pace')[i // 10 % 4]}" for i in range(80))
+    part = Examples(tuple(range(80)), texts, tuple("rare" if i % 10 == 0 else "common" for i in range(80)))
+    plain = settings_for(tiny_model, epochs=2)
+    balanced = replace(plain, train=replace(plain.train, class_weight="balanced"))
+    means = [
+        method_entry(name).load()(settings).learn(part, part, LabelMap.of(part.labels)).predictor.score(texts)
+        for settings in (plain, balanced)
+    ]
+    assert means[1].probabilities[:, 1].mean() > means[0].probabilities[:, 1].mean() + 0.05

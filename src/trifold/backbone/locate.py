@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from trifold.errors import BackboneError
+from trifold.errors import ArtifactError, BackboneError
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
@@ -74,6 +74,32 @@ def locate(model: str, *, revision: str | None = None, offline: bool = False) ->
     if model.startswith((".", "/", "~")) or model.count("/") > 1:
         raise BackboneError(f"there is no folder {model}: give a folder with a model, a hub id, or minilm")
     return _from_hub(model, revision, offline)
+
+
+def describe_base(files: BackboneFiles) -> dict[str, object]:
+    """What a model saved without its backbone keeps of it; `find_base` is the inverse."""
+    return {"base": files.name, "base_revision": files.revision, "base_sha256": files.sha256()}
+
+
+def find_base(saved: dict[str, object], folder: Path, *, offline: bool) -> BackboneFiles:
+    """The backbone that the model in `folder` was trained on.
+
+    Args:
+        saved: What `describe_base` gave.
+        folder: For the message.
+        offline: Never open a connection.
+
+    Raises:
+        BackboneError: If it is nowhere.
+        ArtifactError: If its weights are others than then.
+    """
+    revision = saved["base_revision"]
+    files = locate(str(saved["base"]), revision=revision if isinstance(revision, str) else None, offline=offline)
+    if files.sha256() != saved["base_sha256"]:
+        raise ArtifactError(
+            f"the weights in {files.folder} are not those that {folder} was trained on: restore them or train again"
+        )
+    return files
 
 
 @lru_cache(maxsize=1)

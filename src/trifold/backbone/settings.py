@@ -33,10 +33,12 @@ class BackboneSettings(ComputeSettings):
     Attributes:
         model: `minilm`, a folder, or a hub id such as bert-base-uncased.
         max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
+        long_text: Of a longer text, read its beginning, or a quarter from its beginning and the rest from its end.
     """
 
     model: str = "minilm"
     max_length: int = 250
+    long_text: Literal["truncate", "head+tail"] = "truncate"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,8 +12,7 @@ from trifold.errors import BackboneError
 if TYPE_CHECKING:
     import torch
 
-# A token is rarely longer than this; a text is cut to so many characters per token before tokenising,
-# so that a 1 MB text costs no more than a page. Texts cut so are counted as truncated like any other.
+# A token is rarely longer than this; longer texts are cut to so many characters per token before tokenising.
 _CHARACTERS_PER_TOKEN = 40
 _TEXTS_PER_CALL = 1_024
 
@@ -57,21 +56,28 @@ class Tokenizer:
     Args:
         files: The backbone.
         max_length: Tokens kept of each text, special tokens included.
+        long_text: `truncate` keeps a longer text's beginning, `head+tail` a quarter from its beginning and the rest
+            from its end, where reviews and reports tend to conclude.
 
     Raises:
         BackboneError: If the backbone has no fast tokenizer, or cannot read `max_length` tokens.
+
+    Source: Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?", section 5.3.1, for `head+tail`.
     """
 
-    def __init__(self, files: BackboneFiles, max_length: int) -> None:
+    def __init__(self, files: BackboneFiles, max_length: int, long_text: str = "truncate") -> None:
         from tokenizers import Tokenizer as FastTokenizer
 
         path = files.folder / "tokenizer.json"
         if not path.exists():
             raise BackboneError(f"{files.name} has no tokenizer.json: save it with its fast tokenizer")
-        self.max_length = max_length
+        self.max_length, self.long_text = max_length, long_text
         self._tokenizer = FastTokenizer.from_file(str(path))
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length)
+        if long_text == "truncate":
+            self._tokenizer.enable_truncation(max_length)
+        else:
+            self._tokenizer.no_truncation()
         config = read_config(files)
         places = config.get("max_position_embeddings")
         if isinstance(places, int) and max_length > places:
@@ -79,21 +85,47 @@ class Tokenizer:
         pad = config.get("pad_token_id")
         self.pad_id = pad if isinstance(pad, int) else 0
 
+    @classmethod
+    def of(cls, files: BackboneFiles, saved: dict[str, object]) -> "Tokenizer":
+        """The inverse of `described`."""
+        return cls(files, int(str(saved["max_length"])), str(saved.get("long_text", "truncate")))
+
+    def described(self) -> dict[str, object]:
+        """What a saved model keeps of it, so that texts are read the same way in use as in training."""
+        return {"max_length": self.max_length, "long_text": self.long_text}
+
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Tokenise `texts` in parallel, in slices so that only the flat arrays grow with their number."""
-        limit = self.max_length * _CHARACTERS_PER_TOKEN
         flat: list[np.ndarray] = []
-        lengths: list[int] = []
         truncated: list[bool] = []
         for start in range(0, len(texts), _TEXTS_PER_CALL):
             slice_ = texts[start : start + _TEXTS_PER_CALL]
-            encodings = self._tokenizer.encode_batch([text[:limit] for text in slice_])
-            for text, encoding in zip(slice_, encodings, strict=True):
-                flat.append(np.array(encoding.ids, dtype=np.int32))
-                lengths.append(len(encoding.ids))
-                truncated.append(bool(encoding.overflowing) or len(text) > limit)
+            shortened = [self._shorten(text) for text in slice_]
+            for text, short, encoding in zip(slice_, shortened, self._tokenizer.encode_batch(shortened), strict=True):
+                ids = np.array(encoding.ids, dtype=np.int32)
+                too_long = bool(encoding.overflowing) or len(ids) > self.max_length
+                if len(ids) > self.max_length:
+                    ids = self._head_and_tail(ids, np.array(encoding.special_tokens_mask, dtype=bool))
+                flat.append(ids)
+                truncated.append(too_long or len(short) < len(text))
+        lengths = [len(ids) for ids in flat]
         return Tokens(
             ids=np.concatenate(flat) if flat else np.zeros(0, dtype=np.int32),
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             truncated=np.array(truncated, dtype=bool),
         )
+
+    def _shorten(self, text: str) -> str:
+        """The characters that can matter, so that a 1 MB text costs no more than a page."""
+        limit = self.max_length * _CHARACTERS_PER_TOKEN
+        if self.long_text == "truncate":
+            return text[:limit]
+        return text if len(text) <= 2 * limit + 1 else f"{text[:limit]} {text[-limit:]}"
+
+    def _head_and_tail(self, ids: np.ndarray, special: np.ndarray) -> np.ndarray:
+        """Special tokens at both ends stay; between them, a quarter from the beginning and the rest from the end."""
+        words = np.flatnonzero(~special)
+        before, after = int(words[0]), len(ids) - int(words[-1]) - 1
+        room = self.max_length - before - after
+        head = before + room // 4
+        return np.concatenate([ids[:head], ids[len(ids) - after - (room - room // 4) :]])

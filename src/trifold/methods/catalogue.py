@@ -6,7 +6,7 @@ from importlib import import_module
 
 from trifold.errors import SettingsError
 from trifold.methods.contract import Method, MethodSettings
-from trifold.methods.costs import Workload, features_seconds, full_seconds, tfidf_seconds
+from trifold.methods.costs import Workload, adapter_seconds, features_seconds, full_seconds, tfidf_seconds
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,26 @@ class Entry:
 _ENTRIES = {
     "tfidf": Entry("trifold.methods.tfidf", "Tfidf", False, tfidf_seconds),
     "features": Entry("trifold.methods.features", "Features", True, features_seconds),
+    "adapter-lora": Entry("trifold.methods.adapter_lora", "Lora", True, adapter_seconds),
+    "adapter-bottleneck": Entry("trifold.methods.adapter_bottleneck", "BottleneckAdapter", True, adapter_seconds),
     "full": Entry("trifold.methods.full", "Full", True, full_seconds),
 }
 METHODS: tuple[str, ...] = tuple(_ENTRIES)
+
+
+_SHORT = {"adapter": "adapter-lora"}
+
+
+def method_name(name: str) -> str:
+    """The method's full name; `adapter` is short for `adapter-lora`.
+
+    Raises:
+        SettingsError: If there is no such method.
+    """
+    full = _SHORT.get(name, name)
+    if full not in _ENTRIES:
+        raise SettingsError(f"there is no method {name!r}: choose one of {', '.join(METHODS)}")
+    return full
 
 
 def method_entry(name: str) -> Entry:
@@ -45,6 +62,4 @@ def method_entry(name: str) -> Entry:
     Raises:
         SettingsError: If there is no such method.
     """
-    if name not in _ENTRIES:
-        raise SettingsError(f"there is no method {name!r}: choose one of {', '.join(METHODS)}")
-    return _ENTRIES[name]
+    return _ENTRIES[method_name(name)]

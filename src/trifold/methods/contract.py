@@ -2,14 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
-from trifold.methods.settings import HeadSettings
+from trifold.methods.settings import HeadSettings, TuningSettings
+from trifold.metrics import best_temperature
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.train.settings import TrainSettings
@@ -45,11 +46,13 @@ class MethodSettings:
         backbone: Which model, and how it is run.
         train: How it is trained.
         head: What stands on frozen features.
+        tuning: Which parts of a backbone are trained.
     """
 
     backbone: BackboneSettings = field(default_factory=BackboneSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
+    tuning: TuningSettings = field(default_factory=TuningSettings)
 
 
 class Predictor(ABC):
@@ -83,6 +86,10 @@ class Predictor(ABC):
         """
 
     @abstractmethod
+    def divide_logits(self, temperature: float) -> None:
+        """Fold a temperature into the last linear step, so that `score` and what is saved are calibrated."""
+
+    @abstractmethod
     def size_bytes(self) -> int:
         """Bytes needed on disk to run this predictor, a shared backbone included."""
 
@@ -96,12 +103,14 @@ class Fitted:
         history: Of the training loop, or of a head's training; `None` where nothing was trained by steps.
         trainable_parameters: Numbers that were learned from the data.
         choices: What was chosen on validation, in words as keys and plain values, for `run.json`.
+        validation_logits: `(validation rows, classes)`, what the temperature is fitted on.
     """
 
     predictor: Predictor
     history: History | None
     trainable_parameters: int
     choices: dict[str, object]
+    validation_logits: np.ndarray
 
 
 class Method(ABC):
@@ -121,5 +130,19 @@ class Method(ABC):
         self.settings = settings
 
     @abstractmethod
-    def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
+    def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """Learn from `train`; choose settings and checkpoints on `validation`, never learning from it."""
+
+    def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
+        """Learn, then fit one temperature on `validation`, so that probabilities mean what they say.
+
+        Args:
+            train: To learn from.
+            validation: To choose on.
+            labels: Every label of the task, those of the test part included.
+        """
+        fitted = self.learn(train, validation, labels)
+        temperature = best_temperature(fitted.validation_logits, labels.encode(validation.labels))
+        fitted.predictor.divide_logits(temperature)
+        choices = {**fitted.choices, "temperature": temperature}
+        return replace(fitted, choices=choices, validation_logits=fitted.validation_logits / temperature)

@@ -1,13 +1,30 @@
 """Numbers of the methods that are needed before a method's module, and PyTorch with it, is worth importing."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-# Chosen on training splits, never on test rows: benchmarks/LOG.md.
-FULL_LEARNING_RATE = 1e-4
-FULL_BATCH_SIZE = 16
+
+@dataclass(frozen=True)
+class Defaults:
+    """How a method trains where the user names nothing. Chosen on training splits, never on test rows (LOG.md).
+
+    Attributes:
+        learning_rate: At the peak.
+        sensible_rates: Below the first nothing moves, above the second training falls apart.
+        batch_size: Examples per optimiser step.
+    """
+
+    learning_rate: float
+    sensible_rates: tuple[float, float]
+    batch_size: int = 16
 
 
-def full_epochs(rows: int) -> int:
+FULL = Defaults(1e-4, (1e-6, 5e-4))
+ADAPTER = Defaults(1e-3, (1e-4, 1e-2))
+
+
+def tuning_epochs(rows: int) -> int:
     """Passes over so many training rows: three; two from 12,000 rows on, and up to ten below 1,000.
 
     Small data needs more passes to move the weights at all; one pass is too few even for large data.

@@ -12,10 +12,9 @@ import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.encoder import POOLINGS, Encoder, Place, Pooled
-from trifold.backbone.locate import BackboneFiles, locate
+from trifold.backbone.locate import BackboneFiles, describe_base, find_base, locate
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.errors import ArtifactError
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.methods.mlp import MlpHead, fit_mlp
@@ -97,10 +96,8 @@ class FeaturesPredictor(Predictor):
             "labels": list(self.labels.names),
             "head": "mlp" if isinstance(self._head, MlpHead) else "logistic",
             "places": [list(place) for place in self._view.places],
-            "max_length": self._tokenizer.max_length,
-            "base": self._files.name,
-            "base_revision": self._files.revision,
-            "base_sha256": self._files.sha256(),
+            **self._tokenizer.described(),
+            **describe_base(self._files),
         }
         write_state(folder, settings, {"mean": self._view.mean, "scale": self._view.scale, **self._head.arrays()})
 
@@ -108,14 +105,7 @@ class FeaturesPredictor(Predictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "FeaturesPredictor":
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        revision = settings["base_revision"]
-        files = locate(
-            str(settings["base"]), revision=revision if isinstance(revision, str) else None, offline=compute.offline
-        )
-        if files.sha256() != settings["base_sha256"]:
-            raise ArtifactError(
-                f"the weights in {files.folder} are not those that {folder} was trained on: restore them or train again"
-            )
+        files = find_base(settings, folder, offline=compute.offline)
         places: list[list[object]] = settings["places"]  # type: ignore[assignment]
         view = View(
             tuple((int(str(layer)), str(how)) for layer, how in places), arrays.pop("mean"), arrays.pop("scale")
@@ -123,8 +113,12 @@ class FeaturesPredictor(Predictor):
         labels: list[Label] = settings["labels"]  # type: ignore[assignment]
         head = MlpHead.of(arrays) if settings["head"] == "mlp" else LinearHead.of(arrays)
         encoder = Encoder(files, choose(compute.device, compute.precision), max(view.layers))
-        tokenizer = Tokenizer(files, int(str(settings["max_length"])))
+        tokenizer = Tokenizer.of(files, settings)
         return cls(encoder, tokenizer, view, head, LabelMap(tuple(labels)), compute, files)
+
+    def divide_logits(self, temperature: float) -> None:
+        """See `Predictor.divide_logits`."""
+        self._head = self._head.cooled(temperature)
 
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
@@ -138,13 +132,13 @@ class Features(Method):
     summary = "the backbone is frozen and run once per text, a small head is trained"
     predictor = FeaturesPredictor
 
-    def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
-        """See `Method.fit`."""
+    def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
+        """See `Method.learn`."""
         chosen = self.settings.backbone
         seed_everything(self.settings.train.seed)
         runtime = choose(chosen.device, chosen.precision)
         files = locate(chosen.model, offline=chosen.offline)
-        tokenizer = Tokenizer(files, chosen.max_length)
+        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         encoder = Encoder(files, runtime)
         texts = [*train.texts, *validation.texts]
         tokens = tokenizer.encode(texts)
@@ -157,6 +151,7 @@ class Features(Method):
             pooled.rows(slice(len(train), None)),
             labels.encode(validation.labels),
             len(labels),
+            self.settings.train.class_weight,
         )
         view, chosen_head = _choose_view(parts, encoder.layers)
         head, history, losses = self._choose_head(parts, view, chosen_head.head, chosen_head.validation_loss)
@@ -174,6 +169,7 @@ class Features(Method):
                 "validation_loss": losses,
                 "precision": runtime.precision,
             },
+            validation_logits=head.logits(view.look(parts.validation)),
         )
 
     def _choose_head(
@@ -185,7 +181,8 @@ class Features(Method):
             return linear, None, losses
         data = parts.sample(view)
         head, history = fit_mlp(data, self.settings.train)
-        losses["mlp"] = mean_log_loss(head.logits(data.validation), data.validation_classes)
+        logits = head.logits(data.validation)
+        losses["mlp"] = mean_log_loss(logits, data.validation_classes, weights=data.validation_weights)
         if self.settings.head.head == "mlp" or losses["mlp"] < losses["logistic"]:
             return head, history, losses
         return linear, history, losses
@@ -200,11 +197,17 @@ class _Parts:
     validation: Pooled
     validation_classes: np.ndarray
     classes: int
+    class_weight: str
 
     def sample(self, view: View) -> Sample:
         """What a head sees through a view."""
         return Sample(
-            view.look(self.train), self.train_classes, view.look(self.validation), self.validation_classes, self.classes
+            view.look(self.train),
+            self.train_classes,
+            view.look(self.validation),
+            self.validation_classes,
+            self.classes,
+            self.class_weight,
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from trifold.metrics import mean_log_loss
+from trifold.tasks.labels import row_weights
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class LinearHead:
         """`(rows, features)`, dense or sparse, to `(rows, classes)` float32."""
         result: np.ndarray = np.asarray(features @ self.weight + self.bias, dtype=np.float32)
         return result
+
+    def cooled(self, temperature: float) -> "LinearHead":
+        """The head whose logits are these, divided by `temperature`."""
+        return LinearHead(self.weight / np.float32(temperature), self.bias / np.float32(temperature))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """For saving."""
@@ -66,6 +71,7 @@ class Sample:
         validation: Likewise, for choosing only.
         validation_classes: Likewise.
         classes: Number of classes of the task; one that training lacks gets a very low logit.
+        class_weight: As in `row_weights`.
     """
 
     train: Any
@@ -73,6 +79,17 @@ class Sample:
     validation: Any
     validation_classes: np.ndarray
     classes: int
+    class_weight: str = "none"
+
+    @property
+    def train_weights(self) -> np.ndarray:
+        """How much each training row counts, `(rows,)` float32."""
+        return row_weights(self.train_classes, self.class_weight)
+
+    @property
+    def validation_weights(self) -> np.ndarray:
+        """Likewise for validation."""
+        return row_weights(self.validation_classes, self.class_weight)
 
 
 def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chosen:
@@ -96,9 +113,9 @@ def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chos
         with warnings.catch_warnings():
             # A head that is not quite at its optimum is still judged on validation like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(data.train, data.train_classes)
+            model.fit(data.train, data.train_classes, data.train_weights)
         head = _head(model, data.classes)
-        loss = mean_log_loss(head.logits(data.validation), data.validation_classes)
+        loss = mean_log_loss(head.logits(data.validation), data.validation_classes, weights=data.validation_weights)
         if best is None or loss < best.validation_loss:
             best, rises = Chosen(head, strength, loss), 0
         else:

@@ -51,6 +51,11 @@ class MlpHead:
         result: np.ndarray = (hidden @ self.weight + self.bias).astype(np.float32)
         return result
 
+    def cooled(self, temperature: float) -> "MlpHead":
+        """The head whose logits are these, divided by `temperature`."""
+        divisor = np.float32(temperature)
+        return replace(self, weight=self.weight / divisor, bias=self.bias / divisor)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """For saving."""
         return dict(vars(self))
@@ -71,6 +76,7 @@ class _Vectors:
 
     vectors: torch.Tensor
     classes: torch.Tensor
+    weights: torch.Tensor
 
     @property
     def lengths(self) -> np.ndarray:
@@ -78,9 +84,10 @@ class _Vectors:
 
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         logits = model(self.vectors[positions])
-        classes = self.classes[positions]
+        classes, weights = self.classes[positions], self.weights[positions]
         correct = int((logits.argmax(1) == classes).sum())
-        return BatchLoss(cross_entropy(logits, classes, reduction="sum"), correct, logits, classes)
+        total = (cross_entropy(logits, classes, reduction="none") * weights).sum()
+        return BatchLoss(total, correct, logits, classes, weights)
 
 
 def fit_mlp(data: Sample, given: TrainSettings) -> tuple[MlpHead, History]:
@@ -104,10 +111,13 @@ def fit_mlp(data: Sample, given: TrainSettings) -> tuple[MlpHead, History]:
         torch.nn.Linear(_HIDDEN, data.classes),
     )
     objectives = [
-        _Vectors(torch.from_numpy(vectors), torch.from_numpy(numbers))
-        for vectors, numbers in ((data.train, data.train_classes), (data.validation, data.validation_classes))
+        _Vectors(*(torch.from_numpy(array) for array in part))
+        for part in (
+            (data.train, data.train_classes, data.train_weights),
+            (data.validation, data.validation_classes, data.validation_weights),
+        )
     ]
-    history = train(model, objectives[0], objectives[1], plan, Runtime("cpu", "float32"))
+    history, _ = train(model, objectives[0], objectives[1], plan, Runtime("cpu", "float32"))
     state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
     head = MlpHead(state["0.weight"].T.copy(), state["0.bias"], state["3.weight"].T.copy(), state["3.bias"])
     return head, history

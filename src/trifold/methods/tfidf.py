@@ -62,6 +62,10 @@ class TfidfPredictor(Predictor):
         labels: list[Label] = settings["labels"]  # type: ignore[assignment]
         return cls(vectoriser, LinearHead.of(arrays), LabelMap(tuple(labels)))
 
+    def divide_logits(self, temperature: float) -> None:
+        """See `Predictor.divide_logits`."""
+        self._head = self._head.cooled(temperature)
+
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
         words = sum(len(term.encode()) + 4 for term in self._vectoriser.vocabulary_)
@@ -75,8 +79,8 @@ class Tfidf(Method):
     summary = "words and word pairs counted, no language model"
     predictor = TfidfPredictor
 
-    def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
-        """See `Method.fit`."""
+    def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
+        """See `Method.learn`."""
         characters = sum(len(text) for text in train.texts)
         vectoriser = _vectoriser(2 if characters >= _CHARACTERS_FOR_MIN_DF_2 else 1, None)
         matrix = vectoriser.fit_transform(train.texts)
@@ -86,6 +90,7 @@ class Tfidf(Method):
             validation=vectoriser.transform(validation.texts),
             validation_classes=labels.encode(validation.labels),
             classes=len(labels),
+            class_weight=self.settings.train.class_weight,
         )
         chosen = fit_path(data, _STRENGTHS, tolerance=1e-5)
         say(f"tfidf: {matrix.shape[1]:,} words and word pairs, strength {chosen.strength:g} chosen on validation")
@@ -94,6 +99,7 @@ class Tfidf(Method):
             history=None,
             trainable_parameters=chosen.head.parameters(),
             choices={"terms": matrix.shape[1], "strength": chosen.strength, "validation_loss": chosen.validation_loss},
+            validation_logits=chosen.head.logits(data.validation),
         )
 
 

@@ -22,7 +22,7 @@ from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result
 from trifold.evaluate.settings import CompareSettings
 from trifold.evaluate.verdict import Verdict, decide
-from trifold.methods.catalogue import METHODS, method_entry
+from trifold.methods.catalogue import METHODS, method_entry, method_name
 from trifold.pipeline.request import Request, Task, flags_of, open_task, versions
 from trifold.progress import duration, say
 from trifold.runtime import hardware
@@ -119,9 +119,8 @@ def chosen_methods(names: str) -> list[str]:
     """
     if not names.strip():
         return list(METHODS)
-    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    chosen = [method_name(name.strip()) for name in names.split(",") if name.strip()]
     for name in chosen:
-        method_entry(name)
         if chosen.count(name) > 1:
             raise SettingsError(f"--methods names {name} twice: name each method once")
     return chosen

@@ -16,7 +16,7 @@ from trifold.evaluate.plots import write_confusion
 from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
-from trifold.methods.catalogue import method_entry
+from trifold.methods.catalogue import method_entry, method_name
 from trifold.methods.contract import Fitted, Scores
 from trifold.metrics import main_score, measure
 from trifold.pipeline.request import Request, Task, open_task, versions
@@ -43,6 +43,7 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
         TrifoldError: If anything given cannot be used; nothing is left behind then.
     """
     started, clock = datetime.now(UTC), time.monotonic()
+    method = method_name(method)
     entry = method_entry(method)
     target = choose_folder(output_dir, method)
     task = open_task(request)

@@ -15,7 +15,7 @@ from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError
 from trifold.methods.contract import MethodSettings
-from trifold.methods.settings import HeadSettings
+from trifold.methods.settings import HeadSettings, TuningSettings
 from trifold.train.settings import TrainSettings
 from trifold.types import Split
 from trifold.version import VERSION
@@ -33,6 +33,7 @@ class Request:
         backbone: Which model, and how it is run.
         train: How it is trained.
         head: What stands on frozen features.
+        tuning: Which parts of the backbone are trained.
     """
 
     data: Path
@@ -40,17 +41,17 @@ class Request:
     backbone: BackboneSettings = field(default_factory=BackboneSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
+    tuning: TuningSettings = field(default_factory=TuningSettings)
 
     @property
     def method_settings(self) -> MethodSettings:
         """The part that methods see."""
-        return MethodSettings(self.backbone, self.train, self.head)
+        return MethodSettings(self.backbone, self.train, self.head, self.tuning)
 
     def flags(self) -> list[str]:
         """Every setting that differs from its default, as the command line spells it."""
-        return [
-            flag for settings in (self.reading, self.backbone, self.train, self.head) for flag in flags_of(settings)
-        ]
+        groups = (self.reading, self.backbone, self.train, self.head, self.tuning)
+        return [flag for settings in groups for flag in flags_of(settings)]
 
     def command(self, verb: str, *more: str) -> str:
         """The command line that makes the same request."""

@@ -10,6 +10,20 @@ from trifold.errors import DataError
 from trifold.types import Label
 
 
+def row_weights(classes: np.ndarray, class_weight: str) -> np.ndarray:
+    """How much each row counts in a loss, `(rows,)` float32 with a mean of 1.
+
+    Args:
+        classes: `(rows,)` class numbers.
+        class_weight: `none` counts all rows alike, `balanced` all classes that occur.
+    """
+    if class_weight == "none":
+        return np.ones(len(classes), dtype=np.float32)
+    found, inverse, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    weights: np.ndarray = (len(classes) / (len(found) * counts)).astype(np.float32)
+    return weights[inverse]
+
+
 @dataclass(frozen=True)
 class LabelMap:
     """The ordered label set of a task. It is stored with the model, so labels stay strings or integers end to end.

@@ -21,6 +21,9 @@ from trifold.runtime import Runtime
 from trifold.train.history import History, HistoryRow
 
 _ROWS_PER_EPOCH = 20
+# A loss this close to guessing after so many steps has not moved: at a sensible rate fifty steps show.
+_STEPS_TO_MOVE = 200
+_NO_BETTER = 0.995
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,14 @@ class BatchLoss:
         correct: Examples answered rightly.
         logits: `(examples, classes)`, where the objective is classification.
         classes: `(examples,)` the true ones, likewise.
+        weights: `(examples,)` how much each counts in `total`, likewise.
     """
 
     total: torch.Tensor
     correct: int
     logits: torch.Tensor | None = None
     classes: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,15 @@ class Evaluation:
         accuracy: A fraction.
         calibrated_loss: The loss once one temperature, fitted on these very examples, has taken over- or
             under-confidence out of the logits; the loss itself where the objective is no classification.
+        chance_loss: The loss of always answering with the classes' shares; infinite where there are no classes.
+        logits: `(examples, classes)` float32 in the objective's order; `None` where there are no classes.
     """
 
     loss: float
     accuracy: float
     calibrated_loss: float
+    chance_loss: float = math.inf
+    logits: np.ndarray | None = None
 
 
 class Objective(Protocol):
@@ -100,7 +109,9 @@ class Plan:
     quiet: bool = False
 
 
-def train(model: torch.nn.Module, training: Objective, validation: Objective, plan: Plan, runtime: Runtime) -> History:
+def train(
+    model: torch.nn.Module, training: Objective, validation: Objective, plan: Plan, runtime: Runtime
+) -> tuple[History, Evaluation]:
     """Train `model` in place and leave it with the weights of the epoch with the lowest validation loss.
 
     Every micro-batch is weighted by its examples: a step's gradient is that of the mean over its
@@ -115,8 +126,11 @@ def train(model: torch.nn.Module, training: Objective, validation: Objective, pl
         plan: The numbers.
         runtime: Where and in which precision.
 
+    Returns:
+        What happened, and the validation figures of the weights that were kept.
+
     Raises:
-        TrainingError: If a loss is no longer finite.
+        TrainingError: If a loss is no longer finite, or has not moved after hundreds of steps.
     """
     rng = np.random.default_rng(plan.seed)
     optimiser = _optimiser(model, plan)
@@ -126,7 +140,7 @@ def train(model: torch.nn.Module, training: Objective, validation: Objective, pl
     )
     recorder = _Recorder(steps_per_epoch)
     average = _Average(model, plan.ema_decay)
-    best_loss, best_epoch, best_weights = math.inf, 0, {}
+    best, best_epoch, best_weights = Evaluation(math.inf, 0.0, math.inf), 0, {}
     epoch_tokens = int(training.lengths.sum())
     validation_tokens = int(validation.lengths.sum())
     # A forward pass costs about a third of a training step on the same tokens.
@@ -143,17 +157,33 @@ def train(model: torch.nn.Module, training: Objective, validation: Objective, pl
                 advance(int(sum(training.lengths[batch].sum() for batch in micro_batches)))
             with average.in_place():
                 figures = evaluate(model, validation, plan.token_budget, runtime, lambda tokens: advance(tokens // 3))
-                if figures.calibrated_loss < best_loss:
-                    best_loss, best_epoch = figures.calibrated_loss, epoch
-                    best_weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+                _require_motion(figures, epoch * steps_per_epoch, plan)
+                if figures.calibrated_loss < best.calibrated_loss:
+                    best, best_epoch, best_weights = figures, epoch, _trained_weights(model)
             recorder.end_epoch(epoch, figures)
             if not plan.quiet:
                 say(f"epoch {epoch} of {plan.epochs}: {recorder.summary()}")
             if epoch - best_epoch >= plan.patience:
                 break
-    model.load_state_dict(best_weights)
+    model.load_state_dict(best_weights, strict=False)
     model.eval()
-    return History(tuple(recorder.rows), best_epoch, stopped_early=epoch < plan.epochs)
+    return History(tuple(recorder.rows), best_epoch, stopped_early=epoch < plan.epochs), best
+
+
+def _trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Copies of what training changes; what is frozen needs none."""
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    return {name: t.detach().clone() for name, t in model.state_dict().items() if name not in frozen}
+
+
+def _require_motion(figures: Evaluation, steps: int, plan: Plan) -> None:
+    """Stop a training that has learned nothing: hours of it would bring nothing either."""
+    if steps >= _STEPS_TO_MOVE and figures.calibrated_loss > _NO_BETTER * figures.chance_loss:
+        raise TrainingError(
+            f"after {steps} steps the validation loss is {figures.calibrated_loss:.3f}, and guessing gives "
+            f"{figures.chance_loss:.3f}: raise --learning-rate (it is {plan.learning_rate:g}), "
+            "or check that the labels follow from the texts"
+        )
 
 
 @torch.inference_mode()
@@ -163,32 +193,37 @@ def evaluate(
     """Loss and accuracy of `model` in evaluation mode."""
     model.eval()
     total, correct = 0.0, 0
-    logits: list[torch.Tensor] = []
-    classes: list[torch.Tensor] = []
-    for batch in by_token_budget(objective.lengths, token_budget):
+    found: list[tuple[np.ndarray, ...]] = []
+    batches = by_token_budget(objective.lengths, token_budget)
+    for batch in batches:
         with runtime.autocast():
             result = objective.loss(model, batch)
         total += float(result.total)
         correct += result.correct
-        if result.logits is not None and result.classes is not None:
-            logits.append(result.logits.float().cpu())
-            classes.append(result.classes.cpu())
+        if result.logits is not None and result.classes is not None and result.weights is not None:
+            outcome = (result.logits.float(), result.classes, result.weights)
+            found.append(tuple(tensor.cpu().numpy() for tensor in outcome))
         if advance:
             advance(int(objective.lengths[batch].sum()))
     if not math.isfinite(total):
         raise TrainingError("the validation loss is no longer a finite number: lower --learning-rate")
-    loss = calibrated = total / len(objective.lengths)
-    if logits:
-        values, truth = torch.cat(logits).numpy(), torch.cat(classes).numpy()
-        calibrated = mean_log_loss(values, truth, best_temperature(values, truth))
-    return Evaluation(loss, correct / len(objective.lengths), calibrated)
+    loss, accuracy = total / len(objective.lengths), correct / len(objective.lengths)
+    if not found:
+        return Evaluation(loss, accuracy, loss)
+    order = np.argsort(np.concatenate(batches))
+    logits, classes, weights = (np.concatenate(parts)[order] for parts in zip(*found, strict=True))
+    calibrated = mean_log_loss(logits, classes, best_temperature(logits, classes, weights), weights)
+    shares = np.bincount(classes, weights) / weights.sum()
+    chance = float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
+    return Evaluation(loss, accuracy, calibrated, chance, logits)
 
 
 class _Average:
     """An exponential moving average of the trained weights, the first steps weighted as a plain mean would."""
 
     def __init__(self, model: torch.nn.Module, decay: float) -> None:
-        self._weights = [parameter for parameter in model.parameters() if parameter.requires_grad] if decay else []
+        trained: list[torch.Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
+        self._weights = trained if decay else []
         self._averaged = [weight.detach().clone() for weight in self._weights]
         self._decay = decay
         self._steps = 0

@@ -1,7 +1,7 @@
 """How a model is trained."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -21,6 +21,7 @@ class TrainSettings:
         warmup_ratio: Share of the steps over which the learning rate rises; it then falls to zero in a line.
         max_grad_norm: Gradients are clipped to this norm.
         ema_decay: Weights are averaged over steps, each keeping this share of the average; 0 keeps the last weights.
+        class_weight: balanced counts a rare class's rows for more, so that every class weighs the same.
         patience: Epochs without a better validation loss before training stops.
     """
 
@@ -32,6 +33,7 @@ class TrainSettings:
     warmup_ratio: float = 0.1
     max_grad_norm: float = 1.0
     ema_decay: float = 0.99
+    class_weight: Literal["none", "balanced"] = "none"
     patience: int = 2
 
     def __post_init__(self) -> None:

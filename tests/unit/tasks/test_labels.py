@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from trifold.errors import DataError
-from trifold.tasks.labels import LabelMap
+from trifold.tasks.labels import LabelMap, row_weights
 
 
 def test_numbers_are_ordered_by_value_and_strings_by_character():
@@ -31,3 +31,11 @@ def test_no_labels_encode_to_no_numbers():
 def test_an_unknown_label_is_an_error_that_names_the_known_ones(unknown):
     with pytest.raises(DataError, match=f"the label '{unknown}' is unknown to the model: it knows 1, 2, 'x'"):
         LabelMap.of([1, 2, "x"]).encode([unknown])
+
+
+def test_balanced_rows_make_every_class_weigh_the_same():
+    classes = np.array([0] * 95 + [2] * 5)
+    weights = row_weights(classes, "balanced")
+    assert weights[:95].sum() == pytest.approx(weights[95:].sum())
+    assert weights.mean() == pytest.approx(1.0)
+    assert (row_weights(classes, "none") == 1.0).all()

@@ -76,7 +76,7 @@ def test_the_rate_rises_then_falls_to_zero() -> None:
 
 
 def test_it_learns_and_the_history_tells_of_every_epoch() -> None:
-    history = train(fresh_model(), Regression.make(200, 0), Regression.make(50, 1), replace(PLAN, epochs=8), CPU)
+    history, _ = train(fresh_model(), Regression.make(200, 0), Regression.make(50, 1), replace(PLAN, epochs=8), CPU)
     ends = [row for row in history.rows if row.validation_loss is not None]
     assert [row.epoch for row in ends] == list(range(1, 9))
     assert ends[-1].validation_loss < 0.1 * ends[0].validation_loss  # type: ignore[operator]
@@ -88,7 +88,7 @@ def test_the_weights_with_the_lowest_validation_loss_are_kept() -> None:
     # A rate far too high for later epochs: the loss gets worse after its best.
     validation = Regression.make(50, 1)
     model = fresh_model()
-    history = train(model, Regression.make(64, 0), validation, replace(PLAN, learning_rate=3.0, epochs=6), CPU)
+    history, _ = train(model, Regression.make(64, 0), validation, replace(PLAN, learning_rate=3.0, epochs=6), CPU)
     losses = [row.validation_loss for row in history.rows if row.validation_loss is not None]
     assert history.best_epoch == 1 + int(np.argmin(losses))
     assert evaluate(model, validation, 1 << 20, CPU).loss == pytest.approx(min(losses), rel=1e-6)
@@ -97,7 +97,7 @@ def test_the_weights_with_the_lowest_validation_loss_are_kept() -> None:
 def test_patience_stops_a_training_that_gets_no_better() -> None:
     data = Regression.make(64, 0)
     validation = replace(Regression.make(20, 1), targets=-Regression.make(20, 1).targets)
-    history = train(fresh_model(), data, validation, replace(PLAN, epochs=50, patience=2), CPU)
+    history, _ = train(fresh_model(), data, validation, replace(PLAN, epochs=50, patience=2), CPU)
     assert history.stopped_early
     assert len([row for row in history.rows if row.validation_loss is not None]) == history.best_epoch + 2
 
@@ -122,12 +122,12 @@ class Certain(Regression):
         classes = torch.cat([torch.zeros(right), torch.ones(rows - right)]).long()
         logits = torch.stack([torch.full((rows,), 2.0**self.epoch), torch.zeros(rows)], 1)
         total = torch.nn.functional.cross_entropy(logits, classes, reduction="sum")
-        return BatchLoss(total + 0 * super().loss(model, positions).total, right, logits, classes)
+        return BatchLoss(total + 0 * super().loss(model, positions).total, right, logits, classes, torch.ones(rows))
 
 
 def test_an_epoch_that_is_righter_but_too_sure_is_the_better_one() -> None:
     validation = Certain.make(200, 1)
-    history = train(fresh_model(), Regression.make(16, 0), validation, PLAN, CPU)
+    history, _ = train(fresh_model(), Regression.make(16, 0), validation, PLAN, CPU)
     rows = [row for row in history.rows if row.validation_loss is not None]
     assert rows[1].validation_loss > rows[0].validation_loss  # type: ignore[operator]
     assert history.best_epoch == 2
@@ -137,7 +137,7 @@ def test_averaged_weights_are_validated_and_kept_and_training_goes_on_with_its_o
     data, plan = Regression.make(64, 0), replace(PLAN, epochs=2, learning_rate=0.3)
     plain, averaged = fresh_model(), fresh_model()
     histories = [
-        train(model, data, Regression.make(50, 1), replace(plan, ema_decay=decay), CPU)
+        train(model, data, Regression.make(50, 1), replace(plan, ema_decay=decay), CPU)[0]
         for model, decay in ((plain, 0.0), (averaged, 0.9))
     ]
     # Same path of the trained weights, so same training losses; other weights kept.
@@ -161,3 +161,34 @@ def test_averaged_weights_are_validated_and_kept_and_training_goes_on_with_its_o
         keep = min(0.9, (1 + number) / (10 + number))
         expected = keep * expected + (1 - keep) * weight  # type: ignore[operator]
     torch.testing.assert_close(follow.weight.detach(), expected, atol=1e-6, rtol=0)  # type: ignore[operator]
+
+
+class Unlearnable(Regression):
+    """Labels that follow from nothing."""
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        logits = torch.cat([model(self.inputs[positions]), -model(self.inputs[positions])], 1)
+        classes = torch.from_numpy(positions % 2)
+        total = torch.nn.functional.cross_entropy(logits, classes, reduction="sum")
+        return BatchLoss(total, int((logits.argmax(1) == classes).sum()), logits, classes, torch.ones(len(classes)))
+
+
+def test_a_loss_that_does_not_move_stops_with_advice() -> None:
+    data = Unlearnable.make(1_700, 0)
+    with pytest.raises(TrainingError, match=r"guessing gives 0\.693: raise --learning-rate"):
+        train(fresh_model(), data, Unlearnable.make(400, 1), replace(PLAN, learning_rate=1e-7), CPU)
+
+
+def test_validation_logits_come_in_the_order_of_the_examples() -> None:
+    data, model = Unlearnable.make(40, 0), fresh_model()
+    whole = data.loss(model, np.arange(40)).logits
+    figures = evaluate(model, data, 20, CPU)
+    np.testing.assert_allclose(figures.logits, whole.detach().numpy(), atol=1e-6)  # type: ignore[arg-type, union-attr]
+
+
+def test_what_is_frozen_stays_bit_for_bit_and_what_is_trained_is_restored() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 1))
+    model[0].requires_grad_(False)
+    before = [p.detach().clone() for p in model[0].parameters()]
+    train(model, Regression.make(64, 0), Regression.make(20, 1), replace(PLAN, ema_decay=0.9), CPU)
+    assert all(torch.equal(a, b) for a, b in zip(before, model[0].parameters(), strict=True))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from trifold.backbone.classifier import new_classifier, saved_classifier
+from trifold.backbone.heads import new_classifier, saved_classifier
 from trifold.backbone.locate import locate
 
 
@@ -37,7 +37,7 @@ def plain(folder: Path) -> Any:
 
 
 def test_attention_has_no_dropout_and_the_head_knows_the_labels(tiny_model: Path) -> None:
-    model = new_classifier(locate(str(tiny_model)), ("bad", "good"))
+    model = new_classifier(locate(str(tiny_model)), ("bad", "good"), may_grow=True)
     assert model.config.attention_probs_dropout_prob == 0.0
     assert model.config.hidden_dropout_prob == 0.1
     assert model.config.id2label == {0: "bad", 1: "good"}
@@ -66,9 +66,9 @@ def test_logits_and_gradients_are_those_of_plain_transformers(kind: str, tmp_pat
 def test_only_a_bert_trained_on_means_gets_a_layer_that_starts_as_the_mean(
     sentence_encoder: Path, tiny_model: Path
 ) -> None:
-    ordinary = new_classifier(locate(str(tiny_model)), ("bad", "good"))
+    ordinary = new_classifier(locate(str(tiny_model)), ("bad", "good"), may_grow=True)
     assert ordinary.config.num_hidden_layers == 2
-    model = new_classifier(locate(str(sentence_encoder)), ("bad", "good")).eval()
+    model = new_classifier(locate(str(sentence_encoder)), ("bad", "good"), may_grow=True).eval()
     assert model.config.num_hidden_layers == 3
     states = model.base_model(**batch(), output_hidden_states=True).hidden_states
     below, mask = states[2], batch()["attention_mask"].unsqueeze(-1)
@@ -78,7 +78,7 @@ def test_only_a_bert_trained_on_means_gets_a_layer_that_starts_as_the_mean(
 
 
 def test_the_new_layer_learns_and_loads_in_plain_transformers(sentence_encoder: Path, tmp_path: Path) -> None:
-    model = new_classifier(locate(str(sentence_encoder)), ("bad", "good"))
+    model = new_classifier(locate(str(sentence_encoder)), ("bad", "good"), may_grow=True)
     optimiser = torch.optim.SGD(model.parameters(), lr=0.5)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters() if "layer.2." in name}
     for _ in range(3):

@@ -13,6 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from trifold.backbone.encoder import load_model
 from trifold.backbone.locate import BackboneFiles
+from trifold.errors import BackboneError
 from trifold.types import Label
 
 # Names of the attention's dropout across architectures. With it, PyTorch leaves its fused attention on a CPU;
@@ -20,8 +21,14 @@ from trifold.types import Label
 _ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
-def new_classifier(files: BackboneFiles, labels: Sequence[Label]) -> Any:
+def new_classifier(files: BackboneFiles, labels: Sequence[Label], *, may_grow: bool) -> Any:
     """Put a fresh head for `labels` on the backbone `files`.
+
+    Args:
+        files: The backbone.
+        labels: In class order.
+        may_grow: Whether a sentence encoder may get a layer of its own to hand its mean to the head; where the
+            backbone is shared with others, as under adapters, it may not.
 
     Raises:
         BackboneError: If the files hold no encoder that takes such a head.
@@ -38,9 +45,33 @@ def new_classifier(files: BackboneFiles, labels: Sequence[Label]) -> Any:
         label2id={name: number for number, name in names.items()},
         **{name: 0.0 for name in _ATTENTION_DROPOUTS if hasattr(config, name)},
     )
-    if _was_trained_on_means(files) and model.config.model_type == "bert":
+    if may_grow and trained_on_means(files) and model.config.model_type == "bert":
         _append_mean_layer(model)
     return compute_first_token_only(model)
+
+
+def head_modules(model: Any) -> dict[str, torch.nn.Module]:
+    """What stands above the backbone's layers, name to module: pooler and classifier."""
+    found = {name: part for name, part in model.named_children() if part is not model.base_model}
+    pooler = getattr(model.base_model, "pooler", None)
+    if pooler is not None:
+        found[f"{model.base_model_prefix}.pooler"] = pooler
+    return {name: part for name, part in found.items() if any(True for _ in part.parameters())}
+
+
+@torch.no_grad()
+def divide_logits(model: Any, temperature: float) -> None:
+    """Divide all logits by `temperature` through the last linear layer, so that whoever loads the model gets the same.
+
+    Raises:
+        BackboneError: If the architecture's last layer is unknown.
+    """
+    head = getattr(model, "classifier", None)
+    final = getattr(head, "out_proj", head)
+    if not isinstance(final, torch.nn.Linear):
+        raise BackboneError(f"the head of a {model.config.model_type} model is unknown: take another --model")
+    final.weight.div_(temperature)
+    final.bias.div_(temperature)
 
 
 def saved_classifier(files: BackboneFiles) -> Any:
@@ -70,7 +101,8 @@ def _first_token(layer: Any, hidden: torch.Tensor, mask: torch.Tensor | None) ->
     attention = layer.attention.self
 
     def heads(states: torch.Tensor) -> torch.Tensor:
-        return states.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)
+        batch, tokens, _ = states.shape
+        return states.view(batch, tokens, attention.num_attention_heads, -1).transpose(1, 2)
 
     first = hidden[:, :1]
     mixed = scaled_dot_product_attention(
@@ -95,7 +127,7 @@ def _layers(model: Any) -> torch.nn.ModuleList | None:
     return stack if isinstance(stack, torch.nn.ModuleList) and len(stack) else None
 
 
-def _was_trained_on_means(files: BackboneFiles) -> bool:
+def trained_on_means(files: BackboneFiles) -> bool:
     """Whether the backbone is a sentence encoder that was trained on the mean of its tokens (its own files say so)."""
     try:
         pooling = json.loads((files.folder / "1_Pooling" / "config.json").read_text())

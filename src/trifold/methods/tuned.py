@@ -1,0 +1,172 @@
+"""What full fine-tuning and adapters share: a model with a head, trained by the loop on labelled texts."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from trifold.backbone.batches import by_token_budget
+from trifold.backbone.locate import BackboneFiles, locate
+from trifold.backbone.settings import ComputeSettings
+from trifold.backbone.tokens import Tokenizer, Tokens
+from trifold.methods.contract import Fitted, Method, Predictor, Scores
+from trifold.methods.defaults import Defaults, tuning_epochs
+from trifold.progress import say
+from trifold.runtime import Runtime, choose, seed_everything
+from trifold.tasks.labels import LabelMap, row_weights
+from trifold.train.loop import BatchLoss, Plan
+from trifold.train.loop import train as train_model
+from trifold.types import Examples
+
+
+class TunedPredictor(Predictor):
+    """A model whose forward pass gives logits.
+
+    Attributes:
+        model: Takes `input_ids` and `attention_mask`, returns something with `logits`.
+        base: The backbone it was made from, or the folder it was loaded from.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Tokenizer,
+        labels: LabelMap,
+        settings: ComputeSettings,
+        runtime: Runtime,
+        base: BackboneFiles,
+    ) -> None:
+        self.labels = labels
+        self.model = model.eval()
+        self.base = base
+        self._tokenizer = tokenizer
+        self._settings = settings
+        self._runtime = runtime
+
+    @torch.inference_mode()
+    def score(self, texts: Sequence[str]) -> Scores:
+        """See `Predictor.score`."""
+        tokens = self._tokenizer.encode(texts)
+        logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
+        for batch in by_token_budget(tokens.lengths, self._settings.token_budget):
+            ids, mask = (t.to(self._runtime.device) for t in tokens.batch(batch, self._tokenizer.pad_id))
+            with self._runtime.autocast():
+                logits[batch] = self.model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
+        return Scores(logits, tokens.truncated)
+
+    def saved_settings(self) -> dict[str, object]:
+        """What every such predictor needs to come back, beside its weights."""
+        return {
+            "labels": list(self.labels.names),
+            **self._tokenizer.described(),
+            "base": self.base.name,
+            "base_revision": self.base.revision,
+        }
+
+
+@dataclass(frozen=True)
+class _Classification:
+    """Objective: cross-entropy of a sequence classifier on tokenised, labelled texts."""
+
+    tokens: Tokens
+    classes: torch.Tensor
+    weights: torch.Tensor
+    pad_id: int
+    device: str
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.tokens.lengths
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        ids, mask = (tensor.to(self.device) for tensor in self.tokens.batch(positions, self.pad_id))
+        classes, weights = self.classes[positions].to(self.device), self.weights[positions].to(self.device)
+        logits = model(input_ids=ids, attention_mask=mask).logits.float()
+        correct = int((logits.argmax(1) == classes).sum())
+        total = (cross_entropy(logits, classes, reduction="none") * weights).sum()
+        return BatchLoss(total, correct, logits, classes, weights)
+
+
+class Tuned(Method):
+    """A method that trains some of a model's parameters by steps.
+
+    Attributes:
+        defaults: What it does where the user names nothing.
+    """
+
+    defaults: ClassVar[Defaults]
+
+    @abstractmethod
+    def build(self, files: BackboneFiles, labels: LabelMap) -> Any:
+        """The model before training; its parameters that require a gradient are trained."""
+
+    @abstractmethod
+    def wrap(
+        self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles
+    ) -> TunedPredictor:
+        """The trained model as a predictor."""
+
+    def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
+        """See `Method.learn`."""
+        chosen = self.settings.backbone
+        runtime = choose(chosen.device, chosen.precision)
+        files = locate(chosen.model, offline=chosen.offline)
+        seed_everything(self.settings.train.seed)
+        model = self.build(files, labels).to(runtime.device)
+        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        training, holdout = (self._objective(part, tokenizer, labels, runtime.device) for part in (train, validation))
+        plan = self._plan(len(train))
+        parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        say(
+            f"{self.name}: training {parameters:,} parameters on top of {files.name} with {len(train):,} texts, "
+            f"{plan.epochs} epochs, learning rate {plan.learning_rate:g}, batch {plan.batch_size}, "
+            f"{runtime.precision} on {runtime.device}"
+        )
+        history, figures = train_model(model, training, holdout, plan, runtime)
+        assert figures.logits is not None
+        return Fitted(
+            predictor=self.wrap(model, tokenizer, labels, runtime, files),
+            history=history,
+            trainable_parameters=parameters,
+            choices={
+                "learning_rate": plan.learning_rate,
+                "epochs": plan.epochs,
+                "batch_size": plan.batch_size,
+                "best_epoch": history.best_epoch,
+                "stopped_early": history.stopped_early,
+                "precision": runtime.precision,
+            },
+            validation_logits=figures.logits,
+        )
+
+    def _objective(self, part: Examples, tokenizer: Tokenizer, labels: LabelMap, device: str) -> _Classification:
+        classes = labels.encode(part.labels)
+        weights = row_weights(classes, self.settings.train.class_weight)
+        tokens = tokenizer.encode(part.texts)
+        return _Classification(tokens, torch.from_numpy(classes), torch.from_numpy(weights), tokenizer.pad_id, device)
+
+    def _plan(self, rows: int) -> Plan:
+        given = self.settings.train
+        rate = given.learning_rate or self.defaults.learning_rate
+        low, high = self.defaults.sensible_rates
+        if not low <= rate <= high:
+            say(
+                f"note: a learning rate of {rate:g} is {'low' if rate < low else 'high'} for {self.name}, which wants "
+                f"{low:g} to {high:g}; its default is {self.defaults.learning_rate:g}"
+            )
+        return Plan(
+            learning_rate=rate,
+            epochs=given.epochs or tuning_epochs(rows),
+            batch_size=given.batch_size or self.defaults.batch_size,
+            token_budget=self.settings.backbone.token_budget,
+            seed=given.seed,
+            weight_decay=given.weight_decay,
+            warmup_ratio=given.warmup_ratio,
+            max_grad_norm=given.max_grad_norm,
+            ema_decay=given.ema_decay,
+            patience=given.patience,
+        )

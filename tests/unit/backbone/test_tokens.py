@@ -1,0 +1,47 @@
+"""Texts to tokens: what is kept of a long one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trifold.backbone.locate import locate
+from trifold.backbone.tokens import Tokenizer
+
+
+@pytest.fixture
+def words(tiny_model: Path) -> Tokenizer:
+    """Cuts to 12 tokens, a quarter from the beginning."""
+    return Tokenizer(locate(str(tiny_model)), 12, "head+tail")
+
+
+def test_head_and_tail_keep_both_ends_and_the_special_tokens(tiny_model: Path, words: Tokenizer) -> None:
+    text = "film plot cast score pace story film plot cast score pace story film plot cast score pace story"
+    whole = Tokenizer(locate(str(tiny_model)), 100).encode([text])
+    cut = words.encode([text])
+    ids = whole.ids
+    assert whole.lengths[0] > 12
+    np.testing.assert_array_equal(cut.ids, np.concatenate([ids[:3], ids[-9:]]))
+    assert cut.truncated.tolist() == [True]
+
+
+def test_a_text_that_fits_is_the_same_either_way(tiny_model: Path, words: Tokenizer) -> None:
+    texts = ["the film", "film", "the plot is the plot"]
+    plain = Tokenizer(locate(str(tiny_model)), 12).encode(texts)
+    both = words.encode(texts)
+    np.testing.assert_array_equal(plain.ids, both.ids)
+    assert not both.truncated.any()
+
+
+def test_a_text_of_a_megabyte_keeps_its_last_word(words: Tokenizer, tiny_model: Path) -> None:
+    text = "film " * 200_000 + "plot"
+    cut = words.encode([text])
+    last = Tokenizer(locate(str(tiny_model)), 12).encode(["plot"]).ids
+    assert cut.lengths.tolist() == [12]
+    np.testing.assert_array_equal(cut.ids[-len(last) + 1 :], last[1:])
+    assert cut.truncated.tolist() == [True]
+
+
+def test_it_is_read_in_use_as_in_training(words: Tokenizer, tiny_model: Path) -> None:
+    back = Tokenizer.of(locate(str(tiny_model)), words.described())
+    assert back.described() == words.described() == {"max_length": 12, "long_text": "head+tail"}
