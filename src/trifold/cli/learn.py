@@ -13,7 +13,7 @@ from trifold.cli.output import print_json, print_table
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
-from trifold.methods.settings import HeadSettings, TuningSettings
+from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.train.settings import TrainSettings
 
 _INTERRUPTED = 130
@@ -29,6 +29,7 @@ class Asked:
     train: Annotated[TrainSettings, Parameter(name="*")] = field(default_factory=TrainSettings)
     head: Annotated[HeadSettings, Parameter(name="*")] = field(default_factory=HeadSettings)
     tuning: Annotated[TuningSettings, Parameter(name="*")] = field(default_factory=TuningSettings)
+    labels: Annotated[LabelSettings, Parameter(name="*")] = field(default_factory=LabelSettings)
 
 
 def compare(
@@ -96,7 +97,7 @@ def finetune(
 
     Args:
         data: CSV, TSV or Parquet file with texts and labels.
-        method: tfidf, features, adapter-lora (or adapter), adapter-bottleneck or full.
+        method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck or full.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
         json: Print JSON instead.
     """

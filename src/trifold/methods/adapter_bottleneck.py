@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.heads import trained_on_means
 from trifold.backbone.encoder import load_model
+from trifold.backbone.heads import trained_on_means
 from trifold.backbone.layers import encoder_layers, freeze
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.settings import ComputeSettings

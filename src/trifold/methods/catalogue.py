@@ -6,7 +6,14 @@ from importlib import import_module
 
 from trifold.errors import SettingsError
 from trifold.methods.contract import Method, MethodSettings
-from trifold.methods.costs import Workload, adapter_seconds, features_seconds, full_seconds, tfidf_seconds
+from trifold.methods.costs import (
+    Workload,
+    adapter_seconds,
+    features_seconds,
+    full_seconds,
+    tfidf_seconds,
+    zero_shot_seconds,
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Entry:
 
 _ENTRIES = {
     "tfidf": Entry("trifold.methods.tfidf", "Tfidf", False, tfidf_seconds),
+    "zero-shot": Entry("trifold.methods.zero_shot", "ZeroShot", True, zero_shot_seconds),
     "features": Entry("trifold.methods.features", "Features", True, features_seconds),
     "adapter-lora": Entry("trifold.methods.adapter_lora", "Lora", True, adapter_seconds),
     "adapter-bottleneck": Entry("trifold.methods.adapter_bottleneck", "BottleneckAdapter", True, adapter_seconds),

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
-from trifold.methods.settings import HeadSettings, TuningSettings
+from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.metrics import best_temperature
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
@@ -47,12 +47,14 @@ class MethodSettings:
         train: How it is trained.
         head: What stands on frozen features.
         tuning: Which parts of a backbone are trained.
+        labels: What the labels mean.
     """
 
     backbone: BackboneSettings = field(default_factory=BackboneSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
     tuning: TuningSettings = field(default_factory=TuningSettings)
+    labels: LabelSettings = field(default_factory=LabelSettings)
 
 
 class Predictor(ABC):
@@ -120,11 +122,13 @@ class Method(ABC):
         name: As on the command line.
         summary: One line for help and report.
         predictor: What `fit` returns, for loading.
+        uses_labels: Whether any labelled text has a say in it, be it for calibration.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     predictor: ClassVar[type[Predictor]]
+    uses_labels: ClassVar[bool] = True
 
     def __init__(self, settings: MethodSettings) -> None:
         self.settings = settings
@@ -142,6 +146,8 @@ class Method(ABC):
             labels: Every label of the task, those of the test part included.
         """
         fitted = self.learn(train, validation, labels)
+        if not self.uses_labels:
+            return fitted
         temperature = best_temperature(fitted.validation_logits, labels.encode(validation.labels))
         fitted.predictor.divide_logits(temperature)
         choices = {**fitted.choices, "temperature": temperature}

@@ -44,6 +44,11 @@ def tfidf_seconds(work: Workload, _settings: MethodSettings) -> float:
     return 4.0 + 0.7e-6 * texts * work.characters_per_text
 
 
+def zero_shot_seconds(work: Workload, _settings: MethodSettings) -> float:
+    """The test texts are read, and some of the others to see what texts are like in general."""
+    return 8.0 + work.encoding_seconds(work.test_texts + min(512, work.train_texts))
+
+
 def features_seconds(work: Workload, _settings: MethodSettings) -> float:
     """Every text is read once, then small heads are tried."""
     heads = 5.0 + 2e-3 * work.train_texts

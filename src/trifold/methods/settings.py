@@ -40,3 +40,28 @@ class TuningSettings:
             value = getattr(self, name)
             low = 0 if name == "train_layers" else 1
             require(value is None or value >= low, f"--{name.replace('_', '-')} {value}", f"give {low} or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSettings:
+    """What the labels mean.
+
+    Attributes:
+        label_description: For zero-shot: LABEL="what it means in words"; may be given for each label.
+    """
+
+    label_description: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for item in self.label_description:
+            label, equals, words = item.partition("=")
+            require(
+                bool(label.strip() and equals and words.strip()),
+                f"--label-description {item!r}",
+                'write LABEL="what it means", such as 0="a negative review"',
+            )
+
+    def described(self) -> dict[str, str]:
+        """Label to its description."""
+        parts = (item.partition("=") for item in self.label_description)
+        return {label.strip(): words.strip() for label, _, words in parts}

@@ -15,7 +15,7 @@ from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError
 from trifold.methods.contract import MethodSettings
-from trifold.methods.settings import HeadSettings, TuningSettings
+from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.train.settings import TrainSettings
 from trifold.types import Split
 from trifold.version import VERSION
@@ -34,6 +34,7 @@ class Request:
         train: How it is trained.
         head: What stands on frozen features.
         tuning: Which parts of the backbone are trained.
+        labels: What the labels mean.
     """
 
     data: Path
@@ -42,15 +43,16 @@ class Request:
     train: TrainSettings = field(default_factory=TrainSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
     tuning: TuningSettings = field(default_factory=TuningSettings)
+    labels: LabelSettings = field(default_factory=LabelSettings)
 
     @property
     def method_settings(self) -> MethodSettings:
         """The part that methods see."""
-        return MethodSettings(self.backbone, self.train, self.head, self.tuning)
+        return MethodSettings(self.backbone, self.train, self.head, self.tuning, self.labels)
 
     def flags(self) -> list[str]:
         """Every setting that differs from its default, as the command line spells it."""
-        groups = (self.reading, self.backbone, self.train, self.head, self.tuning)
+        groups = (self.reading, self.backbone, self.train, self.head, self.tuning, self.labels)
         return [flag for settings in groups for flag in flags_of(settings)]
 
     def command(self, verb: str, *more: str) -> str:
@@ -111,5 +113,8 @@ def flags_of(settings: Any) -> Iterator[str]:
         name = item.name.replace("_", "-")
         if isinstance(value, bool):
             yield f"--{name}" if value else f"--no-{name}"
+        elif isinstance(value, tuple):
+            for one in value:
+                yield from (f"--{name}", str(one))
         else:
             yield from (f"--{name}", str(value))

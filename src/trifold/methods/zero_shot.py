@@ -1,0 +1,145 @@
+"""`zero-shot`: no labelled text is used; a text gets the label whose name, or description, is nearest in meaning.
+
+One forward pass per text, however many labels: the labels' vectors are computed once. What a label's name has in common
+with texts in general is taken off first, or the commonest word of them would win everywhere.
+
+Source: Schopf et al. 2022, "Evaluating Unsupervised Text Classification: Zero-shot and Similarity-based Approaches".
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from trifold.artifact.arrays import read_state, write_state
+from trifold.backbone.encoder import Encoder
+from trifold.backbone.locate import BackboneFiles, describe_base, find_base, locate
+from trifold.backbone.settings import ComputeSettings
+from trifold.backbone.tokens import Tokenizer
+from trifold.errors import SettingsError
+from trifold.methods.contract import Fitted, Method, Predictor, Scores
+from trifold.progress import say
+from trifold.runtime import choose
+from trifold.tasks.labels import LabelMap
+from trifold.types import Examples, Label
+
+# Averaged: any single wording favours some labels by accident.
+_TEMPLATES = ("{}", "This text is {}.", "This is a text about {}.", "The subject is {}.", "An example of {}.")
+# Cosines to logits. Nothing is fitted, since that would take labels; sentence encoders are trained with about this.
+_SCALE = 20.0
+# Unlabelled texts of the training part that tell how near each label is to texts in general.
+_CENTRE_TEXTS = 512
+_WORD = re.compile(r"[^\W\d_]{3,}")
+
+
+class ZeroShotPredictor(Predictor):
+    """Nearest label by cosine."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        tokenizer: Tokenizer,
+        anchors: np.ndarray,
+        centre: np.ndarray,
+        labels: LabelMap,
+        settings: ComputeSettings,
+        files: BackboneFiles,
+    ) -> None:
+        self.labels = labels
+        self._encoder = encoder
+        self._tokenizer = tokenizer
+        self._anchors = anchors
+        self._centre = centre
+        self._settings = settings
+        self._files = files
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """See `Predictor.score`."""
+        vectors, truncated = embed(self._encoder, self._tokenizer, texts, self._settings.token_budget)
+        return Scores((_SCALE * (vectors @ self._anchors.T - self._centre)).astype(np.float32), truncated)
+
+    def save(self, folder: Path) -> None:
+        """Write the labels' vectors, and which backbone they are of."""
+        settings = {"labels": list(self.labels.names), **self._tokenizer.described(), **describe_base(self._files)}
+        write_state(folder, settings, {"anchors": self._anchors, "centre": self._centre})
+
+    @classmethod
+    def load(cls, folder: Path, compute: ComputeSettings) -> "ZeroShotPredictor":
+        """See `Predictor.load`."""
+        settings, arrays = read_state(folder)
+        files = find_base(settings, folder, offline=compute.offline)
+        encoder = Encoder(files, choose(compute.device, compute.precision))
+        labels: list[Label] = settings["labels"]  # type: ignore[assignment]
+        tokenizer = Tokenizer.of(files, settings)
+        return cls(encoder, tokenizer, arrays["anchors"], arrays["centre"], LabelMap(tuple(labels)), compute, files)
+
+    def divide_logits(self, temperature: float) -> None:
+        """See `Predictor.divide_logits`."""
+        self._anchors = self._anchors / np.float32(temperature)
+        self._centre = self._centre / np.float32(temperature)
+
+    def size_bytes(self) -> int:
+        """See `Predictor.size_bytes`."""
+        return self._files.size_bytes() + int(self._anchors.nbytes)
+
+
+class ZeroShot(Method):
+    """Similarity of text and label."""
+
+    name = "zero-shot"
+    summary = "no labelled text is used, texts are compared with the labels' names"
+    predictor = ZeroShotPredictor
+    uses_labels = False
+
+    def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:  # noqa: ARG002 - see below
+        """See `Method.learn`. Of the training part only the texts are looked at, and validation is not."""
+        meanings = describe_labels(labels, self.settings.labels.described())
+        chosen = self.settings.backbone
+        files = locate(chosen.model, offline=chosen.offline)
+        runtime = choose(chosen.device, chosen.precision)
+        encoder = Encoder(files, runtime)
+        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        wordings = [template.format(meaning) for meaning in meanings for template in _TEMPLATES]
+        vectors, _ = embed(encoder, tokenizer, wordings, chosen.token_budget)
+        means = vectors.reshape(len(labels), len(_TEMPLATES), -1).mean(axis=1)
+        anchors = (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
+        generator = np.random.default_rng(self.settings.train.seed)
+        sample = generator.permutation(len(train))[:_CENTRE_TEXTS]
+        general, _ = embed(encoder, tokenizer, [train.texts[i] for i in sample], chosen.token_budget)
+        centre = (general @ anchors.T).mean(axis=0) if len(sample) else np.zeros(len(labels), dtype=np.float32)
+        say(f"zero-shot: texts are compared with {', '.join(repr(meaning) for meaning in meanings[:6])}")
+        return Fitted(
+            predictor=ZeroShotPredictor(encoder, tokenizer, anchors, centre, labels, chosen, files),
+            history=None,
+            trainable_parameters=0,
+            choices={"descriptions": meanings, "precision": runtime.precision},
+            validation_logits=np.zeros((0, len(labels)), dtype=np.float32),
+        )
+
+
+def embed(encoder: Encoder, tokenizer: Tokenizer, texts: Sequence[str], budget: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean-pooled vectors of length 1, `(texts, width)` float32, and which texts were truncated."""
+    tokens = tokenizer.encode(texts)
+    top = encoder.layers
+    vectors = encoder.pool(tokens, tokenizer.pad_id, budget, [top]).join([(top, "mean")])
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), tokens.truncated
+
+
+def describe_labels(labels: LabelMap, given: dict[str, str]) -> list[str]:
+    """What each label means in words: its description, or its own name.
+
+    Raises:
+        SettingsError: If a description is for no label, or a label is no word and has none.
+    """
+    unknown = [name for name in given if name not in {str(label) for label in labels.names}]
+    if unknown:
+        known = ", ".join(str(label) for label in labels.names[:8])
+        raise SettingsError(f"--label-description is given for {unknown[0]!r}, which is no label: there are {known}")
+    silent = [str(label) for label in labels.names if str(label) not in given and not _WORD.search(str(label))]
+    if silent:
+        raise SettingsError(
+            f"zero-shot compares texts with what labels mean, and {', '.join(map(repr, silent[:4]))} "
+            f'{"is" if len(silent) == 1 else "are"} no words: give --label-description {silent[0]}="…" for each'
+        )
+    return [given.get(str(label), re.sub(r"[_\s]+", " ", str(label)).strip()) for label in labels.names]
