@@ -15,7 +15,8 @@ import numpy as np
 from trifold.artifact.folder import read_json
 from trifold.artifact.manifest import verify_model
 from trifold.backbone.settings import ComputeSettings
-from trifold.data.examples import open_rows, unusable_text
+from trifold.data.columns import Columns, unusable_text
+from trifold.data.examples import open_rows
 from trifold.data.settings import DataSettings, TextSettings
 from trifold.errors import ArtifactError, DataError
 from trifold.methods.catalogue import method_entry
@@ -130,7 +131,7 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
 
     Args:
         run: The model.
-        source: CSV, TSV or Parquet; one column of texts is enough.
+        source: CSV, TSV, JSONL or Parquet; one column of texts is enough.
         output: Where to write; standard output where `None`.
         settings: How to read `source`.
 
@@ -145,7 +146,7 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
     taken = [name for name in table.columns if name in _ADDED]
     if taken:
         raise DataError(f"{source} already has a column {taken[0]!r}, which the predictions would add: rename it")
-    labelled = _labelled(run.predictor, rows, columns.text, source, settings.on_bad_rows == "fail")
+    labelled = _labelled(run.predictor, rows, columns, source, settings.on_bad_rows == "fail")
     if output is None:
         return _write(sys.stdout, table.columns, labelled)
     aside = output.with_name(f".{output.name}.partial")
@@ -161,16 +162,20 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
 
 
 def _labelled(
-    predictor: Predictor, rows: Iterable[Record | BadRow], text_column: str, source: Path, fail: bool
+    predictor: Predictor, rows: Iterable[Record | BadRow], columns: Columns, source: Path, fail: bool
 ) -> Iterator[dict[str, object]]:
     """Each row's values with the four added columns, slice by slice."""
     stream = iter(rows)
     while slice_ := list(islice(stream, _TEXTS_PER_SLICE)):
-        reasons = [row.reason if isinstance(row, BadRow) else unusable_text(row.values[text_column]) for row in slice_]
+        found_texts = [None if isinstance(row, BadRow) else columns.text_of(row.values) for row in slice_]
+        reasons = [
+            row.reason if isinstance(row, BadRow) else unusable_text(text)
+            for row, text in zip(slice_, found_texts, strict=True)
+        ]
         for row, reason in zip(slice_, reasons, strict=True):
             if reason and fail:
                 raise DataError(f"{source}, line {row.line}: {reason}; mend it, or leave out --on-bad-rows fail")
-        texts = [str(row.values[text_column]) for row, reason in zip(slice_, reasons, strict=True) if not reason]
+        texts = [str(text) for text, reason in zip(found_texts, reasons, strict=True) if not reason]
         predictions = iter(as_predictions(predictor, predictor.score(texts)))
         for row, reason in zip(slice_, reasons, strict=True):
             if reason:

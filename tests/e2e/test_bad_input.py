@@ -42,7 +42,7 @@ def broken(folder: Path, kind: str) -> Path:
         ("one-row", "the file has 1 usable row: give at least 10"),
         ("label-column-is-an-id", "30 different labels on 30 rows, more than half: this looks like the wrong column"),
         ("missing", "there is no file"),
-        ("folder", "is a folder: name a CSV, TSV or Parquet file in it"),
+        ("folder", "is a folder: name a CSV, TSV, JSONL or Parquet file in it"),
     ],
 )
 @pytest.mark.parametrize("verb", ["compare", "finetune"])

@@ -25,7 +25,7 @@ def check(
     """Report on a data file before anything is trained on it.
 
     Args:
-        data: CSV, TSV or Parquet file with texts and labels.
+        data: CSV, TSV, JSONL or Parquet file with texts and labels.
         json: Print JSON instead.
     """
     from trifold.pipeline.check import check as run_check

@@ -46,7 +46,7 @@ def compare(
     Prints the leaderboard and the verdict; the last line is the folder with the report and the models.
 
     Args:
-        data: CSV, TSV or Parquet file with texts and labels.
+        data: CSV, TSV, JSONL or Parquet file with texts and labels.
         output_dir: Folder for the results; runs/DATE-compare by default.
         json: Print JSON instead.
     """
@@ -96,7 +96,7 @@ def finetune(
     """Train one method and write a run folder; its name is the last line printed.
 
     Args:
-        data: CSV, TSV or Parquet file with texts and labels.
+        data: CSV, TSV, JSONL or Parquet file with texts and labels.
         method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck or full.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
         json: Print JSON instead.

@@ -29,7 +29,7 @@ def predict(
 
     Args:
         run: Run folder of finetune or compare.
-        source: CSV, TSV or Parquet file with a column of texts.
+        source: CSV, TSV, JSONL or Parquet file with a column of texts.
         text: A single text.
         output: File for the results; standard output by default.
         json: With --text, print JSON.
@@ -70,7 +70,7 @@ def evaluate(
 
     Args:
         run: Run folder of finetune or compare.
-        data: CSV, TSV or Parquet file with texts and labels.
+        data: CSV, TSV, JSONL or Parquet file with texts and labels.
         json: Print metrics.json's content instead.
     """
     from trifold.evaluate.results import metrics_as_dict

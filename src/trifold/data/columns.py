@@ -1,6 +1,6 @@
 """Guess which columns hold the texts and the labels, by name first and content second."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trifold.data.settings import DataSettings
@@ -40,14 +40,35 @@ class Columns:
     """The columns in use, and how they came to be.
 
     Attributes:
-        text: Name of the text column.
+        texts: Names of the text columns, joined in this order; mostly one.
         label: Name of the label column; `None` where only texts are needed and no label column is known.
-        guessed: Whether either name was guessed rather than given.
+        guessed: Whether a name was guessed rather than given.
     """
 
-    text: str
+    texts: tuple[str, ...]
     label: str | None
     guessed: bool
+
+    @property
+    def text(self) -> str:
+        """The text columns as a flag would name them."""
+        return ",".join(self.texts)
+
+    def text_of(self, values: Mapping[str, object]) -> object:
+        """A row's text; of several columns those that say something, one below the other."""
+        if len(self.texts) == 1:
+            return values[self.texts[0]]
+        parts = [value for name in self.texts if unusable_text(value := values[name]) is None]
+        return "\n".join(str(part) for part in parts) if parts else values[self.texts[0]]
+
+
+def unusable_text(value: object) -> str | None:
+    """Why a value cannot serve as a text, or `None` where it can."""
+    if value is None:
+        return "the text is missing"
+    if not isinstance(value, str):
+        return f"the text is no text but {type(value).__name__}"
+    return None if value.strip() else "the text is empty"
 
 
 def find_columns(
@@ -64,18 +85,29 @@ def find_columns(
     Raises:
         DataError: If a named column does not exist, or none can be guessed; the message names those that exist.
     """
-    for flag, given in (("--text-column", settings.text_column), ("--label-column", settings.label_column)):
-        if given is not None and given not in names and (needs_label or flag == "--text-column"):
-            raise DataError(f"there is no column {given!r}: the file has {_listed(names)}; name one with {flag}")
-    if needs_label and settings.text_column is not None and settings.text_column == settings.label_column:
-        raise DataError(f"{settings.text_column!r} cannot hold both texts and labels: name two of {_listed(names)}")
-    text = settings.text_column or _guess_text(names, sample, settings.label_column)
-    label = settings.label_column or _guess_label(names, sample, text)
+    given = _named_texts(settings.text_column, names)
+    wanted = [("--text-column", name) for name in given]
+    if needs_label and settings.label_column is not None:
+        wanted.append(("--label-column", settings.label_column))
+    for flag, name in wanted:
+        if name not in names:
+            raise DataError(f"there is no column {name!r}: the file has {_listed(names)}; name one with {flag}")
+    if needs_label and settings.label_column in given:
+        raise DataError(f"{settings.label_column!r} cannot hold both texts and labels: name two of {_listed(names)}")
+    texts = given or (_guess_text(names, sample, settings.label_column),)
+    label = settings.label_column or _guess_label(names, sample, texts)
     if label not in names:
         label = None
     if label is None and needs_label:
         raise DataError(f"no label column can be guessed among {_listed(names)}: name it with --label-column")
-    return Columns(text, label, guessed=settings.text_column is None or settings.label_column is None)
+    return Columns(texts, label, guessed=settings.text_column is None or settings.label_column is None)
+
+
+def _named_texts(given: str | None, names: Sequence[str]) -> tuple[str, ...]:
+    """The columns in `--text-column`: one name, or several with commas between, unless a column is called so."""
+    if given is None:
+        return ()
+    return (given,) if given in names or "," not in given else tuple(part.strip() for part in given.split(","))
 
 
 def _guess_text(names: Sequence[str], sample: Sequence[Record], label: str | None) -> str:
@@ -92,8 +124,8 @@ def _guess_text(names: Sequence[str], sample: Sequence[Record], label: str | Non
     return max(lengths, key=lambda name: lengths[name])
 
 
-def _guess_label(names: Sequence[str], sample: Sequence[Record], text: str) -> str | None:
-    others = [name for name in names if name != text]
+def _guess_label(names: Sequence[str], sample: Sequence[Record], texts: Sequence[str]) -> str | None:
+    others = [name for name in names if name not in texts]
     named = _by_name(others, _LABEL_NAMES)
     if named is not None:
         return named

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from trifold.data.columns import Columns, find_columns
+from trifold.data.columns import Columns, find_columns, unusable_text
 from trifold.data.files import Table, open_table
 from trifold.data.settings import DataSettings
 from trifold.errors import DataError
@@ -64,7 +64,7 @@ def load_examples(path: Path | str, settings: DataSettings) -> LoadedData:
             bad.append(bad_row)
         elif isinstance(row, Record):
             lines.append(row.line)
-            texts.append(str(row.values[columns.text]))
+            texts.append(str(columns.text_of(row.values)))
             labels.append(row.values[columns.label])
     kept = _as_labels(labels)
     merged = label_variants(kept) if settings.merge_labels else {}
@@ -90,15 +90,6 @@ def open_rows(
     return table, columns, chain(head, rows)
 
 
-def unusable_text(value: object) -> str | None:
-    """Why a value cannot serve as a text, or `None` where it can."""
-    if value is None:
-        return "the text is missing"
-    if not isinstance(value, str):
-        return f"the text is no text but {type(value).__name__}"
-    return None if value.strip() else "the text is empty"
-
-
 def label_variants(labels: Iterable[Label]) -> dict[Label, Label]:
     """Labels that differ from a commoner one only in case or outer spaces, mapped to that one."""
     counts = Counter(labels)
@@ -118,7 +109,7 @@ def adopt_labels(examples: Examples, known: set[Label]) -> Examples:
 
 def _unusable(row: Record, columns: Columns) -> BadRow | None:
     assert columns.label is not None
-    reason = unusable_text(row.values[columns.text])
+    reason = unusable_text(columns.text_of(row.values))
     label = row.values[columns.label]
     if reason is None and (label is None or (isinstance(label, float) and label != label) or not str(label).strip()):
         reason = "it has no label"

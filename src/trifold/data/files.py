@@ -1,8 +1,11 @@
-"""Open a data file as a stream of records: CSV, TSV and Parquet, larger than memory where need be."""
+"""Open a data file as a stream of records: CSV, TSV, JSONL and Parquet, larger than memory where need be."""
 
 import glob
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
@@ -12,6 +15,9 @@ from trifold.errors import DataError
 from trifold.types import BadRow, Record
 
 _PARQUET_BATCH_ROWS = 2_048
+_JSON_LINES = (".jsonl", ".ndjson")
+# Objects may lack keys, so the columns are those of the first so many.
+_JSON_SAMPLE_ROWS = 1_000
 # Without the option, a folder named like `year=2024` would add a column; unescaped, `[1]` in a name is a pattern.
 _READ_PARQUET = "SELECT * FROM read_parquet(?, hive_partitioning=false)"
 
@@ -24,17 +30,17 @@ class Table:
         path: Where it lies.
         columns: Names from the header, in file order.
         description: How it is written, in words.
-        dialect: For delimited text; `None` for Parquet.
+        read: Opens the file anew and gives its rows.
     """
 
     path: Path
     columns: tuple[str, ...]
     description: str
-    dialect: Dialect | None
+    read: Callable[["Table"], Iterator[Record | BadRow]]
 
     def rows(self) -> Iterator[Record | BadRow]:
         """Every row of the file in order, each either usable as read or bad with its reason."""
-        return _delimited_rows(self, self.dialect) if self.dialect else _parquet_rows(self)
+        return self.read(self)
 
 
 def open_table(path: Path | str, encoding: str | None = None, columns: int = 2) -> Table:
@@ -50,7 +56,7 @@ def open_table(path: Path | str, encoding: str | None = None, columns: int = 2) 
     """
     path = Path(path)
     if path.is_dir():
-        raise DataError(f"{path} is a folder: name a CSV, TSV or Parquet file in it")
+        raise DataError(f"{path} is a folder: name a CSV, TSV, JSONL or Parquet file in it")
     if not path.exists():
         raise DataError(f"there is no file {path}: check the name, or the folder you are in")
     if path.stat().st_size == 0:
@@ -62,9 +68,11 @@ def open_table(path: Path | str, encoding: str | None = None, columns: int = 2) 
     with file:
         is_parquet = file.read(4) == b"PAR1"
     if is_parquet:
-        return Table(path, _parquet_columns(path), "Parquet", None)
+        return Table(path, _parquet_columns(path), "Parquet", _parquet_rows)
+    if path.suffix.lower() in _JSON_LINES:
+        return Table(path, _json_columns(path), "JSON, an object a line", _json_rows)
     if path.suffix.lower() == ".parquet":
-        raise DataError(f"{path} is no Parquet file, whatever its name: give a CSV, TSV or Parquet file")
+        raise DataError(f"{path} is no Parquet file, whatever its name: give a CSV, TSV, JSONL or Parquet file")
     dialect = find_dialect(path, encoding, columns)
     with _lines(path, dialect) as lines:
         header = next(_decoded(split_records(lines, dialect.python()), path, dialect.encoding), None)
@@ -74,7 +82,7 @@ def open_table(path: Path | str, encoding: str | None = None, columns: int = 2) 
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
         raise DataError(f"{path} names a column twice ({', '.join(sorted(repeated))}): give each its own name")
-    return Table(path, names, dialect.describe(), dialect)
+    return Table(path, names, dialect.describe(), partial(_delimited_rows, dialect=dialect))
 
 
 def _lines(path: Path, dialect: Dialect) -> TextIO:
@@ -120,6 +128,52 @@ def _damage(fields: list[str]) -> str | None:
 def _printable(values: dict[str, object]) -> dict[str, object]:
     """The values with undecodable bytes replaced, so that the row can still be written out and shown."""
     return {key: str(value).encode("utf-8", "replace").decode() for key, value in values.items()}
+
+
+def _json_columns(path: Path) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for _, value in islice(_json_lines(path), _JSON_SAMPLE_ROWS):
+        if isinstance(value, dict):
+            names.update(dict.fromkeys(value))
+    if not names:
+        raise DataError(f'{path} has no JSON object in its first lines: write one a line, such as {{"text": "…"}}')
+    return tuple(names)
+
+
+def _json_rows(table: Table) -> Iterator[Record | BadRow]:
+    for line, value in _json_lines(table.path):
+        if not isinstance(value, dict):
+            yield BadRow(line, value if isinstance(value, str) else "it holds no JSON object", {})
+            continue
+        values = {name: value.get(name) for name in table.columns}
+        reason = _unwritable([text for text in values.values() if isinstance(text, str)])
+        yield BadRow(line, reason, {}) if reason else Record(line, values)
+
+
+def _unwritable(texts: list[str]) -> str | None:
+    """Why a JSON string, whose escapes can spell anything, is no text."""
+    if any("\x00" in text for text in texts):
+        return "it holds a NUL character"
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return "it holds half of a character pair"
+    return None
+
+
+def _json_lines(path: Path) -> Iterator[tuple[int, object]]:
+    """Line number and object of every line that is not blank; of one that cannot be read, the reason."""
+    with path.open("rb") as file:
+        for line, raw in enumerate(file, start=1):
+            if not raw.strip():
+                continue
+            try:
+                value = json.loads(raw.strip().removeprefix(b"\xef\xbb\xbf") if line == 1 else raw.strip())
+            except UnicodeDecodeError:
+                value = "it holds bytes that are not UTF-8"
+            except (ValueError, RecursionError) as error:
+                value = f"it is no JSON ({getattr(error, 'msg', 'too deep')})"
+            yield line, value if isinstance(value, dict | str) else None
 
 
 def _parquet_columns(path: Path) -> tuple[str, ...]:

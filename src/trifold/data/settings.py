@@ -10,7 +10,7 @@ class TextSettings:
     """How a file of texts is read.
 
     Attributes:
-        text_column: Column that holds the texts; guessed and said where not given.
+        text_column: Column that holds the texts, or several with commas between; guessed and said where not given.
         encoding: Encoding of a CSV; found out where not given.
         on_bad_rows: Report rows that cannot be used and go on without them, or stop at the first.
     """
@@ -39,6 +39,8 @@ class DataSettings(LabelledSettings):
 
     Attributes:
         test_file: File with the test rows; DATA is then split 80/20 into training and validation.
+        validation_file: File with the validation rows; DATA then gives none.
     """
 
     test_file: Path | None = None
+    validation_file: Path | None = None

@@ -16,8 +16,8 @@ SPLIT_SEED = 42
 _SHARE = 0.2
 
 
-def split_examples(examples: Examples, test: Examples | None = None) -> Split:
-    """Split into training, validation and test (64/16/20), or 80/20 where a test part is given.
+def split_examples(examples: Examples, test: Examples | None = None, validation: Examples | None = None) -> Split:
+    """Split into training, validation and test (64/16/20), or 80/20 where one of the latter two is given.
 
     Texts that also stand in the test or validation part leave the training part; texts of the test part
     leave validation, too, since choosing on them would be seeing the test. Both are counted.
@@ -25,9 +25,11 @@ def split_examples(examples: Examples, test: Examples | None = None) -> Split:
     Args:
         examples: All usable rows of the data file.
         test: Rows of `--test-file`.
+        validation: Rows of `--validation-file`.
 
     Raises:
-        DataError: If the rows do not make a task: one row, one class, or more labels than half the rows.
+        DataError: If the rows do not make a task: one row, one class, or more labels than half the rows; or a file
+            given for a part has a label that the data file lacks.
     """
     _require_task(examples)
     positions = np.arange(len(examples))
@@ -36,13 +38,19 @@ def split_examples(examples: Examples, test: Examples | None = None) -> Split:
         rest, held_out = _stratified(positions, examples.labels, "test", notes)
         test = examples.take(held_out.tolist())
     else:
-        _require_known_labels(examples, test)
+        _require_known_labels(examples, test, "test")
         rest = positions
-    train, validation = _stratified(rest, examples.labels, "validation", notes)
+    if validation is None:
+        rest, chosen_on = _stratified(rest, examples.labels, "validation", notes)
+        validation = examples.take(chosen_on.tolist())
+    else:
+        _require_known_labels(examples, validation, "validation")
     test_texts = {text.strip() for text in test.texts}
-    kept_validation = [i for i in validation.tolist() if examples.texts[i].strip() not in test_texts]
-    seen = test_texts | {examples.texts[i].strip() for i in kept_validation}
-    kept_train = [i for i in train.tolist() if examples.texts[i].strip() not in seen]
+    kept_validation = [i for i, text in enumerate(validation.texts) if text.strip() not in test_texts]
+    left_validation = len(validation) - len(kept_validation)
+    validation = validation.take(kept_validation)
+    seen = test_texts | {text.strip() for text in validation.texts}
+    kept_train = [i for i in rest.tolist() if examples.texts[i].strip() not in seen]
     if not kept_train or not kept_validation:
         raise DataError(
             "every text of the training or validation part also stands in the test part: give rows with distinct texts"
@@ -51,10 +59,10 @@ def split_examples(examples: Examples, test: Examples | None = None) -> Split:
         raise DataError("the training part has one class only: give more rows of the other classes")
     return Split(
         train=examples.take(kept_train),
-        validation=examples.take(kept_validation),
+        validation=validation,
         test=test,
-        left_training=len(train) - len(kept_train),
-        left_validation=len(validation) - len(kept_validation),
+        left_training=len(rest) - len(kept_train),
+        left_validation=left_validation,
         notes=tuple(notes),
     )
 
@@ -88,11 +96,11 @@ def _require_task(examples: Examples) -> None:
         raise DataError(f"the file has {rows} usable rows: give at least 10, better hundreds")
 
 
-def _require_known_labels(examples: Examples, test: Examples) -> None:
-    unknown = sorted({str(label) for label in set(test.labels) - set(examples.labels)})
+def _require_known_labels(examples: Examples, given: Examples, part: str) -> None:
+    unknown = sorted({str(label) for label in set(given.labels) - set(examples.labels)})
     if unknown:
         raise DataError(
-            f"the test file has labels that the data file lacks ({', '.join(unknown[:5])}): "
+            f"the {part} file has labels that the data file lacks ({', '.join(unknown[:5])}): "
             "mend them, or add rows with these labels to the data file"
         )
 

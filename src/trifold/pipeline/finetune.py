@@ -128,12 +128,12 @@ def _prove_saved(folder: Path, method: str, fitted: Fitted, task: Task, backbone
 
 
 def _data_facts(request: Request, task: Task) -> dict[str, object]:
-    test_file = request.reading.test_file
+    given = {"test_file": request.reading.test_file, "validation_file": request.reading.validation_file}
     return {
         "path": str(request.data),
         "sha256": file_sha256(request.data),
-        "test_file": str(test_file) if test_file else None,
-        "test_file_sha256": file_sha256(test_file) if test_file else None,
+        **{name: str(path) if path else None for name, path in given.items()},
+        **{f"{name}_sha256": file_sha256(path) if path else None for name, path in given.items()},
         "text_column": task.facts.text_column,
         "label_column": task.facts.label_column,
         "rows_in": task.facts.rows_in,

@@ -17,7 +17,7 @@ from trifold.errors import DataError
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.train.settings import TrainSettings
-from trifold.types import Split
+from trifold.types import Examples, Split
 from trifold.version import VERSION
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "scikit-learn", "numpy")
@@ -82,15 +82,20 @@ def open_task(request: Request) -> Task:
         DataError: If the file or its rows do not make a task.
     """
     data = load_examples(request.data, request.reading)
-    test = None
-    if request.reading.test_file is not None:
-        test = load_examples(request.reading.test_file, request.reading).examples
-        if not len(test):
-            raise DataError(f"{request.reading.test_file} has no usable row: give test rows with a text and a label")
-        if request.reading.merge_labels:
-            test = adopt_labels(test, set(data.examples.labels))
-    split = split_examples(data.examples, test)
+    reading = request.reading
+    test, validation = (_part(path, reading, data) for path in (reading.test_file, reading.validation_file))
+    split = split_examples(data.examples, test, validation)
     return Task(data, split, gather_facts(data, split))
+
+
+def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Examples | None:
+    """Rows of a file that was given for the test or validation part."""
+    if path is None:
+        return None
+    part = load_examples(path, reading).examples
+    if not len(part):
+        raise DataError(f"{path} has no usable row: give rows with a text and a label")
+    return adopt_labels(part, set(data.examples.labels)) if reading.merge_labels else part
 
 
 def versions() -> dict[str, str]:

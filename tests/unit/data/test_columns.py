@@ -77,3 +77,23 @@ def test_no_label_column_is_fine_where_only_texts_are_needed():
 def test_columns_without_any_text_are_an_error():
     with pytest.raises(DataError, match="no text column can be guessed among 'a', 'b': name it with --text-column"):
         find(sample(a=[1, 2], b=[3, 4]))
+
+
+def test_several_text_columns_are_joined_and_empty_ones_left_out():
+    rows = sample(title=["Fine", " ", None], body=["It works.", "Only a body", None], label=["x", "y", "x"])
+    columns = find_columns(("title", "body", "label"), rows, DataSettings(text_column="title, body"))
+    assert (columns.texts, columns.text) == (("title", "body"), "title,body")
+    assert [columns.text_of(row.values) for row in rows] == ["Fine\nIt works.", "Only a body", None]
+
+
+def test_a_column_with_a_comma_in_its_name_is_one_column():
+    rows = sample(**{"a,b": LONG, "label": KIND})
+    assert find_columns(("a,b", "label"), rows, DataSettings(text_column="a,b")).texts == ("a,b",)
+
+
+def test_each_of_several_columns_must_exist_and_hold_no_labels():
+    rows = sample(a=LONG, b=LONG, label=KIND)
+    with pytest.raises(DataError, match="no column 'c'"):
+        find_columns(("a", "b", "label"), rows, DataSettings(text_column="a,c"))
+    with pytest.raises(DataError, match="cannot hold both"):
+        find_columns(("a", "b", "label"), rows, DataSettings(text_column="a,b", label_column="b"))

@@ -134,7 +134,7 @@ def test_a_file_that_cannot_be_used_says_what_to_do(read, name, content, message
 def test_a_missing_file_and_a_folder_say_what_to_do(tmp_path):
     with pytest.raises(DataError, match=r"there is no file .*: check the name"):
         open_table(tmp_path / "none.csv")
-    with pytest.raises(DataError, match="is a folder: name a CSV, TSV or Parquet file in it"):
+    with pytest.raises(DataError, match="is a folder: name a CSV, TSV, JSONL or Parquet file in it"):
         open_table(tmp_path)
 
 

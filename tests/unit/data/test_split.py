@@ -130,3 +130,20 @@ def test_one_class_left_to_train_on_is_an_error():
     data = examples(["a", "b"] * 20, [f"text {i}" if i % 2 else "same" for i in range(40)])
     with pytest.raises(DataError, match="the training part has one class only: give more rows"):
         split_examples(data)
+
+
+def test_a_validation_file_leaves_all_else_to_training_and_gives_up_what_is_tested():
+    data = examples(["a", "b"] * 50)
+    validation = examples(["a", "b", "a"], ["new one", "text 3", "shared"])
+    test = examples(["a", "b"], ["shared", "unseen"])
+    both = split_examples(data, test, validation)
+    assert both.validation.texts == ("new one", "text 3")
+    assert (len(both.train), both.left_training, both.left_validation) == (99, 1, 1)
+    alone = split_examples(data, None, validation)
+    assert len(alone.test) == 20
+    assert len(alone.train) + alone.left_training == 80
+
+
+def test_a_label_that_only_the_validation_file_has_is_an_error():
+    with pytest.raises(DataError, match="the validation file has labels that the data file lacks"):
+        split_examples(examples(["a", "b"] * 20), None, examples(["c"], ["other"]))
