@@ -178,6 +178,55 @@ def best_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray 
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)
 
 
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Predictions of like confidence.
+
+    Attributes:
+        rows: How many.
+        confidence: Their mean confidence.
+        accuracy: The share of them that is right.
+    """
+
+    rows: int
+    confidence: float
+    accuracy: float
+
+
+def reliability(right: np.ndarray, confidence: np.ndarray, bins: int = 10) -> list[ReliabilityBin]:
+    """Confidence against accuracy in bins of equal width; empty ones are left out.
+
+    Args:
+        right: `(rows,)` bool, whether the prediction is right.
+        confidence: `(rows,)` probability of the predicted class.
+        bins: Between 0 and 1.
+    """
+    numbers = np.minimum((confidence * bins).astype(int), bins - 1)
+    found = []
+    for number in np.unique(numbers):
+        inside = numbers == number
+        found.append(ReliabilityBin(int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean())))
+    return found
+
+
+def coverage_curve(right: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is left and how right it is when the least sure predictions are declined.
+
+    Args:
+        right: `(rows,)` bool.
+        confidence: `(rows,)` probability of the predicted class.
+
+    Returns:
+        Ascending thresholds, the share of rows at or above each, and the accuracy of those, three arrays of the
+        same length.
+    """
+    thresholds, first = np.unique(np.sort(confidence), return_index=True)
+    order = np.argsort(confidence, kind="stable")
+    answered = len(right) - first
+    rights = np.cumsum(right[order][::-1])[::-1][first]
+    return thresholds, answered / len(right), rights / answered
+
+
 def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """`(classes, classes)` counts, truth by row and prediction by column."""
     counts: np.ndarray = np.bincount(truth * classes + predicted, minlength=classes * classes)

@@ -50,13 +50,13 @@ class Prediction:
     """What a model says of one text.
 
     Attributes:
-        label: The likeliest.
+        label: The likeliest; `None` where the model was told to decline when it is not sure enough.
         probability: Of that label.
         truncated: Whether the text was too long to be read whole.
         probabilities: Of every label.
     """
 
-    label: Label
+    label: Label | None
     probability: float
     truncated: bool
     probabilities: dict[str, float]
@@ -97,8 +97,8 @@ def score_texts(predictor: Predictor, texts: Sequence[str], what: str = "scoring
     return Scores(np.concatenate([p.logits for p in parts]), np.concatenate([p.truncated for p in parts]))
 
 
-def predict_texts(predictor: Predictor, texts: Sequence[str]) -> list[Prediction]:
-    """Label some texts.
+def predict_texts(predictor: Predictor, texts: Sequence[str], reject_below: float = 0.0) -> list[Prediction]:
+    """Label some texts; those whose likeliest label has a probability under `reject_below` stay without.
 
     Raises:
         DataError: If a text is empty: a model has nothing to go by.
@@ -107,15 +107,15 @@ def predict_texts(predictor: Predictor, texts: Sequence[str]) -> list[Prediction
         reason = unusable_text(text)
         if reason:
             raise DataError(f"{reason}: give a text with at least one word")
-    return as_predictions(predictor, score_texts(predictor, texts))
+    return as_predictions(predictor, score_texts(predictor, texts), reject_below)
 
 
-def as_predictions(predictor: Predictor, scores: Scores) -> list[Prediction]:
+def as_predictions(predictor: Predictor, scores: Scores, reject_below: float = 0.0) -> list[Prediction]:
     """Scores in the user's terms."""
     names = predictor.labels.names
     return [
         Prediction(
-            label=names[int(row.argmax())],
+            label=names[int(row.argmax())] if row.max() >= reject_below else None,
             probability=float(row.max()),
             truncated=bool(cut),
             probabilities={str(name): float(value) for name, value in zip(names, row, strict=True)},
@@ -124,7 +124,7 @@ def as_predictions(predictor: Predictor, scores: Scores) -> list[Prediction]:
     ]
 
 
-def predict_file(run: Run, source: Path, output: Path | None, settings: TextSettings) -> int:
+def predict_file(run: Run, source: Path, output: Path | None, settings: TextSettings, reject_below: float = 0.0) -> int:
     """Label every row of a file: same order, same number of rows, bad rows marked in the column `error`.
 
     The file is streamed, so it may be larger than memory. With `output` the result appears there whole or not at all.
@@ -134,6 +134,7 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
         source: CSV, TSV, JSONL or Parquet; one column of texts is enough.
         output: Where to write; standard output where `None`.
         settings: How to read `source`.
+        reject_below: Rows that the model is less sure of get no prediction, and say so in `error`.
 
     Returns:
         Rows written.
@@ -146,7 +147,7 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
     taken = [name for name in table.columns if name in _ADDED]
     if taken:
         raise DataError(f"{source} already has a column {taken[0]!r}, which the predictions would add: rename it")
-    labelled = _labelled(run.predictor, rows, columns, source, settings.on_bad_rows == "fail")
+    labelled = _labelled(run.predictor, rows, columns, source, settings.on_bad_rows == "fail", reject_below)
     if output is None:
         return _write(sys.stdout, table.columns, labelled)
     aside = output.with_name(f".{output.name}.partial")
@@ -162,7 +163,12 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
 
 
 def _labelled(
-    predictor: Predictor, rows: Iterable[Record | BadRow], columns: Columns, source: Path, fail: bool
+    predictor: Predictor,
+    rows: Iterable[Record | BadRow],
+    columns: Columns,
+    source: Path,
+    fail: bool,
+    reject_below: float,
 ) -> Iterator[dict[str, object]]:
     """Each row's values with the four added columns, slice by slice."""
     stream = iter(rows)
@@ -176,7 +182,7 @@ def _labelled(
             if reason and fail:
                 raise DataError(f"{source}, line {row.line}: {reason}; mend it, or leave out --on-bad-rows fail")
         texts = [str(text) for text, reason in zip(found_texts, reasons, strict=True) if not reason]
-        predictions = iter(as_predictions(predictor, predictor.score(texts)))
+        predictions = iter(as_predictions(predictor, predictor.score(texts), reject_below))
         for row, reason in zip(slice_, reasons, strict=True):
             if reason:
                 yield {
@@ -188,12 +194,13 @@ def _labelled(
                 }
             else:
                 found = next(predictions)
+                declined = found.label is None
                 yield {
                     **row.values,
-                    "prediction": found.label,
+                    "prediction": "" if declined else found.label,
                     "probability": f"{found.probability:.6f}",
                     "truncated": str(found.truncated).lower(),
-                    "error": "",
+                    "error": f"declined: not as sure as {reject_below:g}" if declined else "",
                 }
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from trifold.methods import METHODS
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -38,16 +40,16 @@ def test_compare_prints_leaderboard_verdict_and_the_folder_last(compared: Path) 
 
 def test_compare_leaves_what_scripts_rely_on(compared: Path) -> None:
     names = {path.name for path in compared.iterdir()}
-    assert names == {"tfidf", "features", "full", "best", "leaderboard.csv", "report.html", "run.json", "manifest.json"}
+    assert names == {*METHODS, "best", "leaderboard.csv", "report.html", "run.json", "manifest.json"}
     with (compared / "leaderboard.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
         "method", "score_name", "score", "score_low", "score_high", "accuracy", "macro_f1", "train_seconds",
         "ms_per_text", "trainable_parameters", "size_bytes", "peak_memory_bytes",
     ]  # fmt: skip
-    assert {row["method"] for row in rows} == {"tfidf", "features", "full"}
+    assert {row["method"] for row in rows} == set(METHODS)
     assert all(float(row["peak_memory_bytes"]) > 50e6 for row in rows)
-    for name in ("tfidf", "features", "full"):
+    for name in METHODS:
         files = {path.name for path in (compared / name).iterdir()}
         assert files >= {
             "model",
@@ -70,9 +72,9 @@ def test_tfidf_is_charged_no_memory_of_its_caller(compared: Path) -> None:
 
 
 def test_every_method_saw_the_same_test_rows(compared: Path) -> None:
-    rows = [(compared / name / "predictions.csv").read_text().splitlines() for name in ("tfidf", "features", "full")]
+    rows = [(compared / name / "predictions.csv").read_text().splitlines() for name in METHODS]
     ids = [[line.split(",")[:2] for line in lines] for lines in rows]
-    assert ids[0] == ids[1] == ids[2]
+    assert all(one == ids[0] for one in ids)
     assert len(ids[0]) == 49
 
 
@@ -100,6 +102,35 @@ def test_predict_a_file_keeps_order_and_count_and_marks_bad_rows(
     ]  # fmt: skip
     assert list(rows[0]) == ["id", "text", "prediction", "probability", "truncated", "error"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new.csv", "out.csv"]
+
+
+def test_a_model_may_decline_what_it_is_not_sure_of(
+    compared: Path, reviews: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    source = tmp_path / "new.csv"
+    source.write_text("text\nThe plot is superb and the cast wonderful\nunheard of words\n")
+    done = trifold_command("predict", compared / "tfidf", source, "--reject-below", "0.7")
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [row["prediction"] for row in rows] == ["good", ""]
+    assert [row["error"] for row in rows] == ["", "declined: not as sure as 0.7"]
+    done = trifold_command("evaluate", compared / "tfidf", reviews, "--reject-below", "0.7", "--json")
+    assert 0.9 < json.loads(done.stdout)["answered"]["share"] <= 1.0
+    done = trifold_command("predict", compared / "tfidf", source, "--reject-below", "70")
+    assert done.returncode == 2
+    assert "--reject-below 70" in done.stderr
+
+
+def test_json_lines_and_joined_columns_go_through(compared: Path, tmp_path: Path, trifold_command: Command) -> None:
+    source = tmp_path / "new.jsonl"
+    source.write_text(
+        '{"head": "The plot is superb", "body": "and the cast wonderful"}\n'
+        '{"head": "The pace is dull", "body": null}\n'
+        "broken\n"
+    )
+    done = trifold_command("predict", compared / "tfidf", source, "--text-column", "head,body")
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [row["prediction"] for row in rows] == ["good", "bad", ""]
+    assert rows[2]["error"].startswith("line 3: it is no JSON")
 
 
 def test_predict_to_stdout_from_a_file_with_one_column(

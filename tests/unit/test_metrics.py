@@ -8,11 +8,13 @@ from trifold.metrics import (
     best_temperature,
     calibration_error,
     confusion,
+    coverage_curve,
     interval,
     main_score,
     mean_log_loss,
     measure,
     paired_difference,
+    reliability,
     roc_auc,
 )
 
@@ -159,3 +161,23 @@ def test_the_temperature_stays_in_its_bounds_where_nothing_is_wrong() -> None:
     logits, truth = np.array([[5.0, 0.0], [0.0, 5.0]]), np.array([0, 1])
     assert best_temperature(logits, truth) == pytest.approx(0.25, abs=0.01)
     assert best_temperature(logits, 1 - truth) == pytest.approx(20.0, rel=0.01)
+
+
+def test_reliability_bins_hold_every_row_once_and_agree_with_the_calibration_error() -> None:
+    truth, probabilities = predictions(3_000, 3)
+    right, confidence = probabilities.argmax(1) == truth, probabilities.max(1)
+    bins = reliability(right, confidence, 15)
+    assert sum(one.rows for one in bins) == 3_000
+    error = sum(one.rows * abs(one.confidence - one.accuracy) for one in bins) / 3_000
+    assert error == pytest.approx(calibration_error(truth, probabilities))
+
+
+def test_the_coverage_curve_is_that_of_declining_below_each_threshold() -> None:
+    truth, probabilities = predictions(500, 3)
+    right, confidence = probabilities.argmax(1) == truth, probabilities.max(1)
+    thresholds, answered, accuracy = coverage_curve(right, confidence)
+    assert answered[0] == 1.0
+    assert accuracy[0] == pytest.approx(right.mean())
+    for number in (0, 100, len(thresholds) - 1):
+        sure = confidence >= thresholds[number]
+        assert (answered[number], accuracy[number]) == (pytest.approx(sure.mean()), pytest.approx(right[sure].mean()))

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from trifold.backbone.settings import ComputeSettings
 from trifold.cli.output import print_json, print_table
 from trifold.data.settings import LabelledSettings, TextSettings
-from trifold.errors import SettingsError
+from trifold.errors import SettingsError, require
 
 
 def predict(
@@ -20,6 +20,7 @@ def predict(
     output: Path | None = None,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
+    reject_below: float = 0.0,
     json: bool = False,
 ) -> None:
     """Label a text, or every row of a file in its order.
@@ -32,6 +33,7 @@ def predict(
         source: CSV, TSV, JSONL or Parquet file with a column of texts.
         text: A single text.
         output: File for the results; standard output by default.
+        reject_below: Give no label where the model is less sure than this probability.
         json: With --text, print JSON.
     """
     from trifold.predict import load_run, predict_file, predict_texts
@@ -41,19 +43,22 @@ def predict(
         raise SettingsError(
             "predict needs a file or a text, not both: trifold predict RUN FILE, or trifold predict RUN --text TEXT"
         )
+    _require_probability(reject_below)
     chosen = load_run(run, compute or ComputeSettings())
     if text is not None:
-        found = predict_texts(chosen.predictor, [text])[0]
+        found = predict_texts(chosen.predictor, [text], reject_below)[0]
         if json:
             print_json(found)
             return
         for label, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1])[:10]:
             print(f"{label}  {probability:.3f}")
+        if found.label is None:
+            say(f"declined: the model is less sure than {reject_below:g}")
         if found.truncated:
             say("note: the text is longer than the model reads; its end was cut off")
         return
     assert source is not None
-    count = predict_file(chosen, source, output, reading or TextSettings())
+    count = predict_file(chosen, source, output, reading or TextSettings(), reject_below)
     say(f"{count:,} rows labelled" + (f", written to {output}" if output else ""))
 
 
@@ -64,6 +69,7 @@ def evaluate(
     *,
     reading: Annotated[LabelledSettings | None, Parameter(name="*")] = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
+    reject_below: float = 0.0,
     json: bool = False,
 ) -> None:
     """Measure a trained model on labelled rows, with 95 % intervals.
@@ -71,6 +77,8 @@ def evaluate(
     Args:
         run: Run folder of finetune or compare.
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
+        reject_below: Also tell how many texts are answered, and how rightly, when the model declines under this
+            probability.
         json: Print metrics.json's content instead.
     """
     from trifold.evaluate.results import metrics_as_dict
@@ -78,14 +86,20 @@ def evaluate(
     from trifold.pipeline.evaluate import evaluate as run_evaluate
     from trifold.progress import say
 
-    found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings())
+    _require_probability(reject_below)
+    found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings(), reject_below)
     for row in found.bad_rows[:10]:
         say(f"note: line {row.line} is left out: {row.reason}")
     if len(found.bad_rows) > 10:
         say(f"note: and {len(found.bad_rows) - 10:,} more rows are left out")
     if json:
         print_json(
-            {**metrics_as_dict(found.metrics), "truncated": found.truncated, "rows_left_out": len(found.bad_rows)}
+            {
+                **metrics_as_dict(found.metrics),
+                **({"answered": vars(found.answered)} if found.answered else {}),
+                "truncated": found.truncated,
+                "rows_left_out": len(found.bad_rows),
+            }
         )
         return
     rows = []
@@ -99,3 +113,11 @@ def evaluate(
                 {"metric": name, "value": f"{value:,}" if name == "rows" else f"{value:.4f}", "95 % interval": ""}
             )
     print_table(rows)
+    if found.answered:
+        share, accuracy = found.answered.share, found.answered.accuracy
+        rightly = f", {100 * accuracy:.1f} % of them rightly" if accuracy is not None else ""
+        print(f"\nDeclining under {reject_below:g}: {100 * share:.1f} % are answered{rightly}")
+
+
+def _require_probability(reject_below: float) -> None:
+    require(0 <= reject_below < 1, f"--reject-below {reject_below}", "give a probability from 0 to 1, such as 0.8")

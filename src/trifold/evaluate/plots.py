@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow
-from trifold.metrics import confusion
+from trifold.metrics import confusion, coverage_curve, reliability
 from trifold.tasks.labels import LabelMap
 
 _GREEN, _GREY, _RED = "#0b6e4f", "#7a869a", "#c9302c"
@@ -91,13 +91,37 @@ def curves_figure(history: Sequence[dict[str, str]]) -> Any:
     axes.plot(
         [float(r["epoch"]) for r in history], [float(r["train_loss"]) for r in history], color=_GREY, label="training"
     )
-    ends = [(float(r["epoch"]), float(r["validation_loss"])) for r in history if r["validation_loss"]]
-    axes.plot(*zip(*ends, strict=True), "o-", color=_GREEN, label="validation")
-    best = min(ends, key=lambda pair: pair[1])
-    axes.axvline(best[0], color=_RED, linewidth=0.8, linestyle=":", label="kept")
+    ends = [row for row in history if row["validation_loss"]]
+    epochs = [float(row["epoch"]) for row in ends]
+    calibrated = [float(row["validation_calibrated_loss"]) for row in ends]
+    axes.plot(epochs, [float(row["validation_loss"]) for row in ends], "o-", color=_GREEN, label="validation")
+    axes.plot(epochs, calibrated, "o--", color=_GREEN, alpha=0.5, label="validation, calibrated")
+    axes.axvline(epochs[int(np.argmin(calibrated))], color=_RED, linewidth=0.8, linestyle=":", label="kept")
     axes.set(xlabel="epoch", ylabel="loss")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
+    return figure
+
+
+def trust_figure(right: np.ndarray, confidence: np.ndarray) -> Any:
+    """Left: is a model that says 80 % right in 80 %? Right: how right it is when it may decline to answer."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 2.9), layout="constrained")
+    reliable, covered = figure.subplots(1, 2)
+    bins = reliability(right, confidence)
+    share = np.array([one.rows for one in bins]) / len(right)
+    reliable.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, linestyle=":")
+    confidences, accuracies = [one.confidence for one in bins], [one.accuracy for one in bins]
+    reliable.plot(confidences, accuracies, color=_GREEN, linewidth=1)
+    reliable.scatter(confidences, accuracies, s=12 + 180 * share, color=_GREEN, alpha=0.75)
+    low = min(0.5, float(confidence.min()), *accuracies)
+    reliable.set(xlabel="confidence", ylabel="accuracy", xlim=(low - 0.03, 1.03), ylim=(low - 0.03, 1.03))
+    _, answered, accuracy = coverage_curve(right, confidence)
+    covered.plot(100 * answered, 100 * accuracy, color=_GREEN)
+    covered.set(xlabel="texts answered, %", ylabel="accuracy of the answers, %", xlim=(0, 103))
+    for axes in (reliable, covered):
+        axes.grid(alpha=0.25)
     return figure
 
 

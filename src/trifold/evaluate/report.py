@@ -8,7 +8,7 @@ from typing import Any
 from trifold.backbone.locate import file_sha256
 from trifold.data.check import DataFacts
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
-from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure
+from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
 
@@ -28,6 +28,8 @@ class MethodSection:
         confusion: SVG.
         curves: SVG, or nothing where no step was taken.
         curves_caption: What the curves show.
+        trust: SVG of reliability and coverage.
+        calibration_error: Expected calibration error on the test rows.
         errors: The surest mistakes.
         error_count: All mistakes.
     """
@@ -37,6 +39,8 @@ class MethodSection:
     confusion: str
     curves: str
     curves_caption: str
+    trust: str
+    calibration_error: float
     errors: Sequence[Mapping[str, str]]
     error_count: int
 
@@ -98,6 +102,8 @@ def _section(result: RunResult) -> MethodSection:
         confusion=as_svg(confusion_figure(result.truth, result.predicted, result.labels)),
         curves=as_svg(curves_figure(history)) if history else "",
         curves_caption=_TRIED if choices.get("head") == "logistic" else _KEPT,
+        trust=as_svg(trust_figure(result.truth == result.predicted, result.confidence)),
+        calibration_error=result.metrics["calibration_error"],
         errors=errors[:_SHOWN_ERRORS],
         error_count=int((result.truth != result.predicted).sum()),
     )

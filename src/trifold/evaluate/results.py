@@ -28,6 +28,7 @@ class RunResult:
         rows: `(test rows,)` ids.
         truth: `(test rows,)` class numbers.
         predicted: `(test rows,)` class numbers.
+        confidence: `(test rows,)` probability of the predicted class.
         metrics: Content of `metrics.json`.
         facts: Content of `run.json`.
     """
@@ -38,6 +39,7 @@ class RunResult:
     rows: np.ndarray
     truth: np.ndarray
     predicted: np.ndarray
+    confidence: np.ndarray
     metrics: dict[str, Any]
     facts: dict[str, Any]
 
@@ -86,11 +88,20 @@ def read_result(folder: Path) -> RunResult:
         rows = list(read_csv(folder / "predictions.csv"))
         truth = labels.encode([by_text[row["label"]] for row in rows])
         predicted = labels.encode([by_text[row["prediction"]] for row in rows])
+        confidence = np.array([float(row["probability"]) for row in rows])
     except (OSError, KeyError, ValueError):
         raise ArtifactError(f"{folder / 'predictions.csv'} is missing or damaged: run the method again") from None
     ids = np.array([int(row["row"]) for row in rows], dtype=np.int64)
     return RunResult(
-        folder, str(facts["method"]), labels, ids, truth, predicted, read_json(folder / "metrics.json"), facts
+        folder=folder,
+        method=str(facts["method"]),
+        labels=labels,
+        rows=ids,
+        truth=truth,
+        predicted=predicted,
+        confidence=confidence,
+        metrics=read_json(folder / "metrics.json"),
+        facts=facts,
     )
 
 

@@ -13,21 +13,38 @@ from trifold.types import BadRow
 
 
 @dataclass(frozen=True)
+class Answered:
+    """What declining the unsure texts costs and brings.
+
+    Attributes:
+        share: Of the texts that are still answered.
+        accuracy: On those; `None` where none is.
+    """
+
+    share: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What `evaluate` found.
 
     Attributes:
         metrics: On the usable rows.
+        answered: When unsure texts are declined; `None` where no limit was given.
         truncated: Texts that were too long to be read whole.
         bad_rows: Rows that could not be used.
     """
 
     metrics: Metrics
+    answered: Answered | None
     truncated: int
     bad_rows: tuple[BadRow, ...]
 
 
-def evaluate(run: Path, data: Path, reading: LabelledSettings, compute: ComputeSettings) -> Evaluation:
+def evaluate(
+    run: Path, data: Path, reading: LabelledSettings, compute: ComputeSettings, reject_below: float = 0.0
+) -> Evaluation:
     """Score a labelled file with a run.
 
     Raises:
@@ -42,4 +59,10 @@ def evaluate(run: Path, data: Path, reading: LabelledSettings, compute: ComputeS
         examples = adopt_labels(examples, set(predictor.labels.names))
     truth = predictor.labels.encode(examples.labels)
     scores = score_texts(predictor, examples.texts)
-    return Evaluation(measure(truth, scores.probabilities), int(scores.truncated.sum()), loaded.bad_rows)
+    probabilities = scores.probabilities
+    answered = None
+    if reject_below:
+        sure = probabilities.max(axis=1) >= reject_below
+        right = probabilities.argmax(axis=1) == truth
+        answered = Answered(float(sure.mean()), float(right[sure].mean()) if sure.any() else None)
+    return Evaluation(measure(truth, probabilities), answered, int(scores.truncated.sum()), loaded.bad_rows)

@@ -71,6 +71,9 @@ def _plot(history: History, path: Path) -> None:
         axes.plot(epochs, [getattr(row, f"train_{name}") for row in history.rows], color="#7a869a", label="training")
         values = [getattr(row, f"validation_{name}") for row in ends]
         axes.plot([row.epoch for row in ends], values, "o-", color="#0b6e4f", label="validation")
+        if name == "loss":
+            calibrated = [row.validation_calibrated_loss for row in ends]
+            axes.plot([row.epoch for row in ends], calibrated, "o--", color="#0b6e4f", alpha=0.5, label="… calibrated")
         axes.axvline(history.best_epoch, color="#c9302c", linewidth=0.8, linestyle=":", label="kept")
         axes.set(xlabel="epoch", ylabel=name)
         axes.grid(alpha=0.25)

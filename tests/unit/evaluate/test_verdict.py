@@ -18,7 +18,9 @@ def run(method, milliseconds, right):
     metrics = {score: vars(interval(score, truth, predicted, 2)) for score in ("accuracy", "macro_f1")}
     labels = LabelMap((0, 1))
     facts = {"method": method, "ms_per_text": milliseconds}
-    return RunResult(Path(method), method, labels, np.arange(len(right)), truth, predicted, metrics, facts)
+    return RunResult(
+        Path(method), method, labels, np.arange(len(right)), truth, predicted, np.ones(len(right)), metrics, facts
+    )
 
 
 def rows(*counts):
