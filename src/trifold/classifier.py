@@ -31,7 +31,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     A fifth of the rows given to `fit` is held out as validation, on which settings and checkpoints are chosen.
 
     Args:
-        method: `tfidf`, `features`, `adapter-lora`, `adapter-bottleneck` or `full`.
+        method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive` or `full`.
         model: Backbone: `minilm`, a folder, or a hub id.
         max_length: Tokens of a text that are read.
         head: For `features`: `auto`, `logistic` or `mlp`.

@@ -144,7 +144,7 @@ def test_many_classes_and_one_that_only_validation_holds(name: str, tiny_model: 
     assert np.isfinite(fitted.predictor.score(["the plot"]).probabilities).all()
 
 
-@pytest.mark.parametrize("name", ["zero-shot", "features", "adapter-lora", "adapter-bottleneck", "full"])
+@pytest.mark.parametrize("name", ["zero-shot", "features", "adapter-lora", "adapter-bottleneck", "contrastive", "full"])
 def test_long_texts_are_cut_and_counted(name: str, tiny_model: Path, split: Split) -> None:
     method = method_entry(name).load()(settings_for(tiny_model, epochs=1, max_length=16))
     predictor = method.fit(split.train, split.validation, LabelMap.of(split.train.labels)).predictor
@@ -152,7 +152,7 @@ def test_long_texts_are_cut_and_counted(name: str, tiny_model: Path, split: Spli
     assert scores.truncated.tolist() == [False, True, True]
 
 
-@pytest.mark.parametrize("name", ["zero-shot", "features", "adapter-lora", "adapter-bottleneck", "full"])
+@pytest.mark.parametrize("name", ["zero-shot", "features", "adapter-lora", "adapter-bottleneck", "contrastive", "full"])
 def test_the_end_of_a_long_text_can_be_read_too(name: str, tiny_model: Path, split: Split, tmp_path: Path) -> None:
     method = method_entry(name).load()(settings_for(tiny_model, epochs=1, max_length=16, long_text="head+tail"))
     predictor = method.fit(split.train, split.validation, LabelMap.of(split.train.labels)).predictor
@@ -165,7 +165,7 @@ def test_the_end_of_a_long_text_can_be_read_too(name: str, tiny_model: Path, spl
     np.testing.assert_allclose(back.score(texts).logits, scores.logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["zero-shot", "features", "adapter-lora", "adapter-bottleneck", "full"])
+@pytest.mark.parametrize("name", ["zero-shot", "features", "adapter-lora", "adapter-bottleneck", "contrastive", "full"])
 def test_a_backbone_that_cannot_read_so_many_tokens_says_so(name: str, tiny_model: Path, split: Split) -> None:
     method = method_entry(name).load()(settings_for(tiny_model, max_length=4_000))
     with pytest.raises(BackboneError, match="reads at most 256 tokens"):

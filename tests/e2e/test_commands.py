@@ -13,6 +13,9 @@ import pytest
 
 from trifold.methods import METHODS
 
+# These data have too many labels for the method that is for few.
+RUN = tuple(name for name in METHODS if name != "contrastive")
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -35,21 +38,22 @@ def test_compare_prints_leaderboard_verdict_and_the_folder_last(compared: Path) 
     assert lines[-1] == str(compared)
     assert any(line.startswith("Ship ") for line in lines)
     assert any(line.startswith("Report: ") for line in lines)
-    assert "forecast: about" in (compared.parent / "stderr.txt").read_text().splitlines()[0]
+    assert "contrastive is missing: it is for up to 64 rows a class, and here are about 76." in lines
+    assert (compared.parent / "stderr.txt").read_text().startswith("forecast: about")
 
 
 def test_compare_leaves_what_scripts_rely_on(compared: Path) -> None:
     names = {path.name for path in compared.iterdir()}
-    assert names == {*METHODS, "best", "leaderboard.csv", "report.html", "run.json", "manifest.json"}
+    assert names == {*RUN, "best", "leaderboard.csv", "report.html", "run.json", "manifest.json"}
     with (compared / "leaderboard.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
         "method", "score_name", "score", "score_low", "score_high", "accuracy", "macro_f1", "train_seconds",
         "ms_per_text", "trainable_parameters", "size_bytes", "peak_memory_bytes",
     ]  # fmt: skip
-    assert {row["method"] for row in rows} == set(METHODS)
+    assert {row["method"] for row in rows} == set(RUN)
     assert all(float(row["peak_memory_bytes"]) > 50e6 for row in rows)
-    for name in METHODS:
+    for name in RUN:
         files = {path.name for path in (compared / name).iterdir()}
         assert files >= {
             "model",
@@ -72,7 +76,7 @@ def test_tfidf_is_charged_no_memory_of_its_caller(compared: Path) -> None:
 
 
 def test_every_method_saw_the_same_test_rows(compared: Path) -> None:
-    rows = [(compared / name / "predictions.csv").read_text().splitlines() for name in METHODS]
+    rows = [(compared / name / "predictions.csv").read_text().splitlines() for name in RUN]
     ids = [[line.split(",")[:2] for line in lines] for lines in rows]
     assert all(one == ids[0] for one in ids)
     assert len(ids[0]) == 49

@@ -10,7 +10,7 @@ import torch
 
 from trifold.backbone.batches import by_token_budget
 from trifold.backbone.locate import BackboneFiles
-from trifold.backbone.tokens import Tokens
+from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.errors import BackboneError
 from trifold.progress import Advance
 from trifold.runtime import Runtime
@@ -100,6 +100,24 @@ class Encoder:
             if advance:
                 advance(int(mask.sum()))
         return Pooled(vectors, layers)
+
+
+def embed(encoder: Encoder, tokenizer: Tokenizer, texts: Sequence[str], budget: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean-pooled vectors of length 1.
+
+    Args:
+        encoder: Its top layer is pooled.
+        tokenizer: The backbone's.
+        texts: Any number.
+        budget: Tokens of one forward pass.
+
+    Returns:
+        `(texts, width)` float32, and `(texts,)` bool, whether a text was truncated.
+    """
+    tokens = tokenizer.encode(texts)
+    top = encoder.layers
+    vectors = encoder.pool(tokens, tokenizer.pad_id, budget, [top]).join([(top, "mean")])
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), tokens.truncated
 
 
 def _pool(states: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:

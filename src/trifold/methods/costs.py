@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from trifold.methods.contract import MethodSettings
-from trifold.methods.defaults import ADAPTER, FULL, tuning_epochs
+from trifold.methods.defaults import ADAPTER, CONTRASTIVE, FULL, contrastive_steps, tuning_epochs
 
 # Clipping, AdamW and clearing the gradients, measured on two cores.
 _UPDATE_SECONDS_PER_PARAMETER = 4e-9
@@ -53,6 +53,14 @@ def features_seconds(work: Workload, _settings: MethodSettings) -> float:
     """Every text is read once, then small heads are tried."""
     heads = 5.0 + 2e-3 * work.train_texts
     return 8.0 + heads + work.encoding_seconds(work.train_texts + work.validation_texts + work.test_texts)
+
+
+def contrastive_seconds(work: Workload, settings: MethodSettings) -> float:
+    """A fixed number of steps, whatever the rows, and then one pass over all texts."""
+    steps = contrastive_steps(work.train_texts) * (settings.train.epochs or 1)
+    texts = 3 * steps * (settings.train.batch_size or CONTRASTIVE.batch_size)
+    passes = texts + work.train_texts + work.validation_texts + work.test_texts
+    return 10.0 + work.encoding_seconds(passes) + steps * work.parameters * _UPDATE_SECONDS_PER_PARAMETER
 
 
 def full_seconds(work: Workload, settings: MethodSettings) -> float:

@@ -22,6 +22,14 @@ class Defaults:
 
 FULL = Defaults(1e-4, (1e-6, 5e-4))
 ADAPTER = Defaults(1e-3, (1e-4, 1e-2))
+CONTRASTIVE = Defaults(2e-5, (1e-6, 2e-4))
+# Above this many labelled rows a class, learning from them directly is as good and far cheaper.
+CONTRASTIVE_ROWS_A_CLASS = 64
+
+
+def contrastive_steps(rows: int) -> int:
+    """Steps for so many training rows: 60 for a few dozen, 150 from some hundreds on."""
+    return int(np.clip(rows, 60, 150))
 
 
 def tuning_epochs(rows: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.heads import divide_logits, new_classifier, saved_classifier
 from trifold.backbone.layers import freeze_below, freeze_embeddings
-from trifold.backbone.locate import BackboneFiles
+from trifold.backbone.locate import BackboneFiles, copy_tokenizer
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.methods.defaults import FULL
@@ -18,15 +18,6 @@ from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
 from trifold.types import Label
 
-_TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.txt",
-    "vocab.json",
-    "merges.txt",
-)
-
 
 class FullPredictor(TunedPredictor):
     """A fine-tuned encoder with the library's sequence-classification head."""
@@ -34,10 +25,7 @@ class FullPredictor(TunedPredictor):
     def save(self, folder: Path) -> None:
         """Write the model, its tokenizer, and the labels as they are in the data."""
         self.model.save_pretrained(folder)
-        for name in _TOKENIZER_FILES:
-            source = self.base.folder / name
-            if source.exists():
-                (folder / name).write_bytes(source.read_bytes())
+        copy_tokenizer(self.base, folder)
         write_state(folder, self.saved_settings(), {})
 
     @classmethod

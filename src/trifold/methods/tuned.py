@@ -15,10 +15,11 @@ from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import Defaults, tuning_epochs
+from trifold.methods.plans import make_plan
 from trifold.progress import say
 from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
-from trifold.train.loop import BatchLoss, Plan
+from trifold.train.loop import BatchLoss
 from trifold.train.loop import train as train_model
 from trifold.types import Examples
 
@@ -119,7 +120,9 @@ class Tuned(Method):
         model = self.build(files, labels).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         training, holdout = (self._objective(part, tokenizer, labels, runtime.device) for part in (train, validation))
-        plan = self._plan(len(train))
+        given = self.settings.train
+        epochs = given.epochs or tuning_epochs(len(train))
+        plan = make_plan(self.name, self.defaults, given, epochs=epochs, token_budget=chosen.token_budget)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         say(
             f"{self.name}: training {parameters:,} parameters on top of {files.name} with {len(train):,} texts, "
@@ -148,25 +151,3 @@ class Tuned(Method):
         weights = row_weights(classes, self.settings.train.class_weight)
         tokens = tokenizer.encode(part.texts)
         return _Classification(tokens, torch.from_numpy(classes), torch.from_numpy(weights), tokenizer.pad_id, device)
-
-    def _plan(self, rows: int) -> Plan:
-        given = self.settings.train
-        rate = given.learning_rate or self.defaults.learning_rate
-        low, high = self.defaults.sensible_rates
-        if not low <= rate <= high:
-            say(
-                f"note: a learning rate of {rate:g} is {'low' if rate < low else 'high'} for {self.name}, which wants "
-                f"{low:g} to {high:g}; its default is {self.defaults.learning_rate:g}"
-            )
-        return Plan(
-            learning_rate=rate,
-            epochs=given.epochs or tuning_epochs(rows),
-            batch_size=given.batch_size or self.defaults.batch_size,
-            token_budget=self.settings.backbone.token_budget,
-            seed=given.seed,
-            weight_decay=given.weight_decay,
-            warmup_ratio=given.warmup_ratio,
-            max_grad_norm=given.max_grad_norm,
-            ema_decay=given.ema_decay,
-            patience=given.patience,
-        )

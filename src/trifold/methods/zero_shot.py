@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.encoder import Encoder
+from trifold.backbone.encoder import Encoder, embed
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base, locate
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import SettingsError
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
+from trifold.methods.obstacles import labels_say_nothing
 from trifold.progress import say
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap
@@ -30,7 +31,6 @@ _TEMPLATES = ("{}", "This text is {}.", "This is a text about {}.", "The subject
 _SCALE = 20.0
 # Unlabelled texts of the training part that tell how near each label is to texts in general.
 _CENTRE_TEXTS = 512
-_WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 class ZeroShotPredictor(Predictor):
@@ -94,6 +94,9 @@ class ZeroShot(Method):
 
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:  # noqa: ARG002 - see below
         """See `Method.learn`. Of the training part only the texts are looked at, and validation is not."""
+        obstacle = labels_say_nothing(Examples((), (), labels.names), self.settings)
+        if obstacle:
+            raise SettingsError(f"zero-shot cannot work here: {obstacle}")
         meanings = describe_labels(labels, self.settings.labels.described())
         chosen = self.settings.backbone
         files = locate(chosen.model, offline=chosen.offline)
@@ -118,28 +121,14 @@ class ZeroShot(Method):
         )
 
 
-def embed(encoder: Encoder, tokenizer: Tokenizer, texts: Sequence[str], budget: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean-pooled vectors of length 1, `(texts, width)` float32, and which texts were truncated."""
-    tokens = tokenizer.encode(texts)
-    top = encoder.layers
-    vectors = encoder.pool(tokens, tokenizer.pad_id, budget, [top]).join([(top, "mean")])
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), tokens.truncated
-
-
 def describe_labels(labels: LabelMap, given: dict[str, str]) -> list[str]:
     """What each label means in words: its description, or its own name.
 
     Raises:
-        SettingsError: If a description is for no label, or a label is no word and has none.
+        SettingsError: If a description is for no label.
     """
     unknown = [name for name in given if name not in {str(label) for label in labels.names}]
     if unknown:
         known = ", ".join(str(label) for label in labels.names[:8])
         raise SettingsError(f"--label-description is given for {unknown[0]!r}, which is no label: there are {known}")
-    silent = [str(label) for label in labels.names if str(label) not in given and not _WORD.search(str(label))]
-    if silent:
-        raise SettingsError(
-            f"zero-shot compares texts with what labels mean, and {', '.join(map(repr, silent[:4]))} "
-            f'{"is" if len(silent) == 1 else "are"} no words: give --label-description {silent[0]}="…" for each'
-        )
     return [given.get(str(label), re.sub(r"[_\s]+", " ", str(label)).strip()) for label in labels.names]

@@ -89,15 +89,19 @@ def compare(request: Request, settings: CompareSettings, output_dir: Path | None
         KeyboardInterrupt: If the user stops it before the first method is done.
     """
     clock = time.monotonic()
-    methods = chosen_methods(settings.methods)
+    named = chosen_methods(settings.methods)
     target = choose_folder(output_dir, "compare")
     task = open_task(request)
     for warning in task.facts.warnings():
         say(f"note: {warning}")
-    expected = forecast(task.split, methods, request.method_settings)
+    obstacles = {name: method_entry(name).obstacle(task.split.train, request.method_settings) for name in named}
+    expected = forecast(task.split, [name for name in named if not obstacles[name]], request.method_settings)
     _announce(expected, request)
     target.mkdir(parents=True, exist_ok=True)
     state = _State(target, request, settings, task)
+    state.skipped.update({name: reason for name, reason in obstacles.items() if reason})
+    for name, reason in state.skipped.items():
+        say(f"{name} is skipped: {reason}")
     with _interrupts() as interrupted:
         _run_all(state, expected, clock, interrupted)
         if not state.results:

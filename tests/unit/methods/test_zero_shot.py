@@ -35,7 +35,7 @@ def test_the_nearest_label_wins_and_shuffled_labels_change_nothing() -> None:
 
 def test_descriptions_give_numbers_a_meaning() -> None:
     labels, part = LabelMap((0, 1)), Examples((), (), ())
-    with pytest.raises(SettingsError, match="0', '1' are no words: give --label-description 0="):
+    with pytest.raises(SettingsError, match="'0', '1' are no words: give --label-description 0="):
         ZeroShot(settings()).fit(part, part, labels)
     described = settings("0=a bad, disappointing film", "1=a wonderful, moving film")
     predictor = ZeroShot(described).fit(part, part, labels).predictor

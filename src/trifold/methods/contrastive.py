@@ -1,0 +1,188 @@
+"""`contrastive`: for few labels. Pairs of texts teach the backbone which belong together; then a linear head is fitted.
+
+From a handful of rows a classifier sees a handful of examples, but pairs of them are many. Every step draws a few rows
+of a few classes and compares all of them with all; nothing is ever listed, so memory grows with the rows and not with
+their pairs.
+
+Source: Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts"; the batches of whole classes are ours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from trifold.artifact.arrays import read_state, write_state
+from trifold.backbone.encoder import Encoder, embed
+from trifold.backbone.locate import BackboneFiles, copy_tokenizer, locate
+from trifold.backbone.settings import ComputeSettings
+from trifold.backbone.tokens import Tokenizer, Tokens
+from trifold.methods.contract import Fitted, Method, Predictor, Scores
+from trifold.methods.defaults import CONTRASTIVE, contrastive_steps
+from trifold.methods.logistic import LinearHead, Sample, fit_path
+from trifold.methods.plans import make_plan
+from trifold.progress import say
+from trifold.runtime import choose, seed_everything
+from trifold.tasks.labels import LabelMap
+from trifold.train.loop import BatchLoss
+from trifold.train.loop import train as train_model
+from trifold.types import Examples, Label
+
+_STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+# Classes of a step, at most: each needs two rows at least to have a pair of its own.
+_ROWS_OF_A_CLASS = 4
+
+
+class ContrastivePredictor(Predictor):
+    """A fine-tuned encoder whose mean of tokens a linear head reads."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        tokenizer: Tokenizer,
+        head: LinearHead,
+        labels: LabelMap,
+        settings: ComputeSettings,
+        base: BackboneFiles,
+    ) -> None:
+        self.labels = labels
+        self._encoder = encoder
+        self._tokenizer = tokenizer
+        self._head = head
+        self._settings = settings
+        self._base = base
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """See `Predictor.score`."""
+        vectors, truncated = embed(self._encoder, self._tokenizer, texts, self._settings.token_budget)
+        return Scores(self._head.logits(vectors), truncated)
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder as an ordinary Hugging Face folder, its tokenizer and the head."""
+        self._encoder.model.save_pretrained(folder)
+        copy_tokenizer(self._base, folder)
+        settings = {
+            "labels": list(self.labels.names),
+            **self._tokenizer.described(),
+            "base": self._base.name,
+            "base_revision": self._base.revision,
+        }
+        write_state(folder, settings, self._head.arrays())
+
+    @classmethod
+    def load(cls, folder: Path, compute: ComputeSettings) -> "ContrastivePredictor":
+        """See `Predictor.load`."""
+        settings, arrays = read_state(folder)
+        files = BackboneFiles(folder, str(settings["base"]), None)
+        encoder = Encoder(files, choose(compute.device, compute.precision))
+        labels: list[Label] = settings["labels"]  # type: ignore[assignment]
+        head = LinearHead.of(arrays)
+        return cls(encoder, Tokenizer.of(files, settings), head, LabelMap(tuple(labels)), compute, files)
+
+    def divide_logits(self, temperature: float) -> None:
+        """See `Predictor.divide_logits`."""
+        self._head = self._head.cooled(temperature)
+
+    def size_bytes(self) -> int:
+        """See `Predictor.size_bytes`."""
+        weights: int = sum(tensor.nbytes for tensor in self._encoder.model.state_dict().values())
+        return weights + sum(array.nbytes for array in self._head.arrays().values())
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Objective: texts of a class near each other, of two classes at a right angle.
+
+    A step's positions only say how many rows to draw: rows of a few classes, in like numbers.
+
+    Attributes:
+        tokens: Of the texts.
+        classes: `(texts,)` class numbers.
+        pad_id: Of the tokenizer.
+        device: To compute on.
+        draws: Rows to draw in all, repetitions included.
+        seed: Of the drawing.
+    """
+
+    tokens: Tokens
+    classes: np.ndarray
+    pad_id: int
+    device: str
+    draws: int
+    seed: int
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """One each: what is drawn together is compared with each other and must not be taken apart by length."""
+        return np.ones(self.draws, dtype=np.int64)
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        """Mean squared distance of each pair's cosine from 1 (one class) or 0 (two), both kinds weighing the same."""
+        rows = self.draw(len(positions), np.random.default_rng([self.seed, int(positions[0])]))
+        ids, mask = (tensor.to(self.device) for tensor in self.tokens.batch(rows, self.pad_id))
+        states = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        weights = mask.unsqueeze(-1)
+        vectors = torch.nn.functional.normalize((states * weights).sum(1) / weights.sum(1), dim=1)
+        cosines = vectors @ vectors.T
+        same = torch.from_numpy(self.classes[rows][:, None] == self.classes[rows][None]).to(self.device)
+        pairs = torch.from_numpy(rows[:, None] < rows[None]).to(self.device)
+        kinds = [(cosines - target).square()[pairs & kind] for target, kind in ((1.0, same), (0.0, ~same))]
+        means = [kind.mean() for kind in kinds if len(kind)]
+        # A step that drew one row alone has no pair and nothing to say.
+        mean = torch.stack(means).mean() if means else 0.0 * cosines.sum()
+        return BatchLoss(mean * len(positions), 0)
+
+    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """About `count` distinct rows: some classes, and of each a few rows."""
+        names = np.unique(self.classes)
+        chosen = rng.permutation(names)[: max(2, count // _ROWS_OF_A_CLASS)]
+        each = max(2, count // len(chosen))
+        rows = [rng.permutation(np.flatnonzero(self.classes == name))[:each] for name in chosen]
+        return np.concatenate(rows)
+
+
+class Contrastive(Method):
+    """Learning from pairs."""
+
+    name = "contrastive"
+    summary = "for few labels: pairs of texts teach the backbone what belongs together"
+    predictor = ContrastivePredictor
+
+    def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
+        """See `Method.learn`."""
+        chosen, given = self.settings.backbone, self.settings.train
+        runtime = choose(chosen.device, chosen.precision)
+        files = locate(chosen.model, offline=chosen.offline)
+        seed_everything(given.seed)
+        encoder = Encoder(files, runtime)
+        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        plan = make_plan(self.name, CONTRASTIVE, given, epochs=1, token_budget=chosen.token_budget)
+        steps = contrastive_steps(len(train)) * (given.epochs or 1)
+        parts = [
+            Pairs(tokenizer.encode(part.texts), labels.encode(part.labels), tokenizer.pad_id, runtime.device, draws, 0)
+            for part, draws in ((train, steps * plan.batch_size), (validation, plan.batch_size))
+        ]
+        parameters = sum(p.numel() for p in encoder.model.parameters() if p.requires_grad)
+        say(
+            f"contrastive: {steps} steps of {plan.batch_size} of the {len(train):,} texts, all compared with all, "
+            f"learning rate {plan.learning_rate:g}, {runtime.precision} on {runtime.device}"
+        )
+        history, _ = train_model(encoder.model, parts[0], parts[1], plan, runtime)
+        vectors = [embed(encoder, tokenizer, part.texts, chosen.token_budget)[0] for part in (train, validation)]
+        data = Sample(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels), given.class_weight)
+        head = fit_path(data, _STRENGTHS, 1e-4)
+        return Fitted(
+            predictor=ContrastivePredictor(encoder, tokenizer, head.head, labels, chosen, files),
+            history=history,
+            trainable_parameters=parameters + head.head.parameters(),
+            choices={
+                "learning_rate": plan.learning_rate,
+                "steps": steps,
+                "batch_size": plan.batch_size,
+                "strength": head.strength,
+                "precision": runtime.precision,
+            },
+            validation_logits=head.head.logits(vectors[1]),
+        )

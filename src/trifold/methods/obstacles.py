@@ -1,0 +1,32 @@
+"""Why a method is not worth starting on some data; known before its module is imported."""
+
+import re
+from collections import Counter
+from statistics import median
+
+from trifold.methods.contract import MethodSettings
+from trifold.methods.defaults import CONTRASTIVE_ROWS_A_CLASS
+from trifold.types import Examples
+
+_WORD = re.compile(r"[^\W\d_]{3,}")
+
+
+def labels_say_nothing(train: Examples, settings: MethodSettings) -> str | None:
+    """`zero-shot` compares texts with what labels mean, so they must be words or be described."""
+    described = settings.labels.described()
+    names = {str(label) for label in train.labels}
+    silent = sorted(name for name in names if name not in described and not _WORD.search(name))
+    if not silent:
+        return None
+    return (
+        f"it compares texts with what labels mean, and {', '.join(map(repr, silent[:4]))} "
+        f'{"is no word" if len(silent) == 1 else "are no words"}: give --label-description {silent[0]}="…" for each'
+    )
+
+
+def labels_are_many(train: Examples, _settings: MethodSettings) -> str | None:
+    """`contrastive` is for few labelled rows."""
+    rows = median(Counter(train.labels).values())
+    if rows <= CONTRASTIVE_ROWS_A_CLASS:
+        return None
+    return f"it is for up to {CONTRASTIVE_ROWS_A_CLASS} rows a class, and here are about {rows:,.0f}"

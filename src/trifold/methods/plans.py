@@ -1,0 +1,37 @@
+"""From a method's defaults and the user's settings to a plan for the training loop."""
+
+from trifold.methods.defaults import Defaults
+from trifold.progress import say
+from trifold.train.loop import Plan
+from trifold.train.settings import TrainSettings
+
+
+def make_plan(method: str, defaults: Defaults, given: TrainSettings, *, epochs: int, token_budget: int) -> Plan:
+    """What the user named wins; a learning rate that makes no sense for the method is said.
+
+    Args:
+        method: For the message.
+        defaults: Of the method.
+        given: By the user.
+        epochs: Of the method for this data, unless the user named them.
+        token_budget: Of the backbone's settings.
+    """
+    rate = given.learning_rate or defaults.learning_rate
+    low, high = defaults.sensible_rates
+    if not low <= rate <= high:
+        say(
+            f"note: a learning rate of {rate:g} is {'low' if rate < low else 'high'} for {method}, which wants "
+            f"{low:g} to {high:g}; its default is {defaults.learning_rate:g}"
+        )
+    return Plan(
+        learning_rate=rate,
+        epochs=epochs,
+        batch_size=given.batch_size or defaults.batch_size,
+        token_budget=token_budget,
+        seed=given.seed,
+        weight_decay=given.weight_decay,
+        warmup_ratio=given.warmup_ratio,
+        max_grad_norm=given.max_grad_norm,
+        ema_decay=given.ema_decay,
+        patience=given.patience,
+    )
