@@ -35,10 +35,12 @@ def split(reviews: Path) -> Split:
 
 @pytest.fixture(scope="module", params=METHODS)
 def fitted(request: pytest.FixtureRequest, tiny_model: Path, split: Split) -> tuple[str, Fitted]:
-    # Small changes to random weights teach nothing: adapters get a backbone that knows something.
-    settings = (
-        settings_for(Path("minilm"), 6, 2e-3) if request.param.startswith("adapter") else settings_for(tiny_model)
-    )
+    settings = settings_for(tiny_model)
+    if request.param.startswith(("adapter", "zero")):
+        # What changes little or nothing of a backbone needs one that knows something.
+        settings = settings_for(Path("minilm"), 6, 2e-3)
+    elif request.param == "contrastive":
+        settings = settings_for(tiny_model, 1)
     method = method_entry(request.param).load()(settings)
     return request.param, method.fit(split.train, split.validation, LabelMap.of(split.train.labels))
 
