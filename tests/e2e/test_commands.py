@@ -63,9 +63,21 @@ def test_compare_leaves_what_scripts_rely_on(compared: Path) -> None:
             "errors.csv",
             "confusion.png",
             "report.html",
+            "README.md",
         }
     assert (compared / "full" / "history.csv").exists()
     assert (compared / "full" / "loss.png").exists()
+
+
+def test_each_run_has_a_card_made_from_what_it_recorded(compared: Path) -> None:
+    card = (compared / "full" / "README.md").read_text()
+    metrics = json.loads((compared / "full" / "metrics.json").read_text())
+    assert f"| accuracy | {100 * metrics['accuracy']['value']:.1f} % |" in card
+    assert "On 49 test rows" in card
+    assert "`bad`, `good`" in card
+    assert "AutoModelForSequenceClassification" in card
+    assert "base_model" not in (compared / "tfidf" / "README.md").read_text()
+    assert "{" not in card.replace("{{", "")
 
 
 def test_tfidf_is_charged_no_memory_of_its_caller(compared: Path) -> None:

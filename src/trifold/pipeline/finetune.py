@@ -11,6 +11,7 @@ from trifold.artifact.folder import choose_folder, new_folder, write_json
 from trifold.backbone.locate import file_sha256, locate
 from trifold.backbone.settings import BackboneSettings
 from trifold.errors import ArtifactError
+from trifold.evaluate.card import write_card
 from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.plots import write_confusion
 from trifold.evaluate.report import write_report
@@ -103,6 +104,7 @@ def _write_results(folder: Path, task: Task, labels: LabelMap, scores: Scores, f
 def _write_single_report(folder: Path, request: Request, task: Task) -> None:
     result = read_result(folder)
     score = str(result.facts["score_name"])
+    write_card(folder, result)
     rows = build_leaderboard([result], score)
     verdict = decide([result], score, 1.0)
     title = f"{result.method} on {request.data.name}"
