@@ -1,10 +1,10 @@
 """`TextClassifier`: any method behind scikit-learn's estimator interface."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -16,7 +16,7 @@ from trifold.data.split import split_train_validation
 from trifold.errors import DataError, SettingsError
 from trifold.methods.catalogue import method_entry, method_name
 from trifold.methods.contract import MethodSettings, Predictor
-from trifold.methods.settings import HeadSettings
+from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.pipeline.request import versions
 from trifold.predict import load_run, score_texts
 from trifold.runtime import hardware, prepare
@@ -30,17 +30,34 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     A fifth of the rows given to `fit` is held out as validation, on which settings and checkpoints are chosen.
 
+    The parameters are those of the command line, with the same names and defaults.
+
     Args:
         method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive` or `full`.
         model: Backbone: `minilm`, a folder, or a hub id.
+        revision: Of a model from the hub.
         max_length: Tokens of a text that are read.
-        head: For `features`: `auto`, `logistic` or `mlp`.
-        learning_rate: `None` for the method's default.
+        long_text: What is read of longer ones: `truncate` or `head+tail`.
+        learning_rate: At the peak; `None` for the method's default.
         epochs: `None` for the method's default.
         batch_size: Examples per optimiser step; `None` for the method's default.
         seed: Of everything random in training.
+        weight_decay: AdamW's, on matrices only.
+        warmup_ratio: Share of the steps over which the learning rate rises.
+        max_grad_norm: Gradients are clipped to this norm.
+        ema_decay: Share of the averaged weights that each step keeps; 0 keeps the last weights.
+        class_weight: `none`, or `balanced` for rare classes.
+        patience: Epochs without a better validation loss before training stops.
+        head: For `features`: `auto`, `logistic` or `mlp`.
+        train_layers: For `full`: train only so many layers, from the top.
+        freeze_embeddings: For `full`: leave the word vectors as they are.
+        adapter_layers: For adapters: put them into so many layers, from the top.
+        adapter_size: For adapters: rank or width.
+        merge_adapter: For `adapter-lora`: add the adapters into the backbone when done.
+        label_description: For `zero-shot`: `("LABEL=what it means", …)`.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: `auto`, `float32` or `bfloat16`.
+        token_budget: Tokens of one forward pass.
         offline: Open no connection.
 
     Attributes:
@@ -52,56 +69,87 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         method: str = "features",
         model: str = "minilm",
         *,
+        revision: str | None = None,
         max_length: int = 250,
-        head: str = "auto",
+        long_text: str = "truncate",
         learning_rate: float | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
         seed: int = 42,
+        weight_decay: float = 0.01,
+        warmup_ratio: float = 0.1,
+        max_grad_norm: float = 1.0,
+        ema_decay: float = 0.99,
+        class_weight: str = "none",
+        patience: int = 2,
+        head: str = "auto",
+        train_layers: int | None = None,
+        freeze_embeddings: bool = False,
+        adapter_layers: int | None = None,
+        adapter_size: int | None = None,
+        merge_adapter: bool = False,
+        label_description: tuple[str, ...] = (),
         device: str = "auto",
         precision: str = "auto",
+        token_budget: int = 4_096,
         offline: bool = False,
     ) -> None:
         self.method = method
         self.model = model
+        self.revision = revision
         self.max_length = max_length
-        self.head = head
+        self.long_text = long_text
         self.learning_rate = learning_rate
         self.epochs = epochs
         self.batch_size = batch_size
         self.seed = seed
+        self.weight_decay = weight_decay
+        self.warmup_ratio = warmup_ratio
+        self.max_grad_norm = max_grad_norm
+        self.ema_decay = ema_decay
+        self.class_weight = class_weight
+        self.patience = patience
+        self.head = head
+        self.train_layers = train_layers
+        self.freeze_embeddings = freeze_embeddings
+        self.adapter_layers = adapter_layers
+        self.adapter_size = adapter_size
+        self.merge_adapter = merge_adapter
+        self.label_description = label_description
         self.device = device
         self.precision = precision
+        self.token_budget = token_budget
         self.offline = offline
 
-    def fit(self, texts: Sequence[str], labels: Sequence[Label]) -> "TextClassifier":
+    def fit(self, X: Sequence[str], y: Sequence[Label]) -> "TextClassifier":
         """Learn from texts and their labels.
 
         Args:
-            texts: `(rows,)` strings, none empty.
-            labels: `(rows,)` strings or integers, at least two distinct.
+            X: `(rows,)` texts, none empty.
+            y: `(rows,)` labels, strings or integers, at least two distinct.
 
         Raises:
             DataError: If the two differ in length, a text is empty, or the labels make no task.
+            SettingsError: If a parameter has a value that it cannot have.
         """
-        examples = _examples(texts, labels)
+        settings = self._settings()
+        examples = _examples(X, y)
         entry = method_entry(self.method)
         if entry.needs_backbone:
             prepare()
-        method = entry.load()(self._settings())
         train, validation = split_train_validation(examples)
-        fitted = method.fit(train, validation, LabelMap.of(examples.labels))
+        fitted = entry.load()(settings).fit(train, validation, LabelMap.of(examples.labels))
         self._predictor: Predictor = fitted.predictor
         self.classes_ = np.array(fitted.predictor.labels.names)
         return self
 
-    def predict_proba(self, texts: Sequence[str]) -> np.ndarray:
-        """Probabilities of each class, `(rows, classes)`; columns as in `classes_`."""
-        return score_texts(self._fitted(), _texts(texts)).probabilities
+    def predict_proba(self, X: Sequence[str]) -> np.ndarray:
+        """Probabilities of each class for texts, `(rows, classes)`; columns as in `classes_`."""
+        return score_texts(self._fitted(), _texts(X)).probabilities
 
-    def predict(self, texts: Sequence[str]) -> np.ndarray:
+    def predict(self, X: Sequence[str]) -> np.ndarray:
         """The likeliest label of each text, `(rows,)`."""
-        probabilities = self.predict_proba(texts)
+        probabilities = self.predict_proba(X)
         predicted: np.ndarray = self.classes_[probabilities.argmax(axis=1)]
         return predicted
 
@@ -144,6 +192,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classifier.classes_ = np.array(run.predictor.labels.names)
         return classifier
 
+    def __sklearn_tags__(self) -> Any:
+        """Texts, one a row, are what it takes; numbers it does not."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = tags.input_tags.string = True
+        tags.input_tags.two_d_array = False
+        tags.target_tags.required = True
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_predictor")
 
@@ -153,20 +209,22 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._predictor
 
     def _settings(self) -> MethodSettings:
-        backbone: dict[str, Any] = {
-            "model": self.model,
-            "max_length": self.max_length,
-            "device": self.device,
-            "precision": self.precision,
-            "offline": self.offline,
-        }
-        train = TrainSettings(
-            learning_rate=self.learning_rate, epochs=self.epochs, batch_size=self.batch_size, seed=self.seed
+        return MethodSettings(
+            *(
+                self._part(kind)
+                for kind in (BackboneSettings, TrainSettings, HeadSettings, TuningSettings, LabelSettings)
+            )
         )
-        if self.head not in ("auto", "logistic", "mlp"):
-            raise SettingsError(f"head {self.head!r} is unknown: use auto, logistic or mlp")
-        head = replace(HeadSettings(), head=self.head)  # type: ignore[arg-type]
-        return MethodSettings(BackboneSettings(**backbone), train, head)
+
+    def _part(self, kind: type) -> Any:
+        """One settings dataclass from the parameters of the same names; a choice that does not exist is an error."""
+        hints = get_type_hints(kind)
+        for field in fields(kind):
+            value, hint = getattr(self, field.name), hints[field.name]
+            if get_origin(hint) is Literal and value not in get_args(hint):
+                known = ", ".join(get_args(hint))
+                raise SettingsError(f"{field.name} {value!r} is unknown: use one of {known}")
+        return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})
 
 
 def _texts(texts: Sequence[str]) -> list[str]:

@@ -1,16 +1,22 @@
 """`TextClassifier` as a scikit-learn estimator."""
 
 import csv
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.utils import estimator_checks
 
 from trifold import TextClassifier
+from trifold.backbone.settings import BackboneSettings
 from trifold.errors import DataError, SettingsError
+from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.train.settings import TrainSettings
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +77,47 @@ def test_a_run_of_the_command_line_loads(reviews: Path, tmp_path: Path) -> None:
 
     finetune(Request(reviews), "tfidf", tmp_path / "run")
     assert TextClassifier.load(tmp_path / "run").predict(["superb and moving"]).tolist() == ["good"]
+
+
+def test_its_parameters_are_the_flags_with_their_defaults() -> None:
+    flags = {
+        field.name: field.default
+        for kind in (BackboneSettings, TrainSettings, HeadSettings, TuningSettings, LabelSettings)
+        for field in fields(kind)
+    }
+    assert TextClassifier().get_params() == {"method": "features", **flags}
+
+
+# scikit-learn leaves estimators of texts out of `check_estimator`; these of its checks need no numbers to fit on.
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_estimator_cloneable",
+        "check_estimator_tags_renamed",
+        "check_valid_tag_types",
+        "check_estimator_repr",
+        "check_no_attributes_set_in_init",
+        "check_do_not_raise_errors_in_init_or_set_params",
+        "check_mixin_order",
+        "check_parameters_default_constructible",
+        "check_get_params_invariance",
+        "check_set_params",
+    ],
+)
+def test_scikit_learns_own_checks(check: str) -> None:
+    getattr(estimator_checks, check)("TextClassifier", TextClassifier("tfidf"))
+
+
+def test_it_works_inside_pipelines_and_searches(data: tuple[list[str], list[str]]) -> None:
+    texts, labels = np.array(data[0], dtype=object), np.array(data[1])
+    pipeline = Pipeline([("classify", TextClassifier("tfidf"))])
+    search = GridSearchCV(pipeline, {"classify__class_weight": ["none", "balanced"]}, cv=2).fit(texts, labels)
+    assert search.best_score_ > 0.8
+    assert search.predict_proba(texts[:3]).shape == (3, 2)
+    assert search.score(texts, labels) > 0.8
+
+
+def test_a_choice_that_does_not_exist_is_told_on_fit_alone() -> None:
+    classifier = TextClassifier("tfidf", class_weight="heavy")
+    with pytest.raises(SettingsError, match="class_weight 'heavy' is unknown: use one of none, balanced"):
+        classifier.fit(["a", "b"], ["x", "y"])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from trifold.backbone.settings import BackboneSettings
 from trifold.errors import ArtifactError, BackboneError
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -59,6 +60,15 @@ class BackboneFiles:
     def sha256(self) -> str:
         """SHA-256 of the weights."""
         return file_sha256(self.weights())
+
+
+def find_backbone(settings: BackboneSettings) -> BackboneFiles:
+    """The backbone that the settings name.
+
+    Raises:
+        BackboneError: As `locate`.
+    """
+    return locate(settings.model, revision=settings.revision, offline=settings.offline)
 
 
 def locate(model: str, *, revision: str | None = None, offline: bool = False) -> BackboneFiles:
@@ -175,7 +185,13 @@ def _from_hub(name: str, revision: str | None, offline: bool) -> BackboneFiles:
         raise BackboneError(
             f"{name} cannot be loaded from the hub ({str(error).splitlines()[0]}): check its name"
         ) from None
-    return BackboneFiles(folder, name, revision or folder.name)
+    except Exception as error:  # noqa: BLE001 - what the hub's client lets through when a connection breaks is no promise
+        raise BackboneError(
+            f"the download of {name} broke off ({str(error).splitlines()[0]}): run the command again; "
+            "files that had arrived are not fetched twice"
+        ) from None
+    # The cache keeps each commit in a folder of its name, whatever branch or tag was asked for.
+    return BackboneFiles(folder, name, folder.name)
 
 
 def file_sha256(path: Path) -> str:

@@ -32,11 +32,13 @@ class BackboneSettings(ComputeSettings):
 
     Attributes:
         model: `minilm`, a folder, or a hub id such as bert-base-uncased.
+        revision: Commit, tag or branch of a model from the hub; its main branch by default.
         max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
         long_text: Of a longer text, read its beginning, or a quarter from its beginning and the rest from its end.
     """
 
     model: str = "minilm"
+    revision: str | None = None
     max_length: int = 250
     long_text: Literal["truncate", "head+tail"] = "truncate"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from trifold.backbone.locate import BackboneFiles, locate, read_config
+from trifold.backbone.locate import BackboneFiles, find_backbone, read_config
 from trifold.backbone.tokens import Tokenizer
 from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import MethodSettings
@@ -49,7 +49,7 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
     )
     truncated_share = 0.0
     if any(method_entry(name).needs_backbone for name in methods):
-        files = locate(settings.backbone.model, offline=settings.backbone.offline)
+        files = find_backbone(settings.backbone)
         tokens = Tokenizer(files, settings.backbone.max_length).encode(sample)
         truncated_share = float(tokens.truncated.mean())
         tokens_per_text = float(tokens.lengths.mean())

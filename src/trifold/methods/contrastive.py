@@ -16,7 +16,7 @@ import torch
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.encoder import Encoder, embed
-from trifold.backbone.locate import BackboneFiles, copy_tokenizer, locate
+from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
@@ -154,7 +154,7 @@ class Contrastive(Method):
         """See `Method.learn`."""
         chosen, given = self.settings.backbone, self.settings.train
         runtime = choose(chosen.device, chosen.precision)
-        files = locate(chosen.model, offline=chosen.offline)
+        files = find_backbone(chosen)
         seed_everything(given.seed)
         encoder = Encoder(files, runtime)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)

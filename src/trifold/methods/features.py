@@ -12,7 +12,7 @@ import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.encoder import POOLINGS, Encoder, Place, Pooled
-from trifold.backbone.locate import BackboneFiles, describe_base, find_base, locate
+from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
@@ -137,7 +137,7 @@ class Features(Method):
         chosen = self.settings.backbone
         seed_everything(self.settings.train.seed)
         runtime = choose(chosen.device, chosen.precision)
-        files = locate(chosen.model, offline=chosen.offline)
+        files = find_backbone(chosen)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         encoder = Encoder(files, runtime)
         texts = [*train.texts, *validation.texts]

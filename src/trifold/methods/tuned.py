@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from trifold.backbone.batches import by_token_budget
-from trifold.backbone.locate import BackboneFiles, locate
+from trifold.backbone.locate import BackboneFiles, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
@@ -115,7 +115,7 @@ class Tuned(Method):
         """See `Method.learn`."""
         chosen = self.settings.backbone
         runtime = choose(chosen.device, chosen.precision)
-        files = locate(chosen.model, offline=chosen.offline)
+        files = find_backbone(chosen)
         seed_everything(self.settings.train.seed)
         model = self.build(files, labels).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)

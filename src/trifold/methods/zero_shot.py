@@ -14,7 +14,7 @@ import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.encoder import Encoder, embed
-from trifold.backbone.locate import BackboneFiles, describe_base, find_base, locate
+from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import SettingsError
@@ -99,7 +99,7 @@ class ZeroShot(Method):
             raise SettingsError(f"zero-shot cannot work here: {obstacle}")
         meanings = describe_labels(labels, self.settings.labels.described())
         chosen = self.settings.backbone
-        files = locate(chosen.model, offline=chosen.offline)
+        files = find_backbone(chosen)
         runtime = choose(chosen.device, chosen.precision)
         encoder = Encoder(files, runtime)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)

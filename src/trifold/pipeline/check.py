@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from trifold.backbone.locate import locate
+from trifold.backbone.locate import find_backbone
 from trifold.backbone.tokens import Tokenizer
 from trifold.data.check import DataFacts
 from trifold.pipeline.request import Request, open_task
@@ -48,7 +48,7 @@ def check(request: Request) -> CheckReport:
     import numpy as np
 
     task = open_task(request)
-    files = locate(request.backbone.model, offline=request.backbone.offline)
+    files = find_backbone(request.backbone)
     tokens = Tokenizer(files, request.backbone.max_length).encode(task.data.examples.texts)
     lengths = tokens.lengths
     spread = (int(np.median(lengths)), int(np.percentile(lengths, 95)), int(lengths.max()))

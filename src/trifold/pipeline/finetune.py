@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.folder import choose_folder, new_folder, write_json
-from trifold.backbone.locate import file_sha256, locate
+from trifold.backbone.locate import file_sha256, find_backbone
 from trifold.backbone.settings import BackboneSettings
 from trifold.errors import ArtifactError
 from trifold.evaluate.card import write_card
@@ -148,5 +148,5 @@ def _data_facts(request: Request, task: Task) -> dict[str, object]:
 
 
 def _backbone_facts(settings: BackboneSettings) -> dict[str, object]:
-    files = locate(settings.model, offline=settings.offline)
+    files = find_backbone(settings)
     return {"name": files.name, "revision": files.revision, "sha256": files.sha256()}

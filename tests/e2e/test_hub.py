@@ -1,0 +1,211 @@
+"""The hub's HTTP path against a stand-in on this machine: download, revision, token, resume, offline."""
+
+import hashlib
+import http.server
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from trifold.backbone.locate import locate
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+COMMITS = {"main": "a" * 40, "v1": "b" * 40}
+NAME = "someone/tiny-bert"
+
+
+@dataclass
+class Hub:
+    """What the stand-in serves and what it was asked."""
+
+    folder: Path
+    token: str | None = None
+    cuts: int = 0
+    cut_after: int = 12 << 20
+    requests: list[tuple[str, str, str | None]] = field(default_factory=list)
+    address: str = ""
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Knows its hub."""
+
+    hub: Hub
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """The few answers of the hub that a download needs."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        hub = self.server.hub
+        hub.requests.append((self.command, self.path, self.headers.get("Range")))
+        path = self.path.split("?")[0]
+        if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
+            self.answer(401, b"{}", X_Error_Code="GatedRepo", X_Error_Message="give a token")
+        elif path.startswith(f"/api/models/{NAME}"):
+            self.describe(path.removeprefix(f"/api/models/{NAME}"))
+        elif path.startswith(f"/{NAME}/resolve/"):
+            revision, name = path.removeprefix(f"/{NAME}/resolve/").split("/", 1)
+            self.file(self.server.hub.folder / name, COMMITS.get(revision, revision))
+        else:
+            self.answer(404, b"{}", X_Error_Code="RepoNotFound")
+
+    def describe(self, path: str) -> None:
+        """`/revision/R`: the commit; `/tree/R`: the files."""
+        revision = path.rsplit("/", 1)[1] if path else "main"
+        commit = COMMITS.get(revision, revision if revision in COMMITS.values() else None)
+        files = sorted(path for path in self.server.hub.folder.iterdir() if path.is_file())
+        if commit is None:
+            self.answer(404, b"{}", X_Error_Code="RevisionNotFound")
+        elif path.startswith("/tree/"):
+            found = [{"type": "file", "path": f.name, "size": f.stat().st_size, "oid": digest(f)[:40]} for f in files]
+            self.answer(200, json.dumps(found).encode(), Content_Type="application/json")
+        else:
+            names = [{"rfilename": f.name} for f in files]
+            info = {"id": NAME, "sha": commit, "siblings": names, "private": False, "tags": []}
+            self.answer(200, json.dumps(info).encode(), Content_Type="application/json")
+
+    def file(self, path: Path, commit: str) -> None:
+        if not path.is_file():
+            self.answer(404, X_Error_Code="EntryNotFound", X_Repo_Commit=commit)
+            return
+        content = path.read_bytes()
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
+        headers = {"ETag": f'"{digest(path)}"', "X_Repo_Commit": commit, "Accept_Ranges": "bytes"}
+        if start:
+            headers["Content_Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        cut = None
+        if self.server.hub.cuts and path.name == "model.safetensors" and self.command == "GET":
+            self.server.hub.cuts -= 1
+            cut = self.server.hub.cut_after
+        self.answer(206 if start else 200, content[start:], cut, **headers)
+
+    def answer(self, status: int, body: bytes = b"", cut_after: int | None = None, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        self.wfile.write(body[:cut_after])
+        if cut_after is not None and len(body) > cut_after:
+            # A connection that breaks: fewer bytes than were promised.
+            self.close_connection = True
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def hub(tiny_model: Path) -> Iterator[Hub]:
+    made = Hub(tiny_model)
+    server = Server(("127.0.0.1", 0), Handler)
+    server.hub = made
+    made.address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield made
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def environment(hub: Hub, tmp_path: Path) -> dict[str, str]:
+    """The stand-in as the hub, and an empty cache."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
+    return {**kept, "HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1"}
+
+
+@pytest.fixture
+def train(
+    environment: dict[str, str], reviews: Path, tmp_path: Path, trifold_command: Command
+) -> Callable[..., object]:
+    """Fine-tune a head on the model of the stand-in."""
+    count = iter(range(100))
+
+    def run(*flags: object, **variables: str) -> subprocess.CompletedProcess[str]:
+        return trifold_command(
+            *("finetune", reviews, "--method", "features", "--head", "logistic", "--model", NAME),
+            *("--output-dir", tmp_path / f"run{next(count)}", *flags),
+            env={**environment, **variables},
+        )
+
+    return run
+
+
+def test_a_model_comes_from_the_hub_once_and_is_then_used_offline(hub: Hub, train: Command, tmp_path: Path) -> None:
+    done = train("--revision", "v1")
+    assert done.returncode == 0, done.stderr
+    backbone = json.loads((tmp_path / "run0" / "run.json").read_text())["backbone"]
+    assert (backbone["name"], backbone["revision"]) == (NAME, COMMITS["v1"])
+    fetched = [path for method, path, _ in hub.requests if method == "GET" and "/resolve/" in path]
+    assert len(fetched) == len(set(fetched))
+    assert any(path.endswith("model.safetensors") for path in fetched)
+    hub.requests.clear()
+    again = train("--revision", COMMITS["v1"], "--offline")
+    assert again.returncode == 0, again.stderr
+    assert hub.requests == []
+
+
+def test_a_broken_download_goes_on_where_it_stopped(
+    hub: Hub, reviews: Path, environment: dict[str, str], trifold_command: Command
+) -> None:
+    hub.folder, hub.cuts = locate("minilm").folder, 2
+    done = trifold_command("check", reviews, "--model", NAME, env=environment)
+    assert done.returncode == 0, done.stderr
+    parts = [part for method, path, part in hub.requests if method == "GET" and path.endswith("model.safetensors")]
+    # The hub's client writes 10 MiB at a time; what it has not written yet is fetched again.
+    assert parts == [None, f"bytes={10 << 20}-", f"bytes={20 << 20}-"]
+
+
+def test_a_download_that_breaks_again_and_again_says_so_and_keeps_what_had_arrived(
+    hub: Hub, reviews: Path, environment: dict[str, str], trifold_command: Command
+) -> None:
+    hub.cuts, hub.cut_after = 100, 1_000
+    broken = trifold_command("check", reviews, "--model", NAME, env=environment)
+    assert broken.returncode == 2
+    assert f"the download of {NAME} broke off" in broken.stderr
+    assert "Traceback" not in broken.stderr
+    hub.cuts = 0
+    hub.requests.clear()
+    assert trifold_command("check", reviews, "--model", NAME, env=environment).returncode == 0
+    fetched = [path.rsplit("/", 1)[1] for method, path, _ in hub.requests if method == "GET" and "/resolve/" in path]
+    assert fetched == ["model.safetensors"]
+
+
+def test_a_gated_model_wants_a_token_and_takes_it_from_the_environment(hub: Hub, train: Command) -> None:
+    hub.token = "hf_secret"
+    refused = train()
+    assert refused.returncode == 2
+    assert NAME in refused.stderr
+    assert "Traceback" not in refused.stderr
+    taken = train(HF_TOKEN="hf_secret")
+    assert taken.returncode == 0, taken.stderr
+    assert "hf_secret" not in taken.stderr + taken.stdout
+
+
+def test_what_is_not_there_is_told_in_a_sentence(hub: Hub, train: Command) -> None:
+    wrong = train("--revision", "v9")
+    assert wrong.returncode == 2
+    assert "cannot be loaded" in wrong.stderr
+    offline = train("--offline")
+    assert offline.returncode == 2
+    assert "offline, and it is not in the local cache; use --model minilm" in offline.stderr
+    hub.address = ""
+    gone = train(HF_ENDPOINT="http://127.0.0.1:9")
+    assert gone.returncode == 2
+    assert "the hub cannot be reached" in gone.stderr
