@@ -42,7 +42,7 @@ def test_it_opens_without_network_and_shows_what_matters(
     assert page.get_by_role("heading", level=1).inner_text() == "Which method to ship for reviews.csv?"
     assert "Ship " in page.get_by_label("Verdict").inner_text()
     assert page.locator("tr.ship td").first.inner_text().startswith(("tfidf", "full"))
-    assert page.locator("svg").count() == 4
+    assert page.locator("svg").count() == 6
     body = page.inner_text("body")
     for part in ("Leaderboard", "The data", "How to reproduce", "trifold compare", "240 in the file = 240 used"):
         assert part in body

@@ -1,5 +1,6 @@
 """What users of other tools suffer from: one test per complaint, named for it. Details are tested elsewhere."""
 
+import csv
 import json
 import re
 import subprocess
@@ -125,6 +126,54 @@ def test_a_lost_head_is_never_reported_as_success(
     with pytest.raises(ArtifactError, match="gives other logits than the trained one"):
         finetune(Request(reviews), "tfidf", tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_adapter_comes_back_with_its_head_through_the_one_load(
+    reviews: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    run = tmp_path / "run"
+    flags = ("--method", "adapter-lora", "--adapter-layers", "1", "--epochs", "1", "--max-length", "32")
+    assert trifold_command("finetune", reviews, *flags, "--output-dir", run).returncode == 0
+    done = trifold_command("predict", run, reviews)
+    given = {row["text"]: row for row in csv.DictReader(done.stdout.splitlines())}
+    with reviews.open() as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    with (run / "predictions.csv").open() as file:
+        for row in csv.DictReader(file):
+            found = given[texts[int(row["row"]) - 2]]
+            assert found["prediction"] == row["prediction"]
+            assert float(found["probability"]) == pytest.approx(float(row["probability"]), abs=1e-4)
+    assert json.loads((run / "run.json").read_text())["method"] == "adapter-lora"
+
+
+def test_an_adapter_at_the_rate_of_full_fine_tuning_is_warned_of(
+    reviews: Path, tiny_model: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    flags = ("--method", "adapter-lora", "--model", tiny_model, "--lr", "2e-5", "--epochs", "1")
+    done = trifold_command("finetune", reviews, *flags, "--output-dir", tmp_path / "run")
+    assert "a learning rate of 2e-05 is low for adapter-lora, which wants 0.0001 to 0.01" in done.stderr
+
+
+def test_class_weights_are_one_flag_for_every_method() -> None:
+    from trifold import TextClassifier
+
+    texts = [f"{'dull' if i % 20 == 0 else 'fine'} film number {i % 7}" for i in range(200)]
+    labels = ["rare" if i % 20 in (0, 1) else "common" for i in range(200)]
+    rare = [
+        TextClassifier("tfidf", class_weight=weight).fit(texts, labels).predict_proba(["film"])[0, 1]
+        for weight in ("none", "balanced")
+    ]
+    assert rare[1] > rare[0]
+
+
+def test_how_sure_a_model_is_is_calibrated_on_validation(reviews: Path, tmp_path: Path) -> None:
+    from trifold.pipeline.finetune import finetune
+    from trifold.pipeline.request import Request
+
+    result = finetune(Request(reviews), "tfidf", tmp_path / "run")
+    assert result.facts["choices"]["temperature"] > 0
+    assert "calibration_error" in result.metrics
+    assert "expected calibration error" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_prediction_never_forks(tmp_path: Path, reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
