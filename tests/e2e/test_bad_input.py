@@ -103,7 +103,7 @@ def test_a_megabyte_of_text_is_cut_and_counted(tmp_path: Path, tiny_model: Path,
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (("--method", "magic"), "there is no method 'magic': choose one of tfidf, features, full"),
+        (("--method", "magic"), "there is no method 'magic': choose one of tfidf, zero-shot, features"),
         (("--epochs", "many"), '"many"'),
         (("--epochs", "0"), "--epochs 0 is not allowed: give 1 or more"),
         (("--lr", "-1"), "--learning-rate -1.0 is not allowed: give a positive number"),
