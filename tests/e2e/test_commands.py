@@ -73,7 +73,7 @@ def test_each_run_has_a_card_made_from_what_it_recorded(compared: Path) -> None:
     card = (compared / "full" / "README.md").read_text()
     metrics = json.loads((compared / "full" / "metrics.json").read_text())
     assert f"| accuracy | {100 * metrics['accuracy']['value']:.1f} % |" in card
-    assert "On 49 test rows" in card
+    assert "On 48 test rows" in card
     assert "`bad`, `good`" in card
     assert "AutoModelForSequenceClassification" in card
     assert "base_model" not in (compared / "tfidf" / "README.md").read_text()
