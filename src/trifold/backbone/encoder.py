@@ -95,7 +95,7 @@ class Encoder:
             ids, mask = (tensor.to(self.runtime.device) for tensor in tokens.batch(batch, pad_id))
             with self.runtime.autocast():
                 states = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
-            pooled = [[_pool(states[layer].float(), mask, how) for how in POOLINGS] for layer in layers]
+            pooled = [[pool_tokens(states[layer].float(), mask, how) for how in POOLINGS] for layer in layers]
             vectors[batch] = torch.stack([torch.stack(row, 1) for row in pooled], 1).cpu().numpy()
             if advance:
                 advance(int(mask.sum()))
@@ -120,7 +120,7 @@ def embed(encoder: Encoder, tokenizer: Tokenizer, texts: Sequence[str], budget: 
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), tokens.truncated
 
 
-def _pool(states: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:
+def pool_tokens(states: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:
     """`(batch, tokens, width)` and its mask to `(batch, width)`."""
     if how == "first":
         return states[:, 0]

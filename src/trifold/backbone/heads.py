@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from trifold.backbone.encoder import load_model
+from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles
 from trifold.errors import BackboneError
 from trifold.types import Label
@@ -89,9 +90,8 @@ def compute_first_token_only(model: Any) -> Any:
     Only its keys and values are needed of the other tokens, so ten twelfths of the layer's products fall away, in
     training and in use. Architectures whose layers are built otherwise stay as they are.
     """
-    stack = _layers(model)
-    if stack is not None and hasattr(stack[-1], "feed_forward_chunk") and _reads_first_token(model):
-        last = stack[-1]
+    if _reads_first_token(model):
+        last = encoder_layers(model)[-1]
         last.forward = lambda hidden, attention_mask=None, *_, **__: _first_token(last, hidden, attention_mask)
     return model
 
@@ -120,11 +120,6 @@ def _first_token(layer: Any, hidden: torch.Tensor, mask: torch.Tensor | None) ->
 def _reads_first_token(model: Any) -> bool:
     """Whether the model is one whose classification head is known to read the first token and no other."""
     return model.config.model_type in ("bert", "roberta", "xlm-roberta", "camembert", "electra")
-
-
-def _layers(model: Any) -> torch.nn.ModuleList | None:
-    stack = getattr(getattr(model.base_model, "encoder", None), "layer", None)
-    return stack if isinstance(stack, torch.nn.ModuleList) and len(stack) else None
 
 
 def trained_on_means(files: BackboneFiles) -> bool:

@@ -20,6 +20,23 @@ def encoder_layers(model: Any) -> torch.nn.ModuleList:
     raise BackboneError(f"the layers of a {model.config.model_type} model are unknown: train it whole, or take another")
 
 
+def top_layers(layers: torch.nn.ModuleList, count: int | None, flag: str) -> list[torch.nn.Module]:
+    """The top `count` layers, lowest first; all where it is `None`.
+
+    Args:
+        layers: Of an encoder.
+        count: Counted from the top.
+        flag: That asked for it, for the message.
+
+    Raises:
+        SettingsError: If there are fewer.
+    """
+    depth = len(layers)
+    if count is not None and count > depth:
+        raise SettingsError(f"{flag} {count}: this backbone has {depth} layers, give {depth} or fewer")
+    return list(layers)[depth - (depth if count is None else count) :]
+
+
 def freeze(module: torch.nn.Module) -> None:
     """Take `module` out of training: no gradient, and no dropout, so that a text always gives the same."""
     module.requires_grad_(False)
@@ -42,10 +59,9 @@ def freeze_below(model: Any, trained: int | None, flag: str) -> None:
     if trained is None:
         return
     layers = encoder_layers(model)
-    if trained > len(layers):
-        raise SettingsError(f"{flag} {trained}: this backbone has {len(layers)} layers, give {len(layers)} or fewer")
+    kept = top_layers(layers, trained, flag)
     freeze_embeddings(model)
-    for layer in layers[: len(layers) - trained]:
+    for layer in layers[: len(layers) - len(kept)]:
         freeze(layer)
 
 

@@ -13,20 +13,18 @@ from typing import Any
 import torch
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.encoder import load_model
+from trifold.backbone.encoder import load_model, pool_tokens
 from trifold.backbone.heads import trained_on_means
-from trifold.backbone.layers import encoder_layers, freeze
+from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import BackboneError
-from trifold.methods.adapter_lora import adapted_layers
 from trifold.methods.defaults import ADAPTER
 from trifold.methods.tuned import Tuned, TunedPredictor
 from trifold.progress import say
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
-from trifold.types import Label
 
 _SIZE = 48
 _HEAD_DROPOUT = 0.1
@@ -71,8 +69,8 @@ class AdaptedEncoder(torch.nn.Module):
         super().__init__()
         freeze(backbone)
         width = backbone.config.hidden_size
-        stack = encoder_layers(backbone)
-        ends = [end for i in adapted_layers(len(stack), layers) for end in _ends(stack[i])]
+        adapted = top_layers(encoder_layers(backbone), layers, "--adapter-layers")
+        ends = [end for layer in adapted for end in _ends(layer)]
         self.adapters = torch.nn.ModuleList(Bottleneck(width, size) for _ in ends)
         for end, adapter in zip(ends, self.adapters, strict=True):
             end.register_forward_hook(lambda _module, _inputs, output, adapter=adapter: adapter(output))
@@ -84,11 +82,7 @@ class AdaptedEncoder(torch.nn.Module):
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
         """`(batch, tokens)` ids and mask to an object with `logits`, `(batch, classes)`."""
         states = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        if self.by_mean:
-            weights = attention_mask.unsqueeze(-1).to(states.dtype)
-            pooled = (states * weights).sum(1) / weights.sum(1)
-        else:
-            pooled = states[:, 0]
+        pooled = pool_tokens(states, attention_mask, "mean" if self.by_mean else "first")
         return SimpleNamespace(logits=self.head(self.dropout(pooled)))
 
     def own_state(self) -> dict[str, torch.Tensor]:
@@ -125,7 +119,7 @@ class BottleneckPredictor(TunedPredictor):
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
         files = find_base(settings, folder, offline=compute.offline)
-        labels: list[Label] = settings["labels"]  # type: ignore[assignment]
+        labels = LabelMap.saved(settings)
         runtime = choose(compute.device, compute.precision)
         model = AdaptedEncoder(
             load_model("AutoModel", files),
@@ -136,11 +130,7 @@ class BottleneckPredictor(TunedPredictor):
         )
         model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, strict=False)
         tokenizer = Tokenizer.of(files, settings)
-        return cls(model.to(runtime.device), tokenizer, LabelMap(tuple(labels)), compute, runtime, files)
-
-    def size_bytes(self) -> int:
-        """See `Predictor.size_bytes`."""
-        return sum(tensor.nbytes for tensor in self.model.state_dict().values())
+        return cls(model.to(runtime.device), tokenizer, labels, compute, runtime, files)
 
     @torch.no_grad()
     def divide_logits(self, temperature: float) -> None:

@@ -16,18 +16,17 @@ import torch
 from safetensors import SafetensorError
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.heads import compute_first_token_only, divide_logits, head_modules, new_classifier
-from trifold.backbone.layers import encoder_layers, freeze
+from trifold.backbone.heads import divide_logits, head_modules, new_classifier
+from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.errors import ArtifactError, SettingsError
+from trifold.errors import ArtifactError
 from trifold.methods.defaults import ADAPTER
 from trifold.methods.full import FullPredictor
 from trifold.methods.tuned import Tuned, TunedPredictor
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
-from trifold.types import Label
 
 _RANK = 8
 _ADAPTER_CONFIG = "adapter_config.json"
@@ -52,22 +51,18 @@ class LoraPredictor(TunedPredictor):
             return FullPredictor.load(folder, compute)
         from peft import PeftModel
 
-        labels: list[Label] = settings["labels"]  # type: ignore[assignment]
+        labels = LabelMap.saved(settings)
         files = find_base(settings, folder, offline=compute.offline)
         runtime = choose(compute.device, compute.precision)
         try:
             with _without_deprecations():
-                model = PeftModel.from_pretrained(new_classifier(files, labels, may_grow=False), str(folder))
+                model = PeftModel.from_pretrained(new_classifier(files, labels.names, may_grow=False), str(folder))
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise ArtifactError(
                 f"the adapter in {folder} is missing or damaged ({str(error).splitlines()[0]}): train again"
             ) from None
         tokenizer = Tokenizer.of(files, settings)
-        return cls(model.to(runtime.device), tokenizer, LabelMap(tuple(labels)), compute, runtime, files)
-
-    def size_bytes(self) -> int:
-        """See `Predictor.size_bytes`."""
-        return sum(tensor.nbytes for tensor in self.model.state_dict().values())
+        return cls(model.to(runtime.device), tokenizer, labels, compute, runtime, files)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
@@ -78,7 +73,7 @@ class LoraPredictor(TunedPredictor):
 
     def merged(self) -> FullPredictor:
         """The same model as an ordinary one, its adapters added into the backbone's own matrices."""
-        model = compute_first_token_only(self.model.merge_and_unload())
+        model = self.model.merge_and_unload()
         return FullPredictor(model, self._tokenizer, self.labels, self._settings, self._runtime, self.base)
 
 
@@ -95,12 +90,9 @@ class Lora(Tuned):
         from peft import LoraConfig, TaskType, get_peft_model
 
         model = new_classifier(files, labels.names, may_grow=False)
-        layers = encoder_layers(model)
-        adapted = adapted_layers(len(layers), self.settings.tuning.adapter_layers)
+        adapted = top_layers(encoder_layers(model), self.settings.tuning.adapter_layers, "--adapter-layers")
         names = {module: name for name, module in model.named_modules()}
-        targets = [
-            names[module] for i in adapted for module in layers[i].modules() if isinstance(module, torch.nn.Linear)
-        ]
+        targets = [names[part] for layer in adapted for part in layer.modules() if isinstance(part, torch.nn.Linear)]
         heads = list(head_modules(model))
         freeze(model.base_model)
         rank = self.settings.tuning.adapter_size or _RANK
@@ -128,14 +120,3 @@ def _without_deprecations() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield
-
-
-def adapted_layers(depth: int, asked: int | None) -> range:
-    """Numbers of the layers that get an adapter, counted from 0 at the bottom.
-
-    Raises:
-        SettingsError: If there are fewer layers than asked for.
-    """
-    if asked is not None and asked > depth:
-        raise SettingsError(f"--adapter-layers {asked}: this backbone has {depth} layers, give {depth} or fewer")
-    return range(depth - (asked or depth), depth)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.encoder import Encoder, embed
+from trifold.backbone.encoder import Encoder, embed, pool_tokens
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
@@ -28,7 +28,7 @@ from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
 from trifold.train.loop import BatchLoss
 from trifold.train.loop import train as train_model
-from trifold.types import Examples, Label
+from trifold.types import Examples
 
 _STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 # Classes of a step, at most: each needs two rows at least to have a pair of its own.
@@ -77,9 +77,9 @@ class ContrastivePredictor(Predictor):
         settings, arrays = read_state(folder)
         files = BackboneFiles(folder, str(settings["base"]), None)
         encoder = Encoder(files, choose(compute.device, compute.precision))
-        labels: list[Label] = settings["labels"]  # type: ignore[assignment]
+        labels = LabelMap.saved(settings)
         head = LinearHead.of(arrays)
-        return cls(encoder, Tokenizer.of(files, settings), head, LabelMap(tuple(labels)), compute, files)
+        return cls(encoder, Tokenizer.of(files, settings), head, labels, compute, files)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
@@ -123,8 +123,7 @@ class Pairs:
         rows = self.draw(len(positions), np.random.default_rng([self.seed, int(positions[0])]))
         ids, mask = (tensor.to(self.device) for tensor in self.tokens.batch(rows, self.pad_id))
         states = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        weights = mask.unsqueeze(-1)
-        vectors = torch.nn.functional.normalize((states * weights).sum(1) / weights.sum(1), dim=1)
+        vectors = torch.nn.functional.normalize(pool_tokens(states, mask, "mean"), dim=1)
         cosines = vectors @ vectors.T
         same = torch.from_numpy(self.classes[rows][:, None] == self.classes[rows][None]).to(self.device)
         pairs = torch.from_numpy(rows[:, None] < rows[None]).to(self.device)

@@ -23,7 +23,7 @@ from trifold.progress import say, track
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
-from trifold.types import Examples, Label
+from trifold.types import Examples
 
 # Inverse strengths for standardised vectors, weakest first (scikit-learn's C).
 _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -110,11 +110,11 @@ class FeaturesPredictor(Predictor):
         view = View(
             tuple((int(str(layer)), str(how)) for layer, how in places), arrays.pop("mean"), arrays.pop("scale")
         )
-        labels: list[Label] = settings["labels"]  # type: ignore[assignment]
+        labels = LabelMap.saved(settings)
         head = MlpHead.of(arrays) if settings["head"] == "mlp" else LinearHead.of(arrays)
         encoder = Encoder(files, choose(compute.device, compute.precision), max(view.layers))
         tokenizer = Tokenizer.of(files, settings)
-        return cls(encoder, tokenizer, view, head, LabelMap(tuple(labels)), compute, files)
+        return cls(encoder, tokenizer, view, head, labels, compute, files)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""

@@ -16,7 +16,6 @@ from trifold.methods.defaults import FULL
 from trifold.methods.tuned import Tuned, TunedPredictor
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
-from trifold.types import Label
 
 
 class FullPredictor(TunedPredictor):
@@ -35,13 +34,9 @@ class FullPredictor(TunedPredictor):
         files = BackboneFiles(folder, str(settings["base"]), None)
         runtime = choose(compute.device, compute.precision)
         model = saved_classifier(files).to(runtime.device)
-        labels: list[Label] = settings["labels"]  # type: ignore[assignment]
+        labels = LabelMap.saved(settings)
         tokenizer = Tokenizer.of(files, settings)
-        return cls(model, tokenizer, LabelMap(tuple(labels)), compute, runtime, files)
-
-    def size_bytes(self) -> int:
-        """See `Predictor.size_bytes`."""
-        return sum(tensor.nbytes for tensor in self.model.state_dict().values())
+        return cls(model, tokenizer, labels, compute, runtime, files)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""

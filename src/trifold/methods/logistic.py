@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,12 +82,12 @@ class Sample:
     classes: int
     class_weight: str = "none"
 
-    @property
+    @cached_property
     def train_weights(self) -> np.ndarray:
         """How much each training row counts, `(rows,)` float32."""
         return row_weights(self.train_classes, self.class_weight)
 
-    @property
+    @cached_property
     def validation_weights(self) -> np.ndarray:
         """Likewise for validation."""
         return row_weights(self.validation_classes, self.class_weight)

@@ -4,12 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 
 from trifold.methods.logistic import Sample
 from trifold.runtime import Runtime
 from trifold.train.history import History
-from trifold.train.loop import BatchLoss, Plan, train
+from trifold.train.loop import BatchLoss, Plan, classification_loss, train
 from trifold.train.settings import TrainSettings
 
 _HIDDEN = 256
@@ -84,10 +83,7 @@ class _Vectors:
 
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         logits = model(self.vectors[positions])
-        classes, weights = self.classes[positions], self.weights[positions]
-        correct = int((logits.argmax(1) == classes).sum())
-        total = (cross_entropy(logits, classes, reduction="none") * weights).sum()
-        return BatchLoss(total, correct, logits, classes, weights)
+        return classification_loss(logits, self.classes[positions], self.weights[positions])
 
 
 def fit_mlp(data: Sample, given: TrainSettings) -> tuple[MlpHead, History]:

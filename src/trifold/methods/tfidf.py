@@ -14,7 +14,7 @@ from trifold.methods.contract import Fitted, Method, Predictor, Scores
 from trifold.methods.logistic import LinearHead, Sample, fit_path
 from trifold.progress import say
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples, Label
+from trifold.types import Examples
 
 _STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)
 _VOCABULARY = "vocabulary.json"
@@ -59,8 +59,8 @@ class TfidfPredictor(Predictor):
             ) from None
         vectoriser = _vectoriser(1, {term: column for column, term in enumerate(terms)})
         vectoriser.idf_ = arrays["idf"]
-        labels: list[Label] = settings["labels"]  # type: ignore[assignment]
-        return cls(vectoriser, LinearHead.of(arrays), LabelMap(tuple(labels)))
+        labels = LabelMap.saved(settings)
+        return cls(vectoriser, LinearHead.of(arrays), labels)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""

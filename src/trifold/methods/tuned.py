@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 
 from trifold.backbone.batches import by_token_budget
 from trifold.backbone.locate import BackboneFiles, find_backbone
@@ -19,7 +18,7 @@ from trifold.methods.plans import make_plan
 from trifold.progress import say
 from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
-from trifold.train.loop import BatchLoss
+from trifold.train.loop import BatchLoss, classification_loss
 from trifold.train.loop import train as train_model
 from trifold.types import Examples
 
@@ -59,6 +58,10 @@ class TunedPredictor(Predictor):
                 logits[batch] = self.model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
         return Scores(logits, tokens.truncated)
 
+    def size_bytes(self) -> int:
+        """See `Predictor.size_bytes`."""
+        return sum(tensor.nbytes for tensor in self.model.state_dict().values())
+
     def saved_settings(self) -> dict[str, object]:
         """What every such predictor needs to come back, beside its weights."""
         return {
@@ -87,9 +90,7 @@ class _Classification:
         ids, mask = (tensor.to(self.device) for tensor in self.tokens.batch(positions, self.pad_id))
         classes, weights = self.classes[positions].to(self.device), self.weights[positions].to(self.device)
         logits = model(input_ids=ids, attention_mask=mask).logits.float()
-        correct = int((logits.argmax(1) == classes).sum())
-        total = (cross_entropy(logits, classes, reduction="none") * weights).sum()
-        return BatchLoss(total, correct, logits, classes, weights)
+        return classification_loss(logits, classes, weights)
 
 
 class Tuned(Method):

@@ -23,7 +23,7 @@ from trifold.methods.obstacles import labels_say_nothing
 from trifold.progress import say
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples, Label
+from trifold.types import Examples
 
 # Averaged: any single wording favours some labels by accident.
 _TEMPLATES = ("{}", "This text is {}.", "This is a text about {}.", "The subject is {}.", "An example of {}.")
@@ -70,9 +70,9 @@ class ZeroShotPredictor(Predictor):
         settings, arrays = read_state(folder)
         files = find_base(settings, folder, offline=compute.offline)
         encoder = Encoder(files, choose(compute.device, compute.precision))
-        labels: list[Label] = settings["labels"]  # type: ignore[assignment]
+        labels = LabelMap.saved(settings)
         tokenizer = Tokenizer.of(files, settings)
-        return cls(encoder, tokenizer, arrays["anchors"], arrays["centre"], LabelMap(tuple(labels)), compute, files)
+        return cls(encoder, tokenizer, arrays["anchors"], arrays["centre"], labels, compute, files)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""

@@ -1,8 +1,9 @@
 """Labels as the user wrote them on one side, class numbers on the other."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,11 @@ class LabelMap:
     def of(cls, labels: Iterable[Label]) -> "LabelMap":
         """The sorted set of `labels`: numbers by value, strings by character."""
         return cls(tuple(sorted(set(labels), key=lambda label: (isinstance(label, str), label))))
+
+    @classmethod
+    def saved(cls, settings: Mapping[str, Any]) -> "LabelMap":
+        """The label set in a saved model's settings, in its class order."""
+        return cls(tuple(settings["labels"]))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from torch.nn.functional import cross_entropy
 
 from trifold.backbone.batches import by_token_budget, training_steps
 from trifold.errors import TrainingError
@@ -43,6 +44,19 @@ class BatchLoss:
     logits: torch.Tensor | None = None
     classes: torch.Tensor | None = None
     weights: torch.Tensor | None = None
+
+
+def classification_loss(logits: torch.Tensor, classes: torch.Tensor, weights: torch.Tensor) -> BatchLoss:
+    """Cross-entropy of some examples, each counting by its weight.
+
+    Args:
+        logits: `(examples, classes)`.
+        classes: `(examples,)` the true ones.
+        weights: `(examples,)`.
+    """
+    correct = int((logits.argmax(1) == classes).sum())
+    total = (cross_entropy(logits, classes, reduction="none") * weights).sum()
+    return BatchLoss(total, correct, logits, classes, weights)
 
 
 @dataclass(frozen=True)
