@@ -40,6 +40,18 @@ def write_reviews(path: Path, rows: int = 240, seed: int = 0) -> Path:
     return path
 
 
+def several_labels(rows: int = 480, seed: int = 0) -> list[tuple[str, tuple[str, ...]]]:
+    """Texts that praise, blame, do both or neither, and may speak of the cast, with any of three labels."""
+    rng = random.Random(seed)
+    found = []
+    for number in range(rows):
+        labels = tuple(name for name, share in (("blame", 0.5), ("cast", 0.3), ("praise", 0.5)) if rng.random() < share)
+        words = {"praise": rng.choice(GOOD), "blame": rng.choice(BAD), "cast": "cast"}
+        said = [words[name] for name in labels] + ["film", "number", str(number)]
+        found.append((" ".join(rng.sample(said, len(said))), labels))
+    return found
+
+
 @pytest.fixture(scope="session")
 def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CSV of 240 easy reviews, labels `good` and `bad`."""

@@ -1,6 +1,6 @@
 """`TextClassifier`: any method behind scikit-learn's estimator interface."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from trifold.predict import load_run, score_texts
 from trifold.runtime import hardware, prepare
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
-from trifold.types import Examples, Label
+from trifold.types import Examples, Label, Target
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -121,12 +121,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.token_budget = token_budget
         self.offline = offline
 
-    def fit(self, X: Sequence[str], y: Sequence[Label]) -> "TextClassifier":
+    def fit(self, X: Sequence[str], y: Sequence[Label | Collection[Label]]) -> "TextClassifier":
         """Learn from texts and their labels.
 
         Args:
             X: `(rows,)` texts, none empty.
-            y: `(rows,)` labels, strings or integers, at least two distinct.
+            y: `(rows,)` labels, strings or integers, at least two distinct; or a list, tuple or set of them a row.
 
         Raises:
             DataError: If the two differ in length, a text is empty, or the labels make no task.
@@ -145,13 +145,19 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: Sequence[str]) -> np.ndarray:
         """Probabilities of each class for texts, `(rows, classes)`; columns as in `classes_`."""
-        return score_texts(self._fitted(), _texts(X)).probabilities
+        predictor = self._fitted()
+        return predictor.labels.probabilities(score_texts(predictor, _texts(X)).logits)
 
     def predict(self, X: Sequence[str]) -> np.ndarray:
-        """The likeliest label of each text, `(rows,)`."""
-        probabilities = self.predict_proba(X)
-        predicted: np.ndarray = self.classes_[probabilities.argmax(axis=1)]
-        return predicted
+        """The likeliest label of each text, `(rows,)`; in a multi-label task an array of tuples of labels."""
+        labels = self._fitted().labels
+        decided = labels.decide(self.predict_proba(X))
+        if not labels.multi_label:
+            likeliest: np.ndarray = self.classes_[decided]
+            return likeliest
+        found = np.empty(len(decided), dtype=object)
+        found[:] = labels.decode(decided)
+        return found
 
     def save(self, path: str | Path) -> None:
         """Write a run folder that `load`, and the command line's `predict`, take.
@@ -170,7 +176,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
                 "settings": self.get_params(),
                 "seed": self.seed,
-                "labels": list(predictor.labels.names),
+                **predictor.labels.described(),
                 "versions": versions(),
                 "hardware": hardware(),
             }
@@ -237,13 +243,28 @@ def _texts(texts: Sequence[str]) -> list[str]:
     return found
 
 
-def _examples(texts: Sequence[str], labels: Sequence[Label]) -> Examples:
+def _examples(texts: Sequence[str], labels: Sequence[Label | Collection[Label]]) -> Examples:
     kept = _texts(texts)
+    rows = list(labels)
+    if len(kept) != len(rows):
+        raise DataError(f"there are {len(kept)} texts and {len(rows)} labels: give one label per text")
+    multi_label = any(isinstance(row, list | tuple | set | frozenset) for row in rows)
+    targets: tuple[Target, ...]
+    if multi_label:
+        targets = tuple(
+            tuple(_label(one) for one in row)
+            if isinstance(row, Collection) and not isinstance(row, str)
+            else (_label(row),)
+            for row in rows
+        )
+    else:
+        targets = tuple(_label(row) for row in rows)
+    return Examples(tuple(range(len(kept))), tuple(kept), targets)
+
+
+def _label(given: object) -> Label:
     # NumPy's own scalars become Python's, so that labels are saved and compared as what they look like.
-    plain = [label.item() if isinstance(label, np.generic) else label for label in labels]
-    if len(kept) != len(plain):
-        raise DataError(f"there are {len(kept)} texts and {len(plain)} labels: give one label per text")
-    for label in plain:
-        if isinstance(label, bool) or not isinstance(label, str | int):
-            raise DataError(f"the label {label!r} is neither a string nor an integer: convert the labels first")
-    return Examples(tuple(range(len(kept))), tuple(kept), tuple(plain))
+    label = given.item() if isinstance(given, np.generic) else given
+    if isinstance(label, bool) or not isinstance(label, str | int):
+        raise DataError(f"the label {label!r} is neither a string nor an integer: convert the labels first")
+    return label

@@ -1,16 +1,21 @@
 """Figures on predictions, with their uncertainty. Knows nothing of models or files.
 
-Resampling rows with replacement is the same as drawing the counts of distinct (truth, prediction) cells
-from a multinomial, so thousands of bootstrap samples cost a matrix product instead of a loop over rows.
+Truth and prediction are `(rows,)` class numbers, or `(rows, classes)` bools where a row may have several labels.
+
+Resampling rows with replacement is the same as drawing the counts of distinct (truth, prediction) rows from a
+multinomial, so thousands of bootstrap samples cost a sparse matrix product instead of a loop over rows.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 BOOTSTRAP_SAMPLES = 2_000
+# Drawn so many at a time, so that memory stays linear in rows and classes.
+_SAMPLES_AT_ONCE = 200
 _BOOTSTRAP_SEED = 0
 _CALIBRATION_BINS = 15
 
@@ -36,12 +41,14 @@ class Metrics:
 
     Attributes:
         rows: Rows the figures are on.
-        accuracy: Share of rows predicted rightly.
+        accuracy: Share of rows predicted rightly; with several labels a row, of those with all labels right.
         macro_f1: F1 averaged over the classes that occur in truth or prediction.
-        micro_f1: F1 over all rows; the accuracy where each row has one label.
-        log_loss: Mean negative log-probability of the true class, natural logarithm.
+        micro_f1: F1 over all rows and labels; the accuracy where each row has one label.
+        log_loss: Mean negative log-probability of the true class, natural logarithm; with several labels a row, of
+            each label's presence or absence.
         roc_auc: Area under the ROC curve, one class against the rest; `None` where it is not defined.
-        calibration_error: Expected calibration error in 15 bins of equal width.
+        calibration_error: Expected calibration error in 15 bins of equal width; with several labels a row, of every
+            label's probability.
     """
 
     rows: int
@@ -70,23 +77,23 @@ class Difference:
     deviation: float
 
 
-def measure(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
+def measure(truth: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> Metrics:
     """All metrics of some predictions.
 
     Args:
-        truth: `(rows,)` class numbers.
-        probabilities: `(rows, classes)`, each row summing to 1.
+        truth: `(rows,)` or `(rows, classes)`.
+        predicted: In the same shape.
+        probabilities: `(rows, classes)`.
     """
-    predicted = probabilities.argmax(axis=1)
     classes = probabilities.shape[1]
-    picked = np.clip(probabilities[np.arange(len(truth)), truth], 1e-15, 1.0)
-    value = float((predicted == truth).mean())
+    of_truth, of_prediction = (_indicator(target, classes) for target in (truth, predicted))
+    hits = float(of_truth.multiply(of_prediction).sum())
     return Metrics(
         rows=len(truth),
         accuracy=interval("accuracy", truth, predicted, classes),
         macro_f1=interval("macro_f1", truth, predicted, classes),
-        micro_f1=value,
-        log_loss=float(-np.log(picked).mean()),
+        micro_f1=2 * hits / max(1.0, float(of_truth.sum() + of_prediction.sum())),
+        log_loss=_log_loss(truth, probabilities),
         roc_auc=roc_auc(truth, probabilities),
         calibration_error=calibration_error(truth, probabilities),
     )
@@ -94,37 +101,41 @@ def measure(truth: np.ndarray, probabilities: np.ndarray) -> Metrics:
 
 def interval(score: str, truth: np.ndarray, predicted: np.ndarray, classes: int) -> Interval:
     """`accuracy` or `macro_f1` of predicted classes, with its bootstrap interval."""
-    cells, counts = np.unique(np.stack([truth, predicted]), axis=1, return_counts=True)
-    value = float(_score(score, counts[None, :], cells[0], cells[1], classes)[0])
-    samples = _score(score, _draws(counts), cells[0], cells[1], classes)
-    low, high = np.percentile(samples, [2.5, 97.5])
-    return Interval(value, float(low), float(high))
+    (true, found), counts = _distinct(truth, predicted)
+    value = float(_score(score, counts[None, :], true, found, classes)[0])
+    samples = np.concatenate([_score(score, draws, true, found, classes) for draws in _draws(counts)])
+    low, high = _central(samples, value)
+    return Interval(value, max(0.0, low), min(1.0, high))
 
 
 def paired_difference(score: str, truth: np.ndarray, better: np.ndarray, other: np.ndarray, classes: int) -> Difference:
     """Score of `better` minus score of `other`, resampling the rows of both together."""
-    cells, counts = np.unique(np.stack([truth, better, other]), axis=1, return_counts=True)
+    (true, *found), counts = _distinct(truth, better, other)
 
     def difference(draws: np.ndarray) -> np.ndarray:
-        first, second = (_score(score, draws, cells[0], cells[i], classes) for i in (1, 2))
+        first, second = (_score(score, draws, true, one, classes) for one in found)
         lost: np.ndarray = first - second
         return lost
 
-    samples = difference(_draws(counts))
-    low, high = np.percentile(samples, [2.5, 97.5])
-    return Difference(float(difference(counts[None, :])[0]), float(low), float(high), float(samples.std()))
+    samples = np.concatenate([difference(draws) for draws in _draws(counts)])
+    value = float(difference(counts[None, :])[0])
+    return Difference(value, *_central(samples, value), float(samples.std()))
 
 
 def roc_auc(truth: np.ndarray, probabilities: np.ndarray) -> float | None:
-    """Area under the ROC curve; averaged one-against-rest for more than two classes, `None` where a class is absent."""
+    """Area under the ROC curve, averaged one label against the rest; `None` where a label is absent or everywhere."""
     from sklearn.metrics import roc_auc_score
 
     classes = probabilities.shape[1]
-    if len(np.unique(truth)) < classes:
+    having = _indicator(truth, classes)
+    counts = np.asarray(having.sum(axis=0)).ravel()
+    if counts.min() == 0 or counts.max() == len(truth):
         return None
-    if classes == 2:
+    if truth.ndim == 1 and classes == 2:
         return float(roc_auc_score(truth, probabilities[:, 1]))
-    return float(np.mean([roc_auc_score(truth == c, probabilities[:, c]) for c in range(classes)]))
+    columns = having.tocsc()
+    areas = [roc_auc_score(columns[:, [c]].toarray().ravel(), probabilities[:, c]) for c in range(classes)]
+    return float(np.mean(areas))
 
 
 def calibration_error(truth: np.ndarray, probabilities: np.ndarray) -> float:
@@ -132,28 +143,74 @@ def calibration_error(truth: np.ndarray, probabilities: np.ndarray) -> float:
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2.
     """
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == truth
+    if truth.ndim == 2:
+        confidence, right = probabilities.ravel(), truth.ravel()
+    else:
+        confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = np.minimum((confidence * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
     sums = [np.bincount(bins, weights, _CALIBRATION_BINS) for weights in (confidence, right.astype(float))]
-    return float(np.abs(sums[0] - sums[1]).sum() / len(truth))
+    return float(np.abs(sums[0] - sums[1]).sum() / len(confidence))
 
 
 def mean_log_loss(
     logits: np.ndarray, truth: np.ndarray, temperature: float = 1.0, weights: np.ndarray | None = None
 ) -> float:
-    """Mean negative log-probability of the true class, natural logarithm.
+    """Mean negative log-probability of the true class, natural logarithm; of every label's where there are several.
 
     Args:
-        logits: `(rows, classes)`, before the softmax.
-        truth: `(rows,)` class numbers.
+        logits: `(rows, classes)`, before the softmax or sigmoid.
+        truth: `(rows,)` or `(rows, classes)`.
         temperature: Divides the logits.
-        weights: `(rows,)`, how much each row counts; all alike where `None`.
+        weights: In the shape of `truth`, how much each counts; all alike where `None`.
     """
     scaled = logits.astype(np.float64) / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(truth)), truth]
+    if truth.ndim == 2:
+        losses = np.logaddexp(0.0, np.where(truth, -scaled, scaled))
+    else:
+        scaled -= scaled.max(axis=1, keepdims=True)
+        losses = np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(truth)), truth]
     return float(np.average(losses, weights=weights))
+
+
+def chance_loss(truth: np.ndarray, weights: np.ndarray) -> float:
+    """The lowest `mean_log_loss` of answers that are the same for every row: those that give the shares of the labels.
+
+    Args:
+        truth: `(rows,)` or `(rows, classes)`.
+        weights: In the shape of `truth`.
+    """
+    if truth.ndim == 1:
+        shares = np.bincount(truth, weights) / weights.sum()
+        return float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
+    present = (weights * truth).sum(axis=0) / weights.sum(axis=0)
+    entropies = -sum(share * np.log(np.maximum(share, 1e-12)) for share in (present, 1.0 - present))
+    return float(np.average(entropies, weights=weights.sum(axis=0)))
+
+
+def best_thresholds(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
+    """For each label the threshold with the highest F1; 0.5 for one that no row has.
+
+    Args:
+        probabilities: `(rows, classes)`.
+        truth: `(rows, classes)` bool.
+
+    Source: Lipton et al. 2014, "Optimal Thresholding of Classifiers to Maximize F1 Measure".
+    """
+    chosen = []
+    for column, having in zip(probabilities.T, truth.T, strict=True):
+        if not having.any():
+            chosen.append(0.5)
+            continue
+        order = np.argsort(-column, kind="stable")
+        sorted_down = column[order]
+        hits = np.cumsum(having[order])
+        f1 = 2 * hits / (np.arange(1, len(column) + 1) + having.sum())
+        # A threshold can only stand between two different probabilities.
+        f1[:-1][sorted_down[:-1] == sorted_down[1:]] = -1.0
+        last = int(f1.argmax())
+        below = sorted_down[last + 1] if last + 1 < len(column) else 0.0
+        chosen.append(float((sorted_down[last] + below) / 2))
+    return tuple(chosen)
 
 
 def best_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
@@ -163,7 +220,7 @@ def best_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray 
 
     Args:
         logits: `(rows, classes)`.
-        truth: `(rows,)` class numbers.
+        truth: As in `mean_log_loss`.
         weights: As in `mean_log_loss`.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
@@ -233,28 +290,86 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndar
     return counts.reshape(classes, classes)
 
 
-def main_score(label_counts: Sequence[int]) -> str:
-    """Which score comes first: macro-F1 where the commonest class is three times the rarest, else accuracy."""
-    return "macro_f1" if max(label_counts) >= 3 * min(label_counts) else "accuracy"
+def label_f1(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """F1 of each label, `(classes,)`; not a number where it occurs neither in truth nor in prediction.
+
+    Args:
+        truth: `(rows, classes)` bool.
+        predicted: Likewise.
+    """
+    with np.errstate(invalid="ignore"):
+        result: np.ndarray = 2 * (truth & predicted).sum(axis=0) / (truth.sum(axis=0) + predicted.sum(axis=0))
+    return result
 
 
-def _draws(counts: np.ndarray) -> np.ndarray:
-    """`(samples, cells)` bootstrap counts of the cells."""
+def main_score(label_counts: Sequence[int], *, multi_label: bool = False) -> str:
+    """Which score comes first: macro-F1 where the commonest class is three times the rarest, else accuracy.
+
+    With several labels a row it is always macro-F1: having all of them right says too little.
+    """
+    return "macro_f1" if multi_label or max(label_counts) >= 3 * min(label_counts) else "accuracy"
+
+
+def right_rows(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Which rows are predicted rightly, `(rows,)` bool; with several labels, all of them."""
+    same: np.ndarray = truth == predicted
+    return same if same.ndim == 1 else np.asarray(same.all(axis=1))
+
+
+def _log_loss(truth: np.ndarray, probabilities: np.ndarray) -> float:
+    if truth.ndim == 2:
+        picked = np.where(truth, probabilities, 1.0 - probabilities)
+    else:
+        picked = probabilities[np.arange(len(truth)), truth]
+    return float(-np.log(np.clip(picked, 1e-15, 1.0)).mean())
+
+
+def _indicator(target: np.ndarray, classes: int) -> Any:
+    """Which row has which label, a sparse `(rows, classes)` of ones."""
+    from scipy.sparse import csr_array
+
+    if target.ndim == 2:
+        return csr_array(target, dtype=np.float64)
+    return csr_array((np.ones(len(target)), (np.arange(len(target)), target)), shape=(len(target), classes))
+
+
+def _distinct(*targets: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """The distinct rows of several targets side by side, and how often each occurs."""
+    if targets[0].ndim == 1:
+        cells, counts = np.unique(np.stack(targets), axis=1, return_counts=True)
+        return list(cells), counts
+    rows, counts = np.unique(np.concatenate(targets, axis=1), axis=0, return_counts=True)
+    return np.split(rows, len(targets), axis=1), counts
+
+
+def _draws(counts: np.ndarray) -> Iterator[np.ndarray]:
+    """`(samples, cells)` bootstrap counts of the cells, some samples at a time."""
     rng = np.random.default_rng(_BOOTSTRAP_SEED)
-    draws: np.ndarray = rng.multinomial(counts.sum(), counts / counts.sum(), size=BOOTSTRAP_SAMPLES)
-    return draws
+    shares = counts / counts.sum()
+    for _ in range(0, BOOTSTRAP_SAMPLES, _SAMPLES_AT_ONCE):
+        yield rng.multinomial(counts.sum(), shares, size=_SAMPLES_AT_ONCE)
+
+
+def _central(samples: np.ndarray, value: float) -> tuple[float, float]:
+    """The middle 95 % of `samples`, moved so that their mean is `value`.
+
+    A resampling lacks some rows, and with them whole rare classes, so it scores a macro-F1 lower than the rows do.
+
+    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 10 (the bootstrap's bias).
+    """
+    low, high = np.percentile(samples, [2.5, 97.5]) + value - samples.mean()
+    return float(low), float(high)
 
 
 def _score(score: str, draws: np.ndarray, truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """The score of each row of cell counts: `(samples, cells)` to `(samples,)`."""
-    right = truth == predicted
     if score == "accuracy":
-        share: np.ndarray = draws[:, right].sum(axis=1) / draws.sum(axis=1)
+        share: np.ndarray = draws[:, right_rows(truth, predicted)].sum(axis=1) / draws.sum(axis=1)
         return share
-    identity = np.eye(classes)
+    of_truth, of_prediction = (_indicator(target, classes) for target in (truth, predicted))
     # Twice the true positives over the rows that are truly or predictedly of the class: F1 = 2TP / (2TP + FP + FN).
-    hits = 2 * draws[:, right] @ identity[truth[right]]
-    appearances = draws @ (identity[truth] + identity[predicted])
+    hits = draws @ (2 * of_truth.multiply(of_prediction)).tocsr()
+    appearances = draws @ (of_truth + of_prediction)
     with np.errstate(invalid="ignore"):
         f1 = hits / appearances
     # As in scikit-learn, a class that occurs neither in truth nor in prediction does not count.

@@ -23,7 +23,8 @@ from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import Predictor, Scores
 from trifold.progress import say, track
 from trifold.runtime import prepare
-from trifold.types import BadRow, Label, Record
+from trifold.tasks.labels import as_text
+from trifold.types import BadRow, Record, Target
 
 _TEXTS_PER_SLICE = 1_024
 _SAY_EVERY_SECONDS = 20.0
@@ -50,13 +51,14 @@ class Prediction:
     """What a model says of one text.
 
     Attributes:
-        label: The likeliest; `None` where the model was told to decline when it is not sure enough.
-        probability: Of that label.
+        label: The likeliest, or a tuple of those above their thresholds where a text may have several; `None` where the
+            model was told to decline when it is not sure enough.
+        probability: Of that label being right; of all of them, where there may be several.
         truncated: Whether the text was too long to be read whole.
         probabilities: Of every label.
     """
 
-    label: Label | None
+    label: Target | None
     probability: float
     truncated: bool
     probabilities: dict[str, float]
@@ -112,15 +114,21 @@ def predict_texts(predictor: Predictor, texts: Sequence[str], reject_below: floa
 
 def as_predictions(predictor: Predictor, scores: Scores, reject_below: float = 0.0) -> list[Prediction]:
     """Scores in the user's terms."""
-    names = predictor.labels.names
+    labels = predictor.labels
+    probabilities = labels.probabilities(scores.logits)
+    decided = labels.decide(probabilities)
+    confidence = labels.confidence(probabilities, decided)
+    names = [str(name) for name in labels.names]
     return [
         Prediction(
-            label=names[int(row.argmax())] if row.max() >= reject_below else None,
-            probability=float(row.max()),
+            label=answer if sure >= reject_below else None,
+            probability=float(sure),
             truncated=bool(cut),
-            probabilities={str(name): float(value) for name, value in zip(names, row, strict=True)},
+            probabilities=dict(zip(names, row.tolist(), strict=True)),
         )
-        for row, cut in zip(scores.probabilities, scores.truncated, strict=True)
+        for answer, sure, cut, row in zip(
+            labels.decode(decided), confidence, scores.truncated, probabilities, strict=True
+        )
     ]
 
 
@@ -197,7 +205,7 @@ def _labelled(
                 declined = found.label is None
                 yield {
                     **row.values,
-                    "prediction": "" if declined else found.label,
+                    "prediction": "" if found.label is None else as_text(found.label),
                     "probability": f"{found.probability:.6f}",
                     "truncated": str(found.truncated).lower(),
                     "error": f"declined: not as sure as {reject_below:g}" if declined else "",

@@ -1,9 +1,19 @@
 """The frozen records that stages hand to one another. No logic and no heavy import lives here."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 Label = str | int
+# What a row is labelled with: one label, or in a multi-label task any number of them.
+Target = Label | tuple[Label, ...]
+# Between the labels of one row, in files that we write.
+SEPARATOR = "|"
+
+
+def labels_of(target: Target) -> tuple[Label, ...]:
+    """The labels of a row, one or several."""
+    return target if isinstance(target, tuple) else (target,)
 
 
 @dataclass(frozen=True)
@@ -41,15 +51,25 @@ class Examples:
     Attributes:
         rows: Line of each text in its file; the row's id everywhere (predictions, errors, paired comparison).
         texts: `len(rows)` texts.
-        labels: `len(rows)` labels, strings or integers as they stand in the file.
+        labels: `len(rows)` labels, strings or integers as they stand in the file; tuples of them where the task is
+            multi-label.
     """
 
     rows: tuple[int, ...]
     texts: tuple[str, ...]
-    labels: tuple[Label, ...]
+    labels: tuple[Target, ...]
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a row may have any number of labels."""
+        return bool(self.labels) and isinstance(self.labels[0], tuple)
+
+    def label_counts(self) -> Counter[Label]:
+        """Label to the number of rows that have it."""
+        return Counter(label for target in self.labels for label in labels_of(target))
 
     def take(self, positions: Sequence[int]) -> "Examples":
         """The examples at `positions`, in that order."""

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
+from conftest import several_labels
 from trifold.backbone.settings import BackboneSettings
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
-from trifold.errors import ArtifactError, BackboneError
+from trifold.errors import ArtifactError, BackboneError, SettingsError
 from trifold.methods import METHODS, method_entry
 from trifold.methods.contract import Fitted, MethodSettings
-from trifold.metrics import best_temperature
+from trifold.metrics import best_temperature, measure
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
 from trifold.types import Examples, Split
@@ -58,7 +60,7 @@ def test_probabilities_are_a_distribution_and_rows_keep_their_order(fitted: tupl
     together = predictor.score(split.test.texts)
     assert together.logits.shape == (len(split.test), 2)
     assert together.logits.dtype == np.float32
-    np.testing.assert_allclose(together.probabilities.sum(1), 1.0, atol=1e-9)
+    np.testing.assert_allclose(predictor.labels.probabilities(together.logits).sum(1), 1.0, atol=1e-9)
     alone = np.concatenate([predictor.score([text]).logits for text in split.test.texts[:10]])
     np.testing.assert_allclose(alone, together.logits[:10], atol=1e-4)
 
@@ -143,7 +145,7 @@ def test_many_classes_and_one_that_only_validation_holds(name: str, tiny_model: 
         .fit(train, validation, LabelMap.of((*words, "story")))
     )
     assert fitted.predictor.score(["the plot"]).logits.shape == (1, 5)
-    assert np.isfinite(fitted.predictor.score(["the plot"]).probabilities).all()
+    assert np.isfinite(fitted.predictor.score(["the plot"]).logits).all()
 
 
 @pytest.mark.parametrize("name", ["zero-shot", "features", "adapter-lora", "adapter-bottleneck", "contrastive", "full"])
@@ -185,4 +187,47 @@ def test_balanced_classes_raise_the_rare_class(name: str, tiny_model: Path, spli
         method_entry(name).load()(settings).learn(part, part, LabelMap.of(part.labels)).predictor.score(texts)
         for settings in (plain, balanced)
     ]
-    assert means[1].probabilities[:, 1].mean() > means[0].probabilities[:, 1].mean() + 0.05
+    plain_share, balanced_share = (softmax(scores.logits, axis=1)[:, 1].mean() for scores in means)
+    assert balanced_share > plain_share + 0.05
+
+
+SEVERAL = tuple(name for name in LEARNERS if name != "contrastive")
+
+
+@pytest.fixture(scope="module")
+def several() -> tuple[Examples, Examples, Examples]:
+    """Training, validation and test part of a task with several labels a row."""
+    everything = Examples(tuple(range(480)), *zip(*several_labels(480), strict=True))
+    return tuple(everything.take(range(*ends)) for ends in ((0, 320), (320, 400), (400, 480)))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_labels_a_row(
+    name: str, tiny_model: Path, several: tuple[Examples, Examples, Examples], tmp_path: Path
+) -> None:
+    train, validation, test = several
+    labels = LabelMap.of(train.labels)
+    settings = {
+        "full": settings_for(Path("minilm"), 2, 3e-4),
+        "adapter-lora": settings_for(Path("minilm"), 3, 4e-3),
+        "adapter-bottleneck": settings_for(Path("minilm"), 3, 4e-3),
+    }.get(name, settings_for(tiny_model))
+    predictor = method_entry(name).load()(settings).fit(train, validation, labels).predictor
+    assert len(predictor.labels.thresholds) == 3
+    predictor.save(tmp_path)
+    back = method_entry(name).load().predictor.load(tmp_path, BackboneSettings(device="cpu", offline=True))
+    assert back.labels == predictor.labels
+    probabilities = back.labels.probabilities(back.score(test.texts).logits)
+    metrics = measure(labels.encode(test.labels), back.labels.decide(probabilities), probabilities)
+    assert metrics.macro_f1.value > 0.9
+    assert metrics.accuracy.value > 0.75
+
+
+@pytest.mark.parametrize("name", ["zero-shot", "contrastive"])
+def test_what_cannot_work_with_several_labels_says_so(
+    name: str, tiny_model: Path, several: tuple[Examples, Examples, Examples]
+) -> None:
+    train, validation, _ = several
+    assert "several labels" in str(method_entry(name).obstacle(train, settings_for(tiny_model)))
+    with pytest.raises(SettingsError, match="cannot work here: rows have several labels"):
+        method_entry(name).load()(settings_for(tiny_model)).fit(train, validation, LabelMap.of(train.labels))

@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils import estimator_checks
 
+from conftest import several_labels
 from trifold import TextClassifier
 from trifold.backbone.settings import BackboneSettings
 from trifold.errors import DataError, SettingsError
@@ -43,6 +44,18 @@ def test_fit_predict_save_load(
     np.testing.assert_allclose(back.predict_proba(texts[200:]), probabilities, atol=1e-5)
     with pytest.raises(SettingsError, match="exists and is not empty"):
         made.save(tmp_path / "model")
+
+
+def test_rows_with_several_labels(tmp_path: Path) -> None:
+    texts, labels = zip(*several_labels(), strict=True)
+    made = TextClassifier("tfidf").fit(texts[:400], [set(row) for row in labels[:400]])
+    predicted = made.predict(texts[400:])
+    assert predicted.shape == (80,)
+    assert np.mean([found == true for found, true in zip(predicted, labels[400:], strict=True)]) > 0.8
+    made.save(tmp_path / "model")
+    back = TextClassifier.load(tmp_path / "model")
+    assert back.predict(texts[400:]).tolist() == predicted.tolist()
+    assert back.predict_proba(texts[400:]).shape == (80, 3)
 
 
 def test_it_clones_and_cross_validates(data: tuple[list[str], list[str]]) -> None:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,10 +8,13 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss
 
 from trifold.metrics import (
     best_temperature,
+    best_thresholds,
     calibration_error,
+    chance_loss,
     confusion,
     coverage_curve,
     interval,
+    label_f1,
     main_score,
     mean_log_loss,
     measure,
@@ -31,7 +36,7 @@ def predictions(rows, classes, seed=0, sharpness=2.0):
 def test_every_figure_is_scikit_learns(classes):
     truth, probabilities = predictions(400, classes)
     predicted = probabilities.argmax(axis=1)
-    metrics = measure(truth, probabilities)
+    metrics = measure(truth, probabilities.argmax(1), probabilities)
     assert metrics.rows == 400
     assert metrics.accuracy.value == metrics.micro_f1 == pytest.approx(accuracy_score(truth, predicted))
     assert metrics.macro_f1.value == pytest.approx(f1_score(truth, predicted, average="macro"))
@@ -54,13 +59,13 @@ def test_macro_f1_is_scikit_learns_even_where_classes_are_absent(pairs):
 
 
 def test_a_probability_of_zero_for_the_truth_gives_a_finite_log_loss():
-    assert np.isfinite(measure(np.array([0, 1]), np.array([[0.0, 1.0], [0.5, 0.5]])).log_loss)
+    assert np.isfinite(measure(np.array([0, 1]), np.array([1, 0]), np.array([[0.0, 1.0], [0.5, 0.5]])).log_loss)
 
 
 def test_roc_auc_is_undefined_where_a_class_is_absent():
     truth, probabilities = predictions(50, 3)
     assert roc_auc(np.where(truth == 2, 0, truth), probabilities) is None
-    assert measure(np.zeros(50, dtype=int), probabilities).roc_auc is None
+    assert measure(np.zeros(50, dtype=int), probabilities.argmax(1), probabilities).roc_auc is None
 
 
 def test_calibration_error_of_a_table_counted_by_hand():
@@ -122,13 +127,15 @@ def test_the_interval_contains_the_accuracy(pairs):
 def test_the_interval_contains_the_macro_f1():
     for seed in range(5):
         truth, probabilities = predictions(200, 4, seed)
-        found = measure(truth, probabilities).macro_f1
+        found = measure(truth, probabilities.argmax(1), probabilities).macro_f1
         assert found.low < found.value < found.high
 
 
 def test_the_interval_is_the_same_every_time():
     truth, probabilities = predictions(100, 3)
-    assert measure(truth, probabilities) == measure(truth, probabilities)
+    assert measure(truth, probabilities.argmax(1), probabilities) == measure(
+        truth, probabilities.argmax(1), probabilities
+    )
 
 
 def test_confusion_is_scikit_learns():
@@ -181,3 +188,78 @@ def test_the_coverage_curve_is_that_of_declining_below_each_threshold() -> None:
     for number in (0, 100, len(thresholds) - 1):
         sure = confidence >= thresholds[number]
         assert (answered[number], accuracy[number]) == (pytest.approx(sure.mean()), pytest.approx(right[sure].mean()))
+
+
+def several(rows=300, classes=6, seed=0):
+    """Truth and probabilities of a task whose rows may have several labels, the later ones rarer."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random((rows, classes)) < np.linspace(0.5, 0.05, classes)
+    return truth, 1 / (1 + np.exp(-(rng.normal(size=truth.shape) + 3.0 * truth - 1.5)))
+
+
+def test_every_multi_label_figure_is_scikit_learns():
+    truth, probabilities = several()
+    predicted = probabilities > 0.5
+    metrics = measure(truth, predicted, probabilities)
+    assert metrics.accuracy.value == pytest.approx(accuracy_score(truth, predicted))
+    assert metrics.macro_f1.value == pytest.approx(f1_score(truth, predicted, average="macro"))
+    assert metrics.micro_f1 == pytest.approx(f1_score(truth, predicted, average="micro"))
+    losses = [log_loss(truth[:, c], probabilities[:, c]) for c in range(truth.shape[1])]
+    assert metrics.log_loss == pytest.approx(np.mean(losses))
+    assert metrics.roc_auc == pytest.approx(roc_auc_score(truth, probabilities, average="macro"))
+    np.testing.assert_allclose(label_f1(truth, predicted), f1_score(truth, predicted, average=None))
+
+
+@pytest.mark.parametrize("score", ["accuracy", "macro_f1"])
+def test_the_multi_label_interval_is_that_of_resampling_rows(score):
+    truth, probabilities = several()
+    predicted = probabilities > 0.5
+    rng = np.random.default_rng(1)
+    samples = []
+    for _ in range(500):
+        rows = rng.integers(0, 300, 300)
+        if score == "accuracy":
+            samples.append(accuracy_score(truth[rows], predicted[rows]))
+        else:
+            samples.append(f1_score(truth[rows], predicted[rows], average="macro", zero_division=0))
+    found = interval(score, truth, predicted, 6)
+    assert [found.low, found.high] == pytest.approx(np.percentile(samples, [2.5, 97.5]).tolist(), abs=0.02)
+    assert paired_difference(score, truth, predicted, predicted, 6).value == 0.0
+
+
+def test_no_other_threshold_gives_a_label_a_higher_f1():
+    truth, probabilities = several()
+    truth[:, 5] = False
+    probabilities = probabilities.round(1)  # ties, which no threshold can part
+    chosen = best_thresholds(probabilities, truth)
+    assert chosen[5] == 0.5
+    for label in range(5):
+        reached = f1_score(truth[:, label], probabilities[:, label] >= chosen[label])
+        tried = [f1_score(truth[:, label], probabilities[:, label] >= t) for t in np.arange(0.05, 1.0, 0.1)]
+        assert reached == pytest.approx(max(tried))
+
+
+def test_multi_label_losses_are_those_of_one_label_at_a_time():
+    truth, probabilities = several()
+    logits = np.log(probabilities / (1 - probabilities))
+    assert mean_log_loss(logits, truth) == pytest.approx(log_loss(truth.ravel(), probabilities.ravel()))
+    weights = np.random.default_rng(2).random(truth.shape)
+    expected = log_loss(truth.ravel(), probabilities.ravel(), sample_weight=weights.ravel())
+    assert mean_log_loss(logits, truth, weights=weights) == pytest.approx(expected)
+    constant = np.broadcast_to(truth.mean(0), truth.shape)
+    assert chance_loss(truth, np.ones(truth.shape)) == pytest.approx(log_loss(truth.ravel(), constant.ravel()))
+    assert best_temperature(3 * logits, truth) == pytest.approx(3 * best_temperature(logits, truth), rel=1e-3)
+
+
+def test_four_thousand_classes_need_no_square_of_them():
+    rng = np.random.default_rng(0)
+    truth = rng.permutation(np.repeat(np.arange(4_500), 2))
+    predicted = np.where(rng.random(9_000) < 0.7, truth, rng.integers(0, 4_500, 9_000))
+    tracemalloc.start()
+    found = interval("macro_f1", truth, predicted, 4_500)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.value == pytest.approx(f1_score(truth, predicted, average="macro", zero_division=0), abs=1e-6)
+    assert found.low < found.value < found.high
+    # A class-by-class table of floats alone would be 162 MB.
+    assert peak < 120e6

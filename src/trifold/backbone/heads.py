@@ -5,7 +5,6 @@ Nothing here changes what is saved: the folder stays one that plain transformers
 
 import copy
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,19 +14,19 @@ from trifold.backbone.encoder import load_model
 from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles
 from trifold.errors import BackboneError
-from trifold.types import Label
+from trifold.tasks.labels import LabelMap
 
 # Names of the attention's dropout across architectures. With it, PyTorch leaves its fused attention on a CPU;
 # without it, accuracy is the same and training 1.4 times faster (benchmarks/LOG.md).
 _ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
-def new_classifier(files: BackboneFiles, labels: Sequence[Label], *, may_grow: bool) -> Any:
+def new_classifier(files: BackboneFiles, labels: LabelMap, *, may_grow: bool) -> Any:
     """Put a fresh head for `labels` on the backbone `files`.
 
     Args:
         files: The backbone.
-        labels: In class order.
+        labels: Of the task.
         may_grow: Whether a sentence encoder may get a layer of its own to hand its mean to the head; where the
             backbone is shared with others, as under adapters, it may not.
 
@@ -37,13 +36,14 @@ def new_classifier(files: BackboneFiles, labels: Sequence[Label], *, may_grow: b
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(files.folder, local_files_only=True)
-    names = {number: str(label) for number, label in enumerate(labels)}
+    names = {number: str(label) for number, label in enumerate(labels.names)}
     model = load_model(
         "AutoModelForSequenceClassification",
         files,
         num_labels=len(labels),
         id2label=names,
         label2id={name: number for number, name in names.items()},
+        problem_type="multi_label_classification" if labels.multi_label else "single_label_classification",
         **{name: 0.0 for name in _ATTENTION_DROPOUTS if hasattr(config, name)},
     )
     if may_grow and trained_on_means(files) and model.config.model_type == "bert":

@@ -30,6 +30,7 @@ def check(
     """
     from trifold.pipeline.check import check as run_check
     from trifold.pipeline.request import Request
+    from trifold.tasks.labels import as_text
 
     report = run_check(Request(data, reading or DataSettings(), backbone or BackboneSettings()))
     if json:
@@ -42,7 +43,7 @@ def check(
     print("\nFirst rows")
     for text, label in facts.first_rows:
         line = " ".join(text.split())
-        print(f"  {label!s:<12.12}  {line[:_SHOWN_CHARACTERS]}{'…' if len(line) > _SHOWN_CHARACTERS else ''}")
+        print(f"  {as_text(label):<12.12}  {line[:_SHOWN_CHARACTERS]}{'…' if len(line) > _SHOWN_CHARACTERS else ''}")
     print(f"\nRows      {facts.rows_in:,} in the file = {facts.rows_used:,} used + {len(facts.bad_rows):,} left out")
     for line_number, reason in facts.bad_rows[:_SHOWN_BAD_ROWS]:
         print(f"            line {line_number}: {reason}")
@@ -59,7 +60,7 @@ def check(
         f"{report.truncated:,} texts ({100 * report.truncated / facts.rows_used:.1f} %) "
         f"are cut at --max-length {report.max_length}"
     )
-    print("\nLabels")
+    print("\nLabels" + (" (a row may have several)" if facts.multi_label else ""))
     widest = max(facts.labels.values())
     for label, count in list(facts.labels.items())[:_SHOWN_LABELS]:
         bar = "█" * max(1, round(30 * count / widest))

@@ -52,6 +52,8 @@ def predict(
             return
         for label, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1])[:10]:
             print(f"{label}  {probability:.3f}")
+        if isinstance(found.label, tuple):
+            print(f"labels: {', '.join(map(str, found.label)) or 'none'}")
         if found.label is None:
             say(f"declined: the model is less sure than {reject_below:g}")
         if found.truncated:

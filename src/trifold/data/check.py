@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trifold.data.examples import LoadedData, label_variants
-from trifold.types import Examples, Label, Split
+from trifold.types import Examples, Label, Split, Target
 
 _SHOWN = 5
 
@@ -25,6 +25,8 @@ class DataFacts:
         rows_used: Rows that can be used.
         bad_rows: Line and reason of the others.
         labels: Label to number of rows, commonest first.
+        multi_label: Whether a row may have any number of labels.
+        separator: What stands between a row's labels; empty where each row has one, or the file holds lists.
         variants: Label to the commoner label that it may be a misspelling of.
         first_rows: Text and label of the first rows.
         duplicates: Rows whose text stands in an earlier row.
@@ -45,8 +47,10 @@ class DataFacts:
     rows_used: int
     bad_rows: tuple[tuple[int, str], ...]
     labels: dict[Label, int]
+    multi_label: bool
+    separator: str
     variants: dict[Label, Label]
-    first_rows: tuple[tuple[str, Label], ...]
+    first_rows: tuple[tuple[str, Target], ...]
     duplicates: int
     conflicting: int
     parts: dict[str, int]
@@ -66,6 +70,11 @@ class DataFacts:
             "--merge-labels makes them one"
             for variant, target in self.variants.items()
         ]
+        if self.separator:
+            found.append(
+                f"a row may have several labels, since {self.separator!r} stands between some: "
+                '--label-separator "" keeps them whole'
+            )
         if self.bad_rows:
             left_out = "row cannot be used and is" if len(self.bad_rows) == 1 else "rows cannot be used and are"
             reasons = "; ".join(f"{count} because {reason}" for reason, count in self.reasons().items())
@@ -87,7 +96,6 @@ def gather_facts(data: LoadedData, split: Split) -> DataFacts:
     """Look at a file and its split."""
     examples = data.examples
     lengths = np.array([len(text) for text in examples.texts])
-    counts = Counter(examples.labels)
     assert data.columns.label is not None
     return DataFacts(
         path=str(data.path),
@@ -98,7 +106,9 @@ def gather_facts(data: LoadedData, split: Split) -> DataFacts:
         rows_in=data.rows_in,
         rows_used=len(examples),
         bad_rows=tuple((row.line, row.reason) for row in data.bad_rows),
-        labels=dict(counts.most_common()),
+        labels=dict(examples.label_counts().most_common()),
+        multi_label=examples.multi_label,
+        separator=data.separator,
         variants=label_variants(examples.labels),
         first_rows=tuple(zip(examples.texts[:_SHOWN], examples.labels[:_SHOWN], strict=True)),
         duplicates=_duplicates(examples),
@@ -116,7 +126,7 @@ def _duplicates(examples: Examples) -> int:
 
 
 def _conflicting(examples: Examples) -> int:
-    labels: dict[str, set[Label]] = {}
+    labels: dict[str, set[Target]] = {}
     for text, label in zip(examples.texts, examples.labels, strict=True):
         labels.setdefault(text.strip(), set()).add(label)
     return sum(len(found) > 1 for found in labels.values())

@@ -1,8 +1,8 @@
 """From a file's rows to examples a method can learn from, with every row accounted for."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from trifold.data.columns import Columns, find_columns, unusable_text
 from trifold.data.files import Table, open_table
 from trifold.data.settings import DataSettings
 from trifold.errors import DataError
-from trifold.types import BadRow, Examples, Label, Record
+from trifold.types import SEPARATOR, BadRow, Examples, Label, Record, Target, labels_of
 
 _SAMPLE_ROWS = 200
 _MOST_DIGITS = 4_300  # Python refuses to convert longer ones
@@ -27,6 +27,7 @@ class LoadedData:
         examples: The rows that can be used.
         bad_rows: The rows that cannot, each with its line and reason.
         merged_labels: Spelling that was given up to the spelling that stands for it (`--merge-labels`).
+        separator: What stood between several labels of a row; empty where each row has one, or the file holds lists.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class LoadedData:
     examples: Examples
     bad_rows: tuple[BadRow, ...]
     merged_labels: dict[Label, Label]
+    separator: str = ""
 
     @property
     def rows_in(self) -> int:
@@ -66,10 +68,11 @@ def load_examples(path: Path | str, settings: DataSettings) -> LoadedData:
             lines.append(row.line)
             texts.append(str(columns.text_of(row.values)))
             labels.append(row.values[columns.label])
-    kept = _as_labels(labels)
-    merged = label_variants(kept) if settings.merge_labels else {}
-    examples = Examples(tuple(lines), tuple(texts), tuple(merged.get(label, label) for label in kept))
-    return LoadedData(table.path, table.description, columns, examples, tuple(bad), merged)
+    separator = _separator_in_use(labels, settings.label_separator)
+    targets = _as_targets(labels, separator)
+    merged = label_variants(targets) if settings.merge_labels else {}
+    examples = Examples(tuple(lines), tuple(texts), tuple(_renamed(target, merged) for target in targets))
+    return LoadedData(table.path, table.description, columns, examples, tuple(bad), merged, separator)
 
 
 def open_rows(
@@ -90,21 +93,35 @@ def open_rows(
     return table, columns, chain(head, rows)
 
 
-def label_variants(labels: Iterable[Label]) -> dict[Label, Label]:
+def label_variants(targets: Iterable[Target]) -> dict[Label, Label]:
     """Labels that differ from a commoner one only in case or outer spaces, mapped to that one."""
-    counts = Counter(labels)
+    counts = Counter(label for target in targets for label in labels_of(target))
     commonest: dict[str, Label] = {}
     for label, _ in counts.most_common():
-        commonest.setdefault(str(label).strip().casefold(), label)
-    mapped = {label: commonest[str(label).strip().casefold()] for label in counts}
-    return {label: target for label, target in mapped.items() if label != target}
+        commonest.setdefault(_key(label), label)
+    return {label: commonest[_key(label)] for label in counts if label != commonest[_key(label)]}
 
 
 def adopt_labels(examples: Examples, known: set[Label]) -> Examples:
     """Labels that differ from a known one only in case or outer spaces become it."""
-    by_key = {str(label).strip().casefold(): label for label in known}
-    labels = tuple(by_key.get(str(label).strip().casefold(), label) for label in examples.labels)
-    return Examples(examples.rows, examples.texts, labels)
+    by_key = {_key(label): label for label in known}
+    names = {label: by_key[_key(label)] for label in examples.label_counts() if _key(label) in by_key}
+    return replace(examples, labels=tuple(_renamed(target, names) for target in examples.labels))
+
+
+def as_multi_label(examples: Examples) -> Examples:
+    """The same rows, each with a tuple of labels."""
+    return replace(examples, labels=tuple(labels_of(target) for target in examples.labels))
+
+
+def _key(label: Label) -> str:
+    return str(label).strip().casefold()
+
+
+def _renamed(target: Target, names: Mapping[Label, Label]) -> Target:
+    if isinstance(target, tuple):
+        return tuple(dict.fromkeys(names.get(label, label) for label in target))
+    return names.get(target, target)
 
 
 def _unusable(row: Record, columns: Columns) -> BadRow | None:
@@ -116,11 +133,43 @@ def _unusable(row: Record, columns: Columns) -> BadRow | None:
     return BadRow(row.line, reason, row.values) if reason else None
 
 
-def _as_labels(values: list[object]) -> list[Label]:
+def _separator_in_use(values: Sequence[object], separator: str) -> str:
+    """The separator, if some row has several labels by it; else nothing."""
+    if not separator or any(isinstance(value, list) for value in values):
+        return ""
+    several = any(len([part for part in str(value).split(separator) if part.strip()]) > 1 for value in values)
+    return separator if several else ""
+
+
+def _as_targets(values: Sequence[object], separator: str) -> list[Target]:
     """Keep labels as they are; whole numbers, however stored, become integers if all labels are such.
 
     A CSV's `0` and a Parquet file's 0 are the same label, so that a model trained on one can be evaluated on the other.
+
+    Raises:
+        DataError: If a label of a list holds the character that stands between labels in what we write.
     """
+    if not separator and not any(isinstance(value, list) for value in values):
+        return list(_as_labels(values))
+    rows = [_parts(value, separator) for value in values]
+    names = iter(_as_labels([part for row in rows for part in row]))
+    targets = [tuple(dict.fromkeys(next(names) for _ in row)) for row in rows]
+    for label in {label for target in targets for label in target}:
+        if SEPARATOR in str(label):
+            raise DataError(f"the label {label!r} holds a {SEPARATOR!r}, which stands between labels: rename it")
+    return list(targets)
+
+
+def _parts(value: object, separator: str) -> list[object]:
+    """The labels of one row: a list's members, or what stands between separators."""
+    if isinstance(value, list):
+        return [part for part in value if part is not None and str(part).strip()]
+    if separator:
+        return [part.strip() for part in str(value).split(separator) if part.strip()]
+    return [value]
+
+
+def _as_labels(values: Sequence[object]) -> list[Label]:
     numbers = [_whole_number(value) for value in values]
     if all(number is not None for number in numbers):
         return [number for number in numbers if number is not None]

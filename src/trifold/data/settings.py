@@ -26,10 +26,12 @@ class LabelledSettings(TextSettings):
 
     Attributes:
         label_column: Column that holds the labels; guessed and said where not given.
+        label_separator: What stands between the labels of a row that has several; "" keeps labels whole.
         merge_labels: Treat labels that differ only in case or outer spaces as one, under the commonest spelling.
     """
 
     label_column: str | None = None
+    label_separator: str = "|"
     merge_labels: bool = False
 
 

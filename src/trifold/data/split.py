@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trifold.errors import DataError
-from trifold.types import Examples, Label, Split
+from trifold.types import Examples, Split, Target, labels_of
 
 SPLIT_SEED = 42
 _SHARE = 0.2
@@ -35,13 +35,13 @@ def split_examples(examples: Examples, test: Examples | None = None, validation:
     positions = np.arange(len(examples))
     notes: list[str] = []
     if test is None:
-        rest, held_out = _stratified(positions, examples.labels, "test", notes)
+        rest, held_out = _stratified(positions, examples, "test", notes)
         test = examples.take(held_out.tolist())
     else:
         _require_known_labels(examples, test, "test")
         rest = positions
     if validation is None:
-        rest, chosen_on = _stratified(rest, examples.labels, "validation", notes)
+        rest, chosen_on = _stratified(rest, examples, "validation", notes)
         validation = examples.take(chosen_on.tolist())
     else:
         _require_known_labels(examples, validation, "validation")
@@ -55,10 +55,11 @@ def split_examples(examples: Examples, test: Examples | None = None, validation:
         raise DataError(
             "every text of the training or validation part also stands in the test part: give rows with distinct texts"
         )
-    if len({examples.labels[i] for i in kept_train}) < 2:
+    train = examples.take(kept_train)
+    if len(train.label_counts()) < 2:
         raise DataError("the training part has one class only: give more rows of the other classes")
     return Split(
-        train=examples.take(kept_train),
+        train=train,
         validation=validation,
         test=test,
         left_training=len(rest) - len(kept_train),
@@ -74,17 +75,17 @@ def split_train_validation(examples: Examples) -> tuple[Examples, Examples]:
         DataError: As in `split_examples`.
     """
     _require_task(examples)
-    train, validation = _stratified(np.arange(len(examples)), examples.labels, "validation", [])
+    train, validation = _stratified(np.arange(len(examples)), examples, "validation", [])
     return examples.take(train.tolist()), examples.take(validation.tolist())
 
 
 def _require_task(examples: Examples) -> None:
-    rows, classes = len(examples), len(set(examples.labels))
+    rows, classes = len(examples), len(examples.label_counts())
     if rows < 2:
         raise DataError(f"the file has {rows} usable row{'' if rows == 1 else 's'}: give at least 10, better hundreds")
     if classes < 2:
         raise DataError(
-            f"every row has the label {examples.labels[0]!r}: give rows of at least two classes, "
+            f"every row has the label {next(iter(examples.label_counts()), '')!r}: give rows of at least two classes, "
             "or name the right column with --label-column"
         )
     if classes > rows / 2:
@@ -97,7 +98,7 @@ def _require_task(examples: Examples) -> None:
 
 
 def _require_known_labels(examples: Examples, given: Examples, part: str) -> None:
-    unknown = sorted({str(label) for label in set(given.labels) - set(examples.labels)})
+    unknown = sorted({str(label) for label in given.label_counts().keys() - examples.label_counts().keys()})
     if unknown:
         raise DataError(
             f"the {part} file has labels that the data file lacks ({', '.join(unknown[:5])}): "
@@ -106,23 +107,38 @@ def _require_known_labels(examples: Examples, given: Examples, part: str) -> Non
 
 
 def _stratified(
-    positions: np.ndarray, labels: Sequence[Label], part: str, notes: list[str]
+    positions: np.ndarray, examples: Examples, part: str, notes: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hold out 20 % of `positions`, keeping class shares where the rows allow it."""
     # Here, so that a file that cannot be used is refused before scikit-learn's second of importing.
     from sklearn.model_selection import train_test_split
 
-    counts = Counter(labels[i] for i in positions)
-    alone = np.array([i for i in positions if counts[labels[i]] == 1], dtype=int)
+    strata = _strata(examples)
+    counts = Counter(strata[i] for i in positions)
+    alone = np.array([i for i in positions if counts[strata[i]] == 1], dtype=int)
     if len(alone):
         notes.append(f"{len(alone)} labels have too few rows for the {part} part: they stay in training")
-    shared = np.array([i for i in positions if counts[labels[i]] > 1], dtype=int)
-    strata = [labels[i] for i in shared]
-    classes = len(set(strata))
+    shared = np.array([i for i in positions if counts[strata[i]] > 1], dtype=int)
+    chosen = [strata[i] for i in shared]
+    classes = len(set(chosen))
     held_out = int(np.ceil(_SHARE * len(shared)))
     if min(held_out, len(shared) - held_out) < classes:
         notes.append(f"too few rows to hold every class in the {part} part: it was drawn without regard to class")
         kept, out = train_test_split(shared, test_size=_SHARE, random_state=SPLIT_SEED)
     else:
-        kept, out = train_test_split(shared, test_size=_SHARE, random_state=SPLIT_SEED, stratify=strata)
+        kept, out = train_test_split(shared, test_size=_SHARE, random_state=SPLIT_SEED, stratify=chosen)
     return np.concatenate([kept, alone]).astype(int), out
+
+
+def _strata(examples: Examples) -> Sequence[Target]:
+    """What is to be spread evenly over the parts: each row's label, or the rarest of its labels.
+
+    Common labels are spread evenly by chance; it is the rare ones that a part might lack.
+    """
+    if not examples.multi_label:
+        return examples.labels
+    counts = examples.label_counts()
+    # Rows without any label are a stratum of their own.
+    return [
+        min(labels_of(target), key=lambda label: (counts[label], str(label)), default="") for target in examples.labels
+    ]

@@ -8,17 +8,22 @@ from typing import Any
 import numpy as np
 
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow
-from trifold.metrics import confusion, coverage_curve, reliability
+from trifold.metrics import confusion, coverage_curve, label_f1, reliability
 from trifold.tasks.labels import LabelMap
 
 _GREEN, _GREY, _RED = "#0b6e4f", "#7a869a", "#c9302c"
 _MOST_NAMED_CLASSES = 30
 
 
-def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap, title: str = "") -> Any:
-    """Rows of each true class that went to each predicted class; darkness is the share of the true class."""
+def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap) -> Any:
+    """Rows of each true class that went to each predicted class; darkness is the share of the true class.
+
+    Where a row may have several labels, none goes to another: F1 of each label instead.
+    """
     from matplotlib.figure import Figure
 
+    if labels.multi_label:
+        return _label_figure(truth, predicted, labels)
     counts = confusion(truth, predicted, len(labels))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     named = len(labels) <= _MOST_NAMED_CLASSES
@@ -26,7 +31,7 @@ def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap,
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(share, cmap="Greens", vmin=0, vmax=1)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.set(xlabel="predicted", ylabel="true")
     if named:
         names = [str(name)[:24] for name in labels.names]
         axes.set_xticks(range(len(names)), names, **_slanted(names))
@@ -41,6 +46,23 @@ def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap,
                 color="white" if share[i, j] > 0.55 else "#222",
                 fontsize=8,
             )
+    return figure
+
+
+def _label_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap) -> Any:
+    """F1 of each label, the best on top, with the number of rows that have it."""
+    from matplotlib.figure import Figure
+
+    f1 = np.nan_to_num(label_f1(truth, predicted))
+    # The worst are what one looks for.
+    order = np.argsort(f1, kind="stable")[: 2 * _MOST_NAMED_CLASSES]
+    names = [f"{str(labels.names[number])[:24]} ({int(truth[:, number].sum()):,})" for number in order]
+    figure = Figure(figsize=(5.6, 1.0 + 0.24 * len(order)), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(range(len(order)), 100 * f1[order], color=_GREEN, height=0.7)
+    axes.set_yticks(range(len(order)), names, fontsize=8)
+    axes.set(xlabel="F1, %", xlim=(0, 100), ylim=(-0.6, len(order) - 0.4))
+    axes.grid(alpha=0.25, axis="x")
     return figure
 
 

@@ -11,6 +11,7 @@ from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
 from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
+from trifold.metrics import right_rows
 
 _SHOWN_ERRORS = 8
 _ERROR_CHARACTERS = 600
@@ -96,16 +97,17 @@ def _section(result: RunResult) -> MethodSection:
         history = list(read_csv(result.folder / "history.csv"))
     errors = [{**row, "text": _shorten(row["text"])} for row in read_csv(result.folder / "errors.csv")]
     choices: dict[str, Any] = result.facts["choices"]
+    right = right_rows(result.truth, result.predicted)
     return MethodSection(
         name=result.method,
         choices={name.replace("_", " "): _plain(value) for name, value in choices.items()},
         confusion=as_svg(confusion_figure(result.truth, result.predicted, result.labels)),
         curves=as_svg(curves_figure(history)) if history else "",
         curves_caption=_TRIED if choices.get("head") == "logistic" else _KEPT,
-        trust=as_svg(trust_figure(result.truth == result.predicted, result.confidence)),
+        trust=as_svg(trust_figure(right, result.confidence)),
         calibration_error=result.metrics["calibration_error"],
         errors=errors[:_SHOWN_ERRORS],
-        error_count=int((result.truth != result.predicted).sum()),
+        error_count=int((~right).sum()),
     )
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from trifold.artifact.folder import read_json, write_json
 from trifold.errors import ArtifactError
-from trifold.metrics import Metrics
-from trifold.tasks.labels import LabelMap
-from trifold.types import Examples, Label
+from trifold.metrics import Metrics, right_rows
+from trifold.tasks.labels import LabelMap, as_text
+from trifold.types import Examples
 
 _WORST_ERRORS = 500
 
@@ -26,9 +26,9 @@ class RunResult:
         method: Name of the method.
         labels: Class order.
         rows: `(test rows,)` ids.
-        truth: `(test rows,)` class numbers.
-        predicted: `(test rows,)` class numbers.
-        confidence: `(test rows,)` probability of the predicted class.
+        truth: `(test rows,)` class numbers, or `(test rows, classes)` bool.
+        predicted: In the same shape.
+        confidence: `(test rows,)` probability that the prediction is right as a whole.
         metrics: Content of `metrics.json`.
         facts: Content of `run.json`.
     """
@@ -49,19 +49,20 @@ class RunResult:
         return float(self.facts["ms_per_text"])
 
 
-def write_predictions(folder: Path, test: Examples, labels: LabelMap, probabilities: np.ndarray) -> None:
+def write_predictions(
+    folder: Path, test: Examples, labels: LabelMap, predicted: np.ndarray, confidence: np.ndarray
+) -> None:
     """Write `predictions.csv` (row, label, prediction, probability) and `errors.csv` (the surest mistakes first)."""
-    best = probabilities.argmax(axis=1)
+    answers = labels.decode(predicted)
+    wrong = ~right_rows(labels.encode(test.labels), predicted)
     rows = [
-        {"row": row, "label": label, "prediction": labels.names[number], "probability": f"{p[number]:.6f}"}
-        for row, label, number, p in zip(test.rows, test.labels, best.tolist(), probabilities, strict=True)
+        {"row": row, "label": as_text(label), "prediction": as_text(answer), "probability": f"{sure:.6f}"}
+        for row, label, answer, sure in zip(test.rows, test.labels, answers, confidence.tolist(), strict=True)
     ]
     _write_csv(folder / "predictions.csv", ("row", "label", "prediction", "probability"), rows)
-    wrong = [
-        {**row, "text": text} for row, text in zip(rows, test.texts, strict=True) if row["label"] != row["prediction"]
-    ]
-    wrong.sort(key=lambda row: -float(str(row["probability"])))
-    _write_csv(folder / "errors.csv", ("row", "label", "prediction", "probability", "text"), wrong[:_WORST_ERRORS])
+    surest = sorted(np.flatnonzero(wrong), key=lambda position: -confidence[position])[:_WORST_ERRORS]
+    errors = [{**rows[position], "text": test.texts[position]} for position in surest]
+    _write_csv(folder / "errors.csv", ("row", "label", "prediction", "probability", "text"), errors)
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:
@@ -81,13 +82,11 @@ def read_result(folder: Path) -> RunResult:
         ArtifactError: If a file is missing or damaged.
     """
     facts = read_json(folder / "run.json")
-    names: Any = facts["labels"]
-    labels = LabelMap(tuple(names))
-    by_text: dict[str, Label] = {str(name): name for name in labels.names}
+    labels = LabelMap.saved(facts)
     try:
         rows = list(read_csv(folder / "predictions.csv"))
-        truth = labels.encode([by_text[row["label"]] for row in rows])
-        predicted = labels.encode([by_text[row["prediction"]] for row in rows])
+        truth = labels.encode([labels.parse(row["label"]) for row in rows])
+        predicted = labels.encode([labels.parse(row["prediction"]) for row in rows])
         confidence = np.array([float(row["probability"]) for row in rows])
     except (OSError, KeyError, ValueError):
         raise ArtifactError(f"{folder / 'predictions.csv'} is missing or damaged: run the method again") from None

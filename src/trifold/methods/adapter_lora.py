@@ -56,7 +56,7 @@ class LoraPredictor(TunedPredictor):
         runtime = choose(compute.device, compute.precision)
         try:
             with _without_deprecations():
-                model = PeftModel.from_pretrained(new_classifier(files, labels.names, may_grow=False), str(folder))
+                model = PeftModel.from_pretrained(new_classifier(files, labels, may_grow=False), str(folder))
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise ArtifactError(
                 f"the adapter in {folder} is missing or damaged ({str(error).splitlines()[0]}): train again"
@@ -89,7 +89,7 @@ class Lora(Tuned):
         """See `Tuned.build`."""
         from peft import LoraConfig, TaskType, get_peft_model
 
-        model = new_classifier(files, labels.names, may_grow=False)
+        model = new_classifier(files, labels, may_grow=False)
         adapted = top_layers(encoder_layers(model), self.settings.tuning.adapter_layers, "--adapter-layers")
         names = {module: name for name, module in model.named_modules()}
         targets = [names[part] for layer in adapted for part in layer.modules() if isinstance(part, torch.nn.Linear)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
-from trifold.metrics import best_temperature
+from trifold.metrics import best_temperature, best_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.train.settings import TrainSettings
@@ -22,20 +22,13 @@ class Scores:
     """What a predictor says of some texts.
 
     Attributes:
-        logits: `(texts, classes)` float32, before the softmax; classes as in the predictor's label map.
+        logits: `(texts, classes)` float32, before softmax or sigmoid; classes as in the predictor's label map,
+            which turns them into probabilities.
         truncated: `(texts,)` bool, whether the text was too long to be read whole.
     """
 
     logits: np.ndarray
     truncated: np.ndarray
-
-    @property
-    def probabilities(self) -> np.ndarray:
-        """Softmax of the logits, `(texts, classes)` float64; each row sums to 1."""
-        shifted = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True)
-        exponentials = np.exp(shifted)
-        result: np.ndarray = exponentials / exponentials.sum(axis=1, keepdims=True)
-        return result
 
 
 @dataclass(frozen=True)
@@ -138,7 +131,9 @@ class Method(ABC):
         """Learn from `train`; choose settings and checkpoints on `validation`, never learning from it."""
 
     def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
-        """Learn, then fit one temperature on `validation`, so that probabilities mean what they say.
+        """Learn, then choose on `validation` what turns logits into answers.
+
+        One temperature, so that probabilities mean what they say, and in a multi-label task a threshold for each label.
 
         Args:
             train: To learn from.
@@ -148,7 +143,13 @@ class Method(ABC):
         fitted = self.learn(train, validation, labels)
         if not self.uses_labels:
             return fitted
-        temperature = best_temperature(fitted.validation_logits, labels.encode(validation.labels))
+        truth = labels.encode(validation.labels)
+        temperature = best_temperature(fitted.validation_logits, truth)
         fitted.predictor.divide_logits(temperature)
         choices = {**fitted.choices, "temperature": temperature}
-        return replace(fitted, choices=choices, validation_logits=fitted.validation_logits / temperature)
+        logits = fitted.validation_logits / temperature
+        if labels.multi_label:
+            thresholds = best_thresholds(labels.probabilities(logits), truth)
+            fitted.predictor.labels = replace(labels, thresholds=thresholds)
+            choices["thresholds"] = {str(name): value for name, value in zip(labels.names, thresholds, strict=True)}
+        return replace(fitted, choices=choices, validation_logits=logits)

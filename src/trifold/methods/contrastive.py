@@ -19,6 +19,7 @@ from trifold.backbone.encoder import Encoder, embed, pool_tokens
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
+from trifold.errors import SettingsError
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import CONTRASTIVE, contrastive_steps
 from trifold.methods.logistic import LinearHead, Sample, fit_path
@@ -64,7 +65,7 @@ class ContrastivePredictor(Predictor):
         self._encoder.model.save_pretrained(folder)
         copy_tokenizer(self._base, folder)
         settings = {
-            "labels": list(self.labels.names),
+            **self.labels.described(),
             **self._tokenizer.described(),
             "base": self._base.name,
             "base_revision": self._base.revision,
@@ -151,6 +152,8 @@ class Contrastive(Method):
 
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """See `Method.learn`."""
+        if labels.multi_label:
+            raise SettingsError("contrastive cannot work here: rows have several labels, take another --method")
         chosen, given = self.settings.backbone, self.settings.train
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)

@@ -93,7 +93,7 @@ class FeaturesPredictor(Predictor):
     def save(self, folder: Path) -> None:
         """Write the head, and which backbone it stands on; the backbone itself is not copied."""
         settings: dict[str, object] = {
-            "labels": list(self.labels.names),
+            **self.labels.described(),
             "head": "mlp" if isinstance(self._head, MlpHead) else "logistic",
             "places": [list(place) for place in self._view.places],
             **self._tokenizer.described(),

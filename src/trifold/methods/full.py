@@ -53,7 +53,7 @@ class Full(Tuned):
 
     def build(self, files: BackboneFiles, labels: LabelMap) -> Any:
         """See `Tuned.build`."""
-        model = new_classifier(files, labels.names, may_grow=True)
+        model = new_classifier(files, labels, may_grow=True)
         freeze_below(model, self.settings.tuning.train_layers, "--train-layers")
         if self.settings.tuning.freeze_embeddings:
             freeze_embeddings(model)

@@ -1,4 +1,8 @@
-"""Logistic regression whose strength is chosen on validation; the linear head of `tfidf` and `features`."""
+"""Logistic regression whose strength is chosen on validation; the linear head of `tfidf` and `features`.
+
+scikit-learn's where a row has one label. Where it may have several, all labels are fitted together: the same problem as
+one model a label, solved in one descent whose matrix products serve all of them.
+"""
 
 import warnings
 from collections.abc import Sequence
@@ -7,9 +11,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from trifold.metrics import mean_log_loss
 from trifold.tasks.labels import row_weights
+
+_MOST_ITERATIONS = 300
+# The logit of a class that training lacks.
+_NEVER = -30.0
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ class Sample:
 
     Attributes:
         train: `(rows, features)`, dense or sparse.
-        train_classes: `(rows,)`, at least two distinct.
+        train_classes: `(rows,)`, at least two distinct; or `(rows, classes)` bool.
         validation: Likewise, for choosing only.
         validation_classes: Likewise.
         classes: Number of classes of the task; one that training lacks gets a very low logit.
@@ -84,7 +93,7 @@ class Sample:
 
     @cached_property
     def train_weights(self) -> np.ndarray:
-        """How much each training row counts, `(rows,)` float32."""
+        """How much each training row, or each of its labels, counts; float32 of the shape of `train_classes`."""
         return row_weights(self.train_classes, self.class_weight)
 
     @cached_property
@@ -103,19 +112,11 @@ def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chos
         strengths: scikit-learn's C, ascending.
         tolerance: Of the gradient, where fitting stops. Sparse TF-IDF needs 1e-5, or it is cut off far too early.
     """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-
-    model = LogisticRegression(max_iter=300, tol=tolerance, warm_start=True)
+    fit = _ManyLabels(data, tolerance) if data.train_classes.ndim == 2 else _OneLabel(data, tolerance)
     best: Chosen | None = None
     rises = 0
     for strength in strengths:
-        model.set_params(C=strength)
-        with warnings.catch_warnings():
-            # A head that is not quite at its optimum is still judged on validation like any other.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(data.train, data.train_classes, data.train_weights)
-        head = _head(model, data.classes)
+        head = fit(strength)
         loss = mean_log_loss(head.logits(data.validation), data.validation_classes, weights=data.validation_weights)
         if best is None or loss < best.validation_loss:
             best, rises = Chosen(head, strength, loss), 0
@@ -127,15 +128,82 @@ def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chos
     return best
 
 
-def _head(model: Any, classes: int) -> LinearHead:
-    """scikit-learn gives two classes one row of weights; spread it so that every head has a column per class."""
-    known = model.classes_
-    weight = np.zeros((model.coef_.shape[1], classes), dtype=np.float32)
-    bias = np.full(classes, -30.0, dtype=np.float32)
-    if len(known) == 2:
-        weight[:, known[1]] = model.coef_[0]
-        bias[known] = (0.0, model.intercept_[0])
-    else:
-        weight[:, known] = model.coef_.T
-        bias[known] = model.intercept_
-    return LinearHead(weight, bias)
+class _OneLabel:
+    """scikit-learn's logistic regression, each fit starting from the one before."""
+
+    def __init__(self, data: Sample, tolerance: float) -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        self._data = data
+        self._model = LogisticRegression(max_iter=_MOST_ITERATIONS, tol=tolerance, warm_start=True)
+
+    def __call__(self, strength: float) -> LinearHead:
+        from sklearn.exceptions import ConvergenceWarning
+
+        data, model = self._data, self._model
+        model.set_params(C=strength)
+        with warnings.catch_warnings():
+            # A head that is not quite at its optimum is still judged on validation like any other.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(data.train, data.train_classes, data.train_weights)
+        return self._spread()
+
+    def _spread(self) -> LinearHead:
+        """scikit-learn gives two classes one row of weights; spread it so that every head has a column per class."""
+        known, coefficients, intercepts = self._model.classes_, self._model.coef_, self._model.intercept_
+        weight = np.zeros((coefficients.shape[1], self._data.classes), dtype=np.float32)
+        bias = np.full(self._data.classes, _NEVER, dtype=np.float32)
+        if len(known) == 2:
+            weight[:, known[1]] = coefficients[0]
+            bias[known] = (0.0, intercepts[0])
+        else:
+            weight[:, known] = coefficients.T
+            bias[known] = intercepts
+        return LinearHead(weight, bias)
+
+
+class _ManyLabels:
+    """One logistic regression a label, all in one descent, each fit starting from the one before.
+
+    Minimises `strength * sum(weights * losses) + |weight|² / 2`, scikit-learn's objective summed over the labels.
+    """
+
+    def __init__(self, data: Sample, tolerance: float) -> None:
+        self._data = data
+        self._signs = np.where(data.train_classes, 1.0, -1.0).astype(np.float32)
+        self._shape = (data.train.shape[1] + 1, data.classes)
+        self._solution = np.zeros(self._shape)
+        # Started at the labels' shares, or the first steps would go into the intercepts alone.
+        shares = data.train_classes.mean(axis=0).clip(1e-6, 1 - 1e-6)
+        self._solution[-1] = np.log(shares / (1 - shares))
+        self._tolerance = tolerance
+
+    def __call__(self, strength: float) -> LinearHead:
+        from scipy.optimize import minimize
+
+        # Divided by strength and rows, so that the tolerance means the same for all of them.
+        scale = 1.0 / (strength * len(self._signs))
+        found = minimize(
+            self._objective,
+            self._solution.ravel(),
+            (scale,),
+            method="L-BFGS-B",
+            jac=True,
+            options={"maxiter": _MOST_ITERATIONS, "gtol": self._tolerance, "ftol": 1e-9},
+        )
+        self._solution = found.x.reshape(self._shape)
+        head = LinearHead(self._solution[:-1].astype(np.float32), self._solution[-1].astype(np.float32))
+        absent = ~self._data.train_classes.any(axis=0)
+        head.weight[:, absent], head.bias[absent] = 0.0, _NEVER
+        return head
+
+    def _objective(self, flat: np.ndarray, scale: float) -> tuple[float, np.ndarray]:
+        solution = flat.reshape(self._shape)
+        features, weights = self._data.train, self._data.train_weights
+        margins = self._signs * (features @ solution[:-1].astype(np.float32) + solution[-1].astype(np.float32))
+        loss = float((weights * np.logaddexp(0.0, -margins)).sum(dtype=np.float64)) / len(margins)
+        slopes = -self._signs * weights * expit(-margins) / len(margins)
+        gradient = np.empty(self._shape)
+        gradient[:-1] = features.T @ slopes + scale * solution[:-1]
+        gradient[-1] = slopes.sum(axis=0)
+        return loss + 0.5 * scale * float((solution[:-1] ** 2).sum()), gradient.ravel()

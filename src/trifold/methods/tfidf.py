@@ -43,7 +43,7 @@ class TfidfPredictor(Predictor):
     def save(self, folder: Path) -> None:
         """Write the vocabulary, its weights and the head."""
         arrays = {"idf": self._vectoriser.idf_, **self._head.arrays()}
-        write_state(folder, {"labels": list(self.labels.names)}, arrays)
+        write_state(folder, self.labels.described(), arrays)
         terms = sorted(self._vectoriser.vocabulary_, key=self._vectoriser.vocabulary_.__getitem__)
         (folder / _VOCABULARY).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
 

@@ -65,7 +65,7 @@ class TunedPredictor(Predictor):
     def saved_settings(self) -> dict[str, object]:
         """What every such predictor needs to come back, beside its weights."""
         return {
-            "labels": list(self.labels.names),
+            **self.labels.described(),
             **self._tokenizer.described(),
             "base": self.base.name,
             "base_revision": self.base.revision,

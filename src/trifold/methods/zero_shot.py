@@ -23,7 +23,7 @@ from trifold.methods.obstacles import labels_say_nothing
 from trifold.progress import say
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples
+from trifold.types import Examples, Target
 
 # Averaged: any single wording favours some labels by accident.
 _TEMPLATES = ("{}", "This text is {}.", "This is a text about {}.", "The subject is {}.", "An example of {}.")
@@ -61,7 +61,7 @@ class ZeroShotPredictor(Predictor):
 
     def save(self, folder: Path) -> None:
         """Write the labels' vectors, and which backbone they are of."""
-        settings = {"labels": list(self.labels.names), **self._tokenizer.described(), **describe_base(self._files)}
+        settings = {**self.labels.described(), **self._tokenizer.described(), **describe_base(self._files)}
         write_state(folder, settings, {"anchors": self._anchors, "centre": self._centre})
 
     @classmethod
@@ -94,7 +94,7 @@ class ZeroShot(Method):
 
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:  # noqa: ARG002 - see below
         """See `Method.learn`. Of the training part only the texts are looked at, and validation is not."""
-        obstacle = labels_say_nothing(Examples((), (), labels.names), self.settings)
+        obstacle = labels_say_nothing(Examples((), (), _as_seen(labels)), self.settings)
         if obstacle:
             raise SettingsError(f"zero-shot cannot work here: {obstacle}")
         meanings = describe_labels(labels, self.settings.labels.described())
@@ -119,6 +119,11 @@ class ZeroShot(Method):
             choices={"descriptions": meanings, "precision": runtime.precision},
             validation_logits=np.zeros((0, len(labels)), dtype=np.float32),
         )
+
+
+def _as_seen(labels: LabelMap) -> tuple[Target, ...]:
+    """The label set as rows of the task would show it."""
+    return (labels.names,) if labels.multi_label else labels.names
 
 
 def describe_labels(labels: LabelMap, given: dict[str, str]) -> list[str]:

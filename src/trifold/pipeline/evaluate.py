@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trifold.backbone.settings import ComputeSettings
-from trifold.data.examples import adopt_labels, load_examples
+from trifold.data.examples import adopt_labels, as_multi_label, load_examples
 from trifold.data.settings import DataSettings, LabelledSettings
 from trifold.errors import DataError
-from trifold.metrics import Metrics, measure
+from trifold.metrics import Metrics, measure, right_rows
 from trifold.predict import load_run, score_texts
 from trifold.types import BadRow
 
@@ -55,14 +55,24 @@ def evaluate(
     if not len(examples):
         raise DataError(f"{data} has no usable row: give rows with a text and a label")
     predictor = load_run(run, compute).predictor
+    labels = predictor.labels
+    if labels.multi_label:
+        examples = as_multi_label(examples)
+    elif examples.multi_label:
+        raise DataError(
+            f'{data} has rows with several labels, and the model gives one: is "|" part of their names? '
+            'Then give --label-separator ""'
+        )
     if reading.merge_labels:
-        examples = adopt_labels(examples, set(predictor.labels.names))
-    truth = predictor.labels.encode(examples.labels)
+        examples = adopt_labels(examples, set(labels.names))
+    truth = labels.encode(examples.labels)
     scores = score_texts(predictor, examples.texts)
-    probabilities = scores.probabilities
+    probabilities = labels.probabilities(scores.logits)
+    predicted = labels.decide(probabilities)
     answered = None
     if reject_below:
-        sure = probabilities.max(axis=1) >= reject_below
-        right = probabilities.argmax(axis=1) == truth
+        sure = labels.confidence(probabilities, predicted) >= reject_below
+        right = right_rows(truth, predicted)
         answered = Answered(float(sure.mean()), float(right[sure].mean()) if sure.any() else None)
-    return Evaluation(measure(truth, probabilities), answered, int(scores.truncated.sum()), loaded.bad_rows)
+    metrics = measure(truth, predicted, probabilities)
+    return Evaluation(metrics, answered, int(scores.truncated.sum()), loaded.bad_rows)

@@ -1,7 +1,6 @@
 """One method on one file: train, test once, save, prove that what was saved is what was trained."""
 
 import time
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,8 +71,8 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
             "versions": versions(),
             "hardware": hardware(),
             "data": _data_facts(request, task),
-            "labels": list(labels.names),
-            "score_name": main_score(list(Counter(task.data.examples.labels).values())),
+            **fitted.predictor.labels.described(),
+            "score_name": main_score(list(task.data.examples.label_counts().values()), multi_label=labels.multi_label),
             "backbone": _backbone_facts(request.backbone) if entry.needs_backbone else None,
             "max_length": request.backbone.max_length,
             "choices": fitted.choices,
@@ -84,19 +83,20 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
             "peak_memory_bytes": peak,
             "truncated_test_texts": int(scores.truncated.sum()),
         }
-        _write_results(folder, task, labels, scores, fitted)
+        _write_results(folder, task, scores, fitted)
         facts["seconds"] = round(time.monotonic() - clock, 3)
         write_json(folder / "run.json", facts)
         _write_single_report(folder, request, task)
     return read_result(target)
 
 
-def _write_results(folder: Path, task: Task, labels: LabelMap, scores: Scores, fitted: Fitted) -> None:
-    test = task.split.test
-    truth = labels.encode(test.labels)
-    write_predictions(folder, test, labels, scores.probabilities)
-    write_metrics(folder, measure(truth, scores.probabilities))
-    write_confusion(folder, truth, scores.logits.argmax(axis=1), labels)
+def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted) -> None:
+    test, labels = task.split.test, fitted.predictor.labels
+    truth, probabilities = labels.encode(test.labels), labels.probabilities(scores.logits)
+    predicted = labels.decide(probabilities)
+    write_predictions(folder, test, labels, predicted, labels.confidence(probabilities, predicted))
+    write_metrics(folder, measure(truth, predicted, probabilities))
+    write_confusion(folder, truth, predicted, labels)
     if fitted.history:
         fitted.history.write(folder)
 

@@ -4,13 +4,13 @@ import importlib.metadata
 import platform
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from trifold.backbone.settings import BackboneSettings
 from trifold.data.check import DataFacts, gather_facts
-from trifold.data.examples import LoadedData, adopt_labels, load_examples
+from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError
@@ -84,6 +84,10 @@ def open_task(request: Request) -> Task:
     data = load_examples(request.data, request.reading)
     reading = request.reading
     test, validation = (_part(path, reading, data) for path in (reading.test_file, reading.validation_file))
+    if any(part is not None and part.multi_label for part in (data.examples, test, validation)):
+        # One file's rows may all happen to have one label.
+        data = replace(data, examples=as_multi_label(data.examples))
+        test, validation = (part and as_multi_label(part) for part in (test, validation))
     split = split_examples(data.examples, test, validation)
     return Task(data, split, gather_facts(data, split))
 
@@ -95,7 +99,7 @@ def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Example
     part = load_examples(path, reading).examples
     if not len(part):
         raise DataError(f"{path} has no usable row: give rows with a text and a label")
-    return adopt_labels(part, set(data.examples.labels)) if reading.merge_labels else part
+    return adopt_labels(part, set(data.examples.label_counts())) if reading.merge_labels else part
 
 
 def versions() -> dict[str, str]:

@@ -1,4 +1,8 @@
-"""Labels as the user wrote them on one side, class numbers on the other."""
+"""Labels as the user wrote them on one side, numbers and probabilities on the other.
+
+The one place that knows how a task with one label a row differs from one with several: arrays of the former are
+`(rows,)` class numbers, of the latter `(rows, classes)` bools, and every function on them goes by their dimensions.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,23 +10,35 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, softmax
 
 from trifold.errors import DataError
-from trifold.types import Label
+from trifold.types import SEPARATOR, Label, Target, labels_of
 
 
-def row_weights(classes: np.ndarray, class_weight: str) -> np.ndarray:
-    """How much each row counts in a loss, `(rows,)` float32 with a mean of 1.
+def row_weights(targets: np.ndarray, class_weight: str) -> np.ndarray:
+    """How much each row counts in a loss, float32 of the shape of `targets`.
 
     Args:
-        classes: `(rows,)` class numbers.
-        class_weight: `none` counts all rows alike, `balanced` all classes that occur.
+        targets: `(rows,)` class numbers, or `(rows, classes)` bool.
+        class_weight: `none` counts all rows alike. `balanced` counts all classes that occur alike; where rows may have
+            several labels, those that have a label count as much as those that lack it.
     """
     if class_weight == "none":
-        return np.ones(len(classes), dtype=np.float32)
-    found, inverse, counts = np.unique(classes, return_inverse=True, return_counts=True)
-    weights: np.ndarray = (len(classes) / (len(found) * counts)).astype(np.float32)
+        return np.ones(targets.shape, dtype=np.float32)
+    if targets.ndim == 2:
+        having = np.clip(targets.sum(axis=0), 1, len(targets) - 1)
+        counts = np.where(targets, having, len(targets) - having)
+        result: np.ndarray = (len(targets) / (2 * counts)).astype(np.float32)
+        return result
+    found, inverse, occurring = np.unique(targets, return_inverse=True, return_counts=True)
+    weights: np.ndarray = (len(targets) / (len(found) * occurring)).astype(np.float32)
     return weights[inverse]
+
+
+def as_text(target: Target) -> str:
+    """A row's label or labels as one string, the latter in their order with `|` between."""
+    return SEPARATOR.join(str(label) for label in labels_of(target))
 
 
 @dataclass(frozen=True)
@@ -31,19 +47,34 @@ class LabelMap:
 
     Attributes:
         names: Labels in class order.
+        multi_label: Whether a row may have any number of them.
+        thresholds: Of each label, the probability from which on a row gets it; only where `multi_label`, and 0.5 each
+            as long as they are not chosen.
     """
 
     names: tuple[Label, ...]
+    multi_label: bool = False
+    thresholds: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, labels: Iterable[Label]) -> "LabelMap":
-        """The sorted set of `labels`: numbers by value, strings by character."""
-        return cls(tuple(sorted(set(labels), key=lambda label: (isinstance(label, str), label))))
+    def of(cls, targets: Iterable[Target]) -> "LabelMap":
+        """The sorted set of all labels: numbers by value, strings by character."""
+        rows = list(targets)
+        found = {label for target in rows for label in labels_of(target)}
+        names = tuple(sorted(found, key=lambda label: (isinstance(label, str), label)))
+        return cls(names, any(isinstance(target, tuple) for target in rows))
 
     @classmethod
     def saved(cls, settings: Mapping[str, Any]) -> "LabelMap":
-        """The label set in a saved model's settings, in its class order."""
-        return cls(tuple(settings["labels"]))
+        """The inverse of `described`."""
+        return cls(
+            tuple(settings["labels"]), bool(settings.get("multi_label")), tuple(settings.get("thresholds") or ())
+        )
+
+    def described(self) -> dict[str, object]:
+        """What a saved model's settings say of its labels."""
+        names: dict[str, object] = {"labels": list(self.names)}
+        return {**names, "multi_label": True, "thresholds": list(self.thresholds)} if self.multi_label else names
 
     def __len__(self) -> int:
         return len(self.names)
@@ -53,18 +84,60 @@ class LabelMap:
         """Label to class number."""
         return {name: number for number, name in enumerate(self.names)}
 
-    def encode(self, labels: Sequence[Label]) -> np.ndarray:
-        """Class numbers, int64 of shape `(rows,)`.
+    def encode(self, targets: Sequence[Target]) -> np.ndarray:
+        """Class numbers, `(rows,)` int64; where rows may have several labels, `(rows, classes)` bool.
 
         Raises:
             DataError: If a label is not in the set.
         """
         try:
-            return np.array([self.numbers[label] for label in labels], dtype=np.int64)
+            if not self.multi_label:
+                return np.array([self.numbers[label] for label in targets], dtype=np.int64)  # type: ignore[index]
+            encoded = np.zeros((len(targets), len(self)), dtype=bool)
+            for row, target in enumerate(targets):
+                encoded[row, [self.numbers[label] for label in labels_of(target)]] = True
+            return encoded
         except KeyError as error:
             known = ", ".join(repr(name) for name in self.names[:8])
             raise DataError(f"the label {error.args[0]!r} is unknown to the model: it knows {known}") from None
 
-    def decode(self, classes: np.ndarray) -> list[Label]:
-        """Labels of class numbers of shape `(rows,)`."""
-        return [self.names[number] for number in classes.tolist()]
+    def decode(self, encoded: np.ndarray) -> list[Target]:
+        """The inverse of `encode`."""
+        if self.multi_label:
+            return [tuple(self.names[number] for number in np.flatnonzero(row)) for row in encoded]
+        return [self.names[number] for number in encoded.tolist()]
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """`(rows, classes)` float64: each row sums to 1, unless rows may have several labels."""
+        precise = logits.astype(np.float64)
+        result: np.ndarray = expit(precise) if self.multi_label else softmax(precise, axis=1)
+        return result
+
+    def parse(self, text: str) -> Target:
+        """The inverse of `as_text` for labels of this set.
+
+        Raises:
+            KeyError: If it holds a label that is not in the set.
+        """
+        if self.multi_label:
+            return tuple(self._by_text[part] for part in text.split(SEPARATOR) if part)
+        return self._by_text[text]
+
+    @cached_property
+    def _by_text(self) -> dict[str, Label]:
+        return {str(name): name for name in self.names}
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """What is predicted, in the shape of `encode`: the likeliest class, or every label above its threshold."""
+        if self.multi_label:
+            return np.asarray(probabilities >= np.array(self.thresholds or (0.5,)))
+        return np.asarray(probabilities.argmax(axis=1))
+
+    def confidence(self, probabilities: np.ndarray, decided: np.ndarray) -> np.ndarray:
+        """The probability that a row's prediction is right as a whole, `(rows,)`.
+
+        Several labels are taken to be right independently of each other.
+        """
+        if self.multi_label:
+            return np.asarray(np.where(decided, probabilities, 1.0 - probabilities).prod(axis=1))
+        return np.asarray(probabilities[np.arange(len(decided)), decided])

@@ -12,11 +12,11 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from trifold.backbone.batches import by_token_budget, training_steps
 from trifold.errors import TrainingError
-from trifold.metrics import best_temperature, mean_log_loss
+from trifold.metrics import best_temperature, chance_loss, mean_log_loss
 from trifold.progress import Advance, duration, say, track
 from trifold.runtime import Runtime
 from trifold.train.history import History, HistoryRow
@@ -35,8 +35,8 @@ class BatchLoss:
         total: Loss summed over the examples, a scalar tensor with its graph.
         correct: Examples answered rightly.
         logits: `(examples, classes)`, where the objective is classification.
-        classes: `(examples,)` the true ones, likewise.
-        weights: `(examples,)` how much each counts in `total`, likewise.
+        classes: `(examples,)` the true ones, or `(examples, classes)` bool; likewise.
+        weights: In the shape of `classes`, how much each counts in `total`; likewise.
     """
 
     total: torch.Tensor
@@ -47,13 +47,17 @@ class BatchLoss:
 
 
 def classification_loss(logits: torch.Tensor, classes: torch.Tensor, weights: torch.Tensor) -> BatchLoss:
-    """Cross-entropy of some examples, each counting by its weight.
+    """Cross-entropy of some examples, each counting by its weight; binary, of every label, where there are several.
 
     Args:
         logits: `(examples, classes)`.
-        classes: `(examples,)` the true ones.
-        weights: `(examples,)`.
+        classes: `(examples,)` the true ones, or `(examples, classes)` bool.
+        weights: In the shape of `classes`.
     """
+    if classes.ndim == 2:
+        correct = int(((logits > 0) == classes).all(1).sum())
+        losses = binary_cross_entropy_with_logits(logits, classes.to(logits.dtype), reduction="none") * weights
+        return BatchLoss(losses.mean(1).sum(), correct, logits, classes, weights)
     correct = int((logits.argmax(1) == classes).sum())
     total = (cross_entropy(logits, classes, reduction="none") * weights).sum()
     return BatchLoss(total, correct, logits, classes, weights)
@@ -68,7 +72,7 @@ class Evaluation:
         accuracy: A fraction.
         calibrated_loss: The loss once one temperature, fitted on these very examples, has taken over- or
             under-confidence out of the logits; the loss itself where the objective is no classification.
-        chance_loss: The loss of always answering with the classes' shares; infinite where there are no classes.
+        chance_loss: As in `metrics.chance_loss`; infinite where there are no classes.
         logits: `(examples, classes)` float32 in the objective's order; `None` where there are no classes.
     """
 
@@ -227,9 +231,7 @@ def evaluate(
     order = np.argsort(np.concatenate(batches))
     logits, classes, weights = (np.concatenate(parts)[order] for parts in zip(*found, strict=True))
     calibrated = mean_log_loss(logits, classes, best_temperature(logits, classes, weights), weights)
-    shares = np.bincount(classes, weights) / weights.sum()
-    chance = float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
-    return Evaluation(loss, accuracy, calibrated, chance, logits)
+    return Evaluation(loss, accuracy, calibrated, chance_loss(classes, weights), logits)
 
 
 class _Average:

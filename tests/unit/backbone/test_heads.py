@@ -10,6 +10,7 @@ import torch
 
 from trifold.backbone.heads import new_classifier, saved_classifier
 from trifold.backbone.locate import locate
+from trifold.tasks.labels import LabelMap
 
 
 def batch() -> dict[str, torch.Tensor]:
@@ -37,7 +38,7 @@ def plain(folder: Path) -> Any:
 
 
 def test_attention_has_no_dropout_and_the_head_knows_the_labels(tiny_model: Path) -> None:
-    model = new_classifier(locate(str(tiny_model)), ("bad", "good"), may_grow=True)
+    model = new_classifier(locate(str(tiny_model)), LabelMap(("bad", "good")), may_grow=True)
     assert model.config.attention_probs_dropout_prob == 0.0
     assert model.config.hidden_dropout_prob == 0.1
     assert model.config.id2label == {0: "bad", 1: "good"}
@@ -63,12 +64,18 @@ def test_logits_and_gradients_are_those_of_plain_transformers(kind: str, tmp_pat
         torch.testing.assert_close(got, torch.zeros_like(weight) if other is None else other, atol=1e-5, rtol=0)
 
 
+def test_a_head_for_several_labels_says_so(tiny_model: Path) -> None:
+    labels = LabelMap(("a", "b", "c"), multi_label=True)
+    config = new_classifier(locate(str(tiny_model)), labels, may_grow=True).config
+    assert (config.problem_type, config.num_labels) == ("multi_label_classification", 3)
+
+
 def test_only_a_bert_trained_on_means_gets_a_layer_that_starts_as_the_mean(
     sentence_encoder: Path, tiny_model: Path
 ) -> None:
-    ordinary = new_classifier(locate(str(tiny_model)), ("bad", "good"), may_grow=True)
+    ordinary = new_classifier(locate(str(tiny_model)), LabelMap(("bad", "good")), may_grow=True)
     assert ordinary.config.num_hidden_layers == 2
-    model = new_classifier(locate(str(sentence_encoder)), ("bad", "good"), may_grow=True).eval()
+    model = new_classifier(locate(str(sentence_encoder)), LabelMap(("bad", "good")), may_grow=True).eval()
     assert model.config.num_hidden_layers == 3
     states = model.base_model(**batch(), output_hidden_states=True).hidden_states
     below, mask = states[2], batch()["attention_mask"].unsqueeze(-1)
@@ -78,7 +85,7 @@ def test_only_a_bert_trained_on_means_gets_a_layer_that_starts_as_the_mean(
 
 
 def test_the_new_layer_learns_and_loads_in_plain_transformers(sentence_encoder: Path, tmp_path: Path) -> None:
-    model = new_classifier(locate(str(sentence_encoder)), ("bad", "good"), may_grow=True)
+    model = new_classifier(locate(str(sentence_encoder)), LabelMap(("bad", "good")), may_grow=True)
     optimiser = torch.optim.SGD(model.parameters(), lr=0.5)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters() if "layer.2." in name}
     for _ in range(3):

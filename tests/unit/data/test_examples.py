@@ -150,3 +150,39 @@ def test_rows_in_are_examples_and_bad_rows_each_once(load, rows):
     inside = sum(text.count("\n") for text in (*data.examples.texts, *map(str, data.examples.labels)))
     unusable = sum(str(value).count("\n") for row in data.bad_rows for value in row.values.values())
     assert data.rows_in + inside + unusable <= len(rows) + 1
+
+
+def test_a_separator_between_labels_makes_rows_with_several(load):
+    data = load("text,label\na,joy|love\nb,joy\nc, anger | joy |joy\nd,|\n")
+    assert data.examples.labels == (("joy", "love"), ("joy",), ("anger", "joy"), ())
+    assert (data.separator, data.examples.multi_label) == ("|", True)
+    assert data.examples.label_counts() == {"joy": 3, "love": 1, "anger": 1}
+
+
+def test_another_separator_can_be_named_and_none_keeps_labels_whole(load):
+    content = "text,label\na,1;2\nb,2\n"
+    assert load(content, label_separator=";").examples.labels == ((1, 2), (2,))
+    assert load(content).examples.labels == ("1;2", "2")
+    assert load("text,label\na,x|y\nb,y\n", label_separator="").examples.labels == ("x|y", "y")
+
+
+def test_a_separator_at_an_end_alone_is_part_of_the_label(load):
+    assert load("text,label\na,x|\nb,y\n").examples.labels == ("x|", "y")
+
+
+def test_variants_among_several_labels_are_merged(load):
+    data = load("text,label\na,joy|love\nb,Joy|love\nc,joy\nd,joy|JOY\n", merge_labels=True)
+    assert data.examples.labels == (("joy", "love"), ("joy", "love"), ("joy",), ("joy",))
+    assert data.merged_labels == {"Joy": "joy", "JOY": "joy"}
+
+
+def test_a_column_of_lists_gives_rows_with_several_labels(tmp_path):
+    data = load_parquet(tmp_path / "d.parquet", text=["a", "b", "c"], labels=[["x", "y"], [], ["y", None]])
+    assert data.examples.labels == (("x", "y"), (), ("y",))
+    (tmp_path / "d.jsonl").write_text('{"text": "a", "labels": [3, 4]}\n{"text": "b", "labels": [4]}\n')
+    assert load_examples(tmp_path / "d.jsonl", DataSettings()).examples.labels == ((3, 4), (4,))
+
+
+def test_a_label_of_a_list_may_not_hold_what_stands_between_labels(tmp_path):
+    with pytest.raises(DataError, match=r"the label 'x\|y' holds a '\|', which stands between labels: rename it"):
+        load_parquet(tmp_path / "d.parquet", text=["a", "b"], labels=[["x|y"], ["z"]])

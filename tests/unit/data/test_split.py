@@ -147,3 +147,19 @@ def test_a_validation_file_leaves_all_else_to_training_and_gives_up_what_is_test
 def test_a_label_that_only_the_validation_file_has_is_an_error():
     with pytest.raises(DataError, match="the validation file has labels that the data file lacks"):
         split_examples(examples(["a", "b"] * 20), None, examples(["c"], ["other"]))
+
+
+def test_rare_labels_reach_every_part_of_a_multi_label_split():
+    rng = np.random.default_rng(0)
+    common = rng.integers(0, 3, 600)
+    labels = [(f"common {c}", *(["rare"] if i % 60 == 0 else [])) for i, c in enumerate(common)]
+    split = split_examples(examples([*labels, (), ()]))
+    for part in (split.train, split.validation, split.test):
+        assert part.label_counts()["rare"] >= 1
+        assert len(part.label_counts()) == 4
+    assert len(split.test) == 121
+
+
+def test_a_multi_label_file_needs_two_labels():
+    with pytest.raises(DataError, match="every row has the label 'x'"):
+        split_examples(examples([("x",)] * 20))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from trifold.errors import DataError
-from trifold.tasks.labels import LabelMap, row_weights
+from trifold.tasks.labels import LabelMap, as_text, row_weights
 
 
 def test_numbers_are_ordered_by_value_and_strings_by_character():
@@ -39,3 +39,52 @@ def test_balanced_rows_make_every_class_weigh_the_same():
     assert weights[:95].sum() == pytest.approx(weights[95:].sum())
     assert weights.mean() == pytest.approx(1.0)
     assert (row_weights(classes, "none") == 1.0).all()
+
+
+@pytest.fixture
+def moods():
+    return LabelMap.of([("joy", "love"), (), ("anger",)])
+
+
+def test_rows_with_several_labels_are_encoded_as_a_table_and_come_back(moods):
+    assert moods.names == ("anger", "joy", "love")
+    assert moods.multi_label
+    targets = [("joy", "love"), (), ("anger",)]
+    encoded = moods.encode(targets)
+    assert encoded.tolist() == [[False, True, True], [False] * 3, [True, False, False]]
+    assert moods.decode(encoded) == targets
+    assert [moods.parse(as_text(target)) for target in targets] == targets
+    assert moods.encode([]).shape == (0, 3)
+
+
+def test_one_label_a_row_has_its_text_too():
+    labels = LabelMap.of([1, 2])
+    assert (as_text(2), labels.parse("2")) == ("2", 2)
+    with pytest.raises(KeyError):
+        labels.parse("3")
+
+
+def test_each_of_several_labels_has_a_threshold_of_its_own(moods):
+    probabilities = moods.probabilities(np.array([[0.0, 2.0, -2.0]], dtype=np.float32))
+    assert probabilities[0] == pytest.approx([0.5, 0.881, 0.119], abs=1e-3)
+    assert moods.decide(probabilities).tolist() == [[True, True, False]]
+    choosy = LabelMap(moods.names, True, (0.6, 0.9, 0.1))
+    decided = choosy.decide(probabilities)
+    assert decided.tolist() == [[False, False, True]]
+    assert choosy.confidence(probabilities, decided) == pytest.approx([0.5 * 0.119 * 0.119], abs=1e-3)
+
+
+def test_what_a_model_saves_of_its_labels_comes_back(moods):
+    choosy = LabelMap(moods.names, True, (0.6, 0.9, 0.1))
+    assert LabelMap.saved(choosy.described()) == choosy
+    plain = LabelMap.of(["a", 1])
+    assert plain.described() == {"labels": [1, "a"]}
+    assert LabelMap.saved(plain.described()) == plain
+
+
+def test_balanced_labels_weigh_as_much_as_their_absence():
+    targets = np.zeros((100, 3), dtype=bool)
+    targets[:20, 0] = targets[:, 1] = True
+    weights = row_weights(targets, "balanced")
+    assert weights[:20, 0].sum() == pytest.approx(weights[20:, 0].sum())
+    assert np.isfinite(weights).all()

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.linear_model import LogisticRegression
+
+from trifold.methods.logistic import Sample, fit_path
+from trifold.tasks.labels import row_weights
+
+
+def several(rows=200, features=8, seed=0):
+    """Vectors, and three labels that follow from them with some noise; a fourth that no row has."""
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(rows, features)).astype(np.float32)
+    noise = rng.normal(size=(rows, 3))
+    labels = np.column_stack([vectors[:, :3] + noise > np.array([0.0, 0.5, 1.5]), np.zeros(rows, dtype=bool)])
+    return vectors, labels
+
+
+@pytest.mark.parametrize("class_weight", ["none", "balanced"])
+@pytest.mark.parametrize("form", [np.asarray, csr_array])
+def test_labels_fitted_together_are_those_fitted_one_by_one(form, class_weight):
+    vectors, labels = several()
+    data = Sample(form(vectors), labels, form(vectors), labels, 4, class_weight)
+    head = fit_path(data, (0.3,), tolerance=1e-7).head
+    weights = row_weights(labels, class_weight)
+    for label in range(3):
+        alone = LogisticRegression(C=0.3, tol=1e-7, max_iter=1_000)
+        alone.fit(vectors, labels[:, label], weights[:, label])
+        np.testing.assert_allclose(head.weight[:, label], alone.coef_[0], atol=2e-3)
+        assert head.bias[label] == pytest.approx(alone.intercept_[0], abs=2e-3)
+    assert (head.logits(vectors)[:, 3] < -20).all()
+
+
+def test_the_strength_is_that_with_the_lowest_validation_loss():
+    vectors, labels = several()
+    held_out, truth = several(seed=1)
+    data = Sample(vectors, labels, held_out, truth, 4)
+    chosen = fit_path(data, (0.001, 0.1, 10.0), tolerance=1e-5)
+    losses = [fit_path(data, (strength,), tolerance=1e-5).validation_loss for strength in (0.001, 0.1, 10.0)]
+    assert chosen.validation_loss == pytest.approx(min(losses), rel=1e-3)
