@@ -22,6 +22,7 @@ from trifold.predict import load_run, score_texts
 from trifold.runtime import hardware, prepare
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
+from trifold.train.tracking import reporting
 from trifold.types import Examples, Label, Target
 
 
@@ -48,6 +49,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ema_decay: Share of the averaged weights that each step keeps; 0 keeps the last weights.
         class_weight: `none`, or `balanced` for rare classes.
         patience: Epochs without a better validation loss before training stops.
+        report_to: Experiment tracker that gets the figures, too: `tensorboard`, `mlflow`, `trackio` or `wandb`.
         head: For `features`: `auto`, `logistic` or `mlp`.
         train_layers: For `full`: train only so many layers, from the top.
         freeze_embeddings: For `full`: leave the word vectors as they are.
@@ -82,6 +84,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ema_decay: float = 0.99,
         class_weight: str = "none",
         patience: int = 2,
+        report_to: str = "none",
         head: str = "auto",
         train_layers: int | None = None,
         freeze_embeddings: bool = False,
@@ -109,6 +112,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.ema_decay = ema_decay
         self.class_weight = class_weight
         self.patience = patience
+        self.report_to = report_to
         self.head = head
         self.train_layers = train_layers
         self.freeze_embeddings = freeze_embeddings
@@ -138,7 +142,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if entry.needs_backbone:
             prepare()
         train, validation = split_train_validation(examples)
-        fitted = entry.load()(settings).fit(train, validation, LabelMap.of(examples.labels))
+        with reporting(self.report_to, f"TextClassifier-{self.method}", self.get_params()):
+            fitted = entry.load()(settings).fit(train, validation, LabelMap.of(examples.labels))
         self._predictor: Predictor = fitted.predictor
         self.classes_ = np.array(fitted.predictor.labels.names)
         return self

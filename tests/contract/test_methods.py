@@ -13,7 +13,7 @@ from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import ArtifactError, BackboneError, SettingsError
-from trifold.methods import METHODS, method_entry
+from trifold.methods import METHODS, PRESETS, method_entry
 from trifold.methods.contract import Fitted, MethodSettings
 from trifold.metrics import best_temperature, measure
 from trifold.tasks.labels import LabelMap
@@ -21,7 +21,9 @@ from trifold.train.settings import TrainSettings
 from trifold.types import Examples, Split
 
 # Methods that learn from labels.
-LEARNERS = tuple(name for name in METHODS if name != "zero-shot")
+EVERY = (*METHODS, *PRESETS)
+LEARNERS = tuple(name for name in EVERY if name != "zero-shot")
+READERS = tuple(name for name in EVERY if name != "tfidf")
 HOPES = ["The film is wonderful, the plot brilliant", "The cast is awful, the pace tedious"]
 
 
@@ -35,12 +37,14 @@ def split(reviews: Path) -> Split:
     return split_examples(load_examples(reviews, DataSettings()).examples)
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=EVERY)
 def fitted(request: pytest.FixtureRequest, tiny_model: Path, split: Split) -> tuple[str, Fitted]:
     settings = settings_for(tiny_model)
     if request.param.startswith(("adapter", "zero")):
         # What changes little or nothing of a backbone needs one that knows something.
         settings = settings_for(Path("minilm"), 6, 2e-3)
+    elif request.param == "classic":
+        settings = settings_for(Path("minilm"), 20, 1e-3)
     elif request.param == "contrastive":
         settings = settings_for(tiny_model, 1)
     method = method_entry(request.param).load()(settings)
@@ -108,7 +112,7 @@ def test_it_accounts_for_its_size_and_parameters(fitted: tuple[str, Fitted]) -> 
     assert fitted[1].predictor.size_bytes() > 0
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_the_same_seed_gives_the_same_model(name: str, tiny_model: Path, split: Split) -> None:
     labels = LabelMap.of(split.train.labels)
     first, second = (
@@ -133,7 +137,7 @@ def test_integer_labels_come_back_as_integers(name: str, tiny_model: Path, split
     assert method_entry(name).load().predictor.load(tmp_path, BackboneSettings(device="cpu")).labels.names == (-1, 7)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", EVERY)
 def test_many_classes_and_one_that_only_validation_holds(name: str, tiny_model: Path, split: Split) -> None:
     words = ("film", "plot", "cast", "score")
     texts = tuple(f"the {word} number {i}" for i in range(12) for word in words)
@@ -148,7 +152,7 @@ def test_many_classes_and_one_that_only_validation_holds(name: str, tiny_model: 
     assert np.isfinite(fitted.predictor.score(["the plot"]).logits).all()
 
 
-@pytest.mark.parametrize("name", ["zero-shot", "features", "adapter-lora", "adapter-bottleneck", "contrastive", "full"])
+@pytest.mark.parametrize("name", READERS)
 def test_long_texts_are_cut_and_counted(name: str, tiny_model: Path, split: Split) -> None:
     method = method_entry(name).load()(settings_for(tiny_model, epochs=1, max_length=16))
     predictor = method.fit(split.train, split.validation, LabelMap.of(split.train.labels)).predictor
@@ -156,7 +160,7 @@ def test_long_texts_are_cut_and_counted(name: str, tiny_model: Path, split: Spli
     assert scores.truncated.tolist() == [False, True, True]
 
 
-@pytest.mark.parametrize("name", ["zero-shot", "features", "adapter-lora", "adapter-bottleneck", "contrastive", "full"])
+@pytest.mark.parametrize("name", READERS)
 def test_the_end_of_a_long_text_can_be_read_too(name: str, tiny_model: Path, split: Split, tmp_path: Path) -> None:
     method = method_entry(name).load()(settings_for(tiny_model, epochs=1, max_length=16, long_text="head+tail"))
     predictor = method.fit(split.train, split.validation, LabelMap.of(split.train.labels)).predictor
@@ -169,7 +173,7 @@ def test_the_end_of_a_long_text_can_be_read_too(name: str, tiny_model: Path, spl
     np.testing.assert_allclose(back.score(texts).logits, scores.logits, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["zero-shot", "features", "adapter-lora", "adapter-bottleneck", "contrastive", "full"])
+@pytest.mark.parametrize("name", READERS)
 def test_a_backbone_that_cannot_read_so_many_tokens_says_so(name: str, tiny_model: Path, split: Split) -> None:
     method = method_entry(name).load()(settings_for(tiny_model, max_length=4_000))
     with pytest.raises(BackboneError, match="reads at most 256 tokens"):
@@ -211,6 +215,7 @@ def test_several_labels_a_row(
         "full": settings_for(Path("minilm"), 2, 3e-4),
         "adapter-lora": settings_for(Path("minilm"), 3, 4e-3),
         "adapter-bottleneck": settings_for(Path("minilm"), 3, 4e-3),
+        "classic": settings_for(Path("minilm"), 20, 1e-3),
     }.get(name, settings_for(tiny_model))
     predictor = method_entry(name).load()(settings).fit(train, validation, labels).predictor
     assert len(predictor.labels.thresholds) == 3

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qs, unquote
 
 import pytest
 
@@ -24,6 +25,7 @@ class Hub:
     """What the stand-in serves and what it was asked."""
 
     folder: Path
+    kind: str = "models"
     token: str | None = None
     cuts: int = 0
     cut_after: int = 12 << 20
@@ -55,28 +57,36 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
             self.answer(401, b"{}", X_Error_Code="GatedRepo", X_Error_Message="give a token")
-        elif path.startswith(f"/api/models/{NAME}"):
-            self.describe(path.removeprefix(f"/api/models/{NAME}"))
-        elif path.startswith(f"/{NAME}/resolve/"):
-            revision, name = path.removeprefix(f"/{NAME}/resolve/").split("/", 1)
+        elif path.startswith(f"/api/{hub.kind}/{NAME}"):
+            self.describe(path.removeprefix(f"/api/{hub.kind}/{NAME}"))
+        elif path.removeprefix("/datasets").startswith(f"/{NAME}/resolve/"):
+            revision, name = path.removeprefix("/datasets").removeprefix(f"/{NAME}/resolve/").split("/", 1)
             self.file(self.server.hub.folder / name, COMMITS.get(revision, revision))
         else:
             self.answer(404, b"{}", X_Error_Code="RepoNotFound")
 
     def describe(self, path: str) -> None:
         """`/revision/R`: the commit; `/tree/R`: the files."""
-        revision = path.rsplit("/", 1)[1] if path else "main"
+        revision = unquote(path.split("/")[2]) if path else "main"
         commit = COMMITS.get(revision, revision if revision in COMMITS.values() else None)
         files = sorted(path for path in self.server.hub.folder.iterdir() if path.is_file())
         if commit is None:
             self.answer(404, b"{}", X_Error_Code="RevisionNotFound")
         elif path.startswith("/tree/"):
-            found = [{"type": "file", "path": f.name, "size": f.stat().st_size, "oid": digest(f)[:40]} for f in files]
+            found = [described(file) for file in files]
             self.answer(200, json.dumps(found).encode(), Content_Type="application/json")
         else:
             names = [{"rfilename": f.name} for f in files]
             info = {"id": NAME, "sha": commit, "siblings": names, "private": False, "tags": []}
             self.answer(200, json.dumps(info).encode(), Content_Type="application/json")
+
+    def do_POST(self) -> None:
+        """`/paths-info/R`: the files that are asked for."""
+        asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        names = json.loads(asked)["paths"] if asked.startswith("{") else parse_qs(asked)["paths"]
+        found = [self.server.hub.folder / name for name in names]
+        known = [described(path) for path in found if path.is_file()]
+        self.answer(200, json.dumps(known).encode(), Content_Type="application/json")
 
     def file(self, path: Path, commit: str) -> None:
         if not path.is_file():
@@ -104,6 +114,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if cut_after is not None and len(body) > cut_after:
             # A connection that breaks: fewer bytes than were promised.
             self.close_connection = True
+
+
+def described(path: Path) -> dict[str, object]:
+    return {"type": "file", "path": path.name, "size": path.stat().st_size, "oid": digest(path)[:40]}
 
 
 def digest(path: Path) -> str:
@@ -209,3 +223,38 @@ def test_what_is_not_there_is_told_in_a_sentence(hub: Hub, train: Command) -> No
     gone = train(HF_ENDPOINT="http://127.0.0.1:9")
     assert gone.returncode == 2
     assert "the hub cannot be reached" in gone.stderr
+
+
+def test_a_data_set_comes_from_the_hub_with_its_class_names(
+    hub: Hub, environment: dict[str, str], tmp_path: Path, trifold_command: Command
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["negative", "positive"])}
+    )
+    hub.folder, hub.kind = tmp_path / "repository", "datasets"
+    hub.folder.mkdir()
+    for part, rows in (("train", 60), ("test", 20)):
+        columns = {
+            "text": [f"{'good' if i % 2 else 'bad'} film {i} {part}" for i in range(rows)],
+            "label": [i % 2 for i in range(rows)],
+        }
+        made = datasets.Dataset.from_dict(columns, features=features)
+        made.to_parquet(hub.folder / f"{part}-00000-of-00001.parquet")
+    flags = ("--method", "tfidf", "--test-file", f"hf:{NAME}:test")
+    first, again = tmp_path / "first", tmp_path / "again"
+    done = trifold_command("finetune", f"hf:{NAME}", *flags, "--output-dir", first, env=environment)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((first / "run.json").read_text())
+    assert facts["labels"] == ["negative", "positive"]
+    assert facts["data"]["parts"] == {"training": 48, "validation": 12, "test": 20}
+    assert facts["data"]["path"] == f"hf:{NAME}"
+    hub.requests.clear()
+    done = trifold_command("finetune", f"hf:{NAME}", *flags, "--offline", "--output-dir", again, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert hub.requests == []
+    assert json.loads((again / "run.json").read_text())["data"]["sha256"] == facts["data"]["sha256"]
+    missing = trifold_command("check", f"hf:{NAME}:nonsense", env=environment)
+    assert missing.returncode == 2
+    assert "hf:NAME:SPLIT" in missing.stderr
+    assert "Traceback" not in missing.stderr

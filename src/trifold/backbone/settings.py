@@ -31,7 +31,7 @@ class BackboneSettings(ComputeSettings):
     """Which backbone, and how it is run.
 
     Attributes:
-        model: `minilm`, a folder, or a hub id such as bert-base-uncased.
+        model: `minilm`, a folder, or a hub id such as bert-base-uncased; compare takes several, with commas between.
         revision: Commit, tag or branch of a model from the hub; its main branch by default.
         max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
         long_text: Of a longer text, read its beginning, or a quarter from its beginning and the rest from its end.

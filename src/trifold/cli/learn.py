@@ -4,7 +4,7 @@ import importlib.resources
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -88,7 +88,8 @@ def finetune(
     data: Path,
     /,
     *,
-    method: str = "full",
+    method: str | None = None,
+    preset: Literal["classic"] | None = None,
     asked: Annotated[Asked | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
     json: bool = False,
@@ -98,15 +99,18 @@ def finetune(
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck,
-            contrastive or full.
+            contrastive or full, which is what it does by default.
+        preset: A well-known recipe instead of a method, for comparison.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
         json: Print JSON instead.
     """
     from trifold.pipeline.finetune import finetune as run_finetune
     from trifold.pipeline.request import Request
 
+    if method and preset:
+        raise SettingsError(f"--preset {preset} is a method of its own: leave out --method {method}")
     request = Request(data, **vars(asked or Asked()))
-    result = run_finetune(request, method, output_dir, announce=not json)
+    result = run_finetune(request, method or preset or "full", output_dir, announce=not json)
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return

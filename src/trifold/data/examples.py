@@ -21,7 +21,7 @@ class LoadedData:
     """A labelled file, read whole: rows in = `len(examples) + len(bad_rows)`.
 
     Attributes:
-        path: The file.
+        path: The file, as it was named.
         description: How it is written, in words.
         columns: The columns in use.
         examples: The rows that can be used.
@@ -72,7 +72,7 @@ def load_examples(path: Path | str, settings: DataSettings) -> LoadedData:
     targets = _as_targets(labels, separator)
     merged = label_variants(targets) if settings.merge_labels else {}
     examples = Examples(tuple(lines), tuple(texts), tuple(_renamed(target, merged) for target in targets))
-    return LoadedData(table.path, table.description, columns, examples, tuple(bad), merged, separator)
+    return LoadedData(Path(path), table.description, columns, examples, tuple(bad), merged, separator)
 
 
 def open_rows(

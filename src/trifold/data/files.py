@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from trifold.data.dialect import Dialect, find_dialect
+from trifold.data.hub import local_file
 from trifold.data.records import RawRecord, split_records
 from trifold.errors import DataError
 from trifold.types import BadRow, Record
@@ -47,14 +48,14 @@ def open_table(path: Path | str, encoding: str | None = None, columns: int = 2) 
     """Open `path` and read its header.
 
     Args:
-        path: The file.
+        path: The file, or a data set of the hub as in `local_file`.
         encoding: Overrides what would be found.
         columns: The fewest that make sense, as in `find_dialect`.
 
     Raises:
         DataError: If there is no such file, it is a folder, empty, binary, or has no header to speak of.
     """
-    path = Path(path)
+    path = local_file(Path(path))
     if path.is_dir():
         raise DataError(f"{path} is a folder: name a CSV, TSV, JSONL or Parquet file in it")
     if not path.exists():

@@ -16,7 +16,7 @@ class LeaderboardRow:
     """One line of `leaderboard.csv`; its names are relied on by scripts.
 
     Attributes:
-        method: Name.
+        method: Name, with the backbone's where several were tried.
         score_name: `accuracy` or `macro_f1`, whichever comes first on this data.
         score: On the test rows, a fraction.
         score_low: Lower end of its 95 % interval.
@@ -48,7 +48,7 @@ def build_leaderboard(results: Sequence[RunResult], score: str) -> list[Leaderbo
     """The highest score first."""
     rows = [
         LeaderboardRow(
-            method=result.method,
+            method=result.name,
             score_name=score,
             score=result.metrics[score]["value"],
             score_low=result.metrics[score]["low"],

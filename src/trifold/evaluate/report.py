@@ -7,6 +7,7 @@ from typing import Any
 
 from trifold.backbone.locate import file_sha256
 from trifold.data.check import DataFacts
+from trifold.data.hub import local_file
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
 from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
@@ -76,13 +77,13 @@ def write_report(
     page = environment.get_template("report.html").render(
         title=title,
         facts=facts,
-        data_sha256=file_sha256(Path(facts.path)),
+        data_sha256=file_sha256(local_file(Path(facts.path))),
         table=[in_words(row) for row in rows],
         verdict=verdict,
         score_name=SCORE_NAMES[rows[0].score_name],
         cost_plot=as_svg(cost_figure(rows, verdict.ship)) if len(rows) > 1 else "",
         sections=[
-            _section(result) for result in sorted(results, key=lambda r: [row.method for row in rows].index(r.method))
+            _section(result) for result in sorted(results, key=lambda r: [row.method for row in rows].index(r.name))
         ],
         skipped=skipped,
         command=command,
@@ -99,7 +100,7 @@ def _section(result: RunResult) -> MethodSection:
     choices: dict[str, Any] = result.facts["choices"]
     right = right_rows(result.truth, result.predicted)
     return MethodSection(
-        name=result.method,
+        name=result.name,
         choices={name.replace("_", " "): _plain(value) for name, value in choices.items()},
         confusion=as_svg(confusion_figure(result.truth, result.predicted, result.labels)),
         curves=as_svg(curves_figure(history)) if history else "",

@@ -23,6 +23,7 @@ class RunResult:
 
     Attributes:
         folder: The run folder.
+        name: What it is called among others: the method, with the backbone where there are several of those.
         method: Name of the method.
         labels: Class order.
         rows: `(test rows,)` ids.
@@ -34,6 +35,7 @@ class RunResult:
     """
 
     folder: Path
+    name: str
     method: str
     labels: LabelMap
     rows: np.ndarray
@@ -75,8 +77,8 @@ def metrics_as_dict(metrics: Metrics) -> dict[str, object]:
     return {name: value for name, value in asdict(metrics).items() if value is not None}
 
 
-def read_result(folder: Path) -> RunResult:
-    """Read a run folder back.
+def read_result(folder: Path, name: str | None = None) -> RunResult:
+    """Read a run folder back, under a name or that of its method.
 
     Raises:
         ArtifactError: If a file is missing or damaged.
@@ -93,6 +95,7 @@ def read_result(folder: Path) -> RunResult:
     ids = np.array([int(row["row"]) for row in rows], dtype=np.int64)
     return RunResult(
         folder=folder,
+        name=name or str(facts["method"]),
         method=str(facts["method"]),
         labels=labels,
         rows=ids,

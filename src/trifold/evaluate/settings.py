@@ -1,6 +1,7 @@
 """How methods are compared."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from trifold.errors import require
 
@@ -11,11 +12,13 @@ class CompareSettings:
 
     Attributes:
         methods: Comma-separated; all by default.
+        preset: Also run this well-known recipe, for comparison.
         time_limit: Minutes; methods that will not fit are skipped, and it is said.
         tolerance: Points of score that a cheaper method may lose against the best and still be the one to ship.
     """
 
     methods: str = ""
+    preset: Literal["classic"] | None = None
     time_limit: float | None = None
     tolerance: float = 1.0
 

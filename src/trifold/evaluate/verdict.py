@@ -68,10 +68,10 @@ def decide(results: Sequence[RunResult], score: str, tolerance_points: float) ->
     )
     cheaper = contenders[: by_cost.index(best)]
     winner = next((contender for contender in cheaper if contender.within), None)
-    ship = winner.method if winner else best.method
+    ship = winner.method if winner else best.name
     open_ones = [c for c in cheaper[: cheaper.index(winner) if winner else None] if not c.worse]
     sentences = _words(results, best, ship, winner, open_ones, score, tolerance_points)
-    return Verdict(ship, best.method, bool(open_ones), contenders, sentences)
+    return Verdict(ship, best.name, bool(open_ones), contenders, sentences)
 
 
 def _contend(result: RunResult, best: RunResult, score: str, tolerance: float) -> Contender:
@@ -79,7 +79,7 @@ def _contend(result: RunResult, best: RunResult, score: str, tolerance: float) -
     loss = paired_difference(score, best.truth, best.predicted, result.predicted, len(best.labels))
     within, worse = loss.high <= tolerance, loss.low > tolerance
     return Contender(
-        result.method, loss, within, worse, None if within or worse else _rows_to_tell(loss, tolerance, len(best.rows))
+        result.name, loss, within, worse, None if within or worse else _rows_to_tell(loss, tolerance, len(best.rows))
     )
 
 
@@ -115,17 +115,17 @@ def _words(
     )
     if len(results) == 1:
         return (f"Only {ship} was run: {value} on {len(best.rows):,} test rows.", "Run more methods to compare it.")
-    cost = {result.method: result.milliseconds_per_text for result in results}
+    cost = {result.name: result.milliseconds_per_text for result in results}
     if winner is None:
         cheapest = cost[ship] == min(cost.values())
         reason = "it is the best and also the cheapest" if cheapest else "no cheaper method is shown to come near it"
         sentences = [f"Ship {ship}: {value} at {milliseconds(cost[ship])} a text; {reason}."]
     else:
         sentences = [
-            f"Ship {ship}: at {milliseconds(cost[ship])} a text instead of the {milliseconds(cost[best.method])} of "
-            f"{best.method}, the best, it loses at most {max(0.0, 100 * winner.loss.high):.1f} points of {name} "
+            f"Ship {ship}: at {milliseconds(cost[ship])} a text instead of the {milliseconds(cost[best.name])} of "
+            f"{best.name}, the best, it loses at most {max(0.0, 100 * winner.loss.high):.1f} points of {name} "
             f"(95 % bound), within the {tolerance:g} allowed.",
-            f"{best.method} has {value}.",
+            f"{best.name} has {value}.",
         ]
     for contender in open_ones:
         more = contender.rows_to_tell

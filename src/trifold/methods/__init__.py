@@ -1,5 +1,5 @@
 """The ways to adapt a backbone, each behind one contract; a file here holds only what differs."""
 
-from trifold.methods.catalogue import METHODS, method_entry
+from trifold.methods.catalogue import METHODS, PRESETS, method_entry
 
-__all__ = ["METHODS", "method_entry"]
+__all__ = ["METHODS", "PRESETS", "method_entry"]

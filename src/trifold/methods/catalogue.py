@@ -53,8 +53,9 @@ _ENTRIES = {
     "full": Entry("trifold.methods.full", "Full", True, full_seconds),
 }
 METHODS: tuple[str, ...] = tuple(_ENTRIES)
-
-
+# Run only where they are named: recipes to compare with, not ways that anyone should ship.
+PRESETS = {"classic": Entry("trifold.methods.classic", "Classic", True, features_seconds)}
+_ALL = {**_ENTRIES, **PRESETS}
 _SHORT = {"adapter": "adapter-lora"}
 
 
@@ -65,8 +66,8 @@ def method_name(name: str) -> str:
         SettingsError: If there is no such method.
     """
     full = _SHORT.get(name, name)
-    if full not in _ENTRIES:
-        raise SettingsError(f"there is no method {name!r}: choose one of {', '.join(METHODS)}")
+    if full not in _ALL:
+        raise SettingsError(f"there is no method {name!r}: choose one of {', '.join(_ALL)}")
     return full
 
 
@@ -76,4 +77,4 @@ def method_entry(name: str) -> Entry:
     Raises:
         SettingsError: If there is no such method.
     """
-    return _ENTRIES[method_name(name)]
+    return _ALL[method_name(name)]

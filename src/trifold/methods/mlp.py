@@ -13,7 +13,7 @@ from trifold.train.settings import TrainSettings
 
 _HIDDEN = 256
 _DROPOUT = 0.3
-_PLAN = Plan(
+PLAN = Plan(
     learning_rate=5e-4,
     epochs=20,
     batch_size=64,
@@ -86,25 +86,30 @@ class _Vectors:
         return classification_loss(logits, self.classes[positions], self.weights[positions])
 
 
-def fit_mlp(data: Sample, given: TrainSettings) -> tuple[MlpHead, History]:
-    """Train a head of `features -> 256 -> classes`; the best epoch by validation loss is kept.
+def fit_mlp(
+    data: Sample, given: TrainSettings, plan: Plan = PLAN, *, hidden: int = _HIDDEN, dropout: float = _DROPOUT
+) -> tuple[MlpHead, History]:
+    """Train a head of `features -> hidden -> classes`; the best epoch by validation loss is kept.
 
     Args:
-        data: Dense float32 vectors, standardised.
-        given: Learning rate, epochs and batch size win over the defaults here where the user named them.
+        data: Dense float32 vectors.
+        given: Learning rate, epochs and batch size win over the plan's where the user named them.
+        plan: Everything else.
+        hidden: Width of the hidden layer.
+        dropout: Behind it.
     """
     plan = replace(
-        _PLAN,
-        learning_rate=given.learning_rate or _PLAN.learning_rate,
-        epochs=given.epochs or _PLAN.epochs,
-        batch_size=given.batch_size or _PLAN.batch_size,
+        plan,
+        learning_rate=given.learning_rate or plan.learning_rate,
+        epochs=given.epochs or plan.epochs,
+        batch_size=given.batch_size or plan.batch_size,
         seed=given.seed,
     )
     model = torch.nn.Sequential(
-        torch.nn.Linear(data.train.shape[1], _HIDDEN),
+        torch.nn.Linear(data.train.shape[1], hidden),
         torch.nn.ReLU(),
-        torch.nn.Dropout(_DROPOUT),
-        torch.nn.Linear(_HIDDEN, data.classes),
+        torch.nn.Dropout(dropout),
+        torch.nn.Linear(hidden, data.classes),
     )
     objectives = [
         _Vectors(*(torch.from_numpy(array) for array in part))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,7 @@ from trifold.evaluate.results import RunResult, read_result
 from trifold.evaluate.settings import CompareSettings
 from trifold.evaluate.verdict import Verdict, decide
 from trifold.methods.catalogue import METHODS, method_entry, method_name
-from trifold.pipeline.request import Request, Task, flags_of, open_task, versions
+from trifold.pipeline.request import Request, Task, flags_of, models_of, open_task, versions, with_model
 from trifold.progress import duration, say
 from trifold.runtime import hardware
 
@@ -50,6 +51,19 @@ class Comparison:
     interrupted: bool
 
 
+@dataclass(frozen=True)
+class _Contestant:
+    """A method on a backbone.
+
+    Attributes:
+        method: Its name.
+        request: What it is asked to do.
+    """
+
+    method: str
+    request: Request
+
+
 @dataclass
 class _State:
     """What is known so far; the one mutable thing in a comparison."""
@@ -58,6 +72,7 @@ class _State:
     request: Request
     settings: CompareSettings
     task: Task
+    contestants: dict[str, _Contestant]
     results: list[RunResult] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -89,16 +104,19 @@ def compare(request: Request, settings: CompareSettings, output_dir: Path | None
         KeyboardInterrupt: If the user stops it before the first method is done.
     """
     clock = time.monotonic()
-    named = chosen_methods(settings.methods)
+    contestants = line_up(request, chosen_methods(settings.methods, settings.preset))
     target = choose_folder(output_dir, "compare")
     task = open_task(request)
     for warning in task.facts.warnings():
         say(f"note: {warning}")
-    obstacles = {name: method_entry(name).obstacle(task.split.train, request.method_settings) for name in named}
-    expected = forecast(task.split, [name for name in named if not obstacles[name]], request.method_settings)
+    obstacles = {
+        name: method_entry(one.method).obstacle(task.split.train, one.request.method_settings)
+        for name, one in contestants.items()
+    }
+    expected = _foresee(task, {name: one for name, one in contestants.items() if not obstacles[name]})
     _announce(expected, request)
     target.mkdir(parents=True, exist_ok=True)
-    state = _State(target, request, settings, task)
+    state = _State(target, request, settings, task, contestants)
     state.skipped.update({name: reason for name, reason in obstacles.items() if reason})
     for name, reason in state.skipped.items():
         say(f"{name} is skipped: {reason}")
@@ -115,19 +133,59 @@ def compare(request: Request, settings: CompareSettings, output_dir: Path | None
     return Comparison(target, tuple(rows), verdict, state.skipped, interrupted())
 
 
-def chosen_methods(names: str) -> list[str]:
-    """The methods named in a comma-separated list; all where it is empty.
+def chosen_methods(names: str, preset: str | None = None) -> list[str]:
+    """The methods named in a comma-separated list, all where it is empty, and the preset.
 
     Raises:
         SettingsError: If one is unknown or named twice.
     """
-    if not names.strip():
-        return list(METHODS)
-    chosen = [method_name(name.strip()) for name in names.split(",") if name.strip()]
+    chosen = [method_name(name.strip()) for name in names.split(",") if name.strip()] or list(METHODS)
+    chosen += [preset] if preset and preset not in chosen else []
     for name in chosen:
         if chosen.count(name) > 1:
             raise SettingsError(f"--methods names {name} twice: name each method once")
     return chosen
+
+
+def line_up(request: Request, methods: list[str]) -> dict[str, _Contestant]:
+    """Every method, and where `--model` names several backbones, every method that needs one on each of them.
+
+    Returns:
+        Name to contestant: the method's name, and with several backbones `METHOD-BACKBONE` for those that need one.
+
+    Raises:
+        SettingsError: If two backbones have the same name or one is named twice.
+    """
+    models = models_of(request.backbone)
+    if len(models) == 1:
+        return {method: _Contestant(method, request) for method in methods}
+    short = [re.sub(r"[^\w.]+", "-", Path(model).name) for model in models]
+    for name in short:
+        if short.count(name) > 1:
+            raise SettingsError(f"--model names {name} twice: name backbones that end differently")
+    found = {}
+    for method in methods:
+        if not method_entry(method).needs_backbone:
+            found[method] = _Contestant(method, with_model(request, models[0]))
+            continue
+        for name, model in zip(short, models, strict=True):
+            found[f"{method}-{name}"] = _Contestant(method, with_model(request, model))
+    return found
+
+
+def _foresee(task: Task, contestants: dict[str, _Contestant]) -> Forecast:
+    """Everyone's forecast, the quickest first."""
+    seconds: dict[str, float] = {}
+    truncated = 0.0
+    by_model: dict[str, list[str]] = {}
+    for name, one in contestants.items():
+        by_model.setdefault(one.request.backbone.model, []).append(name)
+    for names in by_model.values():
+        first = contestants[names[0]].request
+        found = forecast(task.split, [contestants[name].method for name in names], first.method_settings)
+        seconds.update({name: found.seconds[contestants[name].method] for name in names})
+        truncated = max(truncated, found.truncated_share)
+    return Forecast(dict(sorted(seconds.items(), key=lambda pair: pair[1])), truncated)
 
 
 def _announce(expected: Forecast, request: Request) -> None:
@@ -161,9 +219,9 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
             state.skipped[name] = failure
             say(f"{name} is missing: {failure}")
             continue
-        if method_entry(name).needs_backbone:
+        if method_entry(state.contestants[name].method).needs_backbone:
             slowness = max(slowness, (time.monotonic() - begun) / seconds)
-        state.results.append(read_result(state.folder / name))
+        state.results.append(read_result(state.folder / name, name))
         rows, _ = state.summarise()
         words = in_words(next(row for row in rows if row.method == name))
         say(f"{name} is done: " + ", ".join(f"{value} {key}" for key, value in words.items() if key != "method"))
@@ -171,9 +229,10 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
 
 def _run_method(state: _State, name: str, seconds_left: float | None, interrupted: Callable[[], bool]) -> str | None:
     """`trifold finetune` in a process of its own, so that its peak memory is its own; the reason if it failed."""
+    one = state.contestants[name]
     command = [
-        *(sys.executable, "-m", "trifold", "finetune", str(state.request.data), "--method", name),
-        *("--output-dir", str(state.folder / name), "--json", *state.request.flags()),
+        *(sys.executable, "-m", "trifold", "finetune", str(one.request.data), "--method", one.method),
+        *("--output-dir", str(state.folder / name), "--json", *one.request.flags()),
     ]
     with subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
         command, stdout=subprocess.PIPE, text=True, encoding="utf-8"

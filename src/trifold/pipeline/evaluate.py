@@ -5,6 +5,7 @@ from pathlib import Path
 
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import adopt_labels, as_multi_label, load_examples
+from trifold.data.hub import stay_offline
 from trifold.data.settings import DataSettings, LabelledSettings
 from trifold.errors import DataError
 from trifold.metrics import Metrics, measure, right_rows
@@ -50,6 +51,8 @@ def evaluate(
     Raises:
         TrifoldError: If the run or the data cannot be used, or a label is unknown to the model.
     """
+    if compute.offline:
+        stay_offline()
     loaded = load_examples(data, DataSettings(**vars(reading)))
     examples = loaded.examples
     if not len(examples):

@@ -9,7 +9,8 @@ import numpy as np
 from trifold.artifact.folder import choose_folder, new_folder, write_json
 from trifold.backbone.locate import file_sha256, find_backbone
 from trifold.backbone.settings import BackboneSettings
-from trifold.errors import ArtifactError
+from trifold.data.hub import local_file
+from trifold.errors import ArtifactError, require
 from trifold.evaluate.card import write_card
 from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.plots import write_confusion
@@ -19,11 +20,12 @@ from trifold.evaluate.verdict import decide
 from trifold.methods.catalogue import method_entry, method_name
 from trifold.methods.contract import Fitted, Scores
 from trifold.metrics import main_score, measure
-from trifold.pipeline.request import Request, Task, open_task, versions
+from trifold.pipeline.request import Request, Task, models_of, open_task, versions
 from trifold.predict import score_texts
 from trifold.progress import say
 from trifold.runtime import hardware, peak_memory_bytes, prepare
 from trifold.tasks.labels import LabelMap
+from trifold.train.tracking import report, reporting
 
 _CHECKED_TEXTS = 32
 # The same weights on the same texts in the same batches; only the file lies between.
@@ -45,6 +47,8 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
     started, clock = datetime.now(UTC), time.monotonic()
     method = method_name(method)
     entry = method_entry(method)
+    models = models_of(request.backbone)
+    require(len(models) == 1, f"--model {','.join(models)}", "name one; compare tries several")
     target = choose_folder(output_dir, method)
     task = open_task(request)
     if entry.needs_backbone:
@@ -53,7 +57,8 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
         for warning in task.facts.warnings():
             say(f"note: {warning}")
     labels = LabelMap.of(task.data.examples.labels)
-    with new_folder(target) as folder:
+    run = "-".join(target.absolute().parts[-2:])
+    with new_folder(target) as folder, reporting(request.train.report_to, run, request.named()):
         begun = time.monotonic()
         fitted = entry.load()(request.method_settings).fit(task.split.train, task.split.validation, labels)
         train_seconds = time.monotonic() - begun
@@ -95,7 +100,10 @@ def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted) -> 
     truth, probabilities = labels.encode(test.labels), labels.probabilities(scores.logits)
     predicted = labels.decide(probabilities)
     write_predictions(folder, test, labels, predicted, labels.confidence(probabilities, predicted))
-    write_metrics(folder, measure(truth, predicted, probabilities))
+    metrics = measure(truth, predicted, probabilities)
+    write_metrics(folder, metrics)
+    step = fitted.history.rows[-1].step if fitted.history else 0
+    report({"test_accuracy": metrics.accuracy.value, "test_macro_f1": metrics.macro_f1.value}, step)
     write_confusion(folder, truth, predicted, labels)
     if fitted.history:
         fitted.history.write(folder)
@@ -133,9 +141,9 @@ def _data_facts(request: Request, task: Task) -> dict[str, object]:
     given = {"test_file": request.reading.test_file, "validation_file": request.reading.validation_file}
     return {
         "path": str(request.data),
-        "sha256": file_sha256(request.data),
+        "sha256": file_sha256(local_file(request.data)),
         **{name: str(path) if path else None for name, path in given.items()},
-        **{f"{name}_sha256": file_sha256(path) if path else None for name, path in given.items()},
+        **{f"{name}_sha256": file_sha256(local_file(path)) if path else None for name, path in given.items()},
         "text_column": task.facts.text_column,
         "label_column": task.facts.label_column,
         "rows_in": task.facts.rows_in,

@@ -11,9 +11,10 @@ from typing import Any
 from trifold.backbone.settings import BackboneSettings
 from trifold.data.check import DataFacts, gather_facts
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
+from trifold.data.hub import stay_offline
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
-from trifold.errors import DataError
+from trifold.errors import DataError, require
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.train.settings import TrainSettings
@@ -50,14 +51,43 @@ class Request:
         """The part that methods see."""
         return MethodSettings(self.backbone, self.train, self.head, self.tuning, self.labels)
 
+    def named(self) -> dict[str, object]:
+        """Every setting by its name."""
+        return {
+            "data": str(self.data),
+            **{name: value for group in self._groups for name, value in vars(group).items()},
+        }
+
+    @property
+    def _groups(self) -> tuple[object, ...]:
+        return (self.reading, self.backbone, self.train, self.head, self.tuning, self.labels)
+
     def flags(self) -> list[str]:
         """Every setting that differs from its default, as the command line spells it."""
-        groups = (self.reading, self.backbone, self.train, self.head, self.tuning, self.labels)
-        return [flag for settings in groups for flag in flags_of(settings)]
+        return [flag for settings in self._groups for flag in flags_of(settings)]
 
     def command(self, verb: str, *more: str) -> str:
         """The command line that makes the same request."""
         return shlex.join(["trifold", verb, str(self.data), *more, *self.flags()])
+
+
+def models_of(backbone: BackboneSettings) -> list[str]:
+    """The backbones that `--model` names: one, or several with commas between, unless a folder is called so.
+
+    Raises:
+        SettingsError: If a name between commas is missing.
+    """
+    given = backbone.model
+    if "," not in given or Path(given).exists():
+        return [given]
+    names = [name.strip() for name in given.split(",")]
+    require(all(names), f"--model {given!r}", "write the names with single commas between")
+    return names
+
+
+def with_model(request: Request, model: str) -> Request:
+    """The same request for another backbone."""
+    return replace(request, backbone=replace(request.backbone, model=model))
 
 
 @dataclass(frozen=True)
@@ -81,6 +111,8 @@ def open_task(request: Request) -> Task:
     Raises:
         DataError: If the file or its rows do not make a task.
     """
+    if request.backbone.offline:
+        stay_offline()
     data = load_examples(request.data, request.reading)
     reading = request.reading
     test, validation = (_part(path, reading, data) for path in (reading.test_file, reading.validation_file))

@@ -20,6 +20,7 @@ from trifold.metrics import best_temperature, chance_loss, mean_log_loss
 from trifold.progress import Advance, duration, say, track
 from trifold.runtime import Runtime
 from trifold.train.history import History, HistoryRow
+from trifold.train.tracking import report
 
 _ROWS_PER_EPOCH = 20
 # A loss this close to guessing after so many steps has not moved: at a sensible rate fifty steps show.
@@ -112,6 +113,8 @@ class Plan:
         ema_decay: Share of the averaged weights that each step keeps; 0 for no averaging.
         patience: Epochs without improvement before stopping.
         quiet: Show no progress; for heads that train in seconds.
+        decay: Whether the rate falls to zero after the warm-up, or stays.
+        must_move: Whether a loss that does not move for hundreds of steps is an error.
     """
 
     learning_rate: float
@@ -125,6 +128,8 @@ class Plan:
     ema_decay: float
     patience: int
     quiet: bool = False
+    decay: bool = True
+    must_move: bool = True
 
 
 def train(
@@ -154,7 +159,7 @@ def train(
     optimiser = _optimiser(model, plan)
     steps_per_epoch = math.ceil(len(training.lengths) / plan.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, warmup_then_decay(steps_per_epoch * plan.epochs, plan.warmup_ratio)
+        optimiser, warmup_then_decay(steps_per_epoch * plan.epochs, plan.warmup_ratio, decay=plan.decay)
     )
     recorder = _Recorder(steps_per_epoch)
     average = _Average(model, plan.ema_decay)
@@ -196,7 +201,7 @@ def _trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def _require_motion(figures: Evaluation, steps: int, plan: Plan) -> None:
     """Stop a training that has learned nothing: hours of it would bring nothing either."""
-    if steps >= _STEPS_TO_MOVE and figures.calibrated_loss > _NO_BETTER * figures.chance_loss:
+    if plan.must_move and steps >= _STEPS_TO_MOVE and figures.calibrated_loss > _NO_BETTER * figures.chance_loss:
         raise TrainingError(
             f"after {steps} steps the validation loss is {figures.calibrated_loss:.3f}, and guessing gives "
             f"{figures.chance_loss:.3f}: raise --learning-rate (it is {plan.learning_rate:g}), "
@@ -266,13 +271,15 @@ class _Average:
             weight.data, averaged.data = averaged.data, weight.data
 
 
-def warmup_then_decay(total_steps: int, warmup_ratio: float) -> Callable[[int], float]:
-    """The learning rate's factor at a step: up in a line over the warm-up, then down in a line to zero."""
+def warmup_then_decay(total_steps: int, warmup_ratio: float, *, decay: bool = True) -> Callable[[int], float]:
+    """The learning rate's factor at a step: up in a line over the warm-up, then down in a line to zero, or level."""
     warmup = max(1, round(total_steps * warmup_ratio))
 
     def factor(step: int) -> float:
         if step < warmup:
             return (step + 1) / warmup
+        if not decay:
+            return 1.0
         return max(0.0, (total_steps - step) / max(1, total_steps - warmup))
 
     return factor
@@ -354,17 +361,17 @@ class _Recorder:
         )
 
     def _write(self, epoch: float, validation: Evaluation | None) -> None:
-        self.rows.append(
-            HistoryRow(
-                epoch=epoch,
-                step=self._step,
-                learning_rate=self._rate,
-                train_loss=self._loss / self._examples,
-                train_accuracy=self._correct / self._examples,
-                validation_loss=validation.loss if validation else None,
-                validation_calibrated_loss=validation.calibrated_loss if validation else None,
-                validation_accuracy=validation.accuracy if validation else None,
-                seconds=time.monotonic() - self._started,
-            )
+        row = HistoryRow(
+            epoch=epoch,
+            step=self._step,
+            learning_rate=self._rate,
+            train_loss=self._loss / self._examples,
+            train_accuracy=self._correct / self._examples,
+            validation_loss=validation.loss if validation else None,
+            validation_calibrated_loss=validation.calibrated_loss if validation else None,
+            validation_accuracy=validation.accuracy if validation else None,
+            seconds=time.monotonic() - self._started,
         )
+        self.rows.append(row)
+        report(vars(row), row.step)
         self._loss, self._correct, self._examples = 0.0, 0, 0

@@ -23,6 +23,7 @@ class TrainSettings:
         ema_decay: Weights are averaged over steps, each keeping this share of the average; 0 keeps the last weights.
         class_weight: balanced counts a rare class's rows for more, so that every class weighs the same.
         patience: Epochs without a better validation loss before training stops.
+        report_to: Send the figures of the training to this experiment tracker, too.
     """
 
     learning_rate: Annotated[float | None, Parameter(alias="--lr")] = None
@@ -35,6 +36,7 @@ class TrainSettings:
     ema_decay: float = 0.99
     class_weight: Literal["none", "balanced"] = "none"
     patience: int = 2
+    report_to: Literal["none", "tensorboard", "mlflow", "trackio", "wandb"] = "none"
 
     def __post_init__(self) -> None:
         rate, epochs, batch = self.learning_rate, self.epochs, self.batch_size

@@ -19,7 +19,16 @@ def run(method, milliseconds, right):
     labels = LabelMap((0, 1))
     facts = {"method": method, "ms_per_text": milliseconds}
     return RunResult(
-        Path(method), method, labels, np.arange(len(right)), truth, predicted, np.ones(len(right)), metrics, facts
+        Path(method),
+        method,
+        method,
+        labels,
+        np.arange(len(right)),
+        truth,
+        predicted,
+        np.ones(len(right)),
+        metrics,
+        facts,
     )
 
 

@@ -75,6 +75,11 @@ def test_the_rate_rises_then_falls_to_zero() -> None:
     assert all(a >= b for a, b in pairwise(rates[10:]))
 
 
+def test_without_decay_the_rate_stays() -> None:
+    factor = warmup_then_decay(100, 0.0, decay=False)
+    assert {factor(step) for step in range(101)} == {1.0}
+
+
 def test_it_learns_and_the_history_tells_of_every_epoch() -> None:
     history, _ = train(fresh_model(), Regression.make(200, 0), Regression.make(50, 1), replace(PLAN, epochs=8), CPU)
     ends = [row for row in history.rows if row.validation_loss is not None]
