@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from trifold.backbone.settings import BackboneSettings
 from trifold.errors import ArtifactError, BackboneError
@@ -25,6 +26,8 @@ _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
 )
+# Some published models have nothing newer. It is read as plain tensors, never run as code (torch.load's weights_only).
+_OLD_WEIGHTS = "pytorch_model.bin"
 _PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "tokenizer*")
 
 
@@ -43,15 +46,15 @@ class BackboneFiles:
     revision: str | None
 
     def weights(self) -> Path:
-        """The safetensors file with all weights.
+        """The file with all weights: safetensors, or what models had before it.
 
         Raises:
             BackboneError: If there is none.
         """
-        path = self.folder / "model.safetensors"
-        if not path.exists():
-            raise BackboneError(f"{self.folder} has no model.safetensors: give a model saved in the safetensors format")
-        return path
+        for name in ("model.safetensors", _OLD_WEIGHTS):
+            if (self.folder / name).exists():
+                return self.folder / name
+        raise BackboneError(f"{self.folder} has no model.safetensors: give a model saved in the safetensors format")
 
     def size_bytes(self) -> int:
         """Bytes of the weights."""
@@ -100,6 +103,29 @@ def copy_tokenizer(files: BackboneFiles, folder: Path) -> None:
         source = files.folder / name
         if source.exists():
             (folder / name).write_bytes(source.read_bytes())
+    if not (files.folder / "tokenizer.json").exists():
+        fast_tokenizer(files).save(str(folder / "tokenizer.json"))
+
+
+def fast_tokenizer(files: BackboneFiles) -> Any:
+    """The backbone's tokenizer from the tokenizers library, made from its vocabulary where it has no newer file.
+
+    Raises:
+        BackboneError: If it has none that can be read.
+    """
+    path = files.folder / "tokenizer.json"
+    if path.exists():
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_file(str(path))
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(files.folder, local_files_only=True).backend_tokenizer
+    except (OSError, ValueError, KeyError, AttributeError, ImportError):
+        raise BackboneError(
+            f"{files.name} has no tokenizer.json, and none can be made from its files: save it with its fast tokenizer"
+        ) from None
 
 
 def describe_base(files: BackboneFiles) -> dict[str, object]:
@@ -172,6 +198,8 @@ def _from_hub(name: str, revision: str | None, offline: bool) -> BackboneFiles:
         folder = Path(
             snapshot_download(name, revision=revision, local_files_only=offline, allow_patterns=list(_PATTERNS))
         )
+        if not any(folder.glob("*.safetensors")):
+            snapshot_download(name, revision=folder.name, local_files_only=offline, allow_patterns=[_OLD_WEIGHTS])
     except LocalEntryNotFoundError:
         where = (
             "offline, and it is not in the local cache"

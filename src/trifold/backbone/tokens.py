@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trifold.backbone.locate import BackboneFiles, read_config
+from trifold.backbone.locate import BackboneFiles, fast_tokenizer, read_config
 from trifold.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # A token is rarely longer than this; longer texts are cut to so many characters per token before tokenising.
 _CHARACTERS_PER_TOKEN = 40
 _TEXTS_PER_CALL = 1_024
+# These count positions from behind the padding token's number, so a few of their places are never used.
+_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
 
 
 @dataclass(frozen=True)
@@ -66,24 +68,21 @@ class Tokenizer:
     """
 
     def __init__(self, files: BackboneFiles, max_length: int, long_text: str = "truncate") -> None:
-        from tokenizers import Tokenizer as FastTokenizer
-
-        path = files.folder / "tokenizer.json"
-        if not path.exists():
-            raise BackboneError(f"{files.name} has no tokenizer.json: save it with its fast tokenizer")
         self.max_length, self.long_text = max_length, long_text
-        self._tokenizer = FastTokenizer.from_file(str(path))
+        self._tokenizer = fast_tokenizer(files)
         self._tokenizer.no_padding()
         if long_text == "truncate":
             self._tokenizer.enable_truncation(max_length)
         else:
             self._tokenizer.no_truncation()
         config = read_config(files)
-        places = config.get("max_position_embeddings")
-        if isinstance(places, int) and max_length > places:
-            raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
         pad = config.get("pad_token_id")
         self.pad_id = pad if isinstance(pad, int) else 0
+        places = config.get("max_position_embeddings")
+        if isinstance(places, int):
+            places -= self.pad_id + 1 if config.get("model_type") in _POSITIONS_AFTER_PADDING else 0
+            if max_length > places:
+                raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
 
     @classmethod
     def of(cls, files: BackboneFiles, saved: dict[str, object]) -> "Tokenizer":
