@@ -1,7 +1,8 @@
 """Logistic regression whose strength is chosen on validation; the linear head of `tfidf` and `features`.
 
-scikit-learn's where a row has one label. Where it may have several, all labels are fitted together: the same problem as
-one model a label, solved in one descent whose matrix products serve all of them.
+scikit-learn's where a row has one label of a few. Where it may have several, or one of thousands, a descent of our own:
+the same optimum, reached with matrix products that serve all labels and with the logits of some rows at a time, so that
+memory grows with rows plus classes and not with rows times classes.
 """
 
 import warnings
@@ -11,12 +12,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, log_softmax
 
 from trifold.metrics import mean_log_loss
 from trifold.tasks.labels import row_weights
 
 _MOST_ITERATIONS = 300
+# Rows times classes from which on their logits are not all held at once.
+_MOST_LOGITS = 16_000_000
 # The logit of a class that training lacks.
 _NEVER = -30.0
 
@@ -112,7 +115,8 @@ def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chos
         strengths: scikit-learn's C, ascending.
         tolerance: Of the gradient, where fitting stops. Sparse TF-IDF needs 1e-5, or it is cut off far too early.
     """
-    fit = _ManyLabels(data, tolerance) if data.train_classes.ndim == 2 else _OneLabel(data, tolerance)
+    many = data.train_classes.ndim == 2 or len(data.train_classes) * data.classes > _MOST_LOGITS
+    fit = _Blockwise(data, tolerance) if many else _Whole(data, tolerance)
     best: Chosen | None = None
     rises = 0
     for strength in strengths:
@@ -128,7 +132,7 @@ def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chos
     return best
 
 
-class _OneLabel:
+class _Whole:
     """scikit-learn's logistic regression, each fit starting from the one before."""
 
     def __init__(self, data: Sample, tolerance: float) -> None:
@@ -162,48 +166,74 @@ class _OneLabel:
         return LinearHead(weight, bias)
 
 
-class _ManyLabels:
-    """One logistic regression a label, all in one descent, each fit starting from the one before.
+class _Blockwise:
+    """Logistic regression over all labels in one descent, each fit starting from the one before.
 
-    Minimises `strength * sum(weights * losses) + |weight|² / 2`, scikit-learn's objective summed over the labels.
+    A softmax where a row has one label, a sigmoid a label where it may have several. The objective is scikit-learn's,
+    `strength * sum(weights * losses) + |weight|² / 2`.
     """
 
     def __init__(self, data: Sample, tolerance: float) -> None:
         self._data = data
-        self._signs = np.where(data.train_classes, 1.0, -1.0).astype(np.float32)
+        self._rows = len(data.train_classes)
         self._shape = (data.train.shape[1] + 1, data.classes)
         self._solution = np.zeros(self._shape)
         # Started at the labels' shares, or the first steps would go into the intercepts alone.
-        shares = data.train_classes.mean(axis=0).clip(1e-6, 1 - 1e-6)
-        self._solution[-1] = np.log(shares / (1 - shares))
+        if data.train_classes.ndim == 2:
+            shares = data.train_classes.mean(axis=0).clip(1e-6, 1 - 1e-6)
+            self._solution[-1] = np.log(shares / (1 - shares))
+            self._absent = ~data.train_classes.any(axis=0)
+        else:
+            counts = np.bincount(data.train_classes, minlength=data.classes)
+            self._solution[-1] = np.log(np.maximum(counts, 1e-3) / self._rows)
+            self._absent = counts == 0
         self._tolerance = tolerance
 
     def __call__(self, strength: float) -> LinearHead:
         from scipy.optimize import minimize
 
         # Divided by strength and rows, so that the tolerance means the same for all of them.
-        scale = 1.0 / (strength * len(self._signs))
+        scale = 1.0 / (strength * self._rows)
         found = minimize(
             self._objective,
             self._solution.ravel(),
             (scale,),
             method="L-BFGS-B",
             jac=True,
-            options={"maxiter": _MOST_ITERATIONS, "gtol": self._tolerance, "ftol": 1e-9},
+            options={"maxiter": _MOST_ITERATIONS, "gtol": self._tolerance, "ftol": 1e-9, "maxcor": 5},
         )
         self._solution = found.x.reshape(self._shape)
         head = LinearHead(self._solution[:-1].astype(np.float32), self._solution[-1].astype(np.float32))
-        absent = ~self._data.train_classes.any(axis=0)
-        head.weight[:, absent], head.bias[absent] = 0.0, _NEVER
+        head.weight[:, self._absent], head.bias[self._absent] = 0.0, _NEVER
         return head
 
     def _objective(self, flat: np.ndarray, scale: float) -> tuple[float, np.ndarray]:
         solution = flat.reshape(self._shape)
-        features, weights = self._data.train, self._data.train_weights
-        margins = self._signs * (features @ solution[:-1].astype(np.float32) + solution[-1].astype(np.float32))
-        loss = float((weights * np.logaddexp(0.0, -margins)).sum(dtype=np.float64)) / len(margins)
-        slopes = -self._signs * weights * expit(-margins) / len(margins)
-        gradient = np.empty(self._shape)
-        gradient[:-1] = features.T @ slopes + scale * solution[:-1]
-        gradient[-1] = slopes.sum(axis=0)
+        weight, bias = solution[:-1].astype(np.float32), solution[-1].astype(np.float32)
+        gradient = np.zeros(self._shape)
+        loss = 0.0
+        step = max(1, _MOST_LOGITS // (4 * self._shape[1]))
+        for start in range(0, self._rows, step):
+            block = slice(start, start + step)
+            features = self._data.train[block]
+            losses, slopes = _loss(
+                features @ weight + bias, self._data.train_classes[block], self._data.train_weights[block]
+            )
+            loss += losses / self._rows
+            gradient[:-1] += features.T @ (slopes / np.float32(self._rows))
+            gradient[-1] += slopes.sum(axis=0, dtype=np.float64) / self._rows
+        gradient[:-1] += scale * solution[:-1]
         return loss + 0.5 * scale * float((solution[:-1] ** 2).sum()), gradient.ravel()
+
+
+def _loss(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """The weighted sum of the losses, and its slope in every logit, `(rows, classes)` float32."""
+    if truth.ndim == 2:
+        signs = np.where(truth, np.float32(1), np.float32(-1))
+        margins = signs * logits
+        return float((weights * np.logaddexp(0, -margins)).sum(dtype=np.float64)), -signs * weights * expit(-margins)
+    rows = np.arange(len(truth))
+    logs = log_softmax(logits, axis=1)
+    slopes = np.exp(logs)
+    slopes[rows, truth] -= 1
+    return -float((weights * logs[rows, truth]).sum(dtype=np.float64)), slopes * weights[:, None]

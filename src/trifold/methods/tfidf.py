@@ -23,6 +23,8 @@ _WORD = r"(?u)\b\w+\b"
 # From so much text on, n-grams that stand in one text only cost time and memory and bring nothing; with less, they do
 # help (benchmarks/LOG.md).
 _CHARACTERS_FOR_MIN_DF_2 = 3_000_000
+# Terms times classes: with thousands of classes, only the commonest terms get weights, or memory would not suffice.
+_MOST_WEIGHTS = 20_000_000
 
 
 class TfidfPredictor(Predictor):
@@ -82,7 +84,8 @@ class Tfidf(Method):
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """See `Method.learn`."""
         characters = sum(len(text) for text in train.texts)
-        vectoriser = _vectoriser(2 if characters >= _CHARACTERS_FOR_MIN_DF_2 else 1, None)
+        most_terms = _MOST_WEIGHTS // len(labels)
+        vectoriser = _vectoriser(2 if characters >= _CHARACTERS_FOR_MIN_DF_2 else 1, None, most_terms)
         matrix = vectoriser.fit_transform(train.texts)
         data = Sample(
             train=matrix,
@@ -103,13 +106,14 @@ class Tfidf(Method):
         )
 
 
-def _vectoriser(min_df: int, vocabulary: dict[str, int] | None) -> Any:
+def _vectoriser(min_df: int, vocabulary: dict[str, int] | None, most_terms: int | None = None) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
         ngram_range=(1, 2),
         sublinear_tf=True,
         min_df=min_df,
+        max_features=most_terms,
         vocabulary=vocabulary,
         dtype=np.float32,
         token_pattern=_WORD,

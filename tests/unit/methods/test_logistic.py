@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
+from trifold.methods import logistic
 from trifold.methods.logistic import Sample, fit_path
 from trifold.tasks.labels import row_weights
 
@@ -38,3 +40,18 @@ def test_the_strength_is_that_with_the_lowest_validation_loss():
     chosen = fit_path(data, (0.001, 0.1, 10.0), tolerance=1e-5)
     losses = [fit_path(data, (strength,), tolerance=1e-5).validation_loss for strength in (0.001, 0.1, 10.0)]
     assert chosen.validation_loss == pytest.approx(min(losses), rel=1e-3)
+
+
+@pytest.mark.parametrize("class_weight", ["none", "balanced"])
+def test_thousands_of_classes_have_the_optimum_of_scikit_learn(class_weight, monkeypatch):
+    rng = np.random.default_rng(0)
+    classes = rng.choice([0, 1, 3], 200, p=[0.6, 0.3, 0.1])
+    vectors = (rng.normal(size=(200, 8)) + np.eye(8)[classes]).astype(np.float32)
+    data = Sample(vectors, classes, vectors, classes, 4, class_weight)
+    usual = fit_path(data, (0.3,), tolerance=1e-7).head
+    monkeypatch.setattr(logistic, "_MOST_LOGITS", 100)
+    blockwise = fit_path(data, (0.3,), tolerance=1e-7).head
+    np.testing.assert_allclose(blockwise.weight, usual.weight, atol=3e-3)
+    probabilities = [softmax(head.logits(vectors), axis=1) for head in (usual, blockwise)]
+    np.testing.assert_allclose(probabilities[0], probabilities[1], atol=3e-3)
+    assert (blockwise.logits(vectors)[:, 2] < -20).all()
