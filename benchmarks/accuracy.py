@@ -1,6 +1,6 @@
 """Accuracy of every method on real data: the trainings behind the figures that README and docs quote.
 
-    python benchmarks/accuracy.py trec sst2 movie imdb-tfidf imdb-features imdb-full | all
+    python benchmarks/accuracy.py trec sst2 movie classic goemotions imdb-METHOD | all
 
 Each experiment runs the command line as a user would and keeps, under results/accuracy/, a JSON file with the
 figures, command, commit, machine and versions, and a CSV with the raw rows (row id, label, prediction,
@@ -36,9 +36,21 @@ class Experiment:
 def experiments(group: str, workspace: Path) -> list[Experiment]:
     """The trainings of a group."""
     imdb, movie = DATA / "imdb" / "train.parquet", DATA / "imdb" / "movie.csv"
-    if group in ("imdb-tfidf", "imdb-features", "imdb-full"):
+    if group.startswith("imdb-"):
         method = group.removeprefix("imdb-")
         return [Experiment(f"imdb-25000-{method}", imdb, ("--method", method))]
+    if group.startswith("movie-"):
+        method = group.removeprefix("movie-")
+        return [Experiment(f"imdb-4000-{method}", movie, ("--method", method))]
+    if group == "classic":
+        return [Experiment("imdb-4000-classic", movie, ("--preset", "classic"))]
+    if group == "goemotions":
+        folder = DATA / "goemotions"
+        flags = ("--test-file", str(folder / "dev.parquet"))
+        return [
+            Experiment(f"goemotions-{m}", folder / "train.parquet", ("--method", m, *flags))
+            for m in ("tfidf", "features", "full")
+        ]
     if group == "movie":
         return [Experiment(f"imdb-4000-{m}", movie, ("--method", m)) for m in ("tfidf", "features", "full")]
     if group == "trec":
@@ -104,7 +116,7 @@ def main() -> None:
     """Run the groups named on the command line."""
     groups = sys.argv[1:]
     if groups == ["all"]:
-        groups = ["trec", "sst2", "movie", "imdb-tfidf", "imdb-features", "imdb-full"]
+        groups = ["trec", "sst2", "movie", "classic", "goemotions", "imdb-tfidf", "imdb-features", "imdb-full"]
     if not groups or not DATA.is_dir():
         raise SystemExit(__doc__)
     with tempfile.TemporaryDirectory() as name:
