@@ -39,6 +39,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         revision: Of a model from the hub.
         max_length: Tokens of a text that are read.
         long_text: What is read of longer ones: `truncate` or `head+tail`.
+        cache: Keep on disk what a frozen backbone computes of a text.
+        cache_gigabytes: What the cache may take.
         learning_rate: At the peak; `None` for the method's default.
         epochs: `None` for the method's default.
         batch_size: Examples per optimiser step; `None` for the method's default.
@@ -74,6 +76,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         revision: str | None = None,
         max_length: int = 250,
         long_text: str = "truncate",
+        cache: bool = True,
+        cache_gigabytes: float = 10.0,
         learning_rate: float | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -102,6 +106,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.revision = revision
         self.max_length = max_length
         self.long_text = long_text
+        self.cache = cache
+        self.cache_gigabytes = cache_gigabytes
         self.learning_rate = learning_rate
         self.epochs = epochs
         self.batch_size = batch_size

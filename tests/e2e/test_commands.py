@@ -237,7 +237,7 @@ def test_ctrl_c_leaves_a_valid_verdict_from_what_is_done(reviews: Path, tmp_path
 def test_help_needs_no_pytorch_and_every_verb_shows_two_examples(trifold_command: Command) -> None:
     code = "import sys; import trifold.cli.main as m; m.app(['--help'], exit_on_error=False); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
-    for verb in ("check", "compare", "finetune", "evaluate", "predict", "demo"):
+    for verb in ("check", "compare", "finetune", "evaluate", "predict", "cache", "demo"):
         text = trifold_command(verb, "--help").stdout
         assert text.count(f"trifold {verb}") >= 3, text
 

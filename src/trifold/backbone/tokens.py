@@ -1,5 +1,7 @@
 """Texts to tokens, once: flat arrays instead of a list per text."""
 
+import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,6 +42,18 @@ class Tokens:
     def lengths(self) -> np.ndarray:
         """Tokens of each text, `(texts,)` int64."""
         return np.diff(self.offsets)
+
+    def take(self, positions: np.ndarray) -> "Tokens":
+        """The texts at `positions`, in that order."""
+        lengths = self.lengths[positions]
+        ids = [self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return Tokens(np.concatenate(ids) if ids else self.ids[:0], offsets, self.truncated[positions])
+
+    def digests(self) -> list[bytes]:
+        """16 bytes for each text that stand for its tokens."""
+        parts = (self.ids[start:end] for start, end in itertools.pairwise(self.offsets))
+        return [hashlib.blake2b(part.tobytes(), digest_size=16).digest() for part in parts]
 
     def batch(self, positions: np.ndarray, pad_id: int) -> "tuple[torch.Tensor, torch.Tensor]":
         """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64."""

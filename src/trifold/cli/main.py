@@ -55,6 +55,12 @@ _VERBS = (
         ('trifold predict RUN --text "A quiet, wonderful film."', "trifold predict RUN new.csv --output labelled.csv"),
     ),
     (
+        "cache",
+        "trifold.cli.cache:cache",
+        "Show what frozen backbones computed and was kept, or clear it.",
+        ("trifold cache", "trifold cache --clear"),
+    ),
+    (
         "demo",
         "trifold.cli.learn:demo",
         "Compare all methods on the reviews that come with Trifold.",

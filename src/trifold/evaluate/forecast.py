@@ -58,6 +58,7 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
             tokens_per_text=tokens_per_text,
             flops_per_token=flops_per_token(files, tokens_per_text),
             parameters=files.size_bytes() // 4,
+            layers=layer_count(files),
             flops_per_second=matrix_rate(settings),
         )
     seconds = {name: method_entry(name).seconds(work, settings) for name in methods}
@@ -72,9 +73,15 @@ def flops_per_token(files: BackboneFiles, tokens_per_text: float) -> float:
     """
     config: dict[str, Any] = read_config(files)
     width = config.get("hidden_size") or config.get("dim") or 768
-    layers = config.get("num_hidden_layers") or config.get("n_layers") or 12
+    layers = layer_count(files)
     inner = config.get("intermediate_size") or config.get("hidden_dim") or 4 * width
     return float(layers * (8 * width * width + 4 * width * inner + 4 * tokens_per_text * width))
+
+
+def layer_count(files: BackboneFiles) -> int:
+    """Layers of an encoder, as its configuration calls them."""
+    config: dict[str, Any] = read_config(files)
+    return int(config.get("num_hidden_layers") or config.get("n_layers") or 12)
 
 
 def matrix_rate(settings: MethodSettings) -> float:

@@ -67,6 +67,8 @@ class AdaptedEncoder(torch.nn.Module):
 
     def __init__(self, backbone: Any, classes: int, size: int, layers: int | None, *, by_mean: bool) -> None:
         super().__init__()
+        # First, so that whoever looks for the layers finds them before the adapters.
+        self.backbone, self.config = backbone, backbone.config
         freeze(backbone)
         width = backbone.config.hidden_size
         adapted = top_layers(encoder_layers(backbone), layers, "--adapter-layers")
@@ -77,7 +79,6 @@ class AdaptedEncoder(torch.nn.Module):
         self.dropout = torch.nn.Dropout(_HEAD_DROPOUT)
         self.head = torch.nn.Linear(width, classes)
         self.size, self.by_mean = size, by_mean
-        self.backbone = backbone
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
         """`(batch, tokens)` ids and mask to an object with `logits`, `(batch, classes)`."""

@@ -10,13 +10,14 @@ rows that are reported (another), and the dropout that the notebook leaves switc
 import numpy as np
 
 from trifold.backbone.encoder import Encoder, Place
+from trifold.backbone.frozen import pool_through_cache
 from trifold.backbone.locate import find_backbone
 from trifold.backbone.tokens import Tokenizer
 from trifold.methods.contract import Fitted, Method
 from trifold.methods.features import FeaturesPredictor, View
 from trifold.methods.logistic import Sample
 from trifold.methods.mlp import fit_mlp
-from trifold.progress import say, track
+from trifold.progress import say
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
 from trifold.train.loop import Plan
@@ -60,8 +61,7 @@ class Classic(Method):
         # As it comes: the notebook standardises nothing.
         view = View((place,), np.zeros(encoder.width, np.float32), np.ones(encoder.width, np.float32))
         tokens = tokenizer.encode([*train.texts, *validation.texts])
-        with track(f"encoding {len(tokens):,} texts", int(tokens.lengths.sum())) as advance:
-            pooled = encoder.pool(tokens, tokenizer.pad_id, chosen.token_budget, view.layers, advance)
+        pooled, cached_seconds = pool_through_cache(encoder, tokens, tokenizer.pad_id, files, chosen)
         vectors = view.look(pooled)
         data = Sample(
             vectors[: len(train)],
@@ -79,4 +79,5 @@ class Classic(Method):
             trainable_parameters=head.parameters(),
             choices={"best_epoch": history.best_epoch, "precision": runtime.precision},
             validation_logits=head.logits(data.validation),
+            cached_seconds=cached_seconds,
         )

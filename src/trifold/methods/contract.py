@@ -99,6 +99,7 @@ class Fitted:
         trainable_parameters: Numbers that were learned from the data.
         choices: What was chosen on validation, in words as keys and plain values, for `run.json`.
         validation_logits: `(validation rows, classes)`, what the temperature is fitted on.
+        cached_seconds: What those parts of the work once took that came from the cache this time.
     """
 
     predictor: Predictor
@@ -106,6 +107,7 @@ class Fitted:
     trainable_parameters: int
     choices: dict[str, object]
     validation_logits: np.ndarray
+    cached_seconds: float = 0.0
 
 
 class Method(ABC):

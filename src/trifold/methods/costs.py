@@ -21,6 +21,7 @@ class Workload:
         tokens_per_text: Mean, after truncation. This and what follows is for methods that need a backbone.
         flops_per_token: Of one forward pass of the backbone.
         parameters: Of the backbone.
+        layers: Of the backbone.
         flops_per_second: Of this machine's matrix products, measured just now.
     """
 
@@ -31,6 +32,7 @@ class Workload:
     tokens_per_text: float = 0.0
     flops_per_token: float = 0.0
     parameters: int = 0
+    layers: int = 1
     flops_per_second: float = 1.0
 
     def encoding_seconds(self, texts: float) -> float:
@@ -66,18 +68,22 @@ def contrastive_seconds(work: Workload, settings: MethodSettings) -> float:
 def full_seconds(work: Workload, settings: MethodSettings) -> float:
     """A training step costs three forward passes and an update of every parameter."""
     steps = _epochs(work, settings) * work.train_texts / (settings.train.batch_size or FULL.batch_size)
-    return _tuning_seconds(work, settings, 3.0) + steps * work.parameters * _UPDATE_SECONDS_PER_PARAMETER
+    passes = _tuning_seconds(work, settings, 3.0, settings.tuning.train_layers)
+    return passes + steps * work.parameters * _UPDATE_SECONDS_PER_PARAMETER
 
 
 def adapter_seconds(work: Workload, settings: MethodSettings) -> float:
     """No gradient of the backbone's own matrices, but thin matrices on the way: measured, 2.6 forward passes a step."""
     steps = _epochs(work, settings) * work.train_texts / (settings.train.batch_size or ADAPTER.batch_size)
-    return _tuning_seconds(work, settings, 2.6) + 0.02 * steps
+    return _tuning_seconds(work, settings, 2.6, settings.tuning.adapter_layers) + 0.02 * steps
 
 
-def _tuning_seconds(work: Workload, settings: MethodSettings, passes_per_text: float) -> float:
-    epochs = _epochs(work, settings)
-    passes = epochs * (passes_per_text * work.train_texts + work.validation_texts) + work.test_texts
+def _tuning_seconds(work: Workload, settings: MethodSettings, passes_per_text: float, trained: int | None) -> float:
+    """What lies below the `trained` top layers is computed once, the rest in every epoch."""
+    frozen = 0.0 if trained is None else max(0.0, 1.0 - max(1, trained) / work.layers)
+    every_epoch = passes_per_text * work.train_texts + work.validation_texts
+    passes = _epochs(work, settings) * (1.0 - frozen) * every_epoch
+    passes += frozen * (work.train_texts + work.validation_texts) + work.test_texts
     return 10.0 + work.encoding_seconds(passes)
 
 

@@ -5,13 +5,14 @@ One pass yields them all, so trying them costs only small heads.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.encoder import POOLINGS, Encoder, Place, Pooled
+from trifold.backbone.frozen import pool_through_cache
 from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
@@ -19,7 +20,7 @@ from trifold.methods.contract import Fitted, Method, Predictor, Scores
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.methods.mlp import MlpHead, fit_mlp
 from trifold.metrics import mean_log_loss
-from trifold.progress import say, track
+from trifold.progress import say
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
@@ -27,8 +28,9 @@ from trifold.types import Examples
 
 # Inverse strengths for standardised vectors, weakest first (scikit-learn's C).
 _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-# Enough to rank candidates by; the winner gets the whole path.
+# Enough to rank single vectors by. Joined ones want stronger regularisation the more there are, so each gets the path.
 _SCREENING = (0.01,)
+_SCREENED_ROWS = 4_000
 _JOINED_COUNTS = (1, 2, 4, 8)
 
 
@@ -143,8 +145,7 @@ class Features(Method):
         texts = [*train.texts, *validation.texts]
         tokens = tokenizer.encode(texts)
         say(f"features: {files.name} reads {len(texts):,} texts once, {runtime.precision} on {runtime.device}")
-        with track(f"encoding {len(texts):,} texts", int(tokens.lengths.sum())) as advance:
-            pooled = encoder.pool(tokens, tokenizer.pad_id, chosen.token_budget, advance=advance)
+        pooled, cached_seconds = pool_through_cache(encoder, tokens, tokenizer.pad_id, files, chosen)
         parts = _Parts(
             pooled.rows(slice(0, len(train))),
             labels.encode(train.labels),
@@ -170,6 +171,7 @@ class Features(Method):
                 "precision": runtime.precision,
             },
             validation_logits=head.logits(view.look(parts.validation)),
+            cached_seconds=cached_seconds,
         )
 
     def _choose_head(
@@ -199,6 +201,12 @@ class _Parts:
     classes: int
     class_weight: str
 
+    def first(self, rows: int) -> "_Parts":
+        """The same with fewer training rows, which come in no order; all of them where a class would be missing."""
+        few = replace(self, train=self.train.rows(slice(rows)), train_classes=self.train_classes[:rows])
+        whole = len(np.unique(few.train_classes, axis=0)) < 2
+        return self if whole else few
+
     def sample(self, view: View) -> Sample:
         """What a head sees through a view."""
         return Sample(
@@ -212,13 +220,14 @@ class _Parts:
 
 
 def _choose_view(parts: _Parts, layers: int) -> tuple[View, Chosen]:
-    """Screen every single vector, then joins of the best, by validation loss; each head's strength likewise."""
+    """Rank every single vector, then choose among joins of the best, and of all layers, by validation loss."""
     singles: list[Place] = [(layer, how) for layer in range(layers + 1) for how in POOLINGS]
-    ranked = sorted(singles, key=lambda place: _fit(parts, [place], _SCREENING)[1].validation_loss)
+    few = parts.first(_SCREENED_ROWS)
+    ranked = sorted(singles, key=lambda place: _fit(few, [place], _SCREENING)[1].validation_loss)
     candidates = [ranked[:count] for count in _JOINED_COUNTS]
     candidates += [[(layer, how) for layer in range(layers + 1)] for how in POOLINGS]
-    best = min(candidates, key=lambda places: _fit(parts, places, _SCREENING)[1].validation_loss)
-    return _fit(parts, best, _STRENGTHS)
+    fitted = (_fit(parts, places, _STRENGTHS) for places in candidates)
+    return min(fitted, key=lambda found: found[1].validation_loss)
 
 
 def _fit(parts: _Parts, places: Sequence[Place], strengths: Sequence[float]) -> tuple[View, Chosen]:

@@ -1,14 +1,16 @@
 """What full fine-tuning and adapters share: a model with a head, trained by the loop on labelled texts."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from trifold.backbone.batches import by_token_budget
+from trifold.backbone.frozen import Prefix, frozen_depth, pad_states
 from trifold.backbone.locate import BackboneFiles, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
@@ -74,13 +76,20 @@ class TunedPredictor(Predictor):
 
 @dataclass(frozen=True)
 class _Classification:
-    """Objective: cross-entropy of a sequence classifier on tokenised, labelled texts."""
+    """Objective: cross-entropy of a sequence classifier on tokenised, labelled texts.
+
+    Attributes:
+        states: Of each text below the first trained layer, where they are computed once.
+        give: Hands a batch of them to the model.
+    """
 
     tokens: Tokens
     classes: torch.Tensor
     weights: torch.Tensor
     pad_id: int
     device: str
+    states: list[np.ndarray] | None = None
+    give: Callable[[torch.Tensor], None] | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -89,6 +98,8 @@ class _Classification:
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         ids, mask = (tensor.to(self.device) for tensor in self.tokens.batch(positions, self.pad_id))
         classes, weights = self.classes[positions].to(self.device), self.weights[positions].to(self.device)
+        if self.states is not None and self.give is not None:
+            self.give(pad_states(self.states, positions).to(self.device))
         logits = model(input_ids=ids, attention_mask=mask).logits.float()
         return classification_loss(logits, classes, weights)
 
@@ -130,7 +141,8 @@ class Tuned(Method):
             f"{plan.epochs} epochs, learning rate {plan.learning_rate:g}, batch {plan.batch_size}, "
             f"{runtime.precision} on {runtime.device}"
         )
-        history, figures = train_model(model, training, holdout, plan, runtime)
+        with self._prefix(model, [training, holdout], runtime, files) as (parts, cached_seconds):
+            history, figures = train_model(model, parts[0], parts[1], plan, runtime)
         assert figures.logits is not None
         return Fitted(
             predictor=self.wrap(model, tokenizer, labels, runtime, files),
@@ -145,7 +157,30 @@ class Tuned(Method):
                 "precision": runtime.precision,
             },
             validation_logits=figures.logits,
+            cached_seconds=cached_seconds,
         )
+
+    @contextmanager
+    def _prefix(
+        self, model: Any, parts: list[_Classification], runtime: Runtime, files: BackboneFiles
+    ) -> Iterator[tuple[list[_Classification], float]]:
+        """The same objectives, starting above what is frozen wherever its states can be computed once and kept."""
+        depth, tokens = frozen_depth(model), [part.tokens for part in parts]
+        prefix = Prefix(model, depth, runtime) if depth and self.settings.backbone.cache else None
+        if prefix is None or not prefix.fits(tokens[0], parts[0].pad_id):
+            yield parts, 0.0
+            return
+        say(f"{self.name}: the lowest {depth} layers are frozen and computed once")
+        found = [prefix.compute(part, parts[0].pad_id, files, self.settings.backbone) for part in tokens]
+        if found[0] is None or found[1] is None:
+            say("note: keeping their states would take too much disk, so every epoch computes them anew")
+            yield parts, 0.0
+            return
+        with prefix.replayed() as give:
+            replayed = [
+                replace(part, states=one.arrays, give=give) for part, one in zip(parts, found, strict=True) if one
+            ]
+            yield replayed, sum(one.cached_seconds for one in found if one)
 
     def _objective(self, part: Examples, tokenizer: Tokenizer, labels: LabelMap, device: str) -> _Classification:
         classes = labels.encode(part.labels)

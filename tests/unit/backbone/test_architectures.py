@@ -100,9 +100,9 @@ def split(reviews: Path) -> Split:
     return split_examples(load_examples(reviews, DataSettings()).examples)
 
 
-def fit(method: str, model: Path, split: Split, **tuning: object) -> Fitted:
+def fit(method: str, model: Path, split: Split, cache: bool = True, **tuning: object) -> Fitted:
     settings = MethodSettings(
-        BackboneSettings(model=str(model), device="cpu", offline=True, max_length=48),
+        BackboneSettings(model=str(model), device="cpu", offline=True, max_length=48, cache=cache),
         TrainSettings(learning_rate=3e-3, epochs=1),
         tuning=TuningSettings(**tuning),  # type: ignore[arg-type]
     )
@@ -189,3 +189,36 @@ def test_a_model_in_the_formats_of_old_is_read(tmp_path: Path, split: Split) -> 
     assert {"model.safetensors", "tokenizer.json"} <= {path.name for path in (tmp_path / "new").iterdir()}
     back = method_entry("full").load().predictor.load(tmp_path / "new", BackboneSettings(device="cpu"))
     np.testing.assert_allclose(back.score(TEXTS).logits, fitted.predictor.score(TEXTS).logits, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+@pytest.mark.parametrize(
+    ("method", "tuning"),
+    [
+        ("adapter-lora", {"adapter_layers": 1}),
+        ("adapter-bottleneck", {"adapter_layers": 1}),
+        ("full", {"train_layers": 1}),
+    ],
+)
+def test_what_is_frozen_is_computed_once_and_changes_no_loss(
+    method: str,
+    tuning: dict[str, object],
+    model: Path,
+    split: Split,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path))
+    fits = [fit(method, model, split, cache, **tuning) for cache in (False, True, True)]
+    said = capsys.readouterr().err
+    assert said.count("the lowest 2 layers are frozen and computed once") == 2
+    assert f"{len(split.train)} of {len(split.train)} texts come from the cache" in said
+    losses = [[row.train_loss for row in one.history.rows] for one in fits if one.history]
+    np.testing.assert_allclose(losses[1], losses[0], atol=1e-2)
+    assert losses[2] == losses[1]
+    assert fits[0].cached_seconds == fits[1].cached_seconds == 0.0 < fits[2].cached_seconds
+    # Used as a whole again, it gives what it gave in training.
+    np.testing.assert_allclose(
+        fits[1].predictor.score(split.validation.texts).logits, fits[1].validation_logits, atol=2e-2
+    )

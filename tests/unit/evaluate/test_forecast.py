@@ -13,6 +13,7 @@ from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.evaluate.forecast import flops_per_token, forecast
 from trifold.methods.contract import MethodSettings
+from trifold.methods.settings import TuningSettings
 from trifold.train.settings import TrainSettings
 
 
@@ -31,6 +32,15 @@ def test_the_quickest_comes_first_and_more_epochs_take_longer(reviews: Path) -> 
     assert next(iter(few)) == "tfidf"
     assert many["full"] > 5 * few["full"] - 50
     assert many["features"] == pytest.approx(few["features"], rel=0.5)
+
+
+def test_what_is_computed_once_is_not_forecast_for_every_epoch(reviews: Path) -> None:
+    split = split_examples(load_examples(reviews, DataSettings()).examples)
+    train, methods = TrainSettings(epochs=50), ["adapter-bottleneck", "full"]
+    whole = forecast(split, methods, MethodSettings(train=train)).seconds
+    top = forecast(split, methods, MethodSettings(train=train, tuning=TuningSettings(adapter_layers=3, train_layers=3)))
+    for method in methods:
+        assert 0.4 * whole[method] < top.seconds[method] < 0.75 * whole[method]
 
 
 def test_no_backbone_is_looked_for_where_no_method_needs_one(reviews: Path) -> None:

@@ -1,0 +1,230 @@
+"""What a frozen backbone computed of a text, kept on disk: methods, heads, epochs and runs need it once.
+
+Entries are addressed by what determines them: the weights, what was taken of them (a `kind`), the precision, and the
+text's tokens; the tokenizer, the maximum length and the rule for long texts have their say through the tokens. A store
+is a folder of segments, each an array in half precision and an index. The index is renamed into place last, so a
+process that is killed leaves nothing that could be mistaken for a segment.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import time
+import uuid
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trifold.errors import SettingsError
+from trifold.progress import say
+
+_DIGEST_BYTES = 16
+# What a killed process left behind is cleared away once no living one can still be writing it.
+_ABANDONED_SECONDS = 6 * 3_600.0
+_HALF_LIMIT = 65_504.0
+
+
+def cache_folder() -> Path:
+    """Where all stores lie: `TRIFOLD_CACHE`, or `trifold` in the user's cache folder."""
+    named = os.environ.get("TRIFOLD_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trifold"
+
+
+def half(values: np.ndarray) -> np.ndarray:
+    """Values as they are kept: half precision, its range clipped rather than overflown."""
+    result: np.ndarray = np.clip(values, -_HALF_LIMIT, _HALF_LIMIT).astype(np.float16)
+    return result
+
+
+@dataclass(frozen=True)
+class StoredKind:
+    """One store, for listing.
+
+    Attributes:
+        folder: Of the store.
+        described: What its entries are of.
+        texts: Entries.
+        size_bytes: On disk.
+        used: When it was last read or written, seconds since 1970.
+    """
+
+    folder: Path
+    described: dict[str, object]
+    texts: int
+    size_bytes: int
+    used: float
+
+
+class Store:
+    """Arrays of `(rows, width)` by the digests of texts' tokens.
+
+    Args:
+        kind: What the entries are of, in plain values; together with the digest it must determine the array.
+        width: Of every array.
+        limit_bytes: What all stores together may take on disk; the longest unused segments go first.
+        root: Where all stores lie.
+    """
+
+    def __init__(self, kind: dict[str, object], width: int, limit_bytes: int, root: Path | None = None) -> None:
+        self._root = (root or cache_folder()) / "features"
+        name = hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:32]
+        self._folder = self._root / name
+        self._kind = kind
+        self._width = width
+        self._limit = limit_bytes
+        self._places: dict[bytes, tuple[np.ndarray, int, int]] = {}
+        # Of each entry, the seconds that computing it took.
+        self._seconds: dict[bytes, float] = {}
+        for index in sorted(self._folder.glob("*.npz")):
+            self._open(index)
+
+    def __contains__(self, digest: bytes) -> bool:
+        return digest in self._places
+
+    def read(self, digest: bytes) -> np.ndarray:
+        """An entry, `(rows, width)` float16, a view of the file on disk.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        data, start, end = self._places[digest]
+        return data[start:end]
+
+    def seconds(self, digests: Sequence[bytes]) -> float:
+        """What computing these entries took when they were written."""
+        return sum(self._seconds[digest] for digest in digests)
+
+    def write(self, digests: Sequence[bytes], arrays: Sequence[np.ndarray], seconds: float) -> None:
+        """Add a segment; readers see all of it or nothing.
+
+        Args:
+            digests: Of the texts.
+            arrays: `(rows, width)` each.
+            seconds: What computing them took.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "kind.json").write_text(json.dumps(self._kind, indent=1, sort_keys=True) + "\n")
+        name = uuid.uuid4().hex
+        data, index = self._folder / f"{name}.bin", self._folder / f"{name}.npz"
+        aside = index.with_suffix(".partial")
+        with data.open("wb") as file:
+            for array in arrays:
+                file.write(np.ascontiguousarray(half(array)).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        with aside.open("wb") as file:
+            np.savez(
+                file,
+                digests=np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, _DIGEST_BYTES),
+                offsets=np.cumsum([0, *(len(array) for array in arrays)]),
+                seconds=np.float64(seconds),
+            )
+            file.flush()
+            os.fsync(file.fileno())
+        aside.rename(index)
+        self._open(index)
+        shrink(self._limit, self._root)
+
+    def _open(self, index: Path) -> None:
+        try:
+            found = np.load(io.BytesIO(index.read_bytes()))
+            digests, offsets, seconds = found["digests"], found["offsets"], float(found["seconds"])
+            data = np.memmap(index.with_suffix(".bin"), dtype=np.float16, mode="r").reshape(-1, self._width)
+            if len(data) != offsets[-1]:
+                raise ValueError
+            os.utime(index)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            # Damaged, or cleared by another process this moment: then it is computed again.
+            return
+        for number, digest in enumerate(digests):
+            key = digest.tobytes()
+            self._places[key] = (data, int(offsets[number]), int(offsets[number + 1]))
+            self._seconds[key] = seconds / len(digests)
+
+
+def list_stores(root: Path | None = None) -> list[StoredKind]:
+    """All stores, the latest used first."""
+    found = []
+    for folder in sorted(((root or cache_folder()) / "features").glob("*/")):
+        try:
+            described = json.loads((folder / "kind.json").read_text())
+        except (OSError, ValueError):
+            continue
+        indices = list(folder.glob("*.npz"))
+        texts = sum(_texts_in(index) for index in indices)
+        used = max((index.stat().st_mtime for index in indices), default=0.0)
+        found.append(StoredKind(folder, described, texts, sum(file.stat().st_size for file in folder.iterdir()), used))
+    return sorted(found, key=lambda store: -store.used)
+
+
+def _texts_in(index: Path) -> int:
+    try:
+        return len(np.load(io.BytesIO(index.read_bytes()))["digests"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return 0
+
+
+def clear(root: Path | None = None) -> int:
+    """Remove everything; returns the bytes that were freed.
+
+    Raises:
+        SettingsError: If it cannot be removed.
+    """
+    folder = (root or cache_folder()) / "features"
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise SettingsError(f"{folder} cannot be removed ({error.strerror}): check its permissions") from None
+    return size
+
+
+def shrink(limit_bytes: int, root: Path) -> None:
+    """Remove the longest unused segments until all together are within the limit, and what killed processes left."""
+    now = time.time()
+    segments: list[tuple[float, int, Path]] = []
+    for path in root.glob("*/*"):
+        try:
+            status = path.stat()
+            if path.suffix == ".npz":
+                size = status.st_size + path.with_suffix(".bin").stat().st_size
+                segments.append((status.st_mtime, size, path))
+            elif path.suffix != ".json" and not path.with_suffix(".npz").exists():
+                _unlink_if(now - status.st_mtime > _ABANDONED_SECONDS, path)
+        except FileNotFoundError:
+            continue
+    total = sum(size for _, size, _ in segments)
+    for _, size, index in sorted(segments):
+        if total <= limit_bytes:
+            break
+        # The index goes first: data without one are nothing.
+        index.unlink(missing_ok=True)
+        index.with_suffix(".bin").unlink(missing_ok=True)
+        total -= size
+
+
+def _unlink_if(abandoned: bool, path: Path) -> None:
+    if abandoned:
+        path.unlink(missing_ok=True)
+
+
+def slices(positions: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """`positions` in pieces of `size`."""
+    for start in range(0, len(positions), size):
+        yield positions[start : start + size]
+
+
+def cannot_keep(error: OSError) -> None:
+    """Say once that the cache cannot be written; work goes on without it."""
+    say(f"note: the cache in {cache_folder()} cannot be written ({error.strerror or error}); going on without it")

@@ -1,0 +1,293 @@
+"""What a frozen backbone computes of every text, once: pooled vectors, or the states below the first trained layer.
+
+Both go through the cache on disk (`cache.py`) and are rounded to its precision whether they come from there or not, so
+a cached run and an uncached one learn from the same numbers.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from trifold.backbone.batches import by_token_budget
+from trifold.backbone.cache import Store, cache_folder, cannot_keep, half, slices
+from trifold.backbone.encoder import POOLINGS, Encoder, Pooled
+from trifold.backbone.layers import encoder_layers
+from trifold.backbone.locate import BackboneFiles
+from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.tokens import Tokens
+from trifold.errors import BackboneError
+from trifold.progress import Advance, say, track
+from trifold.runtime import Runtime
+
+# Texts that are sorted by length and written together: enough to waste nothing, few enough to lose little.
+_TEXTS_PER_SEGMENT = 2_048
+# Logits of a replayed model against those of the whole one: only the order of operations may differ.
+_REPLAY_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Arrays of many texts.
+
+    Attributes:
+        arrays: For each text `(rows, width)` float16, some of them views of files.
+        cached: Texts that were in the cache.
+        cached_seconds: What computing those took when they were written: a run is charged for it all the same.
+    """
+
+    arrays: list[np.ndarray]
+    cached: int
+    cached_seconds: float
+
+
+def pool_through_cache(
+    encoder: Encoder, tokens: Tokens, pad_id: int, files: BackboneFiles, settings: BackboneSettings
+) -> tuple[Pooled, float]:
+    """Every layer's pooled vectors, as `Encoder.pool`, from the cache where it has them.
+
+    Args:
+        encoder: Whole: its layers are all pooled.
+        tokens: The texts.
+        pad_id: Fills up shorter texts of a batch.
+        files: The backbone, whose weights are part of the address.
+        settings: Whether and how much is kept.
+
+    Returns:
+        The vectors, and the seconds that those from the cache once took.
+    """
+
+    def compute(positions: np.ndarray, advance: Advance) -> list[np.ndarray]:
+        pooled = encoder.pool(tokens.take(positions), pad_id, settings.token_budget, advance=advance)
+        return list(pooled.vectors.reshape(len(positions), -1, encoder.width))
+
+    kind = _kind("pooled vectors of every layer", files, encoder.runtime)
+    found = _through_cache(compute, tokens, kind, encoder.width, settings)
+    shape = (len(tokens), encoder.layers + 1, len(POOLINGS), encoder.width)
+    vectors = np.empty(shape, dtype=np.float32)
+    for number, array in enumerate(found.arrays):
+        vectors[number] = array.reshape(shape[1:])
+    return Pooled(vectors, tuple(range(encoder.layers + 1))), found.cached_seconds
+
+
+def frozen_depth(model: Any) -> int:
+    """How many of the lowest layers, embeddings included, training leaves as they are; 0 where none is.
+
+    The last layer always counts as trained: a head needs something to be replayed under it.
+    """
+    try:
+        layers = encoder_layers(model)
+        embeddings = _body(model, layers).embeddings
+    except BackboneError:
+        return 0
+    if any(weight.requires_grad for weight in embeddings.parameters()):
+        return 0
+    untouched = 0
+    for layer in layers[:-1]:
+        hooked = any(part._forward_hooks for part in layer.modules())
+        if hooked or any(weight.requires_grad for weight in layer.parameters()):
+            break
+        untouched += 1
+    return untouched
+
+
+class Prefix:
+    """The states of texts below a model's first trained layer, computed once.
+
+    Args:
+        model: Takes `input_ids` and `attention_mask`; its lowest `depth` layers and its embeddings are frozen.
+        depth: As `frozen_depth` gives.
+        runtime: Where and in which precision.
+    """
+
+    def __init__(self, model: Any, depth: int, runtime: Runtime) -> None:
+        self.depth = depth
+        self._model = model
+        self._runtime = runtime
+        self._layers = encoder_layers(model)
+        self._given = _Given()
+
+    def fits(self, tokens: Tokens, pad_id: int) -> bool:
+        """Whether replaying gives what the whole model gives, tried on a few texts; some architectures differ."""
+        shortest = np.argsort(tokens.lengths)[:4]
+        ids, mask = (tensor.to(self._runtime.device) for tensor in tokens.batch(shortest, pad_id))
+        modes = {part: part.training for part in self._model.modules()}
+        self._model.eval()
+        try:
+            with torch.inference_mode(), self._runtime.autocast():
+                whole = self._model(input_ids=ids, attention_mask=mask).logits.float()
+                states = self._states(ids, mask)
+                with self.replayed() as give:
+                    give(states)
+                    again = self._model(input_ids=ids, attention_mask=mask).logits.float()
+        except (TypeError, ValueError, RuntimeError, AttributeError, KeyError, IndexError):
+            return False
+        finally:
+            for part, mode in modes.items():
+                part.training = mode
+        return bool(torch.allclose(whole, again, atol=_REPLAY_TOLERANCE[self._runtime.precision]))
+
+    def compute(self, tokens: Tokens, pad_id: int, files: BackboneFiles, settings: BackboneSettings) -> Computed | None:
+        """The states of every text, `(tokens, width)` each; `None` where the disk has no room for them.
+
+        Args:
+            tokens: The texts.
+            pad_id: Fills up shorter texts of a batch.
+            files: The backbone, whose weights are part of the address.
+            settings: Whether and how much is kept.
+        """
+        width: int = self._model.config.hidden_size
+        needed = 2 * width * int(tokens.lengths.sum())
+        if not settings.cache or needed > min(settings.cache_bytes, _free_bytes() // 2):
+            return None
+        self._model.eval()
+
+        @torch.inference_mode()
+        def compute(positions: np.ndarray, advance: Advance) -> list[np.ndarray]:
+            found: list[np.ndarray] = [np.empty(0)] * len(positions)
+            lengths = tokens.lengths[positions]
+            for batch in by_token_budget(lengths, settings.token_budget):
+                ids, mask = (t.to(self._runtime.device) for t in tokens.batch(positions[batch], pad_id))
+                with self._runtime.autocast():
+                    states = self._states(ids, mask).float().cpu().numpy()
+                for row, place in enumerate(batch):
+                    found[place] = half(states[row, : lengths[place]])
+                advance(int(lengths[batch].sum()))
+            return found
+
+        kind = {**_kind("states of every token", files, self._runtime), "layer": self.depth}
+        return _through_cache(compute, tokens, kind, width, settings)
+
+    @contextmanager
+    def replayed(self) -> Iterator[Callable[[torch.Tensor], None]]:
+        """Inside, the model has only its upper layers, and starts from the states that are given to it."""
+        body = _body(self._model, self._layers)
+        owner, name = _owner(body, self._layers)
+        embeddings = body.embeddings
+        setattr(owner, name, self._layers[self.depth :])
+        body.embeddings = self._given
+        try:
+            yield self._given.give
+        finally:
+            body.embeddings = embeddings
+            setattr(owner, name, self._layers)
+
+    def _states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What goes into the first trained layer, `(batch, tokens, width)`."""
+
+        def stop(_layer: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            raise _Reached(arguments[0] if arguments else named["hidden_states"])
+
+        handle = self._layers[self.depth].register_forward_pre_hook(stop, with_kwargs=True)
+        try:
+            self._model(input_ids=ids, attention_mask=mask)
+        except _Reached as reached:
+            return reached.states
+        finally:
+            handle.remove()
+        raise AttributeError("the layer was never reached")
+
+
+class _Reached(Exception):  # noqa: N818 - no error: it carries the states out of a forward pass that need not go on
+    def __init__(self, states: torch.Tensor) -> None:
+        super().__init__()
+        self.states = states
+
+
+class _Given(torch.nn.Module):
+    """Stands where the embeddings were and returns what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._states: torch.Tensor | None = None
+
+    def give(self, states: torch.Tensor) -> None:
+        self._states = states
+
+    def forward(self, *_: Any, **__: Any) -> torch.Tensor:
+        assert self._states is not None
+        return self._states
+
+
+def pad_states(arrays: list[np.ndarray], positions: np.ndarray) -> torch.Tensor:
+    """The states of the texts at `positions`, filled up with zeros, `(batch, longest, width)` float32."""
+    chosen = [arrays[position] for position in positions]
+    padded = np.zeros((len(chosen), max(map(len, chosen)), chosen[0].shape[1]), dtype=np.float32)
+    for row, array in enumerate(chosen):
+        padded[row, : len(array)] = array
+    return torch.from_numpy(padded)
+
+
+def _body(model: Any, layers: torch.nn.ModuleList) -> Any:
+    """The part of a model that holds both its embeddings and its layers.
+
+    Raises:
+        BackboneError: If there is none, or something stands between the two.
+    """
+    for module in model.modules():
+        has_embeddings = isinstance(getattr(module, "embeddings", None), torch.nn.Module)
+        if has_embeddings and any(part is layers for part in module.modules()):
+            if hasattr(module, "embeddings_project"):
+                break
+            return module
+    raise BackboneError("this model's embeddings cannot be told from its layers")
+
+
+def _owner(body: Any, layers: torch.nn.ModuleList) -> tuple[torch.nn.Module, str]:
+    return next((part, name) for part in body.modules() for name, child in part.named_children() if child is layers)
+
+
+def _kind(what: str, files: BackboneFiles, runtime: Runtime) -> dict[str, object]:
+    return {
+        "what": what,
+        "backbone": files.name,
+        "weights": files.sha256(),
+        "precision": runtime.precision,
+    }
+
+
+def _free_bytes() -> int:
+    folder = cache_folder()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _through_cache(
+    compute: Callable[[np.ndarray, Advance], list[np.ndarray]],
+    tokens: Tokens,
+    kind: dict[str, object],
+    width: int,
+    settings: BackboneSettings,
+) -> Computed:
+    """Each text's array, computed where the cache lacks it, and then kept."""
+    digests = tokens.digests()
+    store = Store(kind, width, settings.cache_bytes) if settings.cache else None
+    known = [number for number, digest in enumerate(digests) if store is not None and digest in store]
+    missing = sorted(set(range(len(digests))) - set(known))
+    arrays: dict[int, np.ndarray] = {n: store.read(digests[n]) for n in known} if store else {}
+    cached_seconds = store.seconds([digests[n] for n in known]) if store else 0.0
+    if known:
+        say(f"{len(known):,} of {len(digests):,} texts come from the cache (trifold cache lists it)")
+    with track(f"encoding {len(missing):,} texts", int(tokens.lengths[missing].sum())) as advance:
+        for part in slices(missing, _TEXTS_PER_SEGMENT):
+            begun = time.perf_counter()
+            found = [half(array) for array in compute(np.array(part), advance)]
+            seconds = time.perf_counter() - begun
+            arrays.update(zip(part, found, strict=True))
+            if store is None:
+                continue
+            try:
+                store.write([digests[n] for n in part], found, seconds)
+            except OSError as error:
+                cannot_keep(error)
+                store = None
+                continue
+            # From now on the file's pages serve, which the system may drop where memory is short.
+            arrays.update({n: store.read(digests[n]) for n in part if digests[n] in store})
+    return Computed([arrays[number] for number in range(len(digests))], len(known), cached_seconds)
