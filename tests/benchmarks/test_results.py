@@ -70,8 +70,8 @@ BARS = {
 
 # Missed so far, and said so in the README. Strict: when one is reached, this list must shrink.
 MISSED = {
-    "imdb-4000-full": "85.6 %, three epochs at 1e-4 from 2,559 reviews, before weights were averaged",
     "imdb-25000-full": "89.7 %, two epochs at 1e-4 from 15,964 reviews",
+    "sst2-full": "85.1 %, three epochs at 1e-4 from 4,798 phrases",
 }
 
 
