@@ -126,7 +126,7 @@ def prepare() -> None:
     glibc hands memory back to the system after every batch and fetches it again, which costs about
     30 % of training time on a CPU; raising its two thresholds in process cures that. Denormal numbers
     are flushed to zero (about 3 % faster training). Threads are set to the usable cores, which PyTorch
-    misjudges under a cgroup quota.
+    misjudges under a cgroup quota, unless `OMP_NUM_THREADS` names another number.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
@@ -135,7 +135,8 @@ def prepare() -> None:
             libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
     import torch
 
-    torch.set_num_threads(usable_cores())
+    if not os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(usable_cores())
     torch.set_flush_denormal(True)
 
 

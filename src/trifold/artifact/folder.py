@@ -9,17 +9,28 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from trifold.artifact.manifest import write_manifest
+from trifold.artifact.manifest import STATE, write_manifest
 from trifold.errors import ArtifactError, SettingsError
 
 
-def choose_folder(output_dir: Path | None, what: str) -> Path:
+def choose_folder(output_dir: Path | None, what: str, *, resume: bool = False) -> Path:
     """Where a run goes: the user's choice, or `runs/DATE-WHAT`, numbered where taken.
+
+    Args:
+        output_dir: The user's choice.
+        what: For the name.
+        resume: Whether the choice may hold the state of an unfinished training.
 
     Raises:
         SettingsError: If the user's choice exists and is not an empty folder.
     """
     if output_dir is not None:
+        if output_dir.is_dir() and [path.name for path in output_dir.iterdir()] == [STATE]:
+            if resume:
+                return output_dir
+            raise SettingsError(
+                f"{output_dir} holds the state of an unfinished training: add --resume to go on, or remove it"
+            )
         if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
             raise SettingsError(f"{output_dir} exists and is not empty: name another --output-dir or remove it")
         return output_dir
@@ -45,6 +56,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         yield aside
         write_manifest(aside)
         _open_to_others(aside)
+        shutil.rmtree(target / STATE, ignore_errors=True)
         if target.exists():
             target.rmdir()
         aside.rename(target)

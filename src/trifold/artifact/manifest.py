@@ -7,6 +7,8 @@ from trifold.backbone.locate import file_sha256
 from trifold.errors import ArtifactError
 
 MANIFEST = "manifest.json"
+# The folder of a training under way: it comes and goes, and is no part of what was made.
+STATE = "state"
 
 
 def write_manifest(folder: Path) -> None:
@@ -42,5 +44,8 @@ def _files(folder: Path) -> list[str]:
     return sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.is_file() and path.name != MANIFEST and not any(run in path.parents for run in nested)
+        if path.is_file()
+        and path.name != MANIFEST
+        and STATE not in path.relative_to(folder).parts
+        and not any(run in path.parents for run in nested)
     )

@@ -14,7 +14,7 @@ from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
-from trifold.train.settings import TrainSettings
+from trifold.train.settings import KeepSettings, TrainSettings
 
 _INTERRUPTED = 130
 _IN_TERMINAL = ("method", "accuracy", "macro-F1", "95 % interval", "training", "per text", "size", "peak memory")
@@ -39,6 +39,7 @@ def compare(
     settings: Annotated[CompareSettings | None, Parameter(name="*")] = None,
     asked: Annotated[Asked | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
+    resume: bool = False,
     json: bool = False,
 ) -> int:
     """Try every method on one split and say which to ship.
@@ -48,13 +49,16 @@ def compare(
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         output_dir: Folder for the results; runs/DATE-compare by default.
+        resume: Go on with what --output-dir holds: methods that are done are kept, one that was stopped goes on.
         json: Print JSON instead.
     """
     from trifold.pipeline.compare import compare as run_compare
     from trifold.pipeline.request import Request
 
     request = Request(data, **vars(asked or Asked()))
-    found = run_compare(request, settings or CompareSettings(), output_dir)
+    if resume and output_dir is None:
+        raise SettingsError("--resume needs the --output-dir of the comparison that is to go on")
+    found = run_compare(request, settings or CompareSettings(), output_dir, resume=resume)
     if json:
         shipped = next(row for row in found.rows if row.method == found.verdict.ship)
         print_json(
@@ -91,6 +95,7 @@ def finetune(
     method: str | None = None,
     preset: Literal["classic"] | None = None,
     asked: Annotated[Asked | None, Parameter(name="*")] = None,
+    keep: Annotated[KeepSettings | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -110,7 +115,9 @@ def finetune(
     if method and preset:
         raise SettingsError(f"--preset {preset} is a method of its own: leave out --method {method}")
     request = Request(data, **vars(asked or Asked()))
-    result = run_finetune(request, method or preset or "full", output_dir, announce=not json)
+    if keep and keep.resume and output_dir is None:
+        raise SettingsError("--resume needs the --output-dir of the training that is to go on")
+    result = run_finetune(request, method or preset or "full", output_dir, announce=not json, keep=keep)
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return

@@ -91,13 +91,16 @@ class _State:
         return rows, verdict
 
 
-def compare(request: Request, settings: CompareSettings, output_dir: Path | None = None) -> Comparison:
+def compare(
+    request: Request, settings: CompareSettings, output_dir: Path | None = None, *, resume: bool = False
+) -> Comparison:
     """Run the methods, cheapest first, and decide.
 
     Args:
         request: The data and settings, the same for every method.
         settings: Which methods, how long, how tolerant.
         output_dir: Where to; `runs/DATE-compare` where `None`.
+        resume: Keep the methods that `output_dir` holds, and go on with one that was stopped.
 
     Raises:
         TrifoldError: If nothing given can be used, or no method came to an end.
@@ -105,7 +108,8 @@ def compare(request: Request, settings: CompareSettings, output_dir: Path | None
     """
     clock = time.monotonic()
     contestants = line_up(request, chosen_methods(settings.methods, settings.preset))
-    target = choose_folder(output_dir, "compare")
+    going_on = resume and output_dir is not None and output_dir.is_dir()
+    target = output_dir if going_on and output_dir else choose_folder(output_dir, "compare")
     task = open_task(request)
     for warning in task.facts.warnings():
         say(f"note: {warning}")
@@ -123,7 +127,8 @@ def compare(request: Request, settings: CompareSettings, output_dir: Path | None
     with _interrupts() as interrupted:
         _run_all(state, expected, clock, interrupted)
         if not state.results:
-            shutil.rmtree(target, ignore_errors=True)
+            if not going_on:
+                shutil.rmtree(target, ignore_errors=True)
             if interrupted():
                 raise KeyboardInterrupt
             reasons = "; ".join(f"{name}: {reason}" for name, reason in state.skipped.items())
@@ -206,6 +211,10 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
         if interrupted():
             state.skipped[name] = "stopped before it began"
             continue
+        if _is_done(state, name):
+            state.results.append(read_result(state.folder / name, name))
+            say(f"{name} was done before")
+            continue
         if left is not None and seconds * slowness > left:
             state.skipped[name] = (
                 f"it would take about {duration(seconds * slowness)}, "
@@ -227,12 +236,32 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
         say(f"{name} is done: " + ", ".join(f"{value} {key}" for key, value in words.items() if key != "method"))
 
 
+def _is_done(state: _State, name: str) -> bool:
+    """Whether an earlier comparison in this folder has finished a method.
+
+    Raises:
+        SettingsError: If it did so with other settings.
+    """
+    if not (state.folder / name / "run.json").is_file():
+        return False
+    one = state.contestants[name]
+    before, now = (
+        read_result(state.folder / name).facts["command"],
+        one.request.command("finetune", "--method", one.method),
+    )
+    if before != now:
+        raise SettingsError(
+            f"{state.folder / name} was made by {before!r}: give the same settings, or another --output-dir"
+        )
+    return True
+
+
 def _run_method(state: _State, name: str, seconds_left: float | None, interrupted: Callable[[], bool]) -> str | None:
     """`trifold finetune` in a process of its own, so that its peak memory is its own; the reason if it failed."""
     one = state.contestants[name]
     command = [
         *(sys.executable, "-m", "trifold", "finetune", str(one.request.data), "--method", one.method),
-        *("--output-dir", str(state.folder / name), "--json", *one.request.flags()),
+        *("--output-dir", str(state.folder / name), "--resume", "--json", *one.request.flags()),
     ]
     with subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
         command, stdout=subprocess.PIPE, text=True, encoding="utf-8"

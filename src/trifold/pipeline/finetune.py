@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.folder import choose_folder, new_folder, write_json
+from trifold.artifact.manifest import STATE
 from trifold.backbone.locate import file_sha256, find_backbone
 from trifold.backbone.settings import BackboneSettings
 from trifold.data.hub import local_file
@@ -25,6 +26,8 @@ from trifold.predict import score_texts
 from trifold.progress import say
 from trifold.runtime import hardware, peak_memory_bytes, prepare
 from trifold.tasks.labels import LabelMap
+from trifold.train.settings import KeepSettings
+from trifold.train.state import keeping
 from trifold.train.tracking import report, reporting
 
 _CHECKED_TEXTS = 32
@@ -32,7 +35,14 @@ _CHECKED_TEXTS = 32
 _LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-2}
 
 
-def finetune(request: Request, method: str, output_dir: Path | None = None, *, announce: bool = True) -> RunResult:
+def finetune(
+    request: Request,
+    method: str,
+    output_dir: Path | None = None,
+    *,
+    announce: bool = True,
+    keep: KeepSettings | None = None,
+) -> RunResult:
     """Train one method and write its run folder.
 
     Args:
@@ -40,6 +50,7 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
         method: Name of the method.
         output_dir: Where to; `runs/DATE-METHOD` where `None`.
         announce: Say on stderr what is unusual about the data.
+        keep: When the state of the training is saved, and whether to go on from one in `output_dir`.
 
     Raises:
         TrifoldError: If anything given cannot be used; nothing is left behind then.
@@ -49,7 +60,11 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
     entry = method_entry(method)
     models = models_of(request.backbone)
     require(len(models) == 1, f"--model {','.join(models)}", "name one; compare tries several")
-    target = choose_folder(output_dir, method)
+    keep = keep or KeepSettings()
+    if keep.resume and output_dir is not None and (output_dir / "run.json").is_file():
+        say(f"{output_dir} is finished: there is nothing to resume")
+        return read_result(output_dir)
+    target = choose_folder(output_dir, method, resume=keep.resume)
     task = open_task(request)
     if entry.needs_backbone:
         prepare()
@@ -58,11 +73,15 @@ def finetune(request: Request, method: str, output_dir: Path | None = None, *, a
             say(f"note: {warning}")
     labels = LabelMap.of(task.data.examples.labels)
     run = "-".join(target.absolute().parts[-2:])
-    with new_folder(target) as folder, reporting(request.train.report_to, run, request.named()):
+    with (
+        new_folder(target) as folder,
+        reporting(request.train.report_to, run, request.named()),
+        keeping(target / STATE, keep.save_steps, keep.save_minutes) as keeper,
+    ):
         begun = time.monotonic()
         fitted = entry.load()(request.method_settings).fit(task.split.train, task.split.validation, labels)
         # Every method is charged its whole cost: what the cache saved was spent by another run.
-        train_seconds = time.monotonic() - begun + fitted.cached_seconds
+        train_seconds = time.monotonic() - begun + fitted.cached_seconds + keeper.seconds_before
         begun = time.monotonic()
         scores = score_texts(fitted.predictor, task.split.test.texts, "testing on")
         test_seconds = time.monotonic() - begun

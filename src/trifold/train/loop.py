@@ -3,12 +3,14 @@
 It does not know what is learned: an objective turns a model and some positions into a loss.
 """
 
+import hashlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from trifold.metrics import best_temperature, chance_loss, mean_log_loss
 from trifold.progress import Advance, duration, say, track
 from trifold.runtime import Runtime
 from trifold.train.history import History, HistoryRow
+from trifold.train.state import State, current_keeper, generators, restore_generators, say_resumed, stopping_saves
 from trifold.train.tracking import report
 
 _ROWS_PER_EPOCH = 20
@@ -155,42 +158,169 @@ def train(
     Raises:
         TrainingError: If a loss is no longer finite, or has not moved after hundreds of steps.
     """
-    rng = np.random.default_rng(plan.seed)
-    optimiser = _optimiser(model, plan)
-    steps_per_epoch = math.ceil(len(training.lengths) / plan.batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, warmup_then_decay(steps_per_epoch * plan.epochs, plan.warmup_ratio, decay=plan.decay)
-    )
-    recorder = _Recorder(steps_per_epoch)
-    average = _Average(model, plan.ema_decay)
-    best, best_epoch, best_weights = Evaluation(math.inf, 0.0, math.inf), 0, {}
-    epoch_tokens = int(training.lengths.sum())
-    validation_tokens = int(validation.lengths.sum())
-    # A forward pass costs about a third of a training step on the same tokens.
-    total_tokens = plan.epochs * (epoch_tokens + validation_tokens // 3)
-    show = track(f"training on {len(training.lengths):,} texts", 0 if plan.quiet else total_tokens)
-    with show as advance:
-        for epoch in range(1, plan.epochs + 1):
+    session = _Session(model, training, validation, plan)
+    keeper = None if plan.quiet else current_keeper()
+    fingerprint = session.fingerprint() if keeper else {}
+    saved = keeper.last(fingerprint) if keeper else None
+    if saved:
+        session.restore(saved)
+        say_resumed(saved)
+    show = track(f"training on {len(training.lengths):,} texts", 0 if plan.quiet else session.tokens_left())
+    with stopping_saves(keeper), show as advance:
+        while session.goes_on():
             model.train()
-            for micro_batches in training_steps(training.lengths, plan.batch_size, plan.token_budget, rng):
-                _step(model, training, micro_batches, optimiser, plan, runtime, recorder)
-                schedule.step()
-                average.update()
-                recorder.end_step(float(schedule.get_last_lr()[0]))
+            for micro_batches in session.steps():
+                _step(model, training, micro_batches, session.optimiser, plan, runtime, session.recorder)
+                session.end_step()
                 advance(int(sum(training.lengths[batch].sum() for batch in micro_batches)))
-            with average.in_place():
+                if keeper:
+                    keeper.after_step(session.step, fingerprint, session.snapshot)
+            with session.average.in_place():
                 figures = evaluate(model, validation, plan.token_budget, runtime, lambda tokens: advance(tokens // 3))
-                _require_motion(figures, epoch * steps_per_epoch, plan)
-                if figures.calibrated_loss < best.calibrated_loss:
-                    best, best_epoch, best_weights = figures, epoch, _trained_weights(model)
-            recorder.end_epoch(epoch, figures)
+                _require_motion(figures, session.step, plan)
+                session.end_epoch(figures)
             if not plan.quiet:
-                say(f"epoch {epoch} of {plan.epochs}: {recorder.summary()}")
-            if epoch - best_epoch >= plan.patience:
-                break
-    model.load_state_dict(best_weights, strict=False)
+                say(f"epoch {session.epoch - 1} of {plan.epochs}: {session.recorder.summary()}")
+    model.load_state_dict(session.best_weights, strict=False)
     model.eval()
-    return History(tuple(recorder.rows), best_epoch, stopped_early=epoch < plan.epochs), best
+    history = History(tuple(session.recorder.rows), session.best_epoch, stopped_early=session.epoch <= plan.epochs)
+    return history, session.best
+
+
+class _Session:
+    """Where a training stands: everything that changes from step to step, so that all of it can be saved.
+
+    Attributes:
+        optimiser: Its rates follow the step.
+        average: Of the weights.
+        recorder: Of the figures.
+        epoch: The one under way, from 1.
+        step: Optimiser steps done.
+        best: Validation figures of the best epoch so far.
+        best_epoch: It; 0 before the first.
+        best_weights: Its trained weights.
+    """
+
+    def __init__(self, model: torch.nn.Module, training: Objective, validation: Objective, plan: Plan) -> None:
+        self._model, self._training, self._validation, self._plan = model, training, validation, plan
+        self._steps_per_epoch = math.ceil(len(training.lengths) / plan.batch_size)
+        total = self._steps_per_epoch * plan.epochs
+        self._factor = warmup_then_decay(total, plan.warmup_ratio, decay=plan.decay)
+        self._rng = np.random.default_rng(plan.seed)
+        self._order: dict[str, Any] = {}
+        self.optimiser = _optimiser(model, plan)
+        self.average = _Average(model, plan.ema_decay)
+        self.recorder = _Recorder(self._steps_per_epoch)
+        self.epoch, self.step = 1, 0
+        self.best, self.best_epoch = Evaluation(math.inf, 0.0, math.inf), 0
+        self.best_weights: dict[str, torch.Tensor] = {}
+        self._set_rate()
+
+    def goes_on(self) -> bool:
+        """Whether another epoch is to be trained."""
+        return self.epoch <= self._plan.epochs and self.epoch - 1 - self.best_epoch < self._plan.patience
+
+    def steps(self) -> Iterator[list[np.ndarray]]:
+        """The micro-batches of each step of the epoch that is still to be done."""
+        if self._order:
+            self._rng.bit_generator.state = self._order
+        self._order = dict(self._rng.bit_generator.state)
+        done = self.step - (self.epoch - 1) * self._steps_per_epoch
+        plan = self._plan
+        every = training_steps(self._training.lengths, plan.batch_size, plan.token_budget, self._rng)
+        yield from itertools.islice(every, done, None)
+
+    def end_step(self) -> None:
+        """Count a step."""
+        rate = self._rate()
+        self.step += 1
+        self._set_rate()
+        self.average.update()
+        self.recorder.end_step(rate)
+
+    def end_epoch(self, figures: Evaluation) -> None:
+        """Keep the weights, which are the averaged ones now, if they are the best so far."""
+        if figures.calibrated_loss < self.best.calibrated_loss:
+            self.best, self.best_epoch, self.best_weights = figures, self.epoch, _trained_weights(self._model)
+        self.recorder.end_epoch(self.epoch, figures)
+        self.epoch += 1
+        self._order = {}
+
+    def tokens_left(self) -> int:
+        """Of training, with validation counted at the third that a forward pass costs."""
+        plan, training = self._plan, int(self._training.lengths.sum())
+        share = (self.step - (self.epoch - 1) * self._steps_per_epoch) / self._steps_per_epoch
+        left = plan.epochs - self.epoch + 1
+        return int((left - share) * training) + left * (int(self._validation.lengths.sum()) // 3)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What makes two trainings the same one."""
+        names = [f"{name} {tuple(p.shape)}" for name, p in self._model.named_parameters() if p.requires_grad]
+        lengths = [part.lengths.astype(np.int64).tobytes() for part in (self._training, self._validation)]
+        return {
+            **vars(self._plan),
+            "parameters": hashlib.sha256("\n".join(names).encode()).hexdigest(),
+            "texts": hashlib.sha256(b"".join(lengths)).hexdigest(),
+        }
+
+    def snapshot(self) -> State:
+        """Everything, between two steps."""
+        tensors, generator_facts = generators()
+        weights = _trained_weights(self._model)
+        tensors |= {f"weight.{name}": tensor for name, tensor in weights.items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best_weights.items()}
+        tensors |= {f"average.{i}": tensor for i, tensor in enumerate(self.average.averaged)}
+        for number, moments in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"moment.{number}.{name}": tensor for name, tensor in moments.items()}
+        best = {**vars(self.best), "logits": None}
+        if self.best.logits is not None:
+            tensors["best_logits"] = torch.from_numpy(self.best.logits)
+        facts = {
+            "step": self.step,
+            "epoch": self.epoch,
+            "order": self._order,
+            "best": best,
+            "best_epoch": self.best_epoch,
+            "averaged_steps": self.average.steps,
+            "recorder": self.recorder.state(),
+            "generators": generator_facts,
+            "seconds": self.recorder.seconds(),
+        }
+        return State(tensors, facts)
+
+    def restore(self, state: State) -> None:
+        """The inverse of `snapshot`."""
+        facts, tensors = state.facts, state.tensors
+        self.step, self.epoch, self.best_epoch = facts["step"], facts["epoch"], facts["best_epoch"]
+        self._order = facts["order"]
+        logits = tensors["best_logits"].numpy() if "best_logits" in tensors else None
+        self.best = Evaluation(**{**facts["best"], "logits": logits})
+        groups: dict[str, dict[str, torch.Tensor]] = {"weight": {}, "best": {}, "average": {}, "moment": {}}
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition(".")
+            if kind in groups:
+                groups[kind][rest] = tensor
+        self._model.load_state_dict(groups["weight"], strict=False)
+        device = next(self._model.parameters()).device
+        self.best_weights = {name: tensor.to(device) for name, tensor in groups["best"].items()}
+        self.average.restore(
+            [groups["average"][str(i)] for i in range(len(groups["average"]))], facts["averaged_steps"]
+        )
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in groups["moment"].items():
+            number, _, kind = name.partition(".")
+            moments.setdefault(int(number), {})[kind] = tensor
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        self.recorder.restore(facts["recorder"], facts["seconds"])
+        restore_generators(state)
+        self._set_rate()
+
+    def _rate(self) -> float:
+        return float(self.optimiser.param_groups[0]["lr"])
+
+    def _set_rate(self) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._plan.learning_rate * self._factor(self.step)
 
 
 def _trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -245,16 +375,22 @@ class _Average:
     def __init__(self, model: torch.nn.Module, decay: float) -> None:
         trained: list[torch.Tensor] = [weight for weight in model.parameters() if weight.requires_grad]
         self._weights = trained if decay else []
-        self._averaged = [weight.detach().clone() for weight in self._weights]
+        self.averaged = [weight.detach().clone() for weight in self._weights]
         self._decay = decay
-        self._steps = 0
+        self.steps = 0
 
     @torch.no_grad()
     def update(self) -> None:
         if self._weights:
-            self._steps += 1
-            keep = min(self._decay, (1 + self._steps) / (10 + self._steps))
-            torch._foreach_lerp_(self._averaged, self._weights, 1 - keep)
+            self.steps += 1
+            keep = min(self._decay, (1 + self.steps) / (10 + self.steps))
+            torch._foreach_lerp_(self.averaged, self._weights, 1 - keep)
+
+    def restore(self, averaged: list[torch.Tensor], steps: int) -> None:
+        """Go on from saved averages."""
+        for mine, saved in zip(self.averaged, averaged, strict=True):
+            mine.copy_(saved)
+        self.steps = steps
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -267,7 +403,7 @@ class _Average:
 
     @torch.no_grad()
     def _swap(self) -> None:
-        for weight, averaged in zip(self._weights, self._averaged, strict=True):
+        for weight, averaged in zip(self._weights, self.averaged, strict=True):
             weight.data, averaged.data = averaged.data, weight.data
 
 
@@ -314,6 +450,9 @@ def _step(
     optimiser.zero_grad(set_to_none=True)
 
 
+_COUNTERS = ("epoch_loss", "_step", "_rate", "_loss", "_correct", "_examples", "_epoch_total", "_epoch_examples")
+
+
 class _Recorder:
     """Gathers means over examples and turns them into history rows."""
 
@@ -349,6 +488,22 @@ class _Recorder:
         self._epoch_total, self._epoch_examples = 0.0, 0
         self._write(float(epoch), validation)
 
+    def seconds(self) -> float:
+        """Since training began, in this process and in those before."""
+        return time.monotonic() - self._started
+
+    def state(self) -> dict[str, Any]:
+        """All of it, as plain values."""
+        counters = {name: getattr(self, name) for name in _COUNTERS}
+        return {"rows": [vars(row) for row in self.rows], **counters}
+
+    def restore(self, state: dict[str, Any], seconds: float) -> None:
+        """The inverse of `state`."""
+        self.rows = [HistoryRow(**row) for row in state["rows"]]
+        for name in _COUNTERS:
+            setattr(self, name, state[name])
+        self._started = time.monotonic() - seconds
+
     def summary(self) -> str:
         """The last epoch in words."""
         row = self.rows[-1]
@@ -370,7 +525,7 @@ class _Recorder:
             validation_loss=validation.loss if validation else None,
             validation_calibrated_loss=validation.calibrated_loss if validation else None,
             validation_accuracy=validation.accuracy if validation else None,
-            seconds=time.monotonic() - self._started,
+            seconds=self.seconds(),
         )
         self.rows.append(row)
         report(vars(row), row.step)

@@ -48,3 +48,22 @@ class TrainSettings:
         require(self.max_grad_norm > 0, f"--max-grad-norm {self.max_grad_norm}", "give a positive number")
         require(0 <= self.ema_decay < 1, f"--ema-decay {self.ema_decay}", "give 0 or more and less than 1")
         require(self.weight_decay >= 0, f"--weight-decay {self.weight_decay}", "give 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepSettings:
+    """When the state of a training is saved, so that it can go on after a kill.
+
+    Attributes:
+        save_steps: Save the state of the training every so many steps, too.
+        save_minutes: Save it every so many minutes; SIGTERM and Ctrl-C always save it.
+        resume: Go on from the state in --output-dir; start afresh where there is none, do nothing where it is finished.
+    """
+
+    save_steps: int | None = None
+    save_minutes: float = 10.0
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        require(self.save_steps is None or self.save_steps > 0, f"--save-steps {self.save_steps}", "give 1 or more")
+        require(self.save_minutes > 0, f"--save-minutes {self.save_minutes}", "give a positive number")

@@ -1,7 +1,11 @@
 """The training loop: means over examples, warm-up and decay, the best checkpoint, early stopping."""
 
+import itertools
+import shutil
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +13,9 @@ import torch
 
 from trifold.errors import TrainingError
 from trifold.runtime import Runtime
+from trifold.train.history import History
 from trifold.train.loop import BatchLoss, Plan, evaluate, train, warmup_then_decay
+from trifold.train.state import keeping
 
 CPU = Runtime("cpu", "float32")
 PLAN = Plan(
@@ -197,3 +203,75 @@ def test_what_is_frozen_stays_bit_for_bit_and_what_is_trained_is_restored() -> N
     before = [p.detach().clone() for p in model[0].parameters()]
     train(model, Regression.make(64, 0), Regression.make(20, 1), replace(PLAN, ema_decay=0.9), CPU)
     assert all(torch.equal(a, b) for a, b in zip(before, model[0].parameters(), strict=True))
+
+
+@dataclass
+class Noisy(Regression):
+    """The same with dropout, so that a generator has a say in every step."""
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        kept = torch.nn.functional.dropout(self.inputs[positions], 0.3, training=model.training)
+        error = model(kept).squeeze(-1) - self.targets[positions]
+        return BatchLoss((error**2).sum(), 0)
+
+
+def resumable(folder: Path, stop_after: int | None, **changed: object) -> tuple[torch.nn.Module, History | None]:
+    """A training whose state is kept; it stops after a step, or goes to its end."""
+    model = fresh_model()
+    data, held_out = Noisy.make(50, 0), Noisy.make(20, 1)
+    plan = replace(PLAN, epochs=5, ema_decay=0.9, quiet=False, **changed)  # type: ignore[arg-type]
+    with keeping(folder, 3, 60.0) as keeper:
+        count = itertools.count(1)
+        original = keeper.after_step
+
+        def after_step(*arguments: Any) -> None:
+            keeper.stopping = next(count) == stop_after
+            original(*arguments)
+
+        keeper.after_step = after_step  # type: ignore[method-assign]
+        if stop_after is None:
+            return model, train(model, data, held_out, plan, CPU)[0]
+        with pytest.raises(SystemExit, match="143"):
+            train(model, data, held_out, plan, CPU)
+        return model, None
+
+
+@pytest.mark.parametrize("stops", [[1], [7], [2, 9], [6, 1, 12], [13, 7, 8]])
+def test_stopped_and_resumed_it_ends_with_the_very_same_weights(stops: list[int], tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    whole, expected = resumable(tmp_path / "whole", None)
+    torch.manual_seed(5)
+    for stop in stops:
+        resumable(tmp_path / "parts", stop)
+        assert len(list((tmp_path / "parts").iterdir())) == 1
+        # Another process begins elsewhere.
+        torch.manual_seed(99)
+    resumed, history = resumable(tmp_path / "parts", None)
+    assert history is not None
+    assert expected is not None
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], weight)
+    assert [replace(row, seconds=0.0) for row in history.rows] == [replace(row, seconds=0.0) for row in expected.rows]
+    assert (history.best_epoch, history.stopped_early) == (expected.best_epoch, expected.stopped_early)
+
+
+def test_the_state_of_another_training_is_refused(tmp_path: Path) -> None:
+    resumable(tmp_path, 4)
+    with pytest.raises(TrainingError, match=r"is of another training \(learning_rate was 0.05 and is 0.01\)"):
+        resumable(tmp_path, None, learning_rate=0.01)
+
+
+def test_a_damaged_state_is_named_and_an_older_whole_one_serves(tmp_path: Path) -> None:
+    resumable(tmp_path, 4)
+    (state,) = tmp_path.iterdir()
+    older = shutil.copytree(state, tmp_path / "step-2")
+    tensors = state / "tensors.safetensors"
+    tensors.write_bytes(tensors.read_bytes()[:-4] + b"oops")
+    assert resumable(tmp_path, None)[1] is not None
+    shutil.rmtree(tmp_path)
+    resumable(tmp_path, 4)
+    (state,) = tmp_path.iterdir()
+    (state / "state.json").write_text("{")
+    with pytest.raises(TrainingError, match="is damaged: remove it to start afresh"):
+        resumable(tmp_path, None)
+    assert older.name == "step-2"
