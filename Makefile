@@ -20,8 +20,9 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A process a core with one thread each: most of the time goes into starting commands, which use one core.
 unit: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 # The wheel must work where nothing of this folder is: another environment, another folder.
 wheel: $(VENV)/.dev
