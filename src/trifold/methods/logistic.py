@@ -1,13 +1,13 @@
 """Logistic regression whose strength is chosen on validation; the linear head of `tfidf` and `features`.
 
-scikit-learn's where a row has one label of a few. Where it may have several, or one of thousands, a descent of our own:
-the same optimum, reached with matrix products that serve all labels and with the logits of some rows at a time, so that
-memory grows with rows plus classes and not with rows times classes.
+scikit-learn's, one model a label where a row may have several and features are sparse. Where they are dense, or a row
+has one label of thousands, a descent of our own over all labels: the same optimum, reached with matrix products that
+serve all of them and with the logits of some rows at a time, so that memory does not grow with rows times classes.
 """
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +18,8 @@ from trifold.metrics import mean_log_loss
 from trifold.tasks.labels import row_weights
 
 _MOST_ITERATIONS = 300
+# Of a descent over all labels at once, which starts from the strength before: what comes after gains nothing.
+_MOST_BLOCKWISE_ITERATIONS = 100
 # Rows times classes from which on their logits are not all held at once.
 _MOST_LOGITS = 16_000_000
 # The logit of a class that training lacks.
@@ -115,8 +117,7 @@ def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chos
         strengths: scikit-learn's C, ascending.
         tolerance: Of the gradient, where fitting stops. Sparse TF-IDF needs 1e-5, or it is cut off far too early.
     """
-    many = data.train_classes.ndim == 2 or len(data.train_classes) * data.classes > _MOST_LOGITS
-    fit = _Blockwise(data, tolerance) if many else _Whole(data, tolerance)
+    fit = _fitter(data, tolerance)
     best: Chosen | None = None
     rises = 0
     for strength in strengths:
@@ -132,13 +133,22 @@ def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chos
     return best
 
 
+def _fitter(data: Sample, tolerance: float) -> Callable[[float], LinearHead]:
+    """From a strength to the head, by the quickest way for such data."""
+    if data.train_classes.ndim == 1:
+        too_many = len(data.train_classes) * data.classes > _MOST_LOGITS
+        return _Blockwise(data, tolerance) if too_many else _Whole(data, tolerance)
+    return _Blockwise(data, tolerance) if isinstance(data.train, np.ndarray) else _LabelByLabel(data, tolerance)
+
+
 class _Whole:
     """scikit-learn's logistic regression, each fit starting from the one before."""
 
-    def __init__(self, data: Sample, tolerance: float) -> None:
+    def __init__(self, data: Sample, tolerance: float, weights: np.ndarray | None = None) -> None:
         from sklearn.linear_model import LogisticRegression
 
         self._data = data
+        self._weights = data.train_weights if weights is None else weights
         self._model = LogisticRegression(max_iter=_MOST_ITERATIONS, tol=tolerance, warm_start=True)
 
     def __call__(self, strength: float) -> LinearHead:
@@ -149,7 +159,7 @@ class _Whole:
         with warnings.catch_warnings():
             # A head that is not quite at its optimum is still judged on validation like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(data.train, data.train_classes, data.train_weights)
+            model.fit(data.train, data.train_classes, self._weights)
         return self._spread()
 
     def _spread(self) -> LinearHead:
@@ -163,6 +173,32 @@ class _Whole:
         else:
             weight[:, known] = coefficients.T
             bias[known] = intercepts
+        return LinearHead(weight, bias)
+
+
+class _LabelByLabel:
+    """For each label scikit-learn's logistic regression on whether a row has it."""
+
+    def __init__(self, data: Sample, tolerance: float) -> None:
+        self._data = data
+        having = data.train_classes.sum(axis=0)
+        self._always, self._never = having == len(data.train_classes), having == 0
+        self._parts = {
+            label: _Whole(
+                replace(data, train_classes=data.train_classes[:, label].astype(np.int64), classes=2),
+                tolerance,
+                data.train_weights[:, label],
+            )
+            for label in np.flatnonzero(~(self._always | self._never))
+        }
+
+    def __call__(self, strength: float) -> LinearHead:
+        weight = np.zeros((self._data.train.shape[1], self._data.classes), dtype=np.float32)
+        bias = np.where(self._always, -_NEVER, _NEVER).astype(np.float32)
+        for label, part in self._parts.items():
+            head = part(strength)
+            weight[:, label] = head.weight[:, 1]
+            bias[label] = head.bias[1]
         return LinearHead(weight, bias)
 
 
@@ -200,7 +236,7 @@ class _Blockwise:
             (scale,),
             method="L-BFGS-B",
             jac=True,
-            options={"maxiter": _MOST_ITERATIONS, "gtol": self._tolerance, "ftol": 1e-9, "maxcor": 5},
+            options={"maxiter": _MOST_BLOCKWISE_ITERATIONS, "gtol": self._tolerance, "ftol": 1e-9, "maxcor": 5},
         )
         self._solution = found.x.reshape(self._shape)
         head = LinearHead(self._solution[:-1].astype(np.float32), self._solution[-1].astype(np.float32))

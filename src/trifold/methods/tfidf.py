@@ -24,7 +24,7 @@ _WORD = r"(?u)\b\w+\b"
 # help (benchmarks/LOG.md).
 _CHARACTERS_FOR_MIN_DF_2 = 3_000_000
 # Terms times classes: with thousands of classes, only the commonest terms get weights, or memory would not suffice.
-_MOST_WEIGHTS = 20_000_000
+_MOST_WEIGHTS = 10_000_000
 
 
 class TfidfPredictor(Predictor):
