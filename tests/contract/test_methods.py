@@ -76,7 +76,7 @@ def test_probabilities_are_calibrated_on_validation(fitted: tuple[str, Fitted], 
         return
     truth = result.predictor.labels.encode(split.validation.labels)
     np.testing.assert_allclose(
-        result.predictor.score(split.validation.texts).logits, result.validation_logits, atol=1e-3
+        result.predictor.score(split.validation.texts).logits, result.validation_logits, atol=5e-3
     )
     if (result.validation_logits.argmax(1) != truth).any():
         assert best_temperature(result.validation_logits, truth) == pytest.approx(1.0, abs=0.02)

@@ -65,7 +65,7 @@ def test_predictions_are_labels_with_a_bar_between(
     method: str, compared: tuple[Path, str], tmp_path: Path, trifold_command: Command
 ) -> None:
     source = tmp_path / "in.csv"
-    source.write_text("text\nthe wonderful cast of an awful film\nfilm number 7\n\n")
+    source.write_text("text\nwonderful film cast awful number 7\nfilm number 7\n\n")
     done = trifold_command("predict", compared[0] / method, source)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(done.stdout.splitlines()))
@@ -73,9 +73,11 @@ def test_predictions_are_labels_with_a_bar_between(
     assert rows[1]["prediction"] == ""
     assert rows[1]["error"] == ""
     assert all(0.0 < float(row["probability"]) < 1.0 for row in rows[:2])
-    text = trifold_command("predict", compared[0] / method, "--text", "a wonderful cast").stdout
+    text = trifold_command("predict", compared[0] / method, "--text", "wonderful film cast number 9").stdout
     assert text.splitlines()[-1] == "labels: cast, praise"
-    answer = json.loads(trifold_command("predict", compared[0] / method, "--text", "a wonderful cast", "--json").stdout)
+    answer = json.loads(
+        trifold_command("predict", compared[0] / method, "--text", "wonderful film cast number 9", "--json").stdout
+    )
     assert answer["label"] == ["cast", "praise"]
     assert set(answer["probabilities"]) == {"blame", "cast", "praise"}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
+from trifold.backbone.cache import half
 from trifold.backbone.encoder import POOLINGS, Encoder, Place, Pooled
 from trifold.backbone.frozen import pool_through_cache
 from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
@@ -50,13 +51,21 @@ class View:
 
     @classmethod
     def of(cls, places: Sequence[Place], pooled: Pooled) -> "View":
-        """Standardise `places` of the training part's vectors."""
+        """Standardise `places` of the training part's vectors.
+
+        What hardly varies is not blown up: its variation is rounding, and another text's rounding may differ.
+        """
         joined = pooled.join(places)
-        return cls(tuple(places), joined.mean(0), np.maximum(joined.std(0), 1e-6))
+        deviations = joined.std(0)
+        return cls(tuple(places), joined.mean(0), np.maximum(deviations, max(0.05 * deviations.mean(), 1e-6)))
 
     def look(self, pooled: Pooled) -> np.ndarray:
-        """Vectors that hold at least the layers in use to `(texts, features)` float32."""
-        result: np.ndarray = (pooled.join(self.places) - self.mean) / self.scale
+        """Vectors that hold at least the layers in use to `(texts, features)` float32.
+
+        They are rounded as those that it was learned from were.
+        """
+        joined = half(pooled.join(self.places)).astype(np.float32)
+        result: np.ndarray = (joined - self.mean) / self.scale
         return result
 
     @property
