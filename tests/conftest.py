@@ -103,7 +103,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trifold_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the installed command line as a user would."""
 
-    def run(*arguments: object, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, timeout: float = 600, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "trifold", *map(str, arguments)],
             capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False, **options,
