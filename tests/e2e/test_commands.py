@@ -231,7 +231,7 @@ def test_ctrl_c_leaves_a_valid_verdict_from_what_is_done(reviews: Path, tmp_path
     assert output.splitlines()[-1] == str(folder)
     assert (folder / "best" / "model").is_dir()
     assert not list(folder.glob(".*"))
-    assert not (folder / "full").exists()
+    assert not (folder / "full" / "run.json").exists()
 
 
 def test_help_needs_no_pytorch_and_every_verb_shows_two_examples(trifold_command: Command) -> None:

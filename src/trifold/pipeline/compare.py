@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trifold.artifact.folder import choose_folder, write_json
-from trifold.artifact.manifest import write_manifest
+from trifold.artifact.manifest import STATE, write_manifest
 from trifold.errors import SettingsError, TrainingError
 from trifold.evaluate.forecast import Forecast, forecast
 from trifold.evaluate.leaderboard import LeaderboardRow, build_leaderboard, in_words, write_leaderboard
@@ -127,7 +127,7 @@ def compare(
     with _interrupts() as interrupted:
         _run_all(state, expected, clock, interrupted)
         if not state.results:
-            if not going_on:
+            if not going_on and not any(target.glob(f"*/{STATE}")):
                 shutil.rmtree(target, ignore_errors=True)
             if interrupted():
                 raise KeyboardInterrupt
@@ -271,7 +271,9 @@ def _run_method(state: _State, name: str, seconds_left: float | None, interrupte
         finally:
             _stop(process)
     if output is None:
-        return "stopped before its end" if interrupted() else "stopped at the time limit"
+        kept = (state.folder / name / STATE).is_dir()
+        how = "stopped before its end" if interrupted() else "stopped at the time limit"
+        return how + ("; the same command with --resume goes on with it" if kept else "")
     if process.returncode == 0:
         return None
     if interrupted():
