@@ -22,7 +22,7 @@ lint: $(VENV)/.dev
 
 # A process a core with one thread each: most of the time goes into starting commands, which use one core.
 unit: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # The wheel must work where nothing of this folder is: another environment, another folder.
 wheel: $(VENV)/.dev
