@@ -89,3 +89,16 @@ def test_the_bars_hold(bar: str) -> None:
     figures = [load(name)[0]["metrics"]["accuracy"]["value"] for name in names]
     assert len(figures) in (1, 3)
     assert np.mean(figures) >= BARS[bar]
+
+
+def test_thousands_of_classes_are_ready_within_seconds_and_in_linear_memory() -> None:
+    facts = json.loads((RESULTS.parent / "many_classes.json").read_text())
+    assert facts["hardware"]["cpu"]
+    assert len(facts["commit"]) == 40
+    measured = facts["measured"]
+    seconds = {size: np.median([one["seconds"] for one in runs]) for size, runs in measured.items()}
+    memory = {size: np.median([one["bytes"] for one in runs]) for size, runs in measured.items()}
+    assert {one["rows"] for one in measured["4500"]} == {45_000}
+    assert seconds["4500"] < 5.0
+    # Four times the rows: at most four times the memory, what the libraries take at the start included.
+    assert memory["4500"] <= 4 * memory["1125"]
