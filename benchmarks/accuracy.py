@@ -18,6 +18,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from provenance import commit
+
 RESULTS = Path(__file__).parent / "results" / "accuracy"
 DATA = Path(os.environ.get("TRIFOLD_DATA", ""))
 SEEDS = (1, 2, 3)
@@ -100,9 +102,7 @@ def keep(name: str, folder: Path) -> None:
         data["test_file"] = "/".join(Path(data["test_file"]).parts[-2:])
     flags = facts["command"].split()[3:]
     facts["command"] = " ".join(["trifold finetune", data["path"], *("/".join(Path(f).parts[-2:]) for f in flags)])
-    facts["commit"] = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    facts["commit"] = commit()
     metrics = json.loads((folder / "metrics.json").read_text())
     result = {"name": name, "metrics": metrics, "run": facts}
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")

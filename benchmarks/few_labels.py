@@ -11,16 +11,14 @@ Needs TRIFOLD_DATA.
 import csv
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
+from provenance import provenance
 from trifold import TextClassifier
-from trifold.pipeline.request import versions
-from trifold.runtime import hardware
 
 RESULTS = Path(__file__).parent / "results" / "few_labels"
 DATA = Path(os.environ.get("TRIFOLD_DATA", ""))
@@ -53,13 +51,8 @@ def main() -> None:
             accuracy = (classifier.classes_[probabilities.argmax(axis=1)] == labels[test]).mean()
             print(f"{method} seed {seed}: {100 * accuracy:.1f} %", flush=True)
     facts = {
-        "command": "python benchmarks/few_labels.py",
+        **provenance(),
         "backbone": "sentence-transformers/all-MiniLM-L6-v2",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip(),
-        "hardware": hardware(),
-        "versions": versions(),
         "fit_seconds": seconds,
     }
     (RESULTS / "facts.json").write_text(json.dumps(facts, indent=1) + "\n")

@@ -17,8 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from trifold.pipeline.request import versions
-from trifold.runtime import hardware
+from provenance import provenance
 
 RESULTS = Path(__file__).parent / "results" / "imbalance"
 DATA = Path(os.environ.get("TRIFOLD_DATA", ""))
@@ -51,13 +50,8 @@ def main() -> None:
             for weight in ("none", "balanced"):
                 run(folder, method, weight)
     facts = {
-        "command": "python benchmarks/imbalance.py",
+        **provenance(),
         "backbone": "sentence-transformers/all-MiniLM-L6-v2",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip(),
-        "hardware": hardware(),
-        "versions": versions(),
     }
     (RESULTS / "facts.json").write_text(json.dumps(facts, indent=1) + "\n")
 

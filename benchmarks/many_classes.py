@@ -17,8 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from trifold.pipeline.request import versions
-from trifold.runtime import hardware
+from provenance import provenance
 
 RESULT = Path(__file__).parent / "results" / "many_classes.json"
 SIZES, ROWS_A_CLASS, REPEATS = (1_125, 2_250, 4_500), 10, 3
@@ -80,12 +79,7 @@ def main() -> None:
                 measured[size].append(json.loads(done.stdout))
                 print(size, measured[size][-1], flush=True)
     facts = {
-        "command": "python benchmarks/many_classes.py",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip(),
-        "hardware": hardware(),
-        "versions": versions(),
+        **provenance(),
         "measured": measured,
     }
     RESULT.write_text(json.dumps(facts, indent=1) + "\n")

@@ -14,7 +14,7 @@ import shutil
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,7 +106,7 @@ class Store:
 
         Args:
             digests: Of the texts.
-            arrays: `(rows, width)` each.
+            arrays: `(rows, width)` float16 each, as `half` gives them.
             seconds: What computing them took.
 
         Raises:
@@ -119,7 +119,7 @@ class Store:
         aside = index.with_suffix(".partial")
         with data.open("wb") as file:
             for array in arrays:
-                file.write(np.ascontiguousarray(half(array)).tobytes())
+                file.write(array.tobytes())
             file.flush()
             os.fsync(file.fileno())
         with aside.open("wb") as file:
@@ -137,19 +137,32 @@ class Store:
 
     def _open(self, index: Path) -> None:
         try:
-            found = np.load(io.BytesIO(index.read_bytes()))
-            digests, offsets, seconds = found["digests"], found["offsets"], float(found["seconds"])
+            digests, offsets, seconds = _read_index(index)
             data = np.memmap(index.with_suffix(".bin"), dtype=np.float16, mode="r").reshape(-1, self._width)
             if len(data) != offsets[-1]:
                 raise ValueError
             os.utime(index)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError):
             # Damaged, or cleared by another process this moment: then it is computed again.
             return
         for number, digest in enumerate(digests):
             key = digest.tobytes()
             self._places[key] = (data, int(offsets[number]), int(offsets[number + 1]))
             self._seconds[key] = seconds / len(digests)
+
+
+def _read_index(index: Path) -> tuple[np.ndarray, np.ndarray, float]:
+    """A segment's digests, offsets and seconds.
+
+    Raises:
+        OSError: If it is not there.
+        ValueError: If it is damaged.
+    """
+    try:
+        found = np.load(io.BytesIO(index.read_bytes()))
+        return found["digests"], found["offsets"], float(found["seconds"])
+    except (KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{index} is damaged") from error
 
 
 def list_stores(root: Path | None = None) -> list[StoredKind]:
@@ -169,8 +182,8 @@ def list_stores(root: Path | None = None) -> list[StoredKind]:
 
 def _texts_in(index: Path) -> int:
     try:
-        return len(np.load(io.BytesIO(index.read_bytes()))["digests"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return len(_read_index(index)[0])
+    except (OSError, ValueError):
         return 0
 
 
@@ -192,7 +205,8 @@ def clear(root: Path | None = None) -> int:
 
 def shrink(limit_bytes: int, root: Path) -> None:
     """Remove the longest unused segments until all together are within the limit, and what killed processes left."""
-    now = time.time()
+    abandoned = time.time() - _ABANDONED_SECONDS
+    indices = set(root.glob("*/*.npz"))
     segments: list[tuple[float, int, Path]] = []
     for path in root.glob("*/*"):
         try:
@@ -200,8 +214,8 @@ def shrink(limit_bytes: int, root: Path) -> None:
             if path.suffix == ".npz":
                 size = status.st_size + path.with_suffix(".bin").stat().st_size
                 segments.append((status.st_mtime, size, path))
-            elif path.suffix != ".json" and not path.with_suffix(".npz").exists():
-                _unlink_if(now - status.st_mtime > _ABANDONED_SECONDS, path)
+            elif path.suffix != ".json" and path.with_suffix(".npz") not in indices and status.st_mtime < abandoned:
+                path.unlink()
         except FileNotFoundError:
             continue
     total = sum(size for _, size, _ in segments)
@@ -212,17 +226,6 @@ def shrink(limit_bytes: int, root: Path) -> None:
         index.unlink(missing_ok=True)
         index.with_suffix(".bin").unlink(missing_ok=True)
         total -= size
-
-
-def _unlink_if(abandoned: bool, path: Path) -> None:
-    if abandoned:
-        path.unlink(missing_ok=True)
-
-
-def slices(positions: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    """`positions` in pieces of `size`."""
-    for start in range(0, len(positions), size):
-        yield positions[start : start + size]
 
 
 def cannot_keep(error: OSError) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from trifold.backbone.batches import by_token_budget
-from trifold.backbone.cache import Store, cache_folder, cannot_keep, half, slices
+from trifold.backbone.cache import Store, cache_folder, cannot_keep, half
 from trifold.backbone.encoder import POOLINGS, Encoder, Pooled
 from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles
@@ -37,12 +37,10 @@ class Computed:
 
     Attributes:
         arrays: For each text `(rows, width)` float16, some of them views of files.
-        cached: Texts that were in the cache.
-        cached_seconds: What computing those took when they were written: a run is charged for it all the same.
+        cached_seconds: What computing those from the cache once took: a run is charged for it all the same.
     """
 
     arrays: list[np.ndarray]
-    cached: int
     cached_seconds: float
 
 
@@ -64,7 +62,7 @@ def pool_through_cache(
 
     def compute(positions: np.ndarray, advance: Advance) -> list[np.ndarray]:
         pooled = encoder.pool(tokens.take(positions), pad_id, settings.token_budget, advance=advance)
-        return list(pooled.vectors.reshape(len(positions), -1, encoder.width))
+        return list(half(pooled.vectors).reshape(len(positions), -1, encoder.width))
 
     kind = _kind("pooled vectors of every layer", files, encoder.runtime)
     found = _through_cache(compute, tokens, kind, encoder.width, settings)
@@ -132,8 +130,13 @@ class Prefix:
                 part.training = mode
         return bool(torch.allclose(whole, again, atol=_REPLAY_TOLERANCE[self._runtime.precision]))
 
-    def compute(self, tokens: Tokens, pad_id: int, files: BackboneFiles, settings: BackboneSettings) -> Computed | None:
-        """The states of every text, `(tokens, width)` each; `None` where the disk has no room for them.
+    def has_room(self, tokens: Tokens, settings: BackboneSettings) -> bool:
+        """Whether the states of these texts fit into the cache's limit and half of the free disk."""
+        needed = 2 * self._model.config.hidden_size * int(tokens.lengths.sum())
+        return bool(needed <= min(settings.cache_bytes, _free_bytes() // 2))
+
+    def compute(self, tokens: Tokens, pad_id: int, files: BackboneFiles, settings: BackboneSettings) -> Computed:
+        """The states of every text, `(tokens, width)` each.
 
         Args:
             tokens: The texts.
@@ -142,9 +145,6 @@ class Prefix:
             settings: Whether and how much is kept.
         """
         width: int = self._model.config.hidden_size
-        needed = 2 * width * int(tokens.lengths.sum())
-        if not settings.cache or needed > min(settings.cache_bytes, _free_bytes() // 2):
-            return None
         self._model.eval()
 
         @torch.inference_mode()
@@ -265,7 +265,7 @@ def _through_cache(
     width: int,
     settings: BackboneSettings,
 ) -> Computed:
-    """Each text's array, computed where the cache lacks it, and then kept."""
+    """Each text's array, computed where the cache lacks it, and then kept; `compute` gives arrays in half precision."""
     digests = tokens.digests()
     store = Store(kind, width, settings.cache_bytes) if settings.cache else None
     known = [number for number, digest in enumerate(digests) if store is not None and digest in store]
@@ -275,9 +275,10 @@ def _through_cache(
     if known:
         say(f"{len(known):,} of {len(digests):,} texts come from the cache (trifold cache lists it)")
     with track(f"encoding {len(missing):,} texts", int(tokens.lengths[missing].sum())) as advance:
-        for part in slices(missing, _TEXTS_PER_SEGMENT):
+        for start in range(0, len(missing), _TEXTS_PER_SEGMENT):
+            part = missing[start : start + _TEXTS_PER_SEGMENT]
             begun = time.perf_counter()
-            found = [half(array) for array in compute(np.array(part), advance)]
+            found = compute(np.array(part), advance)
             seconds = time.perf_counter() - begun
             arrays.update(zip(part, found, strict=True))
             if store is None:
@@ -290,4 +291,4 @@ def _through_cache(
                 continue
             # From now on the file's pages serve, which the system may drop where memory is short.
             arrays.update({n: store.read(digests[n]) for n in part if digests[n] in store})
-    return Computed([arrays[number] for number in range(len(digests))], len(known), cached_seconds)
+    return Computed([arrays[number] for number in range(len(digests))], cached_seconds)

@@ -137,7 +137,7 @@ def _separator_in_use(values: Sequence[object], separator: str) -> str:
     """The separator, if some row has several labels by it; else nothing."""
     if not separator or any(isinstance(value, list) for value in values):
         return ""
-    several = any(len([part for part in str(value).split(separator) if part.strip()]) > 1 for value in values)
+    several = any(len(_parts(value, separator)) > 1 for value in values)
     return separator if several else ""
 
 

@@ -170,17 +170,19 @@ class Tuned(Method):
         if prefix is None or not prefix.fits(tokens[0], parts[0].pad_id):
             yield parts, 0.0
             return
-        say(f"{self.name}: the lowest {depth} layers are frozen and computed once")
-        found = [prefix.compute(part, parts[0].pad_id, files, self.settings.backbone) for part in tokens]
-        if found[0] is None or found[1] is None:
-            say("note: keeping their states would take too much disk, so every epoch computes them anew")
+        chosen = self.settings.backbone
+        if not all(prefix.has_room(part, chosen) for part in tokens):
+            say(
+                f"note: keeping what the lowest {depth} layers compute would take too much disk, "
+                "so every epoch computes them anew"
+            )
             yield parts, 0.0
             return
+        say(f"{self.name}: the lowest {depth} layers are frozen and computed once")
+        found = [prefix.compute(part, parts[0].pad_id, files, chosen) for part in tokens]
         with prefix.replayed() as give:
-            replayed = [
-                replace(part, states=one.arrays, give=give) for part, one in zip(parts, found, strict=True) if one
-            ]
-            yield replayed, sum(one.cached_seconds for one in found if one)
+            replayed = [replace(part, states=one.arrays, give=give) for part, one in zip(parts, found, strict=True)]
+            yield replayed, sum(one.cached_seconds for one in found)
 
     def _objective(self, part: Examples, tokenizer: Tokenizer, labels: LabelMap, device: str) -> _Classification:
         classes = labels.encode(part.labels)

@@ -211,8 +211,9 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
         if interrupted():
             state.skipped[name] = "stopped before it began"
             continue
-        if _is_done(state, name):
-            state.results.append(read_result(state.folder / name, name))
+        before = _done_before(state, name)
+        if before:
+            state.results.append(before)
             say(f"{name} was done before")
             continue
         if left is not None and seconds * slowness > left:
@@ -236,24 +237,21 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
         say(f"{name} is done: " + ", ".join(f"{value} {key}" for key, value in words.items() if key != "method"))
 
 
-def _is_done(state: _State, name: str) -> bool:
-    """Whether an earlier comparison in this folder has finished a method.
+def _done_before(state: _State, name: str) -> RunResult | None:
+    """What an earlier comparison in this folder found of a method, if it finished it.
 
     Raises:
         SettingsError: If it did so with other settings.
     """
     if not (state.folder / name / "run.json").is_file():
-        return False
-    one = state.contestants[name]
-    before, now = (
-        read_result(state.folder / name).facts["command"],
-        one.request.command("finetune", "--method", one.method),
-    )
-    if before != now:
+        return None
+    one, result = state.contestants[name], read_result(state.folder / name, name)
+    made_by = result.facts["command"]
+    if made_by != one.request.command("finetune", "--method", one.method):
         raise SettingsError(
-            f"{state.folder / name} was made by {before!r}: give the same settings, or another --output-dir"
+            f"{state.folder / name} was made by {made_by!r}: give the same settings, or another --output-dir"
         )
-    return True
+    return result
 
 
 def _run_method(state: _State, name: str, seconds_left: float | None, interrupted: Callable[[], bool]) -> str | None:

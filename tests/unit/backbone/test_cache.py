@@ -21,7 +21,7 @@ def digest(number: int) -> bytes:
 
 
 def array(number: int) -> np.ndarray:
-    return np.full((number % 3 + 1, WIDTH), number, dtype=np.float32)
+    return np.full((number % 3 + 1, WIDTH), number, dtype=np.float16)
 
 
 def filled(root: Path, *numbers: int, limit: int = 1 << 30, **kind: object) -> Store:
@@ -79,7 +79,7 @@ print("ready", flush=True)
 number = 0
 while True:
     digests = [(number + i).to_bytes(16, "big") for i in range(50)]
-    store.write(digests, [np.full((3, 4), (number + i) % 1000) for i in range(50)], 1.0)
+    store.write(digests, [np.full((3, 4), (number + i) % 1000, dtype=np.float16) for i in range(50)], 1.0)
     number += 50
 """
 

@@ -1,0 +1,24 @@
+"""What every kept result says of its making."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from trifold.pipeline.request import versions
+from trifold.runtime import hardware
+
+
+def commit() -> str:
+    """The commit that is measured."""
+    done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def provenance() -> dict[str, object]:
+    """Command, commit, machine and versions of the benchmark that is running."""
+    return {
+        "command": f"python benchmarks/{Path(sys.argv[0]).name}",
+        "commit": commit(),
+        "hardware": hardware(),
+        "versions": versions(),
+    }
