@@ -40,3 +40,7 @@ class ArtifactError(TrifoldError):
 
 class TrainingError(TrifoldError):
     """Training cannot go on: the loss is not finite, or nothing is left to train on."""
+
+
+class ExportError(TrifoldError):
+    """An exported model is not as good as the one it was made from."""

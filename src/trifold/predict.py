@@ -79,11 +79,15 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None) -> Run:
         folder = folder / "best"
     facts = read_json(folder / "run.json")
     verify_model(folder)
+    compute = compute or ComputeSettings()
+    if "exported" in facts:
+        from trifold.methods.exported import ExportedPredictor
+
+        return Run(folder, ExportedPredictor.load(folder / "model", compute), facts)
     method = method_entry(str(facts["method"]))
     if method.needs_backbone:
         prepare()
-    predictor = method.load().predictor.load(folder / "model", compute or ComputeSettings())
-    return Run(folder, predictor, facts)
+    return Run(folder, method.load().predictor.load(folder / "model", compute), facts)
 
 
 def score_texts(predictor: Predictor, texts: Sequence[str], what: str = "scoring") -> Scores:

@@ -14,7 +14,8 @@ import shutil
 import time
 import uuid
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,9 @@ _DIGEST_BYTES = 16
 # What a killed process left behind is cleared away once no living one can still be writing it.
 _ABANDONED_SECONDS = 6 * 3_600.0
 _HALF_LIMIT = 65_504.0
+_GRAPHS = "graphs"
+# A graph is as large as its model, and is written again in seconds.
+_MOST_GRAPHS = 8
 
 
 def cache_folder() -> Path:
@@ -193,14 +197,43 @@ def clear(root: Path | None = None) -> int:
     Raises:
         SettingsError: If it cannot be removed.
     """
-    folder = (root or cache_folder()) / "features"
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    try:
-        if folder.exists():
-            shutil.rmtree(folder)
-    except OSError as error:
-        raise SettingsError(f"{folder} cannot be removed ({error.strerror}): check its permissions") from None
+    size = 0
+    for name in ("features", _GRAPHS):
+        folder = (root or cache_folder()) / name
+        size += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise SettingsError(f"{folder} cannot be removed ({error.strerror}): check its permissions") from None
     return size
+
+
+def graphs_folder() -> Path:
+    """Where backbones lie that were written as graphs for ONNX Runtime."""
+    return cache_folder() / _GRAPHS
+
+
+@contextmanager
+def graph_aside(path: Path) -> Iterator[Path]:
+    """A file to write a graph into; it becomes `path` if nothing fails, and the graphs unused longest go.
+
+    Raises:
+        SettingsError: If it cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        aside.rename(path)
+    except OSError as error:
+        raise SettingsError(
+            f"{path.parent} cannot be written to ({error.strerror}): name another folder in TRIFOLD_CACHE"
+        ) from None
+    finally:
+        aside.unlink(missing_ok=True)
+    for old in sorted(path.parent.glob("*.onnx"), key=lambda graph: -graph.stat().st_mtime)[_MOST_GRAPHS:]:
+        old.unlink(missing_ok=True)
 
 
 def shrink(limit_bytes: int, root: Path) -> None:

@@ -1,7 +1,7 @@
 """Run a frozen encoder once per text and pool every layer on the way."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ import torch
 
 from trifold.backbone.batches import by_token_budget
 from trifold.backbone.locate import BackboneFiles
+from trifold.backbone.onnx import OnnxGraph, kept_graph, require_onnx
 from trifold.backbone.tokens import Tokenizer, Tokens
-from trifold.errors import BackboneError
+from trifold.errors import BackboneError, require
 from trifold.progress import Advance
 from trifold.runtime import Runtime
 
@@ -42,6 +43,28 @@ class Pooled:
         return Pooled(self.vectors[part], self.layers)
 
 
+class PooledStates(torch.nn.Module):
+    """The hidden states of some layers, pooled: what is asked of a frozen backbone, whichever engine computes it.
+
+    Args:
+        model: An encoder without a head.
+        layers: Hidden states to pool, 0 being the embeddings.
+    """
+
+    def __init__(self, model: Any, layers: Sequence[int]) -> None:
+        super().__init__()
+        self.model, self.layers = model, layers
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """`(batch, tokens)` ids and mask to `(batch, layers, poolings, width)` float32.
+
+        Mean and maximum run over the text's own tokens, special ones included, never over padding.
+        """
+        states = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+        pooled = [[pool_tokens(states[layer].float(), mask, how) for how in POOLINGS] for layer in self.layers]
+        return torch.stack([torch.stack(row, 1) for row in pooled], 1)
+
+
 class Encoder:
     """A backbone without a head, in evaluation mode.
 
@@ -49,18 +72,32 @@ class Encoder:
         files: The backbone.
         runtime: Where and in which precision it computes.
         layers: Keep the lowest so many layers and skip the rest; all where `None`.
+        engine: What computes: `torch`, or ONNX Runtime as `onnx` or `int8`.
 
     Raises:
         BackboneError: If the files hold no encoder that can be loaded.
+        SettingsError: If ONNX Runtime is asked for and not installed, or another device than the CPU is.
     """
 
-    def __init__(self, files: BackboneFiles, runtime: Runtime, layers: int | None = None) -> None:
-        self.runtime = runtime
+    def __init__(
+        self, files: BackboneFiles, runtime: Runtime, layers: int | None = None, engine: str = "torch"
+    ) -> None:
+        if engine != "torch":
+            require_onnx()
+            require(runtime.device == "cpu", f"--engine {engine}", f"it computes on the CPU, not on {runtime.device}")
+        self.runtime, self.engine = runtime, engine
         self.model = load_model("AutoModel", files).eval().to(runtime.device)
         self.layers: int = self.model.config.num_hidden_layers
         self.width: int = self.model.config.hidden_size
+        self._files = files
+        self._graphs: dict[tuple[int, ...], OnnxGraph] = {}
         if layers is not None:
             self.keep(layers)
+
+    @property
+    def precision(self) -> str:
+        """Of the matrix products."""
+        return {"torch": self.runtime.precision, "onnx": "float32", "int8": "int8"}[self.engine]
 
     def keep(self, layers: int) -> None:
         """Drop everything above the lowest `layers` layers; architectures that name them otherwise stay whole."""
@@ -69,7 +106,6 @@ class Encoder:
             del stack[max(1, layers) :]
             self.model.config.num_hidden_layers = self.layers = max(1, layers)
 
-    @torch.inference_mode()
     def pool(
         self,
         tokens: Tokens,
@@ -80,8 +116,6 @@ class Encoder:
     ) -> Pooled:
         """Pool the hidden states of `layers` (0 = embeddings, all where `None`) for every text.
 
-        Mean and maximum run over the text's own tokens, special ones included, never over padding.
-
         Args:
             tokens: The texts.
             pad_id: Fills up shorter texts of a batch.
@@ -91,15 +125,31 @@ class Encoder:
         """
         layers = tuple(range(self.layers + 1)) if layers is None else tuple(layers)
         vectors = np.empty((len(tokens), len(layers), len(POOLINGS), self.width), dtype=np.float32)
+        run = self._forward(layers)
         for batch in by_token_budget(tokens.lengths, token_budget):
-            ids, mask = (tensor.to(self.runtime.device) for tensor in tokens.batch(batch, pad_id))
-            with self.runtime.autocast():
-                states = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
-            pooled = [[pool_tokens(states[layer].float(), mask, how) for how in POOLINGS] for layer in layers]
-            vectors[batch] = torch.stack([torch.stack(row, 1) for row in pooled], 1).cpu().numpy()
+            ids, mask = tokens.padded(batch, pad_id)
+            vectors[batch] = run(ids, mask)
             if advance:
                 advance(int(mask.sum()))
         return Pooled(vectors, layers)
+
+    def _forward(self, layers: tuple[int, ...]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """Padded ids and mask to pooled states."""
+        module = PooledStates(self.model, layers).eval()
+        if self.engine != "torch":
+            if layers not in self._graphs:
+                about = {"weights": self._files.sha256(), "states": list(layers), "of": self.layers}
+                self._graphs[layers] = kept_graph(module, about, int8=self.engine == "int8")
+            return self._graphs[layers]
+
+        @torch.inference_mode()
+        def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+            given = (torch.from_numpy(array).to(self.runtime.device) for array in (ids, mask))
+            with self.runtime.autocast():
+                found: np.ndarray = module(*given).cpu().numpy()
+            return found
+
+        return run
 
 
 def embed(encoder: Encoder, tokenizer: Tokenizer, texts: Sequence[str], budget: int) -> tuple[np.ndarray, np.ndarray]:

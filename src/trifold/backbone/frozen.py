@@ -64,7 +64,9 @@ def pool_through_cache(
         pooled = encoder.pool(tokens.take(positions), pad_id, settings.token_budget, advance=advance)
         return list(half(pooled.vectors).reshape(len(positions), -1, encoder.width))
 
-    kind = _kind("pooled vectors of every layer", files, encoder.runtime)
+    kind = _kind("pooled vectors of every layer", files, encoder.precision)
+    if encoder.engine != "torch":
+        kind["engine"] = encoder.engine
     found = _through_cache(compute, tokens, kind, encoder.width, settings)
     shape = (len(tokens), encoder.layers + 1, len(POOLINGS), encoder.width)
     vectors = np.empty(shape, dtype=np.float32)
@@ -160,7 +162,7 @@ class Prefix:
                 advance(int(lengths[batch].sum()))
             return found
 
-        kind = {**_kind("states of every token", files, self._runtime), "layer": self.depth}
+        kind = {**_kind("states of every token", files, self._runtime.precision), "layer": self.depth}
         return _through_cache(compute, tokens, kind, width, settings)
 
     @contextmanager
@@ -242,12 +244,12 @@ def _owner(body: Any, layers: torch.nn.ModuleList) -> tuple[torch.nn.Module, str
     return next((part, name) for part in body.modules() for name, child in part.named_children() if child is layers)
 
 
-def _kind(what: str, files: BackboneFiles, runtime: Runtime) -> dict[str, object]:
+def _kind(what: str, files: BackboneFiles, precision: str) -> dict[str, object]:
     return {
         "what": what,
         "backbone": files.name,
         "weights": files.sha256(),
-        "precision": runtime.precision,
+        "precision": precision,
     }
 
 

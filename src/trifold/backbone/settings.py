@@ -27,28 +27,43 @@ class ComputeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackboneSettings(ComputeSettings):
+class EncodingSettings(ComputeSettings):
+    """How a backbone reads texts.
+
+    Attributes:
+        max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
+        long_text: Of a longer text, read its beginning, or a quarter from its beginning and the rest from its end.
+        engine: What runs a frozen backbone: PyTorch, or on a CPU ONNX Runtime, in full precision (onnx) or in 8-bit
+            integers (int8), faster and a little less exact. A trained model goes on with the one it was trained with.
+    """
+
+    max_length: int = 250
+    long_text: Literal["truncate", "head+tail"] = "truncate"
+    engine: Literal["torch", "onnx", "int8"] = "torch"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.max_length >= 3, f"--max-length {self.max_length}", "it leaves no room for a word, give 3 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneSettings(EncodingSettings):
     """Which backbone, and how it is run.
 
     Attributes:
         model: `minilm`, a folder, or a hub id such as bert-base-uncased; compare takes several, with commas between.
         revision: Commit, tag or branch of a model from the hub; its main branch by default.
-        max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
-        long_text: Of a longer text, read its beginning, or a quarter from its beginning and the rest from its end.
         cache: Keep on disk what a frozen backbone computes of a text, for other methods, heads, epochs and runs.
         cache_gigabytes: What the cache may take; what was unused longest goes first.
     """
 
     model: str = "minilm"
     revision: str | None = None
-    max_length: int = 250
-    long_text: Literal["truncate", "head+tail"] = "truncate"
     cache: bool = True
     cache_gigabytes: float = 10.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.max_length >= 3, f"--max-length {self.max_length}", "it leaves no room for a word, give 3 or more")
         require(self.cache_gigabytes > 0, f"--cache-gigabytes {self.cache_gigabytes}", "give more, or --no-cache")
 
     @property

@@ -55,15 +55,20 @@ class Tokens:
         parts = (self.ids[start:end] for start, end in itertools.pairwise(self.offsets))
         return [hashlib.blake2b(part.tobytes(), digest_size=16).digest() for part in parts]
 
-    def batch(self, positions: np.ndarray, pad_id: int) -> "tuple[torch.Tensor, torch.Tensor]":
+    def padded(self, positions: np.ndarray, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
         """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64."""
-        import torch
-
         lengths = self.lengths[positions]
         ids = np.full((len(positions), int(lengths.max())), pad_id, dtype=np.int64)
         mask = np.arange(ids.shape[1]) < lengths[:, None]
         ids[mask] = np.concatenate([self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions])
-        return torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64))
+        return ids, mask.astype(np.int64)
+
+    def batch(self, positions: np.ndarray, pad_id: int) -> "tuple[torch.Tensor, torch.Tensor]":
+        """The same as tensors."""
+        import torch
+
+        ids, mask = self.padded(positions, pad_id)
+        return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
 class Tokenizer:

@@ -55,6 +55,24 @@ _VERBS = (
         ('trifold predict RUN --text "A quiet, wonderful film."', "trifold predict RUN new.csv --output labelled.csv"),
     ),
     (
+        "embed",
+        "trifold.cli.vectors:embed",
+        "Turn texts into vectors: a file of them, or one.",
+        ("trifold embed minilm new.csv --output vectors.npy", 'trifold embed minilm --text "A quiet film."'),
+    ),
+    (
+        "export",
+        "trifold.cli.deploy:export",
+        "Write a run as an ONNX graph, in 8-bit integers if held-out rows allow it.",
+        ("trifold export RUN", "trifold export RUN --int8 --max-drop 0.5"),
+    ),
+    (
+        "bench",
+        "trifold.cli.deploy:bench",
+        "Measure how fast a run is on this machine, by each engine.",
+        ("trifold bench RUN", "trifold bench RUN new.csv --json"),
+    ),
+    (
         "cache",
         "trifold.cli.cache:cache",
         "Show what frozen backbones computed and was kept, or clear it.",

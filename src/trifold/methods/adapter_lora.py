@@ -6,6 +6,7 @@ request, it is an ordinary sequence classifier instead.
 Source: Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models".
 """
 
+import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import ArtifactError
+from trifold.methods.contract import Exportable
 from trifold.methods.defaults import ADAPTER
 from trifold.methods.full import FullPredictor
 from trifold.methods.tuned import Tuned, TunedPredictor
@@ -70,6 +72,12 @@ class LoraPredictor(TunedPredictor):
         plain, wrapped.classifier = wrapped.classifier, wrapped.classifier.modules_to_save["default"]
         divide_logits(wrapped, temperature)
         wrapped.classifier = plain
+
+    def exportable(self) -> Exportable:
+        """See `Predictor.exportable`: merged, so that the graph has no more to compute than the backbone's own."""
+        apart = copy.copy(self)
+        apart.model = copy.deepcopy(self.model)
+        return apart.merged().exportable()
 
     def merged(self) -> FullPredictor:
         """The same model as an ordinary one, its adapters added into the backbone's own matrices."""

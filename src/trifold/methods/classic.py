@@ -56,7 +56,7 @@ class Classic(Method):
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
-        encoder = Encoder(files, runtime)
+        encoder = Encoder(files, runtime, engine=chosen.engine)
         place: Place = (encoder.layers, "first")
         # As it comes: the notebook standardises nothing.
         view = View((place,), np.zeros(encoder.width, np.float32), np.ones(encoder.width, np.float32))
@@ -77,7 +77,7 @@ class Classic(Method):
             predictor=FeaturesPredictor(encoder, tokenizer, view, head, labels, chosen, files),
             history=history,
             trainable_parameters=head.parameters(),
-            choices={"best_epoch": history.best_epoch, "precision": runtime.precision},
+            choices={"best_epoch": history.best_epoch, "precision": encoder.precision},
             validation_logits=head.logits(data.validation),
             cached_seconds=cached_seconds,
         )

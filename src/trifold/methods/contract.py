@@ -4,11 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
+from trifold.backbone.tokens import Tokenizer
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.metrics import best_temperature, best_thresholds
 from trifold.tasks.labels import LabelMap
@@ -50,6 +52,21 @@ class MethodSettings:
     labels: LabelSettings = field(default_factory=LabelSettings)
 
 
+@dataclass(frozen=True)
+class Exportable:
+    """A predictor as one module.
+
+    Attributes:
+        module: From `(batch, tokens)` ids and mask to the logits of `score`; on the CPU, in evaluation mode.
+        tokenizer: Gives the ids.
+        files: Whose tokenizer and configuration it is.
+    """
+
+    module: Any
+    tokenizer: Tokenizer
+    files: BackboneFiles
+
+
 class Predictor(ABC):
     """A trained model that scores texts, saves itself and comes back.
 
@@ -87,6 +104,10 @@ class Predictor(ABC):
     @abstractmethod
     def size_bytes(self) -> int:
         """Bytes needed on disk to run this predictor, a shared backbone included."""
+
+    def exportable(self) -> Exportable | None:
+        """The predictor as one module, or `None` where it has no neural network."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.errors import SettingsError
-from trifold.methods.contract import Fitted, Method, Predictor, Scores
+from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import CONTRASTIVE, contrastive_steps
+from trifold.methods.graphs import HeadOnEncoder
 from trifold.methods.logistic import LinearHead, Sample, fit_path
 from trifold.methods.plans import make_plan
 from trifold.progress import say
@@ -85,6 +86,12 @@ class ContrastivePredictor(Predictor):
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
         self._head = self._head.cooled(temperature)
+
+    def exportable(self) -> Exportable:
+        """See `Predictor.exportable`."""
+        places = [(self._encoder.layers, "mean")]
+        module = HeadOnEncoder(self._encoder, places, self._head.layers(), normalised=True)
+        return Exportable(module.eval().cpu(), self._tokenizer, self._base)
 
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""

@@ -17,7 +17,8 @@ from trifold.backbone.frozen import pool_through_cache
 from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.methods.contract import Fitted, Method, Predictor, Scores
+from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
+from trifold.methods.graphs import HeadOnEncoder
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.methods.mlp import MlpHead, fit_mlp
 from trifold.metrics import mean_log_loss
@@ -107,6 +108,7 @@ class FeaturesPredictor(Predictor):
             **self.labels.described(),
             "head": "mlp" if isinstance(self._head, MlpHead) else "logistic",
             "places": [list(place) for place in self._view.places],
+            "engine": self._encoder.engine,
             **self._tokenizer.described(),
             **describe_base(self._files),
         }
@@ -123,13 +125,22 @@ class FeaturesPredictor(Predictor):
         )
         labels = LabelMap.saved(settings)
         head = MlpHead.of(arrays) if settings["head"] == "mlp" else LinearHead.of(arrays)
-        encoder = Encoder(files, choose(compute.device, compute.precision), max(view.layers))
+        engine = str(settings.get("engine", "torch"))
+        encoder = Encoder(files, choose(compute.device, compute.precision), max(view.layers), engine)
         tokenizer = Tokenizer.of(files, settings)
         return cls(encoder, tokenizer, view, head, labels, compute, files)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
         self._head = self._head.cooled(temperature)
+
+    def exportable(self) -> Exportable:
+        """See `Predictor.exportable`: standardising is folded into the head's first step."""
+        (weight, bias), *more = self._head.layers()
+        first = weight / self._view.scale[:, None]
+        steps = [(first, bias - self._view.mean @ first), *more]
+        module = HeadOnEncoder(self._encoder, self._view.places, steps)
+        return Exportable(module.eval().cpu(), self._tokenizer, self._files)
 
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
@@ -150,10 +161,10 @@ class Features(Method):
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
-        encoder = Encoder(files, runtime)
+        encoder = Encoder(files, runtime, engine=chosen.engine)
         texts = [*train.texts, *validation.texts]
         tokens = tokenizer.encode(texts)
-        say(f"features: {files.name} reads {len(texts):,} texts once, {runtime.precision} on {runtime.device}")
+        say(f"features: {files.name} reads {len(texts):,} texts once, {encoder.precision} on {runtime.device}")
         pooled, cached_seconds = pool_through_cache(encoder, tokens, tokenizer.pad_id, files, chosen)
         parts = _Parts(
             pooled.rows(slice(0, len(train))),
@@ -177,7 +188,7 @@ class Features(Method):
                 "head": kind,
                 "strength": chosen_head.strength,
                 "validation_loss": losses,
-                "precision": runtime.precision,
+                "precision": encoder.precision,
             },
             validation_logits=head.logits(view.look(parts.validation)),
             cached_seconds=cached_seconds,

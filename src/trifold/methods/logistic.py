@@ -56,6 +56,10 @@ class LinearHead:
         """The inverse of `arrays`."""
         return cls(arrays["weight"], arrays["bias"])
 
+    def layers(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Weight `(in, out)` and bias of each linear step; between two of them stands a ReLU."""
+        return [(self.weight, self.bias)]
+
     def parameters(self) -> int:
         """Numbers learned."""
         return int(self.weight.size + self.bias.size)

@@ -64,6 +64,10 @@ class MlpHead:
         """The inverse of `arrays`."""
         return cls(**{name: arrays[name] for name in ("hidden_weight", "hidden_bias", "weight", "bias")})
 
+    def layers(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Weight `(in, out)` and bias of each linear step; between two of them stands a ReLU."""
+        return [(self.hidden_weight, self.hidden_bias), (self.weight, self.bias)]
+
     def parameters(self) -> int:
         """Numbers learned."""
         return sum(int(array.size) for array in self.arrays().values())

@@ -14,7 +14,7 @@ from trifold.backbone.frozen import Prefix, frozen_depth, pad_states
 from trifold.backbone.locate import BackboneFiles, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
-from trifold.methods.contract import Fitted, Method, Predictor, Scores
+from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import Defaults, tuning_epochs
 from trifold.methods.plans import make_plan
 from trifold.progress import say
@@ -60,6 +60,10 @@ class TunedPredictor(Predictor):
                 logits[batch] = self.model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
         return Scores(logits, tokens.truncated)
 
+    def exportable(self) -> Exportable:
+        """See `Predictor.exportable`."""
+        return Exportable(_Logits(self.model).eval().cpu(), self._tokenizer, self.base)
+
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
         return sum(tensor.nbytes for tensor in self.model.state_dict().values())
@@ -72,6 +76,19 @@ class TunedPredictor(Predictor):
             "base": self.base.name,
             "base_revision": self.base.revision,
         }
+
+
+class _Logits(torch.nn.Module):
+    """A classifier that takes its arguments in order and returns nothing but the logits."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """`(batch, tokens)` ids and mask to `(batch, classes)`."""
+        logits: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).logits.float()
+        return logits
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone,
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import SettingsError
-from trifold.methods.contract import Fitted, Method, Predictor, Scores
+from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
+from trifold.methods.graphs import HeadOnEncoder
 from trifold.methods.obstacles import labels_say_nothing
 from trifold.progress import say
 from trifold.runtime import choose
@@ -61,7 +62,12 @@ class ZeroShotPredictor(Predictor):
 
     def save(self, folder: Path) -> None:
         """Write the labels' vectors, and which backbone they are of."""
-        settings = {**self.labels.described(), **self._tokenizer.described(), **describe_base(self._files)}
+        settings = {
+            **self.labels.described(),
+            "engine": self._encoder.engine,
+            **self._tokenizer.described(),
+            **describe_base(self._files),
+        }
         write_state(folder, settings, {"anchors": self._anchors, "centre": self._centre})
 
     @classmethod
@@ -69,7 +75,8 @@ class ZeroShotPredictor(Predictor):
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
         files = find_base(settings, folder, offline=compute.offline)
-        encoder = Encoder(files, choose(compute.device, compute.precision))
+        runtime = choose(compute.device, compute.precision)
+        encoder = Encoder(files, runtime, engine=str(settings.get("engine", "torch")))
         labels = LabelMap.saved(settings)
         tokenizer = Tokenizer.of(files, settings)
         return cls(encoder, tokenizer, arrays["anchors"], arrays["centre"], labels, compute, files)
@@ -78,6 +85,12 @@ class ZeroShotPredictor(Predictor):
         """See `Predictor.divide_logits`."""
         self._anchors = self._anchors / np.float32(temperature)
         self._centre = self._centre / np.float32(temperature)
+
+    def exportable(self) -> Exportable:
+        """See `Predictor.exportable`."""
+        step = (_SCALE * self._anchors.T, -_SCALE * self._centre)
+        module = HeadOnEncoder(self._encoder, [(self._encoder.layers, "mean")], [step], normalised=True)
+        return Exportable(module.eval().cpu(), self._tokenizer, self._files)
 
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
@@ -101,7 +114,7 @@ class ZeroShot(Method):
         chosen = self.settings.backbone
         files = find_backbone(chosen)
         runtime = choose(chosen.device, chosen.precision)
-        encoder = Encoder(files, runtime)
+        encoder = Encoder(files, runtime, engine=chosen.engine)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         wordings = [template.format(meaning) for meaning in meanings for template in _TEMPLATES]
         vectors, _ = embed(encoder, tokenizer, wordings, chosen.token_budget)
@@ -116,7 +129,7 @@ class ZeroShot(Method):
             predictor=ZeroShotPredictor(encoder, tokenizer, anchors, centre, labels, chosen, files),
             history=None,
             trainable_parameters=0,
-            choices={"descriptions": meanings, "precision": runtime.precision},
+            choices={"descriptions": meanings, "precision": encoder.precision},
             validation_logits=np.zeros((0, len(labels)), dtype=np.float32),
         )
 

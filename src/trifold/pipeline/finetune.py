@@ -32,7 +32,7 @@ from trifold.train.tracking import report, reporting
 
 _CHECKED_TEXTS = 32
 # The same weights on the same texts in the same batches; only the file lies between.
-_LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-2}
+_LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-2, "int8": 1e-2}
 
 
 def finetune(
@@ -162,6 +162,9 @@ def _data_facts(request: Request, task: Task) -> dict[str, object]:
     given = {"test_file": request.reading.test_file, "validation_file": request.reading.validation_file}
     return {
         "path": str(request.data),
+        "reading": {
+            name: str(value) if isinstance(value, Path) else value for name, value in vars(request.reading).items()
+        },
         "sha256": file_sha256(local_file(request.data)),
         **{name: str(path) if path else None for name, path in given.items()},
         **{f"{name}_sha256": file_sha256(local_file(path)) if path else None for name, path in given.items()},

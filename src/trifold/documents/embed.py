@@ -1,0 +1,162 @@
+"""Files of texts to files of vectors, streamed: memory does not grow with the number of rows."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+
+from trifold.backbone.encoder import Encoder, embed
+from trifold.backbone.tokens import Tokenizer
+from trifold.data.columns import unusable_text
+from trifold.data.examples import open_rows
+from trifold.data.settings import DataSettings, TextSettings
+from trifold.errors import DataError, SettingsError
+from trifold.types import BadRow
+
+_TEXTS_PER_SLICE = 4_096
+_FORMATS = (".npy", ".parquet")
+# Room for a header whose number of rows is written last; a multiple of 64, as the format wants it.
+_HEADER_BYTES = 128
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What `embed_file` wrote.
+
+    Attributes:
+        rows: Of the file, and so of the result.
+        width: Of each vector.
+        truncated: Texts that were too long to be read whole.
+        bad: Line and reason of each row without a usable text; its vector is not-a-number throughout.
+    """
+
+    rows: int
+    width: int
+    truncated: int
+    bad: tuple[tuple[int, str], ...]
+
+
+class _Sink(Protocol):
+    def write(self, rows: list[dict[str, str]], vectors: np.ndarray) -> None: ...
+
+
+def embed_file(
+    encoder: Encoder, tokenizer: Tokenizer, source: Path, output: Path, settings: TextSettings, token_budget: int
+) -> Embedded:
+    """Write a vector of length 1 for every row of a file, in its order; it appears whole or not at all.
+
+    Args:
+        encoder: Its top layer's mean over a text's tokens is the vector.
+        tokenizer: The encoder's.
+        source: CSV, TSV, JSONL or Parquet.
+        output: `.npy` for `(rows, width)` float32, or `.parquet` for the file's columns and one more, `vector`.
+        settings: How to read `source`.
+        token_budget: Tokens of one forward pass.
+
+    Raises:
+        DataError: If the file cannot be read or `output` not be written, or a row is bad and `on_bad_rows` is `fail`.
+        SettingsError: If the format of `output` is unknown or cannot be written here.
+    """
+    if output.suffix not in _FORMATS:
+        raise SettingsError(f"--output {output} is no format for vectors: name a file that ends in .npy or .parquet")
+    table, columns, stream = open_rows(source, DataSettings(**vars(settings)), needs_label=False)
+    count, truncated = 0, 0
+    bad: list[tuple[int, str]] = []
+    with _sink(output, table.columns, encoder.width) as sink:
+        while slice_ := list(islice(stream, _TEXTS_PER_SLICE)):
+            texts = ["" if isinstance(row, BadRow) else str(columns.text_of(row.values) or "") for row in slice_]
+            reasons = [
+                row.reason if isinstance(row, BadRow) else unusable_text(text)
+                for row, text in zip(slice_, texts, strict=True)
+            ]
+            found = [(row.line, reason) for row, reason in zip(slice_, reasons, strict=True) if reason]
+            if found and settings.on_bad_rows == "fail":
+                line, reason = found[0]
+                raise DataError(f"{source}, line {line}: {reason}; mend it, or leave out --on-bad-rows fail")
+            usable = [number for number, reason in enumerate(reasons) if not reason]
+            vectors = np.full((len(slice_), encoder.width), np.nan, dtype=np.float32)
+            if usable:
+                vectors[usable], cut = embed(encoder, tokenizer, [texts[number] for number in usable], token_budget)
+                truncated += int(cut.sum())
+            sink.write([_plain(row.values, table.columns) for row in slice_], vectors)
+            count += len(slice_)
+            bad += found
+    return Embedded(count, encoder.width, truncated, tuple(bad))
+
+
+def _plain(values: Mapping[str, object], columns: tuple[str, ...]) -> dict[str, str]:
+    """A row as a CSV would have it."""
+    return {name: "" if values.get(name) is None else str(values[name]) for name in columns}
+
+
+@contextmanager
+def _sink(output: Path, columns: tuple[str, ...], width: int) -> Iterator[_Sink]:
+    """Writes aside; the file takes its name only if nothing fails."""
+    aside = output.with_name(f".{output.name}.partial")
+    try:
+        if output.suffix == ".npy":
+            with aside.open("wb") as file:
+                array = _ArrayFile(file, width)
+                yield array
+                array.end()
+        else:
+            table = _TableFile(aside, columns, width)
+            yield table
+            table.end()
+        os.replace(aside, output)
+    except OSError as error:
+        raise DataError(f"{output} cannot be written ({error.strerror}): name another --output") from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+class _ArrayFile:
+    """A .npy file that grows.
+
+    Source: NumPy's format version 1.0, whose header may be filled up with spaces.
+    """
+
+    def __init__(self, file: BinaryIO, width: int) -> None:
+        self._file, self._width, self._rows = file, width, 0
+        file.write(b" " * _HEADER_BYTES)
+
+    def write(self, rows: list[dict[str, str]], vectors: np.ndarray) -> None:
+        self._rows += len(rows)
+        self._file.write(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+
+    def end(self) -> None:
+        described = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({self._rows}, {self._width}), }}"
+        magic = b"\x93NUMPY\x01\x00" + (_HEADER_BYTES - 10).to_bytes(2, "little")
+        self._file.seek(0)
+        self._file.write(magic + described.ljust(_HEADER_BYTES - 11).encode("latin-1") + b"\n")
+
+
+class _TableFile:
+    """A Parquet file: the source's columns as text, and the vectors."""
+
+    def __init__(self, path: Path, columns: tuple[str, ...], width: int) -> None:
+        try:
+            import pyarrow as pa
+            from pyarrow import parquet
+        except ImportError:
+            raise SettingsError("writing .parquet needs pyarrow: pip install pyarrow, or name a .npy file") from None
+        self._arrow: Any = pa
+        self._columns, self._width = columns, width
+        fields = [(name, pa.string()) for name in columns if name != "vector"]
+        self._schema = pa.schema([*fields, ("vector", pa.list_(pa.float32(), width))])
+        self._writer: Any = parquet.ParquetWriter(path, self._schema)
+
+    def write(self, rows: list[dict[str, str]], vectors: np.ndarray) -> None:
+        pa = self._arrow
+        found = [pa.array([row[name] for row in rows], pa.string()) for name in self._columns if name != "vector"]
+        flat = pa.array(vectors.reshape(-1))
+        found.append(pa.FixedSizeListArray.from_arrays(flat, self._width))
+        self._writer.write_table(pa.Table.from_arrays(found, schema=self._schema))
+
+    def end(self) -> None:
+        self._writer.close()

@@ -1,0 +1,50 @@
+"""What stands on a frozen encoder, as one module with it: the form in which such a predictor is exported."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from trifold.backbone.encoder import POOLINGS, Encoder, Place, PooledStates
+
+
+class HeadOnEncoder(torch.nn.Module):
+    """A frozen encoder, some of its pooled states side by side, and linear steps with a ReLU between two of them.
+
+    Args:
+        encoder: Holds the layers that `places` name.
+        places: Joined in this order.
+        steps: Weight `(in, out)` and bias of each linear step.
+        normalised: Whether the joined vector is brought to length 1 first.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        places: Sequence[Place],
+        steps: Sequence[tuple[np.ndarray, np.ndarray]],
+        *,
+        normalised: bool = False,
+    ) -> None:
+        super().__init__()
+        self.layers = sorted({layer for layer, _ in places})
+        self.pooled = PooledStates(encoder.model, self.layers)
+        self.places = [(self.layers.index(layer), POOLINGS.index(how)) for layer, how in places]
+        self.steps = torch.nn.ModuleList(_linear(weight, bias) for weight, bias in steps)
+        self.normalised = normalised
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """`(batch, tokens)` ids and mask to `(batch, classes)`."""
+        pooled = self.pooled(ids, mask)
+        values = torch.cat([pooled[:, layer, how] for layer, how in self.places], 1)
+        if self.normalised:
+            values = torch.nn.functional.normalize(values, dim=1)
+        for number, step in enumerate(self.steps):
+            values = step(torch.relu(values) if number else values)
+        return values
+
+
+def _linear(weight: np.ndarray, bias: np.ndarray) -> torch.nn.Linear:
+    module = torch.nn.Linear(*weight.shape)
+    module.load_state_dict({"weight": torch.from_numpy(weight.T.copy()), "bias": torch.from_numpy(bias.copy())})
+    return module

@@ -1,0 +1,124 @@
+"""A run as one graph that needs no PyTorch, in full precision, or in 8-bit integers where held-out rows allow it."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trifold.artifact.folder import choose_folder, new_folder, write_json
+from trifold.backbone.settings import ComputeSettings
+from trifold.data.examples import as_multi_label, load_examples
+from trifold.data.settings import DataSettings
+from trifold.errors import ArtifactError, DataError, ExportError
+from trifold.methods.contract import Predictor
+from trifold.methods.exported import ExportedPredictor
+from trifold.metrics import Difference, paired_difference
+from trifold.pipeline.reopen import reopen_task
+from trifold.predict import Run, load_run, score_texts
+from trifold.types import Examples
+
+_WAY_OUT = "name a file with labelled rows that it was not trained on: --data FILE"
+# Measured with the trained model, so no facts of the export.
+_OF_TRAINING = ("ms_per_text", "peak_memory_bytes")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did.
+
+    Attributes:
+        folder: A run folder that predict, evaluate and bench take like any other.
+        engine: `onnx`, or `int8`.
+        score_name: What the two models were compared by.
+        drop: Points of it that the export loses against the run on the same rows, with their interval.
+        rows: So many.
+        agreement: Share of the rows that both label alike.
+        size_bytes: Of the graph.
+        before_bytes: Of the run's model.
+    """
+
+    folder: Path
+    engine: str
+    score_name: str
+    drop: Difference
+    rows: int
+    agreement: float
+    size_bytes: int
+    before_bytes: int
+
+
+def export(
+    run: Path,
+    output_dir: Path | None = None,
+    *,
+    int8: bool = False,
+    max_drop: float = 0.5,
+    data: Path | None = None,
+    offline: bool = False,
+) -> Exported:
+    """Write a run's model as a graph, compare both on held-out rows, and keep it only if it loses little.
+
+    The rows are the run's own validation part, found again by its data file, whose hash must be that of the training;
+    or those of `data`. Test rows have no say in it.
+
+    Args:
+        run: Run folder.
+        output_dir: Where to; `runs/DATE-METHOD-onnx` (or `-int8`) where `None`.
+        int8: Whether matrix products are done in 8-bit integers.
+        max_drop: Points of the run's score that the export may lose, at most.
+        data: Labelled rows to compare on instead.
+        offline: Open no connection.
+
+    Raises:
+        ExportError: If it loses more; nothing is kept then.
+        TrifoldError: If the run or the rows cannot be used.
+    """
+    engine = "int8" if int8 else "onnx"
+    target = choose_folder(output_dir, f"{run.absolute().name}-{engine}")
+    before = load_run(run, ComputeSettings(device="cpu", precision="float32", offline=offline))
+    if "exported" in before.facts:
+        raise ArtifactError(f"{run} is an export already: name the run that it was made from")
+    held_out = _rows_of(data, before) if data else reopen_task(before, _WAY_OUT).split.validation
+    score = str(before.facts["score_name"])
+    with new_folder(target) as folder:
+        ExportedPredictor.write(before.predictor, folder / "model", int8=int8)
+        after = ExportedPredictor.load(folder / "model", ComputeSettings())
+        truth = before.predictor.labels.encode(held_out.labels)
+        as_before, as_after = (_decided(predictor, held_out) for predictor in (before.predictor, after))
+        drop = paired_difference(score, truth, as_before, as_after, len(before.predictor.labels))
+        agreement = float((as_before == as_after).reshape(len(truth), -1).all(1).mean())
+        if 100 * drop.value > max_drop:
+            raise ExportError(
+                f"the {engine} model loses {100 * drop.value:.2f} points of {score} on {len(truth):,} held-out rows, "
+                f"and --max-drop allows {max_drop:g}: nothing was kept; export without --int8, or allow more"
+            )
+        facts = {
+            "engine": engine,
+            "from": str(run),
+            "drop_points": round(100 * drop.value, 3),
+            "drop_low": round(100 * drop.low, 3),
+            "drop_high": round(100 * drop.high, 3),
+            "max_drop": max_drop,
+            "rows": len(truth),
+            "rows_from": str(data) if data else "validation part",
+            "agreement": round(agreement, 5),
+            "command": shlex.join(["trifold", "export", str(run), *(["--int8"] if int8 else [])]),
+        }
+        size = after.size_bytes()
+        kept = {name: value for name, value in before.facts.items() if name not in _OF_TRAINING}
+        write_json(folder / "run.json", {**kept, "exported": facts, "size_bytes": size})
+    return Exported(target, engine, score, drop, len(truth), agreement, size, before.predictor.size_bytes())
+
+
+def _decided(predictor: Predictor, examples: Examples) -> np.ndarray:
+    labels = predictor.labels
+    return labels.decide(labels.probabilities(score_texts(predictor, examples.texts, "comparing on").logits))
+
+
+def _rows_of(data: Path, run: Run) -> Examples:
+    """The labelled rows of a file."""
+    examples = load_examples(data, DataSettings()).examples
+    if not len(examples):
+        raise DataError(f"{data} has no usable row: give rows with a text and a label")
+    return as_multi_label(examples) if run.predictor.labels.multi_label else examples

@@ -1,0 +1,39 @@
+"""What a finished run was made from, found again by its own facts."""
+
+from pathlib import Path
+
+from trifold.backbone.locate import file_sha256
+from trifold.data.hub import local_file
+from trifold.data.settings import DataSettings
+from trifold.errors import DataError
+from trifold.pipeline.request import Request, Task, open_task
+from trifold.predict import Run
+
+
+def reopen_task(run: Run, way_out: str) -> Task:
+    """The data that a run learned from, read and split as then.
+
+    Args:
+        run: It.
+        way_out: What to do where they are gone, for the message.
+
+    Raises:
+        DataError: If the data file is gone, or is another one by now.
+    """
+    facts = run.facts["data"]
+    source = Path(str(facts["path"]))
+    if "reading" not in facts:
+        raise DataError(f"{run.folder} does not say how its data were read: {way_out}")
+    try:
+        task = open_task(Request(source, _reading(facts["reading"])))
+    except DataError as error:
+        raise DataError(f"the run's own rows cannot be read ({error}): {way_out}") from None
+    if file_sha256(local_file(source)) != facts["sha256"]:
+        raise DataError(f"{source} is not the file any more that {run.folder} was trained on: {way_out}")
+    return task
+
+
+def _reading(named: dict[str, object]) -> DataSettings:
+    """The settings as they were, of what `run.json` says of them."""
+    paths = {name: Path(str(named[name])) if named[name] else None for name in ("test_file", "validation_file")}
+    return DataSettings(**{**named, **paths})  # type: ignore[arg-type]
