@@ -15,6 +15,7 @@ from trifold.data.split import split_examples
 from trifold.errors import ArtifactError, BackboneError, SettingsError
 from trifold.methods import METHODS, PRESETS, method_entry
 from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.exported import ExportedPredictor
 from trifold.metrics import best_temperature, measure
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
@@ -236,3 +237,18 @@ def test_what_cannot_work_with_several_labels_says_so(
     assert "several labels" in str(method_entry(name).obstacle(train, settings_for(tiny_model)))
     with pytest.raises(SettingsError, match="cannot work here: rows have several labels"):
         method_entry(name).load()(settings_for(tiny_model)).fit(train, validation, LabelMap.of(train.labels))
+
+
+def test_as_a_graph_it_gives_the_same(fitted: tuple[str, Fitted], split: Split, tmp_path: Path) -> None:
+    predictor = fitted[1].predictor
+    if fitted[0] == "tfidf":
+        with pytest.raises(SettingsError, match="no neural network to export"):
+            ExportedPredictor.write(predictor, tmp_path, int8=False)
+        return
+    before = predictor.score(split.test.texts)
+    ExportedPredictor.write(predictor, tmp_path, int8=False)
+    graph = ExportedPredictor.load(tmp_path, BackboneSettings())
+    assert graph.labels == predictor.labels
+    np.testing.assert_allclose(graph.score(split.test.texts).logits, before.logits, atol=2e-2, rtol=2e-3)
+    # And exporting leaves the predictor as it was.
+    np.testing.assert_allclose(predictor.score(split.test.texts).logits, before.logits, atol=1e-5)

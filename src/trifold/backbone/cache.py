@@ -27,7 +27,7 @@ from trifold.progress import say
 _DIGEST_BYTES = 16
 # What a killed process left behind is cleared away once no living one can still be writing it.
 _ABANDONED_SECONDS = 6 * 3_600.0
-_HALF_LIMIT = 65_504.0
+HALF_LIMIT = 65_504.0
 _GRAPHS = "graphs"
 # A graph is as large as its model, and is written again in seconds.
 _MOST_GRAPHS = 8
@@ -43,7 +43,7 @@ def cache_folder() -> Path:
 
 def half(values: np.ndarray) -> np.ndarray:
     """Values as they are kept: half precision, its range clipped rather than overflown."""
-    result: np.ndarray = np.clip(values, -_HALF_LIMIT, _HALF_LIMIT).astype(np.float16)
+    result: np.ndarray = np.clip(values, -HALF_LIMIT, HALF_LIMIT).astype(np.float16)
     return result
 
 

@@ -5,6 +5,7 @@ Nothing here changes what is saved: the folder stays one that plain transformers
 
 import copy
 import json
+from types import MethodType
 from typing import Any
 
 import torch
@@ -92,11 +93,14 @@ def compute_first_token_only(model: Any) -> Any:
     """
     if _reads_first_token(model):
         last = encoder_layers(model)[-1]
-        last.forward = lambda hidden, attention_mask=None, *_, **__: _first_token(last, hidden, attention_mask)
+        # A bound method, so that a copy of the model computes with its own layer.
+        last.forward = MethodType(_first_token, last)
     return model
 
 
-def _first_token(layer: Any, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+def _first_token(
+    layer: Any, hidden: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, **__: Any
+) -> torch.Tensor:
     """One BERT layer for its first token: `(batch, tokens, width)` to `(batch, 1, width)`."""
     attention = layer.attention.self
 
@@ -109,7 +113,7 @@ def _first_token(layer: Any, hidden: torch.Tensor, mask: torch.Tensor | None) ->
         heads(attention.query(first)),
         heads(attention.key(hidden)),
         heads(attention.value(hidden)),
-        attn_mask=None if mask is None else mask[:, :, :1],
+        attn_mask=None if attention_mask is None else attention_mask[:, :, :1],
         dropout_p=attention.dropout.p if attention.training else 0.0,
     )
     attended = layer.attention.output(mixed.transpose(1, 2).flatten(2), first)

@@ -76,7 +76,7 @@ class LoraPredictor(TunedPredictor):
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`: merged, so that the graph has no more to compute than the backbone's own."""
         apart = copy.copy(self)
-        apart.model = copy.deepcopy(self.model)
+        apart.model = copy.deepcopy(self.model).requires_grad_(False)
         return apart.merged().exportable()
 
     def merged(self) -> FullPredictor:

@@ -139,7 +139,7 @@ class FeaturesPredictor(Predictor):
         (weight, bias), *more = self._head.layers()
         first = weight / self._view.scale[:, None]
         steps = [(first, bias - self._view.mean @ first), *more]
-        module = HeadOnEncoder(self._encoder, self._view.places, steps)
+        module = HeadOnEncoder(self._encoder, self._view.places, steps, halved=True)
         return Exportable(module.eval().cpu(), self._tokenizer, self._files)
 
     def size_bytes(self) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from trifold.backbone.cache import HALF_LIMIT
 from trifold.backbone.encoder import POOLINGS, Encoder, Place, PooledStates
 
 
@@ -16,6 +17,7 @@ class HeadOnEncoder(torch.nn.Module):
         places: Joined in this order.
         steps: Weight `(in, out)` and bias of each linear step.
         normalised: Whether the joined vector is brought to length 1 first.
+        halved: Whether it is rounded to half precision first, as cached vectors are.
     """
 
     def __init__(
@@ -25,13 +27,14 @@ class HeadOnEncoder(torch.nn.Module):
         steps: Sequence[tuple[np.ndarray, np.ndarray]],
         *,
         normalised: bool = False,
+        halved: bool = False,
     ) -> None:
         super().__init__()
         self.layers = sorted({layer for layer, _ in places})
         self.pooled = PooledStates(encoder.model, self.layers)
         self.places = [(self.layers.index(layer), POOLINGS.index(how)) for layer, how in places]
         self.steps = torch.nn.ModuleList(_linear(weight, bias) for weight, bias in steps)
-        self.normalised = normalised
+        self.normalised, self.halved = normalised, halved
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """`(batch, tokens)` ids and mask to `(batch, classes)`."""
@@ -39,6 +42,8 @@ class HeadOnEncoder(torch.nn.Module):
         values = torch.cat([pooled[:, layer, how] for layer, how in self.places], 1)
         if self.normalised:
             values = torch.nn.functional.normalize(values, dim=1)
+        if self.halved:
+            values = values.clamp(-HALF_LIMIT, HALF_LIMIT).half().float()
         for number, step in enumerate(self.steps):
             values = step(torch.relu(values) if number else values)
         return values

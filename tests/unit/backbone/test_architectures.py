@@ -17,6 +17,7 @@ from trifold.data.split import split_examples
 from trifold.errors import BackboneError
 from trifold.methods import method_entry
 from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.exported import ExportedPredictor
 from trifold.methods.settings import TuningSettings
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
@@ -133,6 +134,15 @@ def test_it_is_trained_saved_and_loaded(
     np.testing.assert_allclose(back.score(TEXTS).logits, before.logits, atol=1e-5)
     whole = sum(p.numel() for p in locate_parameters(model))
     assert fitted.trainable_parameters < whole or not tuning
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+@pytest.mark.parametrize("method", ["features", "adapter-bottleneck", "full"])
+def test_it_gives_the_same_as_a_graph(method: str, model: Path, split: Split, tmp_path: Path) -> None:
+    predictor = fit(method, model, split).predictor
+    ExportedPredictor.write(predictor, tmp_path, int8=False)
+    graph = ExportedPredictor.load(tmp_path, BackboneSettings())
+    np.testing.assert_allclose(graph.score(TEXTS).logits, predictor.score(TEXTS).logits, atol=5e-3)
 
 
 def locate_parameters(folder: Path) -> list[torch.nn.Parameter]:

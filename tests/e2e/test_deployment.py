@@ -1,0 +1,202 @@
+"""`export`, `bench`, `embed` and `--engine`, driven as a user drives them."""
+
+import csv
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import BAD, GOOD, THINGS
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def run(trifold_command: Command, reviews: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model, trained whole."""
+    folder = tmp_path_factory.mktemp("runs") / "full"
+    done = trifold_command(
+        "finetune", reviews, "--method", "full", "--model", tiny_model, "--learning-rate", "3e-3",
+        "--epochs", "6", "--output-dir", folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exports(trifold_command: Command, run: Path) -> dict[str, Path]:
+    """The same, exported both ways."""
+    found = {}
+    for engine, flags in (("onnx", ()), ("int8", ("--int8", "--max-drop", "5"))):
+        found[engine] = run.with_name(f"full-{engine}")
+        done = trifold_command("export", run, *flags, "--output-dir", found[engine])
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == str(found[engine])
+        assert "held-out rows" in done.stdout
+    return found
+
+
+def test_an_export_predicts_the_same_without_pytorch(run: Path, exports: dict[str, Path]) -> None:
+    program = (
+        "import sys; from trifold.predict import load_run, predict_texts\n"
+        f"found = predict_texts(load_run({str(exports['onnx'])!r}).predictor, ['The film is superb', 'dull'])\n"
+        "print([round(one.probabilities['good'], 4) for one in found], 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    from trifold.predict import load_run, predict_texts
+
+    expected = [
+        one.probabilities["good"] for one in predict_texts(load_run(run).predictor, ["The film is superb", "dull"])
+    ]
+    values, imported = done.stdout.strip().rsplit(" ", 1)
+    np.testing.assert_allclose(json.loads(values), expected, atol=1e-3)
+    assert imported == "False"
+
+
+def test_an_export_serves_predict_and_evaluate(
+    trifold_command: Command, exports: dict[str, Path], reviews: Path
+) -> None:
+    for folder in exports.values():
+        predicted = trifold_command("predict", folder, "--text", "The film is superb", "--json")
+        assert json.loads(predicted.stdout)["label"] == "good"
+        evaluated = trifold_command("evaluate", folder, reviews, "--json")
+        assert json.loads(evaluated.stdout)["accuracy"]["value"] > 0.9
+
+
+def test_8_bits_make_it_smaller_and_the_facts_say_what_it_cost(exports: dict[str, Path]) -> None:
+    sizes = {engine: (folder / "model" / "model.onnx").stat().st_size for engine, folder in exports.items()}
+    assert sizes["int8"] < sizes["onnx"]
+    facts = json.loads((exports["int8"] / "run.json").read_text())["exported"]
+    assert facts["engine"] == "int8"
+    assert facts["rows"] > 30
+    assert facts["drop_low"] <= facts["drop_points"] <= facts["drop_high"]
+
+
+def test_8_bits_that_cost_too_much_are_refused_and_leave_nothing(
+    trifold_command: Command, run: Path, exports: dict[str, Path], tmp_path: Path
+) -> None:
+    """Rows that the two models label differently, under the labels that the exact one gives them."""
+    from trifold.predict import load_run, predict_texts
+
+    rng = random.Random(0)
+    texts = [" ".join(rng.choices((*GOOD, *BAD, *THINGS), k=rng.randint(3, 30))) for _ in range(6_000)]
+    exact, rough = (predict_texts(load_run(folder).predictor, texts) for folder in (run, exports["int8"]))
+    differing = [(t, str(e.label)) for t, e, r in zip(texts, exact, rough, strict=True) if e.label != r.label]
+    assert differing, "of thousands of doubtful texts, 8 bits must change some"
+    agreeing = [(t, str(e.label)) for t, e, r in zip(texts, exact, rough, strict=True) if e.label == r.label][:5]
+    with (tmp_path / "doubtful.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *differing, *agreeing])
+    out = tmp_path / "refused"
+    done = trifold_command("export", run, "--int8", "--data", tmp_path / "doubtful.csv", "--output-dir", out)
+    assert done.returncode == 2
+    assert "points of accuracy" in done.stderr
+    assert "--max-drop allows 0.5: nothing was kept" in done.stderr
+    assert not out.exists()
+    assert list(tmp_path.iterdir()) == [tmp_path / "doubtful.csv"]
+
+
+def test_a_run_whose_data_have_changed_asks_for_other_rows(
+    trifold_command: Command, reviews: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "own.csv"
+    data.write_bytes(reviews.read_bytes())
+    run = tmp_path / "run"
+    done = trifold_command("finetune", data, "--method", "zero-shot", "--model", tiny_model, "--output-dir", run)
+    assert done.returncode == 0, done.stderr
+    data.write_text(data.read_text() + "one more,good\n")
+    done = trifold_command("export", run)
+    assert done.returncode == 2
+    assert "is not the file any more" in done.stderr
+    assert "--data FILE" in done.stderr
+    data.unlink()
+    done = trifold_command("export", run)
+    assert done.returncode == 2
+    assert "--data FILE" in done.stderr
+
+
+def test_bench_measures_every_engine(trifold_command: Command, run: Path) -> None:
+    done = trifold_command("bench", run, "--seconds", "0.5", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [one["engine"] for one in found["engines"]] == ["torch", "onnx", "int8"]
+    for one in found["engines"]:
+        assert one["texts_per_second"] > 0
+        assert 0 < one["p50_ms"] <= one["p99_ms"]
+        assert one["peak_memory_bytes"] > 1e7
+        assert 0 < one["matrix_share"] < 1
+        assert len(one["passes"]) >= 3
+    assert found["matrix_gflops"] > 0
+
+
+def test_features_by_another_engine_are_told_apart_and_kept_in_use(
+    trifold_command: Command, reviews: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    done = trifold_command(
+        "finetune", reviews, "--method", "features", "--model", tiny_model, "--engine", "int8",
+        "--output-dir", tmp_path / "run", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["choices"]["precision"] == "int8"
+    assert json.loads((tmp_path / "run" / "model" / "head.json").read_text())["engine"] == "int8"
+    predicted = trifold_command("predict", tmp_path / "run", "--text", "The film is superb", "--json")
+    assert predicted.returncode == 0, predicted.stderr
+
+
+def test_embed_writes_a_vector_for_every_row_in_order(
+    trifold_command: Command, tiny_model: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "texts.csv"
+    source.write_text('id,text\n1,The film is superb\n2,\n3,"dull, dull"\n')
+    done = trifold_command("embed", tiny_model, source, "--output", tmp_path / "v.npy")
+    assert done.returncode == 0, done.stderr
+    assert "line 3 has no vector" in done.stderr
+    vectors = np.load(tmp_path / "v.npy")
+    assert vectors.shape == (3, 32)
+    assert vectors.dtype == np.float32
+    assert np.isnan(vectors[1]).all()
+    np.testing.assert_allclose(np.linalg.norm(vectors[[0, 2]], axis=1), 1, atol=1e-6)
+    alone = trifold_command("embed", tiny_model, "--text", "dull, dull")
+    np.testing.assert_allclose(json.loads(alone.stdout), vectors[2], atol=1e-5)
+    done = trifold_command("embed", tiny_model, source, "--output", tmp_path / "v.parquet", "--json")
+    assert json.loads(done.stdout)["rows"] == 3
+    import duckdb
+
+    found = duckdb.sql(f"SELECT id, text, vector FROM '{tmp_path / 'v.parquet'}'").fetchall()
+    assert [row[:2] for row in found] == [("1", "The film is superb"), ("2", ""), ("3", "dull, dull")]
+    np.testing.assert_allclose(found[2][2], vectors[2], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("embed", "minilm"), "embed needs a file and --output"),
+        (("embed", "minilm", "--text", " "), "give a text with at least one word"),
+        (("embed", "no/such/folder", "--text", "a"), "there is no folder"),
+        (("export", "nowhere"), "there is no run folder nowhere"),
+        (("bench", "nowhere"), "there is no run folder nowhere"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(
+    arguments: tuple[str, ...], sentence: str, trifold_command: Command, tmp_path: Path
+) -> None:
+    done = trifold_command(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_vectors_go_only_into_known_formats_and_out_of_models_that_have_them(
+    trifold_command: Command, reviews: Path, run: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    done = trifold_command("embed", tiny_model, reviews, "--output", tmp_path / "v.txt")
+    assert done.returncode == 2
+    assert "ends in .npy or .parquet" in done.stderr
+    whole = trifold_command("embed", run, "--text", "The film is superb")
+    assert len(json.loads(whole.stdout)) == 32
+    assert not list(tmp_path.iterdir())

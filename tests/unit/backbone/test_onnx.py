@@ -1,0 +1,74 @@
+"""ONNX Runtime computes what PyTorch computes."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trifold.backbone.cache import clear, graphs_folder
+from trifold.backbone.encoder import Encoder, embed
+from trifold.backbone.locate import locate
+from trifold.backbone.onnx import OnnxGraph
+from trifold.backbone.tokens import Tokenizer
+from trifold.errors import BackboneError, SettingsError
+from trifold.runtime import Runtime
+
+TEXTS = ["The film is wonderful", "dull", "The cast is charming, the plot moving, the pace superb; number 7 in camera"]
+CPU = Runtime("cpu", "float32")
+
+
+def test_a_graph_pools_what_pytorch_pools_at_any_shape(tiny_model: Path) -> None:
+    files = locate(str(tiny_model))
+    tokenizer = Tokenizer(files, 50)
+    tokens = tokenizer.encode([*TEXTS, *(" ".join(TEXTS[:count]) for count in (1, 2, 3))])
+    expected = Encoder(files, CPU).pool(tokens, tokenizer.pad_id, token_budget=60)
+    found = Encoder(files, CPU, engine="onnx").pool(tokens, tokenizer.pad_id, token_budget=90)
+    np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-4)
+
+
+def test_8_bit_vectors_of_the_bundled_model_point_the_same_way() -> None:
+    files = locate("minilm", offline=True)
+    tokenizer = Tokenizer(files, 64)
+    exact, _ = embed(Encoder(files, CPU), tokenizer, TEXTS, 1_000)
+    rough, _ = embed(Encoder(files, CPU, engine="int8"), tokenizer, TEXTS, 1_000)
+    cosines = (exact * rough).sum(1)
+    assert cosines.min() > 0.98
+    assert cosines.max() < 1 - 1e-6, "these were not computed in 8 bits"
+
+
+def test_a_graph_is_written_once_and_cleared_with_the_cache(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path))
+    files = locate(str(tiny_model))
+    tokenizer = Tokenizer(files, 50)
+    embed(Encoder(files, CPU, engine="onnx"), tokenizer, TEXTS, 100)
+    (graph,) = graphs_folder().iterdir()
+    written = graph.stat().st_ino
+    os.utime(graph, (1, 1))
+    embed(Encoder(files, CPU, engine="onnx"), tokenizer, TEXTS, 100)
+    assert graph.stat().st_ino == written
+    assert graph.stat().st_mtime > 1, "what is used is no longer the oldest"
+    assert clear() > 0
+    assert not graph.exists()
+
+
+def test_without_the_packages_one_sentence_says_what_to_install(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(SettingsError, match=r"pip install 'trifold\[export\]'"):
+        Encoder(locate(str(tiny_model)), CPU, engine="onnx")
+
+
+def test_it_computes_on_the_cpu_alone(tiny_model: Path) -> None:
+    with pytest.raises(SettingsError, match="it computes on the CPU, not on cuda"):
+        Encoder(locate(str(tiny_model)), Runtime("cuda", "float32"), engine="int8")
+
+
+def test_a_damaged_graph_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"not a graph")
+    with pytest.raises(BackboneError, match=r"model\.onnx is no graph.*export again"):
+        OnnxGraph(tmp_path / "model.onnx")
