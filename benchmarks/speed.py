@@ -1,0 +1,220 @@
+"""Trifold beside what people use, on the same rows, in one run, in turns: A B A B, medians of at least three.
+
+    python benchmarks/speed.py notebook training lora inference memory startup | all   [--turns 3] [--rows N]
+
+Nothing else may run meanwhile. Each table leaves results/speed/TABLE.json with every raw time; docs/performance.md is
+made from them (python benchmarks/performance_page.py). Needs TRIFOLD_DATA. Peers run in this environment, or where
+their versions clash with ours in that of the interpreter which PEER_PYTHON names.
+"""
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from provenance import provenance
+from trifold.backbone.locate import locate
+
+RESULTS = Path(__file__).parent / "results" / "speed"
+PEERS = Path(__file__).parent / "peers"
+DATA = Path(os.environ.get("TRIFOLD_DATA", ""))
+MODEL = str(locate("minilm").folder)
+ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 30)}
+# A contestant: a name, and what to do for one turn; it returns the figures of that turn.
+Turn = Callable[[Path], dict[str, float]]
+
+
+def reviews(count: int, path: Path, skip: int = 0) -> Path:
+    """Reviews of either label, as many of each, in a CSV."""
+    query = "SELECT text, label FROM read_parquet(?) WHERE label = ? LIMIT ? OFFSET ?"
+    source = str(DATA / "imdb" / "train.parquet")
+    halves = [duckdb.execute(query, [source, label, count // 2, skip]).fetchall() for label in (0, 1)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("text", "label"), *(row for pair in zip(*halves, strict=True) for row in pair)])
+    return path
+
+
+def peer(script: str, *arguments: object, python: str = sys.executable, **environment: str) -> dict[str, float]:
+    """A peer's own figures, with the seconds of its whole process."""
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [python, str(PEERS / script), *map(str, arguments)], capture_output=True, text=True, check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", **environment},
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return {**json.loads(done.stdout.splitlines()[-1]), "process_seconds": time.perf_counter() - begun}
+
+
+def ours(*arguments: object) -> dict[str, float]:
+    """One command of ours, with the seconds of its whole process, and what its run folder says."""
+    with tempfile.TemporaryDirectory() as place:
+        output = Path(place) / "run"
+        begun = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-m", "trifold", "finetune", *map(str, arguments), "--output-dir", str(output)],
+            capture_output=True, text=True, check=False,
+            env={**os.environ, "TRIFOLD_CACHE": str(Path(place) / "cache")},
+        )  # fmt: skip
+        seconds = time.perf_counter() - begun
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        facts = json.loads((output / "run.json").read_text())
+        metrics = json.loads((output / "metrics.json").read_text())
+        return {
+            "process_seconds": seconds,
+            "train_seconds": facts["train_seconds"],
+            "accuracy": metrics["accuracy"]["value"],
+            "peak_bytes": facts["peak_memory_bytes"],
+            "ms_per_text": facts["ms_per_text"],
+        }
+
+
+def in_turns(table: str, contestants: dict[str, Turn], turns: int, about: dict[str, object]) -> None:
+    """Let all run, one after the other, again and again, and keep every time."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in contestants}
+    with tempfile.TemporaryDirectory() as place:
+        for turn in range(turns):
+            for name, run in contestants.items():
+                found[name].append(run(Path(place)))
+                print(f"{table} {turn + 1}/{turns} {name}: {found[name][-1]}", file=sys.stderr, flush=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    kept = {"table": table, **about, "turns": found, **provenance()}
+    (RESULTS / f"{table}.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def notebook(turns: int, rows: int) -> None:
+    """The notebook's recipe (one epoch measured, five counted) against features, from process start to saved run."""
+    data = reviews(rows, Path(tempfile.mkdtemp()) / "rows.csv")
+
+    def recipe(_place: Path) -> dict[str, float]:
+        found = peer("notebook.py", data, MODEL)
+        return {**found, "process_seconds": found["process_seconds"] + 4 * found["epoch_seconds"]}
+
+    contestants: dict[str, Turn] = {
+        "notebook, 5 epochs": recipe,
+        "features": lambda _: ours(data, "--method", "features"),
+        "features, int8": lambda _: ours(data, "--method", "features", "--engine", "int8"),
+    }
+    in_turns("notebook", contestants, turns, {"rows": rows, "figure": "process_seconds", "backbone": "minilm"})
+
+
+def training(turns: int, rows: int) -> None:
+    """One epoch of full fine-tuning: training alone, its texts a second."""
+    data = reviews(rows, Path(tempfile.mkdtemp()) / "rows.csv")
+    few = reviews(16, data.with_name("few.csv"), skip=10_000)
+    flags = (data, "--method", "full", "--epochs", 1, "--validation-file", few, "--test-file", few)
+    contestants: dict[str, Turn] = {
+        "Trainer, defaults": lambda _: peer("trainer.py", data, MODEL),
+        "Trainer, best settings": lambda _: peer("trainer.py", data, MODEL, "--best", **ALLOCATOR),
+        "full": lambda _: ours(*flags),
+        "full, frozen embeddings": lambda _: ours(*flags, "--freeze-embeddings"),
+    }
+    in_turns("training", contestants, turns, {"rows": rows, "figure": "train_seconds", "backbone": "minilm"})
+
+
+def lora(turns: int, rows: int) -> None:
+    """Three epochs of LoRA on all layers against adapters in the top half over the prefix, its one pass included."""
+    data = reviews(rows, Path(tempfile.mkdtemp()) / "rows.csv")
+    few = reviews(16, data.with_name("few.csv"), skip=10_000)
+    contestants: dict[str, Turn] = {
+        "Trainer with peft": lambda _: peer("trainer.py", data, MODEL, "--lora", "--epochs", 3),
+        "adapter, top half": lambda _: ours(
+            data,
+            "--method",
+            "adapter",
+            "--adapter-layers",
+            3,
+            "--epochs",
+            3,
+            "--validation-file",
+            few,
+            "--test-file",
+            few,
+        ),
+    }
+    in_turns("lora", contestants, turns, {"rows": rows, "figure": "train_seconds", "backbone": "minilm"})
+
+
+def inference(turns: int, rows: int) -> None:
+    """Texts to vectors, the model loaded and warm."""
+    place = Path(tempfile.mkdtemp())
+    with reviews(rows, place / "rows.csv").open(newline="", encoding="utf-8") as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    (place / "texts.json").write_text(json.dumps(texts))
+    own = os.environ.get("PEER_PYTHON", sys.executable)
+
+    def encode(way: str, python: str = sys.executable) -> Turn:
+        return lambda _: peer("encode.py", place / "texts.json", MODEL, way, place / f"{way}.npy", python=python)
+
+    contestants: dict[str, Turn] = {
+        "transformers pipeline": encode("pipeline"),
+        "transformers pipeline, batch 32": encode("pipeline32"),
+        "sentence-transformers": encode("sentence"),
+        "sentence-transformers, ONNX int8": encode("sentence-int8", own),
+        **{f"trifold, {engine}": encode(f"trifold-{engine}") for engine in ("torch", "onnx", "int8")},
+    }
+    in_turns("inference", contestants, turns, {"rows": rows, "figure": "seconds", "backbone": "minilm"})
+    exact = np.load(place / "sentence.npy")
+    kept = json.loads((RESULTS / "inference.json").read_text())
+    kept["cosines"] = {
+        path.stem: {"mean": float(cosines.mean()), "lowest": float(cosines.min())}
+        for path in sorted(place.glob("*.npy"))
+        for cosines in [(np.load(path) * exact).sum(1)]
+    }
+    (RESULTS / "inference.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def memory(turns: int, rows: int) -> None:
+    """Peak memory of full fine-tuning, the Trainer's batch at 32."""
+    data = reviews(rows, Path(tempfile.mkdtemp()) / "rows.csv")
+    contestants: dict[str, Turn] = {
+        "Trainer, batch 32": lambda _: peer("trainer.py", data, MODEL, "--batch-size", 32),
+        "full": lambda _: ours(data, "--method", "full", "--epochs", 1),
+    }
+    in_turns("memory", contestants, turns, {"rows": rows, "figure": "peak_bytes", "backbone": "minilm"})
+
+
+def startup(turns: int, _rows: int) -> None:
+    """`trifold --help`."""
+
+    def run(_place: Path) -> dict[str, float]:
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "trifold", "--help"], capture_output=True, check=True)
+        return {"seconds": time.perf_counter() - begun}
+
+    in_turns("startup", {"trifold --help": run}, max(5, turns), {"figure": "seconds"})
+
+
+TABLES = {
+    "notebook": (notebook, 2_000),
+    "training": (training, 192),
+    "lora": (lora, 192),
+    "inference": (inference, 256),
+    "memory": (memory, 128),
+    "startup": (startup, 0),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="+", choices=[*TABLES, "all"])
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--rows", type=int)
+    given = parser.parse_args()
+    for table in TABLES if "all" in given.tables else given.tables:
+        run, rows = TABLES[table]
+        run(given.turns, given.rows or rows)
+
+
+if __name__ == "__main__":
+    main()
