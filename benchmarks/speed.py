@@ -43,6 +43,12 @@ def reviews(count: int, path: Path, skip: int = 0) -> Path:
     return path
 
 
+def all_rows_train(data: Path) -> tuple[object, ...]:
+    """Flags that leave all of `data` to training, as the peer has it: a few other rows validate and test."""
+    validation, test = (reviews(16, data.with_name(f"{skip}.csv"), skip) for skip in (10_000, 11_000))
+    return ("--validation-file", validation, "--test-file", test)
+
+
 def peer(script: str, *arguments: object, python: str = sys.executable, **environment: str) -> dict[str, float]:
     """A peer's own figures, with the seconds of its whole process."""
     begun = time.perf_counter()
@@ -111,8 +117,7 @@ def notebook(turns: int, rows: int) -> None:
 def training(turns: int, rows: int) -> None:
     """One epoch of full fine-tuning: training alone, its texts a second."""
     data = reviews(rows, Path(tempfile.mkdtemp()) / "rows.csv")
-    few = reviews(16, data.with_name("few.csv"), skip=10_000)
-    flags = (data, "--method", "full", "--epochs", 1, "--validation-file", few, "--test-file", few)
+    flags = (data, "--method", "full", "--epochs", 1, *all_rows_train(data))
     contestants: dict[str, Turn] = {
         "Trainer, defaults": lambda _: peer("trainer.py", data, MODEL),
         "Trainer, best settings": lambda _: peer("trainer.py", data, MODEL, "--best", **ALLOCATOR),
@@ -125,21 +130,10 @@ def training(turns: int, rows: int) -> None:
 def lora(turns: int, rows: int) -> None:
     """Three epochs of LoRA on all layers against adapters in the top half over the prefix, its one pass included."""
     data = reviews(rows, Path(tempfile.mkdtemp()) / "rows.csv")
-    few = reviews(16, data.with_name("few.csv"), skip=10_000)
     contestants: dict[str, Turn] = {
         "Trainer with peft": lambda _: peer("trainer.py", data, MODEL, "--lora", "--epochs", 3),
         "adapter, top half": lambda _: ours(
-            data,
-            "--method",
-            "adapter",
-            "--adapter-layers",
-            3,
-            "--epochs",
-            3,
-            "--validation-file",
-            few,
-            "--test-file",
-            few,
+            data, "--method", "adapter", "--adapter-layers", 3, "--epochs", 3, *all_rows_train(data)
         ),
     }
     in_turns("lora", contestants, turns, {"rows": rows, "figure": "train_seconds", "backbone": "minilm"})
