@@ -39,6 +39,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         revision: Of a model from the hub.
         max_length: Tokens of a text that are read.
         long_text: What is read of longer ones: `truncate` or `head+tail`.
+        engine: What runs a frozen backbone: `torch`, or on a CPU ONNX Runtime as `onnx` or `int8`.
         cache: Keep on disk what a frozen backbone computes of a text.
         cache_gigabytes: What the cache may take.
         learning_rate: At the peak; `None` for the method's default.
@@ -61,7 +62,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_description: For `zero-shot`: `("LABEL=what it means", …)`.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: `auto`, `float32` or `bfloat16`.
-        token_budget: Tokens of one forward pass.
+        token_budget: Tokens of one forward pass; by default what is fastest on this machine.
         offline: Open no connection.
 
     Attributes:
@@ -76,6 +77,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         revision: str | None = None,
         max_length: int = 250,
         long_text: str = "truncate",
+        engine: str = "torch",
         cache: bool = True,
         cache_gigabytes: float = 10.0,
         learning_rate: float | None = None,
@@ -98,7 +100,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_description: tuple[str, ...] = (),
         device: str = "auto",
         precision: str = "auto",
-        token_budget: int = 4_096,
+        token_budget: int | None = None,
         offline: bool = False,
     ) -> None:
         self.method = method
@@ -106,6 +108,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.revision = revision
         self.max_length = max_length
         self.long_text = long_text
+        self.engine = engine
         self.cache = cache
         self.cache_gigabytes = cache_gigabytes
         self.learning_rate = learning_rate

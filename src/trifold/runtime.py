@@ -37,6 +37,11 @@ class Runtime:
     device: str
     precision: str
 
+    @property
+    def token_budget(self) -> int:
+        """Tokens that go through a model at once where nothing better is known (`backbone/budget.py` finds out)."""
+        return {"cpu": 4_096, "cuda": 65_536, "mps": 16_384}[self.device]
+
     def autocast(self) -> "torch.autocast":
         """A context in which matrix products run in `precision`."""
         import torch

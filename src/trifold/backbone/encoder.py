@@ -110,7 +110,7 @@ class Encoder:
         self,
         tokens: Tokens,
         pad_id: int,
-        token_budget: int,
+        token_budget: int | None = None,
         layers: Sequence[int] | None = None,
         advance: Advance | None = None,
     ) -> Pooled:
@@ -119,19 +119,23 @@ class Encoder:
         Args:
             tokens: The texts.
             pad_id: Fills up shorter texts of a batch.
-            token_budget: Tokens of one forward pass.
+            token_budget: Tokens of one forward pass; the device's own where `None`.
             layers: Hidden states to pool.
             advance: Told after each batch how many tokens it had.
         """
         layers = tuple(range(self.layers + 1)) if layers is None else tuple(layers)
         vectors = np.empty((len(tokens), len(layers), len(POOLINGS), self.width), dtype=np.float32)
         run = self._forward(layers)
-        for batch in by_token_budget(tokens.lengths, token_budget):
+        for batch in by_token_budget(tokens.lengths, token_budget or self.runtime.token_budget):
             ids, mask = tokens.padded(batch, pad_id)
             vectors[batch] = run(ids, mask)
             if advance:
                 advance(int(mask.sum()))
         return Pooled(vectors, layers)
+
+    def try_batch(self, ids: np.ndarray, mask: np.ndarray) -> None:
+        """Compute one batch whose result nobody wants."""
+        self._forward(tuple(range(self.layers + 1)))(ids, mask)
 
     def _forward(self, layers: tuple[int, ...]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         """Padded ids and mask to pooled states."""
@@ -152,14 +156,16 @@ class Encoder:
         return run
 
 
-def embed(encoder: Encoder, tokenizer: Tokenizer, texts: Sequence[str], budget: int) -> tuple[np.ndarray, np.ndarray]:
+def embed(
+    encoder: Encoder, tokenizer: Tokenizer, texts: Sequence[str], budget: int | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean-pooled vectors of length 1.
 
     Args:
         encoder: Its top layer is pooled.
         tokenizer: The backbone's.
         texts: Any number.
-        budget: Tokens of one forward pass.
+        budget: Tokens of one forward pass; the device's own where `None`.
 
     Returns:
         `(texts, width)` float32, and `(texts,)` bool, whether a text was truncated.

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from trifold.backbone.batches import by_token_budget
+from trifold.backbone.batches import by_token_budget, padding_share
+from trifold.backbone.budget import Work, tuned_budget
 from trifold.backbone.cache import Store, cache_folder, cannot_keep, half
 from trifold.backbone.encoder import POOLINGS, Encoder, Pooled
 from trifold.backbone.layers import encoder_layers
@@ -60,14 +61,15 @@ def pool_through_cache(
         The vectors, and the seconds that those from the cache once took.
     """
 
-    def compute(positions: np.ndarray, advance: Advance) -> list[np.ndarray]:
-        pooled = encoder.pool(tokens.take(positions), pad_id, settings.token_budget, advance=advance)
+    def compute(positions: np.ndarray, budget: int, advance: Advance) -> list[np.ndarray]:
+        pooled = encoder.pool(tokens.take(positions), pad_id, budget, advance=advance)
         return list(half(pooled.vectors).reshape(len(positions), -1, encoder.width))
 
     kind = _kind("pooled vectors of every layer", files, encoder.precision)
     if encoder.engine != "torch":
         kind["engine"] = encoder.engine
-    found = _through_cache(compute, tokens, kind, encoder.width, settings)
+    work = _Pass(compute, encoder.try_batch, encoder.runtime, kind, encoder.width)
+    found = _through_cache(work, tokens, settings)
     shape = (len(tokens), encoder.layers + 1, len(POOLINGS), encoder.width)
     vectors = np.empty(shape, dtype=np.float32)
     for number, array in enumerate(found.arrays):
@@ -150,10 +152,10 @@ class Prefix:
         self._model.eval()
 
         @torch.inference_mode()
-        def compute(positions: np.ndarray, advance: Advance) -> list[np.ndarray]:
+        def compute(positions: np.ndarray, budget: int, advance: Advance) -> list[np.ndarray]:
             found: list[np.ndarray] = [np.empty(0)] * len(positions)
             lengths = tokens.lengths[positions]
-            for batch in by_token_budget(lengths, settings.token_budget):
+            for batch in by_token_budget(lengths, budget):
                 ids, mask = (t.to(self._runtime.device) for t in tokens.batch(positions[batch], pad_id))
                 with self._runtime.autocast():
                     states = self._states(ids, mask).float().cpu().numpy()
@@ -162,8 +164,14 @@ class Prefix:
                 advance(int(lengths[batch].sum()))
             return found
 
+        @torch.inference_mode()
+        def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
+            given = (torch.from_numpy(array).to(self._runtime.device) for array in (ids, mask))
+            with self._runtime.autocast():
+                self._states(*given).cpu()
+
         kind = {**_kind("states of every token", files, self._runtime.precision), "layer": self.depth}
-        return _through_cache(compute, tokens, kind, width, settings)
+        return _through_cache(_Pass(compute, attempt, self._runtime, kind, width), tokens, settings)
 
     @contextmanager
     def replayed(self) -> Iterator[Callable[[torch.Tensor], None]]:
@@ -260,27 +268,43 @@ def _free_bytes() -> int:
     return shutil.disk_usage(folder).free
 
 
-def _through_cache(
-    compute: Callable[[np.ndarray, Advance], list[np.ndarray]],
-    tokens: Tokens,
-    kind: dict[str, object],
-    width: int,
-    settings: BackboneSettings,
-) -> Computed:
-    """Each text's array, computed where the cache lacks it, and then kept; `compute` gives arrays in half precision."""
+@dataclass(frozen=True)
+class _Pass:
+    """A frozen computation.
+
+    Attributes:
+        compute: Positions of texts and a budget in tokens to each text's array, in half precision.
+        attempt: One batch, as in `Work`.
+        runtime: Where it computes.
+        kind: What its arrays are of, as in `Store`.
+        width: Of every array.
+    """
+
+    compute: Callable[[np.ndarray, int, Advance], list[np.ndarray]]
+    attempt: Callable[[np.ndarray, np.ndarray], None]
+    runtime: Runtime
+    kind: dict[str, object]
+    width: int
+
+
+def _through_cache(work: _Pass, tokens: Tokens, settings: BackboneSettings) -> Computed:
+    """Each text's array, computed where the cache lacks it, and then kept."""
     digests = tokens.digests()
-    store = Store(kind, width, settings.cache_bytes) if settings.cache else None
+    store = Store(work.kind, work.width, settings.cache_bytes) if settings.cache else None
     known = [number for number, digest in enumerate(digests) if store is not None and digest in store]
     missing = sorted(set(range(len(digests))) - set(known))
     arrays: dict[int, np.ndarray] = {n: store.read(digests[n]) for n in known} if store else {}
     cached_seconds = store.seconds([digests[n] for n in known]) if store else 0.0
     if known:
         say(f"{len(known):,} of {len(digests):,} texts come from the cache (trifold cache lists it)")
+    ahead = tokens.lengths[missing]
+    name = f"{work.kind['what']} by {work.kind.get('engine', 'torch')}"
+    budget = tuned_budget(settings, Work(name, str(work.kind["weights"]), work.runtime, ahead, 1, work.attempt))
     with track(f"encoding {len(missing):,} texts", int(tokens.lengths[missing].sum())) as advance:
         for start in range(0, len(missing), _TEXTS_PER_SEGMENT):
             part = missing[start : start + _TEXTS_PER_SEGMENT]
             begun = time.perf_counter()
-            found = compute(np.array(part), advance)
+            found = work.compute(np.array(part), budget, advance)
             seconds = time.perf_counter() - begun
             arrays.update(zip(part, found, strict=True))
             if store is None:
@@ -293,4 +317,7 @@ def _through_cache(
                 continue
             # From now on the file's pages serve, which the system may drop where memory is short.
             arrays.update({n: store.read(digests[n]) for n in part if digests[n] in store})
+    if missing:
+        padding = padding_share(ahead, by_token_budget(ahead, budget))
+        say(f"encoded {budget:,} tokens at once, {100 * padding:.1f} % of them padding")
     return Computed([arrays[number] for number in range(len(digests))], cached_seconds)

@@ -13,17 +13,19 @@ class ComputeSettings:
     Attributes:
         device: Where to compute.
         precision: Number format of matrix products; auto takes bfloat16 where the hardware multiplies it natively.
-        token_budget: Tokens of one forward pass, padding included; splits work, never changes results.
+        token_budget: Tokens of one forward pass, padding included; splits work, never changes results. By default
+            what is fastest on this machine, found out once where the work is large.
         offline: Open no connection; models must be in the local cache, a folder, or bundled.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    token_budget: int = 4_096
+    token_budget: int | None = None
     offline: bool = False
 
     def __post_init__(self) -> None:
-        require(self.token_budget > 0, f"--token-budget {self.token_budget}", "give a positive number, such as 4096")
+        given = self.token_budget
+        require(given is None or given > 0, f"--token-budget {given}", "give a positive number, such as 4096")
 
 
 @dataclass(frozen=True, kw_only=True)

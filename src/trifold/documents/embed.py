@@ -46,7 +46,7 @@ class _Sink(Protocol):
 
 
 def embed_file(
-    encoder: Encoder, tokenizer: Tokenizer, source: Path, output: Path, settings: TextSettings, token_budget: int
+    encoder: Encoder, tokenizer: Tokenizer, source: Path, output: Path, settings: TextSettings, token_budget: int | None
 ) -> Embedded:
     """Write a vector of length 1 for every row of a file, in its order; it appears whole or not at all.
 
@@ -56,7 +56,7 @@ def embed_file(
         source: CSV, TSV, JSONL or Parquet.
         output: `.npy` for `(rows, width)` float32, or `.parquet` for the file's columns and one more, `vector`.
         settings: How to read `source`.
-        token_budget: Tokens of one forward pass.
+        token_budget: Tokens of one forward pass; the device's own where `None`.
 
     Raises:
         DataError: If the file cannot be read or `output` not be written, or a row is bad and `on_bad_rows` is `fail`.

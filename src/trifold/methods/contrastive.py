@@ -167,7 +167,9 @@ class Contrastive(Method):
         seed_everything(given.seed)
         encoder = Encoder(files, runtime)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
-        plan = make_plan(self.name, CONTRASTIVE, given, epochs=1, token_budget=chosen.token_budget)
+        plan = make_plan(
+            self.name, CONTRASTIVE, given, epochs=1, token_budget=chosen.token_budget or runtime.token_budget
+        )
         steps = contrastive_steps(len(train)) * (given.epochs or 1)
         parts = [
             Pairs(tokenizer.encode(part.texts), labels.encode(part.labels), tokenizer.pad_id, runtime.device, draws, 0)

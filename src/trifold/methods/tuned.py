@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from trifold.backbone.batches import by_token_budget
+from trifold.backbone.budget import Work, tuned_budget
 from trifold.backbone.frozen import Prefix, frozen_depth, pad_states
 from trifold.backbone.locate import BackboneFiles, find_backbone
 from trifold.backbone.settings import ComputeSettings
@@ -54,7 +55,7 @@ class TunedPredictor(Predictor):
         """See `Predictor.score`."""
         tokens = self._tokenizer.encode(texts)
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
-        for batch in by_token_budget(tokens.lengths, self._settings.token_budget):
+        for batch in by_token_budget(tokens.lengths, self._settings.token_budget or self._runtime.token_budget):
             ids, mask = (t.to(self._runtime.device) for t in tokens.batch(batch, self._tokenizer.pad_id))
             with self._runtime.autocast():
                 logits[batch] = self.model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
@@ -151,12 +152,13 @@ class Tuned(Method):
         training, holdout = (self._objective(part, tokenizer, labels, runtime.device) for part in (train, validation))
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
-        plan = make_plan(self.name, self.defaults, given, epochs=epochs, token_budget=chosen.token_budget)
+        budget = tuned_budget(chosen, self._work(model, training, epochs, files, runtime))
+        plan = make_plan(self.name, self.defaults, given, epochs=epochs, token_budget=budget)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         say(
             f"{self.name}: training {parameters:,} parameters on top of {files.name} with {len(train):,} texts, "
             f"{plan.epochs} epochs, learning rate {plan.learning_rate:g}, batch {plan.batch_size}, "
-            f"{runtime.precision} on {runtime.device}"
+            f"{runtime.precision} on {runtime.device}, {plan.token_budget:,} tokens at once"
         )
         with self._prefix(model, [training, holdout], runtime, files) as (parts, cached_seconds):
             history, figures = train_model(model, parts[0], parts[1], plan, runtime)
@@ -169,6 +171,7 @@ class Tuned(Method):
                 "learning_rate": plan.learning_rate,
                 "epochs": plan.epochs,
                 "batch_size": plan.batch_size,
+                "token_budget": plan.token_budget,
                 "best_epoch": history.best_epoch,
                 "stopped_early": history.stopped_early,
                 "precision": runtime.precision,
@@ -176,6 +179,21 @@ class Tuned(Method):
             validation_logits=figures.logits,
             cached_seconds=cached_seconds,
         )
+
+    def _work(self, model: Any, training: _Classification, epochs: int, files: BackboneFiles, runtime: Runtime) -> Work:
+        """A step forward and back, after which model and random generators stand as they stood."""
+
+        def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
+            model.train()
+            with torch.random.fork_rng():
+                with runtime.autocast():
+                    given = (torch.from_numpy(array).to(runtime.device) for array in (ids, mask))
+                    total = model(**dict(zip(("input_ids", "attention_mask"), given, strict=True))).logits.float().sum()
+                total.backward()
+                float(total)
+            model.zero_grad(set_to_none=True)
+
+        return Work(self.name, files.sha256(), runtime, training.lengths, epochs, attempt)
 
     @contextmanager
     def _prefix(

@@ -1,0 +1,132 @@
+"""How many tokens go through a model at once: found out once for a machine, model and kind of work, then remembered.
+
+Too few leave cores or a GPU waiting, too many fall out of the processor's caches or of memory. What is best differs
+between machines by more than a default could hide, and hardly ever changes on one.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trifold.backbone.cache import cache_folder
+from trifold.backbone.settings import ComputeSettings
+from trifold.progress import say
+from trifold.runtime import Runtime, hardware, memory_bytes, peak_memory_bytes
+
+_CANDIDATES = {
+    "cpu": (1_024, 2_048, 4_096, 8_192),
+    "cuda": (8_192, 16_384, 32_768, 65_536, 131_072, 262_144),
+    "mps": (2_048, 4_096, 8_192, 16_384, 32_768),
+}
+_REPEATS = 2
+# Measuring may cost so much of the work ahead, and a larger budget must be so much faster to be worth its memory.
+_MOST_COST = 0.05
+_WORTH_IT = 1.02
+_MEMORY_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Work:
+    """Something that goes through a model in batches.
+
+    Attributes:
+        kind: What is computed, or the method that is trained.
+        model: The weights' hash.
+        runtime: Where and in which precision.
+        lengths: Tokens of each text ahead.
+        passes: How often all of them go through.
+        attempt: One batch, `(texts, tokens)` ids and mask; returns when it is computed, and leaves no trace.
+    """
+
+    kind: str
+    model: str
+    runtime: Runtime
+    lengths: np.ndarray
+    passes: int
+    attempt: Callable[[np.ndarray, np.ndarray], None]
+
+
+def tuned_budget(settings: ComputeSettings, work: Work) -> int:
+    """The user's budget; else the fastest on this machine, measured where the work ahead is large enough to pay for it.
+
+    No batch is tried that would take more than half of the memory this process may use, judged by what smaller ones
+    took: on a CPU, running out of it is a kill.
+
+    Args:
+        settings: May name a budget.
+        work: What is ahead.
+    """
+    if settings.token_budget:
+        return settings.token_budget
+    key, known = _key(work), _remembered()
+    if key in known:
+        return known[key]
+    candidates = _CANDIDATES[work.runtime.device]
+    if _REPEATS * sum(candidates) > _MOST_COST * work.passes * float(work.lengths.sum()):
+        return work.runtime.token_budget
+    say(f"{work.kind}: finding out how many tokens at once are fastest on this machine; remembered for next time")
+    best = _fastest(work, candidates)
+    _remember({**_remembered(), key: best})
+    return best
+
+
+def _fastest(work: Work, candidates: tuple[int, ...]) -> int:
+    length = max(1, int(np.median(work.lengths)))
+    before = peak_memory_bytes()
+    best, best_rate, bytes_per_token = candidates[0], 0.0, 0.0
+    for budget in candidates:
+        if bytes_per_token * budget > _MEMORY_SHARE * (memory_bytes() or np.inf) - before:
+            break
+        texts = max(1, budget // length)
+        ids = np.full((texts, length), 5, dtype=np.int64)
+        try:
+            seconds = min(_seconds(work, ids) for _ in range(_REPEATS))
+        except RuntimeError as error:
+            if "out of memory" not in str(error).lower():
+                raise
+            break
+        rate = texts * length / seconds
+        bytes_per_token = max(bytes_per_token, (peak_memory_bytes() - before) / (texts * length))
+        if rate > _WORTH_IT * best_rate:
+            best, best_rate = budget, rate
+    return best
+
+
+def _seconds(work: Work, ids: np.ndarray) -> float:
+    begun = time.perf_counter()
+    work.attempt(ids, np.ones_like(ids))
+    return time.perf_counter() - begun
+
+
+def _key(work: Work) -> str:
+    facts = hardware()
+    where = "-".join(str(facts.get(name)) for name in ("gpu", "cpu", "cores"))
+    return "|".join((work.kind, work.model[:16], work.runtime.device, work.runtime.precision, where))
+
+
+def _file() -> Path:
+    return cache_folder() / "budgets.json"
+
+
+def _remembered() -> dict[str, int]:
+    try:
+        found = json.loads(_file().read_text())
+        return {str(name): int(value) for name, value in found.items() if int(value) > 0}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _remember(budgets: dict[str, int]) -> None:
+    """Write the file whole; where that fails, the next run measures again."""
+    aside = _file().with_name(f".budgets-{os.getpid()}.partial")
+    try:
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(json.dumps(budgets, indent=1) + "\n")
+        os.replace(aside, _file())
+    except OSError as error:
+        say(f"note: {_file()} cannot be written ({error.strerror}); going on without it")
