@@ -18,7 +18,7 @@ from trifold.tasks.labels import LabelMap
 
 # Names of the attention's dropout across architectures. With it, PyTorch leaves its fused attention on a CPU;
 # without it, accuracy is the same and training 1.4 times faster (benchmarks/LOG.md).
-_ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
 def new_classifier(files: BackboneFiles, labels: LabelMap, *, may_grow: bool) -> Any:
@@ -44,7 +44,7 @@ def new_classifier(files: BackboneFiles, labels: LabelMap, *, may_grow: bool) ->
         id2label=names,
         label2id={name: number for number, name in names.items()},
         problem_type="multi_label_classification" if labels.multi_label else "single_label_classification",
-        **{name: 0.0 for name in _ATTENTION_DROPOUTS if hasattr(config, name)},
+        **{name: 0.0 for name in ATTENTION_DROPOUTS if hasattr(config, name)},
     )
     if may_grow and trained_on_means(files) and model.config.model_type == "bert":
         _append_mean_layer(model)
