@@ -24,7 +24,8 @@ _POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "lon
 def places_of(files: BackboneFiles) -> int | None:
     """Tokens that a model can read at once; `None` where its configuration does not say."""
     config = read_config(files)
-    places, pad = config.get("max_position_embeddings"), config.get("pad_token_id")
+    # GPT-2 has its own name for it.
+    places, pad = config.get("max_position_embeddings", config.get("n_positions")), config.get("pad_token_id")
     if not isinstance(places, int):
         return None
     used = (pad if isinstance(pad, int) else 0) + 1 if config.get("model_type") in _POSITIONS_AFTER_PADDING else 0

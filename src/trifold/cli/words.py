@@ -85,7 +85,10 @@ def _show(text: str, learning: LearningSettings, source: SourceSettings, *, json
     print("\nMasked words (mlm): each word from those on both sides\n")
     _print_pairs([(pair.given, pair.target) for pair in pairs.masked_words])
     share = 100 * learning.mlm_probability
-    print(f"\nOne draw as training makes it: {share:g} % of the words, of their tokens 80 % masked, 10 % replaced, 10 % kept\n")
+    print(
+        f"\nOne draw as training makes it, of {share:g} % of the words: their tokens are masked, one in ten replaced,"
+    )
+    print("and one in ten kept\n")
     print(f"  {pairs.drawn.given}")
     for token, fate in pairs.drawn.targets:
         print(f"  to name: {token} ({fate})")

@@ -1,4 +1,4 @@
-"""Pretraining as a whole command: text to corpus to blocks, train, save, prove that what was saved is what was trained."""
+"""Pretraining as a whole command: text to blocks, train, save, prove that what was saved is what was trained."""
 
 import shlex
 import time
@@ -15,7 +15,7 @@ from trifold.errors import ArtifactError, SettingsError
 from trifold.evaluate.pretraining import write_pretraining_report
 from trifold.pipeline.request import flags_of, versions
 from trifold.pretrain.blocks import Blocks, pack
-from trifold.pretrain.budget import Budget, kept_budget, settle
+from trifold.pretrain.budget import kept, kept_budget, settle
 from trifold.pretrain.corpus import Corpus, Part, open_corpus
 from trifold.pretrain.documents import Documents
 from trifold.pretrain.heads import language_model, new_model, require_fit, speaks
@@ -134,11 +134,11 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
         parts = _objectives(request, text, runtime)
         base = _plan(request)
         budget = kept_budget(target / STATE) or settle(request.learning, model, parts, base, runtime)
-        budget.keep(target / STATE)
         plan = budget.plan(base, parts[0], request.learning.validations)
         _announce(request, text, model, plan, runtime)
         seed_everything(request.learning.seed)
-        history, figures = train_model(model, parts[0], parts[1], plan, runtime)
+        with kept(budget, target / STATE):
+            history, figures = train_model(model, parts[0], parts[1], plan, runtime)
         train_seconds = time.monotonic() - begun + keeper.seconds_before
         peak = peak_memory_bytes()
         _save(model, text.files, folder / "model")
@@ -237,6 +237,9 @@ def _announce(request: PretrainRequest, text: _Text, model: Any, plan: Plan, run
 
 
 def _save(model: Any, files: BackboneFiles, folder: Path) -> None:
+    from transformers import logging
+
+    logging.disable_progress_bar()
     model.save_pretrained(folder)
     copy_tokenizer(files, folder)
     pooling = files.folder / "1_Pooling" / "config.json"
@@ -257,8 +260,8 @@ def _prove_saved(folder: Path, request: PretrainRequest, model: Any, text: _Text
     before, after = (evaluate(one, part, request.source.token_budget, runtime).loss for one in (model, saved))
     if not abs(before - after) <= _LOSS_TOLERANCE[runtime.precision]:
         raise ArtifactError(
-            f"the saved model's loss is {after:.4f} and the trained one's {before:.4f}: nothing was kept; please report "
-            "this with the command"
+            f"the saved model's loss is {after:.4f} and the trained one's {before:.4f}: "
+            "nothing was kept; please report this with the command"
         )
 
 

@@ -1,1 +1,1 @@
-"""Learning from unlabelled text: a corpus, packed blocks, masked words and next words, and what such models are good for."""
+"""Learning from unlabelled text: a corpus, packed blocks, masked and next words, and what such models say."""

@@ -65,11 +65,12 @@ class Blocks:
         span = np.searchsorted(self.cumulative, places, side="right") - 1
         raw = self.corpus.tokens[self.starts[span] + places - self.cumulative[span]].astype(np.int64)
         goes_on = raw < 0
+        text = np.where(goes_on, ~raw, raw)
         # A word whose beginning stands in the block before begins here.
         goes_on[:, 0] = False
         frame = [np.tile(np.array(ids, np.int64), (len(positions), 1)) for ids in (self.before, self.after)]
         plain = [np.zeros(ids.shape, dtype=bool) for ids in frame]
-        ids = np.hstack([frame[0], np.where(goes_on, ~raw, raw), frame[1]])
+        ids = np.hstack([frame[0], text, frame[1]])
         return ids, np.hstack([plain[0], goes_on, plain[1]])
 
 

@@ -1,9 +1,11 @@
 """How long to train: passes, tokens or minutes, settled as optimiser steps before the first one is taken."""
 
+import contextlib
 import copy
 import json
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,14 +41,23 @@ class Budget:
         rounds = min(validations, steps)
         return replace(base, epochs=rounds, round_steps=math.ceil(steps / rounds), unit="blocks")
 
-    def keep(self, state: Path) -> None:
-        """Write it beside a training's state."""
-        state.mkdir(parents=True, exist_ok=True)
-        (state / _FILE).write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+
+@contextlib.contextmanager
+def kept(budget: Budget, state: Path) -> Iterator[None]:
+    """Inside, the budget lies beside a training's state; after a failure it goes unless there is a state to resume."""
+    state.mkdir(parents=True, exist_ok=True)
+    (state / _FILE).write_text(json.dumps(asdict(budget)) + "\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        if not any(state.glob("step-*")):
+            (state / _FILE).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                state.rmdir()
 
 
 def kept_budget(state: Path) -> Budget | None:
-    """What `Budget.keep` wrote, if it did."""
+    """What an earlier process kept, if one did."""
     try:
         return Budget(**json.loads((state / _FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

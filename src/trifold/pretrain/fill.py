@@ -35,10 +35,11 @@ def mask_probabilities(model: Any, vocabulary: Vocabulary, text: str) -> np.ndar
     Raises:
         SettingsError: If the text has none, or is longer than the model reads.
     """
+    assert vocabulary.mask_id is not None
     mask = vocabulary.tokenizer.id_to_token(vocabulary.mask_id)
     encoding = vocabulary.tokenizer.encode(text.replace(_MASK, mask))
     ids = torch.tensor([encoding.ids], device=next(model.parameters()).device)
-    where = ids == vocabulary.mask_id
+    where = torch.eq(ids, vocabulary.mask_id)
     if not where.any():
         raise SettingsError(f"the text has no {_MASK}: write it in place of a word, such as 'The film was {_MASK}.'")
     places = getattr(model.config, "max_position_embeddings", None)

@@ -105,8 +105,7 @@ def require_head(files: BackboneFiles, objective: Objective) -> None:
         what = "names hidden words" if objective == "mlm" else "writes text"
         made = "--objective mlm --model MODEL" if objective == "mlm" else "--objective clm --from-scratch"
         raise SettingsError(
-            f"{files.name} is no model that {what}: name one that is, or make one with "
-            f"trifold pretrain TEXT.txt {made}"
+            f"{files.name} is no model that {what}: name one that is, or make one with trifold pretrain TEXT.txt {made}"
         )
 
 
@@ -128,15 +127,13 @@ def word_logits(model: Any, ids: torch.Tensor, where: torch.Tensor | None, mask:
         where: `(batch, tokens)` bool, the places; all where `None`.
         mask: `(batch, tokens)`, 0 at padding; `None` for full blocks, which spares attention the mask.
     """
-    options = {"use_cache": False} if getattr(model.config, "use_cache", False) and speaks_next(model) else {}
+    options: dict[str, Any] = {}
+    if type(model).__name__.endswith(_CAUSAL_ENDINGS):
+        # A mask of ones is dropped again, but without one transformers warns of padding that is none.
+        options, mask = {"use_cache": False}, torch.ones_like(ids) if mask is None else mask
     with _only_at(model, where):
         logits = model(input_ids=ids, attention_mask=mask, **options).logits
     return logits.flatten(0, 1)
-
-
-def speaks_next(model: Any) -> bool:
-    """Whether a model's class is one of the decoders'."""
-    return type(model).__name__.endswith(_CAUSAL_ENDINGS)
 
 
 @contextmanager

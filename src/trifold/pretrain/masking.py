@@ -27,7 +27,7 @@ class Masking:
     """Whole-word masking: each word is chosen by chance, and with it all of its tokens.
 
     Of the chosen tokens 80 % become the mask, 10 % any other token and 10 % stay, so that the model cannot rely on
-    what it reads. For measuring, all of them become the mask: the question is the same each time, and none is given away.
+    what it reads. For measuring, all of them become the mask, so that none is given away.
 
     Source: Devlin et al. 2019, "BERT", section 3.1 and appendix A.1; whole words: github.com/google-research/bert.
 
@@ -49,6 +49,7 @@ class Masking:
             goes_on: `(blocks, size)` bool, whether a token goes on with the word of the one before.
             rng: Source of all chance.
         """
+        assert self.vocabulary.mask_id is not None
         word = np.cumsum(~goes_on, axis=1) - 1
         drawn = rng.random(ids.shape) < self.probability
         chosen = np.take_along_axis(drawn, word, axis=1) & ~self.vocabulary.is_special(ids)

@@ -55,7 +55,9 @@ def training_pairs(vocabulary: Vocabulary, text: str, probability: float, seed: 
     words = _words(encoding)
     mask = vocabulary.tokenizer.id_to_token(vocabulary.mask_id)
     next_words = [Pair(text[:start].rstrip(), text[start:end]) for start, end, _ in words[1:]]
-    masked = [Pair(f"{text[:start]}{' '.join([mask] * size)}{text[end:]}", text[start:end]) for start, end, size in words]
+    masked = [
+        Pair(f"{text[:start]}{' '.join([mask] * size)}{text[end:]}", text[start:end]) for start, end, size in words
+    ]
     return Pairs(tuple(next_words), tuple(masked), _draw(vocabulary, encoding, probability, seed))
 
 
