@@ -109,8 +109,8 @@ def learn_answers(
         plan = make_plan(method, _METHODS[method], request.train, epochs=epochs, token_budget=chosen.token_budget)
         trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
         say(
-            f"{method}: {files.name} learns {rows:,} answers, {trained:,} parameters, {plan.epochs} epochs, learning rate "
-            f"{plan.learning_rate:g}, batch {plan.batch_size}, {runtime.precision} on {runtime.device}"
+            f"{method}: {files.name} learns {rows:,} answers, {trained:,} parameters, {plan.epochs} epochs, "
+            f"learning rate {plan.learning_rate:g}, batch {plan.batch_size}, {runtime.precision} on {runtime.device}"
         )
         history, _ = train_model(model, parts[0], parts[1], plan, runtime)
         train_seconds = time.monotonic() - begun + keeper.seconds_before

@@ -24,6 +24,7 @@ class Vocabulary:
         before: Ids that stand before every block of an encoder, or before every document of a decoder.
         after: Likewise behind; for a decoder always its end of text.
         mask_id: What stands for a hidden token; `None` in a decoder.
+        keeps_spaces: Whether the tokens tell spaces and line ends apart.
     """
 
     tokenizer: Any
@@ -32,6 +33,7 @@ class Vocabulary:
     before: tuple[int, ...]
     after: tuple[int, ...]
     mask_id: int | None
+    keeps_spaces: bool = False
 
     @classmethod
     def of(cls, files: BackboneFiles, objective: Objective) -> "Vocabulary":
@@ -47,15 +49,17 @@ class Vocabulary:
         framed = tokenizer.encode("a")
         inner = [place for place, is_special in enumerate(framed.special_tokens_mask) if not is_special]
         before, after = tuple(framed.ids[: inner[0]]), tuple(framed.ids[inner[-1] + 1 :])
+        one, two = (tokenizer.encode(text, add_special_tokens=False).ids for text in ("a b", "a \n b"))
+        shared = (tokenizer, tokenizer.get_vocab_size(), special, before)
         mask = _first_known(tokenizer, (_named(files, "mask_token"), *_MASKS))
         if objective == "mlm":
             if mask is None or not after:
                 raise BackboneError(f"the tokenizer of {files.name} has no mask token: take an encoder, such as minilm")
-            return cls(tokenizer, tokenizer.get_vocab_size(), special, before, after, mask)
+            return cls(*shared, after, mask, keeps_spaces=one != two)
         end = _first_known(tokenizer, (_named(files, "eos_token"), *_ENDS))
         if end is None:
             raise BackboneError(f"the tokenizer of {files.name} has no end of text: take another --model")
-        return cls(tokenizer, tokenizer.get_vocab_size(), special, before, (end,), None)
+        return cls(*shared, (end,), None, keeps_spaces=one != two)
 
     def is_special(self, ids: np.ndarray) -> np.ndarray:
         """Whether ids are no text, in their shape."""
@@ -66,11 +70,7 @@ class Vocabulary:
         normaliser = self.tokenizer.normalizer
         if normaliser is not None:
             text = normaliser.normalize_str(text).replace("\u2581", " ")
-        return text if self._keeps_spaces() else " ".join(text.split())
-
-    def _keeps_spaces(self) -> bool:
-        one, two = (self.tokenizer.encode(text, add_special_tokens=False).ids for text in ("a b", "a \n b"))
-        return bool(one != two)
+        return text if self.keeps_spaces else " ".join(text.split())
 
 
 def _named(files: BackboneFiles, role: str) -> str | None:

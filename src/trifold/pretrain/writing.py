@@ -34,7 +34,7 @@ def write(
     device = next(model.parameters()).device
     ids = _fitting(tokenizer(prompt)["input_ids"] or [tokenizer.eos_token_id], model, settings.max_new_tokens)
     room = _places(model) - len(ids)
-    if room < settings.max_new_tokens:
+    if show and room < settings.max_new_tokens:
         say(f"note: the model reads {_places(model)} tokens at most, so {room} are written")
     seed_everything(settings.seed)
     streamer = _Streamer(tokenizer, settings.stop, show) if show and settings.num_return_sequences == 1 else None
