@@ -132,7 +132,7 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
         begun = time.monotonic()
         model = _model(request, text).to(runtime.device)
         parts = _objectives(request, text, runtime)
-        base = _plan(request)
+        base = base_plan(request.objective, request.learning, request.source.token_budget)
         budget = kept_budget(target / STATE) or settle(request.learning, model, parts, base, runtime)
         plan = budget.plan(base, parts[0], request.learning.validations)
         _announce(request, text, model, plan, runtime)
@@ -202,13 +202,14 @@ def _objectives(request: PretrainRequest, text: _Text, runtime: Runtime) -> tupl
     return objectives(text.blocks, masking, measuring, runtime.device, request.learning.seed)
 
 
-def _plan(request: PretrainRequest) -> Plan:
-    given = request.learning
+def base_plan(objective: Objective, given: LearningSettings | None = None, token_budget: int = 4_096) -> Plan:
+    """The plan of a pretraining but for its steps, which the budget settles."""
+    given = given or LearningSettings()
     return Plan(
-        learning_rate=given.learning_rate or _LEARNING_RATE[request.objective],
+        learning_rate=given.learning_rate or _LEARNING_RATE[objective],
         epochs=1,
         batch_size=given.batch_size or _BATCH_SIZE,
-        token_budget=request.source.token_budget,
+        token_budget=token_budget,
         seed=given.seed,
         weight_decay=given.weight_decay,
         warmup_ratio=given.warmup_ratio,
