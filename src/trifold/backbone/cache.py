@@ -27,6 +27,8 @@ _DIGEST_BYTES = 16
 # What a killed process left behind is cleared away once no living one can still be writing it.
 _ABANDONED_SECONDS = 6 * 3_600.0
 _HALF_LIMIT = 65_504.0
+# What frozen backbones computed, tokenised text, and tokenizers made for it.
+_KEPT = ("features", "corpora", "vocabularies")
 
 
 def cache_folder() -> Path:
@@ -193,13 +195,14 @@ def clear(root: Path | None = None) -> int:
     Raises:
         SettingsError: If it cannot be removed.
     """
-    folder = (root or cache_folder()) / "features"
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    try:
-        if folder.exists():
-            shutil.rmtree(folder)
-    except OSError as error:
-        raise SettingsError(f"{folder} cannot be removed ({error.strerror}): check its permissions") from None
+    size = 0
+    for folder in ((root or cache_folder()) / name for name in _KEPT):
+        size += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise SettingsError(f"{folder} cannot be removed ({error.strerror}): check its permissions") from None
     return size
 
 

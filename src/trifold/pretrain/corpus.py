@@ -25,6 +25,7 @@ _SAY_SECONDS = 20.0
 # With fewer documents than this, no fair share of them can be held out: the end of the text is.
 _FEWEST_DOCUMENTS = 20
 _LARGEST_SHARE = 10
+_KEPT_BYTES = 20_000_000_000
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,47 @@ def open_corpus(documents: Documents, vocabulary: Vocabulary) -> Corpus:
     return _open(folder)
 
 
+@dataclass(frozen=True)
+class KeptText:
+    """Tokenised text on disk, for listing.
+
+    Attributes:
+        folder: Where it lies.
+        documents: In it.
+        tokens: In it.
+        size_bytes: On disk.
+        used: When it was last opened, seconds since 1970.
+    """
+
+    folder: Path
+    documents: int
+    tokens: int
+    size_bytes: int
+    used: float
+
+
+def list_texts() -> list[KeptText]:
+    """All tokenised text that is kept, the latest used first."""
+    found = []
+    for path in (cache_folder() / "corpora").glob("*/facts.json"):
+        try:
+            facts, used = json.loads(path.read_text()), path.stat().st_mtime
+            size = sum(file.stat().st_size for file in path.parent.iterdir())
+            found.append(KeptText(path.parent, facts["documents"], facts["tokens"], size, used))
+        except (OSError, ValueError, KeyError):
+            continue
+    return sorted(found, key=lambda text: -text.used)
+
+
+def _make_room(limit_bytes: int) -> None:
+    """Remove the longest unused texts until all together are within the limit; the latest stays."""
+    taken = 0
+    for number, text in enumerate(list_texts()):
+        taken += text.size_bytes
+        if number and taken > limit_bytes:
+            shutil.rmtree(text.folder, ignore_errors=True)
+
+
 def _open(folder: Path) -> Corpus:
     try:
         facts = json.loads((folder / "facts.json").read_text())
@@ -160,6 +202,7 @@ def _write(documents: Documents, vocabulary: Vocabulary, folder: Path) -> None:
             (aside / "facts.json").write_text(json.dumps(facts) + "\n")
             shutil.rmtree(folder, ignore_errors=True)
             aside.rename(folder)
+            _make_room(_KEPT_BYTES)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from trifold.backbone.encoder import load_model
-from trifold.backbone.heads import ATTENTION_DROPOUTS
+from trifold.backbone.heads import ATTENTION_DROPOUTS, has_bert_layers, layer_at
+from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles, read_config
 from trifold.backbone.tokens import places_of
 from trifold.errors import BackboneError, SettingsError
@@ -138,7 +139,7 @@ def word_logits(model: Any, ids: torch.Tensor, where: torch.Tensor | None, mask:
 
 @contextmanager
 def _only_at(model: Any, where: torch.Tensor | None) -> Iterator[None]:
-    """Inside, the head sees the hidden states of some places alone.
+    """Inside, the head sees the hidden states of some places alone, and a BERT's last layer computes no others.
 
     A vocabulary is far wider than a hidden state, so at one place in seven the head of a small model is nearly free,
     and at all of them half of the work.
@@ -147,11 +148,21 @@ def _only_at(model: Any, where: torch.Tensor | None) -> Iterator[None]:
         yield
         return
 
+    body = getattr(model, model.base_model_prefix)
+    if has_bert_layers(model):
+        last = encoder_layers(model)[-1]
+        last.forward = lambda hidden, attention_mask=None, *_, **__: layer_at(last, hidden, attention_mask, where)
+        try:
+            yield
+        finally:
+            del last.forward
+        return
+
     def select(_body: Any, _inputs: Any, output: Any) -> Any:
         output.last_hidden_state = output.last_hidden_state[where].unsqueeze(0)
         return output
 
-    handle = getattr(model, model.base_model_prefix).register_forward_hook(select)
+    handle = body.register_forward_hook(select)
     try:
         yield
     finally:

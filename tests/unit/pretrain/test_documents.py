@@ -133,3 +133,21 @@ def test_of_a_single_document_the_end_is_held_out(tiny_model: Path, tmp_path: Pa
     assert training.spans[0].end == validation.spans[0].start
     assert validation.spans[0].end == len(corpus.tokens)
     assert 0.02 < validation.tokens / len(corpus.tokens) < 0.2
+
+
+def test_kept_text_is_listed_bounded_and_cleared(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trifold.backbone.cache import clear
+    from trifold.pretrain import corpus as module
+
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path / "cache"))
+    vocabulary = vocabulary_of(tiny_model)
+    for number in range(3):
+        open_corpus(Documents((write(tmp_path / f"{number}.txt", f"film {number}"),), DEFAULT), vocabulary)
+    assert [text.documents for text in module.list_texts()] == [1, 1, 1]
+    monkeypatch.setattr(module, "_KEPT_BYTES", 1)
+    last = open_corpus(Documents((write(tmp_path / "last.txt", "the last film"),), DEFAULT), vocabulary)
+    assert [text.folder.name for text in module.list_texts()] == [last.facts["address"]]
+    assert clear() > 0
+    assert not module.list_texts()

@@ -181,3 +181,22 @@ def test_a_new_masked_head_is_tied_to_the_word_vectors_and_starts_as_the_identit
     torch.testing.assert_close(model.cls.predictions.transform.dense.weight, torch.eye(384))
     assert model.config.hidden_dropout_prob == 0.1, "whoever fine-tunes the model finds its dropout"
     assert {part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)} == {0.0}
+
+
+@pytest.mark.parametrize("name", ["RobertaForMaskedLM", "DistilBertForMaskedLM", "GPT2LMHeadModel", "LlamaForCausalLM"])
+def test_other_architectures_are_asked_at_chosen_places_in_the_same_way(name: str) -> None:
+    import transformers
+
+    model_class = getattr(transformers, name)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 40}
+    if not name.startswith("Distil"):
+        shape |= {"intermediate_size": 32} if name != "GPT2LMHeadModel" else {}
+    torch.manual_seed(0)
+    model = model_class(model_class.config_class(**shape, pad_token_id=1)).eval()
+    ids = torch.randint(5, 40, (3, 12))
+    where = torch.rand(3, 12) < 0.3
+    with torch.no_grad():
+        some, every = word_logits(model, ids, where), word_logits(model, ids, None)
+        padded = word_logits(model, ids, where, torch.ones_like(ids))
+    torch.testing.assert_close(some, every[where.flatten()])
+    torch.testing.assert_close(padded, some)
