@@ -8,6 +8,7 @@ import torch
 from trifold.backbone.locate import BackboneFiles
 from trifold.errors import SettingsError
 from trifold.pretrain.settings import WritingSettings
+from trifold.pretrain.specials import Vocabulary
 from trifold.progress import say
 from trifold.runtime import seed_everything
 
@@ -28,16 +29,14 @@ def write(
     Raises:
         SettingsError: If the model has no room to write.
     """
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
+    vocabulary = Vocabulary.of(files, "clm")
     device = next(model.parameters()).device
-    ids = _fitting(tokenizer(prompt)["input_ids"] or [tokenizer.eos_token_id], model, settings.max_new_tokens)
+    ids = _fitting(_begun(vocabulary, prompt), model, settings.max_new_tokens)
     room = _places(model) - len(ids)
     if show and room < settings.max_new_tokens:
         say(f"note: the model reads {_places(model)} tokens at most, so {room} are written")
     seed_everything(settings.seed)
-    streamer = _Streamer(tokenizer, settings.stop, show) if show and settings.num_return_sequences == 1 else None
+    streamer = _Streamer(vocabulary, settings.stop, show) if show and settings.num_return_sequences == 1 else None
     sampling = settings.temperature > 0
     chosen = {"temperature": settings.temperature, "top_p": settings.top_p, "top_k": settings.top_k} if sampling else {}
     tokens = torch.tensor([ids], device=device)
@@ -48,13 +47,35 @@ def write(
         do_sample=sampling,
         repetition_penalty=settings.repetition_penalty,
         num_return_sequences=settings.num_return_sequences,
-        pad_token_id=tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
+        eos_token_id=vocabulary.after[0],
+        pad_token_id=vocabulary.after[0],
         streamer=streamer,
         **chosen,
-        **({"stop_strings": list(settings.stop), "tokenizer": tokenizer} if settings.stop else {}),
+        stopping_criteria=[_Stops(vocabulary, settings.stop, len(ids))] if settings.stop else None,
     )
-    texts = [tokenizer.decode(row[len(ids) :], skip_special_tokens=True) for row in found]
-    return [_before_stop(text, settings.stop) for text in texts]
+    return [_before_stop(_said(vocabulary, row[len(ids) :].tolist()), settings.stop) for row in found]
+
+
+def _said(vocabulary: Vocabulary, ids: list[int]) -> str:
+    return str(vocabulary.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+class _Stops:
+    """Ends each text once it holds a stop; transformers' own stop strings know no WordPiece."""
+
+    def __init__(self, vocabulary: Vocabulary, stops: tuple[str, ...], begin: int) -> None:
+        self._vocabulary, self._stops, self._begin = vocabulary, stops, begin
+
+    def __call__(self, ids: torch.Tensor, _scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        texts = [_said(self._vocabulary, row[self._begin :].tolist()) for row in ids]
+        done = [any(stop in text for stop in self._stops) for text in texts]
+        return torch.tensor(done, dtype=torch.bool, device=ids.device)
+
+
+def _begun(vocabulary: Vocabulary, prompt: str) -> list[int]:
+    """A prompt as the beginning of a document: what the tokenizer puts behind a text would end it."""
+    ids = [*vocabulary.before, *vocabulary.tokenizer.encode(prompt, add_special_tokens=False).ids]
+    return ids or [vocabulary.after[0]]
 
 
 def _places(model: Any) -> int:
@@ -82,8 +103,8 @@ def _before_stop(text: str, stops: tuple[str, ...]) -> str:
 class _Streamer:
     """Hands text on as it is written, but holds back what may turn out to be a stop."""
 
-    def __init__(self, tokenizer: Any, stops: tuple[str, ...], show: Callable[[str], None]) -> None:
-        self._tokenizer, self._stops, self._show = tokenizer, stops, show
+    def __init__(self, vocabulary: Vocabulary, stops: tuple[str, ...], show: Callable[[str], None]) -> None:
+        self._vocabulary, self._stops, self._show = vocabulary, stops, show
         self._ids: list[int] = []
         self._shown = 0
         self._prompt = True
@@ -104,7 +125,7 @@ class _Streamer:
         self._pass_on(self._text())
 
     def _text(self) -> str:
-        return _before_stop(str(self._tokenizer.decode(self._ids, skip_special_tokens=True)), self._stops)
+        return _before_stop(_said(self._vocabulary, self._ids), self._stops)
 
     def _held(self, text: str) -> Iterator[int]:
         """Characters at the end that may begin a stop."""
