@@ -278,13 +278,13 @@ def speed_ours() -> None:
     from trifold.pretrain.heads import language_model
     from trifold.pretrain.masking import Masking
     from trifold.pretrain.objectives import Excerpt, objectives
-    from trifold.pretrain.settings import CorpusSettings
+    from trifold.pretrain.settings import CorpusSettings, LearningSettings
     from trifold.pretrain.specials import Vocabulary
     from trifold.runtime import choose, prepare
     from trifold.train.loop import train
 
     prepare()
-    runtime, plan = choose(), base_plan("mlm")
+    runtime, plan = choose(), base_plan(LearningSettings())
     files = locate("minilm")
     known = Vocabulary.of(files, "mlm")
     corpus = open_corpus(Documents((DATA / "imdb" / "movie.csv",), CorpusSettings()), known)

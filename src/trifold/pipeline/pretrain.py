@@ -35,8 +35,8 @@ from trifold.train.settings import KeepSettings
 from trifold.train.state import keeping
 from trifold.train.tracking import reporting
 
-# Chosen on reviews and books held out of training (benchmarks/LOG.md): a new head or model wants a high rate.
-_LEARNING_RATE = {"mlm": 5e-4, "clm": 1e-3}
+# A new model wants a high rate, a new head on a trained body half of it, and what has learned to speak a low one.
+_NEW_MODEL_RATE, _NEW_HEAD_RATE, _GOING_ON_RATE = 1e-3, 5e-4, 1e-4
 _BATCH_SIZE = 16
 _CHECKED_BLOCKS = 4
 # The same weights on the same blocks; only the file lies between.
@@ -132,7 +132,7 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
         begun = time.monotonic()
         model = _model(request, text).to(runtime.device)
         parts = _objectives(request, text, runtime)
-        base = base_plan(request.objective, request.learning, request.source.token_budget)
+        base = base_plan(request.learning, _default_rate(request, text.files), request.source.token_budget)
         budget = kept_budget(target / STATE) or settle(request.learning, model, parts, base, runtime)
         plan = budget.plan(base, parts[0], request.learning.validations)
         _announce(request, text, model, plan, runtime)
@@ -202,11 +202,16 @@ def _objectives(request: PretrainRequest, text: _Text, runtime: Runtime) -> tupl
     return objectives(text.blocks, masking, measuring, runtime.device, request.learning.seed)
 
 
-def base_plan(objective: Objective, given: LearningSettings | None = None, token_budget: int = 4_096) -> Plan:
+def _default_rate(request: PretrainRequest, files: BackboneFiles) -> float:
+    if request.scratch.from_scratch:
+        return _NEW_MODEL_RATE
+    return _GOING_ON_RATE if speaks(files) else _NEW_HEAD_RATE
+
+
+def base_plan(given: LearningSettings, default_rate: float = _NEW_HEAD_RATE, token_budget: int = 4_096) -> Plan:
     """The plan of a pretraining but for its steps, which the budget settles."""
-    given = given or LearningSettings()
     return Plan(
-        learning_rate=given.learning_rate or _LEARNING_RATE[objective],
+        learning_rate=given.learning_rate or default_rate,
         epochs=1,
         batch_size=given.batch_size or _BATCH_SIZE,
         token_budget=token_budget,

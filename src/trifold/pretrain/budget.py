@@ -52,8 +52,10 @@ def kept(budget: Budget, state: Path) -> Iterator[None]:
     finally:
         if not any(state.glob("step-*")):
             (state / _FILE).unlink(missing_ok=True)
+            # Neither goes where anything else lies in it.
             with contextlib.suppress(OSError):
                 state.rmdir()
+                state.parent.rmdir()
 
 
 def kept_budget(state: Path) -> Budget | None:

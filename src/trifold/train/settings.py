@@ -13,9 +13,9 @@ class StepSettings:
     """How a model is trained, whatever it learns.
 
     Attributes:
-        learning_rate: Peak learning rate; each method has its own default.
-        epochs: Passes over the training part; each method has its own default.
-        batch_size: Examples per optimiser step, however the token budget splits it; each method has its own default.
+        learning_rate: Peak learning rate; each way of training has its own default.
+        epochs: Passes over the training part; each way of training has its own default.
+        batch_size: Examples per optimiser step, however the token budget splits it; each way has its own default.
         seed: Seed of everything random in training; the split has its own, fixed at 42.
         weight_decay: AdamW's, on matrices only.
         warmup_ratio: Share of the steps over which the learning rate rises; it then falls to zero in a line.
