@@ -78,6 +78,11 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None) -> Run:
     if (folder / "best" / "run.json").is_file():
         folder = folder / "best"
     facts = read_json(folder / "run.json")
+    if facts.get("task") == "generate" or facts["method"] == "pretrain":
+        raise ArtifactError(
+            f"{folder} holds a language model, which knows no labels: let it speak with trifold fill-mask or generate, "
+            f"or train it on labels with trifold finetune DATA --model {folder}"
+        )
     verify_model(folder)
     compute = compute or ComputeSettings()
     if "exported" in facts:

@@ -31,6 +31,8 @@ HALF_LIMIT = 65_504.0
 _GRAPHS = "graphs"
 # A graph is as large as its model, and is written again in seconds.
 _MOST_GRAPHS = 8
+# What frozen backbones computed, themselves as graphs, tokenised text, and tokenizers made for it.
+_KEPT = ("features", _GRAPHS, "corpora", "vocabularies")
 
 
 def cache_folder() -> Path:
@@ -198,8 +200,7 @@ def clear(root: Path | None = None) -> int:
         SettingsError: If it cannot be removed.
     """
     size = 0
-    for name in ("features", _GRAPHS):
-        folder = (root or cache_folder()) / name
+    for folder in ((root or cache_folder()) / name for name in _KEPT):
         size += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         try:
             if folder.exists():

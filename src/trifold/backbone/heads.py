@@ -19,7 +19,7 @@ from trifold.tasks.labels import LabelMap
 
 # Names of the attention's dropout across architectures. With it, PyTorch leaves its fused attention on a CPU;
 # without it, accuracy is the same and training 1.4 times faster (benchmarks/LOG.md).
-_ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
 def new_classifier(files: BackboneFiles, labels: LabelMap, *, may_grow: bool) -> Any:
@@ -45,7 +45,7 @@ def new_classifier(files: BackboneFiles, labels: LabelMap, *, may_grow: bool) ->
         id2label=names,
         label2id={name: number for number, name in names.items()},
         problem_type="multi_label_classification" if labels.multi_label else "single_label_classification",
-        **{name: 0.0 for name in _ATTENTION_DROPOUTS if hasattr(config, name)},
+        **{name: 0.0 for name in ATTENTION_DROPOUTS if hasattr(config, name)},
     )
     if may_grow and trained_on_means(files) and model.config.model_type == "bert":
         _append_mean_layer(model)
@@ -86,12 +86,12 @@ def saved_classifier(files: BackboneFiles) -> Any:
 
 
 def compute_first_token_only(model: Any) -> Any:
-    """Let the last layer compute the first token alone, since a BERT-like head reads nothing else.
+    """Let the last layer compute the first token alone, since a BERT-like classification head reads nothing else.
 
     Only its keys and values are needed of the other tokens, so ten twelfths of the layer's products fall away, in
     training and in use. Architectures whose layers are built otherwise stay as they are.
     """
-    if _reads_first_token(model):
+    if has_bert_layers(model):
         last = encoder_layers(model)[-1]
         # A bound method, so that a copy of the model computes with its own layer.
         last.forward = MethodType(_first_token, last)
@@ -102,27 +102,48 @@ def _first_token(
     layer: Any, hidden: torch.Tensor, attention_mask: torch.Tensor | None = None, *_: Any, **__: Any
 ) -> torch.Tensor:
     """One BERT layer for its first token: `(batch, tokens, width)` to `(batch, 1, width)`."""
+    result: torch.Tensor = layer.feed_forward_chunk(_attended(layer, hidden[:, :1], hidden, attention_mask))
+    return result
+
+
+def layer_at(layer: Any, hidden: torch.Tensor, mask: torch.Tensor | None, where: torch.Tensor) -> torch.Tensor:
+    """One BERT layer for some of its tokens: `(batch, tokens, width)` to `(1, places, width)`.
+
+    Args:
+        layer: Of a BERT-like encoder.
+        hidden: What comes from the layer below.
+        mask: As the layer is given it, the same for every query; `None` where nothing is masked.
+        where: `(batch, tokens)` bool, the places.
+    """
+    # Rows have different numbers of places: each is filled up to the longest with places that are dropped again.
+    order = torch.argsort(where.int(), dim=1, descending=True, stable=True)[:, : max(1, int(where.sum(1).max()))]
+    some = hidden.gather(1, order.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
+    attended = _attended(layer, some, hidden, mask)[where.gather(1, order)]
+    result: torch.Tensor = layer.feed_forward_chunk(attended).unsqueeze(0)
+    return result
+
+
+def _attended(layer: Any, some: torch.Tensor, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """What some tokens take of all, `(batch, places, width)`, before the layer's feed-forward part."""
     attention = layer.attention.self
 
     def heads(states: torch.Tensor) -> torch.Tensor:
         batch, tokens, _ = states.shape
         return states.view(batch, tokens, attention.num_attention_heads, -1).transpose(1, 2)
 
-    first = hidden[:, :1]
     mixed = scaled_dot_product_attention(
-        heads(attention.query(first)),
+        heads(attention.query(some)),
         heads(attention.key(hidden)),
         heads(attention.value(hidden)),
-        attn_mask=None if attention_mask is None else attention_mask[:, :, :1],
+        attn_mask=None if mask is None else mask[:, :, :1],
         dropout_p=attention.dropout.p if attention.training else 0.0,
     )
-    attended = layer.attention.output(mixed.transpose(1, 2).flatten(2), first)
-    result: torch.Tensor = layer.feed_forward_chunk(attended)
+    result: torch.Tensor = layer.attention.output(mixed.transpose(1, 2).flatten(2), some)
     return result
 
 
-def _reads_first_token(model: Any) -> bool:
-    """Whether the model is one whose classification head is known to read the first token and no other."""
+def has_bert_layers(model: Any) -> bool:
+    """Whether a model's layers are built as BERT's, so that one can be computed for some tokens alone."""
     return model.config.model_type in ("bert", "roberta", "xlm-roberta", "camembert", "electra")
 
 

@@ -78,7 +78,7 @@ def locate(model: str, *, revision: str | None = None, offline: bool = False) ->
     """Find the files of `model`, downloading them only where nothing local has them.
 
     Args:
-        model: `minilm`, a folder, or a hub id.
+        model: `minilm`, a folder, a run folder, or a hub id.
         revision: Commit to take from the hub; the default branch where `None`.
         offline: Never open a connection.
 
@@ -90,6 +90,8 @@ def locate(model: str, *, revision: str | None = None, offline: bool = False) ->
         return _minilm()
     if (folder / "config.json").is_file():
         return BackboneFiles(folder, str(folder.resolve()), None)
+    if (folder / "run.json").is_file() and (folder / "model" / "config.json").is_file():
+        return locate(str(folder / "model"))
     if folder.is_dir():
         raise BackboneError(f"the folder {model} holds no model: it needs config.json, weights and a tokenizer")
     if model.startswith((".", "/", "~")) or model.count("/") > 1:

@@ -21,6 +21,17 @@ _TEXTS_PER_CALL = 1_024
 _POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
 
 
+def places_of(files: BackboneFiles) -> int | None:
+    """Tokens that a model can read at once; `None` where its configuration does not say."""
+    config = read_config(files)
+    # GPT-2 has its own name for it.
+    places, pad = config.get("max_position_embeddings", config.get("n_positions")), config.get("pad_token_id")
+    if not isinstance(places, int):
+        return None
+    used = (pad if isinstance(pad, int) else 0) + 1 if config.get("model_type") in _POSITIONS_AFTER_PADDING else 0
+    return places - used
+
+
 @dataclass(frozen=True)
 class Tokens:
     """Token ids of many texts, end to end.
@@ -97,11 +108,9 @@ class Tokenizer:
         config = read_config(files)
         pad = config.get("pad_token_id")
         self.pad_id = pad if isinstance(pad, int) else 0
-        places = config.get("max_position_embeddings")
-        if isinstance(places, int):
-            places -= self.pad_id + 1 if config.get("model_type") in _POSITIONS_AFTER_PADDING else 0
-            if max_length > places:
-                raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
+        places = places_of(files)
+        if places is not None and max_length > places:
+            raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
 
     @classmethod
     def of(cls, files: BackboneFiles, saved: dict[str, object]) -> "Tokenizer":

@@ -6,7 +6,7 @@ from trifold.cli.output import print_json, print_table
 
 
 def cache(*, clear: bool = False, json: bool = False) -> None:
-    """Show what frozen backbones computed and was kept, or clear it.
+    """Show what is kept on disk, of what frozen backbones computed and of tokenised text, or clear it.
 
     Args:
         clear: Remove all of it.
@@ -23,11 +23,14 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
         else:
             print(f"{megabytes(freed)} freed in {cache_folder()}")
         return
-    stores = list_stores()
+    from trifold.pretrain.corpus import list_texts
+
+    stores, texts = list_stores(), list_texts()
     if json:
-        print_json({"folder": str(cache_folder()), "stores": [vars(store) for store in stores]})
+        shown = {"stores": [vars(store) for store in stores], "texts": [vars(text) for text in texts]}
+        print_json({"folder": str(cache_folder()), **shown})
         return
-    if not stores:
+    if not stores and not texts:
         print(f"nothing is kept in {cache_folder()}")
         return
     rows = []
@@ -43,7 +46,10 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
                 "last used": f"{datetime.fromtimestamp(store.used):%Y-%m-%d %H:%M}",
             }
         )
-    print_table(rows, left_aligned=3)
-    print(
-        f"\n{megabytes(sum(store.size_bytes for store in stores))} in {cache_folder()}; trifold cache --clear frees it"
-    )
+    if rows:
+        print_table(rows, left_aligned=3)
+    for text in texts:
+        size, used = megabytes(text.size_bytes), f"{datetime.fromtimestamp(text.used):%Y-%m-%d %H:%M}"
+        print(f"tokenised text: {text.documents:,} documents, {text.tokens:,} tokens, {size}, last used {used}")
+    total = sum(store.size_bytes for store in stores) + sum(text.size_bytes for text in texts)
+    print(f"\n{megabytes(total)} in {cache_folder()}; trifold cache --clear frees it")

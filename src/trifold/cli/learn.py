@@ -4,7 +4,7 @@ import importlib.resources
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -14,6 +14,7 @@ from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.pretrain.settings import TaskSettings
 from trifold.train.settings import KeepSettings, TrainSettings
 
 _INTERRUPTED = 130
@@ -94,6 +95,7 @@ def finetune(
     *,
     method: str | None = None,
     preset: Literal["classic"] | None = None,
+    task: Annotated[TaskSettings | None, Parameter(name="*")] = None,
     asked: Annotated[Asked | None, Parameter(name="*")] = None,
     keep: Annotated[KeepSettings | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
@@ -104,7 +106,7 @@ def finetune(
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck,
-            contrastive or full, which is what it does by default.
+            contrastive or full, which is what it does by default; with --task generate, adapter-lora or full.
         preset: A well-known recipe instead of a method, for comparison.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
         json: Print JSON instead.
@@ -117,6 +119,19 @@ def finetune(
     request = Request(data, **vars(asked or Asked()))
     if keep and keep.resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the training that is to go on")
+    task = task or TaskSettings()
+    if task.task == "generate":
+        from trifold.pipeline.answer import learn_answers
+
+        answering = learn_answers(request, task, method or preset or "full", output_dir, keep)
+        _print_answering(answering.folder, answering.metrics, json=json)
+        return
+    if task.pretrain_on:
+        from trifold.pipeline.gain import pretrain_and_finetune
+
+        gain = pretrain_and_finetune(request, task, method or preset or "full", output_dir, keep)
+        _print_gain(gain.folder, gain.named(), gain.sentence(), json=json)
+        return
     result = run_finetune(request, method or preset or "full", output_dir, announce=not json, keep=keep)
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
@@ -128,6 +143,28 @@ def finetune(
     print(f"\nReport: {result.folder / 'report.html'}")
     print(f'Use it: trifold predict {result.folder} --text "..."')
     print(result.folder)
+
+
+def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> None:
+    if json:
+        print_json({"run": str(folder), "metrics": metrics})
+        return
+    from trifold.evaluate.pretraining import figures_in_words
+
+    for name, value in figures_in_words(metrics).items():
+        print(f"{name:<28}  {value}")
+    print(f"{'answers that are exact':<28}  {100 * metrics['exact_match']:.1f} % of {metrics['exact_match_rows']}")
+    print(f"\nUse it: trifold generate {folder} 'a prompt' --temperature 0")
+    print(folder)
+
+
+def _print_gain(folder: Path, figures: dict[str, object], sentence: str, *, json: bool) -> None:
+    if json:
+        print_json({"run": str(folder), "metrics": figures})
+        return
+    print(sentence)
+    print(f'\nUse it: trifold predict {folder / "pretrained"} --text "..."')
+    print(folder)
 
 
 def demo(*, output_dir: Path | None = None, json: bool = False) -> int:

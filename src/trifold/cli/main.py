@@ -73,6 +73,33 @@ _VERBS = (
         ("trifold bench RUN", "trifold bench RUN new.csv --json"),
     ),
     (
+        "pretrain",
+        "trifold.cli.words:pretrain",
+        "Learn from unlabelled text: hidden words or next words.",
+        ("trifold pretrain reviews.txt --time-limit 45", "trifold pretrain --show 'I am a data scientist'"),
+    ),
+    (
+        "fill-mask",
+        "trifold.cli.words:fill_mask",
+        "Name the words hidden behind [MASK].",
+        ("trifold fill-mask RUN 'The film was [MASK].'", "trifold fill-mask RUN 'A [MASK] cast.' --top-k 10 --json"),
+    ),
+    (
+        "generate",
+        "trifold.cli.words:generate",
+        "Go on with a text.",
+        (
+            "trifold generate RUN 'Once upon a time' --max-new-tokens 60",
+            "trifold generate RUN 'how to' --num-return-sequences 5 --stop '.'",
+        ),
+    ),
+    (
+        "perplexity",
+        "trifold.cli.words:perplexity",
+        "How well a language model knows a text.",
+        ("trifold perplexity RUN held-out.txt", "trifold perplexity RUN books.parquet --json"),
+    ),
+    (
         "cache",
         "trifold.cli.cache:cache",
         "Show what frozen backbones computed and was kept, or clear it.",

@@ -117,7 +117,8 @@ def curves_figure(history: Sequence[dict[str, str]]) -> Any:
     epochs = [float(row["epoch"]) for row in ends]
     calibrated = [float(row["validation_calibrated_loss"]) for row in ends]
     axes.plot(epochs, [float(row["validation_loss"]) for row in ends], "o-", color=_GREEN, label="validation")
-    axes.plot(epochs, calibrated, "o--", color=_GREEN, alpha=0.5, label="validation, calibrated")
+    if any(row["validation_calibrated_loss"] != row["validation_loss"] for row in ends):
+        axes.plot(epochs, calibrated, "o--", color=_GREEN, alpha=0.5, label="validation, calibrated")
     axes.axvline(epochs[int(np.argmin(calibrated))], color=_RED, linewidth=0.8, linestyle=":", label="kept")
     axes.set(xlabel="epoch", ylabel="loss")
     axes.grid(alpha=0.25)

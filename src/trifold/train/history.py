@@ -10,7 +10,7 @@ class HistoryRow:
     """One line of `history.csv`: a stretch of training, and at an epoch's end the validation part.
 
     Attributes:
-        epoch: Epochs done, fractional inside an epoch.
+        epoch: Passes over the data done, fractional inside one.
         step: Optimiser steps done.
         learning_rate: Of the last step.
         train_loss: Mean over the examples since the row before.
@@ -38,12 +38,12 @@ class History:
 
     Attributes:
         rows: As written to `history.csv`.
-        best_epoch: The epoch whose weights were kept, by calibrated validation loss.
+        best_epoch: The epoch whose weights were kept, by calibrated validation loss; as in `HistoryRow`.
         stopped_early: Whether patience ran out before the last epoch.
     """
 
     rows: tuple[HistoryRow, ...]
-    best_epoch: int
+    best_epoch: float
     stopped_early: bool
 
     def write(self, folder: Path) -> None:
@@ -73,6 +73,7 @@ def _plot(history: History, path: Path) -> None:
         axes.plot([row.epoch for row in ends], values, "o-", color="#0b6e4f", label="validation")
         if name == "loss":
             calibrated = [row.validation_calibrated_loss for row in ends]
+        if name == "loss" and calibrated != values:
             axes.plot([row.epoch for row in ends], calibrated, "o--", color="#0b6e4f", alpha=0.5, label="… calibrated")
         axes.axvline(history.best_epoch, color="#c9302c", linewidth=0.8, linestyle=":", label="kept")
         axes.set(xlabel="epoch", ylabel=name)

@@ -36,11 +36,12 @@ class BatchLoss:
     """What an objective says of one micro-batch.
 
     Attributes:
-        total: Loss summed over the examples, a scalar tensor with its graph.
-        correct: Examples answered rightly.
+        total: Loss summed over what counts, a scalar tensor with its graph.
+        correct: How many of them were answered rightly.
         logits: `(examples, classes)`, where the objective is classification.
         classes: `(examples,)` the true ones, or `(examples, classes)` bool; likewise.
         weights: In the shape of `classes`, how much each counts in `total`; likewise.
+        count: How many predictions `total` is over, where an example holds several; else the examples count.
     """
 
     total: torch.Tensor
@@ -48,6 +49,7 @@ class BatchLoss:
     logits: torch.Tensor | None = None
     classes: torch.Tensor | None = None
     weights: torch.Tensor | None = None
+    count: int | None = None
 
 
 def classification_loss(logits: torch.Tensor, classes: torch.Tensor, weights: torch.Tensor) -> BatchLoss:
@@ -69,7 +71,7 @@ def classification_loss(logits: torch.Tensor, classes: torch.Tensor, weights: to
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An objective's figures, all means over examples.
+    """An objective's figures, all means over examples, or over predictions where an example holds several.
 
     Attributes:
         loss: As trained.
@@ -118,6 +120,9 @@ class Plan:
         quiet: Show no progress; for heads that train in seconds.
         decay: Whether the rate falls to zero after the warm-up, or stays.
         must_move: Whether a loss that does not move for hundreds of steps is an error.
+        round_steps: Steps between two validations; where `None`, an epoch. `epochs` and `patience` then count such
+            rounds, which may be shorter than the data or run over its end.
+        unit: What the examples are, in words.
     """
 
     learning_rate: float
@@ -133,6 +138,8 @@ class Plan:
     quiet: bool = False
     decay: bool = True
     must_move: bool = True
+    round_steps: int | None = None
+    unit: str = "texts"
 
 
 def train(
@@ -165,7 +172,7 @@ def train(
     if saved:
         session.restore(saved)
         say_resumed(saved)
-    show = track(f"training on {len(training.lengths):,} texts", 0 if plan.quiet else session.tokens_left())
+    show = track(f"training on {len(training.lengths):,} {plan.unit}", 0 if plan.quiet else session.tokens_left())
     with stopping_saves(keeper), show as advance:
         while session.goes_on():
             model.train()
@@ -180,11 +187,12 @@ def train(
                 _require_motion(figures, session.step, plan)
                 session.end_epoch(figures)
             if not plan.quiet:
-                say(f"epoch {session.epoch - 1} of {plan.epochs}: {session.recorder.summary()}")
+                name = "epoch" if plan.round_steps is None else "validation"
+                say(f"{name} {session.epoch - 1} of {plan.epochs}: {session.recorder.summary()}")
     model.load_state_dict(session.best_weights, strict=False)
     model.eval()
-    history = History(tuple(session.recorder.rows), session.best_epoch, stopped_early=session.epoch <= plan.epochs)
-    return history, session.best
+    rows = tuple(session.recorder.rows)
+    return History(rows, session.epochs_to_best(), stopped_early=session.epoch <= plan.epochs), session.best
 
 
 class _Session:
@@ -194,7 +202,7 @@ class _Session:
         optimiser: Its rates follow the step.
         average: Of the weights.
         recorder: Of the figures.
-        epoch: The one under way, from 1.
+        epoch: The one under way, from 1; as in the plan, it ends with a validation.
         step: Optimiser steps done.
         best: Validation figures of the best epoch so far.
         best_epoch: It; 0 before the first.
@@ -203,14 +211,17 @@ class _Session:
 
     def __init__(self, model: torch.nn.Module, training: Objective, validation: Objective, plan: Plan) -> None:
         self._model, self._training, self._validation, self._plan = model, training, validation, plan
-        self._steps_per_epoch = math.ceil(len(training.lengths) / plan.batch_size)
+        self._steps_per_pass = math.ceil(len(training.lengths) / plan.batch_size)
+        self._steps_per_epoch = plan.round_steps or self._steps_per_pass
         total = self._steps_per_epoch * plan.epochs
         self._factor = warmup_then_decay(total, plan.warmup_ratio, decay=plan.decay)
         self._rng = np.random.default_rng(plan.seed)
+        # Where the generator stood when the pass over the data began, and how many of its steps are done.
         self._order: dict[str, Any] = {}
+        self._pass_step = 0
         self.optimiser = _optimiser(model, plan)
         self.average = _Average(model, plan.ema_decay)
-        self.recorder = _Recorder(self._steps_per_epoch)
+        self.recorder = _Recorder(self._steps_per_epoch, self._steps_per_pass)
         self.epoch, self.step = 1, 0
         self.best, self.best_epoch = Evaluation(math.inf, 0.0, math.inf), 0
         self.best_weights: dict[str, torch.Tensor] = {}
@@ -222,18 +233,23 @@ class _Session:
 
     def steps(self) -> Iterator[list[np.ndarray]]:
         """The micro-batches of each step of the epoch that is still to be done."""
-        if self._order:
-            self._rng.bit_generator.state = self._order
-        self._order = dict(self._rng.bit_generator.state)
-        done = self.step - (self.epoch - 1) * self._steps_per_epoch
-        plan = self._plan
-        every = training_steps(self._training.lengths, plan.batch_size, plan.token_budget, self._rng)
-        yield from itertools.islice(every, done, None)
+        plan, end = self._plan, self.epoch * self._steps_per_epoch
+        while True:
+            if self._order:
+                self._rng.bit_generator.state = self._order
+            self._order = dict(self._rng.bit_generator.state)
+            every = training_steps(self._training.lengths, plan.batch_size, plan.token_budget, self._rng)
+            yield from itertools.islice(every, self._pass_step, self._pass_step + end - self.step)
+            if self._pass_step == self._steps_per_pass:
+                self._order, self._pass_step = {}, 0
+            if self.step == end:
+                return
 
     def end_step(self) -> None:
         """Count a step."""
         rate = self._rate()
         self.step += 1
+        self._pass_step += 1
         self._set_rate()
         self.average.update()
         self.recorder.end_step(rate)
@@ -242,16 +258,21 @@ class _Session:
         """Keep the weights, which are the averaged ones now, if they are the best so far."""
         if figures.calibrated_loss < self.best.calibrated_loss:
             self.best, self.best_epoch, self.best_weights = figures, self.epoch, _trained_weights(self._model)
-        self.recorder.end_epoch(self.epoch, figures)
+        self.recorder.end_epoch(figures)
         self.epoch += 1
-        self._order = {}
+
+    def epochs_to_best(self) -> float:
+        """Passes over the data after which the best weights stood; a whole number where epochs are such."""
+        if self._plan.round_steps is None:
+            return self.best_epoch
+        return self.best_epoch * self._steps_per_epoch / self._steps_per_pass
 
     def tokens_left(self) -> int:
         """Of training, with validation counted at the third that a forward pass costs."""
-        plan, training = self._plan, int(self._training.lengths.sum())
-        share = (self.step - (self.epoch - 1) * self._steps_per_epoch) / self._steps_per_epoch
-        left = plan.epochs - self.epoch + 1
-        return int((left - share) * training) + left * (int(self._validation.lengths.sum()) // 3)
+        training, validation = (int(part.lengths.sum()) for part in (self._training, self._validation))
+        left = self._plan.epochs - self.epoch + 1
+        steps = self._plan.epochs * self._steps_per_epoch - self.step
+        return int(steps / self._steps_per_pass * training) + left * (validation // 3)
 
     def fingerprint(self) -> dict[str, Any]:
         """What makes two trainings the same one."""
@@ -279,6 +300,7 @@ class _Session:
             "step": self.step,
             "epoch": self.epoch,
             "order": self._order,
+            "pass_step": self._pass_step,
             "best": best,
             "best_epoch": self.best_epoch,
             "averaged_steps": self.average.steps,
@@ -292,7 +314,7 @@ class _Session:
         """The inverse of `snapshot`."""
         facts, tensors = state.facts, state.tensors
         self.step, self.epoch, self.best_epoch = facts["step"], facts["epoch"], facts["best_epoch"]
-        self._order = facts["order"]
+        self._order, self._pass_step = facts["order"], facts["pass_step"]
         logits = tensors["best_logits"].numpy() if "best_logits" in tensors else None
         self.best = Evaluation(**{**facts["best"], "logits": logits})
         groups: dict[str, dict[str, torch.Tensor]] = {"weight": {}, "best": {}, "average": {}, "moment": {}}
@@ -345,7 +367,7 @@ def evaluate(
 ) -> Evaluation:
     """Loss and accuracy of `model` in evaluation mode."""
     model.eval()
-    total, correct = 0.0, 0
+    total, correct, count = 0.0, 0, 0
     found: list[tuple[np.ndarray, ...]] = []
     batches = by_token_budget(objective.lengths, token_budget)
     for batch in batches:
@@ -353,6 +375,7 @@ def evaluate(
             result = objective.loss(model, batch)
         total += float(result.total)
         correct += result.correct
+        count += len(batch) if result.count is None else result.count
         if result.logits is not None and result.classes is not None and result.weights is not None:
             outcome = (result.logits.float(), result.classes, result.weights)
             found.append(tuple(tensor.cpu().numpy() for tensor in outcome))
@@ -360,7 +383,7 @@ def evaluate(
             advance(int(objective.lengths[batch].sum()))
     if not math.isfinite(total):
         raise TrainingError("the validation loss is no longer a finite number: lower --learning-rate")
-    loss, accuracy = total / len(objective.lengths), correct / len(objective.lengths)
+    loss, accuracy = total / max(1, count), correct / max(1, count)
     if not found:
         return Evaluation(loss, accuracy, loss)
     order = np.argsort(np.concatenate(batches))
@@ -440,11 +463,18 @@ def _step(
     recorder: "_Recorder",
 ) -> None:
     examples = sum(len(batch) for batch in micro_batches)
+    count = 0
     for batch in micro_batches:
         with runtime.autocast():
             result = training.loss(model, batch)
         (result.total / examples).backward()  # type: ignore[no-untyped-call]
-        recorder.add(float(result.total.detach()), result.correct, len(batch))
+        counted = len(batch) if result.count is None else result.count
+        recorder.add(float(result.total.detach()), result.correct, counted)
+        count += counted
+    if count != examples:
+        # How much counts is known only now that all of the step is seen.
+        gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+        torch._foreach_mul_(gradients, examples / max(1, count))
     torch.nn.utils.clip_grad_norm_(model.parameters(), plan.max_grad_norm)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
@@ -454,12 +484,12 @@ _COUNTERS = ("epoch_loss", "_step", "_rate", "_loss", "_correct", "_examples", "
 
 
 class _Recorder:
-    """Gathers means over examples and turns them into history rows."""
+    """Gathers means over what counts and turns them into history rows."""
 
-    def __init__(self, steps_per_epoch: int) -> None:
+    def __init__(self, steps_per_epoch: int, steps_per_pass: int) -> None:
         self.rows: list[HistoryRow] = []
         self.epoch_loss = math.nan
-        self._steps_per_epoch = steps_per_epoch
+        self._steps_per_epoch, self._steps_per_pass = steps_per_epoch, steps_per_pass
         self._every = max(1, round(steps_per_epoch / _ROWS_PER_EPOCH))
         self._started = time.monotonic()
         self._step, self._rate = 0, 0.0
@@ -481,12 +511,12 @@ class _Recorder:
         inside_epoch = self._step % self._steps_per_epoch
         # The epoch's last stretch is written by `end_epoch`, with the validation figures.
         if inside_epoch % self._every == 0 and 0 < inside_epoch <= self._steps_per_epoch - self._every:
-            self._write(self._step / self._steps_per_epoch, None)
+            self._write(None)
 
-    def end_epoch(self, epoch: int, validation: Evaluation) -> None:
+    def end_epoch(self, validation: Evaluation) -> None:
         self.epoch_loss = self._epoch_total / self._epoch_examples
         self._epoch_total, self._epoch_examples = 0.0, 0
-        self._write(float(epoch), validation)
+        self._write(validation)
 
     def seconds(self) -> float:
         """Since training began, in this process and in those before."""
@@ -509,15 +539,16 @@ class _Recorder:
         row = self.rows[-1]
         assert row.validation_loss is not None
         assert row.validation_accuracy is not None
+        same = row.validation_calibrated_loss == row.validation_loss
+        calibrated = "" if same else f" ({row.validation_calibrated_loss:.4f} calibrated)"
         return (
-            f"training loss {self.epoch_loss:.4f}, validation loss {row.validation_loss:.4f} "
-            f"({row.validation_calibrated_loss:.4f} calibrated), "
+            f"training loss {self.epoch_loss:.4f}, validation loss {row.validation_loss:.4f}{calibrated}, "
             f"validation accuracy {100 * row.validation_accuracy:.1f} %, after {duration(row.seconds)}"
         )
 
-    def _write(self, epoch: float, validation: Evaluation | None) -> None:
+    def _write(self, validation: Evaluation | None) -> None:
         row = HistoryRow(
-            epoch=epoch,
+            epoch=self._step / self._steps_per_pass,
             step=self._step,
             learning_rate=self._rate,
             train_loss=self._loss / self._examples,

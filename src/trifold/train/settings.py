@@ -9,19 +9,18 @@ from trifold.errors import require
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSettings:
-    """How a model is trained.
+class StepSettings:
+    """How a model is trained, whatever it learns.
 
     Attributes:
-        learning_rate: Peak learning rate; each method has its own default.
-        epochs: Passes over the training part; each method has its own default.
-        batch_size: Examples per optimiser step, however the token budget splits it; each method has its own default.
+        learning_rate: Peak learning rate; each way of training has its own default.
+        epochs: Passes over the training part; each way of training has its own default.
+        batch_size: Examples per optimiser step, however the token budget splits it; each way has its own default.
         seed: Seed of everything random in training; the split has its own, fixed at 42.
         weight_decay: AdamW's, on matrices only.
         warmup_ratio: Share of the steps over which the learning rate rises; it then falls to zero in a line.
         max_grad_norm: Gradients are clipped to this norm.
         ema_decay: Weights are averaged over steps, each keeping this share of the average; 0 keeps the last weights.
-        class_weight: balanced counts a rare class's rows for more, so that every class weighs the same.
         patience: Epochs without a better validation loss before training stops.
         report_to: Send the figures of the training to this experiment tracker, too.
     """
@@ -34,7 +33,6 @@ class TrainSettings:
     warmup_ratio: float = 0.1
     max_grad_norm: float = 1.0
     ema_decay: float = 0.99
-    class_weight: Literal["none", "balanced"] = "none"
     patience: int = 2
     report_to: Literal["none", "tensorboard", "mlflow", "trackio", "wandb"] = "none"
 
@@ -48,6 +46,17 @@ class TrainSettings:
         require(self.max_grad_norm > 0, f"--max-grad-norm {self.max_grad_norm}", "give a positive number")
         require(0 <= self.ema_decay < 1, f"--ema-decay {self.ema_decay}", "give 0 or more and less than 1")
         require(self.weight_decay >= 0, f"--weight-decay {self.weight_decay}", "give 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings(StepSettings):
+    """How a model is trained on labelled texts.
+
+    Attributes:
+        class_weight: balanced counts a rare class's rows for more, so that every class weighs the same.
+    """
+
+    class_weight: Literal["none", "balanced"] = "none"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,7 +124,7 @@ class Keeper:
                 os.fsync(file.fileno())
         shutil.rmtree(target, ignore_errors=True)
         aside.rename(target)
-        for older in self.folder.iterdir():
+        for older in (*self.folder.glob("step-*"), *self.folder.glob(".step-*")):
             if older != target:
                 shutil.rmtree(older, ignore_errors=True)
 

@@ -275,3 +275,72 @@ def test_a_damaged_state_is_named_and_an_older_whole_one_serves(tmp_path: Path) 
     with pytest.raises(TrainingError, match="is damaged: remove it to start afresh"):
         resumable(tmp_path, None)
     assert older.name == "step-2"
+
+
+class Several(Regression):
+    """An objective whose examples hold as many predictions as they have tokens."""
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        error = model(self.inputs[positions]).squeeze(-1) - self.targets[positions]
+        times = torch.from_numpy(self.sizes[positions])
+        return BatchLoss((error**2 * times).sum(), int(times.sum()), count=int(times.sum()))
+
+
+def test_where_examples_hold_several_predictions_each_prediction_counts_alike() -> None:
+    data = Several.make(48, 0)
+    models = []
+    for budget in (1 << 20, 9):
+        model = fresh_model()
+        history, figures = train(model, data, data, replace(PLAN, token_budget=budget, epochs=1, batch_size=48), CPU)
+        models.append(model.weight.detach().clone())
+        assert figures.accuracy == history.rows[-1].train_accuracy == 1.0
+    torch.testing.assert_close(*models)
+    # One step of AdamW is the rate times the gradient's sign: check the mean itself, on a plain gradient.
+    model = fresh_model()
+    whole = data.loss(model, np.arange(48))
+    assert history.rows[-1].train_loss == pytest.approx(float(whole.total.detach()) / data.sizes.sum(), rel=1e-5)
+
+
+@pytest.mark.parametrize("round_steps", [3, 5, 8, 20])
+def test_rounds_of_any_length_see_the_data_as_epochs_do(round_steps: int) -> None:
+    seen: list[np.ndarray] = []
+
+    class Noted(Regression):
+        def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+            seen.append(positions)
+            return super().loss(model, positions)
+
+    data = Noted.make(40, 0)
+    plan = replace(PLAN, epochs=40 // round_steps, round_steps=round_steps, patience=99)
+    history, _ = train(fresh_model(), data, Regression.make(8, 1), plan, CPU)
+    steps = 40 // round_steps * round_steps
+    assert history.rows[-1].step == steps == len(seen)
+    assert history.rows[-1].epoch == steps / 5
+    passes = [np.sort(np.concatenate(seen[start : start + 5])) for start in range(0, steps - 4, 5)]
+    assert all(np.array_equal(one, np.arange(40)) for one in passes)
+    assert sum(row.validation_loss is not None for row in history.rows) == 40 // round_steps
+
+
+def test_a_round_that_was_stopped_anywhere_goes_on_with_the_same_examples(tmp_path: Path) -> None:
+    data, validation = Regression.make(40, 0), Regression.make(8, 1)
+    plan = replace(PLAN, epochs=4, round_steps=7, patience=99, quiet=False)
+    whole = fresh_model()
+    train(whole, data, validation, plan, CPU)
+    for stop in range(1, 29):
+        model, folder = fresh_model(), tmp_path / str(stop)
+        with keeping(folder, None, 1e9) as keeper:
+            original = keeper.after_step
+
+            def stopping(
+                step: int, *rest: Any, stop: int = stop, keeper: Any = keeper, original: Any = original
+            ) -> None:
+                keeper.stopping = step == stop
+                original(step, *rest)
+
+            keeper.after_step = stopping  # type: ignore[method-assign]
+            with pytest.raises(SystemExit):
+                train(model, data, validation, plan, CPU)
+        resumed = fresh_model()
+        with keeping(folder, None, 1e9):
+            train(resumed, data, validation, plan, CPU)
+        assert torch.equal(resumed.weight, whole.weight)  # type: ignore[arg-type]

@@ -1,0 +1,229 @@
+"""`finetune --task generate`: a decoder learns to answer prompts, whole or through low-rank adapters."""
+
+import csv
+import shlex
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trifold.artifact.arrays import write_state
+from trifold.artifact.folder import choose_folder, new_folder, read_json, write_json
+from trifold.artifact.manifest import STATE
+from trifold.backbone.locate import BackboneFiles, copy_tokenizer, describe_base, file_sha256, find_backbone
+from trifold.backbone.tokens import places_of
+from trifold.data.examples import load_examples
+from trifold.data.hub import local_file, stay_offline
+from trifold.errors import ArtifactError, BackboneError, SettingsError
+from trifold.methods.defaults import ADAPTER, FULL, tuning_epochs
+from trifold.methods.plans import make_plan
+from trifold.pipeline.request import Request, versions
+from trifold.pretrain.adapted import new_adapter, with_adapter
+from trifold.pretrain.answers import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
+from trifold.pretrain.heads import language_model, saved_model, speaks
+from trifold.pretrain.measures import measures
+from trifold.pretrain.objectives import Excerpt
+from trifold.pretrain.settings import TaskSettings, WritingSettings
+from trifold.pretrain.specials import Vocabulary
+from trifold.pretrain.writing import write
+from trifold.progress import say
+from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
+from trifold.train.loop import evaluate
+from trifold.train.loop import train as train_model
+from trifold.train.settings import KeepSettings
+from trifold.train.state import keeping
+from trifold.train.tracking import reporting
+from trifold.types import Examples, Split
+
+_METHODS = {"full": FULL, "adapter-lora": ADAPTER}
+_RANK = 8
+_WRITTEN_ROWS = 100
+_LONGEST_ANSWER = 64
+_CHECKED_TEXTS = 8
+_LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
+
+
+@dataclass(frozen=True)
+class Answering:
+    """What `finetune --task generate` made.
+
+    Attributes:
+        folder: The run folder.
+        metrics: Content of `metrics.json`.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+
+
+def learn_answers(
+    request: Request, task: TaskSettings, method: str, output_dir: Path | None = None, keep: KeepSettings | None = None
+) -> Answering:
+    """Train a decoder to answer, and write its run folder.
+
+    Args:
+        request: The data, whose text column holds the prompts, and settings.
+        task: Which column holds the answers.
+        method: `full` or `adapter-lora`.
+        output_dir: Where to; `runs/DATE-generate` where `None`.
+        keep: When the state of the training is saved, and whether to go on from one.
+
+    Raises:
+        TrifoldError: If anything given cannot be used; nothing is left behind then.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    method = {"adapter": "adapter-lora"}.get(method, method)
+    if method not in _METHODS:
+        raise SettingsError(f"--method {method} cannot learn to write: give {' or '.join(_METHODS)}")
+    keep = keep or KeepSettings()
+    if keep.resume and output_dir is not None and (output_dir / "run.json").is_file():
+        say(f"{output_dir} is finished: there is nothing to resume")
+        return Answering(output_dir, read_json(output_dir / "metrics.json"))
+    target = choose_folder(output_dir, "generate", resume=keep.resume)
+    chosen = request.backbone
+    if chosen.offline:
+        stay_offline()
+    files = _decoder(request)
+    split = _split(request, task)
+    prepare()
+    runtime = choose(chosen.device, chosen.precision)
+    vocabulary = Vocabulary.of(files, "clm")
+    with (
+        new_folder(target) as folder,
+        reporting(request.train.report_to, target.name, request.named()),
+        keeping(target / STATE, keep.save_steps, keep.save_minutes) as keeper,
+    ):
+        begun = time.monotonic()
+        seed_everything(request.train.seed)
+        model = language_model(files, "clm")
+        if method == "adapter-lora":
+            model = new_adapter(model, files, request.tuning.adapter_size or _RANK)
+        model = model.to(runtime.device)
+        parts = [
+            tokenise_answers(part, vocabulary, chosen.max_length, runtime.device)
+            for part in (split.train, split.validation, split.test)
+        ]
+        rows = len(split.train)
+        epochs = request.train.epochs or tuning_epochs(rows)
+        budget = chosen.token_budget or runtime.token_budget
+        plan = make_plan(method, _METHODS[method], request.train, epochs=epochs, token_budget=budget)
+        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+        say(
+            f"{method}: {files.name} learns {rows:,} answers, {trained:,} parameters, {plan.epochs} epochs, "
+            f"learning rate {plan.learning_rate:g}, batch {plan.batch_size}, {runtime.precision} on {runtime.device}"
+        )
+        history, _ = train_model(model, parts[0], parts[1], plan, runtime)
+        train_seconds = time.monotonic() - begun + keeper.seconds_before
+        _save(model, files, method, folder / "model")
+        _prove_saved(folder / "model", model, parts[2], files, method, runtime)
+        history.write(folder)
+        metrics = _measure(model, split, parts[2], vocabulary, budget, runtime)
+        metrics |= _write_answers(folder, model, split.test)
+        write_json(folder / "metrics.json", metrics)
+        columns = ["--task", "generate", "--target-column", str(task.target_column), "--method", method]
+        facts = {
+            "method": method,
+            "task": "generate",
+            "command": shlex.join(["trifold", "finetune", str(request.data), *columns, *request.flags()]),
+            "started": started.isoformat(timespec="seconds"),
+            "seed": request.train.seed,
+            "versions": versions(),
+            "hardware": hardware(),
+            "data": {
+                "path": str(request.data),
+                "sha256": file_sha256(local_file(request.data)),
+                "parts": {"train": rows, "validation": len(split.validation), "test": len(split.test)},
+                "left_training": split.left_training,
+                "left_validation": split.left_validation,
+                "truncated": sum(part.truncated for part in parts),
+            },
+            "backbone": {"name": files.name, "revision": files.revision, "sha256": files.sha256()},
+            "choices": {**{name: getattr(plan, name) for name in ("learning_rate", "epochs", "batch_size")}},
+            "trainable_parameters": trained,
+            "train_seconds": round(train_seconds, 3),
+            "peak_memory_bytes": peak_memory_bytes(),
+            "seconds": round(time.monotonic() - clock, 3),
+        }
+        write_json(folder / "run.json", facts)
+    return Answering(target, read_json(target / "metrics.json"))
+
+
+def _decoder(request: Request) -> BackboneFiles:
+    files = find_backbone(request.backbone)
+    if speaks(files) != "clm":
+        raise BackboneError(
+            f"{files.name} reads text and does not write it: name a decoder with --model, or make one with "
+            "trifold pretrain TEXT.txt --objective clm --from-scratch"
+        )
+    places = places_of(files)
+    if places is not None and request.backbone.max_length > places:
+        raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
+    return files
+
+
+def _split(request: Request, task: TaskSettings) -> Split:
+    if not task.target_column or not request.reading.text_column:
+        raise SettingsError("--task generate needs both columns: --text-column PROMPTS --target-column ANSWERS")
+    if request.reading.test_file or request.reading.validation_file:
+        raise SettingsError("--task generate splits the data file itself: leave out --test-file and --validation-file")
+    reading = replace(request.reading, label_column=task.target_column, label_separator="")
+    data = load_examples(request.data, reading)
+    if data.bad_rows:
+        say(f"note: {len(data.bad_rows):,} rows cannot be used and are left out")
+    return split_answers(data.examples)
+
+
+def _save(model: Any, files: BackboneFiles, method: str, folder: Path) -> None:
+    """An ordinary decoder's folder, or a peft adapter that names its base."""
+    if method == "full":
+        model.save_pretrained(folder)
+    else:
+        model.save_pretrained(folder, save_embedding_layers=False)
+        (folder / "README.md").unlink(missing_ok=True)
+    copy_tokenizer(files, folder)
+    write_state(folder, {"behind_prompt": BEHIND_PROMPT, **describe_base(files)}, {})
+
+
+def _prove_saved(folder: Path, model: Any, test: Answers, files: BackboneFiles, method: str, runtime: Runtime) -> None:
+    """Reload what was saved and compare losses.
+
+    Raises:
+        ArtifactError: If they differ.
+    """
+    if method == "full":
+        saved = saved_model(BackboneFiles(folder, str(folder), None), "clm")
+    else:
+        saved = with_adapter(saved_model(files, "clm"), folder)
+    part = Excerpt(test, _CHECKED_TEXTS)
+    before, after = (evaluate(one, part, 1 << 12, runtime).loss for one in (model, saved.to(runtime.device)))
+    if not abs(before - after) <= _LOSS_TOLERANCE[runtime.precision]:
+        raise ArtifactError(
+            f"the saved model's loss is {after:.4f} and the trained one's {before:.4f}: "
+            "nothing was kept; please report this with the command"
+        )
+
+
+def _measure(
+    model: Any, split: Split, test: Answers, vocabulary: Vocabulary, budget: int, runtime: Runtime
+) -> dict[str, Any]:
+    figures = evaluate(model, test, budget, runtime)
+    tokens = int((test.lengths - test.begins).sum())
+    said = sum(len(vocabulary.seen(str(answer)).encode()) for answer in split.test.labels)
+    return measures("clm", figures.loss, figures.accuracy, tokens, said).named()
+
+
+def _write_answers(folder: Path, model: Any, test: Examples) -> dict[str, Any]:
+    """Write `predictions.csv`: what the model answers to the first test prompts, always the likeliest word."""
+    rows = list(zip(test.rows, test.texts, test.labels, strict=True))[:_WRITTEN_ROWS]
+    settings = WritingSettings(max_new_tokens=_LONGEST_ANSWER, temperature=0.0)
+    files = BackboneFiles(folder / "model", "", None)
+    right = 0
+    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("row", "prompt", "answer", "prediction"))
+        for row, prompt, answer in rows:
+            said = write(model, files, prompt + BEHIND_PROMPT, settings)[0].strip()
+            right += said == str(answer).strip()
+            writer.writerow((row, prompt, answer, said))
+    return {"exact_match": right / len(rows), "exact_match_rows": len(rows)}

@@ -1,0 +1,304 @@
+"""Pretraining as a whole command: text to blocks, train, save, prove that what was saved is what was trained."""
+
+import shlex
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trifold.artifact.folder import choose_folder, new_folder, read_json, write_json
+from trifold.artifact.manifest import STATE
+from trifold.backbone.locate import BackboneFiles, copy_tokenizer, locate
+from trifold.data.hub import stay_offline
+from trifold.errors import ArtifactError, SettingsError
+from trifold.evaluate.pretraining import write_pretraining_report
+from trifold.pipeline.request import flags_of, versions
+from trifold.pretrain.blocks import Blocks, pack
+from trifold.pretrain.budget import kept, kept_budget, settle
+from trifold.pretrain.corpus import Corpus, Part, open_corpus
+from trifold.pretrain.documents import Documents
+from trifold.pretrain.heads import language_model, new_model, require_fit, speaks
+from trifold.pretrain.masking import Masking
+from trifold.pretrain.measures import measures
+from trifold.pretrain.objectives import Excerpt, objectives
+from trifold.pretrain.samples import samples
+from trifold.pretrain.settings import CorpusSettings, LearningSettings, Objective, ScratchSettings, SourceSettings
+from trifold.pretrain.specials import Vocabulary
+from trifold.pretrain.vocabulary import new_tokenizer
+from trifold.progress import say
+from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
+from trifold.train.loop import Evaluation, Plan, evaluate
+from trifold.train.loop import Objective as Learned
+from trifold.train.loop import train as train_model
+from trifold.train.settings import KeepSettings
+from trifold.train.state import keeping
+from trifold.train.tracking import reporting
+
+# A new model wants a high rate, a new head on a trained body half of it, and what has learned to speak a low one.
+_NEW_MODEL_RATE, _NEW_HEAD_RATE, _GOING_ON_RATE = 1e-3, 5e-4, 1e-4
+_BATCH_SIZE = 16
+_CHECKED_BLOCKS = 4
+# The same weights on the same blocks; only the file lies between.
+_LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
+
+
+@dataclass(frozen=True)
+class PretrainRequest:
+    """Texts and every setting that has a say in what is learned from them.
+
+    Attributes:
+        sources: Files, folders or data sets of the hub.
+        objective: Masked or next words.
+        corpus: How the text is read and packed.
+        source: Which model, and how it is run.
+        scratch: Whether it is a new one.
+        learning: What is learned, and for how long.
+    """
+
+    sources: tuple[Path, ...]
+    objective: Objective = "mlm"
+    corpus: CorpusSettings = field(default_factory=CorpusSettings)
+    source: SourceSettings = field(default_factory=SourceSettings)
+    scratch: ScratchSettings = field(default_factory=ScratchSettings)
+    learning: LearningSettings = field(default_factory=LearningSettings)
+
+    def command(self) -> str:
+        """The command line that makes the same request."""
+        groups = (self.corpus, self.source, self.scratch, self.learning)
+        flags = [flag for group in groups for flag in flags_of(group)]
+        texts = [str(source) for source in self.sources]
+        return shlex.join(["trifold", "pretrain", *texts, "--objective", self.objective, *flags])
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What `pretrain` made.
+
+    Attributes:
+        folder: The run folder; `model/` in it is an ordinary Hugging Face folder.
+        metrics: Content of `metrics.json`.
+        facts: Content of `run.json`.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+    facts: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Pretrained":
+        """A finished run."""
+        return cls(folder, read_json(folder / "metrics.json"), read_json(folder / "run.json"))
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The text, ready to be learned from."""
+
+    files: BackboneFiles
+    vocabulary: Vocabulary
+    corpus: Corpus
+    parts: tuple[Part, Part]
+    blocks: tuple[Blocks, Blocks]
+
+
+def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: KeepSettings | None = None) -> Pretrained:
+    """Train on unlabelled text and write a run folder.
+
+    Args:
+        request: The text and settings.
+        output_dir: Where to; `runs/DATE-OBJECTIVE` where `None`.
+        keep: When the state of the training is saved, and whether to go on from one in `output_dir`.
+
+    Raises:
+        TrifoldError: If anything given cannot be used; nothing is left behind then.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    keep = keep or KeepSettings()
+    if keep.resume and output_dir is not None and (output_dir / "run.json").is_file():
+        say(f"{output_dir} is finished: there is nothing to resume")
+        return Pretrained.read(output_dir)
+    target = choose_folder(output_dir, request.objective, resume=keep.resume)
+    if request.source.offline:
+        stay_offline()
+    text = _read(request)
+    prepare()
+    runtime = choose(request.source.device, request.source.precision)
+    with (
+        new_folder(target) as folder,
+        reporting(request.learning.report_to, target.name, {"command": request.command()}),
+        keeping(target / STATE, keep.save_steps, keep.save_minutes) as keeper,
+    ):
+        begun = time.monotonic()
+        model = _model(request, text).to(runtime.device)
+        parts = _objectives(request, text, runtime)
+        tokens_at_once = request.source.token_budget or runtime.token_budget
+        base = base_plan(request.learning, _default_rate(request, text.files), tokens_at_once)
+        budget = kept_budget(target / STATE) or settle(request.learning, model, parts, base, runtime)
+        plan = budget.plan(base, parts[0], request.learning.validations)
+        _announce(request, text, model, plan, runtime)
+        seed_everything(request.learning.seed)
+        with kept(budget, target / STATE):
+            history, figures = train_model(model, parts[0], parts[1], plan, runtime)
+        train_seconds = time.monotonic() - begun + keeper.seconds_before
+        peak = peak_memory_bytes()
+        _save(model, text.files, folder / "model")
+        _prove_saved(folder / "model", request, model, text, runtime)
+        history.write(folder)
+        metrics = _metrics(request.objective, figures, text)
+        write_json(folder / "metrics.json", metrics)
+        facts = {
+            "method": "pretrain",
+            "objective": request.objective,
+            "command": request.command(),
+            "started": started.isoformat(timespec="seconds"),
+            "seed": request.learning.seed,
+            "versions": versions(),
+            "hardware": hardware(),
+            "data": _data_facts(request, text),
+            "backbone": None if request.scratch.from_scratch else _backbone_facts(text.files),
+            "budget": vars(budget),
+            "choices": _choices(plan, runtime, text, history.best_epoch),
+            "parameters": sum(weight.numel() for weight in model.parameters()),
+            "trained_tokens": history.rows[-1].step * plan.batch_size * int(parts[0].lengths[0]),
+            "train_seconds": round(train_seconds, 3),
+            "peak_memory_bytes": peak,
+            "samples": samples(model, text.vocabulary, text.blocks[1], BackboneFiles(folder / "model", "", None)),
+        }
+        facts["seconds"] = round(time.monotonic() - clock, 3)
+        write_json(folder / "run.json", facts)
+        write_pretraining_report(folder, metrics, facts)
+    return Pretrained.read(target)
+
+
+def _read(request: PretrainRequest) -> _Text:
+    documents = Documents(request.sources, request.corpus)
+    if request.scratch.from_scratch:
+        algorithm = request.scratch.algorithm(request.objective)
+        if request.objective == "mlm" and algorithm == "bpe":
+            raise SettingsError("--tokenizer bpe goes with --objective clm: for mlm leave it out, or give wordpiece")
+        files = BackboneFiles(new_tokenizer(documents, algorithm, request.scratch), "a new model", None)
+    else:
+        files = locate(request.source.model, revision=request.source.revision, offline=request.source.offline)
+        # Before hours of text are tokenised for nothing.
+        require_fit(files, request.objective, request.corpus.block_size)
+    vocabulary = Vocabulary.of(files, request.objective)
+    corpus = open_corpus(documents, vocabulary)
+    parts = corpus.split(request.corpus)
+    return _Text(files, vocabulary, corpus, parts, pack(corpus, parts, vocabulary, request.corpus.block_size))
+
+
+def _model(request: PretrainRequest, text: _Text) -> Any:
+    seed_everything(request.learning.seed)
+    size = request.corpus.block_size
+    if request.scratch.from_scratch:
+        return new_model(text.vocabulary, request.objective, request.scratch, size)
+    return language_model(text.files, request.objective)
+
+
+def _objectives(request: PretrainRequest, text: _Text, runtime: Runtime) -> tuple[Learned, Learned]:
+    probability = request.learning.mlm_probability
+    masking = Masking(text.vocabulary, probability) if request.objective == "mlm" else None
+    measuring = replace(masking, always_mask=True) if masking else None
+    return objectives(text.blocks, masking, measuring, runtime.device, request.learning.seed)
+
+
+def _default_rate(request: PretrainRequest, files: BackboneFiles) -> float:
+    if request.scratch.from_scratch:
+        return _NEW_MODEL_RATE
+    return _GOING_ON_RATE if speaks(files) else _NEW_HEAD_RATE
+
+
+def base_plan(given: LearningSettings, default_rate: float = _NEW_HEAD_RATE, token_budget: int = 4_096) -> Plan:
+    """The plan of a pretraining but for its steps, which the budget settles."""
+    return Plan(
+        learning_rate=given.learning_rate or default_rate,
+        epochs=1,
+        batch_size=given.batch_size or _BATCH_SIZE,
+        token_budget=token_budget,
+        seed=given.seed,
+        weight_decay=given.weight_decay,
+        warmup_ratio=given.warmup_ratio,
+        max_grad_norm=given.max_grad_norm,
+        ema_decay=given.ema_decay,
+        patience=given.patience,
+    )
+
+
+def _announce(request: PretrainRequest, text: _Text, model: Any, plan: Plan, runtime: Runtime) -> None:
+    facts, blocks = text.corpus.facts, text.blocks
+    documents, tokens = int(facts["documents"]), int(facts["tokens"])
+    say(
+        f"{documents:,} document{'s' if documents > 1 else ''}, {tokens:,} tokens: {len(blocks[0]):,} blocks of "
+        f"{request.corpus.block_size} to train on, {len(blocks[1]):,} to validate on"
+    )
+    for name, what in (("left_out", "rows cannot be used"), ("excluded", "documents stand in a file to exclude")):
+        if facts[name]:
+            say(f"note: {facts[name]:,} {what} and are left out")
+    parameters = sum(weight.numel() for weight in model.parameters())
+    steps = plan.epochs * (plan.round_steps or 1)
+    say(
+        f"{request.objective}: training {parameters:,} parameters of {text.files.name} for {steps:,} steps of "
+        f"{plan.batch_size} blocks, learning rate {plan.learning_rate:g}, {runtime.precision} on {runtime.device}"
+    )
+
+
+def _save(model: Any, files: BackboneFiles, folder: Path) -> None:
+    from transformers import logging
+
+    logging.disable_progress_bar()
+    model.save_pretrained(folder)
+    copy_tokenizer(files, folder)
+    pooling = files.folder / "1_Pooling" / "config.json"
+    if pooling.exists():
+        # A sentence encoder's mean stays the vector to start a classifier from (docs/decisions/0010).
+        (folder / "1_Pooling").mkdir()
+        (folder / "1_Pooling" / "config.json").write_bytes(pooling.read_bytes())
+
+
+def _prove_saved(folder: Path, request: PretrainRequest, model: Any, text: _Text, runtime: Runtime) -> None:
+    """Reload what was saved and compare losses.
+
+    Raises:
+        ArtifactError: If they differ.
+    """
+    saved = language_model(BackboneFiles(folder, str(folder), None), request.objective).to(runtime.device)
+    part = Excerpt(_objectives(request, text, runtime)[1], _CHECKED_BLOCKS)
+    before, after = (evaluate(one, part, runtime.token_budget, runtime).loss for one in (model, saved))
+    if not abs(before - after) <= _LOSS_TOLERANCE[runtime.precision]:
+        raise ArtifactError(
+            f"the saved model's loss is {after:.4f} and the trained one's {before:.4f}: "
+            "nothing was kept; please report this with the command"
+        )
+
+
+def _metrics(objective: Objective, figures: Evaluation, text: _Text) -> dict[str, object]:
+    part = text.parts[1]
+    found = measures(objective, figures.loss, figures.accuracy, part.tokens, part.seen_bytes)
+    facts = text.corpus.facts
+    return {**found.named(), "unknown_share": int(facts["unknown"]) / int(facts["tokens"])}
+
+
+def _data_facts(request: PretrainRequest, text: _Text) -> dict[str, object]:
+    return {
+        "path": ", ".join(str(source) for source in request.sources),
+        "exclude": [str(path) for path in request.corpus.exclude],
+        **text.corpus.facts,
+        "training_blocks": len(text.blocks[0]),
+        "validation_blocks": len(text.blocks[1]),
+    }
+
+
+def _backbone_facts(files: BackboneFiles) -> dict[str, object]:
+    return {"name": files.name, "revision": files.revision, "sha256": files.sha256(), "head": speaks(files)}
+
+
+def _choices(plan: Plan, runtime: Runtime, text: _Text, best_epoch: float) -> dict[str, object]:
+    return {
+        "learning_rate": plan.learning_rate,
+        "batch_size": plan.batch_size,
+        "block_size": text.blocks[0].size,
+        "steps": plan.epochs * (plan.round_steps or 1),
+        "best_epoch": best_epoch,
+        "precision": runtime.precision,
+    }

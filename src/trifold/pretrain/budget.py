@@ -1,0 +1,112 @@
+"""How long to train: passes, tokens or minutes, settled as optimiser steps before the first one is taken."""
+
+import contextlib
+import copy
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from trifold.pretrain.objectives import Excerpt
+from trifold.pretrain.settings import LearningSettings
+from trifold.progress import say
+from trifold.runtime import Runtime
+from trifold.train.loop import Objective, Plan
+from trifold.train.loop import train as train_model
+
+_FILE = "budget.json"
+_SHORTEST_PROBE, _LONGEST_PROBE = 2.0, 15.0
+_PROBE_SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a training may spend, the same whenever it is resumed.
+
+    Attributes:
+        tokens: Trained on, each pass counted.
+        asked: What the user gave, in words.
+    """
+
+    tokens: int
+    asked: str
+
+    def plan(self, base: Plan, training: Objective, validations: int) -> Plan:
+        """The plan with its steps, and a validation every so many of them."""
+        per_step = base.batch_size * int(training.lengths[0])
+        steps = max(1, math.ceil(self.tokens / per_step))
+        rounds = min(validations, steps)
+        return replace(base, epochs=rounds, round_steps=math.ceil(steps / rounds), unit="blocks")
+
+
+@contextlib.contextmanager
+def kept(budget: Budget, state: Path) -> Iterator[None]:
+    """Inside, the budget lies beside a training's state; after a failure it goes unless there is a state to resume."""
+    state.mkdir(parents=True, exist_ok=True)
+    (state / _FILE).write_text(json.dumps(asdict(budget)) + "\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        if not any(state.glob("step-*")):
+            (state / _FILE).unlink(missing_ok=True)
+            # Neither goes where anything else lies in it.
+            with contextlib.suppress(OSError):
+                state.rmdir()
+                state.parent.rmdir()
+
+
+def kept_budget(state: Path) -> Budget | None:
+    """What an earlier process kept, if one did."""
+    try:
+        return Budget(**json.loads((state / _FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def settle(
+    settings: LearningSettings, model: Any, parts: tuple[Objective, Objective], plan: Plan, runtime: Runtime
+) -> Budget:
+    """From what the user asked for to tokens; minutes are turned into them by measuring.
+
+    Args:
+        settings: With at most one budget; one pass where there is none.
+        model: To be trained; it is measured on a copy.
+        parts: Training and validation.
+        plan: All but the steps.
+        runtime: Where it is trained.
+    """
+    one_pass = int(parts[0].lengths.sum())
+    if settings.max_tokens is not None:
+        return Budget(settings.max_tokens, f"{settings.max_tokens:,} tokens")
+    if settings.time_limit is None:
+        passes = settings.epochs or 1
+        return Budget(passes * one_pass, f"{passes} pass{'es' if passes > 1 else ''}")
+    seconds = 60 * settings.time_limit
+    began = time.monotonic()
+    speed = tokens_per_second(model, parts[0], plan, runtime, seconds)
+    left = seconds - (time.monotonic() - began)
+    # A validation is a forward pass alone, a third of the work.
+    validation = settings.validations * int(parts[1].lengths.sum()) / 3
+    tokens = int(max(speed * left - validation, plan.batch_size * parts[0].lengths[0]))
+    say(f"{speed:,.0f} tokens/s measured: {settings.time_limit:g} minutes are {tokens:,} tokens of training")
+    return Budget(tokens, f"{settings.time_limit:g} minutes")
+
+
+def tokens_per_second(model: Any, training: Objective, plan: Plan, runtime: Runtime, limit_seconds: float) -> float:
+    """Training speed, measured on a copy for a small share of the time there is."""
+    enough = min(max(_PROBE_SHARE * limit_seconds, _SHORTEST_PROBE), _LONGEST_PROBE)
+    probe = copy.deepcopy(model)
+    count = plan.batch_size
+    while True:
+        part = Excerpt(training, min(count, len(training.lengths)))
+        one = Excerpt(training, 1)
+        began = time.monotonic()
+        train_model(probe, part, one, replace(plan, epochs=1, round_steps=None, quiet=True), runtime)
+        seconds = time.monotonic() - began
+        # The first steps of a process are slow, so the first measurement does not count.
+        if count > plan.batch_size and (seconds >= enough or count >= len(training.lengths)):
+            return (int(part.lengths.sum()) + int(one.lengths.sum()) / 3) / seconds
+        count *= 2

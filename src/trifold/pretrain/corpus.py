@@ -1,0 +1,260 @@
+"""Text to tokens, once: a memory-mapped file named by what determines its content, so that the next run finds it."""
+
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trifold.backbone.cache import cache_folder
+from trifold.errors import DataError, SettingsError
+from trifold.pretrain.documents import Documents, Piece
+from trifold.pretrain.settings import CorpusSettings
+from trifold.pretrain.specials import Vocabulary
+from trifold.progress import say
+
+_PIECES_PER_CALL = 512
+_SAY_SECONDS = 20.0
+# With fewer documents than this, no fair share of them can be held out: the end of the text is.
+_FEWEST_DOCUMENTS = 20
+_LARGEST_SHARE = 10
+_KEPT_BYTES = 20_000_000_000
+
+
+@dataclass(frozen=True)
+class Span:
+    """Tokens that follow each other in the corpus.
+
+    Attributes:
+        start: The first.
+        end: Behind the last.
+    """
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """The training or the validation part.
+
+    Attributes:
+        spans: Its tokens, in order.
+        seen_bytes: UTF-8 bytes of its text, as the tokens say it.
+    """
+
+    spans: tuple[Span, ...]
+    seen_bytes: int
+
+    @property
+    def tokens(self) -> int:
+        """All together."""
+        return sum(span.end - span.start for span in self.spans)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Tokenised text on disk.
+
+    Attributes:
+        tokens: `(tokens,)` int32, the memory-mapped ids; one that goes on with a word is kept as its complement `~id`.
+        pieces: `(pieces + 1,)` int64, where each piece of text begins.
+        ends: `(pieces,)` bool, whether a document ends with the piece.
+        piece_bytes: `(pieces,)` int64, UTF-8 bytes of each piece's text, as the tokens say it.
+        facts: Counts: documents, tokens, unknown, left_out, excluded; and the address.
+    """
+
+    tokens: np.ndarray
+    pieces: np.ndarray
+    ends: np.ndarray
+    piece_bytes: np.ndarray
+    facts: dict[str, int | str]
+
+    def split(self, settings: CorpusSettings) -> tuple[Part, Part]:
+        """Training and validation: whole documents chosen by their content, so that equal ones stay together.
+
+        Where documents are few, the end of the text is held out instead.
+        """
+        wanted = min(settings.validation_tokens, len(self.tokens) // _LARGEST_SHARE)
+        last = np.flatnonzero(self.ends)
+        first = np.concatenate([[0], last[:-1] + 1])
+        held = np.zeros(len(self.ends), dtype=bool)
+        if len(last) >= _FEWEST_DOCUMENTS:
+            for document in self._chosen(self.pieces[first], self.pieces[last + 1], wanted):
+                held[first[document] : last[document] + 1] = True
+        if not held.any() and len(held) > 1:
+            held[1:] = self.pieces[1:-1] >= len(self.tokens) - wanted
+            held[-1] = True
+        return self._part(~held), self._part(held)
+
+    def _chosen(self, starts: np.ndarray, ends: np.ndarray, wanted: int) -> list[int]:
+        """Documents to hold out, by the order of their digests."""
+        pairs = zip(starts, ends, strict=True)
+        digests = [hashlib.blake2b(self.tokens[a:b].tobytes(), digest_size=8).digest() for a, b in pairs]
+        chosen: list[int] = []
+        found = 0
+        by_digest = sorted(range(len(digests)), key=digests.__getitem__)
+        for _, group in itertools.groupby(by_digest, key=digests.__getitem__):
+            same = list(group)
+            size = int(sum(ends[one] - starts[one] for one in same))
+            if size <= wanted - found:
+                chosen += same
+                found += size
+            if found >= 0.98 * wanted:
+                break
+        return chosen
+
+    def _part(self, kept: np.ndarray) -> Part:
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], kept, [False]]).astype(np.int8)))
+        bounds = self.pieces[edges].reshape(-1, 2).tolist()
+        return Part(tuple(Span(start, end) for start, end in bounds), int(self.piece_bytes[kept].sum()))
+
+
+def open_corpus(documents: Documents, vocabulary: Vocabulary) -> Corpus:
+    """The documents' tokens, found on disk or put there.
+
+    Raises:
+        DataError: If the documents hold no text.
+        SettingsError: If the disk cannot hold them.
+    """
+    framing = {
+        "tokenizer": hashlib.sha256(vocabulary.tokenizer.to_str().encode()).hexdigest(),
+        "frame": [vocabulary.before, vocabulary.after, vocabulary.mask_id is None],
+    }
+    address = {"version": 1, **documents.address(), **framing}
+    name = hashlib.sha256(json.dumps(address, sort_keys=True).encode()).hexdigest()[:32]
+    folder = cache_folder() / "corpora" / name
+    if not (folder / "facts.json").exists():
+        _write(documents, vocabulary, folder)
+    else:
+        say(f"the text was tokenised before: {folder}")
+    return _open(folder)
+
+
+@dataclass(frozen=True)
+class KeptText:
+    """Tokenised text on disk, for listing.
+
+    Attributes:
+        folder: Where it lies.
+        documents: In it.
+        tokens: In it.
+        size_bytes: On disk.
+        used: When it was last opened, seconds since 1970.
+    """
+
+    folder: Path
+    documents: int
+    tokens: int
+    size_bytes: int
+    used: float
+
+
+def list_texts() -> list[KeptText]:
+    """All tokenised text that is kept, the latest used first."""
+    found = []
+    for path in (cache_folder() / "corpora").glob("*/facts.json"):
+        try:
+            facts, used = json.loads(path.read_text()), path.stat().st_mtime
+            size = sum(file.stat().st_size for file in path.parent.iterdir())
+            found.append(KeptText(path.parent, facts["documents"], facts["tokens"], size, used))
+        except (OSError, ValueError, KeyError):
+            continue
+    return sorted(found, key=lambda text: -text.used)
+
+
+def _make_room(limit_bytes: int) -> None:
+    """Remove the longest unused texts until all together are within the limit; the latest stays."""
+    taken = 0
+    for number, text in enumerate(list_texts()):
+        taken += text.size_bytes
+        if number and taken > limit_bytes:
+            shutil.rmtree(text.folder, ignore_errors=True)
+
+
+def _open(folder: Path) -> Corpus:
+    try:
+        facts = json.loads((folder / "facts.json").read_text())
+        pieces = np.load(folder / "pieces.npz")
+        tokens = np.memmap(folder / "tokens.bin", dtype=np.int32, mode="r")
+        if len(tokens) != facts["tokens"]:
+            raise ValueError
+        os.utime(folder / "facts.json")
+        return Corpus(tokens, pieces["starts"], pieces["ends"], pieces["bytes"], facts)
+    except (OSError, ValueError, KeyError):
+        raise SettingsError(f"the tokenised text in {folder} is damaged: remove that folder and run again") from None
+
+
+def _write(documents: Documents, vocabulary: Vocabulary, folder: Path) -> None:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(suffix=".partial", dir=folder.parent))
+        try:
+            facts = _tokenise(documents, vocabulary, aside)
+            facts["address"] = folder.name
+            (aside / "facts.json").write_text(json.dumps(facts) + "\n")
+            shutil.rmtree(folder, ignore_errors=True)
+            aside.rename(folder)
+            _make_room(_KEPT_BYTES)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the tokenised text cannot be kept in {folder.parent} ({error.strerror}): "
+            "free some room there, or name another folder in TRIFOLD_CACHE"
+        ) from None
+
+
+def _tokenise(documents: Documents, vocabulary: Vocabulary, folder: Path) -> dict[str, int | str]:
+    starts, ends, sizes = [0], list[bool](), list[int]()
+    unknown = vocabulary.tokenizer.token_to_id(getattr(vocabulary.tokenizer.model, "unk_token", None) or "")
+    unknowns, said = 0, time.monotonic()
+    pieces = documents.pieces()
+    with (folder / "tokens.bin").open("wb") as file:
+        begins = True
+        while batch := list(itertools.islice(pieces, _PIECES_PER_CALL)):
+            for piece, ids in zip(batch, _encode(batch, vocabulary), strict=True):
+                unknowns += int((ids == unknown).sum()) if unknown is not None else 0
+                framed = _framed(ids, vocabulary, begins=begins, ends=piece.ends)
+                file.write(framed.tobytes())
+                starts.append(starts[-1] + len(framed))
+                ends.append(piece.ends)
+                sizes.append(len(vocabulary.seen(piece.text).encode("utf-8", "replace")))
+                begins = piece.ends
+            if time.monotonic() - said > _SAY_SECONDS:
+                said = time.monotonic()
+                say(f"tokenising: {starts[-1]:,} tokens of {sum(ends):,} documents so far")
+    if starts[-1] == 0:
+        raise DataError(f"no text is left in {documents.files[0]}: every document is empty, unusable or excluded")
+    np.savez(folder / "pieces.npz", starts=np.array(starts), ends=np.array(ends), bytes=np.array(sizes))
+    return {
+        "documents": sum(ends),
+        "tokens": starts[-1],
+        "unknown": unknowns,
+        "left_out": documents.left_out,
+        "excluded": documents.excluded,
+    }
+
+
+def _encode(pieces: Iterable[Piece], vocabulary: Vocabulary) -> Iterable[np.ndarray]:
+    """Ids of each piece, `~id` where a token goes on with the word of the one before."""
+    for encoding in vocabulary.tokenizer.encode_batch([piece.text for piece in pieces], add_special_tokens=False):
+        ids = np.array(encoding.ids, dtype=np.int32)
+        words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64)
+        goes_on = np.zeros(len(ids), dtype=bool)
+        goes_on[1:] = (words[1:] == words[:-1]) & (words[1:] >= 0)
+        yield np.where(goes_on, ~ids, ids)
+
+
+def _framed(ids: np.ndarray, vocabulary: Vocabulary, *, begins: bool, ends: bool) -> np.ndarray:
+    """With what marks a document's ends: for an encoder its separator behind, since each block is framed anyway."""
+    before = vocabulary.before if begins and vocabulary.mask_id is None else ()
+    after = vocabulary.after if ends else ()
+    return np.concatenate([np.array(before, np.int32), ids, np.array(after, np.int32)]).astype(np.int32)

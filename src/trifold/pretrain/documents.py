@@ -1,0 +1,197 @@
+"""Unlabelled text as a stream of pieces: .txt files, columns of tables, folders of both, data sets of the hub.
+
+Nothing here holds more than one piece of a .txt file, or one row of a table, at a time.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from trifold.backbone.locate import file_sha256
+from trifold.data.columns import unusable_text
+from trifold.data.dialect import find_encoding
+from trifold.data.examples import open_rows
+from trifold.data.hub import local_file
+from trifold.data.settings import DataSettings
+from trifold.errors import DataError
+from trifold.pretrain.settings import CorpusSettings
+from trifold.types import BadRow
+
+_PIECE_CHARACTERS = 1_024
+# Where no line ends for so long, a piece ends anywhere.
+_LONGEST_PIECE = 64 * _PIECE_CHARACTERS
+_SAMPLE_BYTES = 1 << 18
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_PLAIN = (".txt", ".text", ".md", "")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some lines of a document.
+
+    Attributes:
+        text: As it stands, line ends included.
+        ends: Whether the document ends here.
+    """
+
+    text: str
+    ends: bool
+
+
+class Documents:
+    """All text of some files, folders or data sets, to be read any number of times.
+
+    Args:
+        sources: As the user named them.
+        settings: How they are read.
+
+    Attributes:
+        files: What is read, in order.
+        left_out: Rows that could not be used, of the last reading.
+        excluded: Documents that also stand in a file to exclude, of the last reading.
+
+    Raises:
+        DataError: If something is missing, or a folder holds no text.
+    """
+
+    def __init__(self, sources: Sequence[Path], settings: CorpusSettings) -> None:
+        self.files = [file for source in sources for file in _files(source)]
+        self._settings = settings
+        self._unwanted = frozenset[bytes]().union(*(_digests(path, settings.encoding) for path in settings.exclude))
+        self.left_out = self.excluded = 0
+
+    def address(self) -> dict[str, object]:
+        """What determines the text, whatever the files are called."""
+        chosen = self._settings
+        return {
+            "files": [[file.suffix.lower(), file_sha256(file)] for file in self.files],
+            "excluded": sorted(file_sha256(local_file(path)) for path in chosen.exclude),
+            "reading": [chosen.text_column, chosen.encoding, chosen.documents, _PIECE_CHARACTERS],
+        }
+
+    def pieces(self) -> Iterator[Piece]:
+        """Every piece in order.
+
+        Raises:
+            DataError: If a file is empty, binary, or has no column of texts; or at a bad row with `--on-bad-rows fail`.
+        """
+        self.left_out = self.excluded = 0
+        for file in self.files:
+            documents = self._rows(file) if _is_table(file) else self._plain(file)
+            for document in documents:
+                yield from document
+
+    def _rows(self, file: Path) -> Iterator[Iterable[Piece]]:
+        chosen = self._settings
+        reading = DataSettings(text_column=chosen.text_column, encoding=chosen.encoding)
+        _, columns, rows = open_rows(file, reading, needs_label=False)
+        for row in rows:
+            text = None if isinstance(row, BadRow) else columns.text_of(row.values)
+            reason = row.reason if isinstance(row, BadRow) else unusable_text(text)
+            if reason:
+                if chosen.on_bad_rows == "fail":
+                    raise DataError(f"{file}, line {row.line}: {reason}; mend it, or leave out --on-bad-rows fail")
+                self.left_out += 1
+            elif self._wanted(str(text)):
+                yield _cut(str(text).splitlines(keepends=True))
+
+    def _plain(self, file: Path) -> Iterator[Iterable[Piece]]:
+        with file.open("rb") as opened:
+            sample = opened.read(_SAMPLE_BYTES)
+        if not sample.strip():
+            raise DataError(f"{file} is empty: give a file with text")
+        encoding = self._settings.encoding or find_encoding(sample, file)
+        try:
+            with file.open(encoding=encoding, errors="replace") as lines:
+                if self._settings.documents == "file":
+                    yield _cut(_bounded(lines))
+                    return
+                whole = _lines if self._settings.documents == "line" else _paragraphs
+                for document in whole(lines):
+                    if self._wanted(document):
+                        yield _cut(document.splitlines(keepends=True))
+        except LookupError:
+            raise DataError(f"there is no encoding {encoding!r}: name another --encoding") from None
+
+    def _wanted(self, document: str) -> bool:
+        if self._unwanted and _digest(document) in self._unwanted:
+            self.excluded += 1
+            return False
+        return True
+
+
+def _files(source: Path) -> list[Path]:
+    path = local_file(source)
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _TABLES + _PLAIN)
+        found = [file for file in found if not file.name.startswith(".")]
+        if not found:
+            raise DataError(f"{path} holds no text: it needs .txt, .csv, .tsv, .jsonl or .parquet files")
+        return found
+    if not path.exists():
+        raise DataError(f"there is no file {path}: check the name, or the folder you are in")
+    return [path]
+
+
+def _is_table(file: Path) -> bool:
+    if file.suffix.lower() in _TABLES:
+        return True
+    with file.open("rb") as opened:
+        return opened.read(4) == b"PAR1"
+
+
+def _bounded(lines: Iterable[str]) -> Iterator[str]:
+    """Lines, a very long one in parts."""
+    for line in lines:
+        for start in range(0, len(line), _LONGEST_PIECE):
+            yield line[start : start + _LONGEST_PIECE]
+
+
+def _cut(lines: Iterable[str]) -> Iterator[Piece]:
+    """A document's lines as pieces of some length, the last of which says that it ends."""
+    ready, gathered, length = "", [], 0
+    for line in lines:
+        gathered.append(line)
+        length += len(line)
+        if length >= _PIECE_CHARACTERS:
+            if ready:
+                yield Piece(ready, ends=False)
+            ready, gathered, length = "".join(gathered), [], 0
+    rest = "".join(gathered)
+    if rest.strip():
+        if ready:
+            yield Piece(ready, ends=False)
+        ready = rest
+    if ready.strip():
+        yield Piece(ready, ends=True)
+
+
+def _lines(lines: Iterable[str]) -> Iterator[str]:
+    yield from (line for line in lines if line.strip())
+
+
+def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
+    """What stands between blank lines."""
+    gathered: list[str] = []
+    for line in lines:
+        if line.strip():
+            gathered.append(line)
+        elif gathered:
+            yield "".join(gathered)
+            gathered = []
+    if gathered:
+        yield "".join(gathered)
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.blake2b(text.strip().encode("utf-8", "replace"), digest_size=16).digest()
+
+
+@cache
+def _digests(path: Path, encoding: str | None) -> frozenset[bytes]:
+    """Of every text in a file."""
+    _, columns, rows = open_rows(path, DataSettings(encoding=encoding), needs_label=False)
+    texts = (columns.text_of(row.values) for row in rows if not isinstance(row, BadRow))
+    return frozenset(_digest(text) for text in texts if isinstance(text, str))

@@ -1,0 +1,114 @@
+"""Masked words and next words, as objectives of the one training loop."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from trifold.pretrain.blocks import Blocks
+from trifold.pretrain.heads import word_logits
+from trifold.pretrain.masking import Masking
+from trifold.train.loop import BatchLoss, Objective
+
+
+@dataclass(frozen=True)
+class MaskedWords:
+    """Name the hidden words from those on both sides: cross-entropy at the hidden places.
+
+    Attributes:
+        blocks: To learn from.
+        masking: What is hidden.
+        device: Of the model.
+        lengths: Of each block.
+        seed: Hides the same words of a block each time, for validation; where `None`, others each time.
+    """
+
+    blocks: Blocks
+    masking: Masking
+    device: str
+    lengths: np.ndarray
+    seed: int | None = None
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        """See `Objective.loss`."""
+        ids, goes_on = self.blocks.read(positions)
+        if self.seed is None:
+            # PyTorch's generator is part of a training's saved state, so that a resumed one hides the same words.
+            rng = np.random.default_rng(int(torch.randint(2**62, ())))
+            parts = [self.masking.mask(ids, goes_on, rng)]
+        else:
+            rngs = (np.random.default_rng([self.seed, int(position)]) for position in positions)
+            rows = range(len(positions))
+            parts = [self.masking.mask(ids[i : i + 1], goes_on[i : i + 1], r) for i, r in zip(rows, rngs, strict=True)]
+        chosen = np.concatenate([part.chosen for part in parts])
+        inputs = torch.from_numpy(np.concatenate([part.inputs for part in parts])).to(self.device)
+        targets = torch.from_numpy(ids[chosen]).to(self.device)
+        return prediction_loss(word_logits(model, inputs, torch.from_numpy(chosen).to(self.device)), targets)
+
+
+@dataclass(frozen=True)
+class NextWords:
+    """Name each next word from those before it: cross-entropy at every place.
+
+    Attributes:
+        blocks: To learn from; each is read with the first token of the one that follows.
+        device: Of the model.
+        lengths: Of each block.
+    """
+
+    blocks: Blocks
+    device: str
+    lengths: np.ndarray
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        """See `Objective.loss`."""
+        ids = torch.from_numpy(self.blocks.read(positions)[0]).to(self.device)
+        return prediction_loss(word_logits(model, ids[:, :-1], None), ids[:, 1:].flatten())
+
+
+def prediction_loss(logits: torch.Tensor, targets: torch.Tensor) -> BatchLoss:
+    """Cross-entropy summed over predictions, each counting alike.
+
+    Args:
+        logits: `(predictions, vocabulary)`.
+        targets: `(predictions,)`.
+    """
+    total = cross_entropy(logits.float(), targets, reduction="sum")
+    return BatchLoss(total, int((logits.detach().argmax(1) == targets).sum()), count=len(targets))
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """The first examples of an objective.
+
+    Attributes:
+        whole: The objective.
+        count: Examples that are left.
+    """
+
+    whole: Objective
+    count: int
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """See `Objective.lengths`."""
+        return self.whole.lengths[: self.count]
+
+    def loss(self, model: Any, positions: np.ndarray) -> BatchLoss:
+        """See `Objective.loss`."""
+        return self.whole.loss(model, positions)
+
+
+def objectives(
+    blocks: tuple[Blocks, Blocks], masking: Masking | None, measuring: Masking | None, device: str, seed: int
+) -> tuple[Objective, Objective]:
+    """The objectives of training and validation: masked words where a masking is given, else next words."""
+    lengths = [np.full(len(part), part.size, dtype=np.int64) for part in blocks]
+    if masking is None or measuring is None:
+        return NextWords(blocks[0], device, lengths[0]), NextWords(blocks[1], device, lengths[1])
+    return (
+        MaskedWords(blocks[0], masking, device, lengths[0]),
+        MaskedWords(blocks[1], measuring, device, lengths[1], seed),
+    )
