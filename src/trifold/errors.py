@@ -40,3 +40,15 @@ class ArtifactError(TrifoldError):
 
 class TrainingError(TrifoldError):
     """Training cannot go on: the loss is not finite, or nothing is left to train on."""
+
+
+class PromptError(TrifoldError):
+    """A prompt file, or what is to be filled into it, cannot be used."""
+
+
+class LlmError(TrifoldError):
+    """A language model cannot be opened, cannot be reached, or gives no answer that can be used."""
+
+
+class BudgetError(LlmError):
+    """What may be spent on a language model is spent. What was answered until then is in the log."""

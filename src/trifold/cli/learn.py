@@ -13,6 +13,7 @@ from trifold.cli.output import print_json, print_table
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
+from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.train.settings import KeepSettings, TrainSettings
 
@@ -30,6 +31,8 @@ class Asked:
     head: Annotated[HeadSettings, Parameter(name="*")] = field(default_factory=HeadSettings)
     tuning: Annotated[TuningSettings, Parameter(name="*")] = field(default_factory=TuningSettings)
     labels: Annotated[LabelSettings, Parameter(name="*")] = field(default_factory=LabelSettings)
+    llm: Annotated[LlmSettings, Parameter(name="*")] = field(default_factory=LlmSettings)
+    prompting: Annotated[PromptingSettings, Parameter(name="*")] = field(default_factory=PromptingSettings)
 
 
 def compare(
@@ -104,7 +107,7 @@ def finetune(
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck,
-            contrastive or full, which is what it does by default.
+            contrastive, prompt (with --llm) or full, which is what it does by default.
         preset: A well-known recipe instead of a method, for comparison.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
         json: Print JSON instead.

@@ -84,8 +84,9 @@ def finetune(
         train_seconds = time.monotonic() - begun + fitted.cached_seconds + keeper.seconds_before
         begun = time.monotonic()
         scores = score_texts(fitted.predictor, task.split.test.texts, "testing on")
-        test_seconds = time.monotonic() - begun
+        test_seconds = time.monotonic() - begun + scores.cached_seconds
         peak = peak_memory_bytes()
+        account = fitted.predictor.account()
         fitted.predictor.save(folder / "model")
         _prove_saved(folder / "model", method, fitted, task, request.backbone)
         facts = {
@@ -100,7 +101,7 @@ def finetune(
             "score_name": main_score(list(task.data.examples.label_counts().values()), multi_label=labels.multi_label),
             "backbone": _backbone_facts(request.backbone) if entry.needs_backbone else None,
             "max_length": request.backbone.max_length,
-            "choices": fitted.choices,
+            "choices": {**fitted.choices, **account},
             "train_seconds": round(train_seconds, 3),
             "train_seconds_from_cache": round(fitted.cached_seconds, 3),
             "ms_per_text": round(1000 * test_seconds / len(task.split.test), 4),
