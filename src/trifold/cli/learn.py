@@ -100,6 +100,7 @@ def finetune(
     asked: Annotated[Asked | None, Parameter(name="*")] = None,
     keep: Annotated[KeepSettings | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
+    dry_run: bool = False,
     json: bool = False,
 ) -> None:
     """Train one method and write a run folder; its name is the last line printed.
@@ -110,6 +111,7 @@ def finetune(
             contrastive, prompt (with --llm) or full, which is what it does by default.
         preset: A well-known recipe instead of a method, for comparison.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
+        dry_run: For prompt: print what it would cost, and ask nothing.
         json: Print JSON instead.
     """
     from trifold.pipeline.finetune import finetune as run_finetune
@@ -118,16 +120,33 @@ def finetune(
     if method and preset:
         raise SettingsError(f"--preset {preset} is a method of its own: leave out --method {method}")
     request = Request(data, **vars(asked or Asked()))
+    if dry_run:
+        from trifold.cli.prompt import print_estimate
+        from trifold.pipeline.prompting import expect
+
+        if method != "prompt":
+            raise SettingsError(
+                "--dry-run forecasts --method prompt; for other methods, compare begins with a forecast"
+            )
+        print_estimate(expect(request), request.llm, json=json)
+        return
     if keep and keep.resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the training that is to go on")
     result = run_finetune(request, method or preset or "full", output_dir, announce=not json, keep=keep)
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return
-    from trifold.evaluate.leaderboard import build_leaderboard, in_words
+    from trifold.evaluate.leaderboard import build_leaderboard, in_words, milliseconds
 
     row = build_leaderboard([result], str(result.facts["score_name"]))[0]
     print_table([{name: text for name, text in in_words(row).items() if name in _IN_TERMINAL}])
+    teacher = result.facts.get("teacher") or {}
+    if teacher.get("agreement"):
+        print(
+            f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "
+            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(row.ms_per_text)} a text "
+            f"against {milliseconds(teacher['teacher_ms_per_text'])}"
+        )
     print(f"\nReport: {result.folder / 'report.html'}")
     print(f'Use it: trifold predict {result.folder} --text "..."')
     print(result.folder)

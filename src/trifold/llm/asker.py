@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from trifold.errors import BudgetError, LlmError, TrifoldError
 from trifold.llm.budget import Budget
 from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, Speaker, TransientError
+from trifold.llm.estimate import Estimate, expect_answers
 from trifold.llm.log import Call, Log, now
 from trifold.llm.prompt import Conversation, Message
 from trifold.progress import say
@@ -83,6 +84,8 @@ class Asker:
                 if attempt == self._retries:
                     kind = FatalLlmError if error.unreachable else LlmError
                     raise kind(f"{self.model.name} gave no answer in {attempt + 1} calls: {reason}") from None
+                if on_text:
+                    say(f"\nnote: {reason}; asking again from the beginning")
                 self._wait(attempt, error.wait_seconds)
                 continue
             self._keep(asked, begun, answer)
@@ -124,6 +127,19 @@ class Asker:
                 say("waiting for the answers that are under way")
             pool.shutdown(wait=True, cancel_futures=True)
             self._stopped.clear()
+
+    def expect(self, asked: Sequence[tuple[Conversation, Sampling]]) -> Estimate:
+        """What asking so much would cost; no call is made."""
+        missing = [one for one in asked if self.log.find(_call(self.model, *one)) is None]
+        return expect_answers(
+            self.log,
+            self.model.identity,
+            (self.model.count_tokens(conversation) for conversation, _ in missing),
+            len(asked) - len(missing),
+            self.concurrency,
+            exact=self.model.counts_exactly,
+            longest=asked[0][1].max_tokens if asked else 0,
+        )
 
     def _try(self, conversation: Conversation, sampling: Sampling) -> Answer | Failure:
         try:

@@ -116,6 +116,10 @@ class CausalModel(Speaker, Scorer):
         self._require_room(max(map(len, wholes)), 0)
         return Continuations(tuple(wholes[0][:shared]), tuple(tuple(whole[shared:]) for whole in wholes))
 
+    def count(self, gap: Gap) -> int:
+        """See `Scorer.count`."""
+        return self.count_tokens(gap.conversation)
+
     def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:
         """See `Scorer.cut`."""
         return cut_text(self.tokenizer, text, max_tokens, long_text)

@@ -144,5 +144,9 @@ class Scorer(ABC):
         """
 
     @abstractmethod
+    def count(self, gap: Gap) -> int:
+        """Tokens that are read of a gap, without its words."""
+
+    @abstractmethod
     def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:
         """The text without what is beyond `max_tokens`, and whether that was anything."""

@@ -16,6 +16,7 @@ from trifold.llm.answers import find_word
 from trifold.llm.asker import Asker, Failure, as_json
 from trifold.llm.budget import Budget, Spent
 from trifold.llm.contract import Answer, Gap, Sampling, Scorer, Speaker
+from trifold.llm.estimate import Estimate
 from trifold.llm.log import Call, Log, now
 from trifold.llm.prompt import Conversation, Example, Message, Output, Prompt, Variable
 from trifold.progress import track
@@ -28,6 +29,7 @@ _TEXTS_PER_SLICE = 256
 _NO_TEXTS = ("N/A", "", "[MASK]")
 # Votes that the share of each label in general counts for.
 _PRIOR_VOTES = 0.2
+_TRIED_TEXTS = 3
 _VOTING_TEMPERATURE = 0.7
 _ASKED_AGAIN = "That was not one of the possible answers. Answer with exactly one of these and nothing else: {words}."
 
@@ -98,10 +100,19 @@ class Labeller(ABC):
     def judge(self, texts: Sequence[str]) -> Judgements:
         """Label `texts`, in their order."""
 
+    @abstractmethod
+    def expect(self, texts: Sequence[str]) -> Estimate:
+        """What `judge` would cost."""
+
     @property
     @abstractmethod
     def spent(self) -> Spent:
         """What it has cost so far."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """What its answers depend on, besides the prompt."""
 
 
 class LikelihoodLabeller(Labeller):
@@ -129,6 +140,11 @@ class LikelihoodLabeller(Labeller):
         """See `Labeller.spent`."""
         return self._budget.spent
 
+    @property
+    def identity(self) -> str:
+        """See `Labeller.identity`."""
+        return self.model.identity
+
     def judge(self, texts: Sequence[str]) -> Judgements:
         """See `Labeller.judge`. A text whose prompt is longer than the model reads is a problem, not an end."""
         cuts = [self._cut(text) for text in texts]
@@ -136,13 +152,35 @@ class LikelihoodLabeller(Labeller):
         truncated = np.array([was_cut for _, was_cut in cuts], dtype=bool)
         return Judgements(found - self.bias, truncated, problems, frozenset(unasked), seconds)
 
-    def without_text(self) -> np.ndarray:
-        """The words' log-probabilities where there is no text at all, `(words,)`: the bias to take off."""
+    def expect(self, texts: Sequence[str]) -> Estimate:
+        """See `Labeller.expect`. A few texts are scored to see how long one takes."""
+        gaps = self._gaps([self._cut(text)[0] for text in texts])
+        missing = [gap for gap in gaps if self._log.find(self._call(gap)) is None]
+        tried = missing[:_TRIED_TEXTS]
+        begun = time.perf_counter()
+        self.model.log_likelihoods(tried)
+        seconds = (time.perf_counter() - begun) / max(1, len(tried))
+        tokens = sum(self.model.count(gap) for gap in missing)
+        known = len(gaps) - len(missing)
+        return Estimate(len(missing), known, tokens, 0, seconds * len(missing), True, "a few of these texts, just now")
+
+    def calibrate(self, shots: Shots | None = None) -> None:
+        """From now on, take off what the model says where there is no text at all.
+
+        Args:
+            shots: Examples that are shown then; those of the task where `None`.
+
+        Raises:
+            BudgetError: If the budget does not reach for it.
+            LlmError: If the prompt cannot be scored.
+        """
+        task, self.task = self.task, replace(self.task, shots=shots or self.task.shots)
         found, problems, unasked, _ = self._figures(list(_NO_TEXTS))
+        self.task = task
         if problems:
             reason = next(iter(problems.values()))
             raise BudgetError(f"{reason} before any text was read") if unasked else LlmError(reason)
-        return np.asarray(logsumexp(log_softmax(found, axis=1), axis=0) - np.log(len(_NO_TEXTS)))
+        self.bias = logsumexp(log_softmax(found, axis=1), axis=0) - np.log(len(_NO_TEXTS))
 
     def _cut(self, text: str) -> tuple[str, bool]:
         if self.task.max_length is None:
@@ -151,10 +189,7 @@ class LikelihoodLabeller(Labeller):
 
     def _figures(self, texts: list[str]) -> tuple[np.ndarray, dict[int, str], set[int], float]:
         """Log-likelihoods, problems, those of them that are the budget's, and what the log's part once took."""
-        gaps = [
-            Gap(conversation, self.task.around(text), self.task.words)
-            for text, conversation in zip(texts, self.task.conversations(texts), strict=True)
-        ]
+        gaps = self._gaps(texts)
         calls = [self._call(gap) for gap in gaps]
         found = np.zeros((len(texts), len(self.task.words)))
         problems: dict[int, str] = {}
@@ -180,6 +215,12 @@ class LikelihoodLabeller(Labeller):
                     unasked.add(place)
             self._score(allowed, gaps, calls, found, problems)
         return found, problems, unasked, seconds
+
+    def _gaps(self, texts: list[str]) -> list[Gap]:
+        return [
+            Gap(conversation, self.task.around(text), self.task.words)
+            for text, conversation in zip(texts, self.task.conversations(texts), strict=True)
+        ]
 
     def _score(
         self, places: list[int], gaps: list[Gap], calls: list[Call], found: np.ndarray, problems: dict[int, str]
@@ -246,6 +287,11 @@ class AskingLabeller(Labeller):
         """See `Labeller.spent`."""
         return self.asker.budget.spent
 
+    @property
+    def identity(self) -> str:
+        """See `Labeller.identity`."""
+        return self.asker.model.identity
+
     def judge(self, texts: Sequence[str]) -> Judgements:
         """See `Labeller.judge`. Where nothing usable is answered, the labels' general shares are all there is."""
         before = self.spent.seconds_from_log
@@ -265,13 +311,25 @@ class AskingLabeller(Labeller):
             self.spent.seconds_from_log - before,
         )
 
+    def expect(self, texts: Sequence[str]) -> Estimate:
+        """See `Labeller.expect`."""
+        asked = [
+            (conversation, replace(self._sampling, vote=vote))
+            for conversation in self.task.conversations(list(dict.fromkeys(texts)))
+            for vote in self._numbers
+        ]
+        return self.asker.expect(asked)
+
+    @property
+    def _numbers(self) -> Sequence[int]:
+        """Votes are numbered, so that each is found in the log as itself; a single answer is nobody's vote."""
+        return range(1, self.votes + 1) if self.votes > 1 else (0,)
+
     def _count(self, texts: list[str]) -> tuple[np.ndarray, dict[int, str], set[int]]:
         """Votes `(texts, words)`; why a text has none; those among them that the budget left out."""
         counts = np.zeros((len(texts), len(self.task.words)))
         conversations = self.task.conversations(texts)
-        # Votes are numbered, so that each is found in the log as itself; a single answer is nobody's vote.
-        votes = range(1, self.votes + 1) if self.votes > 1 else (0,)
-        rounds = [(place, conversation, vote) for place, conversation in enumerate(conversations) for vote in votes]
+        rounds = [(place, one, vote) for place, one in enumerate(conversations) for vote in self._numbers]
         problems: dict[int, str] = {}
         unasked: set[int] = set()
         with track(f"asking about {len(texts):,} texts", len(rounds)) as advance:

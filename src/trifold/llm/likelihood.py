@@ -1,8 +1,8 @@
 """How likely a decoder finds each of a few continuations, with everything that prompts share computed once.
 
 Three levels: the prefix that all prompts begin with (instructions, examples) once; each prompt's own rest (its text)
-once; each continuation's own tokens. A plain forward for every pair of prompt and continuation would compute the first level
-`prompts * continuations` times.
+once; each continuation's own tokens. A plain forward for every pair of prompt and continuation would compute the first
+level `prompts * continuations` times.
 """
 
 import inspect

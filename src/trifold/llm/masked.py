@@ -61,6 +61,10 @@ class MaskedModel(Scorer):
             found[:, numbers] = self._filled([self._sentence(gap, size) for gap in gaps], size, chosen)
         return found
 
+    def count(self, gap: Gap) -> int:
+        """See `Scorer.count`."""
+        return len(self._sentence(gap, 1)[0])
+
     def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:
         """See `Scorer.cut`."""
         return cut_text(self._tokenizer, text, max_tokens, long_text)

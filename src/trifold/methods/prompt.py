@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -9,21 +10,21 @@ from trifold.backbone.encoder import Encoder
 from trifold.backbone.frozen import pool_through_cache
 from trifold.backbone.locate import describe_base, find_backbone
 from trifold.backbone.tokens import Tokenizer
-from trifold.errors import PromptError, SettingsError
+from trifold.errors import SettingsError
 from trifold.llm.asker import Asker
 from trifold.llm.budget import Budget
 from trifold.llm.contract import Sampling, Scorer
 from trifold.llm.files import read_prompt
-from trifold.llm.labelling import AskingLabeller, LabellingTask, LikelihoodLabeller, plain_prompt
+from trifold.llm.labelling import AskingLabeller, Labeller, LabellingTask, LikelihoodLabeller, Shots
 from trifold.llm.log import Log, log_path
 from trifold.llm.opening import open_llm
-from trifold.llm.prompt import Example, Prompt
+from trifold.llm.prompt import Example
 from trifold.llm.remote import RemoteModel
 from trifold.llm.shots import FixedShots, NearestShots, choose_balanced, choose_random
+from trifold.llm.wording import word_labels
 from trifold.methods.contract import Fitted, Method
 from trifold.methods.obstacles import nothing_to_prompt
 from trifold.methods.prompted import PromptPredictor, embedder, judged, kept_settings
-from trifold.methods.zero_shot import describe_labels
 from trifold.progress import say
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap
@@ -48,70 +49,59 @@ class Prompting(Method):
             PromptError: If the prompt file is none, or is for other labels.
             LlmError: If the model cannot be used.
         """
+        llm, asked = self.settings.llm, self.settings.prompting
+        labeller, kept = self.prepare(train, labels)
+        said = {0: "no example", 1: "one example"}.get(asked.shots, f"{asked.shots} examples")
+        say(f"prompt: {kept['llm']} is told what to do, with {said}")
+        logits, seconds = np.zeros((0, len(labels)), dtype=np.float32), 0.0
+        choices: dict[str, object] = {
+            "llm": labeller.identity,
+            "prompt": str(asked.prompt or "made from the labels"),
+            "words": list(labeller.task.words),
+            "shots": f"{asked.shots}, {asked.shot_choice}" if asked.shots else "none",
+        }
+        if isinstance(labeller, LikelihoodLabeller):
+            if asked.calibrate:
+                # Examples sway a model whatever the text. No text has nearest ones, so balanced ones stand in.
+                labeller.calibrate(FixedShots(self._fixed(train, labeller.task, labels, labeller.model)))
+            found = judged(labeller, validation.texts)
+            logits, seconds = found.logits.astype(np.float32), found.seconds_from_log
+            compute = self.settings.backbone
+            choices["precision"] = choose(compute.device, compute.precision).precision
+        else:
+            choices["votes"] = asked.votes
+        return Fitted(
+            predictor=PromptPredictor(labeller, labels, kept, llm.prices),
+            history=None,
+            trainable_parameters=0,
+            choices=choices,
+            validation_logits=logits,
+            cached_seconds=seconds,
+        )
+
+    def prepare(self, train: Examples, labels: LabelMap) -> tuple[Labeller, dict[str, Any]]:
+        """The model with its task, and what a saved predictor keeps of both; nothing is asked yet."""
         obstacle = nothing_to_prompt(train, self.settings)
         if obstacle:
             raise SettingsError(f"prompt cannot work here: {obstacle}")
         llm, asked, backbone = self.settings.llm, self.settings.prompting, self.settings.backbone
-        prompt, words = self._worded(labels)
+        given = read_prompt(asked.prompt) if asked.prompt else None
+        prompt, words = word_labels(given, labels, self.settings.labels.described())
         model = open_llm(llm, backbone)
         task = LabellingTask(prompt, words, asked.cloze)
         if isinstance(model, Scorer):
             task = replace(task, max_length=backbone.max_length, long_text=backbone.long_text)
         kept = kept_settings(llm, asked, task, model.name, getattr(model, "files", None))
-        fixed = FixedShots(self._fixed(train, task, labels, model))
-        nearest = asked.shots > 0 and asked.shot_choice == "nearest"
-        shots = self._nearest(train, task, labels, model, kept) if nearest else fixed
+        shots: Shots = FixedShots(self._fixed(train, task, labels, model))
+        if asked.shots and asked.shot_choice == "nearest":
+            shots = self._nearest(train, task, labels, model, kept)
         task = replace(task, shots=shots)
         log, budget = Log(log_path(llm.log)), Budget.of(llm)
-        said = {0: "no example", 1: "one example"}.get(asked.shots, f"{asked.shots} examples")
-        say(f"prompt: {model.name} is told what to do, with {said}")
-        choices: dict[str, object] = {
-            "llm": model.identity,
-            "prompt": str(asked.prompt or "made from the labels"),
-            "words": list(words),
-            "shots": f"{asked.shots}, {asked.shot_choice}" if asked.shots else "none",
-        }
         if isinstance(model, RemoteModel):
             asker = Asker(model, log, budget, llm.retries, llm.concurrency)
             sampling = Sampling(llm.max_tokens, llm.temperature)
-            asking = AskingLabeller(asker, task, asked.votes, _shares(train, labels), sampling)
-            predictor = PromptPredictor(asking, labels, kept, llm.prices)
-            return Fitted(predictor, None, 0, {**choices, "votes": asked.votes}, np.zeros((0, len(labels)), np.float32))
-        bias = None
-        if asked.calibrate:
-            # Examples sway a model whatever the text. No text has nearest ones, so balanced ones stand in.
-            bias = LikelihoodLabeller(model, replace(task, shots=fixed), log, budget).without_text()
-        scoring = LikelihoodLabeller(model, task, log, budget, bias)
-        found = judged(scoring, validation.texts)
-        choices["precision"] = choose(backbone.device, backbone.precision).precision
-        return Fitted(
-            predictor=PromptPredictor(scoring, labels, kept, llm.prices),
-            history=None,
-            trainable_parameters=0,
-            choices=choices,
-            validation_logits=found.logits.astype(np.float32),
-            cached_seconds=found.seconds_from_log,
-        )
-
-    def _worded(self, labels: LabelMap) -> tuple[Prompt, tuple[str, ...]]:
-        """The prompt, and what each label is called in it: by the flags, the prompt file, or its own name."""
-        path, described = self.settings.prompting.prompt, self.settings.labels.described()
-        prompt = read_prompt(path) if path else None
-        names = [str(label) for label in labels.names]
-        known = dict(prompt.output.labels) if prompt else {}
-        if known and set(known) != set(names):
-            raise PromptError(
-                f"{path} has the labels {', '.join(known)}, and the data {', '.join(names)}: write output.labels as a "
-                f'table, such as {{ {names[0]} = "…" }}'
-            )
-        own = describe_labels(labels, described)
-        words = tuple(described.get(name) or known.get(name) or word for name, word in zip(names, own, strict=True))
-        if len({word.casefold() for word in words}) < len(words):
-            raise SettingsError(f"two labels are called alike ({', '.join(words)}): give each a --label-description")
-        if prompt is None:
-            return plain_prompt(words), words
-        prompt.text_variable()
-        return replace(prompt, output=replace(prompt.output, labels=dict(zip(names, words, strict=True)))), words
+            return AskingLabeller(asker, task, asked.votes, _shares(train, labels), sampling), kept
+        return LikelihoodLabeller(model, task, log, budget), kept
 
     def _fixed(self, train: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
         """Examples that are the same for every text: any, or as many of each label."""
