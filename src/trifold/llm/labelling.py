@@ -29,6 +29,7 @@ _TEXTS_PER_SLICE = 256
 _NO_TEXTS = ("N/A", "", "[MASK]")
 # Votes that the share of each label in general counts for.
 _PRIOR_VOTES = 0.2
+_DECIMALS = 6
 _TRIED_TEXTS = 3
 _VOTING_TEMPERATURE = 0.7
 _ASKED_AGAIN = "That was not one of the possible answers. Answer with exactly one of these and nothing else: {words}."
@@ -230,7 +231,8 @@ class LikelihoodLabeller(Labeller):
             return
         begun = time.perf_counter()
         try:
-            found[places] = self.model.log_likelihoods([gaps[place] for place in places])
+            # Rounded as they are logged, so that a figure is the same whether it comes from there or not.
+            found[places] = np.round(self.model.log_likelihoods([gaps[place] for place in places]), _DECIMALS)
         except LlmError as error:
             if len(places) == 1:
                 problems[places[0]] = str(error)
@@ -242,8 +244,9 @@ class LikelihoodLabeller(Labeller):
         seconds = (time.perf_counter() - begun) / len(places)
         for place in places:
             answer = json.dumps(dict(zip(self.task.words, found[place].tolist(), strict=True)), ensure_ascii=False)
-            self._log.add(replace(calls[place], at=now(), answer=answer, seconds=seconds))
-            self._budget.charge(0, 0, seconds, from_log=False)
+            tokens = self.model.count(gaps[place])
+            self._log.add(replace(calls[place], at=now(), answer=answer, prompt_tokens=tokens, seconds=seconds))
+            self._budget.charge(tokens, 0, seconds, from_log=False)
 
     def _call(self, gap: Gap) -> Call:
         """How a gap is found in the log."""

@@ -123,10 +123,10 @@ class Log:
             )
 
     def mean_call(self, model: str) -> tuple[float, float] | None:
-        """Mean seconds and answer tokens of the calls that this model answered; `None` where there was none."""
+        """Mean seconds and answer tokens of the calls that this model answered in words; `None` where there was none."""
         with self._lock:
             row = self._connection.execute(
-                "SELECT avg(seconds), avg(answer_tokens) FROM calls WHERE model = ? AND answer IS NOT NULL", (model,)
+                "SELECT avg(seconds), avg(answer_tokens) FROM calls WHERE model = ? AND answer_tokens > 0", (model,)
             ).fetchone()
         return (float(row[0]), float(row[1])) if row and row[0] is not None else None
 
