@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -60,10 +60,8 @@ def scripted(script: Script) -> Iterator[Scripted]:
                 number = len(seen.requests)
             reply = script(number, body)
             time.sleep(reply.wait_seconds)
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):
                 self._send(reply, streaming=bool(body.get("stream")))
-            except (BrokenPipeError, ConnectionResetError):
-                pass
 
         def _send(self, reply: Reply, *, streaming: bool) -> None:
             if reply.raw is not None:

@@ -123,7 +123,7 @@ class Log:
             )
 
     def mean_call(self, model: str) -> tuple[float, float] | None:
-        """Mean seconds and answer tokens of the calls that this model answered in words; `None` where there was none."""
+        """Mean seconds and answer tokens of the calls that this model answered in words; `None` if none."""
         with self._lock:
             row = self._connection.execute(
                 "SELECT avg(seconds), avg(answer_tokens) FROM calls WHERE model = ? AND answer_tokens > 0", (model,)

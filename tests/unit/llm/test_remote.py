@@ -70,7 +70,7 @@ def test_what_passes_is_tried_again_and_everything_is_logged(fault: str, streami
 
 def test_a_fault_that_stays_is_given_up_with_its_reason(tmp_path: Path) -> None:
     with scripted(lambda *_: Reply("oops", 500)) as server:
-        with pytest.raises(LlmError, match="gave no answer in 3 calls: .* answered 500: oops"):
+        with pytest.raises(LlmError, match=r"gave no answer in 3 calls: .* answered 500: oops"):
             open_asker(server.llm, tmp_path / "log", retries=2).ask(said("hello"), Sampling())
         assert len(server.requests) == 3
 
