@@ -343,7 +343,7 @@ def test_editing_what_was_written(served: str, tmp_path: Path, trifold_command: 
         (("finetune", "REVIEWS", "--method", "tfidf", "--dry-run"), "--dry-run forecasts --method prompt"),
         (("finetune", "REVIEWS", "--price", "cheap"), "--price 'cheap' is not allowed"),
         (("finetune", "REVIEWS", "--cloze", "{text}"), "write {text} and {mask} once each"),
-        (("log", "7"), "there is no call number 7"),
+        (("log", "7654321"), "there is no call number 7654321"),
     ],
 )
 def test_a_mistake_is_one_sentence(
@@ -351,11 +351,10 @@ def test_a_mistake_is_one_sentence(
     sentence: str,
     prompt_file: Path,
     reviews: Path,
-    tmp_path: Path,
     trifold_command: Command,
 ) -> None:
     places = {"FILE": str(prompt_file), "REVIEWS": str(reviews)}
-    done = trifold_command(*(places.get(one, one) for one in arguments), cwd=tmp_path)
+    done = trifold_command(*(places.get(one, one) for one in arguments))
     assert done.returncode == 2
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
