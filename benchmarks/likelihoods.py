@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from provenance import provenance
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from provenance import provenance
 from trifold.llm.likelihood import Continuations, Likelihoods
 from trifold.runtime import Runtime, prepare
 
@@ -70,7 +70,13 @@ def main() -> None:
             }
         )
         print(runs[-1], flush=True)
-    facts = {**provenance(), "threads": torch.get_num_threads(), "texts": TEXTS, "labels": len(LABEL_TOKENS), "runs": runs}
+    facts = {
+        **provenance(),
+        "threads": torch.get_num_threads(),
+        "texts": TEXTS,
+        "labels": len(LABEL_TOKENS),
+        "runs": runs,
+    }
     RESULT.write_text(json.dumps(facts, indent=1) + "\n")
 
 

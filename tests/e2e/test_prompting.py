@@ -239,11 +239,6 @@ def test_improving_keeps_the_best_and_leaves_test_rows_alone(
 ) -> None:
     """A prompt that the decoder was never taught; examples in the form that it was taught do better."""
     poor = tmp_path / "poor.toml"
-    poor.write_text(
-        PROMPT.replace("You label texts.", "Du bist ein Dichter, {text}").replace("Text: {text}", "{text}!")
-    )
-    refused = trifold_command("prompt", "improve", poor, reviews, "--llm", f"hf:{decoder}", "--max-tokens", "24")
-    assert refused.returncode == 2
     poor.write_text(PROMPT.replace("You label texts.", "Du bist ein Dichter!").replace("Text: {text}", "{text}!"))
     done = trifold_command(
         *("prompt", "improve", poor, reviews, "--llm", f"hf:{decoder}", "--log", tmp_path / "log", "--rows", "30"),
