@@ -2,9 +2,9 @@
 
     python benchmarks/likelihoods.py
 
-A decoder of 6 layers and width 384 with random weights (its speed does not depend on them), one thread, whose processor
-time is measured. Both ways must give the same figures to 1e-4. Keeps results/likelihoods.json with every timing; the bar is a speed-up of at least 0.6 of
-the ratio of the tokens that go through the model.
+A decoder of 6 layers and width 384 with random weights (its speed does not depend on them), one thread, of which the
+processor time is measured. Both ways must give the same figures to 1e-4. Keeps results/likelihoods.json with every
+timing; the bar is a speed-up of at least 0.6 of the ratio of the tokens that go through the model.
 """
 
 import json

@@ -82,6 +82,7 @@ def test_the_same_file_says_the_same_here_and_through_a_server(
     assert json.loads(with_log.stdout)["calls"][0]["answer"] == WRITTEN
 
 
+@pytest.mark.slow
 def test_prompting_stands_in_the_leaderboard(
     decoder: Path, reviews: Path, tiny_model: Path, tmp_path: Path, trifold_command: Command
 ) -> None:
@@ -104,6 +105,7 @@ def test_prompting_stands_in_the_leaderboard(
     assert "is told what to do" in (folder / "prompt" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_through_a_server_costs_what_it_says_and_keeps_no_key(
     served: str, reviews: Path, tmp_path: Path, trifold_command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,8 +248,12 @@ def test_improving_keeps_the_best_and_leaves_test_rows_alone(
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert max(one["right"] for one in found["tried"]) >= found["tried"][0]["right"]
-    assert len(found["tried"]) >= 4
+    right = [one["right"] for one in found["tried"]]
+    assert {one["of"] for one in found["tried"]} == {30}
+    assert len(right) >= 4
+    assert bool(found["diff"]) == (max(right) > right[0])
+    assert Path(found["prompt"]) == (tmp_path / "poor.improved.toml" if found["diff"] else poor)
+    assert Path(found["prompt"]).exists()
     logged = json.loads(trifold_command("log", "--log", tmp_path / "log", "--limit", "9999", "--json").stdout)["calls"]
     trifold_command("finetune", reviews, "--method", "tfidf", "--output-dir", tmp_path / "run")
     with (tmp_path / "run" / "predictions.csv").open() as file:

@@ -20,7 +20,7 @@ from trifold.runtime import Runtime
 
 # A kept prefix serves as long as it lacks no more than so many of the tokens that the next prompts share.
 _NEGLIGIBLE_TOKENS = 16
-# Tokens of one forward pass: fewer waste the processor, and more would mostly compare texts that must not see each other.
+# Tokens of one forward pass: fewer waste the processor, more mostly compare texts that must not see each other.
 _FEWEST_TOKENS = 512
 # Figures of the tree against those of plain forward passes: only the order of operations may differ.
 _TOLERANCE = {"float32": 1e-3, "bfloat16": 0.3}

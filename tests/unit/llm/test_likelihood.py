@@ -116,3 +116,15 @@ def test_too_long_is_told_with_the_count(model: CausalModel) -> None:
     gap = Gap(task.conversations(["film 🎬 " * 2_000])[0], ("", ""), WORDS)
     with pytest.raises(LlmError, match=r"the prompt has \d+,\d\d\d tokens and hf:.* reads 1,024"):
         model.log_likelihoods([gap])
+
+
+def test_weights_in_several_files(model: CausalModel, tmp_path: Path) -> None:
+    model.model.save_pretrained(tmp_path / "sharded", max_shard_size="200KB")
+    model.tokenizer.save_pretrained(tmp_path / "sharded")
+    asked = LlmSettings(llm=f"hf:{tmp_path / 'sharded'}")
+    found = open_llm(asked, ComputeSettings(device="cpu", precision="float32"))
+    assert isinstance(found, CausalModel)
+    assert len(found.files.shards()) > 1
+    assert found.files.size_bytes() == pytest.approx(model.files.size_bytes(), rel=0.05)
+    row = Continuations((5, 6, 7, 8), ((1,), (2, 3)))
+    np.testing.assert_allclose(found.likelihoods.of([row]), model.likelihoods.of([row]), atol=1e-6)
