@@ -100,6 +100,16 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small Llama with a chat template that answers `good` or `bad` when it is prompted for a review's label."""
+    from language_models import prompted, train_decoder, writing
+
+    with write_reviews(tmp_path_factory.mktemp("lines") / "lines.csv", seed=1).open() as file:
+        lines = [(row["text"], row["label"]) for row in csv.DictReader(file)]
+    return train_decoder(tmp_path_factory.mktemp("models") / "decoder", prompted(lines, random.Random(0)), writing())
+
+
+@pytest.fixture(scope="session")
 def trifold_command() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the installed command line as a user would."""
 

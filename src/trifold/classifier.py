@@ -14,6 +14,7 @@ from trifold.artifact.folder import new_folder, write_json
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.data.split import split_train_validation
 from trifold.errors import DataError, SettingsError
+from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.catalogue import method_entry, method_name
 from trifold.methods.contract import MethodSettings, Predictor
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
@@ -25,6 +26,17 @@ from trifold.train.settings import TrainSettings
 from trifold.train.tracking import reporting
 from trifold.types import Examples, Label, Target
 
+# The groups of parameters, in the order in which methods take them.
+SETTINGS = (
+    BackboneSettings,
+    TrainSettings,
+    HeadSettings,
+    TuningSettings,
+    LabelSettings,
+    LlmSettings,
+    PromptingSettings,
+)
+
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Learn labels of texts by one of Trifold's methods.
@@ -34,7 +46,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     The parameters are those of the command line, with the same names and defaults.
 
     Args:
-        method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive` or `full`.
+        method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive`, `full`
+            or `prompt`.
         model: Backbone: `minilm`, a folder, or a hub id.
         revision: Of a model from the hub.
         max_length: Tokens of a text that are read.
@@ -59,7 +72,24 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         adapter_layers: For adapters: put them into so many layers, from the top.
         adapter_size: For adapters: rank or width.
         merge_adapter: For `adapter-lora`: add the adapters into the backbone when done.
-        label_description: For `zero-shot`: `("LABEL=what it means", …)`.
+        label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
+        llm: For `prompt`: `hf:NAME-OR-FOLDER`, or `openai:BASE_URL#MODEL`.
+        api_key_env: Environment variable that holds the server's key.
+        max_tokens: Length of a server's answer.
+        temperature: 0 takes the likeliest word each time.
+        concurrency: Calls to a server under way at the same time.
+        timeout_seconds: What a server has for an answer.
+        retries: How often a call that failed is made again.
+        max_calls: Stop before another call is made.
+        max_seconds: Stop asking after so long.
+        price: `"PROMPT,ANSWER"`: money for a million tokens of each.
+        log: SQLite file for every prompt and answer.
+        prompt: Prompt file; a plain one is made from the labels where `None`.
+        shots: Labelled examples shown in each prompt.
+        shot_choice: `balanced`, `random` or `nearest`.
+        votes: Answers of a server for each text.
+        calibrate: Take off what a local model would say of no text at all.
+        cloze: For masked models: the text, and the gap that a label's word has to fill.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: `auto`, `float32` or `bfloat16`.
         token_budget: Tokens of one forward pass; by default what is fastest on this machine.
@@ -98,6 +128,23 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         adapter_size: int | None = None,
         merge_adapter: bool = False,
         label_description: tuple[str, ...] = (),
+        llm: str | None = None,
+        api_key_env: str = "OPENAI_API_KEY",
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        concurrency: int = 4,
+        timeout_seconds: float = 60.0,
+        retries: int = 4,
+        max_calls: int | None = None,
+        max_seconds: float | None = None,
+        price: str | None = None,
+        log: Path | None = None,
+        prompt: Path | None = None,
+        shots: int = 0,
+        shot_choice: str = "balanced",
+        votes: int = 1,
+        calibrate: bool = True,
+        cloze: str = "{text} All in all, it was {mask}.",
         device: str = "auto",
         precision: str = "auto",
         token_budget: int | None = None,
@@ -129,6 +176,23 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.adapter_size = adapter_size
         self.merge_adapter = merge_adapter
         self.label_description = label_description
+        self.llm = llm
+        self.api_key_env = api_key_env
+        self.max_tokens = max_tokens
+        self.temperature = temperature
+        self.concurrency = concurrency
+        self.timeout_seconds = timeout_seconds
+        self.retries = retries
+        self.max_calls = max_calls
+        self.max_seconds = max_seconds
+        self.price = price
+        self.log = log
+        self.prompt = prompt
+        self.shots = shots
+        self.shot_choice = shot_choice
+        self.votes = votes
+        self.calibrate = calibrate
+        self.cloze = cloze
         self.device = device
         self.precision = precision
         self.token_budget = token_budget
@@ -229,12 +293,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._predictor
 
     def _settings(self) -> MethodSettings:
-        return MethodSettings(
-            *(
-                self._part(kind)
-                for kind in (BackboneSettings, TrainSettings, HeadSettings, TuningSettings, LabelSettings)
-            )
-        )
+        return MethodSettings(*(self._part(kind) for kind in SETTINGS))
 
     def _part(self, kind: type) -> Any:
         """One settings dataclass from the parameters of the same names; a choice that does not exist is an error."""

@@ -44,3 +44,15 @@ class TrainingError(TrifoldError):
 
 class ExportError(TrifoldError):
     """An exported model is not as good as the one it was made from."""
+
+
+class PromptError(TrifoldError):
+    """A prompt file, or what is to be filled into it, cannot be used."""
+
+
+class LlmError(TrifoldError):
+    """A language model cannot be opened, cannot be reached, or gives no answer that can be used."""
+
+
+class BudgetError(LlmError):
+    """What may be spent on a language model is spent. What was answered until then is in the log."""

@@ -105,7 +105,11 @@ def score_texts(predictor: Predictor, texts: Sequence[str], what: str = "scoring
             part = texts[start : start + _TEXTS_PER_SLICE]
             parts.append(predictor.score(part))
             advance(sum(len(text) for text in part))
-    return Scores(np.concatenate([p.logits for p in parts]), np.concatenate([p.truncated for p in parts]))
+    return Scores(
+        np.concatenate([p.logits for p in parts]),
+        np.concatenate([p.truncated for p in parts]),
+        sum(p.cached_seconds for p in parts),
+    )
 
 
 def predict_texts(predictor: Predictor, texts: Sequence[str], reject_below: float = 0.0) -> list[Prediction]:

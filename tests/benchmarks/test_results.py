@@ -91,6 +91,18 @@ def test_the_bars_hold(bar: str) -> None:
     assert np.mean(figures) >= BARS[bar]
 
 
+def test_a_shared_prefix_saves_what_its_tokens_promise() -> None:
+    facts = json.loads((RESULTS.parent / "likelihoods.json").read_text())
+    assert facts["hardware"]["cpu"]
+    assert len(facts["commit"]) == 40
+    assert (facts["texts"], facts["labels"], len(facts["runs"])) == (50, 5, 3)
+    for run in facts["runs"]:
+        assert run["largest_difference"] < 1e-4
+        assert run["speed_up"] == pytest.approx(run["plain_seconds"] / run["shared_seconds"])
+        assert run["token_ratio"] == pytest.approx(run["plain_tokens"] / run["shared_tokens"])
+        assert run["speed_up"] >= 0.6 * run["token_ratio"]
+
+
 def test_thousands_of_classes_are_ready_within_seconds_and_in_linear_memory() -> None:
     facts = json.loads((RESULTS.parent / "many_classes.json").read_text())
     assert facts["hardware"]["cpu"]

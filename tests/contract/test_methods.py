@@ -13,6 +13,7 @@ from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import ArtifactError, BackboneError, SettingsError
+from trifold.llm.settings import LlmSettings
 from trifold.methods import METHODS, PRESETS, method_entry
 from trifold.methods.contract import Fitted, MethodSettings
 from trifold.methods.exported import ExportedPredictor
@@ -24,6 +25,8 @@ from trifold.types import Examples, Split
 # Methods that learn from labels.
 EVERY = (*METHODS, *PRESETS)
 LEARNERS = tuple(name for name in EVERY if name != "zero-shot")
+# What is told rather than trained, with a language model of its own.
+TOLD = "prompt"
 READERS = tuple(name for name in EVERY if name != "tfidf")
 HOPES = ["The film is wonderful, the plot brilliant", "The cast is awful, the pace tedious"]
 
@@ -38,9 +41,11 @@ def split(reviews: Path) -> Split:
     return split_examples(load_examples(reviews, DataSettings()).examples)
 
 
-@pytest.fixture(scope="module", params=EVERY)
+@pytest.fixture(scope="module", params=(*EVERY, TOLD))
 def fitted(request: pytest.FixtureRequest, tiny_model: Path, split: Split) -> tuple[str, Fitted]:
     settings = settings_for(tiny_model)
+    if request.param == TOLD:
+        settings = replace(settings, llm=LlmSettings(llm=f"hf:{request.getfixturevalue('decoder')}"))
     if request.param.startswith(("adapter", "zero")):
         # What changes little or nothing of a backbone needs one that knows something.
         settings = settings_for(Path("minilm"), 6, 2e-3)
@@ -53,7 +58,7 @@ def fitted(request: pytest.FixtureRequest, tiny_model: Path, split: Split) -> tu
 
 
 def test_it_learns(fitted: tuple[str, Fitted], split: Split) -> None:
-    if fitted[0] not in LEARNERS:
+    if fitted[0] not in (*LEARNERS, TOLD):
         pytest.skip("it learns nothing; tests/unit/methods/test_zero_shot.py shows what it knows")
     scores = fitted[1].predictor.score(split.test.texts)
     truth = fitted[1].predictor.labels.encode(split.test.labels)

@@ -12,9 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scripted_server import Reply, scripted
+from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import label_variants, load_examples
 from trifold.data.files import open_table
 from trifold.data.settings import DataSettings
+from trifold.llm.answers import find_word
+from trifold.llm.budget import Budget
+from trifold.llm.contract import Scorer
+from trifold.llm.labelling import LabellingTask, LikelihoodLabeller, plain_prompt
+from trifold.llm.log import Log, read_log
+from trifold.llm.opening import open_llm
+from trifold.llm.settings import LlmSettings
 from trifold.methods.contract import MethodSettings
 from trifold.runtime import choose, cpu_multiplies_bfloat16
 from trifold.types import Record
@@ -190,3 +199,40 @@ def test_prediction_never_forks(tmp_path: Path, reviews: Path, monkeypatch: pyte
 
     monkeypatch.setattr(os, "fork", refuse)
     assert TextClassifier.load(tmp_path / "run").predict(["superb"]).tolist() == ["good"]
+
+
+PROMPT = 'task = "Text: {text}"\nvariables = { text = "" }\noutput = { labels = ["good", "bad"] }\n'
+
+
+def test_the_bill_is_known_before_it_is_run_up(reviews: Path, tmp_path: Path, trifold_command: Command) -> None:
+    (tmp_path / "p.toml").write_text(PROMPT)
+    with scripted(lambda *_: Reply("good")) as server:
+        asked = ("--llm", server.llm, "--prompt", tmp_path / "p.toml", "--log", tmp_path / "log", "--price", "1,2")
+        done = trifold_command("label", reviews, "--label-as", "said", *asked, "--dry-run", "--json")
+        assert not server.requests
+    bill = json.loads(done.stdout)
+    assert bill["calls"] == 240
+    assert bill["money"] == pytest.approx((bill["prompt_tokens"] + 2 * bill["answer_tokens"]) / 1e6)
+    assert bill["seconds"] > 0
+
+
+def test_the_prompt_that_is_shown_is_the_one_that_is_sent_and_logged(tmp_path: Path, trifold_command: Command) -> None:
+    (tmp_path / "p.toml").write_text(PROMPT)
+    given = ("--var", "text={odd} 🎬")
+    with scripted(lambda *_: Reply("good")) as server:
+        shown = json.loads(trifold_command("prompt", "show", tmp_path / "p.toml", *given, "--json").stdout)
+        trifold_command("prompt", "run", tmp_path / "p.toml", *given, "--llm", server.llm, "--log", tmp_path / "log")
+        assert server.requests[0]["messages"] == shown
+    assert json.loads(read_log(tmp_path / "log", 1)[0].prompt) == shown
+
+
+def test_a_label_outside_the_list_is_never_given(decoder: Path, tmp_path: Path) -> None:
+    """A model that would write anything: its likelihoods still choose among the labels, and a server's prose does not."""
+    words = ("emerald", "vermilion", "ultramarine")
+    task = LabellingTask(plain_prompt(words), words, "{text} {mask}")
+    model = open_llm(LlmSettings(llm=f"hf:{decoder}"), ComputeSettings(device="cpu"))
+    assert isinstance(model, Scorer)
+    judged = LikelihoodLabeller(model, task, Log(tmp_path / "log"), Budget()).judge(["The film is superb"])
+    assert np.isfinite(judged.logits).all()
+    assert judged.logits.shape == (1, 3)
+    assert find_word("Chartreuse, obviously.", words) is None

@@ -14,10 +14,8 @@ from sklearn.utils import estimator_checks
 
 from conftest import several_labels
 from trifold import TextClassifier
-from trifold.backbone.settings import BackboneSettings
+from trifold.classifier import SETTINGS
 from trifold.errors import DataError, SettingsError
-from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
-from trifold.train.settings import TrainSettings
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +42,19 @@ def test_fit_predict_save_load(
     np.testing.assert_allclose(back.predict_proba(texts[200:]), probabilities, atol=1e-5)
     with pytest.raises(SettingsError, match="exists and is not empty"):
         made.save(tmp_path / "model")
+
+
+def test_prompting_needs_no_more_than_a_language_model(
+    data: tuple[list[str], list[str]], decoder: Path, tmp_path: Path
+) -> None:
+    texts, labels = data
+    made = TextClassifier("prompt", llm=f"hf:{decoder}", log=tmp_path / "log", device="cpu").fit(
+        texts[:60], labels[:60]
+    )
+    assert made.score(texts[60:100], labels[60:100]) >= 0.85
+    made.save(tmp_path / "model")
+    back = TextClassifier.load(tmp_path / "model")
+    np.testing.assert_allclose(back.predict_proba(texts[:20]), made.predict_proba(texts[:20]), atol=1e-5)
 
 
 def test_rows_with_several_labels(tmp_path: Path) -> None:
@@ -93,11 +104,7 @@ def test_a_run_of_the_command_line_loads(reviews: Path, tmp_path: Path) -> None:
 
 
 def test_its_parameters_are_the_flags_with_their_defaults() -> None:
-    flags = {
-        field.name: field.default
-        for kind in (BackboneSettings, TrainSettings, HeadSettings, TuningSettings, LabelSettings)
-        for field in fields(kind)
-    }
+    flags = {field.name: field.default for kind in SETTINGS for field in fields(kind)}
     assert TextClassifier().get_params() == {"method": "features", **flags}
 
 

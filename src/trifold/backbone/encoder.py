@@ -187,7 +187,7 @@ def pool_tokens(states: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Ten
 
 
 def load_model(auto_class: str, files: BackboneFiles, **options: Any) -> Any:
-    """Load `files` through one of transformers' auto classes, in float32 with its fused attention.
+    """Load `files` through one of transformers' auto classes, in float32 with its fused attention unless told else.
 
     What transformers says on the way (a report on new and unused weights, a progress bar) is held back:
     a new head is what was asked for, and alarming words on a correct run help nobody.
@@ -198,15 +198,14 @@ def load_model(auto_class: str, files: BackboneFiles, **options: Any) -> Any:
     import transformers
 
     logging = transformers.logging
+    options = {"dtype": torch.float32, "attn_implementation": "sdpa", **options}
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return getattr(transformers, auto_class).from_pretrained(
-                files.folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True, **options
-            )
+            return getattr(transformers, auto_class).from_pretrained(files.folder, local_files_only=True, **options)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BackboneError(f"{files.name} cannot be loaded as {auto_class} ({reason}): give another --model") from None

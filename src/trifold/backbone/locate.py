@@ -28,7 +28,7 @@ _TOKENIZER_FILES = (
 )
 # Some published models have nothing newer. It is read as plain tensors, never run as code (torch.load's weights_only).
 _OLD_WEIGHTS = "pytorch_model.bin"
-_PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "tokenizer*")
+_PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "tokenizer*", "*.jinja")
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,26 @@ class BackboneFiles:
                 return self.folder / name
         raise BackboneError(f"{self.folder} has no model.safetensors: give a model saved in the safetensors format")
 
+    def shards(self) -> tuple[Path, ...]:
+        """The files with the weights: mostly one, of large models several.
+
+        Raises:
+            BackboneError: As `weights`.
+        """
+        index = self.folder / "model.safetensors.index.json"
+        if (self.folder / "model.safetensors").exists() or not index.exists():
+            return (self.weights(),)
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        return tuple(self.folder / name for name in sorted(names))
+
     def size_bytes(self) -> int:
         """Bytes of the weights."""
-        return self.weights().stat().st_size
+        return sum(shard.stat().st_size for shard in self.shards())
 
     def sha256(self) -> str:
-        """SHA-256 of the weights."""
-        return file_sha256(self.weights())
+        """SHA-256 of the weights; of several files, that of their hashes."""
+        hashes = [file_sha256(shard) for shard in self.shards()]
+        return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def find_backbone(settings: BackboneSettings) -> BackboneFiles:

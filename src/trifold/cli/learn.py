@@ -13,6 +13,7 @@ from trifold.cli.output import print_json, print_table
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
+from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.pretrain.settings import TaskSettings
 from trifold.train.settings import KeepSettings, TrainSettings
@@ -31,6 +32,8 @@ class Asked:
     head: Annotated[HeadSettings, Parameter(name="*")] = field(default_factory=HeadSettings)
     tuning: Annotated[TuningSettings, Parameter(name="*")] = field(default_factory=TuningSettings)
     labels: Annotated[LabelSettings, Parameter(name="*")] = field(default_factory=LabelSettings)
+    llm: Annotated[LlmSettings, Parameter(name="*")] = field(default_factory=LlmSettings)
+    prompting: Annotated[PromptingSettings, Parameter(name="*")] = field(default_factory=PromptingSettings)
 
 
 def compare(
@@ -99,6 +102,7 @@ def finetune(
     asked: Annotated[Asked | None, Parameter(name="*")] = None,
     keep: Annotated[KeepSettings | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
+    dry_run: bool = False,
     json: bool = False,
 ) -> None:
     """Train one method and write a run folder; its name is the last line printed.
@@ -106,9 +110,11 @@ def finetune(
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck,
-            contrastive or full, which is what it does by default; with --task generate, adapter-lora or full.
+            contrastive, prompt (with --llm) or full, which is what it does by default; with --task generate,
+            adapter-lora or full.
         preset: A well-known recipe instead of a method, for comparison.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
+        dry_run: For prompt: print what it would cost, and ask nothing.
         json: Print JSON instead.
     """
     from trifold.pipeline.finetune import finetune as run_finetune
@@ -117,6 +123,16 @@ def finetune(
     if method and preset:
         raise SettingsError(f"--preset {preset} is a method of its own: leave out --method {method}")
     request = Request(data, **vars(asked or Asked()))
+    if dry_run:
+        from trifold.cli.prompt import print_estimate
+        from trifold.pipeline.prompting import expect
+
+        if method != "prompt":
+            raise SettingsError(
+                "--dry-run forecasts --method prompt; for other methods, compare begins with a forecast"
+            )
+        print_estimate(expect(request), request.llm, json=json)
+        return
     if keep and keep.resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the training that is to go on")
     task = task or TaskSettings()
@@ -136,10 +152,17 @@ def finetune(
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return
-    from trifold.evaluate.leaderboard import build_leaderboard, in_words
+    from trifold.evaluate.leaderboard import build_leaderboard, in_words, milliseconds
 
     row = build_leaderboard([result], str(result.facts["score_name"]))[0]
     print_table([{name: text for name, text in in_words(row).items() if name in _IN_TERMINAL}])
+    teacher = result.facts.get("teacher") or {}
+    if teacher.get("agreement"):
+        print(
+            f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "
+            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(row.ms_per_text)} a text "
+            f"against {milliseconds(teacher['teacher_ms_per_text'])}"
+        )
     print(f"\nReport: {result.folder / 'report.html'}")
     print(f'Use it: trifold predict {result.folder} --text "..."')
     print(result.folder)

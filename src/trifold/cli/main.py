@@ -100,6 +100,21 @@ _VERBS = (
         ("trifold perplexity RUN held-out.txt", "trifold perplexity RUN books.parquet --json"),
     ),
     (
+        "label",
+        "trifold.cli.label:label",
+        "Label the rows of a file with a language model.",
+        (
+            "trifold label new.csv --llm hf:FOLDER --prompt sentiment.toml --output labelled.csv",
+            "trifold label new.csv --llm openai:http://localhost:8000/v1#my-model --prompt sentiment.toml --dry-run",
+        ),
+    ),
+    (
+        "log",
+        "trifold.cli.log:log",
+        "Show what language models were sent and what they answered.",
+        ("trifold log", "trifold log 12"),
+    ),
+    (
         "cache",
         "trifold.cli.cache:cache",
         "Show what frozen backbones computed and was kept, or clear it.",
@@ -112,9 +127,65 @@ _VERBS = (
         ("trifold demo", "trifold demo --output-dir demo"),
     ),
 )
-for _verb, _target, _summary, _examples in _VERBS:
-    _shown = "Examples:\n" + "\n".join(f"  {example}" for example in _examples)
-    app.command(_target, name=_verb, help=_summary, help_epilogue=_shown)
+_PROMPT_VERBS = (
+    (
+        "show",
+        "trifold.cli.prompt:show",
+        "Print exactly what is sent.",
+        (
+            'trifold prompt show sentiment.toml --var text="A quiet film."',
+            "trifold prompt show sentiment.toml --var-file text=review.txt --llm hf:FOLDER",
+        ),
+    ),
+    (
+        "run",
+        "trifold.cli.prompt:run",
+        "Send a prompt and print the answer.",
+        (
+            'trifold prompt run sentiment.toml --var text="A quiet film." --llm hf:FOLDER',
+            "trifold prompt run summary.toml --var-file text=a.txt --llm openai:http://localhost:8000/v1#my-model",
+        ),
+    ),
+    (
+        "chat",
+        "trifold.cli.chat:chat",
+        "Talk to a language model; the prompt file says how it begins.",
+        (
+            "trifold prompt chat interviewer.toml --var topic=SQL --llm hf:FOLDER",
+            "trifold prompt chat interviewer.toml --var topic=SQL --llm openai:http://localhost:8000/v1#my-model",
+        ),
+    ),
+    (
+        "diff",
+        "trifold.cli.prompt:diff",
+        "Show what differs between two prompt files.",
+        ("trifold prompt diff old.toml new.toml", "trifold prompt diff old.toml new.toml --json"),
+    ),
+    (
+        "write",
+        "trifold.cli.prompt:write",
+        "Have a language model write a prompt file from a wish.",
+        (
+            'trifold prompt write "sort support mail by urgency" --llm hf:FOLDER',
+            'trifold prompt write "plan a week of meals" --output meals.toml --llm hf:FOLDER',
+        ),
+    ),
+    (
+        "improve",
+        "trifold.cli.prompt:improve",
+        "Try other instructions and examples on validation rows; keep the best.",
+        (
+            "trifold prompt improve sentiment.toml movie.csv --llm hf:FOLDER",
+            "trifold prompt improve sentiment.toml movie.csv --llm hf:FOLDER --candidates 8 --dry-run",
+        ),
+    ),
+)
+prompt = App(name="prompt", help="Work with prompt files: show, run, chat, diff, write, improve.")
+app.command(prompt)
+for _app, _verbs in ((app, _VERBS), (prompt, _PROMPT_VERBS)):
+    for _verb, _target, _summary, _examples in _verbs:
+        _shown = "Examples:\n" + "\n".join(f"  {example}" for example in _examples)
+        _app.command(_target, name=_verb, help=_summary, help_epilogue=_shown)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

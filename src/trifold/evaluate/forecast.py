@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from trifold.backbone.locate import BackboneFiles, find_backbone, read_config
+from trifold.backbone.locate import BackboneFiles, find_backbone, locate, read_config
 from trifold.backbone.tokens import Tokenizer
-from trifold.methods.catalogue import method_entry
+from trifold.llm.opening import LOCAL
+from trifold.methods.catalogue import PROMPT, method_entry
 from trifold.methods.contract import MethodSettings
 from trifold.methods.costs import Workload
 from trifold.runtime import choose, cpu_multiplies_bfloat16, has_nvidia_driver
@@ -48,6 +49,9 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
         characters_per_text=float(np.mean([len(text) for text in sample])),
     )
     truncated_share = 0.0
+    if PROMPT in methods and (settings.llm.llm or "").startswith(LOCAL):
+        files = locate((settings.llm.llm or "").removeprefix(LOCAL), offline=settings.backbone.offline)
+        work = replace(work, llm_parameters=files.size_bytes() // 4, flops_per_second=matrix_rate(settings))
     if any(method_entry(name).needs_backbone for name in methods):
         files = find_backbone(settings.backbone)
         tokens = Tokenizer(files, settings.backbone.max_length).encode(sample)

@@ -85,6 +85,7 @@ def write_report(
         sections=[
             _section(result) for result in sorted(results, key=lambda r: [row.method for row in rows].index(r.name))
         ],
+        students=[result for result in results if result.facts.get("teacher")],
         skipped=skipped,
         command=command,
         run=results[0].facts,

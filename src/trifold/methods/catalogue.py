@@ -12,10 +12,11 @@ from trifold.methods.costs import (
     contrastive_seconds,
     features_seconds,
     full_seconds,
+    prompt_seconds,
     tfidf_seconds,
     zero_shot_seconds,
 )
-from trifold.methods.obstacles import labels_are_many, labels_say_nothing
+from trifold.methods.obstacles import labels_are_many, labels_say_nothing, nothing_to_prompt
 from trifold.types import Examples
 
 
@@ -53,9 +54,12 @@ _ENTRIES = {
     "full": Entry("trifold.methods.full", "Full", True, full_seconds),
 }
 METHODS: tuple[str, ...] = tuple(_ENTRIES)
+# Run only where it is named, or where a language model is.
+PROMPT = "prompt"
+_ASKED_FOR = {PROMPT: Entry("trifold.methods.prompt", "Prompting", False, prompt_seconds, nothing_to_prompt)}
 # Run only where they are named: recipes to compare with, not ways that anyone should ship.
 PRESETS = {"classic": Entry("trifold.methods.classic", "Classic", True, features_seconds)}
-_ALL = {**_ENTRIES, **PRESETS}
+_ALL = {**_ENTRIES, **_ASKED_FOR, **PRESETS}
 _SHORT = {"adapter": "adapter-lora"}
 
 

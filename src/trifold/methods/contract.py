@@ -11,6 +11,7 @@ import numpy as np
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.backbone.tokens import Tokenizer
+from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.metrics import best_temperature, best_thresholds
 from trifold.tasks.labels import LabelMap
@@ -27,10 +28,12 @@ class Scores:
         logits: `(texts, classes)` float32, before softmax or sigmoid; classes as in the predictor's label map,
             which turns them into probabilities.
         truncated: `(texts,)` bool, whether the text was too long to be read whole.
+        cached_seconds: What those parts of the work once took that were done before.
     """
 
     logits: np.ndarray
     truncated: np.ndarray
+    cached_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class MethodSettings:
         head: What stands on frozen features.
         tuning: Which parts of a backbone are trained.
         labels: What the labels mean.
+        llm: Which language model is asked, and what it may cost.
+        prompting: How the task is put to it.
     """
 
     backbone: BackboneSettings = field(default_factory=BackboneSettings)
@@ -50,6 +55,8 @@ class MethodSettings:
     head: HeadSettings = field(default_factory=HeadSettings)
     tuning: TuningSettings = field(default_factory=TuningSettings)
     labels: LabelSettings = field(default_factory=LabelSettings)
+    llm: LlmSettings = field(default_factory=LlmSettings)
+    prompting: PromptingSettings = field(default_factory=PromptingSettings)
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,10 @@ class Predictor(ABC):
     def divide_logits(self, temperature: float) -> None:
         """Fold a temperature into the last linear step, so that `score` and what is saved are calibrated."""
 
+    def account(self) -> dict[str, object]:
+        """What was found out in use, besides scores, for `run.json` and the report: calls, failures, money."""
+        return {}
+
     @abstractmethod
     def size_bytes(self) -> int:
         """Bytes needed on disk to run this predictor, a shared backbone included."""
@@ -119,7 +130,7 @@ class Fitted:
         history: Of the training loop, or of a head's training; `None` where nothing was trained by steps.
         trainable_parameters: Numbers that were learned from the data.
         choices: What was chosen on validation, in words as keys and plain values, for `run.json`.
-        validation_logits: `(validation rows, classes)`, what the temperature is fitted on.
+        validation_logits: `(validation rows, classes)`, what the temperature is fitted on; no row where nothing is.
         cached_seconds: What those parts of the work once took that came from the cache this time.
     """
 
@@ -164,7 +175,7 @@ class Method(ABC):
             labels: Every label of the task, those of the test part included.
         """
         fitted = self.learn(train, validation, labels)
-        if not self.uses_labels:
+        if not self.uses_labels or not len(fitted.validation_logits):
             return fitted
         truth = labels.encode(validation.labels)
         temperature = best_temperature(fitted.validation_logits, truth)

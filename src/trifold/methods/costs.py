@@ -7,6 +7,8 @@ from trifold.methods.defaults import ADAPTER, CONTRASTIVE, FULL, contrastive_ste
 
 # Clipping, AdamW and clearing the gradients, measured on two cores.
 _UPDATE_SECONDS_PER_PARAMETER = 4e-9
+# What a language model on a server takes for a short answer, before one was measured.
+_SECONDS_PER_ANSWER = 1.0
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Workload:
         parameters: Of the backbone.
         layers: Of the backbone.
         flops_per_second: Of this machine's matrix products, measured just now.
+        llm_parameters: Of the language model, where its weights are on this machine.
     """
 
     train_texts: int
@@ -34,6 +37,7 @@ class Workload:
     parameters: int = 0
     layers: int = 1
     flops_per_second: float = 1.0
+    llm_parameters: int = 0
 
     def encoding_seconds(self, texts: float) -> float:
         """Forward passes over `texts`. Real layers reach about 0.65 of the plain matrix product's rate."""
@@ -76,6 +80,18 @@ def adapter_seconds(work: Workload, settings: MethodSettings) -> float:
     """No gradient of the backbone's own matrices, but thin matrices on the way: measured, 2.6 forward passes a step."""
     steps = _epochs(work, settings) * work.train_texts / (settings.train.batch_size or ADAPTER.batch_size)
     return _tuning_seconds(work, settings, 2.6, settings.tuning.adapter_layers) + 0.02 * steps
+
+
+def prompt_seconds(work: Workload, settings: MethodSettings) -> float:
+    """Two operations for each parameter and token; a server is taken to need a second for an answer."""
+    asked, llm = settings.prompting, settings.llm
+    if not work.llm_parameters:
+        return 3.0 + work.test_texts * asked.votes * _SECONDS_PER_ANSWER / llm.concurrency
+    # English has about four characters to a token. Examples are read once, unless each text has its own.
+    tokens = min(settings.backbone.max_length, work.characters_per_text / 4) + 8
+    own = asked.shots if asked.shot_choice == "nearest" else 0
+    computed = (work.validation_texts + work.test_texts) * tokens * (1 + own)
+    return 10.0 + computed * 2 * work.llm_parameters / (0.65 * work.flops_per_second)
 
 
 def _tuning_seconds(work: Workload, settings: MethodSettings, passes_per_text: float, trained: int | None) -> float:

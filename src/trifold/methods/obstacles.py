@@ -26,6 +26,15 @@ def labels_say_nothing(train: Examples, settings: MethodSettings) -> str | None:
     )
 
 
+def nothing_to_prompt(train: Examples, settings: MethodSettings) -> str | None:
+    """`prompt` needs a language model, and one label a row."""
+    if train.multi_label:
+        return "rows have several labels here, and a prompt asks for one"
+    if settings.llm.llm is None:
+        return "it needs a language model: give --llm hf:FOLDER, or --llm openai:BASE_URL#MODEL"
+    return None
+
+
 def labels_are_many(train: Examples, _settings: MethodSettings) -> str | None:
     """`contrastive` is for few labelled rows."""
     if train.multi_label:

@@ -47,7 +47,7 @@ class LabelSettings:
     """What the labels mean.
 
     Attributes:
-        label_description: For zero-shot: LABEL="what it means in words"; may be given for each label.
+        label_description: For zero-shot and prompt: LABEL="what it means in words"; may be given for each label.
     """
 
     label_description: tuple[str, ...] = ()

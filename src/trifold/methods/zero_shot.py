@@ -6,7 +6,6 @@ with texts in general is taken off first, or the commonest word of them would wi
 Source: Schopf et al. 2022, "Evaluating Unsupervised Text Classification: Zero-shot and Similarity-based Approaches".
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from trifold.methods.graphs import HeadOnEncoder
 from trifold.methods.obstacles import labels_say_nothing
 from trifold.progress import say
 from trifold.runtime import choose
-from trifold.tasks.labels import LabelMap
+from trifold.tasks.labels import LabelMap, describe_labels
 from trifold.types import Examples, Target
 
 # Averaged: any single wording favours some labels by accident.
@@ -137,16 +136,3 @@ class ZeroShot(Method):
 def _as_seen(labels: LabelMap) -> tuple[Target, ...]:
     """The label set as rows of the task would show it."""
     return (labels.names,) if labels.multi_label else labels.names
-
-
-def describe_labels(labels: LabelMap, given: dict[str, str]) -> list[str]:
-    """What each label means in words: its description, or its own name.
-
-    Raises:
-        SettingsError: If a description is for no label.
-    """
-    unknown = [name for name in given if name not in {str(label) for label in labels.names}]
-    if unknown:
-        known = ", ".join(str(label) for label in labels.names[:8])
-        raise SettingsError(f"--label-description is given for {unknown[0]!r}, which is no label: there are {known}")
-    return [given.get(str(label), re.sub(r"[_\s]+", " ", str(label)).strip()) for label in labels.names]

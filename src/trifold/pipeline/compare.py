@@ -23,7 +23,7 @@ from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result
 from trifold.evaluate.settings import CompareSettings
 from trifold.evaluate.verdict import Verdict, decide
-from trifold.methods.catalogue import METHODS, method_entry, method_name
+from trifold.methods.catalogue import METHODS, PROMPT, method_entry, method_name
 from trifold.pipeline.request import Request, Task, flags_of, models_of, open_task, versions, with_model
 from trifold.progress import duration, say
 from trifold.runtime import hardware
@@ -107,7 +107,7 @@ def compare(
         KeyboardInterrupt: If the user stops it before the first method is done.
     """
     clock = time.monotonic()
-    contestants = line_up(request, chosen_methods(settings.methods, settings.preset))
+    contestants = line_up(request, chosen_methods(settings.methods, settings.preset, prompting=bool(request.llm.llm)))
     going_on = resume and output_dir is not None and output_dir.is_dir()
     target = output_dir if going_on and output_dir else choose_folder(output_dir, "compare")
     task = open_task(request)
@@ -138,13 +138,21 @@ def compare(
     return Comparison(target, tuple(rows), verdict, state.skipped, interrupted())
 
 
-def chosen_methods(names: str, preset: str | None = None) -> list[str]:
+def chosen_methods(names: str, preset: str | None = None, *, prompting: bool = False) -> list[str]:
     """The methods named in a comma-separated list, all where it is empty, and the preset.
+
+    Args:
+        names: With commas between.
+        preset: One more.
+        prompting: Whether all includes prompting, which needs a language model.
 
     Raises:
         SettingsError: If one is unknown or named twice.
     """
-    chosen = [method_name(name.strip()) for name in names.split(",") if name.strip()] or list(METHODS)
+    chosen = [method_name(name.strip()) for name in names.split(",") if name.strip()] or [
+        *METHODS,
+        *([PROMPT] if prompting else []),
+    ]
     chosen += [preset] if preset and preset not in chosen else []
     for name in chosen:
         if chosen.count(name) > 1:

@@ -20,8 +20,9 @@ from trifold.evaluate.results import RunResult, read_result, write_metrics, writ
 from trifold.evaluate.verdict import decide
 from trifold.methods.catalogue import method_entry, method_name
 from trifold.methods.contract import Fitted, Scores
-from trifold.metrics import main_score, measure
+from trifold.metrics import Metrics, main_score, measure
 from trifold.pipeline.request import Request, Task, models_of, open_task, versions
+from trifold.pipeline.teacher import compare_with_teacher, find_teacher
 from trifold.predict import score_texts
 from trifold.progress import say
 from trifold.runtime import hardware, peak_memory_bytes, prepare
@@ -84,8 +85,9 @@ def finetune(
         train_seconds = time.monotonic() - begun + fitted.cached_seconds + keeper.seconds_before
         begun = time.monotonic()
         scores = score_texts(fitted.predictor, task.split.test.texts, "testing on")
-        test_seconds = time.monotonic() - begun
+        test_seconds = time.monotonic() - begun + scores.cached_seconds
         peak = peak_memory_bytes()
+        account = fitted.predictor.account()
         fitted.predictor.save(folder / "model")
         _prove_saved(folder / "model", method, fitted, task, request.backbone)
         facts = {
@@ -100,7 +102,7 @@ def finetune(
             "score_name": main_score(list(task.data.examples.label_counts().values()), multi_label=labels.multi_label),
             "backbone": _backbone_facts(request.backbone) if entry.needs_backbone else None,
             "max_length": request.backbone.max_length,
-            "choices": fitted.choices,
+            "choices": {**fitted.choices, **account},
             "train_seconds": round(train_seconds, 3),
             "train_seconds_from_cache": round(fitted.cached_seconds, 3),
             "ms_per_text": round(1000 * test_seconds / len(task.split.test), 4),
@@ -109,14 +111,20 @@ def finetune(
             "peak_memory_bytes": peak,
             "truncated_test_texts": int(scores.truncated.sum()),
         }
-        _write_results(folder, task, scores, fitted)
+        metrics, predicted = _write_results(folder, task, scores, fitted)
+        teacher = find_teacher(request, task)
+        if teacher:
+            facts["teacher"] = compare_with_teacher(
+                teacher, request, task.split.test, fitted.predictor.labels, predicted, metrics
+            )
         facts["seconds"] = round(time.monotonic() - clock, 3)
         write_json(folder / "run.json", facts)
         _write_single_report(folder, request, task)
     return read_result(target)
 
 
-def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted) -> None:
+def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted) -> tuple[Metrics, np.ndarray]:
+    """Everything that follows from the scores; the metrics, and what was predicted."""
     test, labels = task.split.test, fitted.predictor.labels
     truth, probabilities = labels.encode(test.labels), labels.probabilities(scores.logits)
     predicted = labels.decide(probabilities)
@@ -128,6 +136,7 @@ def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted) -> 
     write_confusion(folder, truth, predicted, labels)
     if fitted.history:
         fitted.history.write(folder)
+    return metrics, predicted
 
 
 def _write_single_report(folder: Path, request: Request, task: Task) -> None:

@@ -15,6 +15,7 @@ from trifold.data.hub import stay_offline
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
+from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.train.settings import TrainSettings
@@ -36,6 +37,8 @@ class Request:
         head: What stands on frozen features.
         tuning: Which parts of the backbone are trained.
         labels: What the labels mean.
+        llm: Which language model is asked, and what it may cost.
+        prompting: How the task is put to it.
     """
 
     data: Path
@@ -45,11 +48,13 @@ class Request:
     head: HeadSettings = field(default_factory=HeadSettings)
     tuning: TuningSettings = field(default_factory=TuningSettings)
     labels: LabelSettings = field(default_factory=LabelSettings)
+    llm: LlmSettings = field(default_factory=LlmSettings)
+    prompting: PromptingSettings = field(default_factory=PromptingSettings)
 
     @property
     def method_settings(self) -> MethodSettings:
         """The part that methods see."""
-        return MethodSettings(self.backbone, self.train, self.head, self.tuning, self.labels)
+        return MethodSettings(*self._groups[1:])
 
     def named(self) -> dict[str, object]:
         """Every setting by its name."""
@@ -59,8 +64,10 @@ class Request:
         }
 
     @property
-    def _groups(self) -> tuple[object, ...]:
-        return (self.reading, self.backbone, self.train, self.head, self.tuning, self.labels)
+    def _groups(self) -> tuple[Any, ...]:
+        """All but the file: first how it is read, then what methods see, in their order."""
+        settings = (self.backbone, self.train, self.head, self.tuning, self.labels, self.llm, self.prompting)
+        return (self.reading, *settings)
 
     def flags(self) -> list[str]:
         """Every setting that differs from its default, as the command line spells it."""

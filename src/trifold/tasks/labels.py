@@ -4,6 +4,7 @@ The one place that knows how a task with one label a row differs from one with s
 `(rows,)` class numbers, of the latter `(rows, classes)` bools, and every function on them goes by their dimensions.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from trifold.errors import DataError
+from trifold.errors import DataError, SettingsError
 from trifold.types import SEPARATOR, Label, Target, labels_of
 
 
@@ -141,3 +142,16 @@ class LabelMap:
         if self.multi_label:
             return np.asarray(np.where(decided, probabilities, 1.0 - probabilities).prod(axis=1))
         return np.asarray(probabilities[np.arange(len(decided)), decided])
+
+
+def describe_labels(labels: LabelMap, given: dict[str, str]) -> list[str]:
+    """What each label means in words: its description, or its own name.
+
+    Raises:
+        SettingsError: If a description is for no label.
+    """
+    unknown = [name for name in given if name not in {str(label) for label in labels.names}]
+    if unknown:
+        known = ", ".join(str(label) for label in labels.names[:8])
+        raise SettingsError(f"--label-description is given for {unknown[0]!r}, which is no label: there are {known}")
+    return [given.get(str(label), re.sub(r"[_\s]+", " ", str(label)).strip()) for label in labels.names]

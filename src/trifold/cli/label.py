@@ -1,0 +1,81 @@
+"""The verb `label`: a language model labels a file."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trifold.backbone.settings import ComputeSettings
+from trifold.cli.output import print_json
+from trifold.data.settings import TextSettings
+from trifold.errors import SettingsError
+from trifold.llm.settings import LlmSettings, PromptingSettings
+
+
+def label(
+    data: Path,
+    /,
+    *,
+    output: Path | None = None,
+    label_as: str = "label",
+    true_column: str | None = None,
+    llm: Annotated[LlmSettings | None, Parameter(name="*")] = None,
+    prompting: Annotated[PromptingSettings | None, Parameter(name="*")] = None,
+    reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
+    compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Label the rows of a file with a language model, each with a confidence.
+
+    The file's columns come back with label, confidence and error added. finetune on the result then says how far
+    the small model is from its teacher, and what each costs.
+
+    Args:
+        data: CSV, TSV, JSONL or Parquet file with a column of texts.
+        output: File for the result; standard output by default.
+        label_as: Name of the column with the labels.
+        true_column: Column with labels that are known, to see how often the model is right.
+        dry_run: Print what it would cost, and ask nothing.
+        json: Print the counts as JSON; needs --output.
+    """
+    from trifold.cli.prompt import print_estimate
+    from trifold.pipeline.label import LabelRequest, expect, label_file
+    from trifold.progress import say
+
+    asked = llm or LlmSettings()
+    request = LabelRequest(
+        data,
+        reading or TextSettings(),
+        asked,
+        prompting or PromptingSettings(),
+        compute or ComputeSettings(),
+        label_as,
+        true_column,
+    )
+    if request.prompting.shots:
+        raise SettingsError("--shots needs labelled rows to choose from, and label has none: put examples in --prompt")
+    if dry_run:
+        print_estimate(expect(request), asked, json=json)
+        return
+    if json and output is None:
+        raise SettingsError("--json prints the counts, and the rows need a place: add --output FILE")
+    tally = label_file(request, output)
+    facts = tally.described(asked)
+    if json:
+        print_json({"output": str(output), **facts})
+    say(
+        f"{tally.labelled:,} of {tally.rows:,} rows labelled"
+        + (f", {tally.failed:,} without a usable answer" if tally.failed else "")
+        + (f", {tally.unusable:,} without a usable text" if tally.unusable else "")
+        + (f"; {tally.spent.from_log:,} answers came from the log" if tally.spent.from_log else "")
+    )
+    if tally.known:
+        say(f"{tally.agreeing:,} of {tally.known:,} agree with {true_column}")
+    if tally.unasked:
+        say(
+            f"{tally.stopped_by}, and {tally.unasked:,} rows were left out: the same command with a higher limit asks "
+            "for them alone"
+        )
+    if output and not json:
+        print(output)

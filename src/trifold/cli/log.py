@@ -1,0 +1,74 @@
+"""The verb `log`: what language models were sent and what they said."""
+
+from pathlib import Path
+
+from trifold.cli.output import print_json, print_table
+from trifold.errors import SettingsError
+
+_SHOWN_CHARACTERS = 48
+
+
+def log(
+    number: int | None = None,
+    /,
+    *,
+    limit: int = 20,
+    model: str | None = None,
+    log: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Show what language models were sent and what they answered, the latest first.
+
+    Args:
+        number: Of one call, to see it whole.
+        limit: How many calls are listed.
+        model: Only calls of models whose name holds this.
+        log: The SQLite file; prompts.sqlite in the cache folder by default.
+        json: Print JSON instead.
+    """
+    from trifold.llm.asker import from_json
+    from trifold.llm.log import count_calls, log_path, read_log
+
+    path = log_path(log)
+    if limit < 1:
+        raise SettingsError(f"--limit {limit} is not allowed: give 1 or more")
+    calls = read_log(path, limit, model, number)
+    if number is not None and not calls:
+        raise SettingsError(f"there is no call number {number} in {path}: trifold log lists them")
+    if json:
+        print_json({"log": str(path), "calls": [vars(call) for call in calls]})
+        return
+    if number is not None:
+        call = calls[0]
+        print(f"{call.model}, {call.at}, {call.seconds:.2f} s, {call.prompt_tokens:,} + {call.answer_tokens:,} tokens")
+        try:
+            for message in from_json(call.prompt):
+                print(f"\n[{message.role}]\n{message.content}")
+        except (TypeError, KeyError):
+            print(f"\n{call.prompt}")
+        print(f"\n[answer]\n{call.answer}" if call.error is None else f"\n[error]\n{call.error}")
+        return
+    if not calls:
+        print(f"nothing is logged in {path}")
+        return
+    print_table(
+        [
+            {
+                "number": str(call.id),
+                "at (UTC)": call.at[:19].replace("T", " "),
+                "model": call.model[-32:],
+                "prompt": _short(call.prompt),
+                "answer": _short(call.answer if call.error is None else f"failed: {call.error}"),
+                "seconds": f"{call.seconds:.2f}",
+            }
+            for call in calls
+        ],
+        left_aligned=5,
+    )
+    print(f"\n{count_calls(path):,} calls in {path}; trifold log NUMBER shows one whole")
+
+
+def _short(text: str | None) -> str:
+    """The end of a prompt is what tells it from others, and most answers are short."""
+    line = " ".join((text or "").split())
+    return line if len(line) <= _SHOWN_CHARACTERS else "…" + line[-_SHOWN_CHARACTERS + 1 :]

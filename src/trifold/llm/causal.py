@@ -1,0 +1,172 @@
+"""A model on this machine that writes: answers, and the likelihood of each of a few words."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jinja2 import TemplateError
+
+from trifold.backbone.locate import BackboneFiles
+from trifold.errors import LlmError
+from trifold.llm.contract import Answer, Gap, OnText, Sampling, Scorer, Speaker
+from trifold.llm.cutting import cut_text
+from trifold.llm.likelihood import Continuations, Likelihoods
+from trifold.llm.prompt import Conversation, Message
+from trifold.runtime import Runtime
+
+
+class CausalModel(Speaker, Scorer):
+    """A decoder with its tokenizer.
+
+    Args:
+        name: As the log and the reports call it.
+        files: Of the model.
+        model: From transformers, in evaluation mode.
+        tokenizer: Its own, a fast one.
+        runtime: Where it is.
+        token_budget: Tokens of one forward pass.
+    """
+
+    def __init__(
+        self, name: str, files: BackboneFiles, model: Any, tokenizer: Any, runtime: Runtime, token_budget: int
+    ) -> None:
+        self.name = name
+        self.files = files
+        self.model = model
+        self.tokenizer = tokenizer
+        self.identity = f"{name} {files.sha256()[:16]} {runtime.precision}"
+        self.window = _window(model, tokenizer)
+        self._runtime = runtime
+        self.likelihoods = Likelihoods(model, runtime, token_budget)
+
+    @property
+    def counts_exactly(self) -> bool:
+        """See `Speaker.counts_exactly`."""
+        return True
+
+    def shown(self, conversation: Conversation) -> str:
+        """See `Speaker.shown`. By the model's chat template; a model without one reads plain paragraphs."""
+        if not self.tokenizer.chat_template:
+            return _paragraphs(conversation)
+        turns = [vars(message) for message in conversation]
+        try:
+            return str(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+        except (TemplateError, ValueError, TypeError) as error:
+            # Some templates have no place for a system message, and say so by raising.
+            if conversation[0].role != "system" or len(conversation) < 2:
+                raise LlmError(f"the chat template of {self.name} refuses this conversation ({error})") from None
+            first = Message("user", f"{conversation[0].content}\n\n{conversation[1].content}")
+            return self.shown((first, *conversation[2:]))
+
+    def tokens(self, text: str) -> list[int]:
+        """Token ids of what is sent; a template writes its own special tokens."""
+        with warnings.catch_warnings():
+            # That a text is longer than the model reads is checked, and said, by us.
+            warnings.simplefilter("ignore")
+            found = self.tokenizer(text, add_special_tokens=not self.tokenizer.chat_template, verbose=False)
+        return list(found["input_ids"])
+
+    def count_tokens(self, conversation: Conversation) -> int:
+        """See `Speaker.count_tokens`."""
+        return len(self.tokens(self.shown(conversation)))
+
+    @torch.inference_mode()
+    def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
+        """See `Speaker.complete`."""
+        ids = self.tokens(self.shown(conversation).rstrip(" "))
+        self._require_room(len(ids), sampling.max_tokens)
+        begun = time.perf_counter()
+        given = torch.tensor([ids], device=self._runtime.device)
+        options: dict[str, Any] = {"do_sample": False}
+        if sampling.temperature:
+            torch.manual_seed(sampling.vote)
+            options = {"do_sample": True, "temperature": sampling.temperature}
+        if self.tokenizer.pad_token_id is None:
+            options["pad_token_id"] = self.tokenizer.eos_token_id
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            written = self.model.generate(
+                given,
+                attention_mask=torch.ones_like(given),
+                max_new_tokens=sampling.max_tokens,
+                streamer=_streamer(self.tokenizer, on_text) if on_text else None,
+                **options,
+            )[0, len(ids) :]
+        text = self.tokenizer.decode(written, skip_special_tokens=True)
+        return Answer(text, len(ids), len(written), time.perf_counter() - begun)
+
+    def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
+        """See `Scorer.log_likelihoods`. With the part that all prompts share computed once."""
+        return self.likelihoods.of([self.continuations(gap) for gap in gaps])
+
+    def continuations(self, gap: Gap) -> Continuations:
+        """A gap's prompt and words as tokens.
+
+        The whole is tokenised and then cut, since a word after a space is another token than the word alone.
+
+        Raises:
+            LlmError: If it is longer than the model reads.
+        """
+        prompt = self.shown(gap.conversation)
+        wholes = [self.tokens(prompt + word) for word in gap.words]
+        shared = min(common_length([self.tokens(prompt), *wholes]), min(map(len, wholes)) - 1)
+        self._require_room(max(map(len, wholes)), 0)
+        return Continuations(tuple(wholes[0][:shared]), tuple(tuple(whole[shared:]) for whole in wholes))
+
+    def count(self, gap: Gap) -> int:
+        """See `Scorer.count`."""
+        return self.count_tokens(gap.conversation)
+
+    def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:
+        """See `Scorer.cut`."""
+        return cut_text(self.tokenizer, text, max_tokens, long_text)
+
+    def _require_room(self, tokens: int, answer_tokens: int) -> None:
+        if self.window is None or tokens + min(answer_tokens, 1) <= self.window:
+            return
+        raise LlmError(
+            f"the prompt has {tokens:,} tokens and {self.name} reads {self.window:,}: shorten what is filled in, or "
+            "give fewer examples"
+        )
+
+
+def common_length(rows: Sequence[list[int]]) -> int:
+    """How many tokens all rows begin with alike."""
+    first, last = min(rows), max(rows)
+    for place, (one, other) in enumerate(zip(first, last, strict=False)):
+        if one != other:
+            return place
+    return min(len(first), len(last))
+
+
+def _window(model: Any, tokenizer: Any) -> int | None:
+    """Tokens that the model reads; tokenizers write a huge number where they do not know."""
+    places = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    limits = [limit for limit in (places, tokenizer.model_max_length) if isinstance(limit, int) and 0 < limit < 1 << 30]
+    return min(limits) if limits else None
+
+
+def _paragraphs(conversation: Conversation) -> str:
+    """For models that were never taught turns: instructions, then tasks and answers."""
+    parts = []
+    for message in conversation:
+        after = {"system": "\n\n", "assistant": "\n\n"}.get(
+            message.role, " " if message.content.endswith(":") else "\n"
+        )
+        parts.append(message.content + after)
+    return "".join(parts)
+
+
+def _streamer(tokenizer: Any, on_text: OnText) -> Any:
+    from transformers import TextStreamer
+
+    class Streamer(TextStreamer):  # type: ignore[misc]
+        """Hands over text as soon as its characters are whole."""
+
+        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002 - theirs
+            on_text(text)
+
+    return Streamer(tokenizer, skip_prompt=True, skip_special_tokens=True)

@@ -1,0 +1,123 @@
+"""Which language model is asked, what it may cost, and how a labelling task is put to it."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from trifold.errors import SettingsError, require
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a server charges, in whatever money `--price` was given in.
+
+    Attributes:
+        prompt: For a million tokens that it reads.
+        answer: For a million tokens that it writes.
+    """
+
+    prompt: float
+    answer: float
+
+    def of(self, prompt_tokens: float, answer_tokens: float) -> float:
+        """Money for so many tokens."""
+        return (prompt_tokens * self.prompt + answer_tokens * self.answer) / 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class LlmSettings:
+    """Which language model is asked, and what it may cost.
+
+    Attributes:
+        llm: hf:NAME-OR-FOLDER for weights on this machine, openai:BASE_URL#MODEL for an OpenAI-compatible server.
+        api_key_env: Environment variable that holds the server's key; the key itself is never stored or shown.
+        max_tokens: Length of an answer, in tokens.
+        temperature: 0 takes the likeliest word each time; more makes answers vary.
+        concurrency: Calls to a server under way at the same time.
+        timeout_seconds: What a server has for an answer.
+        retries: How often a call that failed is made again, each time after a longer wait.
+        max_calls: Stop before another call is made; answers from the log are not counted.
+        max_seconds: Stop asking after so long.
+        price: PROMPT,ANSWER: what the server charges for a million tokens of each.
+        log: SQLite file for every prompt and answer, which is also the cache of answers; prompts.sqlite in the cache
+            folder by default.
+    """
+
+    llm: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    max_tokens: int = 256
+    temperature: float = 0.0
+    concurrency: int = 4
+    timeout_seconds: float = 60.0
+    retries: int = 4
+    max_calls: int | None = None
+    max_seconds: float | None = None
+    price: str | None = None
+    log: Path | None = None
+
+    def __post_init__(self) -> None:
+        # The value is not shown: who mixes the two up gives a key where its variable's name belongs.
+        require(
+            bool(_VARIABLE.fullmatch(self.api_key_env)) and not self.api_key_env.lower().startswith("sk_"),
+            "what --api-key-env names",
+            "give the name of an environment variable, such as OPENAI_API_KEY, never the key itself",
+        )
+        for name, low in (("max_tokens", 1), ("concurrency", 1), ("retries", 0), ("max_calls", 0)):
+            value = getattr(self, name)
+            require(value is None or value >= low, f"--{name.replace('_', '-')} {value}", f"give {low} or more")
+        for name in ("timeout_seconds", "max_seconds"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"--{name.replace('_', '-')} {value}", "give a positive number")
+        require(0 <= self.temperature <= 2, f"--temperature {self.temperature}", "give 0 to 2")
+        _ = self.prices
+
+    @property
+    def prices(self) -> Price | None:
+        """What `--price` says.
+
+        Raises:
+            SettingsError: If it is no pair of numbers.
+        """
+        if self.price is None:
+            return None
+        try:
+            prompt, answer = (float(part) for part in self.price.split(","))
+        except ValueError:
+            prompt = answer = -1.0
+        if not (0 <= prompt < 1e9 and 0 <= answer < 1e9):
+            raise SettingsError(
+                f"--price {self.price!r} is not allowed: give what a million prompt tokens and a million answer tokens "
+                "cost, such as 0.15,0.60"
+            )
+        return Price(prompt, answer)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptingSettings:
+    """How a labelling task is put to a language model.
+
+    Attributes:
+        prompt: Prompt file; a plain one is made from the labels by default. What a label is called in it comes from
+            --label-description, the file's output.labels, or the label itself.
+        shots: Labelled examples of the training part shown in each prompt.
+        shot_choice: Which: as many of each label, any, or those most like the text (by the backbone's vectors).
+        votes: For servers: ask so often and let the answers vote, which gives probabilities.
+        calibrate: For local models: take off what the model would say of no text at all.
+        cloze: For masked models: the text and the gap that a label's word has to fill.
+    """
+
+    prompt: Path | None = None
+    shots: int = 0
+    shot_choice: Literal["balanced", "random", "nearest"] = "balanced"
+    votes: int = 1
+    calibrate: bool = True
+    cloze: str = "{text} All in all, it was {mask}."
+
+    def __post_init__(self) -> None:
+        require(self.shots >= 0, f"--shots {self.shots}", "give 0 or more")
+        require(self.votes >= 1, f"--votes {self.votes}", "give 1 or more")
+        whole = self.cloze.count("{text}") == 1 and self.cloze.count("{mask}") == 1
+        require(whole, f"--cloze {self.cloze!r}", 'write {text} and {mask} once each, as in "{text} It was {mask}."')

@@ -1,0 +1,149 @@
+"""`prompt`: a language model is told what to do, with a few examples or none; nothing is trained."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from trifold.backbone.encoder import Encoder
+from trifold.backbone.frozen import pool_through_cache
+from trifold.backbone.locate import describe_base, find_backbone
+from trifold.backbone.tokens import Tokenizer
+from trifold.errors import SettingsError
+from trifold.llm.asker import Asker
+from trifold.llm.budget import Budget
+from trifold.llm.contract import Sampling, Scorer
+from trifold.llm.files import read_prompt
+from trifold.llm.labelling import AskingLabeller, Labeller, LabellingTask, LikelihoodLabeller, Shots
+from trifold.llm.log import Log, log_path
+from trifold.llm.opening import open_llm
+from trifold.llm.prompt import Example
+from trifold.llm.remote import RemoteModel
+from trifold.llm.shots import FixedShots, NearestShots, choose_balanced, choose_random
+from trifold.llm.wording import word_labels
+from trifold.methods.contract import Fitted, Method
+from trifold.methods.obstacles import nothing_to_prompt
+from trifold.methods.prompted import PromptPredictor, embedder, judged, kept_settings
+from trifold.progress import say
+from trifold.runtime import choose
+from trifold.tasks.labels import LabelMap
+from trifold.types import Examples
+
+
+class Prompting(Method):
+    """In-context learning, zero-shot or few-shot.
+
+    Source: Brown et al. 2020, "Language Models are Few-Shot Learners".
+    """
+
+    name = "prompt"
+    summary = "a language model is told what to do, and nothing is trained"
+    predictor = PromptPredictor
+
+    def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
+        """See `Method.learn`. A server is not asked about validation rows: that costs, and there is little to fit.
+
+        Raises:
+            SettingsError: If there is no language model, or rows have several labels.
+            PromptError: If the prompt file is none, or is for other labels.
+            LlmError: If the model cannot be used.
+        """
+        llm, asked = self.settings.llm, self.settings.prompting
+        labeller, kept = self.prepare(train, labels)
+        said = {0: "no example", 1: "one example"}.get(asked.shots, f"{asked.shots} examples")
+        say(f"prompt: {kept['llm']} is told what to do, with {said}")
+        logits, seconds = np.zeros((0, len(labels)), dtype=np.float32), 0.0
+        choices: dict[str, object] = {
+            "llm": labeller.identity,
+            "prompt": str(asked.prompt or "made from the labels"),
+            "words": list(labeller.task.words),
+            "shots": f"{asked.shots}, {asked.shot_choice}" if asked.shots else "none",
+        }
+        if isinstance(labeller, LikelihoodLabeller):
+            if asked.calibrate:
+                # Examples sway a model whatever the text. No text has nearest ones, so balanced ones stand in.
+                labeller.calibrate(FixedShots(self._fixed(train, labeller.task, labels, labeller.model)))
+            found = judged(labeller, validation.texts)
+            logits, seconds = found.logits.astype(np.float32), found.seconds_from_log
+            compute = self.settings.backbone
+            choices["precision"] = choose(compute.device, compute.precision).precision
+        else:
+            choices["votes"] = asked.votes
+        return Fitted(
+            predictor=PromptPredictor(labeller, labels, kept, llm.prices),
+            history=None,
+            trainable_parameters=0,
+            choices=choices,
+            validation_logits=logits,
+            cached_seconds=seconds,
+        )
+
+    def prepare(self, train: Examples, labels: LabelMap) -> tuple[Labeller, dict[str, Any]]:
+        """The model with its task, and what a saved predictor keeps of both; nothing is asked yet."""
+        obstacle = nothing_to_prompt(train, self.settings)
+        if obstacle:
+            raise SettingsError(f"prompt cannot work here: {obstacle}")
+        llm, asked, backbone = self.settings.llm, self.settings.prompting, self.settings.backbone
+        given = read_prompt(asked.prompt) if asked.prompt else None
+        prompt, words = word_labels(given, labels, self.settings.labels.described())
+        model = open_llm(llm, backbone)
+        task = LabellingTask(prompt, words, asked.cloze)
+        if isinstance(model, Scorer):
+            task = replace(task, max_length=backbone.max_length, long_text=backbone.long_text)
+        kept = kept_settings(llm, asked, task, model.name, getattr(model, "files", None))
+        shots: Shots = FixedShots(self._fixed(train, task, labels, model))
+        if asked.shots and asked.shot_choice == "nearest":
+            shots = self._nearest(train, task, labels, model, kept)
+        task = replace(task, shots=shots)
+        log, budget = Log(log_path(llm.log)), Budget.of(llm)
+        if isinstance(model, RemoteModel):
+            asker = Asker(model, log, budget, llm.retries, llm.concurrency)
+            sampling = Sampling(llm.max_tokens, llm.temperature)
+            return AskingLabeller(asker, task, asked.votes, _shares(train, labels), sampling), kept
+        return LikelihoodLabeller(model, task, log, budget), kept
+
+    def _fixed(self, train: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
+        """Examples that are the same for every text: any, or as many of each label."""
+        asked, seed = self.settings.prompting, self.settings.train.seed
+        choice = choose_random if asked.shot_choice == "random" else choose_balanced
+        return _as_shown(train.take(choice(train, asked.shots, seed)), task, labels, model)
+
+    def _nearest(
+        self, train: Examples, task: LabellingTask, labels: LabelMap, model: object, kept: dict[str, object]
+    ) -> NearestShots:
+        """For each text those most like it, by vectors that other methods may have cached already."""
+        backbone = self.settings.backbone
+        files = find_backbone(backbone)
+        tokenizer = Tokenizer(files, backbone.max_length, backbone.long_text)
+        encoder = Encoder(files, choose(backbone.device, backbone.precision))
+        pooled, _ = pool_through_cache(encoder, tokenizer.encode(train.texts), tokenizer.pad_id, files, backbone)
+        vectors = pooled.join([(encoder.layers, "mean")])
+        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        shots = self.settings.prompting.shots
+        kept["nearest"] = {**describe_base(files), **tokenizer.described(), "shots": shots}
+        kept["llm_bytes"] = int(str(kept["llm_bytes"])) + files.size_bytes() + vectors.nbytes
+        embed = embedder(files, tokenizer, backbone)
+        return NearestShots(_as_shown(train, task, labels, model), vectors, shots, embed)
+
+
+def _as_shown(chosen: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
+    """Labelled rows as a prompt shows them, each cut as the texts to be labelled are."""
+    variable = task.prompt.text_variable()
+
+    def cut(text: str) -> str:
+        if not isinstance(model, Scorer) or task.max_length is None:
+            return text
+        return model.cut(text, task.max_length, task.long_text)[0]
+
+    classes: Sequence[int] = labels.encode(chosen.labels).tolist()
+    return tuple(
+        Example({variable: cut(text)}, task.words[number]) for text, number in zip(chosen.texts, classes, strict=True)
+    )
+
+
+def _shares(train: Examples, labels: LabelMap) -> np.ndarray:
+    """How common each label is, `(classes,)`; none is impossible."""
+    counts = np.bincount(labels.encode(train.labels), minlength=len(labels)) + 1.0
+    shares: np.ndarray = counts / counts.sum()
+    return shares

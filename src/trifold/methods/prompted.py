@@ -1,0 +1,192 @@
+"""What prompting leaves behind: which model, which prompt, which examples, and how its figures are read."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trifold.artifact.arrays import read_state, write_state
+from trifold.backbone.encoder import Encoder, embed
+from trifold.backbone.locate import BackboneFiles, describe_base, find_base
+from trifold.backbone.settings import ComputeSettings
+from trifold.backbone.tokens import Tokenizer
+from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError
+from trifold.llm.asker import Asker
+from trifold.llm.budget import Budget
+from trifold.llm.contract import Sampling
+from trifold.llm.files import format_prompt, parse_prompt
+from trifold.llm.labelling import (
+    AskingLabeller,
+    Judgements,
+    Labeller,
+    LabellingTask,
+    LikelihoodLabeller,
+    common_reasons,
+)
+from trifold.llm.log import Log, log_path
+from trifold.llm.opening import LOCAL, open_llm
+from trifold.llm.prompt import Example
+from trifold.llm.remote import RemoteModel
+from trifold.llm.settings import LlmSettings, Price, PromptingSettings
+from trifold.llm.shots import Embed, FixedShots, NearestShots
+from trifold.methods.contract import Predictor, Scores
+from trifold.runtime import choose
+from trifold.tasks.labels import LabelMap
+
+_SAID = "prompt.json"
+_KEPT = ("api_key_env", "max_tokens", "temperature", "concurrency", "timeout_seconds", "retries")
+
+
+class PromptPredictor(Predictor):
+    """A language model with a prompt.
+
+    Args:
+        labeller: Both, with the log.
+        labels: Class order of the words.
+        kept: What `kept_settings` gave.
+        price: What the model's tokens cost.
+        temperature: Divides the logits.
+    """
+
+    def __init__(
+        self,
+        labeller: Labeller,
+        labels: LabelMap,
+        kept: dict[str, Any],
+        price: Price | None = None,
+        temperature: float = 1.0,
+    ) -> None:
+        self.labels = labels
+        self._labeller = labeller
+        self._kept = kept
+        self._price = price
+        self._temperature = temperature
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """See `Predictor.score`."""
+        found = judged(self._labeller, texts)
+        return Scores((found.logits / self._temperature).astype(np.float32), found.truncated, found.seconds_from_log)
+
+    def account(self) -> dict[str, object]:
+        """See `Predictor.account`: what it cost, and how often no label was answered."""
+        spent = self._labeller.spent
+        found: dict[str, object] = {"calls": spent.calls, "answers_from_log": spent.from_log}
+        if isinstance(self._labeller, AskingLabeller):
+            failures = self._labeller.abstained / max(1, self._labeller.asked)
+            found |= {"prompt_tokens": spent.prompt_tokens, "answer_tokens": spent.answer_tokens}
+            found["failure_rate"] = round(failures, 6)
+        return {**found, "money": spent.money(self._price)} if self._price else found
+
+    def save(self, folder: Path) -> None:
+        """Write the prompt with its examples; the language model is not copied, and a key was never known."""
+        task = self._labeller.task
+        arrays = {"temperature": np.array([self._temperature])}
+        arrays |= {"prior": self._labeller.prior} if isinstance(self._labeller, AskingLabeller) else {}
+        arrays |= {"bias": self._labeller.bias} if isinstance(self._labeller, LikelihoodLabeller) else {}
+        arrays |= {"vectors": task.shots.vectors} if isinstance(task.shots, NearestShots) else {}
+        write_state(folder, {**self.labels.described(), **self._kept}, arrays)
+        shots = task.shots.examples if isinstance(task.shots, FixedShots | NearestShots) else ()
+        said = {"prompt": format_prompt(task.prompt), "shots": [[dict(one.values), one.output] for one in shots]}
+        (folder / _SAID).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, compute: ComputeSettings) -> "PromptPredictor":
+        """See `Predictor.load`."""
+        saved, arrays = read_state(folder)
+        kept: dict[str, Any] = saved
+        labels = LabelMap.saved(kept)
+        files = find_base(kept, folder, offline=compute.offline) if "base" in kept else None
+        # A log that was named and is gone since, with the machine perhaps, is not missed.
+        log = Path(kept["log"]) if kept["log"] and Path(kept["log"]).is_file() else None
+        named = f"{LOCAL}{files.folder}" if files else kept["llm"]
+        llm = LlmSettings(llm=named, log=log, **{name: kept[name] for name in _KEPT})
+        labeller = _labeller(llm, compute, _task(folder, kept, arrays, compute), kept["votes"], arrays)
+        return cls(labeller, labels, kept, temperature=float(arrays["temperature"][0]))
+
+    def divide_logits(self, temperature: float) -> None:
+        """See `Predictor.divide_logits`."""
+        self._temperature *= temperature
+
+    def size_bytes(self) -> int:
+        """See `Predictor.size_bytes`. What runs on a server takes no room here."""
+        return len(format_prompt(self._labeller.task.prompt).encode()) + int(self._kept["llm_bytes"])
+
+
+def kept_settings(
+    llm: LlmSettings, asked: PromptingSettings, task: LabellingTask, name: str, files: BackboneFiles | None
+) -> dict[str, Any]:
+    """What a saved predictor needs to ask the same model in the same way.
+
+    Args:
+        llm: How it is asked.
+        asked: How the task was put to it.
+        task: What it labels with.
+        name: Of the model.
+        files: Of the model, where they are on this machine.
+    """
+    return {
+        "llm": name,
+        "llm_bytes": files.size_bytes() if files else 0,
+        **{name: getattr(llm, name) for name in _KEPT},
+        "log": str(llm.log.absolute()) if llm.log else None,
+        "votes": asked.votes,
+        "words": list(task.words),
+        "cloze": task.cloze,
+        "max_length": task.max_length,
+        "long_text": task.long_text,
+        **(describe_base(files) if files else {}),
+    }
+
+
+def embedder(files: BackboneFiles, tokenizer: Tokenizer, compute: ComputeSettings) -> Embed:
+    """Texts to vectors of length 1, by which the nearest examples are found."""
+    encoder = Encoder(files, choose(compute.device, compute.precision))
+    return lambda texts: embed(encoder, tokenizer, texts, compute.token_budget)[0]
+
+
+def judged(labeller: Labeller, texts: Sequence[str]) -> Judgements:
+    """Label texts where all of them have to be.
+
+    Raises:
+        BudgetError: If the budget does not reach for all.
+        LlmError: If none can be labelled, or a prompt is longer than a model on this machine reads.
+    """
+    found = labeller.judge(texts)
+    if found.unasked:
+        reason = found.problems[min(found.unasked)]
+        raise BudgetError(
+            f"{reason}, and {len(found.unasked):,} of {len(texts):,} texts have no answer yet; the others are in the "
+            "log: the same command with a higher limit asks for the rest alone"
+        )
+    if found.problems and (isinstance(labeller, LikelihoodLabeller) or len(found.problems) == len(texts)):
+        reasons = "; ".join(common_reasons(found.problems))
+        raise LlmError(f"{len(found.problems):,} of {len(texts):,} texts get no label: {reasons}")
+    return found
+
+
+def _labeller(
+    llm: LlmSettings, compute: ComputeSettings, task: LabellingTask, votes: int, arrays: dict[str, np.ndarray]
+) -> Labeller:
+    model, log = open_llm(llm, compute), Log(log_path(llm.log))
+    if isinstance(model, RemoteModel):
+        asker = Asker(model, log, Budget(), llm.retries, llm.concurrency)
+        return AskingLabeller(asker, task, votes, arrays["prior"], Sampling(llm.max_tokens, llm.temperature))
+    return LikelihoodLabeller(model, task, log, Budget(), arrays["bias"])
+
+
+def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], compute: ComputeSettings) -> LabellingTask:
+    try:
+        said = json.loads((folder / _SAID).read_text(encoding="utf-8"))
+        prompt = parse_prompt(said["prompt"])
+        examples = tuple(Example(values, output) for values, output in said["shots"])
+    except (OSError, ValueError, KeyError, PromptError):
+        raise ArtifactError(f"{folder / _SAID} is missing or damaged: train again or restore the run folder") from None
+    shots: FixedShots | NearestShots = FixedShots(examples)
+    if "nearest" in kept:
+        files = find_base(kept["nearest"], folder, offline=compute.offline)
+        found = embedder(files, Tokenizer.of(files, kept["nearest"]), compute)
+        shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
+    words = tuple(kept["words"])
+    return LabellingTask(prompt, words, kept["cloze"], shots, kept["max_length"], kept["long_text"])

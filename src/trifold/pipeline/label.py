@@ -1,0 +1,256 @@
+"""Label a file's rows with a language model, for people to check and for small models to learn from."""
+
+import csv
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from trifold.artifact.folder import write_json
+from trifold.backbone.locate import file_sha256
+from trifold.backbone.settings import ComputeSettings
+from trifold.data.columns import Columns, unusable_text
+from trifold.data.examples import open_rows
+from trifold.data.settings import DataSettings, TextSettings
+from trifold.errors import DataError, PromptError
+from trifold.llm.asker import Asker
+from trifold.llm.budget import Budget, Spent
+from trifold.llm.contract import Sampling, Scorer
+from trifold.llm.estimate import Estimate
+from trifold.llm.files import read_prompt
+from trifold.llm.labelling import AskingLabeller, Labeller, LabellingTask, LikelihoodLabeller
+from trifold.llm.log import Log, log_path
+from trifold.llm.opening import open_llm
+from trifold.llm.settings import LlmSettings, PromptingSettings
+from trifold.llm.wording import word_labels
+from trifold.pipeline.teacher import teacher_path
+from trifold.progress import say
+from trifold.tasks.labels import LabelMap
+from trifold.types import BadRow, Record
+
+_ROWS_PER_SLICE = 1_024
+
+
+@dataclass(frozen=True)
+class LabelRequest:
+    """What `label` was asked for.
+
+    Attributes:
+        data: The file.
+        reading: How it is read.
+        llm: Who labels, and what it may cost.
+        prompting: How it is asked.
+        compute: How it is run, where its weights are here.
+        column: Name of the column with the labels that are added.
+        true_column: Column with labels that are known, to see how often the model is right.
+    """
+
+    data: Path
+    reading: TextSettings
+    llm: LlmSettings
+    prompting: PromptingSettings
+    compute: ComputeSettings
+    column: str = "label"
+    true_column: str | None = None
+
+
+@dataclass
+class Tally:
+    """How labelling went; counted while rows stream by.
+
+    Attributes:
+        rows: Of the file.
+        labelled: That got a label.
+        failed: That the model was asked about in vain.
+        unasked: That the budget left out.
+        unusable: That have no text.
+        agreeing: Of those with a known label, that got it.
+        known: Labelled rows whose label is known.
+        seconds: Taken, now or when the answers in the log were made.
+        spent: On the model.
+    """
+
+    rows: int = 0
+    labelled: int = 0
+    failed: int = 0
+    unasked: int = 0
+    unusable: int = 0
+    agreeing: int = 0
+    known: int = 0
+    seconds: float = 0.0
+    spent: Spent = field(default_factory=Spent)
+    stopped_by: str = ""
+
+    def described(self, llm: LlmSettings) -> dict[str, object]:
+        """For JSON: the counts, and what a row costs."""
+        money, asked = self.spent.money(llm.prices), max(1, self.labelled + self.failed)
+        return {
+            **{name: getattr(self, name) for name in ("rows", "labelled", "failed", "unasked", "unusable")},
+            "failure_rate": round(self.failed / asked, 6),
+            "true_labels": {"rows": self.known, "right": self.agreeing},
+            "calls": self.spent.calls,
+            "from_log": self.spent.from_log,
+            "prompt_tokens": self.spent.prompt_tokens,
+            "answer_tokens": self.spent.answer_tokens,
+            "ms_per_text": round(1000 * self.seconds / asked, 4),
+            "money_per_1000": None if money is None else round(1000 * money / asked, 9),
+        }
+
+
+def label_file(request: LabelRequest, output: Path | None) -> Tally:
+    """Write the file's rows with a label, a confidence and an error each; rows keep their order.
+
+    Beside `output` its teacher is described, for `finetune` to say how far a small model is from it. Where the budget
+    ends, the rows that are left say so, and running again asks for them alone.
+
+    Args:
+        request: What to label, and how.
+        output: Where to; standard output where `None`.
+
+    Raises:
+        TrifoldError: If anything given cannot be used.
+    """
+    columns, fields = _columns(request)
+    labeller, labels = _open(request)
+    tally = Tally()
+    rows = _labelled(request, columns, labeller, labels, tally)
+    if output is None:
+        _write(sys.stdout, fields, rows)
+        return tally
+    aside = output.with_name(f".{output.name}.partial")
+    try:
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            _write(file, fields, rows)
+        os.replace(aside, output)
+    except OSError as error:
+        raise DataError(f"{output} cannot be written ({error.strerror}): name another --output") from None
+    finally:
+        aside.unlink(missing_ok=True)
+    assert request.prompting.prompt is not None
+    facts = {
+        "llm": labeller.asker.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm,
+        "prompt": str(request.prompting.prompt),
+        "prompt_sha256": file_sha256(request.prompting.prompt),
+        "data_sha256": file_sha256(output),
+        "label_column": request.column,
+        "true_column": request.true_column,
+        **tally.described(request.llm),
+    }
+    write_json(teacher_path(output), facts)
+    return tally
+
+
+def expect(request: LabelRequest) -> Estimate:
+    """What `label_file` would cost.
+
+    Raises:
+        TrifoldError: If anything given cannot be used.
+    """
+    columns, _ = _columns(request)
+    labeller, _ = _open(request)
+    texts = [
+        str(text)
+        for row in _rows(request)
+        if isinstance(row, Record) and unusable_text(text := columns.text_of(row.values)) is None
+    ]
+    return labeller.expect(texts)
+
+
+def _columns(request: LabelRequest) -> tuple[Columns, list[str]]:
+    """The columns in use, and those of the result."""
+    table, columns, _ = open_rows(request.data, DataSettings(**vars(request.reading)), needs_label=False)
+    added = [request.column, "confidence", "error"]
+    for name in added:
+        if name in table.columns:
+            way_out = f"name another --label-as than {name}" if name == request.column else "rename it"
+            raise DataError(f"{request.data} already has a column {name!r}, which labelling would add: {way_out}")
+    if request.true_column and request.true_column not in table.columns:
+        known = ", ".join(table.columns)
+        raise DataError(f"there is no column {request.true_column!r} for --true-column: the file has {known}")
+    return columns, [*table.columns, *added]
+
+
+def _rows(request: LabelRequest) -> Iterator[Record | BadRow]:
+    return open_rows(request.data, DataSettings(**vars(request.reading)), needs_label=False)[2]
+
+
+def _open(request: LabelRequest) -> tuple[Labeller, list[str]]:
+    """The model with its task, and the labels in the order of its words."""
+    asked, llm = request.prompting, request.llm
+    if asked.prompt is None:
+        raise PromptError("labelling needs a prompt with its labels: give --prompt FILE, see examples/prompts")
+    prompt = read_prompt(asked.prompt)
+    names = list(prompt.output.labels)
+    if not names:
+        raise PromptError(f'{asked.prompt} names no labels: write labels = ["…", "…"] under [output]')
+    prompt, words = word_labels(prompt, LabelMap(tuple(names)), {})
+    task = LabellingTask(prompt, words, asked.cloze)
+    model, log, budget = open_llm(llm, request.compute), Log(log_path(llm.log)), Budget.of(llm)
+    if isinstance(model, Scorer):
+        scoring = LikelihoodLabeller(model, task, log, budget)
+        if asked.calibrate:
+            scoring.calibrate()
+        return scoring, names
+    asker = Asker(model, log, budget, llm.retries, llm.concurrency)
+    sampling = Sampling(llm.max_tokens, llm.temperature)
+    if asked.votes == 1:
+        say("note: a server's single answer says little of how sure it is: --votes 5 makes confidences of it")
+    return AskingLabeller(asker, task, asked.votes, sampling=sampling), names
+
+
+def _labelled(
+    request: LabelRequest, columns: Columns, labeller: Labeller, names: list[str], tally: Tally
+) -> Iterator[dict[str, object]]:
+    """Each row with what is added, slice by slice."""
+    stream = _rows(request)
+    while slice_ := list(islice(stream, _ROWS_PER_SLICE)):
+        reasons = [_unusable(row, columns, request) for row in slice_]
+        texts = [str(columns.text_of(row.values)) for row, why in zip(slice_, reasons, strict=True) if not why]
+        begun = time.perf_counter()
+        found = labeller.judge(texts)
+        tally.seconds += time.perf_counter() - begun + found.seconds_from_log
+        probabilities = np.exp(found.logits - found.logits.max(axis=1, keepdims=True, initial=-np.inf))
+        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        place = 0
+        for row, why in zip(slice_, reasons, strict=True):
+            tally.rows += 1
+            if why:
+                tally.unusable += 1
+                yield {**row.values, request.column: "", "confidence": "", "error": f"line {row.line}: {why}"}
+                continue
+            problem = found.problems.get(place)
+            if problem:
+                tally.unasked += place in found.unasked
+                tally.failed += place not in found.unasked
+                tally.stopped_by = problem if place in found.unasked else tally.stopped_by
+                yield {**row.values, request.column: "", "confidence": "", "error": problem}
+            else:
+                number = int(probabilities[place].argmax())
+                tally.labelled += 1
+                if request.true_column:
+                    tally.known += 1
+                    tally.agreeing += str(row.values[request.true_column]) == names[number]
+                sure = f"{probabilities[place, number]:.6f}"
+                yield {**row.values, request.column: names[number], "confidence": sure, "error": ""}
+            place += 1
+        tally.spent = labeller.spent
+
+
+def _unusable(row: Record | BadRow, columns: Columns, request: LabelRequest) -> str | None:
+    reason = row.reason if isinstance(row, BadRow) else unusable_text(columns.text_of(row.values))
+    if reason and request.reading.on_bad_rows == "fail":
+        raise DataError(f"{request.data}, line {row.line}: {reason}; mend it, or leave out --on-bad-rows fail")
+    return reason
+
+
+def _write(file: TextIO, columns: list[str], rows: Iterator[dict[str, object]]) -> None:
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(row)

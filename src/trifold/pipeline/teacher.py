@@ -1,0 +1,89 @@
+"""A small model that learned from a language model's labels: how far it is from its teacher, and what each costs."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trifold.backbone.locate import file_sha256
+from trifold.data.examples import load_examples
+from trifold.errors import TrifoldError
+from trifold.metrics import Metrics
+from trifold.pipeline.request import Request, Task
+from trifold.progress import say
+from trifold.tasks.labels import LabelMap
+from trifold.types import Examples
+
+
+def teacher_path(data: Path) -> Path:
+    """Where `label` describes who labelled a file."""
+    return data.with_name(f"{data.name}.teacher.json")
+
+
+def find_teacher(request: Request, task: Task) -> dict[str, Any] | None:
+    """Who labelled the data, if a language model did and its labels are those that are learned."""
+    path = teacher_path(request.data)
+    if not path.is_file():
+        return None
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        unchanged = found["data_sha256"] == file_sha256(request.data)
+        learned = found["label_column"] == task.facts.label_column
+    except (OSError, ValueError, KeyError):
+        say(f"note: {path} is damaged; nothing is said of the labels' teacher")
+        return None
+    if not unchanged:
+        say(f"note: {request.data} was changed since a language model labelled it; nothing is said of its teacher")
+    return found if learned and unchanged else None
+
+
+def compare_with_teacher(
+    teacher: dict[str, Any], request: Request, test: Examples, labels: LabelMap, predicted: np.ndarray, metrics: Metrics
+) -> dict[str, object]:
+    """Teacher and student on the same test rows.
+
+    Args:
+        teacher: As `label` described it.
+        request: The data.
+        test: With the teacher's labels, unless they are from a file of their own.
+        labels: Class order.
+        predicted: By the student.
+        metrics: Of the student on `test`.
+
+    Returns:
+        For `run.json`: `agreement` with the teacher, an interval, where the teacher labelled the test rows;
+        `true_labels` with the share of rows that each gets right, where true labels are known; and costs.
+    """
+    found: dict[str, object] = {
+        "llm": teacher["llm"],
+        "prompt": teacher["prompt"],
+        "teacher_ms_per_text": teacher["ms_per_text"],
+        "teacher_money_per_1000": teacher["money_per_1000"],
+        "teacher_failure_rate": teacher["failure_rate"],
+    }
+    if request.reading.test_file is not None:
+        return found
+    found["agreement"] = vars(metrics.accuracy)
+    if teacher["true_column"]:
+        truth = _truth(request, teacher["true_column"])
+        rows = [place for place, row in enumerate(test.rows) if row in truth]
+        student = labels.decode(predicted)
+        if rows:
+            found["true_labels"] = {
+                "rows": len(rows),
+                "teacher": float(np.mean([str(test.labels[place]) == truth[test.rows[place]] for place in rows])),
+                "student": float(np.mean([str(student[place]) == truth[test.rows[place]] for place in rows])),
+            }
+    return found
+
+
+def _truth(request: Request, column: str) -> dict[int, str]:
+    """Row to true label, as text."""
+    try:
+        reading = replace(request.reading, label_column=column, label_separator="", merge_labels=False)
+        examples = load_examples(request.data, reading).examples
+    except TrifoldError:
+        return {}
+    return {row: str(label) for row, label in zip(examples.rows, examples.labels, strict=True)}
