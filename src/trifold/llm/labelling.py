@@ -196,7 +196,11 @@ class LikelihoodLabeller(Labeller):
         problems: dict[int, str] = {}
         unasked: set[int] = set()
         missing, seconds = [], 0.0
+        # Texts that say the same, or are cut to the same, are one prompt: scored once, and to the last digit alike.
+        first: dict[str, int] = {}
         for place, call in enumerate(calls):
+            if first.setdefault(call.key, place) < place:
+                continue
             known = self._log.find(call)
             if known is None or known.answer is None:
                 missing.append(place)
@@ -215,6 +219,11 @@ class LikelihoodLabeller(Labeller):
                     problems[place] = str(error)
                     unasked.add(place)
             self._score(allowed, gaps, calls, found, problems)
+        for place, call in enumerate(calls):
+            same = first[call.key]
+            found[place] = found[same]
+            problems |= {place: problems[same]} if same in problems else {}
+            unasked |= {place} if same in unasked else set()
         return found, problems, unasked, seconds
 
     def _gaps(self, texts: list[str]) -> list[Gap]:
