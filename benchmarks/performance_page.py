@@ -90,6 +90,7 @@ def section(table: str) -> list[str]:
         f"{'reached' if found[other] / found[name] >= bar else 'missed'})"
         for name, others in bars.items()
         for other, bar in others
+        if other in found
     ]
     return [*lines, "", *verdicts, *([""] if verdicts else [])]
 

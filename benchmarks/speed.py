@@ -3,8 +3,8 @@
     python benchmarks/speed.py notebook training lora inference memory startup | all   [--turns 3] [--rows N]
 
 Nothing else may run meanwhile. Each table leaves results/speed/TABLE.json with every raw time; docs/performance.md is
-made from them (python benchmarks/performance_page.py). Needs TRIFOLD_DATA. Peers run in this environment, or where
-their versions clash with ours in that of the interpreter which PEER_PYTHON names.
+made from them (python benchmarks/performance_page.py). Needs TRIFOLD_DATA. Peers run in this environment; the ONNX
+extra of sentence-transformers clashes with it, and is measured where PEER_PYTHON names an interpreter that has it.
 """
 
 import argparse
@@ -145,7 +145,7 @@ def inference(turns: int, rows: int) -> None:
     with reviews(rows, place / "rows.csv").open(newline="", encoding="utf-8") as file:
         texts = [row["text"] for row in csv.DictReader(file)]
     (place / "texts.json").write_text(json.dumps(texts))
-    own = os.environ.get("PEER_PYTHON", sys.executable)
+    own = os.environ.get("PEER_PYTHON")
 
     def encode(way: str, python: str = sys.executable) -> Turn:
         return lambda _: peer("encode.py", place / "texts.json", MODEL, way, place / f"{way}.npy", python=python)
@@ -154,7 +154,7 @@ def inference(turns: int, rows: int) -> None:
         "transformers pipeline": encode("pipeline"),
         "transformers pipeline, batch 32": encode("pipeline32"),
         "sentence-transformers": encode("sentence"),
-        "sentence-transformers, ONNX int8": encode("sentence-int8", own),
+        **({"sentence-transformers, ONNX int8": encode("sentence-int8", own)} if own else {}),
         **{f"trifold, {engine}": encode(f"trifold-{engine}") for engine in ("torch", "onnx", "int8")},
     }
     in_turns("inference", contestants, turns, {"rows": rows, "figure": "seconds", "backbone": "minilm"})
