@@ -8,6 +8,7 @@ The clock starts once the model is loaded and warm. Prints one JSON line; vector
 """
 
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -51,7 +52,7 @@ else:
         model = SentenceTransformer(folder, backend="onnx", device="cpu", model_kwargs={"export": True})
         place = str(Path(output).with_suffix(""))
         instructions = "avx512_vnni" if "avx512_vnni" in Path("/proc/cpuinfo").read_text() else "avx2"
-        model.save_pretrained(place)
+        shutil.copytree(folder, place)
         export_dynamic_quantized_onnx_model(model, instructions, place)
         model = SentenceTransformer(
             place, backend="onnx", device="cpu", model_kwargs={"file_name": f"onnx/model_q{instructions}.onnx"}
