@@ -54,8 +54,9 @@ else:
         instructions = "avx512_vnni" if "avx512_vnni" in Path("/proc/cpuinfo").read_text() else "avx2"
         shutil.copytree(folder, place)
         export_dynamic_quantized_onnx_model(model, instructions, place)
+        (quantised,) = Path(place).glob("onnx/*.onnx")
         model = SentenceTransformer(
-            place, backend="onnx", device="cpu", model_kwargs={"file_name": f"onnx/model_q{instructions}.onnx"}
+            place, backend="onnx", device="cpu", model_kwargs={"file_name": f"onnx/{quantised.name}"}
         )
     model.max_seq_length = 250
     run = lambda some: model.encode(some, batch_size=32, normalize_embeddings=True)  # noqa: E731
