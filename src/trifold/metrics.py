@@ -213,6 +213,34 @@ def best_thresholds(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float
     return tuple(chosen)
 
 
+def best_prior_shift(logits: np.ndarray, truth: np.ndarray, shares: np.ndarray) -> tuple[float, np.ndarray]:
+    """What to add to the logits of a model that was trained as if all classes were equally common.
+
+    Its answers have the best mean recall, and too many of them name a rare class. Adding the logarithms of the classes'
+    shares would give the answers with the best accuracy; between the two lies the best macro-F1.
+
+    Args:
+        logits: `(rows, classes)`.
+        truth: `(rows,)` the true classes.
+        shares: `(classes,)` of the training part; none may be negative.
+
+    Returns:
+        The strength from 0 to 1 with the highest macro-F1, of equal ones the weakest; and the shift, `(classes,)` float32.
+
+    Source: Menon et al. 2021, "Long-tail learning via logit adjustment", section 4.
+    """
+    logs = np.log(np.maximum(shares, 1e-9))
+    classes = logits.shape[1]
+    one = np.ones((1, len(truth)), dtype=np.int64)
+
+    def macro_f1(strength: float) -> float:
+        found = (logits + strength * logs).argmax(1)
+        return float(_score("macro_f1", one, truth, found, classes)[0])
+
+    best = max((round(0.1 * step, 1) for step in range(11)), key=macro_f1)
+    return best, (best * logs).astype(np.float32)
+
+
 def best_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
     """The one number between 1/4 and 20 that, dividing all logits, makes the log-loss lowest.
 

@@ -10,7 +10,7 @@ import torch
 
 from trifold.backbone.batches import by_token_budget
 from trifold.backbone.locate import BackboneFiles
-from trifold.backbone.onnx import OnnxGraph, kept_graph, require_onnx
+from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_onnx
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.errors import BackboneError, require
 from trifold.progress import Advance
@@ -126,7 +126,8 @@ class Encoder:
         layers = tuple(range(self.layers + 1)) if layers is None else tuple(layers)
         vectors = np.empty((len(tokens), len(layers), len(POOLINGS), self.width), dtype=np.float32)
         run = self._forward(layers)
-        for batch in by_token_budget(tokens.lengths, token_budget or self.runtime.token_budget):
+        usual = self.runtime.token_budget if self.engine == "torch" else TOKEN_BUDGET
+        for batch in by_token_budget(tokens.lengths, token_budget or usual):
             ids, mask = tokens.padded(batch, pad_id)
             vectors[batch] = run(ids, mask)
             if advance:

@@ -8,6 +8,7 @@ import json
 from types import MethodType
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -68,12 +69,28 @@ def divide_logits(model: Any, temperature: float) -> None:
     Raises:
         BackboneError: If the architecture's last layer is unknown.
     """
+    final = _last_linear(model)
+    final.weight.div_(temperature)
+    final.bias.div_(temperature)
+
+
+@torch.no_grad()
+def shift_logits(model: Any, shift: np.ndarray) -> None:
+    """Add `shift`, `(classes,)`, to the logits, likewise.
+
+    Raises:
+        BackboneError: If the architecture's last layer is unknown.
+    """
+    bias = _last_linear(model).bias
+    bias.add_(torch.from_numpy(shift).to(bias))
+
+
+def _last_linear(model: Any) -> torch.nn.Linear:
     head = getattr(model, "classifier", None)
     final = getattr(head, "out_proj", head)
     if not isinstance(final, torch.nn.Linear):
         raise BackboneError(f"the head of a {model.config.model_type} model is unknown: take another --model")
-    final.weight.div_(temperature)
-    final.bias.div_(temperature)
+    return final
 
 
 def saved_classifier(files: BackboneFiles) -> Any:

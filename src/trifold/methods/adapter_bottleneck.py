@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 
 from trifold.artifact.arrays import read_state, write_state
@@ -138,6 +139,11 @@ class BottleneckPredictor(TunedPredictor):
         """See `Predictor.divide_logits`."""
         self.model.head.weight.div_(temperature)
         self.model.head.bias.div_(temperature)
+
+    @torch.no_grad()
+    def shift_logits(self, shift: np.ndarray) -> None:
+        """See `Predictor.shift_logits`."""
+        self.model.head.bias.add_(torch.from_numpy(shift).to(self.model.head.bias))
 
 
 class BottleneckAdapter(Tuned):

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.heads import divide_logits, head_modules, new_classifier
+from trifold.backbone.heads import divide_logits, head_modules, new_classifier, shift_logits
 from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.settings import ComputeSettings
@@ -68,10 +69,23 @@ class LoraPredictor(TunedPredictor):
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
+        with self._bare_head() as model:
+            divide_logits(model, temperature)
+
+    def shift_logits(self, shift: np.ndarray) -> None:
+        """See `Predictor.shift_logits`."""
+        with self._bare_head() as model:
+            shift_logits(model, shift)
+
+    @contextmanager
+    def _bare_head(self) -> Iterator[Any]:
+        """The model inside peft's, and inside, its trained head without peft's shell."""
         wrapped = self.model.base_model.model
-        plain, wrapped.classifier = wrapped.classifier, wrapped.classifier.modules_to_save["default"]
-        divide_logits(wrapped, temperature)
-        wrapped.classifier = plain
+        shell, wrapped.classifier = wrapped.classifier, wrapped.classifier.modules_to_save["default"]
+        try:
+            yield wrapped
+        finally:
+            wrapped.classifier = shell
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`: merged, so that the graph has no more to compute than the backbone's own."""

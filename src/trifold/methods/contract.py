@@ -13,7 +13,7 @@ from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
-from trifold.metrics import best_temperature, best_thresholds
+from trifold.metrics import best_prior_shift, best_temperature, best_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.train.settings import TrainSettings
@@ -108,6 +108,14 @@ class Predictor(ABC):
     def divide_logits(self, temperature: float) -> None:
         """Fold a temperature into the last linear step, so that `score` and what is saved are calibrated."""
 
+    def shift_logits(self, shift: np.ndarray) -> None:
+        """Add a number to each class's logit in the last linear step; every predictor that is trained can.
+
+        Args:
+            shift: `(classes,)` float32.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no step that was trained")
+
     def account(self) -> dict[str, object]:
         """What was found out in use, besides scores, for `run.json` and the report: calls, failures, money."""
         return {}
@@ -167,7 +175,8 @@ class Method(ABC):
     def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """Learn, then choose on `validation` what turns logits into answers.
 
-        One temperature, so that probabilities mean what they say, and in a multi-label task a threshold for each label.
+        One temperature, so that probabilities mean what they say; in a multi-label task a threshold for each label; and
+        after training with balanced weights, how much of the classes' shares answers take into account again.
 
         Args:
             train: To learn from.
@@ -178,10 +187,16 @@ class Method(ABC):
         if not self.uses_labels or not len(fitted.validation_logits):
             return fitted
         truth = labels.encode(validation.labels)
-        temperature = best_temperature(fitted.validation_logits, truth)
+        logits, choices = fitted.validation_logits, dict(fitted.choices)
+        if self.settings.train.class_weight == "balanced" and fitted.trainable_parameters and not labels.multi_label:
+            shares = np.bincount(labels.encode(train.labels), minlength=len(labels)) / len(train)
+            strength, shift = best_prior_shift(logits, truth, shares)
+            fitted.predictor.shift_logits(shift)
+            logits, choices["prior_shift"] = logits + shift, strength
+        temperature = best_temperature(logits, truth)
         fitted.predictor.divide_logits(temperature)
-        choices = {**fitted.choices, "temperature": temperature}
-        logits = fitted.validation_logits / temperature
+        choices["temperature"] = temperature
+        logits = logits / temperature
         if labels.multi_label:
             thresholds = best_thresholds(labels.probabilities(logits), truth)
             fitted.predictor.labels = replace(labels, thresholds=thresholds)

@@ -8,7 +8,7 @@ Source: Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts"; the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +86,10 @@ class ContrastivePredictor(Predictor):
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
         self._head = self._head.cooled(temperature)
+
+    def shift_logits(self, shift: np.ndarray) -> None:
+        """See `Predictor.shift_logits`."""
+        self._head = replace(self._head, bias=self._head.bias + shift)
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`."""

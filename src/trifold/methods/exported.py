@@ -9,7 +9,7 @@ import numpy as np
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.batches import by_token_budget
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer
-from trifold.backbone.onnx import OnnxGraph, write_graph
+from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, write_graph
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import SettingsError
@@ -18,8 +18,6 @@ from trifold.tasks.labels import LabelMap
 
 GRAPH = "model.onnx"
 _CONFIG = "config.json"
-# Graphs compute smaller batches faster than PyTorch does (benchmarks/LOG.md).
-_TOKEN_BUDGET = 1_024
 
 
 class ExportedPredictor(Predictor):
@@ -61,7 +59,7 @@ class ExportedPredictor(Predictor):
         """See `Predictor.score`."""
         tokens = self._tokenizer.encode(texts)
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
-        for batch in by_token_budget(tokens.lengths, self._settings.token_budget or _TOKEN_BUDGET):
+        for batch in by_token_budget(tokens.lengths, self._settings.token_budget or TOKEN_BUDGET):
             logits[batch] = self._graph(*tokens.padded(batch, self._tokenizer.pad_id))
         return Scores(logits, tokens.truncated)
 

@@ -134,6 +134,10 @@ class FeaturesPredictor(Predictor):
         """See `Predictor.divide_logits`."""
         self._head = self._head.cooled(temperature)
 
+    def shift_logits(self, shift: np.ndarray) -> None:
+        """See `Predictor.shift_logits`."""
+        self._head = replace(self._head, bias=self._head.bias + shift)
+
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`: standardising is folded into the head's first step."""
         (weight, bias), *more = self._head.layers()

@@ -6,8 +6,10 @@ The saved model is an ordinary Hugging Face folder and loads in plain transforme
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.heads import divide_logits, new_classifier, saved_classifier
+from trifold.backbone.heads import divide_logits, new_classifier, saved_classifier, shift_logits
 from trifold.backbone.layers import freeze_below, freeze_embeddings
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer
 from trifold.backbone.settings import ComputeSettings
@@ -41,6 +43,10 @@ class FullPredictor(TunedPredictor):
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
         divide_logits(self.model, temperature)
+
+    def shift_logits(self, shift: np.ndarray) -> None:
+        """See `Predictor.shift_logits`."""
+        shift_logits(self.model, shift)
 
 
 class Full(Tuned):

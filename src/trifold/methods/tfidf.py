@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,10 @@ class TfidfPredictor(Predictor):
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
         self._head = self._head.cooled(temperature)
+
+    def shift_logits(self, shift: np.ndarray) -> None:
+        """See `Predictor.shift_logits`."""
+        self._head = replace(self._head, bias=self._head.bias + shift)
 
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
