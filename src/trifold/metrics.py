@@ -225,7 +225,7 @@ def best_prior_shift(logits: np.ndarray, truth: np.ndarray, shares: np.ndarray) 
         shares: `(classes,)` of the training part; none may be negative.
 
     Returns:
-        The strength from 0 to 1 with the highest macro-F1, of equal ones the weakest; and the shift, `(classes,)` float32.
+        The strength from 0 to 1 with the highest macro-F1, of equal ones the weakest; and the shift, `(classes,)`.
 
     Source: Menon et al. 2021, "Long-tail learning via logit adjustment", section 4.
     """

@@ -193,12 +193,16 @@ def test_balanced_classes_raise_the_rare_class(name: str, tiny_model: Path, spli
     part = Examples(tuple(range(80)), texts, tuple("rare" if i % 10 == 0 else "common" for i in range(80)))
     plain = settings_for(tiny_model, epochs=2)
     balanced = replace(plain, train=replace(plain.train, class_weight="balanced"))
-    means = [
-        method_entry(name).load()(settings).learn(part, part, LabelMap.of(part.labels)).predictor.score(texts)
+    predictors = [
+        method_entry(name).load()(settings).learn(part, part, LabelMap.of(part.labels)).predictor
         for settings in (plain, balanced)
     ]
-    plain_share, balanced_share = (softmax(scores.logits, axis=1)[:, 1].mean() for scores in means)
+    before = [predictor.score(texts).logits for predictor in predictors]
+    plain_share, balanced_share = (softmax(logits, axis=1)[:, 1].mean() for logits in before)
     assert balanced_share > plain_share + 0.05
+    shift = np.array([0.5, -1.0], dtype=np.float32)
+    predictors[1].shift_logits(shift)
+    np.testing.assert_allclose(predictors[1].score(texts).logits, before[1] + shift, atol=1e-4)
 
 
 SEVERAL = tuple(name for name in LEARNERS if name != "contrastive")

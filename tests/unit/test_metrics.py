@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
 
 from trifold.metrics import (
+    best_prior_shift,
     best_temperature,
     best_thresholds,
     calibration_error,
@@ -260,3 +261,25 @@ def test_four_thousand_classes_need_no_square_of_them():
     assert found.low < found.value < found.high
     # A class-by-class table of floats alone would be 162 MB.
     assert peak < 120e6
+
+
+def test_the_best_prior_shift_lies_between_mean_recall_and_accuracy() -> None:
+    """Two classes 19:1 apart by one deviation; the logit of a model that was trained as if they were equally common."""
+    rng = np.random.default_rng(0)
+    truth = (rng.random(20_000) < 0.05).astype(int)
+    value = rng.normal(truth, 0.7)
+    logits = np.stack([np.zeros(len(value)), (2 * value - 1) / (2 * 0.7**2)], 1)
+    shares = np.array([0.95, 0.05])
+    strength, shift = best_prior_shift(logits, truth, shares)
+    assert 0 < strength < 1
+    np.testing.assert_allclose(shift, strength * np.log(shares), rtol=1e-6)
+    macro = {
+        kind: f1_score(truth, (logits + by).argmax(1), average="macro")
+        for kind, by in {"none": 0.0, "chosen": shift, "whole": np.log(shares)}.items()
+    }
+    assert macro["chosen"] > max(macro["none"], macro["whole"])
+
+
+def test_classes_that_are_equally_common_are_not_shifted() -> None:
+    truth = np.array([0, 1, 0, 1])
+    assert best_prior_shift(np.eye(2)[truth], truth, np.array([0.5, 0.5]))[0] == 0
