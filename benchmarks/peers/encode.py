@@ -52,7 +52,7 @@ else:
         model = SentenceTransformer(folder, backend="onnx", device="cpu", model_kwargs={"export": True})
         place = str(Path(output).with_suffix(""))
         instructions = "avx512_vnni" if "avx512_vnni" in Path("/proc/cpuinfo").read_text() else "avx2"
-        shutil.copytree(folder, place)
+        shutil.copytree(folder, place, dirs_exist_ok=True)
         export_dynamic_quantized_onnx_model(model, instructions, place)
         (quantised,) = Path(place).glob("onnx/*.onnx")
         model = SentenceTransformer(
