@@ -53,4 +53,4 @@ trainer.train()
 seconds = time.perf_counter() - started
 status = Path("/proc/self/status").read_text()
 peak = next(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-print(json.dumps({"train_seconds": seconds, "peak_bytes": peak}))
+print(json.dumps({"train_seconds": seconds, "loop_seconds": seconds, "peak_bytes": peak}))
