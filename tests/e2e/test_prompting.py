@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -145,11 +146,13 @@ def test_a_run_through_a_server_costs_what_it_says_and_keeps_no_key(
 def test_interrupted_nothing_is_lost_and_only_the_rest_is_asked(
     prompt_file: Path, tmp_path: Path, trifold_command: Command
 ) -> None:
-    data = unlabelled(tmp_path / "new.csv", 60)
+    data, interrupted = unlabelled(tmp_path / "new.csv", 60), threading.Event()
 
-    def script(_number: int, body: dict[str, object]) -> Reply:
+    def script(number: int, body: dict[str, object]) -> Reply:
         text = body["messages"][-1]["content"]  # type: ignore[index]
-        return Reply("good" if any(word in text for word in GOOD) else "bad", wait_seconds=0.05)
+        # Slow enough from the twentieth on that the interruption, however late, comes in the middle.
+        wait = 0.01 if number < 20 or interrupted.is_set() else 5.0
+        return Reply("good" if any(word in text for word in GOOD) else "bad", wait_seconds=wait)
 
     with scripted(script) as server:
         command = [
@@ -162,6 +165,7 @@ def test_interrupted_nothing_is_lost_and_only_the_rest_is_asked(
             while len(server.requests) < 12:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
+            interrupted.set()
             said = process.communicate(timeout=60)[1]
         assert process.returncode == 130, said
         assert "Traceback" not in said

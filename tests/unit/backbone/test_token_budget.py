@@ -69,17 +69,23 @@ def test_small_work_and_a_named_budget_are_not_measured(sizes: list[int], clock:
 def test_no_batch_is_tried_that_could_exhaust_memory(
     sizes: list[int], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept: list[np.ndarray] = []
+    peak = [1_000_000_000]
 
     def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
         sizes.append(ids.size)
-        kept.append(np.ones(ids.size * 10_000, dtype=np.uint8))
+        peak[0] = max(peak[0], 1_000_000_000 + ids.size * 100_000)
         clock.now += 0.02
 
-    # Room for what the first batches take, and for little more.
-    monkeypatch.setattr(budget, "memory_bytes", lambda: 2 * (budget.peak_memory_bytes() + 20_000_000))
+    # Half of it is 2.5 GB, 1 of which is taken: room for 15,000 tokens of 100 kB, then for 5,000.
+    monkeypatch.setattr(budget, "peak_memory_bytes", lambda: peak[0])
+    monkeypatch.setattr(budget, "memory_bytes", lambda: 5_000_000_000)
     tuned_budget(AUTO, replace(work(sizes, clock), attempt=attempt))
-    assert max(sizes) < 8_100
+    assert max(sizes) == 8_100
+    monkeypatch.setattr(budget, "memory_bytes", lambda: 3_000_000_000)
+    peak[0] = 1_000_000_000
+    sizes.clear()
+    tuned_budget(AUTO, replace(work(sizes, clock), model="def", attempt=attempt))
+    assert max(sizes) == 4_000
 
 
 def test_a_damaged_memory_is_measured_again(sizes: list[int], clock: Clock, tmp_path: Path) -> None:
