@@ -92,7 +92,12 @@ def section(table: str) -> list[str]:
         for other, bar in others
         if other in found
     ]
-    return [*lines, "", *verdicts, *([""] if verdicts else [])]
+    cosines = [
+        f"- cosine to sentence-transformers in full precision, {name}: {found['mean']:.3f} (lowest {found['lowest']:.3f})"
+        for name, found in result.get("cosines", {}).items()
+        if name in ("sentence-int8", "trifold-int8", "trifold-onnx")
+    ]
+    return [*lines, "", *verdicts, *cosines, *([""] if verdicts else [])]
 
 
 def page() -> str:
