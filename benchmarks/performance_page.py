@@ -93,7 +93,7 @@ def section(table: str) -> list[str]:
         if other in found
     ]
     cosines = [
-        f"- cosine to sentence-transformers in full precision, {name}: {found['mean']:.3f} (lowest {found['lowest']:.3f})"
+        f"- cosine to full precision, {name}: {found['mean']:.3f} (lowest {found['lowest']:.3f})"
         for name, found in result.get("cosines", {}).items()
         if name in ("sentence-int8", "trifold-int8", "trifold-onnx")
     ]
