@@ -19,6 +19,7 @@ from trifold.backbone.encoder import Encoder, embed, pool_tokens
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
+from trifold.backbone.words import tokens_that_occur
 from trifold.errors import SettingsError
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import CONTRASTIVE, contrastive_steps
@@ -184,7 +185,9 @@ class Contrastive(Method):
             f"contrastive: {steps} steps of {plan.batch_size} of the {len(train):,} texts, all compared with all, "
             f"learning rate {plan.learning_rate:g}, {runtime.precision} on {runtime.device}"
         )
-        history, _ = train_model(encoder.model, parts[0], parts[1], plan, runtime)
+        with tokens_that_occur(encoder.model, [part.tokens for part in parts], tokenizer.pad_id) as tokens:
+            objectives = [replace(part, tokens=own) for part, own in zip(parts, tokens, strict=True)]
+            history, _ = train_model(encoder.model, objectives[0], objectives[1], plan, runtime)
         vectors = [embed(encoder, tokenizer, part.texts, chosen.token_budget)[0] for part in (train, validation)]
         data = Sample(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels), given.class_weight)
         head = fit_path(data, _STRENGTHS, 1e-4)

@@ -15,6 +15,7 @@ from trifold.backbone.frozen import Prefix, frozen_depth, pad_states
 from trifold.backbone.locate import BackboneFiles, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
+from trifold.backbone.words import tokens_that_occur
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import Defaults, tuning_epochs
 from trifold.methods.plans import make_plan
@@ -122,6 +123,10 @@ class _Classification:
         return classification_loss(logits, classes, weights)
 
 
+def _with_tokens(parts: list[_Classification], tokens: list[Tokens]) -> list[_Classification]:
+    return [replace(part, tokens=own) for part, own in zip(parts, tokens, strict=True)]
+
+
 class Tuned(Method):
     """A method that trains some of a model's parameters by steps.
 
@@ -149,10 +154,10 @@ class Tuned(Method):
         seed_everything(self.settings.train.seed)
         model = self.build(files, labels).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
-        training, holdout = (self._objective(part, tokenizer, labels, runtime.device) for part in (train, validation))
+        objectives = [self._objective(part, tokenizer, labels, runtime.device) for part in (train, validation)]
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
-        budget = tuned_budget(chosen, self._work(model, training, epochs, files, runtime))
+        budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))
         plan = make_plan(self.name, self.defaults, given, epochs=epochs, token_budget=budget)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         say(
@@ -160,7 +165,10 @@ class Tuned(Method):
             f"{plan.epochs} epochs, learning rate {plan.learning_rate:g}, batch {plan.batch_size}, "
             f"{runtime.precision} on {runtime.device}, {plan.token_budget:,} tokens at once"
         )
-        with self._prefix(model, [training, holdout], runtime, files) as (parts, cached_seconds):
+        with (
+            tokens_that_occur(model, [part.tokens for part in objectives], tokenizer.pad_id) as tokens,
+            self._prefix(model, _with_tokens(objectives, tokens), runtime, files) as (parts, cached_seconds),
+        ):
             history, figures = train_model(model, parts[0], parts[1], plan, runtime)
         assert figures.logits is not None
         return Fitted(
