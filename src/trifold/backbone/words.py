@@ -40,7 +40,8 @@ def tokens_that_occur(model: Any, texts: Sequence[Tokens], pad_id: int) -> Itera
     # What stands up to the padding keeps its number, since some models count positions from there.
     kept = np.unique(np.concatenate([np.arange(pad_id + 1), *(part.ids for part in texts)]))
     rows = torch.from_numpy(kept).to(table.weight.device)
-    small = torch.nn.Embedding.from_pretrained(table.weight.detach()[rows], freeze=False, padding_idx=table.padding_idx)
+    weight = table.weight.detach()[rows]
+    small = torch.nn.Embedding(len(weight), weight.shape[1], padding_idx=table.padding_idx, _weight=weight)
     model.set_input_embeddings(small)
     try:
         yield [replace(part, ids=np.searchsorted(kept, part.ids).astype(part.ids.dtype)) for part in texts]
