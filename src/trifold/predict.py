@@ -1,7 +1,6 @@
 """From a run folder and texts to labels: single texts, or files streamed row by row in their order."""
 
 import csv
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from trifold.artifact.folder import read_json
+from trifold.artifact.folder import new_file, read_json
 from trifold.artifact.manifest import verify_model
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns, unusable_text
@@ -171,16 +170,8 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
     labelled = _labelled(run.predictor, rows, columns, source, settings.on_bad_rows == "fail", reject_below)
     if output is None:
         return _write(sys.stdout, table.columns, labelled)
-    aside = output.with_name(f".{output.name}.partial")
-    try:
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            count = _write(file, table.columns, labelled)
-        os.replace(aside, output)
-    except OSError as error:
-        raise DataError(f"{output} cannot be written ({error.strerror}): name another --output") from None
-    finally:
-        aside.unlink(missing_ok=True)
-    return count
+    with new_file(output) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        return _write(file, table.columns, labelled)
 
 
 def _labelled(

@@ -1,4 +1,4 @@
-"""Run folders: made aside and moved into place whole, so that a failed command leaves nothing half-written."""
+"""Run folders and result files: made aside and moved into place whole, so that nothing is left half-written."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from trifold.artifact.manifest import STATE, write_manifest
-from trifold.errors import ArtifactError, SettingsError
+from trifold.errors import ArtifactError, DataError, SettingsError
 
 
 def choose_folder(output_dir: Path | None, what: str, *, resume: bool = False) -> Path:
@@ -62,6 +62,23 @@ def new_folder(target: Path) -> Iterator[Path]:
         aside.rename(target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def new_file(output: Path) -> Iterator[Path]:
+    """A path to write a result at; it becomes `output` only if nothing fails.
+
+    Raises:
+        DataError: If it cannot be written.
+    """
+    aside = output.with_name(f".{output.name}.partial")
+    try:
+        yield aside
+        os.replace(aside, output)
+    except OSError as error:
+        raise DataError(f"{output} cannot be written ({error.strerror}): name another --output") from None
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: object) -> None:

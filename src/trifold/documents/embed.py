@@ -1,6 +1,5 @@
 """Files of texts to files of vectors, streamed: memory does not grow with the number of rows."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
+from trifold.artifact.folder import new_file
 from trifold.backbone.encoder import Encoder, embed
 from trifold.backbone.tokens import Tokenizer
 from trifold.data.columns import unusable_text
@@ -97,8 +97,7 @@ def _plain(values: Mapping[str, object], columns: tuple[str, ...]) -> dict[str, 
 @contextmanager
 def _sink(output: Path, columns: tuple[str, ...], width: int) -> Iterator[_Sink]:
     """Writes aside; the file takes its name only if nothing fails."""
-    aside = output.with_name(f".{output.name}.partial")
-    try:
+    with new_file(output) as aside:
         if output.suffix == ".npy":
             with aside.open("wb") as file:
                 array = _ArrayFile(file, width)
@@ -108,11 +107,6 @@ def _sink(output: Path, columns: tuple[str, ...], width: int) -> Iterator[_Sink]
             table = _TableFile(aside, columns, width)
             yield table
             table.end()
-        os.replace(aside, output)
-    except OSError as error:
-        raise DataError(f"{output} cannot be written ({error.strerror}): name another --output") from None
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 class _ArrayFile:

@@ -1,7 +1,6 @@
 """Label a file's rows with a language model, for people to check and for small models to learn from."""
 
 import csv
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import TextIO
 
 import numpy as np
 
-from trifold.artifact.folder import write_json
+from trifold.artifact.folder import new_file, write_json
 from trifold.backbone.locate import file_sha256
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns, unusable_text
@@ -123,15 +122,8 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
     if output is None:
         _write(sys.stdout, fields, rows)
         return tally
-    aside = output.with_name(f".{output.name}.partial")
-    try:
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            _write(file, fields, rows)
-        os.replace(aside, output)
-    except OSError as error:
-        raise DataError(f"{output} cannot be written ({error.strerror}): name another --output") from None
-    finally:
-        aside.unlink(missing_ok=True)
+    with new_file(output) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        _write(file, fields, rows)
     assert request.prompting.prompt is not None
     facts = {
         "llm": labeller.asker.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm,
