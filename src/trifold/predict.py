@@ -167,7 +167,7 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
     taken = [name for name in table.columns if name in _ADDED]
     if taken:
         raise DataError(f"{source} already has a column {taken[0]!r}, which the predictions would add: rename it")
-    labelled = _labelled(run.predictor, rows, columns, source, settings.on_bad_rows == "fail", reject_below)
+    labelled = _labelled(run.predictor, rows, columns, reject_below)
     if output is None:
         return _write(sys.stdout, table.columns, labelled)
     with new_file(output) as aside, aside.open("w", newline="", encoding="utf-8") as file:
@@ -175,34 +175,21 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
 
 
 def _labelled(
-    predictor: Predictor,
-    rows: Iterable[Record | BadRow],
-    columns: Columns,
-    source: Path,
-    fail: bool,
-    reject_below: float,
+    predictor: Predictor, rows: Iterable[Record | BadRow], columns: Columns, reject_below: float
 ) -> Iterator[dict[str, object]]:
     """Each row's values with the four added columns, slice by slice."""
     stream = iter(rows)
     while slice_ := list(islice(stream, _TEXTS_PER_SLICE)):
-        found_texts = [None if isinstance(row, BadRow) else columns.text_of(row.values) for row in slice_]
-        reasons = [
-            row.reason if isinstance(row, BadRow) else unusable_text(text)
-            for row, text in zip(slice_, found_texts, strict=True)
-        ]
-        for row, reason in zip(slice_, reasons, strict=True):
-            if reason and fail:
-                raise DataError(f"{source}, line {row.line}: {reason}; mend it, or leave out --on-bad-rows fail")
-        texts = [str(text) for text, reason in zip(found_texts, reasons, strict=True) if not reason]
+        texts = [str(columns.text_of(row.values)) for row in slice_ if isinstance(row, Record)]
         predictions = iter(as_predictions(predictor, predictor.score(texts), reject_below))
-        for row, reason in zip(slice_, reasons, strict=True):
-            if reason:
+        for row in slice_:
+            if isinstance(row, BadRow):
                 yield {
                     **row.values,
                     "prediction": "",
                     "probability": "",
                     "truncated": "",
-                    "error": f"line {row.line}: {reason}",
+                    "error": f"line {row.line}: {row.reason}",
                 }
             else:
                 found = next(predictions)

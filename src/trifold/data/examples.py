@@ -57,14 +57,9 @@ def load_examples(path: Path | str, settings: DataSettings) -> LoadedData:
     labels: list[object] = []
     bad: list[BadRow] = []
     for row in rows:
-        bad_row = row if isinstance(row, BadRow) else _unusable(row, columns)
-        if bad_row is not None:
-            if settings.on_bad_rows == "fail":
-                raise DataError(
-                    f"{path}, line {bad_row.line}: {bad_row.reason}; mend it, or leave out --on-bad-rows fail"
-                )
-            bad.append(bad_row)
-        elif isinstance(row, Record):
+        if isinstance(row, BadRow):
+            bad.append(row)
+        else:
             lines.append(row.line)
             texts.append(str(columns.text_of(row.values)))
             labels.append(row.values[columns.label])
@@ -80,8 +75,11 @@ def open_rows(
 ) -> tuple[Table, Columns, Iterator[Record | BadRow]]:
     """Open a file, settle its columns on a sample, and stream all its rows, the sample included.
 
+    Every `Record` has a usable text, and a label where one is needed; all other rows come as `BadRow`.
+
     Raises:
-        DataError: As `open_table` and `find_columns`; also if the file has a header and no row.
+        DataError: As `open_table` and `find_columns`; also if the file has a header and no row, and while streaming,
+            at the first bad row, if `on_bad_rows` is `fail`.
     """
     table = open_table(path, settings.encoding, columns=2 if needs_label else 1)
     rows = table.rows()
@@ -90,7 +88,8 @@ def open_rows(
         raise DataError(f"{path} has a header and no rows: add rows with a text and a label")
     sample = [row for row in head if isinstance(row, Record)]
     columns = find_columns(table.columns, sample, settings, needs_label=needs_label)
-    return table, columns, chain(head, rows)
+    checked = (_checked(row, columns, needs_label=needs_label) for row in chain(head, rows))
+    return table, columns, _up_to_bad_row(checked, path) if settings.on_bad_rows == "fail" else checked
 
 
 def label_variants(targets: Iterable[Target]) -> dict[Label, Label]:
@@ -124,13 +123,22 @@ def _renamed(target: Target, names: Mapping[Label, Label]) -> Target:
     return names.get(target, target)
 
 
-def _unusable(row: Record, columns: Columns) -> BadRow | None:
-    assert columns.label is not None
+def _checked(row: Record | BadRow, columns: Columns, *, needs_label: bool) -> Record | BadRow:
+    if isinstance(row, BadRow):
+        return row
     reason = unusable_text(columns.text_of(row.values))
-    label = row.values[columns.label]
-    if reason is None and (label is None or (isinstance(label, float) and label != label) or not str(label).strip()):
-        reason = "it has no label"
-    return BadRow(row.line, reason, row.values) if reason else None
+    if reason is None and needs_label:
+        label = row.values[str(columns.label)]
+        if label is None or (isinstance(label, float) and label != label) or not str(label).strip():
+            reason = "it has no label"
+    return BadRow(row.line, reason, row.values) if reason else row
+
+
+def _up_to_bad_row(rows: Iterable[Record | BadRow], path: Path | str) -> Iterator[Record | BadRow]:
+    for row in rows:
+        if isinstance(row, BadRow):
+            raise DataError(f"{path}, line {row.line}: {row.reason}; mend it, or leave out --on-bad-rows fail")
+        yield row
 
 
 def _separator_in_use(values: Sequence[object], separator: str) -> str:

@@ -12,11 +12,10 @@ import numpy as np
 from trifold.artifact.folder import new_file
 from trifold.backbone.encoder import Encoder, embed
 from trifold.backbone.tokens import Tokenizer
-from trifold.data.columns import unusable_text
 from trifold.data.examples import open_rows
 from trifold.data.settings import DataSettings, TextSettings
-from trifold.errors import DataError, SettingsError
-from trifold.types import BadRow
+from trifold.errors import SettingsError
+from trifold.types import BadRow, Record
 
 _TEXTS_PER_SLICE = 4_096
 _FORMATS = (".npy", ".parquet")
@@ -69,23 +68,14 @@ def embed_file(
     bad: list[tuple[int, str]] = []
     with _sink(output, table.columns, encoder.width) as sink:
         while slice_ := list(islice(stream, _TEXTS_PER_SLICE)):
-            texts = ["" if isinstance(row, BadRow) else str(columns.text_of(row.values) or "") for row in slice_]
-            reasons = [
-                row.reason if isinstance(row, BadRow) else unusable_text(text)
-                for row, text in zip(slice_, texts, strict=True)
-            ]
-            found = [(row.line, reason) for row, reason in zip(slice_, reasons, strict=True) if reason]
-            if found and settings.on_bad_rows == "fail":
-                line, reason = found[0]
-                raise DataError(f"{source}, line {line}: {reason}; mend it, or leave out --on-bad-rows fail")
-            usable = [number for number, reason in enumerate(reasons) if not reason]
+            texts = {n: str(columns.text_of(row.values)) for n, row in enumerate(slice_) if isinstance(row, Record)}
             vectors = np.full((len(slice_), encoder.width), np.nan, dtype=np.float32)
-            if usable:
-                vectors[usable], cut = embed(encoder, tokenizer, [texts[number] for number in usable], token_budget)
+            if texts:
+                vectors[list(texts)], cut = embed(encoder, tokenizer, list(texts.values()), token_budget)
                 truncated += int(cut.sum())
             sink.write([_plain(row.values, table.columns) for row in slice_], vectors)
             count += len(slice_)
-            bad += found
+            bad += [(row.line, row.reason) for row in slice_ if isinstance(row, BadRow)]
     return Embedded(count, encoder.width, truncated, tuple(bad))
 
 

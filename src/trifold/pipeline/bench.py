@@ -19,7 +19,6 @@ import numpy as np
 
 from trifold.artifact.folder import new_folder, write_json
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
-from trifold.data.columns import unusable_text
 from trifold.data.examples import open_rows
 from trifold.data.settings import DataSettings
 from trifold.errors import BackboneError, DataError, SettingsError
@@ -203,8 +202,8 @@ def _in_own_process(run: Path, texts: Path, seconds: float) -> _Measured:
 def _texts_of(source: Path) -> list[str]:
     """The usable texts of a file, as many as are measured."""
     _, columns, rows = open_rows(source, DataSettings(), needs_label=False)
-    given = (columns.text_of(row.values) for row in rows if isinstance(row, Record))
-    texts = list(itertools.islice((str(text) for text in given if not unusable_text(text)), _MOST_TEXTS))
+    given = (str(columns.text_of(row.values)) for row in rows if isinstance(row, Record))
+    texts = list(itertools.islice(given, _MOST_TEXTS))
     if not texts:
         raise DataError(f"{source} has no usable text: name a file with texts")
     return texts

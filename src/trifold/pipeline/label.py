@@ -3,7 +3,7 @@
 import csv
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from trifold.artifact.folder import new_file, write_json
 from trifold.backbone.locate import file_sha256
 from trifold.backbone.settings import ComputeSettings
-from trifold.data.columns import Columns, unusable_text
+from trifold.data.columns import Columns
 from trifold.data.examples import open_rows
 from trifold.data.settings import DataSettings, TextSettings
 from trifold.errors import DataError, PromptError
@@ -146,12 +146,7 @@ def expect(request: LabelRequest) -> Estimate:
     """
     columns, _ = _columns(request)
     labeller, _ = _open(request)
-    texts = [
-        str(text)
-        for row in _rows(request)
-        if isinstance(row, Record) and unusable_text(text := columns.text_of(row.values)) is None
-    ]
-    return labeller.expect(texts)
+    return labeller.expect(_texts(_rows(request), columns))
 
 
 def _columns(request: LabelRequest) -> tuple[Columns, list[str]]:
@@ -202,19 +197,18 @@ def _labelled(
     """Each row with what is added, slice by slice."""
     stream = _rows(request)
     while slice_ := list(islice(stream, _ROWS_PER_SLICE)):
-        reasons = [_unusable(row, columns, request) for row in slice_]
-        texts = [str(columns.text_of(row.values)) for row, why in zip(slice_, reasons, strict=True) if not why]
+        texts = _texts(slice_, columns)
         begun = time.perf_counter()
         found = labeller.judge(texts)
         tally.seconds += time.perf_counter() - begun + found.seconds_from_log
         probabilities = np.exp(found.logits - found.logits.max(axis=1, keepdims=True, initial=-np.inf))
         probabilities /= probabilities.sum(axis=1, keepdims=True)
         place = 0
-        for row, why in zip(slice_, reasons, strict=True):
+        for row in slice_:
             tally.rows += 1
-            if why:
+            if isinstance(row, BadRow):
                 tally.unusable += 1
-                yield {**row.values, request.column: "", "confidence": "", "error": f"line {row.line}: {why}"}
+                yield {**row.values, request.column: "", "confidence": "", "error": f"line {row.line}: {row.reason}"}
                 continue
             problem = found.problems.get(place)
             if problem:
@@ -234,11 +228,8 @@ def _labelled(
         tally.spent = labeller.spent
 
 
-def _unusable(row: Record | BadRow, columns: Columns, request: LabelRequest) -> str | None:
-    reason = row.reason if isinstance(row, BadRow) else unusable_text(columns.text_of(row.values))
-    if reason and request.reading.on_bad_rows == "fail":
-        raise DataError(f"{request.data}, line {row.line}: {reason}; mend it, or leave out --on-bad-rows fail")
-    return reason
+def _texts(rows: Iterable[Record | BadRow], columns: Columns) -> list[str]:
+    return [str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)]
 
 
 def _write(file: TextIO, columns: list[str], rows: Iterator[dict[str, object]]) -> None:

@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 from trifold.backbone.locate import file_sha256
-from trifold.data.columns import unusable_text
 from trifold.data.dialect import find_encoding
 from trifold.data.examples import open_rows
 from trifold.data.hub import local_file
@@ -85,17 +84,13 @@ class Documents:
 
     def _rows(self, file: Path) -> Iterator[Iterable[Piece]]:
         chosen = self._settings
-        reading = DataSettings(text_column=chosen.text_column, encoding=chosen.encoding)
+        reading = DataSettings(text_column=chosen.text_column, encoding=chosen.encoding, on_bad_rows=chosen.on_bad_rows)
         _, columns, rows = open_rows(file, reading, needs_label=False)
         for row in rows:
-            text = None if isinstance(row, BadRow) else columns.text_of(row.values)
-            reason = row.reason if isinstance(row, BadRow) else unusable_text(text)
-            if reason:
-                if chosen.on_bad_rows == "fail":
-                    raise DataError(f"{file}, line {row.line}: {reason}; mend it, or leave out --on-bad-rows fail")
+            if isinstance(row, BadRow):
                 self.left_out += 1
-            elif self._wanted(str(text)):
-                yield _cut(str(text).splitlines(keepends=True))
+            elif self._wanted(text := str(columns.text_of(row.values))):
+                yield _cut(text.splitlines(keepends=True))
 
     def _plain(self, file: Path) -> Iterator[Iterable[Piece]]:
         with file.open("rb") as opened:
@@ -193,5 +188,4 @@ def _digest(text: str) -> bytes:
 def _digests(path: Path, encoding: str | None) -> frozenset[bytes]:
     """Of every text in a file."""
     _, columns, rows = open_rows(path, DataSettings(encoding=encoding), needs_label=False)
-    texts = (columns.text_of(row.values) for row in rows if not isinstance(row, BadRow))
-    return frozenset(_digest(text) for text in texts if isinstance(text, str))
+    return frozenset(_digest(str(columns.text_of(row.values))) for row in rows if not isinstance(row, BadRow))
