@@ -271,7 +271,6 @@ def speed_blocks(count: int) -> np.ndarray:
 def speed_ours() -> None:
     """Our steps on those blocks, timed one by one."""
     from trifold.backbone.locate import locate
-    from trifold.pipeline.pretrain import base_plan
     from trifold.pretrain.blocks import Blocks
     from trifold.pretrain.corpus import Part, Span, open_corpus
     from trifold.pretrain.documents import Documents
@@ -281,10 +280,11 @@ def speed_ours() -> None:
     from trifold.pretrain.settings import CorpusSettings, LearningSettings
     from trifold.pretrain.specials import Vocabulary
     from trifold.runtime import choose, prepare
-    from trifold.train.loop import train
+    from trifold.train.loop import Plan, train
 
     prepare()
-    runtime, plan = choose(), base_plan(LearningSettings())
+    runtime = choose()
+    plan = Plan.of(LearningSettings(), learning_rate=5e-4, epochs=1, batch_size=16, token_budget=4_096)
     files = locate("minilm")
     known = Vocabulary.of(files, "mlm")
     corpus = open_corpus(Documents((DATA / "imdb" / "movie.csv",), CorpusSettings()), known)

@@ -16,22 +16,18 @@ def make_plan(method: str, defaults: Defaults, given: TrainSettings, *, epochs: 
         epochs: Of the method for this data, unless the user named them.
         token_budget: Of the backbone's settings.
     """
-    rate = given.learning_rate or defaults.learning_rate
+    plan = Plan.of(
+        given,
+        learning_rate=defaults.learning_rate,
+        epochs=epochs,
+        batch_size=defaults.batch_size,
+        token_budget=token_budget,
+    )
+    rate = plan.learning_rate
     low, high = defaults.sensible_rates
     if not low <= rate <= high:
         say(
             f"note: a learning rate of {rate:g} is {'low' if rate < low else 'high'} for {method}, which wants "
             f"{low:g} to {high:g}; its default is {defaults.learning_rate:g}"
         )
-    return Plan(
-        learning_rate=rate,
-        epochs=epochs,
-        batch_size=given.batch_size or defaults.batch_size,
-        token_budget=token_budget,
-        seed=given.seed,
-        weight_decay=given.weight_decay,
-        warmup_ratio=given.warmup_ratio,
-        max_grad_norm=given.max_grad_norm,
-        ema_decay=given.ema_decay,
-        patience=given.patience,
-    )
+    return plan

@@ -132,8 +132,14 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
         begun = time.monotonic()
         model = _model(request, text).to(runtime.device)
         parts = _objectives(request, text, runtime)
-        tokens_at_once = request.source.token_budget or runtime.token_budget
-        base = base_plan(request.learning, _default_rate(request, text.files), tokens_at_once)
+        # All but its steps, which the budget settles.
+        base = Plan.of(
+            request.learning,
+            learning_rate=_default_rate(request, text.files),
+            epochs=1,
+            batch_size=_BATCH_SIZE,
+            token_budget=request.source.token_budget or runtime.token_budget,
+        )
         budget = kept_budget(target / STATE) or settle(request.learning, model, parts, base, runtime)
         plan = budget.plan(base, parts[0], request.learning.validations)
         _announce(request, text, model, plan, runtime)
@@ -207,22 +213,6 @@ def _default_rate(request: PretrainRequest, files: BackboneFiles) -> float:
     if request.scratch.from_scratch:
         return _NEW_MODEL_RATE
     return _GOING_ON_RATE if speaks(files) else _NEW_HEAD_RATE
-
-
-def base_plan(given: LearningSettings, default_rate: float = _NEW_HEAD_RATE, token_budget: int = 4_096) -> Plan:
-    """The plan of a pretraining but for its steps, which the budget settles."""
-    return Plan(
-        learning_rate=given.learning_rate or default_rate,
-        epochs=1,
-        batch_size=given.batch_size or _BATCH_SIZE,
-        token_budget=token_budget,
-        seed=given.seed,
-        weight_decay=given.weight_decay,
-        warmup_ratio=given.warmup_ratio,
-        max_grad_norm=given.max_grad_norm,
-        ema_decay=given.ema_decay,
-        patience=given.patience,
-    )
 
 
 def _announce(request: PretrainRequest, text: _Text, model: Any, plan: Plan, runtime: Runtime) -> None:

@@ -22,6 +22,7 @@ from trifold.metrics import best_temperature, chance_loss, mean_log_loss
 from trifold.progress import Advance, duration, say, track
 from trifold.runtime import Runtime
 from trifold.train.history import History, HistoryRow
+from trifold.train.settings import StepSettings
 from trifold.train.state import State, current_keeper, generators, restore_generators, say_resumed, stopping_saves
 from trifold.train.tracking import report
 
@@ -140,6 +141,24 @@ class Plan:
     must_move: bool = True
     round_steps: int | None = None
     unit: str = "texts"
+
+    @classmethod
+    def of(
+        cls, given: StepSettings, *, learning_rate: float, epochs: int, batch_size: int, token_budget: int
+    ) -> "Plan":
+        """What the user named; rate and batch size as given here where the user left them open."""
+        return cls(
+            learning_rate=given.learning_rate or learning_rate,
+            epochs=epochs,
+            batch_size=given.batch_size or batch_size,
+            token_budget=token_budget,
+            seed=given.seed,
+            weight_decay=given.weight_decay,
+            warmup_ratio=given.warmup_ratio,
+            max_grad_norm=given.max_grad_norm,
+            ema_decay=given.ema_decay,
+            patience=given.patience,
+        )
 
 
 def train(

@@ -1,7 +1,7 @@
 """Budgets: passes, tokens and minutes become steps before the first one, and stay what they are."""
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +9,13 @@ import pytest
 import torch
 
 from trifold.errors import SettingsError
-from trifold.pipeline.pretrain import base_plan
 from trifold.pretrain.budget import Budget, kept, kept_budget, settle
 from trifold.pretrain.settings import LearningSettings
 from trifold.runtime import Runtime
-from trifold.train.loop import BatchLoss
+from trifold.train.loop import BatchLoss, Plan
 
 CPU = Runtime("cpu", "float32")
-PLAN = replace(base_plan(LearningSettings()), batch_size=10)
+PLAN = Plan.of(LearningSettings(), learning_rate=5e-4, epochs=1, batch_size=10, token_budget=4_096)
 
 
 @dataclass
