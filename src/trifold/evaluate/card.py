@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from trifold.backbone.lora import ADAPTER_CONFIG
 from trifold.evaluate.results import RunResult
 from trifold.methods.catalogue import method_entry
 
@@ -28,7 +29,7 @@ def write_card(folder: Path, result: RunResult) -> None:
     facts = result.facts
     summary = method_entry(result.method).load().summary
     source = Path(facts["data"]["path"])
-    is_adapter = (folder / "model" / "adapter_config.json").exists()
+    is_adapter = (folder / "model" / ADAPTER_CONFIG).exists()
     is_whole = result.method in ("full", "adapter-lora") and not is_adapter
     card = environment.get_template("card.md").render(
         # A card is for others, to whom the folders of this machine say nothing.

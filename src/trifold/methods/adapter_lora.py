@@ -7,7 +7,6 @@ Source: Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models".
 """
 
 import copy
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,15 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.heads import divide_logits, head_modules, new_classifier, shift_logits
 from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
+from trifold.backbone.lora import ADAPTER_CONFIG, add_adapter, load_adapter, save_adapter
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.errors import ArtifactError
 from trifold.methods.contract import Exportable
 from trifold.methods.defaults import ADAPTER
 from trifold.methods.full import FullPredictor
@@ -31,18 +29,13 @@ from trifold.methods.tuned import Tuned, TunedPredictor
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
 
-_RANK = 8
-_ADAPTER_CONFIG = "adapter_config.json"
-
 
 class LoraPredictor(TunedPredictor):
     """A frozen backbone with low-rank adapters and a head, in peft's format."""
 
     def save(self, folder: Path) -> None:
         """Write the adapter, its head and the configuration with the labels; the backbone itself is not copied."""
-        # Without the flag, peft asks the hub whether the vocabulary has grown.
-        self.model.save_pretrained(folder, save_embedding_layers=False)
-        (folder / "README.md").unlink(missing_ok=True)
+        save_adapter(self.model, folder)
         self.model.config.save_pretrained(folder)
         write_state(folder, {**self.saved_settings(), **describe_base(self.base)}, {})
 
@@ -50,20 +43,12 @@ class LoraPredictor(TunedPredictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> TunedPredictor:
         """See `Predictor.load`."""
         settings, _ = read_state(folder)
-        if not (folder / _ADAPTER_CONFIG).is_file():
+        if not (folder / ADAPTER_CONFIG).is_file():
             return FullPredictor.load(folder, compute)
-        from peft import PeftModel
-
         labels = LabelMap.saved(settings)
         files = find_base(settings, folder, offline=compute.offline)
         runtime = choose(compute.device, compute.precision)
-        try:
-            with _without_deprecations():
-                model = PeftModel.from_pretrained(new_classifier(files, labels, may_grow=False), str(folder))
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise ArtifactError(
-                f"the adapter in {folder} is missing or damaged ({str(error).splitlines()[0]}): train again"
-            ) from None
+        model = load_adapter(new_classifier(files, labels, may_grow=False), folder)
         tokenizer = Tokenizer.of(files, settings)
         return cls(model.to(runtime.device), tokenizer, labels, compute, runtime, files)
 
@@ -109,24 +94,14 @@ class Lora(Tuned):
 
     def build(self, files: BackboneFiles, labels: LabelMap) -> Any:
         """See `Tuned.build`."""
-        from peft import LoraConfig, TaskType, get_peft_model
-
         model = new_classifier(files, labels, may_grow=False)
         adapted = top_layers(encoder_layers(model), self.settings.tuning.adapter_layers, "--adapter-layers")
         names = {module: name for name, module in model.named_modules()}
         targets = [names[part] for layer in adapted for part in layer.modules() if isinstance(part, torch.nn.Linear)]
         heads = list(head_modules(model))
         freeze(model.base_model)
-        rank = self.settings.tuning.adapter_size or _RANK
-        config = LoraConfig(
-            task_type=TaskType.SEQ_CLS, r=rank, lora_alpha=2 * rank, target_modules=targets, modules_to_save=heads
-        )
-        with _without_deprecations():
-            wrapped = get_peft_model(model, config)
-        # What loads the adapter must find the backbone by its public name, not by a path of this machine.
-        chosen = wrapped.peft_config["default"]
-        chosen.base_model_name_or_path, chosen.revision = files.name, files.revision
-        return wrapped
+        rank = self.settings.tuning.adapter_size
+        return add_adapter(model, files, rank, task_type="SEQ_CLS", target_modules=targets, modules_to_save=heads)
 
     def wrap(
         self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles
@@ -134,11 +109,3 @@ class Lora(Tuned):
         """See `Tuned.wrap`."""
         predictor = LoraPredictor(model, tokenizer, labels, self.settings.backbone, runtime, files)
         return predictor.merged() if self.settings.tuning.merge_adapter else predictor
-
-
-@contextmanager
-def _without_deprecations() -> Iterator[None]:
-    """What peft and transformers have to settle with each other is nothing the user can mend."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        yield

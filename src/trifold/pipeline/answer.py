@@ -12,6 +12,7 @@ from trifold.artifact.arrays import write_state
 from trifold.artifact.folder import choose_folder, new_folder, read_json, write_json
 from trifold.artifact.manifest import STATE
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, describe_base, file_sha256, find_backbone
+from trifold.backbone.lora import add_adapter, load_adapter, save_adapter
 from trifold.backbone.tokens import places_of
 from trifold.data.examples import load_examples
 from trifold.data.hub import local_file, stay_offline
@@ -19,7 +20,6 @@ from trifold.errors import ArtifactError, BackboneError, SettingsError
 from trifold.methods.defaults import ADAPTER, FULL, tuning_epochs
 from trifold.methods.plans import make_plan
 from trifold.pipeline.request import Request, versions
-from trifold.pretrain.adapted import new_adapter, with_adapter
 from trifold.pretrain.answers import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
 from trifold.pretrain.heads import language_model, saved_model, speaks
 from trifold.pretrain.measures import measures
@@ -37,7 +37,6 @@ from trifold.train.tracking import reporting
 from trifold.types import Examples, Split
 
 _METHODS = {"full": FULL, "adapter-lora": ADAPTER}
-_RANK = 8
 _WRITTEN_ROWS = 100
 _LONGEST_ANSWER = 64
 _CHECKED_TEXTS = 8
@@ -98,7 +97,8 @@ def learn_answers(
         seed_everything(request.train.seed)
         model = language_model(files, "clm")
         if method == "adapter-lora":
-            model = new_adapter(model, files, request.tuning.adapter_size or _RANK)
+            rank = request.tuning.adapter_size
+            model = add_adapter(model, files, rank, task_type="CAUSAL_LM", target_modules="all-linear")
         model = model.to(runtime.device)
         parts = [
             tokenise_answers(part, vocabulary, chosen.max_length, runtime.device)
@@ -179,8 +179,7 @@ def _save(model: Any, files: BackboneFiles, method: str, folder: Path) -> None:
     if method == "full":
         model.save_pretrained(folder)
     else:
-        model.save_pretrained(folder, save_embedding_layers=False)
-        (folder / "README.md").unlink(missing_ok=True)
+        save_adapter(model, folder)
     copy_tokenizer(files, folder)
     write_state(folder, {"behind_prompt": BEHIND_PROMPT, **describe_base(files)}, {})
 
@@ -194,7 +193,7 @@ def _prove_saved(folder: Path, model: Any, test: Answers, files: BackboneFiles, 
     if method == "full":
         saved = saved_model(BackboneFiles(folder, str(folder), None), "clm")
     else:
-        saved = with_adapter(saved_model(files, "clm"), folder)
+        saved = load_adapter(saved_model(files, "clm"), folder)
     part = Excerpt(test, _CHECKED_TEXTS)
     before, after = (evaluate(one, part, 1 << 12, runtime).loss for one in (model, saved.to(runtime.device)))
     if not abs(before - after) <= _LOSS_TOLERANCE[runtime.precision]:

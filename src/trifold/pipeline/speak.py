@@ -8,12 +8,12 @@ from typing import Any
 from trifold.artifact.arrays import read_state
 from trifold.artifact.manifest import verify_model
 from trifold.backbone.locate import BackboneFiles, find_base, locate
+from trifold.backbone.lora import ADAPTER_CONFIG, load_adapter
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import places_of
 from trifold.data.hub import stay_offline
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError
-from trifold.pretrain.adapted import ADAPTER_CONFIG, with_adapter
 from trifold.pretrain.blocks import Blocks
 from trifold.pretrain.corpus import Corpus, Part, Span, open_corpus
 from trifold.pretrain.documents import Documents
@@ -71,7 +71,7 @@ def open_speaker(model: str, objective: Objective | None, compute: ComputeSettin
     behind = str(saved.get("behind_prompt", ""))
     if (folder / ADAPTER_CONFIG).is_file() and "behind_prompt" in saved:
         base = find_base(saved, folder, offline=compute.offline)
-        adapted = with_adapter(saved_model(base, "clm"), folder)
+        adapted = load_adapter(saved_model(base, "clm"), folder)
         return Speaker(adapted.to(runtime.device), BackboneFiles(folder, model, None), runtime, behind), "clm"
     files = replace(locate(model, offline=compute.offline), name=model)
     wanted = objective or speaks(files) or "mlm"

@@ -1,0 +1,69 @@
+"""Low-rank adapters beside a model's own matrices, in peft's format.
+
+Source: Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models".
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from trifold.backbone.locate import BackboneFiles
+from trifold.errors import ArtifactError
+
+ADAPTER_CONFIG = "adapter_config.json"
+_RANK = 8
+
+
+def add_adapter(model: Any, files: BackboneFiles, rank: int | None, **options: Any) -> Any:
+    """The model with trainable low-rank matrices; what they are beside is frozen.
+
+    Args:
+        model: From transformers.
+        files: Of the model.
+        rank: Of the matrices; 8 where `None`.
+        options: peft's: what the model is for, and which of its matrices are adapted.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    rank = rank or _RANK
+    with _quiet():
+        wrapped = get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, **options))
+    # What loads the adapter must find its base by its public name, not by a path of this machine.
+    config = wrapped.peft_config["default"]
+    config.base_model_name_or_path, config.revision = files.name, files.revision
+    return wrapped
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Write the adapter and what else was trained; the model itself is not copied."""
+    # Without the flag, peft asks the hub whether the vocabulary has grown.
+    model.save_pretrained(folder, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+
+
+def load_adapter(model: Any, folder: Path) -> Any:
+    """A model with the adapter saved in `folder`, in evaluation mode.
+
+    Raises:
+        ArtifactError: If it is missing or damaged.
+    """
+    from peft import PeftModel
+
+    try:
+        with _quiet():
+            return PeftModel.from_pretrained(model, str(folder)).eval()
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArtifactError(f"the adapter in {folder} is missing or damaged ({reason}): train again") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What peft has to settle with transformers, or says of matrices whose shape it mends, is nothing for the user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
