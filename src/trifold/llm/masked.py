@@ -12,6 +12,7 @@ import torch
 
 from trifold.backbone.batches import by_token_budget
 from trifold.backbone.locate import BackboneFiles
+from trifold.backbone.tokens import places_of
 from trifold.errors import LlmError
 from trifold.llm.contract import Gap, Scorer
 from trifold.llm.cutting import cut_text
@@ -47,7 +48,7 @@ class MaskedModel(Scorer):
         self._token_budget = token_budget
         # Special tokens stand around any text: the first before it, the others after.
         self._around = tokenizer("")["input_ids"]
-        self._window = _places(model)
+        self._window = places_of(files)
 
     def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
         """See `Scorer.log_likelihoods`. A word of several tokens gets as many gaps."""
@@ -112,12 +113,3 @@ class MaskedModel(Scorer):
             picked = torch.stack([gaps[:, step, words[:, step]] for step in range(size)]).sum(0)
             found[batch] = picked.double().cpu().numpy()
         return found
-
-
-def _places(model: Any) -> int | None:
-    config = model.config
-    places = getattr(config, "max_position_embeddings", None)
-    if not isinstance(places, int):
-        return None
-    behind_padding = config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
-    return places - (config.pad_token_id + 1 if behind_padding else 0)
