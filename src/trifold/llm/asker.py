@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from trifold.errors import BudgetError, LlmError, TrifoldError
 from trifold.llm.budget import Budget
 from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, Speaker, TransientError
 from trifold.llm.estimate import Estimate, expect_answers
-from trifold.llm.log import Call, Log, now
+from trifold.llm.log import Call, Log
 from trifold.llm.prompt import Conversation, Message
 from trifold.progress import say
 
@@ -78,7 +78,7 @@ class Asker:
                 answer = self.model.complete(conversation, sampling, on_text)
             except (TransientError, LlmError) as error:
                 reason = error.reason if isinstance(error, TransientError) else str(error)
-                self._keep(asked, begun, error=reason)
+                self.log.add(replace(asked, error=reason, seconds=time.perf_counter() - begun))
                 if isinstance(error, LlmError):
                     raise
                 if attempt == self._retries:
@@ -88,7 +88,15 @@ class Asker:
                     say(f"\nnote: {reason}; asking again from the beginning")
                 self._wait(attempt, error.wait_seconds)
                 continue
-            self._keep(asked, begun, answer)
+            self.log.add(
+                replace(
+                    asked,
+                    answer=answer.text,
+                    prompt_tokens=answer.prompt_tokens,
+                    answer_tokens=answer.answer_tokens,
+                    seconds=answer.seconds,
+                )
+            )
             self.budget.charge(answer.prompt_tokens, answer.answer_tokens, answer.seconds, from_log=False)
             return answer
         raise AssertionError("the last attempt returns or raises")
@@ -166,15 +174,6 @@ class Asker:
         if self._stopped.wait(seconds):
             raise LlmError("stopped before the call was made again")
 
-    def _keep(self, asked: Call, begun: float, answer: Answer | None = None, error: str | None = None) -> None:
-        seconds = answer.seconds if answer else time.perf_counter() - begun
-        self.log.add(
-            Call(
-                0, now(), asked.model, asked.prompt, asked.sampling, answer.text if answer else None, error,
-                answer.prompt_tokens if answer else 0, answer.answer_tokens if answer else 0, seconds,
-            )
-        )  # fmt: skip
-
 
 def as_json(conversation: Conversation) -> str:
     """Messages as they are logged and sent."""
@@ -187,15 +186,4 @@ def from_json(text: str) -> Conversation:
 
 
 def _call(model: Speaker, conversation: Conversation, sampling: Sampling) -> Call:
-    return Call(
-        0,
-        "",
-        model.identity,
-        as_json(conversation),
-        json.dumps(asdict(sampling), sort_keys=True),
-        None,
-        None,
-        0,
-        0,
-        0.0,
-    )
+    return Call.to_make(model.identity, as_json(conversation), json.dumps(asdict(sampling), sort_keys=True))

@@ -17,7 +17,7 @@ from trifold.llm.asker import Asker, Failure, as_json
 from trifold.llm.budget import Budget, Spent
 from trifold.llm.contract import Answer, Gap, Sampling, Scorer, Speaker
 from trifold.llm.estimate import Estimate
-from trifold.llm.log import Call, Log, now
+from trifold.llm.log import Call, Log
 from trifold.llm.prompt import Conversation, Example, Message, Output, Prompt, Variable
 from trifold.progress import track
 
@@ -254,14 +254,14 @@ class LikelihoodLabeller(Labeller):
         for place in places:
             answer = json.dumps(dict(zip(self.task.words, found[place].tolist(), strict=True)), ensure_ascii=False)
             tokens = self.model.count(gaps[place])
-            self._log.add(replace(calls[place], at=now(), answer=answer, prompt_tokens=tokens, seconds=seconds))
+            self._log.add(replace(calls[place], answer=answer, prompt_tokens=tokens, seconds=seconds))
             self._budget.charge(tokens, 0, seconds, from_log=False)
 
     def _call(self, gap: Gap) -> Call:
         """How a gap is found in the log."""
         prompt = as_json(gap.conversation) if isinstance(self.model, Speaker) else json.dumps(gap.around)
         asked = json.dumps({"likelihood of": gap.words}, ensure_ascii=False)
-        return Call(0, "", self.model.identity, prompt, asked, None, None, 0, 0, 0.0)
+        return Call.to_make(self.model.identity, prompt, asked)
 
 
 class AskingLabeller(Labeller):

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,11 +59,16 @@ class Call:
     model: str
     prompt: str
     sampling: str
-    answer: str | None
-    error: str | None
-    prompt_tokens: int
-    answer_tokens: int
-    seconds: float
+    answer: str | None = None
+    error: str | None = None
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def to_make(cls, model: str, prompt: str, sampling: str) -> "Call":
+        """A call that may have been made before: what `Log.find` looks for."""
+        return cls(0, "", model, prompt, sampling)
 
     @property
     def key(self) -> str:
@@ -74,11 +79,6 @@ class Call:
 def log_path(named: Path | None = None) -> Path:
     """Where the log lies."""
     return named or cache_folder() / "prompts.sqlite"
-
-
-def now() -> str:
-    """The present moment, as it is logged."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Log:
@@ -114,7 +114,8 @@ class Log:
         return Call(*row) if row else None
 
     def add(self, call: Call) -> None:
-        """Keep a call."""
+        """Keep a call that was made just now."""
+        call = replace(call, at=datetime.now(UTC).isoformat(timespec="seconds"))
         values = (call.key, *(getattr(call, name) for name in _COLUMNS.split(", ")[1:]))
         with self._lock:
             self._connection.execute(
