@@ -7,10 +7,15 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from trifold.errors import ArtifactError
 from trifold.pretrain.blocks import Blocks
 from trifold.pretrain.heads import word_logits
 from trifold.pretrain.masking import Masking
-from trifold.train.loop import BatchLoss, Objective
+from trifold.runtime import Runtime
+from trifold.train.loop import BatchLoss, Objective, evaluate
+
+# The same weights on the same examples; only the file lies between.
+_LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,20 @@ class Excerpt:
     def loss(self, model: Any, positions: np.ndarray) -> BatchLoss:
         """See `Objective.loss`."""
         return self.whole.loss(model, positions)
+
+
+def prove_saved(trained: Any, saved: Any, part: Objective, token_budget: int, runtime: Runtime) -> None:
+    """Compare the loss of what was saved, loaded again, with that of the trained model.
+
+    Raises:
+        ArtifactError: If they differ.
+    """
+    before, after = (evaluate(model, part, token_budget, runtime).loss for model in (trained, saved.to(runtime.device)))
+    if not abs(before - after) <= _LOSS_TOLERANCE[runtime.precision]:
+        raise ArtifactError(
+            f"the saved model's loss is {after:.4f} and the trained one's {before:.4f}: "
+            "nothing was kept; please report this with the command"
+        )
 
 
 def objectives(
