@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from trifold.llm.authoring import ask_for_prompt
-from trifold.llm.labelling import plain_prompt
 from trifold.llm.prompt import Conversation, Example, Message
+from trifold.llm.wording import plain_prompt
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"

@@ -20,10 +20,12 @@ from trifold.data.settings import DataSettings
 from trifold.llm.answers import find_word
 from trifold.llm.budget import Budget
 from trifold.llm.contract import Scorer
-from trifold.llm.labelling import LabellingTask, LikelihoodLabeller, plain_prompt
+from trifold.llm.labelling import LabellingTask
+from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.log import Log, read_log
 from trifold.llm.opening import open_llm
 from trifold.llm.settings import LlmSettings
+from trifold.llm.wording import plain_prompt
 from trifold.methods.contract import MethodSettings
 from trifold.runtime import choose, cpu_multiplies_bfloat16
 from trifold.types import Record

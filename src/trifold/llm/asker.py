@@ -12,8 +12,9 @@ from trifold.errors import BudgetError, LlmError, TrifoldError
 from trifold.llm.budget import Budget
 from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, Speaker, TransientError
 from trifold.llm.estimate import Estimate, expect_answers
-from trifold.llm.log import Call, Log
+from trifold.llm.log import Call, Log, log_path
 from trifold.llm.prompt import Conversation, Message
+from trifold.llm.settings import LlmSettings
 from trifold.progress import say
 
 _FIRST_WAIT_SECONDS = 0.5
@@ -51,6 +52,12 @@ class Asker:
         self._retries = retries
         self.concurrency = concurrency if model.parallel else 1
         self._stopped = threading.Event()
+
+    @classmethod
+    def of(cls, model: Speaker, settings: LlmSettings) -> "Asker":
+        """With the log and the budget that the flags name."""
+        log, budget = Log(log_path(settings.log)), Budget.of(settings)
+        return cls(model, log, budget, settings.retries, settings.concurrency)
 
     def ask(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
         """One answer.

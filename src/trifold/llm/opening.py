@@ -1,10 +1,18 @@
-"""From what `--llm` says to a model."""
+"""From what `--llm` says to a model, and to one with a labelling task."""
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from trifold.backbone.settings import ComputeSettings
 from trifold.errors import LlmError
-from trifold.llm.contract import Speaker
+from trifold.llm.asker import Asker
+from trifold.llm.asking_labeller import AskingLabeller
+from trifold.llm.budget import Budget
+from trifold.llm.contract import Sampling, Scorer, Speaker
+from trifold.llm.labelling import Labeller, LabellingTask
+from trifold.llm.likelihood_labeller import LikelihoodLabeller
+from trifold.llm.log import Log, log_path
 from trifold.llm.remote import PREFIX as REMOTE
 from trifold.llm.remote import RemoteModel
 from trifold.llm.settings import LlmSettings
@@ -50,3 +58,26 @@ def open_speaker(settings: LlmSettings, compute: ComputeSettings) -> Speaker:
             "and label"
         )
     return model
+
+
+def labeller_of(
+    model: Scorer | Speaker,
+    task: LabellingTask,
+    llm: LlmSettings,
+    votes: int,
+    prior: np.ndarray | None = None,
+    bias: np.ndarray | None = None,
+) -> Labeller:
+    """The model with a task: by likelihood where it gives likelihoods, by asking where it does not.
+
+    Args:
+        model: From `open_llm`.
+        task: What to label with.
+        llm: The log, the budget, and how answers are written.
+        votes: Answers for each text, where it is asked.
+        prior: As in `AskingLabeller`.
+        bias: As in `LikelihoodLabeller`.
+    """
+    if isinstance(model, Scorer):
+        return LikelihoodLabeller(model, task, Log(log_path(llm.log)), Budget.of(llm), bias)
+    return AskingLabeller(Asker.of(model, llm), task, votes, prior, Sampling(llm.max_tokens, llm.temperature))

@@ -1,11 +1,10 @@
 """What labels are called in a prompt, where the data may call them 0 and 1."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from trifold.errors import PromptError, SettingsError
-from trifold.llm.labelling import plain_prompt
-from trifold.llm.prompt import Prompt
+from trifold.llm.prompt import Output, Prompt, Variable
 from trifold.tasks.labels import LabelMap, describe_labels
 
 
@@ -38,3 +37,13 @@ def word_labels(
         return plain_prompt(words), words
     prompt.text_variable()
     return replace(prompt, output=replace(prompt.output, labels=dict(zip(names, words, strict=True)))), words
+
+
+def plain_prompt(words: Iterable[str]) -> Prompt:
+    """What is sent where the user names no prompt file."""
+    return Prompt(
+        task="Text: {text}\nLabel:",
+        role="You label texts.",
+        output=Output(labels={word: word for word in words}),
+        variables={"text": Variable("The text to label.")},
+    )

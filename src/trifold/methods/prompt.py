@@ -11,15 +11,12 @@ from trifold.backbone.frozen import pool_through_cache
 from trifold.backbone.locate import describe_base, find_backbone
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import SettingsError
-from trifold.llm.asker import Asker
-from trifold.llm.budget import Budget
-from trifold.llm.contract import Sampling, Scorer
+from trifold.llm.contract import Scorer
 from trifold.llm.files import read_prompt
-from trifold.llm.labelling import AskingLabeller, Labeller, LabellingTask, LikelihoodLabeller, Shots
-from trifold.llm.log import Log, log_path
-from trifold.llm.opening import open_llm
+from trifold.llm.labelling import Labeller, LabellingTask, Shots
+from trifold.llm.likelihood_labeller import LikelihoodLabeller
+from trifold.llm.opening import labeller_of, open_llm
 from trifold.llm.prompt import Example
-from trifold.llm.remote import RemoteModel
 from trifold.llm.shots import FixedShots, NearestShots, choose_balanced, choose_random
 from trifold.llm.wording import word_labels
 from trifold.methods.contract import Fitted, Method
@@ -95,13 +92,7 @@ class Prompting(Method):
         shots: Shots = FixedShots(self._fixed(train, task, labels, model))
         if asked.shots and asked.shot_choice == "nearest":
             shots = self._nearest(train, task, labels, model, kept)
-        task = replace(task, shots=shots)
-        log, budget = Log(log_path(llm.log)), Budget.of(llm)
-        if isinstance(model, RemoteModel):
-            asker = Asker(model, log, budget, llm.retries, llm.concurrency)
-            sampling = Sampling(llm.max_tokens, llm.temperature)
-            return AskingLabeller(asker, task, asked.votes, _shares(train, labels), sampling), kept
-        return LikelihoodLabeller(model, task, log, budget), kept
+        return labeller_of(model, replace(task, shots=shots), llm, asked.votes, _shares(train, labels)), kept
 
     def _fixed(self, train: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
         """Examples that are the same for every text: any, or as many of each label."""

@@ -13,22 +13,12 @@ from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError
-from trifold.llm.asker import Asker
-from trifold.llm.budget import Budget
-from trifold.llm.contract import Sampling
+from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.files import format_prompt, parse_prompt
-from trifold.llm.labelling import (
-    AskingLabeller,
-    Judgements,
-    Labeller,
-    LabellingTask,
-    LikelihoodLabeller,
-    common_reasons,
-)
-from trifold.llm.log import Log, log_path
-from trifold.llm.opening import LOCAL, open_llm
+from trifold.llm.labelling import Judgements, Labeller, LabellingTask, common_reasons
+from trifold.llm.likelihood_labeller import LikelihoodLabeller
+from trifold.llm.opening import LOCAL, labeller_of, open_llm
 from trifold.llm.prompt import Example
-from trifold.llm.remote import RemoteModel
 from trifold.llm.settings import LlmSettings, Price, PromptingSettings
 from trifold.llm.shots import Embed, FixedShots, NearestShots
 from trifold.methods.contract import Predictor, Scores
@@ -102,7 +92,8 @@ class PromptPredictor(Predictor):
         log = Path(kept["log"]) if kept["log"] and Path(kept["log"]).is_file() else None
         named = f"{LOCAL}{files.folder}" if files else kept["llm"]
         llm = LlmSettings(llm=named, log=log, **{name: kept[name] for name in _KEPT})
-        labeller = _labeller(llm, compute, _task(folder, kept, arrays, compute), kept["votes"], arrays)
+        model, task = open_llm(llm, compute), _task(folder, kept, arrays, compute)
+        labeller = labeller_of(model, task, llm, kept["votes"], arrays.get("prior"), arrays.get("bias"))
         return cls(labeller, labels, kept, temperature=float(arrays["temperature"][0]))
 
     def divide_logits(self, temperature: float) -> None:
@@ -164,16 +155,6 @@ def judged(labeller: Labeller, texts: Sequence[str]) -> Judgements:
         reasons = "; ".join(common_reasons(found.problems))
         raise LlmError(f"{len(found.problems):,} of {len(texts):,} texts get no label: {reasons}")
     return found
-
-
-def _labeller(
-    llm: LlmSettings, compute: ComputeSettings, task: LabellingTask, votes: int, arrays: dict[str, np.ndarray]
-) -> Labeller:
-    model, log = open_llm(llm, compute), Log(log_path(llm.log))
-    if isinstance(model, RemoteModel):
-        asker = Asker(model, log, Budget(), llm.retries, llm.concurrency)
-        return AskingLabeller(asker, task, votes, arrays["prior"], Sampling(llm.max_tokens, llm.temperature))
-    return LikelihoodLabeller(model, task, log, Budget(), arrays["bias"])
 
 
 def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], compute: ComputeSettings) -> LabellingTask:

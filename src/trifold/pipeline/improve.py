@@ -9,10 +9,12 @@ import numpy as np
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.data.settings import DataSettings
 from trifold.errors import BudgetError, DataError, LlmError
+from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.authoring import ask_for_instructions, read_instructions
 from trifold.llm.contract import Sampling, Scorer
 from trifold.llm.estimate import Estimate
-from trifold.llm.labelling import AskingLabeller, Labeller, LabellingTask, LikelihoodLabeller
+from trifold.llm.labelling import Labeller, LabellingTask
+from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.prompt import Conversation, Example, Prompt
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.llm.shots import choose_balanced

@@ -18,14 +18,13 @@ from trifold.data.columns import Columns
 from trifold.data.examples import open_rows
 from trifold.data.settings import DataSettings, TextSettings
 from trifold.errors import DataError, PromptError
-from trifold.llm.asker import Asker
-from trifold.llm.budget import Budget, Spent
-from trifold.llm.contract import Sampling, Scorer
+from trifold.llm.asking_labeller import AskingLabeller
+from trifold.llm.budget import Spent
 from trifold.llm.estimate import Estimate
 from trifold.llm.files import read_prompt
-from trifold.llm.labelling import AskingLabeller, Labeller, LabellingTask, LikelihoodLabeller
-from trifold.llm.log import Log, log_path
-from trifold.llm.opening import open_llm
+from trifold.llm.labelling import Labeller, LabellingTask
+from trifold.llm.likelihood_labeller import LikelihoodLabeller
+from trifold.llm.opening import labeller_of, open_llm
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.llm.wording import word_labels
 from trifold.pipeline.teacher import teacher_path
@@ -178,17 +177,13 @@ def _open(request: LabelRequest) -> tuple[Labeller, list[str]]:
         raise PromptError(f'{asked.prompt} names no labels: write labels = ["…", "…"] under [output]')
     prompt, words = word_labels(prompt, LabelMap(tuple(names)), {})
     task = LabellingTask(prompt, words, asked.cloze)
-    model, log, budget = open_llm(llm, request.compute), Log(log_path(llm.log)), Budget.of(llm)
-    if isinstance(model, Scorer):
-        scoring = LikelihoodLabeller(model, task, log, budget)
-        if asked.calibrate:
-            scoring.calibrate()
-        return scoring, names
-    asker = Asker(model, log, budget, llm.retries, llm.concurrency)
-    sampling = Sampling(llm.max_tokens, llm.temperature)
-    if asked.votes == 1:
-        say("note: a server's single answer says little of how sure it is: --votes 5 makes confidences of it")
-    return AskingLabeller(asker, task, asked.votes, sampling=sampling), names
+    labeller = labeller_of(open_llm(llm, request.compute), task, llm, asked.votes)
+    if not isinstance(labeller, LikelihoodLabeller):
+        if asked.votes == 1:
+            say("note: a server's single answer says little of how sure it is: --votes 5 makes confidences of it")
+    elif asked.calibrate:
+        labeller.calibrate()
+    return labeller, names
 
 
 def _labelled(

@@ -9,11 +9,9 @@ from trifold.backbone.settings import ComputeSettings
 from trifold.errors import LlmError, PromptError
 from trifold.llm.asker import Asker
 from trifold.llm.authoring import ask_for_prompt, complain, read_written
-from trifold.llm.budget import Budget
 from trifold.llm.contract import Answer, OnText, Sampling
 from trifold.llm.estimate import Estimate
 from trifold.llm.files import format_prompt, read_prompt
-from trifold.llm.log import Log, log_path
 from trifold.llm.opening import open_speaker
 from trifold.llm.prompt import Conversation, Message, Prompt
 from trifold.llm.settings import LlmSettings
@@ -64,8 +62,7 @@ class Session:
 
     def __init__(self, llm: LlmSettings, compute: ComputeSettings) -> None:
         self.settings = llm
-        model = open_speaker(llm, compute)
-        self.asker = Asker(model, Log(log_path(llm.log)), Budget.of(llm), llm.retries, llm.concurrency)
+        self.asker = Asker.of(open_speaker(llm, compute), llm)
         self.sampling = Sampling(llm.max_tokens, llm.temperature)
 
     def ask(self, conversation: Conversation, on_text: OnText | None = None) -> Answer:

@@ -1,7 +1,7 @@
 """What `--method prompt` would cost on a file, before it costs anything."""
 
+from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.estimate import Estimate
-from trifold.llm.labelling import AskingLabeller
 from trifold.methods.prompt import Prompting
 from trifold.pipeline.request import Request, open_task
 from trifold.tasks.labels import LabelMap

@@ -15,12 +15,13 @@ from trifold.data.settings import DataSettings
 from trifold.errors import LlmError
 from trifold.llm.causal import CausalModel
 from trifold.llm.contract import Gap
-from trifold.llm.labelling import LabellingTask, plain_prompt
+from trifold.llm.labelling import LabellingTask
 from trifold.llm.likelihood import Continuations, Likelihoods
 from trifold.llm.opening import open_llm
 from trifold.llm.prompt import Example
 from trifold.llm.settings import LlmSettings
 from trifold.llm.shots import FixedShots
+from trifold.llm.wording import plain_prompt
 from trifold.runtime import Runtime
 
 WORDS = ("good", "bad", "wonderful indeed", "a dull, tedious thing", "so so")
