@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.backbone.settings import ComputeSettings
+from trifold.cli.output import print_piece
 from trifold.errors import LlmError, PromptError
-from trifold.llm.settings import LlmSettings
+from trifold.llm.settings import LlmSettings, VariableSettings
 from trifold.progress import say
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ def chat(
     file: Path,
     /,
     *,
-    var: tuple[str, ...] = (),
-    var_file: tuple[str, ...] = (),
+    variables: Annotated[VariableSettings | None, Parameter(name="*")] = None,
     llm: Annotated[LlmSettings | None, Parameter(name="*")] = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     json: bool = False,
@@ -36,13 +36,11 @@ def chat(
 
     Args:
         file: Prompt file.
-        var: NAME=VALUE for a variable of the prompt; may be given for each.
-        var_file: NAME=FILE: the file's text is the value.
         json: Print each answer as a line of JSON.
     """
-    from trifold.pipeline.prompt import Session, Values, fill_in
+    from trifold.pipeline.prompt import Session, fill_in
 
-    beginning = fill_in(file, Values(var, var_file))
+    beginning = fill_in(file, variables)
     session = Session(llm or LlmSettings(), compute or ComputeSettings())
     say(_HELP)
     talk = Talk(session, beginning, json=json)
@@ -94,7 +92,7 @@ class Talk:
         from trifold.llm.prompt import Message
 
         try:
-            answer = self._session.ask(self.said, None if self._json else _print_piece)
+            answer = self._session.ask(self.said, None if self._json else print_piece)
         except FatalLlmError:
             raise
         except LlmError as error:
@@ -132,7 +130,3 @@ def _lines() -> Iterator[str]:
         if not line:
             return
         yield line.rstrip("\n")
-
-
-def _print_piece(text: str) -> None:
-    print(text, end="", flush=True)

@@ -17,6 +17,11 @@ def _plain(value: object) -> object:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
+def print_piece(text: str) -> None:
+    """A part of a text, shown while the rest is still written."""
+    print(text, end="", flush=True)
+
+
 def print_table(rows: Sequence[Mapping[str, str]], left_aligned: int = 1) -> None:
     """Aligned columns with a header; the first `left_aligned` columns are words, the rest figures."""
     names = list(rows[0])

@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.backbone.settings import ComputeSettings
-from trifold.cli.output import print_json
+from trifold.cli.output import print_json, print_piece
 from trifold.data.settings import DataSettings
 from trifold.errors import PromptError
-from trifold.llm.settings import LlmSettings
+from trifold.llm.settings import LlmSettings, VariableSettings
 
 if TYPE_CHECKING:
     from trifold.llm.estimate import Estimate
     from trifold.llm.prompt import Conversation
     from trifold.pipeline.prompt import Session
 
+Variables = Annotated[VariableSettings | None, Parameter(name="*")]
 Llm = Annotated[LlmSettings | None, Parameter(name="*")]
 Compute = Annotated[ComputeSettings | None, Parameter(name="*")]
 
@@ -28,8 +29,7 @@ def show(
     file: Path,
     /,
     *,
-    var: tuple[str, ...] = (),
-    var_file: tuple[str, ...] = (),
+    variables: Variables = None,
     llm: Llm = None,
     compute: Compute = None,
     json: bool = False,
@@ -38,13 +38,11 @@ def show(
 
     Args:
         file: Prompt file.
-        var: NAME=VALUE for a variable of the prompt; may be given for each.
-        var_file: NAME=FILE: the file's text is the value.
         json: Print the messages as JSON.
     """
-    from trifold.pipeline.prompt import Session, Values, fill_in
+    from trifold.pipeline.prompt import Session, fill_in
 
-    conversation = fill_in(file, Values(var, var_file))
+    conversation = fill_in(file, variables)
     if json:
         print_json([vars(message) for message in conversation])
     elif llm and llm.llm:
@@ -59,8 +57,7 @@ def run(
     file: Path,
     /,
     *,
-    var: tuple[str, ...] = (),
-    var_file: tuple[str, ...] = (),
+    variables: Variables = None,
     llm: Llm = None,
     compute: Compute = None,
     dry_run: bool = False,
@@ -70,14 +67,12 @@ def run(
 
     Args:
         file: Prompt file.
-        var: NAME=VALUE for a variable of the prompt; may be given for each.
-        var_file: NAME=FILE: the file's text is the value.
         dry_run: Print what it would cost, and ask nothing.
         json: Print the answer with its cost as JSON.
     """
-    from trifold.pipeline.prompt import Session, Values, fill_in
+    from trifold.pipeline.prompt import Session, fill_in
 
-    conversation = fill_in(file, Values(var, var_file))
+    conversation = fill_in(file, variables)
     asked = llm or LlmSettings()
     session = Session(asked, compute or ComputeSettings())
     if dry_run:
@@ -85,7 +80,7 @@ def run(
         return
     # On a terminal the answer is read while it is written; a pipe gets it whole, or not at all.
     streaming = sys.stdout.isatty() and not json
-    answer = session.ask(conversation, _print_piece if streaming else None)
+    answer = session.ask(conversation, print_piece if streaming else None)
     if json:
         price = asked.prices
         money = {"money": price.of(answer.prompt_tokens, answer.answer_tokens)} if price else {}
@@ -232,10 +227,6 @@ def print_estimate(estimate: "Estimate", asked: LlmSettings, *, json: bool) -> N
     print(f"answer tokens  about {estimate.answer_tokens:,}")
     print(f"time           about {duration(estimate.seconds)}, going by {estimate.basis}")
     print("money          " + (f"about {money:,.4g}" if money is not None else "unknown: give --price PROMPT,ANSWER"))
-
-
-def _print_piece(text: str) -> None:
-    print(text, end="", flush=True)
 
 
 def _say_tokens(session: "Session", conversation: "Conversation") -> None:

@@ -1,13 +1,12 @@
 """Verbs on language models: `pretrain`, `fill-mask`, `generate`, `perplexity`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from trifold.backbone.settings import ComputeSettings
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_json, print_piece, print_table
 from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError, require
 from trifold.pretrain.settings import (
@@ -154,7 +153,7 @@ def generate(
 
     writing = writing or WritingSettings()
     streams = not json and writing.num_return_sequences == 1
-    found = run_generate(model, prompt, writing, compute or ComputeSettings(), _show_now if streams else None)
+    found = run_generate(model, prompt, writing, compute or ComputeSettings(), print_piece if streams else None)
     if json:
         print_json({"prompt": prompt, "texts": found})
     elif streams:
@@ -163,11 +162,6 @@ def generate(
         for text in found:
             print(text.strip())
             print("---" if text is not found[-1] else "", end="\n" if text is not found[-1] else "")
-
-
-def _show_now(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
 
 
 def perplexity(

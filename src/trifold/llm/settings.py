@@ -1,11 +1,11 @@
-"""Which language model is asked, what it may cost, and how a labelling task is put to it."""
+"""Which language model is asked, what it may cost, and how a task is put to it."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from trifold.errors import SettingsError, require
+from trifold.errors import PromptError, SettingsError, require
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -121,3 +121,42 @@ class PromptingSettings:
         require(self.votes >= 1, f"--votes {self.votes}", "give 1 or more")
         whole = self.cloze.count("{text}") == 1 and self.cloze.count("{mask}") == 1
         require(whole, f"--cloze {self.cloze!r}", 'write {text} and {mask} once each, as in "{text} It was {mask}."')
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariableSettings:
+    """What is filled in for the variables of a prompt file.
+
+    Attributes:
+        var: NAME=VALUE for a variable of the prompt; may be given for each.
+        var_file: NAME=FILE: the file's text is the value.
+    """
+
+    var: tuple[str, ...] = ()
+    var_file: tuple[str, ...] = ()
+
+    def read(self) -> dict[str, str]:
+        """Variable to value.
+
+        Raises:
+            PromptError: If one is not written so, comes twice, or its file cannot be read.
+        """
+        found: dict[str, str] = {}
+        for flag, pairs in (("--var", self.var), ("--var-file", self.var_file)):
+            for pair in pairs:
+                name, equals, value = pair.partition("=")
+                if not equals or not name:
+                    raise PromptError(f"{flag} {pair[:60]!r} is not allowed: write NAME=VALUE, such as {flag} text=…")
+                if name in found:
+                    raise PromptError(f"the variable {name} is given twice: give it once")
+                found[name] = _file_text(name, Path(value)) if flag == "--var-file" else value
+        return found
+
+
+def _file_text(name: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PromptError(f"the file {path} for {name} cannot be read ({error.strerror}): check its name") from None
+    except UnicodeDecodeError:
+        raise PromptError(f"the file {path} for {name} is no UTF-8 text: convert it first") from None

@@ -1,8 +1,6 @@
 """What the verbs under `prompt` do: fill in, ask, write and compare prompt files."""
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from trifold.backbone.settings import ComputeSettings
@@ -13,40 +11,10 @@ from trifold.llm.contract import Answer, OnText, Sampling
 from trifold.llm.estimate import Estimate
 from trifold.llm.files import format_prompt, read_prompt
 from trifold.llm.opening import open_speaker
-from trifold.llm.prompt import Conversation, Message, Prompt
-from trifold.llm.settings import LlmSettings
+from trifold.llm.prompt import Conversation, Prompt
+from trifold.llm.settings import LlmSettings, VariableSettings
 
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True)
-class Values:
-    """What `--var` and `--var-file` say.
-
-    Attributes:
-        given: `NAME=VALUE` each.
-        files: `NAME=FILE` each; the file's text is the value.
-    """
-
-    given: Sequence[str] = ()
-    files: Sequence[str] = ()
-
-    def read(self) -> dict[str, str]:
-        """Variable to value.
-
-        Raises:
-            PromptError: If one is not written so, comes twice, or its file cannot be read.
-        """
-        found: dict[str, str] = {}
-        for flag, pairs in (("--var", self.given), ("--var-file", self.files)):
-            for pair in pairs:
-                name, equals, value = pair.partition("=")
-                if not equals or not name:
-                    raise PromptError(f"{flag} {pair[:60]!r} is not allowed: write NAME=VALUE, such as {flag} text=…")
-                if name in found:
-                    raise PromptError(f"the variable {name} is given twice: give it once")
-                found[name] = _file_text(name, Path(value)) if flag == "--var-file" else value
-        return found
 
 
 class Session:
@@ -78,13 +46,13 @@ class Session:
         return self.asker.model.shown(conversation)
 
 
-def fill_in(path: Path, values: Values) -> Conversation:
+def fill_in(path: Path, values: VariableSettings | None) -> Conversation:
     """The messages of a prompt file with its variables filled in.
 
     Raises:
         PromptError: If the file, a variable or a value cannot be used.
     """
-    return read_prompt(path).render(values.read())
+    return read_prompt(path).render(values.read() if values else {})
 
 
 def write_prompt(session: Session, wish: str) -> Prompt:
@@ -117,30 +85,16 @@ def diff_prompts(first: Prompt, second: Prompt, names: tuple[str, str]) -> str:
     return "".join(difflib.unified_diff(before, after, names[0], names[1], n=2))
 
 
-def save_prompt(prompt: Prompt, path: Path, *, replace: bool = False) -> None:
+def save_prompt(prompt: Prompt, path: Path) -> None:
     """Write a prompt file.
 
     Raises:
         PromptError: If it is there already, or cannot be written.
     """
     try:
-        with path.open("w" if replace else "x", encoding="utf-8") as file:
+        with path.open("x", encoding="utf-8") as file:
             file.write(format_prompt(prompt))
     except FileExistsError:
         raise PromptError(f"{path} is there already: name another --output") from None
     except OSError as error:
         raise PromptError(f"{path} cannot be written ({error.strerror}): name another --output") from None
-
-
-def answered(conversation: Conversation, answer: str, said: str) -> Conversation:
-    """A conversation that goes on."""
-    return (*conversation, Message("assistant", answer), Message("user", said))
-
-
-def _file_text(name: str, path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise PromptError(f"the file {path} for {name} cannot be read ({error.strerror}): check its name") from None
-    except UnicodeDecodeError:
-        raise PromptError(f"the file {path} for {name} is no UTF-8 text: convert it first") from None

@@ -11,7 +11,8 @@ from trifold.llm.answers import find_word
 from trifold.llm.authoring import ask_for_instructions, read_instructions, read_written
 from trifold.llm.files import format_prompt, parse_prompt, read_prompt
 from trifold.llm.prompt import Example, Output, Prompt, Variable, fill
-from trifold.pipeline.prompt import Values, diff_prompts
+from trifold.llm.settings import VariableSettings
+from trifold.pipeline.prompt import diff_prompts
 
 SHIPPED = sorted((Path(__file__).parents[3] / "examples" / "prompts").glob("*.toml"))
 FILE = """
@@ -134,13 +135,14 @@ def test_values_are_checked_by_name(tmp_path: Path) -> None:
     with pytest.raises(PromptError, match="no variable txt, size: it has text, kind"):
         prompt.render({"txt": "a", "size": "b", "text": "c"})
     with pytest.raises(PromptError, match="write NAME=VALUE"):
-        Values(["text"]).read()
+        VariableSettings(var=("text",)).read()
     with pytest.raises(PromptError, match="given twice"):
-        Values(["a=1", "a=2"]).read()
+        VariableSettings(var=("a=1", "a=2")).read()
     with pytest.raises(PromptError, match="bytes that are no UTF-8"):
         prompt.render({"text": "\udcff"})
     (tmp_path / "long.txt").write_text("a=b\n{x}")
-    assert Values(["b=x=y"], [f"a={tmp_path / 'long.txt'}"]).read() == {"b": "x=y", "a": "a=b\n{x}"}
+    values = VariableSettings(var=("b=x=y",), var_file=(f"a={tmp_path / 'long.txt'}",))
+    assert values.read() == {"b": "x=y", "a": "a=b\n{x}"}
 
 
 WORDS = ("negative", "positive", "very positive", "not sure")
