@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from trifold.artifact.folder import new_file, read_json
+from trifold.artifact.folder import best_run, new_file, read_json
 from trifold.artifact.manifest import verify_model
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns, unusable_text
@@ -74,8 +74,7 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None) -> Run:
         raise ArtifactError(
             f"there is no run folder {folder}: finetune or compare prints the right name as its last line"
         )
-    if (folder / "best" / "run.json").is_file():
-        folder = folder / "best"
+    folder = best_run(folder)
     facts = read_json(folder / "run.json")
     if facts.get("task") == "generate" or facts["method"] == "pretrain":
         raise ArtifactError(

@@ -42,6 +42,12 @@ def choose_folder(output_dir: Path | None, what: str, *, resume: bool = False) -
     return folder
 
 
+def best_run(folder: Path) -> Path:
+    """The run that a comparison kept as its best; any other folder is taken as it is."""
+    best = folder / "best"
+    return best if (best / "run.json").is_file() else folder
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """A folder to write a run into; it becomes `target`, with a manifest, only if nothing fails."""

@@ -3,15 +3,13 @@
 from pathlib import Path
 
 from trifold.artifact.arrays import read_state
-from trifold.artifact.folder import read_json
+from trifold.artifact.folder import best_run, read_json
 from trifold.backbone.encoder import Encoder
 from trifold.backbone.locate import BackboneFiles, find_base, locate
 from trifold.backbone.settings import EncodingSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import BackboneError
 from trifold.runtime import choose
-
-_WEIGHTS = "model.safetensors"
 
 
 def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Tokenizer]:
@@ -24,8 +22,7 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
     Raises:
         BackboneError: If it is nowhere, or its vectors are not to be had apart from its adapters.
     """
-    folder = Path(model)
-    run = folder / "best" if (folder / "best" / "run.json").is_file() else folder
+    run = best_run(Path(model))
     files = _under_head(run, settings) if (run / "run.json").is_file() else locate(model, offline=settings.offline)
     encoder = Encoder(files, choose(settings.device, settings.precision), engine=settings.engine)
     return encoder, Tokenizer(files, settings.max_length, settings.long_text)
@@ -34,7 +31,7 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
 def _under_head(run: Path, settings: EncodingSettings) -> BackboneFiles:
     method = str(read_json(run / "run.json")["method"])
     saved = run / "model"
-    if (saved / _WEIGHTS).is_file() and (saved / "config.json").is_file():
+    if (saved / "config.json").is_file() and any(saved.glob("model*.safetensors")):
         return BackboneFiles(saved, str(saved.resolve()), None)
     if method in ("features", "classic", "zero-shot"):
         return find_base(read_state(saved)[0], saved, offline=settings.offline)
