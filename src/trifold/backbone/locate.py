@@ -77,6 +77,10 @@ class BackboneFiles:
         hashes = [file_sha256(shard) for shard in self.shards()]
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
+    def facts(self) -> dict[str, object]:
+        """What `run.json` says of it."""
+        return {"name": self.name, "revision": self.revision, "sha256": self.sha256()}
+
 
 def find_backbone(settings: BackboneSettings) -> BackboneFiles:
     """The backbone that the settings name.

@@ -138,7 +138,7 @@ def learn_answers(
                 "left_validation": split.left_validation,
                 "truncated": sum(part.truncated for part in parts),
             },
-            "backbone": {"name": files.name, "revision": files.revision, "sha256": files.sha256()},
+            "backbone": files.facts(),
             "choices": {**{name: getattr(plan, name) for name in ("learning_rate", "epochs", "batch_size")}},
             "trainable_parameters": trained,
             "train_seconds": round(train_seconds, 3),

@@ -100,7 +100,7 @@ def finetune(
             "data": _data_facts(request, task),
             **fitted.predictor.labels.described(),
             "score_name": main_score(list(task.data.examples.label_counts().values()), multi_label=labels.multi_label),
-            "backbone": _backbone_facts(request.backbone) if entry.needs_backbone else None,
+            "backbone": find_backbone(request.backbone).facts() if entry.needs_backbone else None,
             "max_length": request.backbone.max_length,
             "choices": {**fitted.choices, **account},
             "train_seconds": round(train_seconds, 3),
@@ -186,8 +186,3 @@ def _data_facts(request: Request, task: Task) -> dict[str, object]:
         "left_training": task.facts.left_training,
         "left_validation": task.facts.left_validation,
     }
-
-
-def _backbone_facts(settings: BackboneSettings) -> dict[str, object]:
-    files = find_backbone(settings)
-    return {"name": files.name, "revision": files.revision, "sha256": files.sha256()}

@@ -162,7 +162,7 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
             "versions": versions(),
             "hardware": hardware(),
             "data": _data_facts(request, text),
-            "backbone": None if request.scratch.from_scratch else _backbone_facts(text.files),
+            "backbone": None if request.scratch.from_scratch else {**text.files.facts(), "head": speaks(text.files)},
             "budget": vars(budget),
             "choices": _choices(plan, runtime, text, history.best_epoch),
             "parameters": sum(weight.numel() for weight in model.parameters()),
@@ -261,10 +261,6 @@ def _data_facts(request: PretrainRequest, text: _Text) -> dict[str, object]:
         "training_blocks": len(text.blocks[0]),
         "validation_blocks": len(text.blocks[1]),
     }
-
-
-def _backbone_facts(files: BackboneFiles) -> dict[str, object]:
-    return {"name": files.name, "revision": files.revision, "sha256": files.sha256(), "head": speaks(files)}
 
 
 def _choices(plan: Plan, runtime: Runtime, text: _Text, best_epoch: float) -> dict[str, object]:
