@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trifold.artifact.manifest import STATE, write_manifest
 from trifold.errors import ArtifactError, DataError, SettingsError
+from trifold.progress import say
 
 
 def choose_folder(output_dir: Path | None, what: str, *, resume: bool = False) -> Path:
@@ -40,6 +41,14 @@ def choose_folder(output_dir: Path | None, what: str, *, resume: bool = False) -
         number += 1
         folder = base.with_name(f"{base.name}-{number}")
     return folder
+
+
+def finished_run(output_dir: Path | None, *, resume: bool) -> Path | None:
+    """The user's choice, if it holds the whole of a run that was to be resumed, which is said."""
+    if not resume or output_dir is None or not (output_dir / "run.json").is_file():
+        return None
+    say(f"{output_dir} is finished: there is nothing to resume")
+    return output_dir
 
 
 def best_run(folder: Path) -> Path:

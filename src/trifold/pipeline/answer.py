@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trifold.artifact.arrays import write_state
-from trifold.artifact.folder import choose_folder, new_folder, read_json, write_json
+from trifold.artifact.folder import choose_folder, finished_run, new_folder, read_json, write_json
 from trifold.artifact.manifest import STATE
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, describe_base, file_sha256, find_backbone
 from trifold.backbone.lora import add_adapter, load_adapter, save_adapter
@@ -75,9 +75,8 @@ def learn_answers(
     if method not in _METHODS:
         raise SettingsError(f"--method {method} cannot learn to write: give {' or '.join(_METHODS)}")
     keep = keep or KeepSettings()
-    if keep.resume and output_dir is not None and (output_dir / "run.json").is_file():
-        say(f"{output_dir} is finished: there is nothing to resume")
-        return Answering(output_dir, read_json(output_dir / "metrics.json"))
+    if finished := finished_run(output_dir, resume=keep.resume):
+        return Answering(finished, read_json(finished / "metrics.json"))
     target = choose_folder(output_dir, "generate", resume=keep.resume)
     chosen = request.backbone
     if chosen.offline:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.artifact.folder import choose_folder, new_folder, write_json
+from trifold.artifact.folder import choose_folder, finished_run, new_folder, write_json
 from trifold.artifact.manifest import STATE
 from trifold.backbone.locate import file_sha256, find_backbone
 from trifold.backbone.settings import BackboneSettings
@@ -62,9 +62,8 @@ def finetune(
     models = models_of(request.backbone)
     require(len(models) == 1, f"--model {','.join(models)}", "name one; compare tries several")
     keep = keep or KeepSettings()
-    if keep.resume and output_dir is not None and (output_dir / "run.json").is_file():
-        say(f"{output_dir} is finished: there is nothing to resume")
-        return read_result(output_dir)
+    if finished := finished_run(output_dir, resume=keep.resume):
+        return read_result(finished)
     target = choose_folder(output_dir, method, resume=keep.resume)
     task = open_task(request)
     if entry.needs_backbone:

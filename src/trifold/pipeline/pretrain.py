@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from trifold.artifact.folder import choose_folder, new_folder, read_json, write_json
+from trifold.artifact.folder import choose_folder, finished_run, new_folder, read_json, write_json
 from trifold.artifact.manifest import STATE
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, locate
 from trifold.data.hub import stay_offline
@@ -113,9 +113,8 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
     """
     started, clock = datetime.now(UTC), time.monotonic()
     keep = keep or KeepSettings()
-    if keep.resume and output_dir is not None and (output_dir / "run.json").is_file():
-        say(f"{output_dir} is finished: there is nothing to resume")
-        return Pretrained.read(output_dir)
+    if finished := finished_run(output_dir, resume=keep.resume):
+        return Pretrained.read(finished)
     target = choose_folder(output_dir, request.objective, resume=keep.resume)
     if request.source.offline:
         stay_offline()
