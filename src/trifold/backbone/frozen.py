@@ -152,23 +152,24 @@ class Prefix:
         self._model.eval()
 
         @torch.inference_mode()
+        def forward(ids: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
+            device = self._runtime.device
+            with self._runtime.autocast():
+                states: np.ndarray = self._states(ids.to(device), mask.to(device)).float().cpu().numpy()
+            return states
+
         def compute(positions: np.ndarray, budget: int, advance: Advance) -> list[np.ndarray]:
             found: list[np.ndarray] = [np.empty(0)] * len(positions)
             lengths = tokens.lengths[positions]
             for batch in by_token_budget(lengths, budget):
-                ids, mask = (t.to(self._runtime.device) for t in tokens.batch(positions[batch], pad_id))
-                with self._runtime.autocast():
-                    states = self._states(ids, mask).float().cpu().numpy()
+                states = forward(*tokens.batch(positions[batch], pad_id))
                 for row, place in enumerate(batch):
                     found[place] = half(states[row, : lengths[place]])
                 advance(int(lengths[batch].sum()))
             return found
 
-        @torch.inference_mode()
         def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
-            given = (torch.from_numpy(array).to(self._runtime.device) for array in (ids, mask))
-            with self._runtime.autocast():
-                self._states(*given).cpu()
+            forward(torch.from_numpy(ids), torch.from_numpy(mask))
 
         kind = {**_kind("states of every token", files, self._runtime.precision), "layer": self.depth}
         return _through_cache(_Pass(compute, attempt, self._runtime, kind, width), tokens, settings)
