@@ -36,7 +36,7 @@ class Work:
 
     Attributes:
         kind: What is computed, or the method that is trained.
-        model: The weights' hash.
+        model: A hash that tells it from models of another shape.
         runtime: Where and in which precision.
         lengths: Tokens of each text ahead.
         passes: How often all of them go through.

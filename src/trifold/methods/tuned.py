@@ -12,7 +12,7 @@ import torch
 from trifold.backbone.batches import by_token_budget
 from trifold.backbone.budget import Work, tuned_budget
 from trifold.backbone.frozen import Prefix, frozen_depth, pad_states
-from trifold.backbone.locate import BackboneFiles, find_backbone
+from trifold.backbone.locate import BackboneFiles, file_sha256, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.backbone.words import tokens_that_occur
@@ -201,7 +201,8 @@ class Tuned(Method):
                 float(total)
             model.zero_grad(set_to_none=True)
 
-        return Work(self.name, files.sha256(), runtime, training.lengths, epochs, attempt)
+        shape = file_sha256(files.folder / "config.json")
+        return Work(self.name, shape, runtime, training.lengths, epochs, attempt)
 
     @contextmanager
     def _prefix(
