@@ -9,8 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
-
 from trifold.artifact.folder import new_file, write_json
 from trifold.backbone.locate import file_sha256
 from trifold.backbone.settings import ComputeSettings
@@ -166,16 +164,16 @@ def _rows(request: LabelRequest) -> Iterator[Record | BadRow]:
     return open_rows(request.data, DataSettings(**vars(request.reading)), needs_label=False)[2]
 
 
-def _open(request: LabelRequest) -> tuple[Labeller, list[str]]:
+def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
     """The model with its task, and the labels in the order of its words."""
     asked, llm = request.prompting, request.llm
     if asked.prompt is None:
         raise PromptError("labelling needs a prompt with its labels: give --prompt FILE, see examples/prompts")
     prompt = read_prompt(asked.prompt)
-    names = list(prompt.output.labels)
-    if not names:
+    labels = LabelMap(tuple(prompt.output.labels))
+    if not labels.names:
         raise PromptError(f'{asked.prompt} names no labels: write labels = ["…", "…"] under [output]')
-    prompt, words = word_labels(prompt, LabelMap(tuple(names)), {})
+    prompt, words = word_labels(prompt, labels, {})
     task = LabellingTask(prompt, words, asked.cloze)
     labeller = labeller_of(open_llm(llm, request.compute), task, llm, asked.votes)
     if not isinstance(labeller, LikelihoodLabeller):
@@ -183,11 +181,11 @@ def _open(request: LabelRequest) -> tuple[Labeller, list[str]]:
             say("note: a server's single answer says little of how sure it is: --votes 5 makes confidences of it")
     elif asked.calibrate:
         labeller.calibrate()
-    return labeller, names
+    return labeller, labels
 
 
 def _labelled(
-    request: LabelRequest, columns: Columns, labeller: Labeller, names: list[str], tally: Tally
+    request: LabelRequest, columns: Columns, labeller: Labeller, labels: LabelMap, tally: Tally
 ) -> Iterator[dict[str, object]]:
     """Each row with what is added, slice by slice."""
     stream = _rows(request)
@@ -196,8 +194,7 @@ def _labelled(
         begun = time.perf_counter()
         found = labeller.judge(texts)
         tally.seconds += time.perf_counter() - begun + found.seconds_from_log
-        probabilities = np.exp(found.logits - found.logits.max(axis=1, keepdims=True, initial=-np.inf))
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
+        probabilities = labels.probabilities(found.logits)
         place = 0
         for row in slice_:
             tally.rows += 1
@@ -216,9 +213,9 @@ def _labelled(
                 tally.labelled += 1
                 if request.true_column:
                     tally.known += 1
-                    tally.agreeing += str(row.values[request.true_column]) == names[number]
+                    tally.agreeing += str(row.values[request.true_column]) == labels.names[number]
                 sure = f"{probabilities[place, number]:.6f}"
-                yield {**row.values, request.column: names[number], "confidence": sure, "error": ""}
+                yield {**row.values, request.column: labels.names[number], "confidence": sure, "error": ""}
             place += 1
         tally.spent = labeller.spent
 
