@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trifold.evaluate.page import write_page
 from trifold.evaluate.plots import as_svg, curves_figure
 from trifold.evaluate.results import read_csv
 
@@ -24,18 +25,14 @@ def write_pretraining_report(folder: Path, metrics: Mapping[str, Any], facts: Ma
         metrics: Content of `metrics.json`.
         facts: Content of `run.json`.
     """
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("trifold.evaluate"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("pretraining.html").render(
+    write_page(
+        folder,
+        "pretraining.html",
         title=f"{'Masked' if facts['objective'] == 'mlm' else 'Next'} words of {facts['data']['path']}",
         figures=figures_in_words(metrics),
         curves=as_svg(curves_figure(list(read_csv(folder / "history.csv")))),
         run=facts,
     )
-    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def figures_in_words(metrics: Mapping[str, Any]) -> dict[str, str]:

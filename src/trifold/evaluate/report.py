@@ -9,6 +9,7 @@ from trifold.backbone.locate import file_sha256
 from trifold.data.check import DataFacts
 from trifold.data.hub import local_file
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
+from trifold.evaluate.page import write_page
 from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
@@ -69,12 +70,9 @@ def write_report(
         skipped: Method to the reason why it is missing.
         command: The command line that reproduces all of it.
     """
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("trifold.evaluate"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    page = environment.get_template("report.html").render(
+    write_page(
+        folder,
+        "report.html",
         title=title,
         facts=facts,
         data_sha256=file_sha256(local_file(Path(facts.path))),
@@ -90,7 +88,6 @@ def write_report(
         command=command,
         run=results[0].facts,
     )
-    (folder / "report.html").write_text(page, encoding="utf-8")
 
 
 def _section(result: RunResult) -> MethodSection:
