@@ -1,15 +1,16 @@
 """Metrics of a trained model on labelled rows it has not seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trifold.backbone.settings import ComputeSettings
-from trifold.data.examples import adopt_labels, as_multi_label, load_examples
+from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import stay_offline
 from trifold.data.settings import DataSettings, LabelledSettings
 from trifold.errors import DataError
 from trifold.metrics import Metrics, measure, right_rows
 from trifold.predict import load_run, score_texts
+from trifold.tasks.labels import LabelMap
 from trifold.types import BadRow
 
 
@@ -53,21 +54,10 @@ def evaluate(
     """
     if compute.offline:
         stay_offline()
-    loaded = load_examples(data, DataSettings(**vars(reading)))
-    examples = loaded.examples
-    if not len(examples):
-        raise DataError(f"{data} has no usable row: give rows with a text and a label")
     predictor = load_run(run, compute).predictor
     labels = predictor.labels
-    if labels.multi_label:
-        examples = as_multi_label(examples)
-    elif examples.multi_label:
-        raise DataError(
-            f'{data} has rows with several labels, and the model gives one: is "|" part of their names? '
-            'Then give --label-separator ""'
-        )
-    if reading.merge_labels:
-        examples = adopt_labels(examples, set(labels.names))
+    loaded = load_for(labels, data, reading)
+    examples = loaded.examples
     truth = labels.encode(examples.labels)
     scores = score_texts(predictor, examples.texts)
     probabilities = labels.probabilities(scores.logits)
@@ -79,3 +69,25 @@ def evaluate(
         answered = Answered(float(sure.mean()), float(right[sure].mean()) if sure.any() else None)
     metrics = measure(truth, predicted, probabilities)
     return Evaluation(metrics, answered, int(scores.truncated.sum()), loaded.bad_rows)
+
+
+def load_for(labels: LabelMap, data: Path, reading: LabelledSettings) -> LoadedData:
+    """Read a labelled file for a model that knows `labels`.
+
+    Raises:
+        DataError: If it cannot be read, holds no usable row, or rows with several labels where the model gives one.
+    """
+    loaded = load_examples(data, DataSettings(**vars(reading)))
+    examples = loaded.examples
+    if not len(examples):
+        raise DataError(f"{data} has no usable row: give rows with a text and a label")
+    if labels.multi_label:
+        examples = as_multi_label(examples)
+    elif examples.multi_label:
+        raise DataError(
+            f'{data} has rows with several labels, and the model gives one: is "|" part of their names? '
+            'Then give --label-separator ""'
+        )
+    if reading.merge_labels:
+        examples = adopt_labels(examples, set(labels.names))
+    return replace(loaded, examples=examples)

@@ -8,14 +8,14 @@ import numpy as np
 
 from trifold.artifact.folder import choose_folder, new_folder, write_json
 from trifold.backbone.settings import ComputeSettings
-from trifold.data.examples import as_multi_label, load_examples
-from trifold.data.settings import DataSettings
-from trifold.errors import ArtifactError, DataError, ExportError
+from trifold.data.settings import LabelledSettings
+from trifold.errors import ArtifactError, ExportError
 from trifold.methods.contract import Predictor
 from trifold.methods.exported import ExportedPredictor
 from trifold.metrics import Difference, paired_difference
+from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.reopen import reopen_task
-from trifold.predict import Run, load_run, score_texts
+from trifold.predict import load_run, score_texts
 from trifold.types import Examples
 
 _WAY_OUT = "name a file with labelled rows that it was not trained on: --data FILE"
@@ -79,7 +79,10 @@ def export(
     before = load_run(run, ComputeSettings(device="cpu", precision="float32", offline=offline))
     if "exported" in before.facts:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
-    held_out = _rows_of(data, before) if data else reopen_task(before, _WAY_OUT).split.validation
+    if data:
+        held_out = load_for(before.predictor.labels, data, LabelledSettings()).examples
+    else:
+        held_out = reopen_task(before, _WAY_OUT).split.validation
     score = str(before.facts["score_name"])
     with new_folder(target) as folder:
         ExportedPredictor.write(before.predictor, folder / "model", int8=int8)
@@ -114,11 +117,3 @@ def export(
 def _decided(predictor: Predictor, examples: Examples) -> np.ndarray:
     labels = predictor.labels
     return labels.decide(labels.probabilities(score_texts(predictor, examples.texts, "comparing on").logits))
-
-
-def _rows_of(data: Path, run: Run) -> Examples:
-    """The labelled rows of a file."""
-    examples = load_examples(data, DataSettings()).examples
-    if not len(examples):
-        raise DataError(f"{data} has no usable row: give rows with a text and a label")
-    return as_multi_label(examples) if run.predictor.labels.multi_label else examples
