@@ -147,3 +147,22 @@ def test_balanced_weights_help_where_one_class_is_rare(method: str) -> None:
         found.append(f1_score(truth, predicted, average="macro"))
     assert json.loads((IMBALANCE / "facts.json").read_text())["hardware"]["cpu"]
     assert found[1] > found[0]
+
+
+def test_eight_labelled_rows_a_class_are_enough_for_pairs() -> None:
+    folder = RESULTS.parent / "few_labels"
+    if not (folder / "facts.json").exists():
+        pytest.skip("no result is kept for few labels yet")
+    assert json.loads((folder / "facts.json").read_text())["hardware"]["cpu"]
+    means = {}
+    for method in ("contrastive", "features", "full"):
+        draws = []
+        for seed in range(10):
+            with (folder / f"{method}-seed{seed}.csv").open() as file:
+                rows = list(csv.DictReader(file))
+            assert len({row["row"] for row in rows}) == 1_000
+            draws.append(np.mean([row["label"] == row["prediction"] for row in rows]))
+        means[method] = float(np.mean(draws))
+    assert means["contrastive"] >= 0.78
+    assert means["contrastive"] > max(means["features"], means["full"])
+    assert f"contrastive {100 * means['contrastive']:.1f} %" in README.read_text()

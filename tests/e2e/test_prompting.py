@@ -12,11 +12,14 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conftest import GOOD, write_reviews
 from language_models import WISH, WRITTEN
 from scripted_server import Reply, scripted
+from trifold.data.examples import load_examples
+from trifold.data.settings import DataSettings
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 PROMPT = """
@@ -104,6 +107,56 @@ def test_prompting_stands_in_the_leaderboard(
     used = trifold_command("predict", folder / "prompt", "--text", "The film is superb, the plot charming", "--json")
     assert json.loads(used.stdout)["label"] == "good"
     assert "is told what to do" in (folder / "prompt" / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_minilm_fills_gaps_after_a_short_pretraining(tmp_path: Path, trifold_command: Command) -> None:
+    """Its weights come without a head for masked words. What it then says is what plain transformers reads from it."""
+    reviews = Path(__file__).parents[2] / "examples" / "reviews.csv"
+    flags = ("--block-size", "64", "--max-tokens", "8192", "--validations", "1", "--output-dir", tmp_path / "domain")
+    taught = trifold_command("pretrain", reviews, *flags)
+    assert taught.returncode == 0, taught.stderr
+    cloze, words = "{text} All in all, it was {mask}.", {"positive": "good", "negative": "bad"}
+    described = [flag for label, word in words.items() for flag in ("--label-description", f"{label}={word}")]
+    done = trifold_command(
+        *("finetune", reviews, "--merge-labels", "--method", "prompt", "--llm", f"hf:{tmp_path / 'domain'}"),
+        *("--cloze", cloze, *described, "--log", tmp_path / "log", "--output-dir", tmp_path / "run"),
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = load_examples(reviews, DataSettings(merge_labels=True)).examples
+    texts = dict(zip(loaded.rows, loaded.texts, strict=True))
+    with (tmp_path / "run" / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    ours = [log_odds(float(row["probability"]), row["prediction"]) for row in rows]
+    theirs = plain_log_odds(
+        tmp_path / "domain" / "model", [cloze.replace("{text}", texts[int(r["row"])]) for r in rows]
+    )
+    # Calibration takes off a constant and divides by a temperature, the same for all rows.
+    slope, constant = np.polyfit(theirs, ours, 1)
+    assert slope > 0
+    np.testing.assert_allclose(ours, slope * theirs + constant, atol=1e-3)
+
+
+def log_odds(probability: float, label: str) -> float:
+    odds = float(np.log(probability) - np.log1p(-probability))
+    return odds if label == "positive" else -odds
+
+
+def plain_log_odds(folder: Path, sentences: list[str]) -> np.ndarray:
+    """How much likelier "good" is than "bad" in each sentence's gap."""
+    import torch
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForMaskedLM.from_pretrained(folder).eval()
+    good, bad = tokenizer.convert_tokens_to_ids(["good", "bad"])
+    found = []
+    for sentence in sentences:
+        given = tokenizer(sentence.replace("{mask}", tokenizer.mask_token), return_tensors="pt")
+        gap = (given["input_ids"][0] == tokenizer.mask_token_id).nonzero()[0, 0]
+        with torch.inference_mode():
+            logits = model(**given).logits[0, gap]
+        found.append(float(logits[good] - logits[bad]))
+    return np.array(found)
 
 
 @pytest.mark.slow
