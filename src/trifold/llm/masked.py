@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from trifold.backbone.batches import by_token_budget
+from trifold.backbone.language import word_logits
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.tokens import places_of
 from trifold.errors import LlmError
@@ -106,9 +107,11 @@ class MaskedModel(Scorer):
             for row, place in enumerate(batch):
                 ids[row, : len(sentences[place][0])] = torch.tensor(sentences[place][0])
                 mask[row, : len(sentences[place][0])] = 1
-            logits = self._model(input_ids=ids.to(device), attention_mask=mask.to(device)).logits
-            starts = torch.tensor([[sentences[place][1] + step for step in range(size)] for place in batch])
-            gaps = logits[torch.arange(len(batch), device=device)[:, None], starts.to(device)].float().log_softmax(-1)
+            starts = torch.tensor([sentences[place][1] for place in batch])
+            where = torch.zeros_like(ids, dtype=torch.bool)
+            where[torch.arange(len(batch))[:, None], starts[:, None] + torch.arange(size)] = True
+            logits = word_logits(self._model, ids.to(device), where.to(device), mask.to(device))
+            gaps = logits.unflatten(0, (len(batch), size)).float().log_softmax(-1)
             # (batch, size, vocabulary) to (batch, words): each word's tokens at their own gaps.
             picked = torch.stack([gaps[:, step, words[:, step]] for step in range(size)]).sum(0)
             found[batch] = picked.double().cpu().numpy()

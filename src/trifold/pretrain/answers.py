@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trifold.backbone.language import word_logits
 from trifold.errors import DataError
-from trifold.pretrain.heads import word_logits
 from trifold.pretrain.objectives import prediction_loss
 from trifold.pretrain.specials import Vocabulary
 from trifold.train.loop import BatchLoss

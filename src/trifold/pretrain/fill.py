@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from trifold.backbone.language import word_logits
 from trifold.errors import SettingsError
-from trifold.pretrain.heads import word_logits
 from trifold.pretrain.specials import Vocabulary
 
 _MASK = "[MASK]"

@@ -1,14 +1,12 @@
-"""Models that name hidden or next words: found, built anew, and their head computed only where a word is asked for."""
+"""Models that name hidden or next words: found, built anew, loaded for use."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from trifold.backbone.encoder import load_model
-from trifold.backbone.heads import ATTENTION_DROPOUTS, has_bert_layers, layer_at
-from trifold.backbone.layers import encoder_layers
+from trifold.backbone.heads import ATTENTION_DROPOUTS
+from trifold.backbone.language import CAUSAL_ENDINGS
 from trifold.backbone.locate import BackboneFiles, read_config
 from trifold.backbone.tokens import places_of
 from trifold.errors import BackboneError, SettingsError
@@ -17,14 +15,13 @@ from trifold.pretrain.specials import Vocabulary
 
 _CLASSES = {"mlm": "AutoModelForMaskedLM", "clm": "AutoModelForCausalLM"}
 _MASKED_ENDINGS = ("ForMaskedLM", "ForPreTraining")
-_CAUSAL_ENDINGS = ("ForCausalLM", "LMHeadModel")
 
 
 def speaks(files: BackboneFiles) -> Objective | None:
     """What the model's own head was made for; `None` for an encoder without one, such as minilm."""
     classes = read_config(files).get("architectures")
     names = [str(name) for name in classes] if isinstance(classes, list) else []
-    if any(name.endswith(_CAUSAL_ENDINGS) for name in names):
+    if any(name.endswith(CAUSAL_ENDINGS) for name in names):
         return "clm"
     return "mlm" if any(name.endswith(_MASKED_ENDINGS) for name in names) else None
 
@@ -117,56 +114,6 @@ def saved_model(files: BackboneFiles, objective: Objective) -> Any:
         BackboneError: If it cannot be loaded.
     """
     return load_model(_CLASSES[objective], files).eval()
-
-
-def word_logits(model: Any, ids: torch.Tensor, where: torch.Tensor | None, mask: torch.Tensor | None = None) -> Any:
-    """What a model says of some places, `(places, vocabulary)`; the head is computed there and nowhere else.
-
-    Args:
-        model: Any model with a language head on top of its `base_model`.
-        ids: `(batch, tokens)`.
-        where: `(batch, tokens)` bool, the places; all where `None`.
-        mask: `(batch, tokens)`, 0 at padding; `None` for full blocks, which spares attention the mask.
-    """
-    options: dict[str, Any] = {}
-    if type(model).__name__.endswith(_CAUSAL_ENDINGS):
-        # A mask of ones is dropped again, but without one transformers warns of padding that is none.
-        options, mask = {"use_cache": False}, torch.ones_like(ids) if mask is None else mask
-    with _only_at(model, where):
-        logits = model(input_ids=ids, attention_mask=mask, **options).logits
-    return logits.flatten(0, 1)
-
-
-@contextmanager
-def _only_at(model: Any, where: torch.Tensor | None) -> Iterator[None]:
-    """Inside, the head sees the hidden states of some places alone, and a BERT's last layer computes no others.
-
-    A vocabulary is far wider than a hidden state, so at one place in seven the head of a small model is nearly free,
-    and at all of them half of the work.
-    """
-    if where is None:
-        yield
-        return
-
-    body = getattr(model, model.base_model_prefix)
-    if has_bert_layers(model):
-        last = encoder_layers(model)[-1]
-        last.forward = lambda hidden, attention_mask=None, *_, **__: layer_at(last, hidden, attention_mask, where)
-        try:
-            yield
-        finally:
-            del last.forward
-        return
-
-    def select(_body: Any, _inputs: Any, output: Any) -> Any:
-        output.last_hidden_state = output.last_hidden_state[where].unsqueeze(0)
-        return output
-
-    handle = body.register_forward_hook(select)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def _without_dropout(model: Any) -> Any:

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
+from trifold.backbone.language import word_logits
 from trifold.errors import ArtifactError
 from trifold.pretrain.blocks import Blocks
-from trifold.pretrain.heads import word_logits
 from trifold.pretrain.masking import Masking
 from trifold.runtime import Runtime
 from trifold.train.loop import BatchLoss, Objective, evaluate

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from trifold.backbone.language import word_logits
 from trifold.backbone.locate import BackboneFiles, locate
 from trifold.pretrain.blocks import Blocks
 from trifold.pretrain.corpus import Corpus, Part, Span
-from trifold.pretrain.heads import language_model, new_model, word_logits
+from trifold.pretrain.heads import language_model, new_model
 from trifold.pretrain.masking import Masking
 from trifold.pretrain.objectives import MaskedWords, NextWords
 from trifold.pretrain.settings import ScratchSettings
