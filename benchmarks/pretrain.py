@@ -74,6 +74,8 @@ def pretrained(name: str, *arguments: object) -> tuple[Path, dict[str, Any]]:
     folder = MODELS / name
     trifold("pretrain", *arguments, "--output-dir", folder, "--resume")
     facts = json.loads((folder / "run.json").read_text())
+    # Lines of the text that was read: data, which stays where it is.
+    del facts["samples"]
     facts["command"] = " ".join(Path(word).name if "/" in word else word for word in facts["command"].split())
     facts["data"] = {**facts["data"], "path": Path(facts["data"]["path"]).name}
     facts["data"]["exclude"] = [Path(path).name for path in facts["data"]["exclude"]]

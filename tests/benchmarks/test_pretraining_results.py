@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "pretrain"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results" / "pretrain"
+PAGE = " ".join((ROOT / "docs" / "pretraining.md").read_text().split())
 
 
 def load(name: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
@@ -32,6 +34,8 @@ def test_masked_words_of_reviews() -> None:
     assert auc >= 0.65
     assert facts["metrics"]["accuracy"] >= 0.30
     assert facts["run"]["data"]["excluded"] > 0
+    assert f"it names {100 * facts['metrics']['accuracy']:.1f} % of the masked words first" in PAGE
+    assert f"area under the curve {auc:.3f}" in PAGE
 
 
 def test_the_gain_on_labels() -> None:
@@ -63,6 +67,7 @@ def test_books_from_scratch(objective: str) -> None:
         assert bits == pytest.approx(facts["bits_per_byte"])
         assert bits <= 2.1
         assert bits < facts["bzip2_bits_per_byte"]
+        assert f"{bits:.2f} bits per byte on held-out books (bzip2 -9: {facts['bzip2_bits_per_byte']:.2f})" in PAGE
 
 
 def test_speed() -> None:
