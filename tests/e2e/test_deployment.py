@@ -127,6 +127,14 @@ def test_a_run_whose_data_have_changed_asks_for_other_rows(
     done = trifold_command("export", run)
     assert done.returncode == 2
     assert "--data FILE" in done.stderr
+    other = tmp_path / "other.csv"
+    other.write_text("verdict,note,words\n" + "Good,x,The film is superb\nbad,y,The plot is dull\n" * 20)
+    columns = ("--text-column", "words", "--label-column", "verdict", "--merge-labels")
+    done = trifold_command("export", run, "--data", other, *columns, "--output-dir", tmp_path / "graph")
+    assert done.returncode == 0, done.stderr
+    assert "on 40 held-out rows" in done.stdout
+    done = trifold_command("bench", run, other, "--text-column", "words", "--seconds", "0.1", "--json")
+    assert json.loads(done.stdout)["texts"] == 40
 
 
 def test_bench_measures_every_engine(trifold_command: Command, run: Path) -> None:
@@ -189,6 +197,8 @@ def test_embed_writes_a_vector_for_every_row_in_order(
         (("embed", "no/such/folder", "--text", "a"), "there is no folder"),
         (("export", "nowhere"), "there is no run folder nowhere"),
         (("bench", "nowhere"), "there is no run folder nowhere"),
+        (("export", "nowhere", "--text-column", "words"), "they go with --data FILE"),
+        (("bench", "nowhere", "--text-column", "words"), "they go with a file"),
     ],
 )
 def test_mistakes_are_told_in_one_sentence(

@@ -1,8 +1,12 @@
 """Verbs that carry a run to where it serves: `export`, `bench`."""
 
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from trifold.cli.output import print_json, print_table
+from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import require
 
 
@@ -13,6 +17,7 @@ def export(
     int8: bool = False,
     max_drop: float = 0.5,
     data: Path | None = None,
+    reading: Annotated[LabelledSettings | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
     offline: bool = False,
     json: bool = False,
@@ -27,7 +32,8 @@ def export(
         run: Run folder of finetune or compare.
         int8: Do matrix products in 8-bit integers: smaller, faster, a little less exact.
         max_drop: Points of the run's score that the export may lose, at most.
-        data: File with labelled rows to compare on, instead of the run's own validation rows.
+        data: File with labelled rows to compare on, instead of the run's own validation rows; the flags on reading
+            are about it.
         output_dir: Folder for the result; runs/DATE-RUN-onnx by default.
         offline: Open no connection; models must be in the local cache, a folder, or bundled.
         json: Print JSON instead.
@@ -35,8 +41,11 @@ def export(
     from trifold.evaluate.leaderboard import megabytes
     from trifold.pipeline.export import export as run_export
 
+    require(data is not None or reading is None, "flags on reading", "they go with --data FILE")
     require(max_drop >= 0, f"--max-drop {max_drop:g}", "give points that may be lost, such as 0.5")
-    found = run_export(run, output_dir, int8=int8, max_drop=max_drop, data=data, offline=offline)
+    found = run_export(
+        run, output_dir, int8=int8, max_drop=max_drop, data=data, reading=reading or LabelledSettings(), offline=offline
+    )
     if json:
         print_json(
             {"run": str(found.folder), **{name: value for name, value in vars(found).items() if name != "folder"}}
@@ -52,7 +61,15 @@ def export(
     print(found.folder)
 
 
-def bench(run: Path, source: Path | None = None, /, *, seconds: float = 10.0, json: bool = False) -> None:
+def bench(
+    run: Path,
+    source: Path | None = None,
+    /,
+    *,
+    reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
+    seconds: float = 10.0,
+    json: bool = False,
+) -> None:
     """Measure how fast a run is on this machine, by each engine.
 
     Every engine runs in a process of its own, so that its memory is its own: PyTorch, and where it can be written as
@@ -66,8 +83,9 @@ def bench(run: Path, source: Path | None = None, /, *, seconds: float = 10.0, js
     """
     from trifold.pipeline.bench import bench as run_bench
 
+    require(source is not None or reading is None, "flags on reading", "they go with a file: trifold bench RUN FILE")
     require(seconds > 0, f"--seconds {seconds:g}", "give how long each engine is measured, such as 10")
-    found = run_bench(run, source, seconds)
+    found = run_bench(run, source, seconds, reading or TextSettings())
     if json:
         print_json(found)
         return

@@ -20,7 +20,7 @@ import numpy as np
 from trifold.artifact.folder import new_folder, write_json
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.data.examples import open_rows
-from trifold.data.settings import DataSettings
+from trifold.data.settings import DataSettings, TextSettings
 from trifold.errors import BackboneError, DataError, SettingsError
 from trifold.evaluate.forecast import matrix_rate
 from trifold.evaluate.leaderboard import megabytes, milliseconds
@@ -115,20 +115,23 @@ class Bench:
     machine: str
 
 
-def bench(folder: Path, source: Path | None, seconds: float) -> Bench:
+def bench(folder: Path, source: Path | None, seconds: float, reading: TextSettings | None = None) -> Bench:
     """Measure a run by every engine that can run it.
 
     Args:
         folder: Run folder.
         source: File with texts; the run's own test rows where `None`.
         seconds: How long each engine is measured, about.
+        reading: Which column of the file holds them.
 
     Raises:
         TrifoldError: If run or texts cannot be used.
     """
     run = load_run(folder, ComputeSettings(device="cpu"))
-    texts = _texts_of(source) if source else list(reopen_task(run, "name a file with texts").split.test.texts)
-    texts = texts[:_MOST_TEXTS]
+    if source:
+        texts = _texts_of(source, reading or TextSettings())
+    else:
+        texts = list(reopen_task(run, "name a file with texts").split.test.texts)[:_MOST_TEXTS]
     parts = run.predictor.exportable()
     tokens = parts.tokenizer.encode(texts).lengths if parts else np.zeros(1)
     rate = matrix_rate(MethodSettings(backbone=BackboneSettings(device="cpu", precision="float32")))
@@ -199,9 +202,9 @@ def _in_own_process(run: Path, texts: Path, seconds: float) -> _Measured:
     return _Measured(**json.loads(done.stdout))
 
 
-def _texts_of(source: Path) -> list[str]:
+def _texts_of(source: Path, reading: TextSettings) -> list[str]:
     """The usable texts of a file, as many as are measured."""
-    _, columns, rows = open_rows(source, DataSettings(), needs_label=False)
+    _, columns, rows = open_rows(source, DataSettings(**vars(reading)), needs_label=False)
     given = (str(columns.text_of(row.values)) for row in rows if isinstance(row, Record))
     texts = list(itertools.islice(given, _MOST_TEXTS))
     if not texts:

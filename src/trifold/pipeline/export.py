@@ -55,6 +55,7 @@ def export(
     int8: bool = False,
     max_drop: float = 0.5,
     data: Path | None = None,
+    reading: LabelledSettings | None = None,
     offline: bool = False,
 ) -> Exported:
     """Write a run's model as a graph, compare both on held-out rows, and keep it only if it loses little.
@@ -68,6 +69,7 @@ def export(
         int8: Whether matrix products are done in 8-bit integers.
         max_drop: Points of the run's score that the export may lose, at most.
         data: Labelled rows to compare on instead.
+        reading: Which columns of those are what.
         offline: Open no connection.
 
     Raises:
@@ -80,7 +82,7 @@ def export(
     if "exported" in before.facts:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
     if data:
-        held_out = load_for(before.predictor.labels, data, LabelledSettings()).examples
+        held_out = load_for(before.predictor.labels, data, reading or LabelledSettings()).examples
     else:
         held_out = reopen_task(before, _WAY_OUT).split.validation
     score = str(before.facts["score_name"])
