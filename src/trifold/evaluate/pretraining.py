@@ -25,10 +25,11 @@ def write_pretraining_report(folder: Path, metrics: Mapping[str, Any], facts: Ma
         metrics: Content of `metrics.json`.
         facts: Content of `run.json`.
     """
+    sources = ", ".join(Path(path).name for path in facts["data"]["path"].split(", "))
     write_page(
         folder,
         "pretraining.html",
-        title=f"{'Masked' if facts['objective'] == 'mlm' else 'Next'} words of {facts['data']['path']}",
+        title=f"{'Masked' if facts['objective'] == 'mlm' else 'Next'} words of {sources}",
         figures=figures_in_words(metrics),
         curves=as_svg(curves_figure(list(read_csv(folder / "history.csv")))),
         run=facts,

@@ -268,6 +268,6 @@ def _choices(plan: Plan, runtime: Runtime, text: _Text, best_epoch: float) -> di
         "batch_size": plan.batch_size,
         "block_size": text.blocks[0].size,
         "steps": plan.epochs * (plan.round_steps or 1),
-        "best_epoch": best_epoch,
+        "best_epoch": round(best_epoch, 3),
         "precision": runtime.precision,
     }
