@@ -31,7 +31,10 @@ def test_wordpiece_has_the_size_asked_for_and_frames_texts_as_bert_does(document
     known = vocabulary(new_tokenizer(documents, "wordpiece", ScratchSettings(vocab_size=120)), "mlm")
     name = known.tokenizer.id_to_token
     assert known.size == 120
-    assert known.tokenizer.encode("The waves").tokens[0::3] == ["[CLS]", "[SEP]"]
+    # Which pieces are learned last is up to the library where several are as common; the frame is not.
+    tokens = known.tokenizer.encode("The waves").tokens
+    assert (tokens[0], tokens[-1]) == ("[CLS]", "[SEP]")
+    assert "".join(token.removeprefix("##") for token in tokens[1:-1]) == "Thewaves"
     assert [name(number) for number in (*known.before, *known.after, known.mask_id)] == ["[CLS]", "[SEP]", "[MASK]"]
     assert known.seen("The  waves\n") == "The waves"
     lower = vocabulary(new_tokenizer(documents, "wordpiece", ScratchSettings(vocab_size=120, lowercase=True)), "mlm")
