@@ -43,9 +43,7 @@ def export(
 
     require(data is not None or reading is None, "flags on reading", "they go with --data FILE")
     require(max_drop >= 0, f"--max-drop {max_drop:g}", "give points that may be lost, such as 0.5")
-    found = run_export(
-        run, output_dir, int8=int8, max_drop=max_drop, data=data, reading=reading or LabelledSettings(), offline=offline
-    )
+    found = run_export(run, output_dir, int8=int8, max_drop=max_drop, data=data, reading=reading, offline=offline)
     if json:
         print_json(
             {"run": str(found.folder), **{name: value for name, value in vars(found).items() if name != "folder"}}
@@ -85,7 +83,7 @@ def bench(
 
     require(source is not None or reading is None, "flags on reading", "they go with a file: trifold bench RUN FILE")
     require(seconds > 0, f"--seconds {seconds:g}", "give how long each engine is measured, such as 10")
-    found = run_bench(run, source, seconds, reading or TextSettings())
+    found = run_bench(run, source, seconds, reading)
     if json:
         print_json(found)
         return
