@@ -1,7 +1,7 @@
 """Word vectors while a model is trained: those of tokens that occur, and no others.
 
 The table of word vectors is half of a small model. A text touches a few hundred of its rows, yet gradient, moments,
-clipping and averaging would pass through all of it in every step, which on short texts costs as much as the layers do.
+clipping and averaging would pass through all of it in every step, which on short texts is a good part of the work.
 """
 
 from collections.abc import Iterator, Sequence
