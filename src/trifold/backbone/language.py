@@ -5,12 +5,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.nn.functional import cross_entropy
 
+from trifold.backbone.cross_entropy import linear_cross_entropy
 from trifold.backbone.heads import has_bert_layers, layer_at
 from trifold.backbone.layers import encoder_layers
 
 # How transformers names the classes of models that write.
 CAUSAL_ENDINGS = ("ForCausalLM", "LMHeadModel")
+# Architectures whose logits are what the layer over the vocabulary gives: no scale, no cap after it.
+_WORDS_COME_LAST = (
+    "bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta",
+    "gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3",
+)  # fmt: skip
 
 
 def word_logits(model: Any, ids: torch.Tensor, where: torch.Tensor | None, mask: torch.Tensor | None = None) -> Any:
@@ -29,6 +36,37 @@ def word_logits(model: Any, ids: torch.Tensor, where: torch.Tensor | None, mask:
     with _only_at(model, where):
         logits = model(input_ids=ids, attention_mask=mask, **options).logits
     return logits.flatten(0, 1)
+
+
+def word_loss(
+    model: Any, ids: torch.Tensor, where: torch.Tensor | None, targets: torch.Tensor, mask: torch.Tensor | None = None
+) -> tuple[torch.Tensor, int]:
+    """Cross-entropy of the true words at some places, and how many of them the model names first.
+
+    Args:
+        model: See `word_logits`.
+        ids: `(batch, tokens)`.
+        where: `(batch, tokens)` bool, the places; all where `None`.
+        targets: `(places,)` int64.
+        mask: See `word_logits`.
+
+    Returns:
+        The loss summed over places, a scalar with its graph, and a count.
+    """
+    last: Any = model.get_output_embeddings()
+    # A quantised or an adapted layer is another class, and is left to compute by itself.
+    plain = type(last) is torch.nn.Linear
+    if plain and model.config.model_type in _WORDS_COME_LAST:
+        # The model stops short of its vocabulary, which is computed together with the loss.
+        last.forward = lambda states: states
+        try:
+            hidden = word_logits(model, ids, where, mask)
+        finally:
+            del last.forward
+        return linear_cross_entropy(hidden, last.weight, last.bias, targets)
+    logits = word_logits(model, ids, where, mask).float()
+    right = int((logits.detach().argmax(1) == targets).sum())
+    return cross_entropy(logits, targets, reduction="sum"), right
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trifold.backbone.language import word_logits
 from trifold.errors import DataError
 from trifold.pretrain.objectives import prediction_loss
 from trifold.pretrain.specials import Vocabulary
@@ -84,7 +83,7 @@ class Answers:
         # Padding stands behind everything, where a decoder does not look: attention needs no mask.
         asked = torch.from_numpy(targets[:, 1:]).to(self.device)
         where = asked != _NOT_ASKED
-        return prediction_loss(word_logits(model, torch.from_numpy(ids[:, :-1]).to(self.device), where), asked[where])
+        return prediction_loss(model, torch.from_numpy(ids[:, :-1]).to(self.device), where, asked[where])
 
 
 def tokenise_answers(examples: Examples, vocabulary: Vocabulary, max_length: int, device: str) -> Answers:

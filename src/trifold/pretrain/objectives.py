@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
 
-from trifold.backbone.language import word_logits
+from trifold.backbone.language import word_loss
 from trifold.errors import ArtifactError
 from trifold.pretrain.blocks import Blocks
 from trifold.pretrain.masking import Masking
@@ -50,7 +49,7 @@ class MaskedWords:
         chosen = np.concatenate([part.chosen for part in parts])
         inputs = torch.from_numpy(np.concatenate([part.inputs for part in parts])).to(self.device)
         targets = torch.from_numpy(ids[chosen]).to(self.device)
-        return prediction_loss(word_logits(model, inputs, torch.from_numpy(chosen).to(self.device)), targets)
+        return prediction_loss(model, inputs, torch.from_numpy(chosen).to(self.device), targets)
 
 
 @dataclass(frozen=True)
@@ -70,18 +69,22 @@ class NextWords:
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         """See `Objective.loss`."""
         ids = torch.from_numpy(self.blocks.read(positions)[0]).to(self.device)
-        return prediction_loss(word_logits(model, ids[:, :-1], None), ids[:, 1:].flatten())
+        return prediction_loss(model, ids[:, :-1], None, ids[:, 1:].flatten())
 
 
-def prediction_loss(logits: torch.Tensor, targets: torch.Tensor) -> BatchLoss:
+def prediction_loss(
+    model: torch.nn.Module, ids: torch.Tensor, where: torch.Tensor | None, targets: torch.Tensor
+) -> BatchLoss:
     """Cross-entropy summed over predictions, each counting alike.
 
     Args:
-        logits: `(predictions, vocabulary)`.
-        targets: `(predictions,)`.
+        model: With a language head.
+        ids: `(batch, tokens)`.
+        where: `(batch, tokens)` bool, the places asked; all where `None`.
+        targets: `(predictions,)`, the true words there.
     """
-    total = cross_entropy(logits.float(), targets, reduction="sum")
-    return BatchLoss(total, int((logits.detach().argmax(1) == targets).sum()), count=len(targets))
+    total, correct = word_loss(model, ids, where, targets)
+    return BatchLoss(total, correct, count=len(targets))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from trifold.backbone.language import word_logits
+from trifold.backbone import cross_entropy
+from trifold.backbone.language import word_logits, word_loss
 from trifold.backbone.locate import BackboneFiles, locate
 from trifold.pretrain.blocks import Blocks
 from trifold.pretrain.corpus import Corpus, Part, Span
@@ -201,3 +202,81 @@ def test_other_architectures_are_asked_at_chosen_places_in_the_same_way(name: st
         padded = word_logits(model, ids, where, torch.ones_like(ids))
     torch.testing.assert_close(some, every[where.flatten()])
     torch.testing.assert_close(padded, some)
+
+
+def plainly(model: Any, ids: torch.Tensor, where: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, int]:
+    logits = word_logits(model, ids, where).float()
+    return torch.nn.functional.cross_entropy(logits, targets, reduction="sum"), int((logits.argmax(1) == targets).sum())
+
+
+@pytest.mark.parametrize("chunk_bytes", [96 << 20, 4 * 40 * 5])
+@pytest.mark.parametrize(
+    "name", ["BertForMaskedLM", "RobertaForMaskedLM", "DistilBertForMaskedLM", "GPT2LMHeadModel", "GPTNeoXForCausalLM"]
+)
+def test_loss_and_gradients_made_chunk_by_chunk_are_the_plain_ones(
+    name: str, chunk_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    monkeypatch.setattr(cross_entropy, "_CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(cross_entropy, "_CACHED_ROWS", 3)
+    model_class = getattr(transformers, name)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 40}
+    shape |= {"intermediate_size": 32, "hidden_dim": 32} if not name.startswith("GPT2") else {}
+    torch.manual_seed(0)
+    model = model_class(model_class.config_class(**shape, pad_token_id=1)).eval()
+    head = model.get_output_embeddings()
+    if head.bias is not None:
+        torch.nn.init.normal_(head.bias)
+    ids = torch.randint(5, 40, (3, 12))
+    where = torch.rand(3, 12) < 0.5
+    targets = ids[where]
+    found = []
+    for way in (word_loss, plainly):
+        model.zero_grad()
+        total, right = way(model, ids, where, targets)
+        (total / 7).backward()
+        grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        found.append((float(total.detach()), right, grads))
+    mine, theirs = found
+    assert mine[0] == pytest.approx(theirs[0], rel=1e-6)
+    assert mine[1] == theirs[1]
+    torch.testing.assert_close(mine[2], theirs[2], rtol=1e-4, atol=1e-6)
+    with torch.no_grad():
+        assert float(word_loss(model, ids, where, targets)[0]) == pytest.approx(theirs[0], rel=1e-6)
+    assert word_logits(model, ids, where).shape[1] == 40, "the layer over the vocabulary is there again"
+
+
+def test_a_frozen_vocabulary_and_half_precision_lose_nothing() -> None:
+    torch.manual_seed(0)
+    hidden, words, bias = torch.randn(9, 16, requires_grad=True), torch.randn(40, 16), torch.randn(40)
+    targets = torch.randint(40, (9,))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        total, _ = cross_entropy.linear_cross_entropy(hidden, words, bias, targets)
+    total.backward()
+    logits = torch.nn.functional.linear(hidden.detach().requires_grad_(), words, bias)
+    plain = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    assert words.grad is None
+    assert hidden.grad is not None
+    assert hidden.grad.dtype == torch.float32
+    assert float(total.detach()) == pytest.approx(float(plain.detach()), rel=0.02)
+    (expected,) = torch.autograd.grad(
+        torch.nn.functional.cross_entropy(hidden @ words.t() + bias, targets, reduction="sum"), hidden
+    )
+    torch.testing.assert_close(hidden.grad, expected, rtol=0.05, atol=0.1)
+
+
+def test_logits_that_are_scaled_behind_the_vocabulary_are_computed_as_they_are() -> None:
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.CohereConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2, intermediate_size=32,
+        vocab_size=40, logit_scale=0.1,
+    )  # fmt: skip
+    model = transformers.CohereForCausalLM(config).eval()
+    ids = torch.randint(5, 40, (2, 8))
+    with torch.no_grad():
+        mine, _ = word_loss(model, ids, None, ids.flatten())
+        theirs = torch.nn.functional.cross_entropy(model(ids).logits.flatten(0, 1), ids.flatten(), reduction="sum")
+    assert float(mine) == pytest.approx(float(theirs), rel=1e-6)
