@@ -5,9 +5,8 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -110,13 +109,23 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trifold_command() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run the installed command line as a user would."""
+def trifold_command() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Run the command line as a user would; in a fresh interpreter where it gets an environment of its own."""
+    from warm_commands import WarmCommands
 
-    def run(*arguments: object, timeout: float = 600, **options: Any) -> subprocess.CompletedProcess[str]:
+    warm = WarmCommands()
+
+    def run(
+        *arguments: object, timeout: float = 600, cwd: Path | None = None, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        words = list(map(str, arguments))
+        if env is None:
+            return warm.run(words, cwd, timeout)
+        # Libraries read variables when they are imported.
         return subprocess.run(
-            [sys.executable, "-m", "trifold", *map(str, arguments)],
-            capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False, **options,
+            [sys.executable, "-m", "trifold", *words],
+            capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False, cwd=cwd, env=env,
         )  # fmt: skip
 
-    return run
+    yield run
+    warm.close()

@@ -1,35 +1,20 @@
-"""Pretraining through the command line: train, resume, use what comes out, and bad input.
+"""Pretraining through the command line: train, resume, use what comes out, and bad input."""
 
-Most commands run in this process, which spares each of them the seconds that importing PyTorch takes.
-"""
-
-import contextlib
 import csv
-import io
 import json
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from trifold.cli.main import main
-
+Command = Callable[..., subprocess.CompletedProcess[str]]
 CLM = ("--objective", "clm", "--from-scratch", "--vocab-size", 300, "--layers", 1, "--hidden-size", 32, "--heads", 2)
 SHORT = ("--block-size", 32, "--documents", "line", "--lr", "1e-2", "--batch-size", 8)
-
-
-def run_here(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """The command line's own entry, with what it printed and its exit code."""
-    out, err = io.StringIO(), io.StringIO()
-    handler = signal.getsignal(signal.SIGTERM)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    signal.signal(signal.SIGTERM, handler)
-    return subprocess.CompletedProcess([], int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +30,19 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def decoder(story: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def decoder(story: Path, tmp_path_factory: pytest.TempPathFactory, trifold_command: Command) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "clm"
-    done = run_here("pretrain", story, *CLM, *SHORT, "--epochs", 3, "--output-dir", folder)
+    done = trifold_command("pretrain", story, *CLM, *SHORT, "--epochs", 3, "--output-dir", folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def encoder(story: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def encoder(story: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory, trifold_command: Command) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "mlm"
     flags = ("--model", tiny_model, "--epochs", 2, "--output-dir", folder)
-    done = run_here("pretrain", story, *SHORT, *flags)
+    done = trifold_command("pretrain", story, *SHORT, *flags)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -79,27 +64,27 @@ def test_the_run_folder_holds_figures_curves_and_an_ordinary_model(decoder: Path
     assert "pseudo_perplexity" in json.loads((encoder / "metrics.json").read_text())
 
 
-def test_what_it_learned_is_asked_of_it(decoder: Path, encoder: Path, story: Path) -> None:
-    written = run_here(
+def test_what_it_learned_is_asked_of_it(decoder: Path, encoder: Path, story: Path, trifold_command: Command) -> None:
+    written = trifold_command(
         "generate", decoder, "On day 5 there was", "--stop", ".", "--max-new-tokens", 12, "--temperature", 0
     )
     assert written.returncode == 0, written.stderr
     assert any(word in written.stdout for word in ("rain", "snow", "sun", "wind"))
     assert "." not in written.stdout
     flags = ("--max-new-tokens", 6, "--num-return-sequences", 3, "--seed", 7, "--json")
-    several = [run_here("generate", decoder, "On day", *flags).stdout for _ in range(2)]
+    several = [trifold_command("generate", decoder, "On day", *flags).stdout for _ in range(2)]
     assert several[0] == several[1]
     assert len(json.loads(several[0])["texts"]) == 3
-    filled = run_here("fill-mask", encoder, "there was rain and the [MASK] was wet.", "--top-k", 2, "--json")
+    filled = trifold_command("fill-mask", encoder, "there was rain and the [MASK] was wet.", "--top-k", 2, "--json")
     assert filled.returncode == 0, filled.stderr
     guesses = json.loads(filled.stdout)
     assert [len(one) for one in guesses] == [2]
     assert guesses[0][0]["score"] >= guesses[0][1]["score"]
-    known = json.loads(run_here("perplexity", decoder, story, "--json").stdout)
+    known = json.loads(trifold_command("perplexity", decoder, story, "--json").stdout)
     assert known["perplexity"] < 30
 
 
-def test_a_model_without_the_head_says_what_to_run(decoder: Path, encoder: Path) -> None:
+def test_a_model_without_the_head_says_what_to_run(decoder: Path, encoder: Path, trifold_command: Command) -> None:
     for verb, model, rest, advice in (
         ("fill-mask", "minilm", "a [MASK]", "--objective mlm"),
         ("fill-mask", decoder, "a [MASK]", "--objective mlm"),
@@ -107,20 +92,24 @@ def test_a_model_without_the_head_says_what_to_run(decoder: Path, encoder: Path)
         ("fill-mask", encoder, "no mask", "has no [MASK]"),
         ("predict", encoder, "--text=a", "holds a language model, which knows no labels"),
     ):
-        done = run_here(verb, model, rest)
+        done = trifold_command(verb, model, rest)
         assert done.returncode == 2
         assert advice in done.stderr
         assert done.stderr.count("\n") == 1
 
 
-def test_finetune_and_compare_take_the_folder(encoder: Path, reviews: Path, tmp_path: Path) -> None:
+def test_finetune_and_compare_take_the_folder(
+    encoder: Path, reviews: Path, tmp_path: Path, trifold_command: Command
+) -> None:
     flags = ("--max-length", 32, "--output-dir", tmp_path / "run", "--json")
-    done = run_here("finetune", reviews, "--method", "features", "--model", encoder, *flags)
+    done = trifold_command("finetune", reviews, "--method", "features", "--model", encoder, *flags)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["metrics"]["accuracy"]["value"] > 0.6
 
 
-def test_a_decoder_learns_answers_and_its_adapter_comes_back(decoder: Path, tmp_path: Path) -> None:
+def test_a_decoder_learns_answers_and_its_adapter_comes_back(
+    decoder: Path, tmp_path: Path, trifold_command: Command
+) -> None:
     data = tmp_path / "answers.csv"
     pairs = {"rain": "wet", "snow": "white", "sun": "warm", "wind": "cold"}
     rows = [
@@ -132,26 +121,28 @@ def test_a_decoder_learns_answers_and_its_adapter_comes_back(decoder: Path, tmp_
     for method, rate in (("full", "1e-2"), ("adapter-lora", "2e-2")):
         folder = tmp_path / method
         flags = ("--model", decoder, "--method", method, "--lr", rate, "--epochs", 12, "--output-dir", folder, "--json")
-        done = run_here("finetune", data, *columns, *flags)
+        done = trifold_command("finetune", data, *columns, *flags)
         assert done.returncode == 0, done.stderr
         exact[method] = json.loads(done.stdout)["metrics"]["exact_match"]
         with (folder / "history.csv").open() as file:
             losses = [float(row["train_loss"]) for row in csv.DictReader(file)]
         assert losses[-1] < 0.7 * losses[0], method
-        asked = run_here("generate", folder, "500: snow?", "--temperature", 0, "--max-new-tokens", 5)
+        asked = trifold_command("generate", folder, "500: snow?", "--temperature", 0, "--max-new-tokens", 5)
         assert asked.returncode == 0, asked.stderr
         assert asked.stdout.strip()
     assert exact["full"] > 0.7
     assert {path.name for path in (folder / "model").iterdir()} >= {"adapter_config.json", "adapter_model.safetensors"}
-    encoder_only = run_here("finetune", data, *columns)
+    encoder_only = trifold_command("finetune", data, *columns)
     assert encoder_only.returncode == 2
     assert "name a decoder with --model" in encoder_only.stderr
 
 
-def test_pretrain_on_reports_what_it_gains(story: Path, reviews: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_pretrain_on_reports_what_it_gains(
+    story: Path, reviews: Path, tiny_model: Path, tmp_path: Path, trifold_command: Command
+) -> None:
     flags = ("--model", tiny_model, "--method", "features", "--max-length", 64, "--output-dir", tmp_path / "run")
     # The labelled file itself is the text: its test and validation rows must not be read beforehand.
-    done = run_here("finetune", reviews, "--pretrain-on", reviews, "--pretrain-on", story, *flags)
+    done = trifold_command("finetune", reviews, "--pretrain-on", reviews, "--pretrain-on", story, *flags)
     assert done.returncode == 0, done.stderr
     gain = json.loads((tmp_path / "run" / "gain.json").read_text())
     assert gain["gain"]["value"] == pytest.approx(gain["pretrained"] - gain["plain"])
@@ -175,17 +166,19 @@ def stopped(command: list[str], folder: Path, after: int) -> int:
     return process.returncode
 
 
-def test_killed_and_resumed_it_ends_with_the_same_weights(story: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed_it_ends_with_the_same_weights(
+    story: Path, tiny_model: Path, tmp_path: Path, trifold_command: Command
+) -> None:
     folder = tmp_path / "run"
     command = ["pretrain", str(story), *map(str, SHORT), "--model", str(tiny_model), "--max-tokens", "24000"]
     kept = [*command, "--save-steps", "2", "--output-dir", str(folder), "--resume"]
     assert stopped(kept, folder, 3) == -signal.SIGKILL
     budget = (folder / "state" / "budget.json").read_text()
-    done = run_here(*kept)
+    done = trifold_command(*kept)
     assert done.returncode == 0, done.stderr
     assert "resumed after step" in done.stderr
     assert json.loads((folder / "run.json").read_text())["budget"] == json.loads(budget)
-    whole = run_here(*command, "--output-dir", tmp_path / "whole")
+    whole = trifold_command(*command, "--output-dir", tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     weights = [(one / "model" / "model.safetensors").read_bytes() for one in (folder, tmp_path / "whole")]
     assert weights[0] == weights[1]
@@ -209,36 +202,38 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(story: Path, tiny_mode
         (b"words\n", ("--from-scratch", "--heads", 3), "the heads share the width"),
     ],
 )
-def test_what_cannot_be_learned_from(content: bytes, flags: tuple[object, ...], sentence: str, tmp_path: Path) -> None:
+def test_what_cannot_be_learned_from(
+    content: bytes, flags: tuple[object, ...], sentence: str, tmp_path: Path, trifold_command: Command
+) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes(content)
-    done = run_here("pretrain", path, *flags, "--output-dir", tmp_path / "out")
+    done = trifold_command("pretrain", path, *flags, "--output-dir", tmp_path / "out")
     assert done.returncode == 2, done.stderr
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_a_corpus_can_be_excluded_to_nothing(reviews: Path, tmp_path: Path) -> None:
-    done = run_here("pretrain", reviews, "--exclude", reviews, "--output-dir", tmp_path / "out")
+def test_a_corpus_can_be_excluded_to_nothing(reviews: Path, tmp_path: Path, trifold_command: Command) -> None:
+    done = trifold_command("pretrain", reviews, "--exclude", reviews, "--output-dir", tmp_path / "out")
     assert done.returncode == 2
     assert "no text is left" in done.stderr
 
 
-def test_show_needs_neither_text_nor_pytorch() -> None:
-    done = run_here("pretrain", "--show", "I am a data scientist")
+def test_show_needs_neither_text_nor_pytorch(trifold_command: Command) -> None:
+    done = trifold_command("pretrain", "--show", "I am a data scientist")
     assert done.returncode == 0, done.stderr
     assert "I am a data    scientist" in done.stdout
     assert "I am a [MASK] scientist     data" in done.stdout
-    empty = run_here("pretrain")
+    empty = trifold_command("pretrain")
     assert empty.returncode == 2
     assert "pretrain needs text" in empty.stderr
 
 
-def test_every_flag_that_the_docs_name_is_known() -> None:
+def test_every_flag_that_the_docs_name_is_known(trifold_command: Command) -> None:
     docs = (Path(__file__).parents[2] / "docs" / "pretraining.md").read_text(encoding="utf-8")
     commands = [line[2:].split() for line in docs.splitlines() if line.startswith("$ trifold")]
     assert len(commands) >= 10
     for _, verb, *words in commands:
-        known = run_here(verb, "--help").stdout
+        known = trifold_command(verb, "--help").stdout
         assert all(word in known for word in words if word.startswith("--")), (verb, words)

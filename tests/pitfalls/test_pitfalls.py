@@ -109,8 +109,8 @@ import socket, sys
 def refuse(*_):
     raise AssertionError("a connection was opened")
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
-from trifold.cli.main import main
-main(sys.argv[1:])
+from trifold.cli.main import run
+sys.exit(run(sys.argv[1:]))
 """
 
 

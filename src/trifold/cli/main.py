@@ -3,9 +3,12 @@
 Verbs are imported only when they run, so that `trifold --help` does not wait for PyTorch.
 """
 
+import atexit
 import json
+import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -188,26 +191,49 @@ for _app, _verbs in ((app, _VERBS), (prompt, _PROMPT_VERBS)):
         _app.command(_target, name=_verb, help=_summary, help_epilogue=_shown)
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 2 the user's mistake, 130 interrupted."""
-    given = sys.argv[1:] if arguments is None else arguments
+def main() -> NoReturn:
+    """Run the command line of this process and exit: 0 done, 2 the user's mistake, 130 interrupted."""
     # As for Ctrl-C, what was begun is cleared away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    _leave(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run a verb; its exit code."""
     try:
-        code = app(_take_config(given), exit_on_error=True)
+        code = app(_take_config(arguments), exit_on_error=True)
     except TrifoldError as error:
         print(f"trifold: {error}", file=sys.stderr)
-        if "--json" in given:
+        if "--json" in arguments:
             print(json.dumps({"error": str(error), "error_type": type(error).__name__}))
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
         print("trifold: stopped", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+        return _INTERRUPTED
     except BrokenPipeError:
         # The reader of our output, `head` say, has had enough.
-        sys.stderr.close()
-        sys.exit(0)
-    sys.exit(code if isinstance(code, int) else 0)
+        return 0
+    except SystemExit as wanted:
+        code = wanted.code
+    return code if isinstance(code, int) else 0
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without taking modules apart first: with PyTorch and transformers that takes a second or more.
+
+    What was registered to be done at exit is done.
+    """
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        print(f"trifold: what was printed could not be written: {error.strerror}", file=sys.stderr)
+        code = code or 1
+    with suppress(OSError):
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def _take_config(arguments: list[str]) -> list[str]:
