@@ -6,7 +6,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ def test_it_is_short_enough_to_be_read() -> None:
 
 
 @pytest.mark.slow
-def test_every_command_in_it_works(tmp_path: Path) -> None:
+def test_every_command_in_it_works(tmp_path: Path, trifold_command: Callable[..., Any]) -> None:
     """`movie.csv` is stood in for by a quarter of the demo's reviews, so that the test takes minutes."""
     with (ROOT / "examples" / "reviews.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
@@ -45,9 +47,7 @@ def test_every_command_in_it_works(tmp_path: Path) -> None:
             continue
         else:
             assert words[0] == "trifold", command
-            done = subprocess.run(
-                [sys.executable, "-m", "trifold", *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
-            )
+            done = trifold_command(*words[1:], cwd=tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 

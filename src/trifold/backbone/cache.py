@@ -215,6 +215,11 @@ def graphs_folder() -> Path:
     return cache_folder() / _GRAPHS
 
 
+def list_graphs() -> list[Path]:
+    """The files of all such graphs, the latest used first."""
+    return sorted(graphs_folder().glob("*.onnx"), key=lambda graph: -graph.stat().st_mtime)
+
+
 @contextmanager
 def graph_aside(path: Path) -> Iterator[Path]:
     """A file to write a graph into; it becomes `path` if nothing fails, and the graphs unused longest go.
@@ -233,7 +238,7 @@ def graph_aside(path: Path) -> Iterator[Path]:
         ) from None
     finally:
         aside.unlink(missing_ok=True)
-    for old in sorted(path.parent.glob("*.onnx"), key=lambda graph: -graph.stat().st_mtime)[_MOST_GRAPHS:]:
+    for old in list_graphs()[_MOST_GRAPHS:]:
         old.unlink(missing_ok=True)
 
 

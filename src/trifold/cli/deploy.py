@@ -88,4 +88,5 @@ def bench(
         print_json(found)
         return
     print_table([engine.in_words() for engine in found.engines])
-    print(f"\n{found.texts:,} texts of {found.mean_tokens:.0f} tokens; {found.machine}")
+    length = f" of {found.mean_tokens:.0f} tokens" if found.mean_tokens else ""
+    print(f"\n{found.texts:,} texts{length}; {found.machine}")

@@ -12,6 +12,7 @@ from trifold.backbone.encoder import Encoder, embed
 from trifold.backbone.locate import locate
 from trifold.backbone.onnx import OnnxGraph
 from trifold.backbone.tokens import Tokenizer
+from trifold.cli.cache import cache
 from trifold.errors import BackboneError, SettingsError
 from trifold.runtime import Runtime
 
@@ -39,7 +40,7 @@ def test_8_bit_vectors_of_the_bundled_model_point_the_same_way() -> None:
 
 
 def test_a_graph_is_written_once_and_cleared_with_the_cache(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path))
     files = locate(str(tiny_model))
@@ -51,8 +52,12 @@ def test_a_graph_is_written_once_and_cleared_with_the_cache(
     embed(Encoder(files, CPU, engine="onnx"), tokenizer, TEXTS, 100)
     assert graph.stat().st_ino == written
     assert graph.stat().st_mtime > 1, "what is used is no longer the oldest"
+    cache()
+    assert "graphs for ONNX Runtime: 1, " in capsys.readouterr().out
     assert clear() > 0
     assert not graph.exists()
+    cache()
+    assert "nothing is kept" in capsys.readouterr().out
 
 
 def test_without_the_packages_one_sentence_says_what_to_install(
