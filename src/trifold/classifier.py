@@ -63,7 +63,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         warmup_ratio: Share of the steps over which the learning rate rises.
         max_grad_norm: Gradients are clipped to this norm.
         ema_decay: Share of the averaged weights that each step keeps; 0 keeps the last weights.
-        class_weight: `none`, or `balanced` for rare classes.
+        class_weight: `none`, or `balanced` to name rare classes as readily as serves macro-F1.
         patience: Epochs without a better validation loss before training stops.
         report_to: Experiment tracker that gets the figures, too: `tensorboard`, `mlflow`, `trackio` or `wandb`.
         head: For `features`: `auto`, `logistic` or `mlp`.

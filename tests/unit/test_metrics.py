@@ -263,21 +263,43 @@ def test_four_thousand_classes_need_no_square_of_them():
     assert peak < 120e6
 
 
-def test_the_best_prior_shift_lies_between_mean_recall_and_accuracy() -> None:
-    """Two classes 19:1 apart by one deviation; the logit of a model that was trained as if they were equally common."""
-    rng = np.random.default_rng(0)
-    truth = (rng.random(20_000) < 0.05).astype(int)
+def two_classes(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """True logits and classes of two classes 19:1, one and a half deviations apart."""
+    rng = np.random.default_rng(seed)
+    truth = (rng.random(rows) < 0.05).astype(int)
     value = rng.normal(truth, 0.7)
-    logits = np.stack([np.zeros(len(value)), (2 * value - 1) / (2 * 0.7**2)], 1)
+    return np.stack([np.zeros(rows), (2 * value - 1) / (2 * 0.7**2) + np.log(0.05 / 0.95)], 1), truth
+
+
+def test_the_best_prior_shift_lies_between_accuracy_and_mean_recall() -> None:
+    logits, truth = two_classes(20_000, 0)
     shares = np.array([0.95, 0.05])
     strength, shift = best_prior_shift(logits, truth, shares)
     assert 0 < strength < 1
-    np.testing.assert_allclose(shift, strength * np.log(shares), rtol=1e-6)
+    np.testing.assert_allclose(shift, -strength * np.log(shares), rtol=1e-6)
     macro = {
         kind: f1_score(truth, (logits + by).argmax(1), average="macro")
-        for kind, by in {"none": 0.0, "chosen": shift, "whole": np.log(shares)}.items()
+        for kind, by in {"none": 0.0, "chosen": shift, "whole": -np.log(shares)}.items()
     }
     assert macro["chosen"] > max(macro["none"], macro["whole"])
+
+
+def test_few_rare_rows_are_enough_to_find_a_shift_that_helps() -> None:
+    logits, truth = two_classes(20_000, 0)
+    shares = np.array([0.95, 0.05])
+    plain = f1_score(truth, logits.argmax(1), average="macro")
+    for seed in range(1, 21):
+        shift = best_prior_shift(*two_classes(320, seed), shares)[1]
+        assert f1_score(truth, (logits + shift).argmax(1), average="macro") > plain
+
+
+def test_a_class_that_training_lacks_is_not_shifted() -> None:
+    logits, truth = two_classes(2_000, 0)
+    wider = np.column_stack([logits, np.full(len(truth), -30.0)])
+    strength, shift = best_prior_shift(wider, truth, np.array([0.95, 0.05, 0.0]))
+    assert strength > 0
+    assert shift[2] == 0
+    assert (wider + shift).argmax(1).max() != 2
 
 
 def test_classes_that_are_equally_common_are_not_shifted() -> None:

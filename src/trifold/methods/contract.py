@@ -176,7 +176,7 @@ class Method(ABC):
         """Learn, then choose on `validation` what turns logits into answers.
 
         One temperature, so that probabilities mean what they say; in a multi-label task a threshold for each label; and
-        after training with balanced weights, how much of the classes' shares answers take into account again.
+        where classes are to be balanced, how much more readily rare ones are named (docs/decisions/0012).
 
         Args:
             train: To learn from.
@@ -186,19 +186,24 @@ class Method(ABC):
         fitted = self.learn(train, validation, labels)
         if not self.uses_labels or not len(fitted.validation_logits):
             return fitted
-        truth = labels.encode(validation.labels)
-        logits, choices = fitted.validation_logits, dict(fitted.choices)
+        truth, choices = labels.encode(validation.labels), dict(fitted.choices)
+        logits, temperature = _calibrated(fitted.predictor, fitted.validation_logits, truth)
         if self.settings.train.class_weight == "balanced" and fitted.trainable_parameters and not labels.multi_label:
             shares = np.bincount(labels.encode(train.labels), minlength=len(labels)) / len(train)
-            strength, shift = best_prior_shift(logits, truth, shares)
+            choices["prior_shift"], shift = best_prior_shift(logits, truth, shares)
             fitted.predictor.shift_logits(shift)
-            logits, choices["prior_shift"] = logits + shift, strength
-        temperature = best_temperature(logits, truth)
-        fitted.predictor.divide_logits(temperature)
+            logits, again = _calibrated(fitted.predictor, logits + shift, truth)
+            temperature *= again
         choices["temperature"] = temperature
-        logits = logits / temperature
         if labels.multi_label:
             thresholds = best_thresholds(labels.probabilities(logits), truth)
             fitted.predictor.labels = replace(labels, thresholds=thresholds)
             choices["thresholds"] = {str(name): value for name, value in zip(labels.names, thresholds, strict=True)}
         return replace(fitted, choices=choices, validation_logits=logits)
+
+
+def _calibrated(predictor: Predictor, logits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:
+    """Fold the best temperature for these validation rows into the predictor: the logits it gives then, and which."""
+    temperature = best_temperature(logits, truth)
+    predictor.divide_logits(temperature)
+    return logits / temperature, temperature

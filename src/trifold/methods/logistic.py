@@ -102,7 +102,7 @@ class Sample:
 
     @cached_property
     def train_weights(self) -> np.ndarray:
-        """How much each training row, or each of its labels, counts; float32 of the shape of `train_classes`."""
+        """As `row_weights` of the training part."""
         return row_weights(self.train_classes, self.class_weight)
 
     @cached_property

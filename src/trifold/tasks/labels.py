@@ -18,23 +18,19 @@ from trifold.types import SEPARATOR, Label, Target, labels_of
 
 
 def row_weights(targets: np.ndarray, class_weight: str) -> np.ndarray:
-    """How much each row counts in a loss, float32 of the shape of `targets`.
+    """How much each row, or each of its labels, counts in a loss; float32 of the shape of `targets`.
 
     Args:
-        targets: `(rows,)` class numbers, or `(rows, classes)` bool.
-        class_weight: `none` counts all rows alike. `balanced` counts all classes that occur alike; where rows may have
-            several labels, those that have a label count as much as those that lack it.
+        targets: `(rows,)` class numbers, which all count alike; or `(rows, classes)` bool.
+        class_weight: `none` counts all labels alike. `balanced` lets the rows that have a label count as much as those
+            that lack it.
     """
-    if class_weight == "none":
+    if class_weight == "none" or targets.ndim == 1:
         return np.ones(targets.shape, dtype=np.float32)
-    if targets.ndim == 2:
-        having = np.clip(targets.sum(axis=0), 1, len(targets) - 1)
-        counts = np.where(targets, having, len(targets) - having)
-        result: np.ndarray = (len(targets) / (2 * counts)).astype(np.float32)
-        return result
-    found, inverse, occurring = np.unique(targets, return_inverse=True, return_counts=True)
-    weights: np.ndarray = (len(targets) / (len(found) * occurring)).astype(np.float32)
-    return weights[inverse]
+    having = np.clip(targets.sum(axis=0), 1, len(targets) - 1)
+    counts = np.where(targets, having, len(targets) - having)
+    result: np.ndarray = (len(targets) / (2 * counts)).astype(np.float32)
+    return result
 
 
 def as_text(target: Target) -> str:
