@@ -44,7 +44,7 @@ NEGATIVE = ("terrible", "bad", "awful", "horrible", "boring")
 CLOZE = "It was [MASK]."
 # A review's end judges; so many of its tokens leave room for the question in a block of 256.
 CLOZE_TOKENS = 240
-CLOZE_REVIEWS, LABELLED_REVIEWS, TEST_REVIEWS = 2_000, 2_000, 5_000
+CLOZE_REVIEWS, LABELLED_REVIEWS, TEST_REVIEWS = 2_000, 2_000, 3_000
 BOOKS_HELD_OUT = 0.02
 SPEED_STEPS, SPEED_REPEATS = 12, 3
 
@@ -153,7 +153,7 @@ def then_full() -> None:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("text", "label"))
             writer.writerows((text, label) for _, text, label in rows)
-    columns, seconds = {}, {}
+    columns = {}
     for seed in SEEDS:
         for name, backbone in (("plain", "minilm"), ("pretrained", model)):
             folder = files / f"{name}-{seed}"
@@ -161,11 +161,10 @@ def then_full() -> None:
             trifold("finetune", files / "labelled.csv", "--method", "full", *flags, "--resume")
             with (folder / "predictions.csv").open() as file:
                 columns[f"{name}-{seed}"] = [int(row["prediction"]) for row in csv.DictReader(file)]
-            seconds[f"{name}-{seed}"] = json.loads((folder / "run.json").read_text())["train_seconds"]
     truth = [label for _, _, label in tested]
     accuracies = {name: float(np.mean(np.array(said) == truth)) for name, said in columns.items()}
     value, low, high = gain(truth, columns)
-    figures = {"gain": value, "gain_low": low, "gain_high": high, "accuracy": accuracies, "train_seconds": seconds}
+    figures = {"gain": value, "gain_low": low, "gain_high": high, "accuracy": accuracies}
     rows = zip([number for number, _, _ in tested], truth, *columns.values(), strict=True)
     keep("then-full", figures, ("row", "label", *columns), rows)
 

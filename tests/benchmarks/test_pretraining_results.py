@@ -52,7 +52,7 @@ def test_the_gain_on_labels() -> None:
     assert np.mean(gains) == pytest.approx(facts["gain"])
     assert facts["gain_low"] <= facts["gain"] <= facts["gain_high"]
     value, low, high = (100 * facts[name] for name in ("gain", "gain_low", "gain_high"))
-    assert f"{value:.1f} points more (95 % interval {low:.1f} to {high:.1f})" in PAGE
+    assert f"{value:.1f} points (95 % interval {low:.1f} to {high:.1f})" in PAGE
 
 
 @pytest.mark.parametrize("objective", ["clm", "mlm"])
