@@ -46,8 +46,9 @@ class WarmCommands:
     """Starts commands, one at a time."""
 
     def __init__(self) -> None:
+        # Unbuffered: an answer that was read ahead would be one that `select` waits for in vain.
         self._server = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
 
     def run(
@@ -61,8 +62,9 @@ class WarmCommands:
                 "arguments": list(arguments), "cwd": str(cwd or Path.cwd()), "environment": dict(os.environ),
                 "out": str(out), "err": str(err),
             }  # fmt: skip
-            self._server.stdin.write(json.dumps(request) + "\n")
-            pid = self._answer(60)
+            self._server.stdin.write(json.dumps(request).encode() + b"\n")
+            # The first one waits for the imports.
+            pid = self._answer(timeout)
             try:
                 code = self._answer(timeout)
             except TimeoutError:
