@@ -189,7 +189,7 @@ class Contrastive(Method):
             objectives = [replace(part, tokens=own) for part, own in zip(parts, tokens, strict=True)]
             history, _ = train_model(encoder.model, objectives[0], objectives[1], plan, runtime)
         vectors = [embed(encoder, tokenizer, part.texts, chosen.token_budget)[0] for part in (train, validation)]
-        data = Sample(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels), given.class_weight)
+        data = Sample(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels))
         head = fit_path(data, _STRENGTHS, 1e-4)
         return Fitted(
             predictor=ContrastivePredictor(encoder, tokenizer, head.head, labels, chosen, files),
