@@ -1,10 +1,11 @@
 """Accuracy of every method on real data: the trainings behind the figures that README and docs quote.
 
-    python benchmarks/accuracy.py trec sst2 movie classic goemotions imdb-METHOD | all
+    python benchmarks/accuracy.py trec sst2 movie[-METHOD] classic goemotions[-METHOD] imdb-METHOD[+head+tail] | all
 
 Each experiment runs the command line as a user would and keeps, under results/accuracy/, a JSON file with the
 figures, command, commit, machine and versions, and a CSV with the raw rows (row id, label, prediction,
-probability), from which a test recomputes the figures. Needs TRIFOLD_DATA.
+probability), from which a test recomputes the figures. Runs stand in build/accuracy/ until their figures are kept, and
+one that was interrupted goes on where it was. Needs TRIFOLD_DATA.
 """
 
 import csv
@@ -14,13 +15,13 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from provenance import commit
 
 RESULTS = Path(__file__).parent / "results" / "accuracy"
+RUNS = Path(__file__).parents[1] / "build" / "accuracy"
 DATA = Path(os.environ.get("TRIFOLD_DATA", ""))
 SEEDS = (1, 2, 3)
 SST2_ROWS = 6_000
@@ -35,24 +36,24 @@ class Experiment:
     flags: tuple[str, ...]
 
 
-def experiments(group: str, workspace: Path) -> list[Experiment]:
+def experiments(group: str) -> list[Experiment]:
     """The trainings of a group."""
     imdb, movie = DATA / "imdb" / "train.parquet", DATA / "imdb" / "movie.csv"
     if group.startswith("imdb-"):
-        method = group.removeprefix("imdb-")
-        return [Experiment(f"imdb-25000-{method}", imdb, ("--method", method))]
+        method, _, rule = group.removeprefix("imdb-").partition("+")
+        flags = ("--method", method, "--long-text", rule or "truncate")
+        return [Experiment(group.replace("imdb", "imdb-25000").replace("+", "-", 1), imdb, flags)]
     if group.startswith("movie-"):
         method = group.removeprefix("movie-")
         return [Experiment(f"imdb-4000-{method}", movie, ("--method", method))]
     if group == "classic":
         return [Experiment("imdb-4000-classic", movie, ("--preset", "classic"))]
     if group == "goemotions":
-        folder = DATA / "goemotions"
-        flags = ("--test-file", str(folder / "dev.parquet"))
-        return [
-            Experiment(f"goemotions-{m}", folder / "train.parquet", ("--method", m, *flags))
-            for m in ("tfidf", "features", "full")
-        ]
+        return [one for m in ("tfidf", "features", "full") for one in experiments(f"goemotions-{m}")]
+    if group.startswith("goemotions-"):
+        folder, method = DATA / "goemotions", group.removeprefix("goemotions-")
+        flags = ("--method", method, "--test-file", str(folder / "dev.parquet"))
+        return [Experiment(group, folder / "train.parquet", flags)]
     if group == "movie":
         return [Experiment(f"imdb-4000-{m}", movie, ("--method", m)) for m in ("tfidf", "features", "full")]
     if group == "trec":
@@ -60,7 +61,7 @@ def experiments(group: str, workspace: Path) -> list[Experiment]:
         data = DATA / "trec" / "train.parquet"
     elif group == "sst2":
         test = str(DATA / "sst2" / "dev.parquet")
-        data = sst2_sample(workspace)
+        data = sst2_sample()
     else:
         raise SystemExit(f"no experiment {group!r}")
     return [
@@ -69,12 +70,13 @@ def experiments(group: str, workspace: Path) -> list[Experiment]:
     ]
 
 
-def sst2_sample(workspace: Path) -> Path:
+def sst2_sample() -> Path:
     """6,000 training rows of SST-2, drawn with a fixed seed."""
     import duckdb
 
     rows = duckdb.sql(f"SELECT text, label FROM read_parquet('{DATA / 'sst2' / 'train.parquet'}')").fetchall()
-    path = workspace / "sst2-6000.csv"
+    RUNS.mkdir(parents=True, exist_ok=True)
+    path = RUNS / "sst2-6000.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("text", "label"))
@@ -82,11 +84,11 @@ def sst2_sample(workspace: Path) -> Path:
     return path
 
 
-def run(experiment: Experiment, workspace: Path) -> None:
+def run(experiment: Experiment) -> None:
     """Train, then keep figures and raw rows."""
-    folder = workspace / experiment.name
+    folder = RUNS / experiment.name
     command = [sys.executable, "-m", "trifold", "finetune", str(experiment.data), *experiment.flags]
-    subprocess.run([*command, "--output-dir", str(folder)], check=True)
+    subprocess.run([*command, "--output-dir", str(folder), "--resume"], check=True)
     keep(experiment.name, folder)
     shutil.rmtree(folder)
 
@@ -119,10 +121,9 @@ def main() -> None:
         groups = ["trec", "sst2", "movie", "classic", "goemotions", "imdb-tfidf", "imdb-features", "imdb-full"]
     if not groups or not DATA.is_dir():
         raise SystemExit(__doc__)
-    with tempfile.TemporaryDirectory() as name:
-        for group in groups:
-            for experiment in experiments(group, Path(name)):
-                run(experiment, Path(name))
+    for group in groups:
+        for experiment in experiments(group):
+            run(experiment)
 
 
 if __name__ == "__main__":
