@@ -198,7 +198,7 @@ class Tuned(Method):
                     given = (torch.from_numpy(array).to(runtime.device) for array in (ids, mask))
                     total = model(**dict(zip(("input_ids", "attention_mask"), given, strict=True))).logits.float().sum()
                 total.backward()
-                float(total)
+                total.detach().item()
             model.zero_grad(set_to_none=True)
 
         shape = file_sha256(files.folder / "config.json")
