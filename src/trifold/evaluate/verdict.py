@@ -12,7 +12,8 @@ from trifold.metrics import Difference, paired_difference
 
 # Normal quantiles: of the 95 % interval, and of a power of 80 %.
 _Z = 1.96 + 0.84
-_MOST_ROWS = 1_000_000
+# More rows to label than this, or so many times those at hand, are no advice.
+_MOST_ROWS, _MOST_TIMES = 10_000, 20
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Contender:
         loss: Score of the best minus its score, paired on the same rows.
         within: Whether the upper bound of the loss is within the tolerance.
         worse: Whether even the lower bound is beyond the tolerance.
-        rows_to_tell: Further test rows that would settle it, where neither holds and so many are thinkable.
+        rows_to_tell: Further test rows that would settle it, where neither holds and so many could be labelled.
     """
 
     method: str
@@ -96,7 +97,7 @@ def _rows_to_tell(loss: Difference, tolerance: float, rows: int) -> int | None:
         return None
     needed = rows * (_Z * loss.deviation / distance) ** 2
     more = max(1, math.ceil(needed - rows))
-    return more if more <= _MOST_ROWS else None
+    return more if more <= max(_MOST_ROWS, _MOST_TIMES * rows) else None
 
 
 def _words(

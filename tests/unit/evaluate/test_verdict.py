@@ -117,8 +117,9 @@ def test_so_many_rows_settle_it_four_times_in_five(tolerance):
     assert 65 <= settled <= 93
 
 
-def test_a_loss_right_at_the_tolerance_is_settled_by_no_number_of_rows():
-    verdict = decide([run("slow", 10, UNSURE[0]), run("fast", 1, UNSURE[1])], "accuracy", 2.0)
+@pytest.mark.parametrize("tolerance", [2.0, 1.9])
+def test_a_loss_at_the_tolerance_is_settled_by_no_number_of_rows_that_anyone_would_label(tolerance):
+    verdict = decide([run("slow", 10, UNSURE[0]), run("fast", 1, UNSURE[1])], "accuracy", tolerance)
     assert verdict.contenders[0].rows_to_tell is None
     assert "no practical number of test rows would tell" in text(verdict)
 
