@@ -13,8 +13,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+
+# What the fixture `trifold_command` is.
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 # What the verbs import when they run.
 _IMPORTED = (

@@ -16,7 +16,7 @@ from trifold.artifact.manifest import verify_model
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns, unusable_text
 from trifold.data.examples import open_rows
-from trifold.data.settings import DataSettings, TextSettings
+from trifold.data.settings import TextSettings
 from trifold.errors import ArtifactError, DataError
 from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import Predictor, Scores
@@ -162,7 +162,7 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
         DataError: If the file cannot be read, a column that would be added is there already, or a row is bad and
             `on_bad_rows` is `fail`.
     """
-    table, columns, rows = open_rows(source, DataSettings(**vars(settings)), needs_label=False)
+    table, columns, rows = open_rows(source, settings)
     taken = [name for name in table.columns if name in _ADDED]
     if taken:
         raise DataError(f"{source} already has a column {taken[0]!r}, which the predictions would add: rename it")

@@ -1,12 +1,10 @@
 """Bad input through the command line: exit 2, one sentence with the next step, no traceback, nothing half-written."""
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from warm_commands import Command
 
 GOOD_ROWS = "".join(
     f"a {'fine' if i % 2 else 'poor'} film number {i},{'good' if i % 2 else 'bad'}\n" for i in range(40)

@@ -6,17 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from trifold.methods import METHODS
+from warm_commands import Command
 
 # These data have too many labels for the method that is for few.
 RUN = tuple(name for name in METHODS if name != "contrastive")
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +12,7 @@ from trifold.backbone.settings import BackboneSettings
 from trifold.errors import SettingsError
 from trifold.pipeline.compare import chosen_methods, line_up
 from trifold.pipeline.request import Request
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from warm_commands import Command
 
 
 def names(model: str, *methods: str) -> list[str]:

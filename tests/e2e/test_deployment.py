@@ -5,15 +5,13 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from conftest import BAD, GOOD, THINGS
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from warm_commands import Command
 
 
 @pytest.fixture(scope="module")

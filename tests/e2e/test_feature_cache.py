@@ -2,13 +2,11 @@
 
 import json
 import os
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from warm_commands import Command
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, unquote
 import pytest
 
 from trifold.backbone.locate import locate
+from warm_commands import Command
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
 NAME = "someone/tiny-bert"
 

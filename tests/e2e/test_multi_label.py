@@ -2,15 +2,13 @@
 
 import csv
 import json
-import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from conftest import several_labels
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from warm_commands import Command
 
 
 def write(path: Path, rows: Iterable[tuple[str, Iterable[str]]]) -> Path:

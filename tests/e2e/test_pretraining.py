@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from warm_commands import Command
+
 CLM = ("--objective", "clm", "--from-scratch", "--vocab-size", 300, "--layers", 1, "--hidden-size", 32, "--heads", 2)
 SHORT = ("--block-size", 32, "--documents", "line", "--lr", "1e-2", "--batch-size", 8)
 

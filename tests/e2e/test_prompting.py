@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,8 @@ from language_models import WISH, WRITTEN
 from scripted_server import Reply, scripted
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
+from warm_commands import Command
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
 PROMPT = """
 task = "Text: {text}\\nLabel:"
 role = "You label texts."

@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from warm_commands import Command
+
 FLAGS = ("--method", "full", "--lr", "3e-3", "--epochs", "6", "--save-steps", "2")
 
 

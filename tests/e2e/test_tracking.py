@@ -1,12 +1,10 @@
 """`--report-to`: the figures of a training in an experiment tracker."""
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from warm_commands import Command
 
 
 def test_tensorboard_gets_every_figure_as_it_comes(

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +28,7 @@ from trifold.llm.wording import plain_prompt
 from trifold.methods.contract import MethodSettings
 from trifold.runtime import choose, cpu_multiplies_bfloat16
 from trifold.types import Record
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from warm_commands import Command
 
 
 def test_column_names_are_guessed_and_one_flag_overrides(tmp_path: Path, trifold_command: Command) -> None:

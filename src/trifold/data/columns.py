@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from trifold.data.settings import DataSettings
+from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import DataError
 from trifold.types import Record
 
@@ -71,36 +71,34 @@ def unusable_text(value: object) -> str | None:
     return None if value.strip() else "the text is empty"
 
 
-def find_columns(
-    names: Sequence[str], sample: Sequence[Record], settings: DataSettings, *, needs_label: bool = True
-) -> Columns:
-    """Decide on the text and label columns.
+def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextSettings) -> Columns:
+    """Decide on the text column, and on the label column where the settings are those of a labelled file.
 
     Args:
         names: Columns of the file.
         sample: Some of its rows, for the guess by content.
         settings: Columns named by the user win.
-        needs_label: Whether a missing label column is an error.
 
     Raises:
         DataError: If a named column does not exist, or none can be guessed; the message names those that exist.
     """
     given = _named_texts(settings.text_column, names)
+    named_label = settings.label_column if isinstance(settings, LabelledSettings) else None
     wanted = [("--text-column", name) for name in given]
-    if needs_label and settings.label_column is not None:
-        wanted.append(("--label-column", settings.label_column))
+    if named_label is not None:
+        wanted.append(("--label-column", named_label))
     for flag, name in wanted:
         if name not in names:
             raise DataError(f"there is no column {name!r}: the file has {_listed(names)}; name one with {flag}")
-    if needs_label and settings.label_column in given:
-        raise DataError(f"{settings.label_column!r} cannot hold both texts and labels: name two of {_listed(names)}")
-    texts = given or (_guess_text(names, sample, settings.label_column),)
-    label = settings.label_column or _guess_label(names, sample, texts)
-    if label not in names:
-        label = None
-    if label is None and needs_label:
+    if named_label in given:
+        raise DataError(f"{named_label!r} cannot hold both texts and labels: name two of {_listed(names)}")
+    texts = given or (_guess_text(names, sample, named_label),)
+    if not isinstance(settings, LabelledSettings):
+        return Columns(texts, None, guessed=not given)
+    label = named_label or _guess_label(names, sample, texts)
+    if label is None:
         raise DataError(f"no label column can be guessed among {_listed(names)}: name it with --label-column")
-    return Columns(texts, label, guessed=settings.text_column is None or settings.label_column is None)
+    return Columns(texts, label, guessed=not given or named_label is None)
 
 
 def _named_texts(given: str | None, names: Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trifold.data.columns import Columns, find_columns, unusable_text
 from trifold.data.files import Table, open_table
-from trifold.data.settings import DataSettings
+from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import DataError
 from trifold.types import SEPARATOR, BadRow, Examples, Label, Record, Target, labels_of
 
@@ -44,7 +44,7 @@ class LoadedData:
         return len(self.examples) + len(self.bad_rows)
 
 
-def load_examples(path: Path | str, settings: DataSettings) -> LoadedData:
+def load_examples(path: Path | str, settings: LabelledSettings) -> LoadedData:
     """Read a labelled file.
 
     Raises:
@@ -70,25 +70,25 @@ def load_examples(path: Path | str, settings: DataSettings) -> LoadedData:
     return LoadedData(Path(path), table.description, columns, examples, tuple(bad), merged, separator)
 
 
-def open_rows(
-    path: Path | str, settings: DataSettings, *, needs_label: bool = True
-) -> tuple[Table, Columns, Iterator[Record | BadRow]]:
+def open_rows(path: Path | str, settings: TextSettings) -> tuple[Table, Columns, Iterator[Record | BadRow]]:
     """Open a file, settle its columns on a sample, and stream all its rows, the sample included.
 
-    Every `Record` has a usable text, and a label where one is needed; all other rows come as `BadRow`.
+    Every `Record` has a usable text, and a label where the settings are those of a labelled file; all other rows come
+    as `BadRow`.
 
     Raises:
         DataError: As `open_table` and `find_columns`; also if the file has a header and no row, and while streaming,
             at the first bad row, if `on_bad_rows` is `fail`.
     """
-    table = open_table(path, settings.encoding, columns=2 if needs_label else 1)
+    labelled = isinstance(settings, LabelledSettings)
+    table = open_table(path, settings.encoding, columns=2 if labelled else 1)
     rows = table.rows()
     head = list(islice(rows, _SAMPLE_ROWS))
     if not head:
         raise DataError(f"{path} has a header and no rows: add rows with a text and a label")
     sample = [row for row in head if isinstance(row, Record)]
-    columns = find_columns(table.columns, sample, settings, needs_label=needs_label)
-    checked = (_checked(row, columns, needs_label=needs_label) for row in chain(head, rows))
+    columns = find_columns(table.columns, sample, settings)
+    checked = (_checked(row, columns, needs_label=labelled) for row in chain(head, rows))
     return table, columns, _up_to_bad_row(checked, path) if settings.on_bad_rows == "fail" else checked
 
 

@@ -13,7 +13,7 @@ from trifold.artifact.folder import new_file
 from trifold.backbone.encoder import Encoder, embed
 from trifold.backbone.tokens import Tokenizer
 from trifold.data.examples import open_rows
-from trifold.data.settings import DataSettings, TextSettings
+from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError
 from trifold.types import BadRow, Record
 
@@ -63,7 +63,7 @@ def embed_file(
     """
     if output.suffix not in _FORMATS:
         raise SettingsError(f"--output {output} is no format for vectors: name a file that ends in .npy or .parquet")
-    table, columns, stream = open_rows(source, DataSettings(**vars(settings)), needs_label=False)
+    table, columns, stream = open_rows(source, settings)
     count, truncated = 0, 0
     bad: list[tuple[int, str]] = []
     with _sink(output, table.columns, encoder.width) as sink:

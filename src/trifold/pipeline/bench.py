@@ -20,7 +20,7 @@ import numpy as np
 from trifold.artifact.folder import new_folder, write_json
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.data.examples import open_rows
-from trifold.data.settings import DataSettings, TextSettings
+from trifold.data.settings import TextSettings
 from trifold.errors import BackboneError, DataError, SettingsError
 from trifold.evaluate.forecast import matrix_rate
 from trifold.evaluate.leaderboard import megabytes, milliseconds
@@ -204,7 +204,7 @@ def _in_own_process(run: Path, texts: Path, seconds: float) -> _Measured:
 
 def _texts_of(source: Path, reading: TextSettings) -> list[str]:
     """The usable texts of a file, as many as are measured."""
-    _, columns, rows = open_rows(source, DataSettings(**vars(reading)), needs_label=False)
+    _, columns, rows = open_rows(source, reading)
     given = (str(columns.text_of(row.values)) for row in rows if isinstance(row, Record))
     texts = list(itertools.islice(given, _MOST_TEXTS))
     if not texts:

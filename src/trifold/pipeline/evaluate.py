@@ -6,7 +6,7 @@ from pathlib import Path
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import stay_offline
-from trifold.data.settings import DataSettings, LabelledSettings
+from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
 from trifold.metrics import Metrics, measure, right_rows
 from trifold.predict import load_run, score_texts
@@ -77,7 +77,7 @@ def load_for(labels: LabelMap, data: Path, reading: LabelledSettings) -> LoadedD
     Raises:
         DataError: If it cannot be read, holds no usable row, or rows with several labels where the model gives one.
     """
-    loaded = load_examples(data, DataSettings(**vars(reading)))
+    loaded = load_examples(data, reading)
     examples = loaded.examples
     if not len(examples):
         raise DataError(f"{data} has no usable row: give rows with a text and a label")

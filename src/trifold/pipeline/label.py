@@ -14,7 +14,7 @@ from trifold.backbone.locate import file_sha256
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns
 from trifold.data.examples import open_rows
-from trifold.data.settings import DataSettings, TextSettings
+from trifold.data.settings import TextSettings
 from trifold.errors import DataError, PromptError
 from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.budget import Spent
@@ -148,7 +148,7 @@ def expect(request: LabelRequest) -> Estimate:
 
 def _columns(request: LabelRequest) -> tuple[Columns, list[str]]:
     """The columns in use, and those of the result."""
-    table, columns, _ = open_rows(request.data, DataSettings(**vars(request.reading)), needs_label=False)
+    table, columns, _ = open_rows(request.data, request.reading)
     added = [request.column, "confidence", "error"]
     for name in added:
         if name in table.columns:
@@ -161,7 +161,7 @@ def _columns(request: LabelRequest) -> tuple[Columns, list[str]]:
 
 
 def _rows(request: LabelRequest) -> Iterator[Record | BadRow]:
-    return open_rows(request.data, DataSettings(**vars(request.reading)), needs_label=False)[2]
+    return open_rows(request.data, request.reading)[2]
 
 
 def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:

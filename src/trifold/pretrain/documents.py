@@ -13,7 +13,7 @@ from trifold.backbone.locate import file_sha256
 from trifold.data.dialect import find_encoding
 from trifold.data.examples import open_rows
 from trifold.data.hub import local_file
-from trifold.data.settings import DataSettings
+from trifold.data.settings import TextSettings
 from trifold.errors import DataError
 from trifold.pretrain.settings import CorpusSettings
 from trifold.types import BadRow
@@ -83,9 +83,7 @@ class Documents:
                 yield from document
 
     def _rows(self, file: Path) -> Iterator[Iterable[Piece]]:
-        chosen = self._settings
-        reading = DataSettings(text_column=chosen.text_column, encoding=chosen.encoding, on_bad_rows=chosen.on_bad_rows)
-        _, columns, rows = open_rows(file, reading, needs_label=False)
+        _, columns, rows = open_rows(file, self._settings)
         for row in rows:
             if isinstance(row, BadRow):
                 self.left_out += 1
@@ -187,5 +185,5 @@ def _digest(text: str) -> bytes:
 @cache
 def _digests(path: Path, encoding: str | None) -> frozenset[bytes]:
     """Of every text in a file."""
-    _, columns, rows = open_rows(path, DataSettings(encoding=encoding), needs_label=False)
+    _, columns, rows = open_rows(path, TextSettings(encoding=encoding))
     return frozenset(_digest(str(columns.text_of(row.values))) for row in rows if not isinstance(row, BadRow))

@@ -1,7 +1,7 @@
 import pytest
 
 from trifold.data.columns import find_columns
-from trifold.data.settings import DataSettings
+from trifold.data.settings import DataSettings, TextSettings
 from trifold.errors import DataError
 from trifold.types import Record
 
@@ -12,8 +12,8 @@ def sample(**columns):
     ]
 
 
-def find(rows, needs_label=True, **given):
-    columns = find_columns(tuple(rows[0].values), rows, DataSettings(**given), needs_label=needs_label)
+def find(rows, settings=DataSettings, **given):
+    columns = find_columns(tuple(rows[0].values), rows, settings(**given))
     return columns.text, columns.label, columns.guessed
 
 
@@ -69,9 +69,9 @@ def test_one_column_cannot_be_both():
         find(sample(text=LONG, label=KIND), text_column="text", label_column="text")
 
 
-def test_no_label_column_is_fine_where_only_texts_are_needed():
-    assert find(sample(words=LONG), needs_label=False) == ("words", None, True)
-    assert find(sample(text=LONG), needs_label=False, label_column="gone") == ("text", None, True)
+def test_no_label_column_is_looked_for_where_only_texts_are_asked_for():
+    assert find(sample(words=LONG), TextSettings) == ("words", None, True)
+    assert find(sample(text=LONG, label=KIND), TextSettings, text_column="text") == ("text", None, False)
 
 
 def test_columns_without_any_text_are_an_error():

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trifold.data.examples import label_variants, load_examples, open_rows
-from trifold.data.settings import DataSettings
+from trifold.data.settings import DataSettings, TextSettings
 from trifold.errors import DataError
 
 
@@ -129,7 +129,7 @@ def test_the_sample_for_the_guess_is_part_of_the_rows(tmp_path):
 def test_a_file_of_texts_only_can_be_opened_where_labels_are_not_needed(tmp_path):
     path = tmp_path / "data.csv"
     path.write_text("text\none, two\nthree\n")
-    _, columns, rows = open_rows(path, DataSettings(), needs_label=False)
+    _, columns, rows = open_rows(path, TextSettings())
     assert columns.label is None
     assert [row.values["text"] for row in rows] == ["one, two", "three"]
 

@@ -48,5 +48,6 @@ def test_what_measures_the_token_budget_leaves_no_trace(
         learned.append(method_entry("full").load()(settings).fit(split.train, split.validation, labels))
     assert (tmp_path / "budgets.json").is_file()
     named, measured = (fitted.validation_logits for fitted in learned)
-    assert named is not None and measured is not None
+    assert named is not None
+    assert measured is not None
     np.testing.assert_array_equal(named, measured)
