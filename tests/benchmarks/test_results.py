@@ -36,7 +36,9 @@ def test_figures_follow_from_the_raw_rows(name: str) -> None:
     assert f1_score(truth, predicted, average="macro") == pytest.approx(
         result["metrics"]["macro_f1"]["value"], abs=1e-9
     )
-    assert all(0 < float(row["probability"]) <= 1 for row in rows)
+    # That all labels of a row are right may be less likely than six digits can say.
+    least = 0.0 if result["run"].get("multi_label") else 1 / len(result["run"]["labels"]) - 1e-6
+    assert all(least <= float(row["probability"]) <= 1 for row in rows)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,6 +91,33 @@ def test_the_bars_hold(bar: str) -> None:
     figures = [load(name)[0]["metrics"]["accuracy"]["value"] for name in names]
     assert len(figures) in (1, 3)
     assert np.mean(figures) >= BARS[bar]
+
+
+def test_full_is_ahead_where_a_row_has_several_of_28_labels() -> None:
+    scores = {m: load(f"goemotions-{m}")[0]["metrics"]["macro_f1"]["value"] for m in ("tfidf", "features", "full")}
+    assert scores["full"] >= 0.38
+    assert scores["full"] > max(scores["tfidf"], scores["features"])
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "tfidf",
+        "features",
+        pytest.param("full", marks=pytest.mark.xfail(reason="0.032 on 800 rows in 15 bins", strict=True)),
+    ],
+)
+def test_confidence_is_accuracy_within_three_points(method: str) -> None:
+    from trifold.metrics import calibration_error
+
+    result, rows = load(f"imdb-4000-{method}")
+    sure = np.array([float(row["probability"]) for row in rows])
+    right = np.array([row["label"] == row["prediction"] for row in rows])
+    # What is right or wrong is all that counts: the class that was named as 0, the other as 1.
+    error = calibration_error(1 - right.astype(int), np.stack([sure, 1 - sure], axis=1))
+    # The rows keep six digits, and one that stands at the edge of a bin may change it.
+    assert error == pytest.approx(result["metrics"]["calibration_error"], abs=1e-4)
+    assert error <= 0.03
 
 
 def test_a_shared_prefix_saves_what_its_tokens_promise() -> None:
