@@ -33,6 +33,8 @@ _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 # Enough to rank single vectors by. Joined ones want stronger regularisation the more there are, so each gets the path.
 _SCREENING = (0.01,)
 _SCREENED_ROWS = 4_000
+# Enough to choose a join by; the one that is chosen is fitted on all rows.
+_COMPARED_ROWS = 8_000
 _JOINED_COUNTS = (1, 2, 4, 8)
 
 
@@ -250,8 +252,10 @@ def _choose_view(parts: _Parts, layers: int) -> tuple[View, Chosen]:
     ranked = sorted(singles, key=lambda place: _fit(few, [place], _SCREENING)[1].validation_loss)
     candidates = [ranked[:count] for count in _JOINED_COUNTS]
     candidates += [[(layer, how) for layer in range(layers + 1)] for how in POOLINGS]
-    fitted = (_fit(parts, places, _STRENGTHS) for places in candidates)
-    return min(fitted, key=lambda found: found[1].validation_loss)
+    some = parts.first(_COMPARED_ROWS)
+    best = min((_fit(some, places, _STRENGTHS) for places in candidates), key=lambda fitted: fitted[1].validation_loss)
+    whole = len(some.train_classes) == len(parts.train_classes)
+    return best if whole else _fit(parts, best[0].places, _STRENGTHS)
 
 
 def _fit(parts: _Parts, places: Sequence[Place], strengths: Sequence[float]) -> tuple[View, Chosen]:

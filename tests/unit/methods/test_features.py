@@ -1,0 +1,37 @@
+"""`features`: which vectors a head reads is chosen on some rows, and what it knows is learned from all of them."""
+
+import numpy as np
+import pytest
+
+from trifold.backbone.encoder import POOLINGS, Pooled
+from trifold.methods import features
+from trifold.methods.features import View, _choose_view, _fit, _Parts
+
+LAYERS = 2
+TELLING = (1, "mean")
+
+
+def parts(rows: int) -> _Parts:
+    """Two classes, told apart by one pooled vector alone."""
+    rng = np.random.default_rng(0)
+    classes = rng.integers(2, size=rows + 200)
+    vectors = rng.normal(size=(rows + 200, LAYERS + 1, len(POOLINGS), 4)).astype(np.float32)
+    vectors[:, TELLING[0], POOLINGS.index(TELLING[1])] += 1.5 * classes[:, None]
+    pooled = Pooled(vectors, tuple(range(LAYERS + 1)))
+    return _Parts(pooled.rows(slice(rows)), classes[:rows], pooled.rows(slice(rows, None)), classes[rows:], 2, "none")
+
+
+@pytest.mark.parametrize("compared", [100, 400])
+def test_the_join_is_chosen_on_some_rows_and_the_head_learned_from_all(
+    compared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_COMPARED_ROWS", compared)
+    monkeypatch.setattr(features, "_SCREENED_ROWS", 50)
+    given = parts(400)
+    view, chosen = _choose_view(given, LAYERS)
+    assert TELLING in view.places
+    same, alone = _fit(given, view.places, features._STRENGTHS)
+    assert isinstance(same, View)
+    np.testing.assert_array_equal(view.mean, same.mean)
+    np.testing.assert_array_equal(chosen.head.weight, alone.head.weight)
+    assert chosen.validation_loss == alone.validation_loss < 0.4
