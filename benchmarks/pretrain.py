@@ -281,7 +281,8 @@ def speed_ours() -> None:
     from trifold.pretrain.settings import CorpusSettings, LearningSettings
     from trifold.pretrain.specials import Vocabulary
     from trifold.runtime import choose, prepare
-    from trifold.train.loop import Plan, train
+    from trifold.train.loop import train
+    from trifold.train.plan import Plan
 
     prepare()
     runtime = choose()

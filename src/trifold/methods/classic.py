@@ -20,7 +20,7 @@ from trifold.methods.mlp import fit_mlp
 from trifold.progress import say
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
-from trifold.train.loop import Plan
+from trifold.train.plan import Plan
 from trifold.types import Examples
 
 _HIDDEN = 512

@@ -29,8 +29,8 @@ from trifold.methods.plans import make_plan
 from trifold.progress import say
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
-from trifold.train.loop import BatchLoss
 from trifold.train.loop import train as train_model
+from trifold.train.objective import BatchLoss
 from trifold.types import Examples
 
 _STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)

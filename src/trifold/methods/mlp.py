@@ -8,7 +8,9 @@ import torch
 from trifold.methods.logistic import Sample
 from trifold.runtime import Runtime
 from trifold.train.history import History
-from trifold.train.loop import BatchLoss, Plan, classification_loss, train
+from trifold.train.loop import train
+from trifold.train.objective import BatchLoss, classification_loss
+from trifold.train.plan import Plan
 from trifold.train.settings import TrainSettings
 
 _HIDDEN = 256

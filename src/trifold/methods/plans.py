@@ -2,7 +2,7 @@
 
 from trifold.methods.defaults import Defaults
 from trifold.progress import say
-from trifold.train.loop import Plan
+from trifold.train.plan import Plan
 from trifold.train.settings import TrainSettings
 
 

@@ -22,8 +22,8 @@ from trifold.methods.plans import make_plan
 from trifold.progress import say
 from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
-from trifold.train.loop import BatchLoss, classification_loss
 from trifold.train.loop import train as train_model
+from trifold.train.objective import BatchLoss, classification_loss
 from trifold.types import Examples
 
 

@@ -29,8 +29,8 @@ from trifold.pretrain.specials import Vocabulary
 from trifold.pretrain.writing import write
 from trifold.progress import say
 from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
-from trifold.train.loop import evaluate
 from trifold.train.loop import train as train_model
+from trifold.train.objective import evaluate
 from trifold.train.settings import KeepSettings
 from trifold.train.state import keeping
 from trifold.train.tracking import reporting

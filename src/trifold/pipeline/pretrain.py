@@ -28,9 +28,10 @@ from trifold.pretrain.specials import Vocabulary
 from trifold.pretrain.vocabulary import new_tokenizer
 from trifold.progress import say
 from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
-from trifold.train.loop import Evaluation, Plan
-from trifold.train.loop import Objective as Learned
 from trifold.train.loop import train as train_model
+from trifold.train.objective import Evaluation
+from trifold.train.objective import Objective as Learned
+from trifold.train.plan import Plan
 from trifold.train.settings import KeepSettings
 from trifold.train.state import keeping
 from trifold.train.tracking import reporting

@@ -27,7 +27,7 @@ from trifold.pretrain.show import Pairs, training_pairs
 from trifold.pretrain.specials import Vocabulary
 from trifold.pretrain.writing import write
 from trifold.runtime import Runtime, choose, prepare
-from trifold.train.loop import evaluate
+from trifold.train.objective import evaluate
 
 _LONGEST_BLOCK = 1_024
 _MASK_SEED = 42

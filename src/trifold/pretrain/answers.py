@@ -9,7 +9,7 @@ import torch
 from trifold.errors import DataError
 from trifold.pretrain.objectives import prediction_loss
 from trifold.pretrain.specials import Vocabulary
-from trifold.train.loop import BatchLoss
+from trifold.train.objective import BatchLoss
 from trifold.types import Examples, Split
 
 # What stands between a prompt and its answer, in training and in use.

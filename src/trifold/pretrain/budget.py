@@ -14,8 +14,9 @@ from trifold.pretrain.objectives import Excerpt
 from trifold.pretrain.settings import LearningSettings
 from trifold.progress import say
 from trifold.runtime import Runtime
-from trifold.train.loop import Objective, Plan
 from trifold.train.loop import train as train_model
+from trifold.train.objective import Objective
+from trifold.train.plan import Plan
 
 _FILE = "budget.json"
 _SHORTEST_PROBE, _LONGEST_PROBE = 2.0, 15.0

@@ -11,7 +11,7 @@ from trifold.errors import ArtifactError
 from trifold.pretrain.blocks import Blocks
 from trifold.pretrain.masking import Masking
 from trifold.runtime import Runtime
-from trifold.train.loop import BatchLoss, Objective, evaluate
+from trifold.train.objective import BatchLoss, Objective, evaluate
 
 # The same weights on the same examples; only the file lies between.
 _LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}

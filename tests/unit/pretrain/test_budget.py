@@ -12,7 +12,8 @@ from trifold.errors import SettingsError
 from trifold.pretrain.budget import Budget, kept, kept_budget, settle
 from trifold.pretrain.settings import LearningSettings
 from trifold.runtime import Runtime
-from trifold.train.loop import BatchLoss, Plan
+from trifold.train.objective import BatchLoss
+from trifold.train.plan import Plan
 
 CPU = Runtime("cpu", "float32")
 PLAN = Plan.of(LearningSettings(), learning_rate=5e-4, epochs=1, batch_size=10, token_budget=4_096)

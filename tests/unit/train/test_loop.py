@@ -14,7 +14,10 @@ import torch
 from trifold.errors import TrainingError
 from trifold.runtime import Runtime
 from trifold.train.history import History
-from trifold.train.loop import BatchLoss, Plan, evaluate, train, warmup_then_decay
+from trifold.train.loop import train
+from trifold.train.objective import BatchLoss, evaluate
+from trifold.train.optimiser import warmup_then_decay
+from trifold.train.plan import Plan
 from trifold.train.state import keeping
 
 CPU = Runtime("cpu", "float32")

@@ -1,0 +1,117 @@
+"""What a training learns, as the loop sees it: positions of examples in, a loss out; and a model's figures on it."""
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+
+from trifold.backbone.batches import by_token_budget
+from trifold.errors import TrainingError
+from trifold.metrics import best_temperature, chance_loss, mean_log_loss
+from trifold.progress import Advance
+from trifold.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class BatchLoss:
+    """What an objective says of one micro-batch.
+
+    Attributes:
+        total: Loss summed over what counts, a scalar tensor with its graph.
+        correct: How many of them were answered rightly.
+        logits: `(examples, classes)`, where the objective is classification.
+        classes: `(examples,)` the true ones, or `(examples, classes)` bool; likewise.
+        weights: In the shape of `classes`, how much each counts in `total`; likewise.
+        count: How many predictions `total` is over, where an example holds several; else the examples count.
+    """
+
+    total: torch.Tensor
+    correct: int
+    logits: torch.Tensor | None = None
+    classes: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
+    count: int | None = None
+
+
+def classification_loss(logits: torch.Tensor, classes: torch.Tensor, weights: torch.Tensor) -> BatchLoss:
+    """Cross-entropy of some examples, each counting by its weight; binary, of every label, where there are several.
+
+    Args:
+        logits: `(examples, classes)`.
+        classes: `(examples,)` the true ones, or `(examples, classes)` bool.
+        weights: In the shape of `classes`.
+    """
+    if classes.ndim == 2:
+        correct = int(((logits > 0) == classes).all(1).sum())
+        losses = binary_cross_entropy_with_logits(logits, classes.to(logits.dtype), reduction="none") * weights
+        return BatchLoss(losses.mean(1).sum(), correct, logits, classes, weights)
+    correct = int((logits.argmax(1) == classes).sum())
+    total = (cross_entropy(logits, classes, reduction="none") * weights).sum()
+    return BatchLoss(total, correct, logits, classes, weights)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An objective's figures, all means over examples, or over predictions where an example holds several.
+
+    Attributes:
+        loss: As trained.
+        accuracy: A fraction.
+        calibrated_loss: The loss once one temperature, fitted on these very examples, has taken over- or
+            under-confidence out of the logits; the loss itself where the objective is no classification.
+        chance_loss: As in `metrics.chance_loss`; infinite where there are no classes.
+        logits: `(examples, classes)` float32 in the objective's order; `None` where there are no classes.
+    """
+
+    loss: float
+    accuracy: float
+    calibrated_loss: float
+    chance_loss: float = math.inf
+    logits: np.ndarray | None = None
+
+
+class Objective(Protocol):
+    """A data set with the loss on it."""
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each example, `(examples,)`."""
+        ...
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        """The loss of the examples at `positions`."""
+        ...
+
+
+@torch.inference_mode()
+def evaluate(
+    model: torch.nn.Module, objective: Objective, token_budget: int, runtime: Runtime, advance: Advance | None = None
+) -> Evaluation:
+    """Loss and accuracy of `model` in evaluation mode."""
+    model.eval()
+    total, correct, count = 0.0, 0, 0
+    found: list[tuple[np.ndarray, ...]] = []
+    batches = by_token_budget(objective.lengths, token_budget)
+    for batch in batches:
+        with runtime.autocast():
+            result = objective.loss(model, batch)
+        total += float(result.total)
+        correct += result.correct
+        count += len(batch) if result.count is None else result.count
+        if result.logits is not None and result.classes is not None and result.weights is not None:
+            outcome = (result.logits.float(), result.classes, result.weights)
+            found.append(tuple(tensor.cpu().numpy() for tensor in outcome))
+        if advance:
+            advance(int(objective.lengths[batch].sum()))
+    if not math.isfinite(total):
+        raise TrainingError("the validation loss is no longer a finite number: lower --learning-rate")
+    loss, accuracy = total / max(1, count), correct / max(1, count)
+    if not found:
+        return Evaluation(loss, accuracy, loss)
+    order = np.argsort(np.concatenate(batches))
+    logits, classes, weights = (np.concatenate(parts)[order] for parts in zip(*found, strict=True))
+    calibrated = mean_log_loss(logits, classes, best_temperature(logits, classes, weights), weights)
+    return Evaluation(loss, accuracy, calibrated, chance_loss(classes, weights), logits)
