@@ -108,7 +108,7 @@ def test_full_is_ahead_where_a_row_has_several_of_28_labels() -> None:
     ],
 )
 def test_confidence_is_accuracy_within_three_points(method: str) -> None:
-    from trifold.metrics import calibration_error
+    from trifold.calibration import calibration_error
 
     result, rows = load(f"imdb-4000-{method}")
     sure = np.array([float(row["probability"]) for row in rows])

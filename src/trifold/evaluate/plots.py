@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from trifold.calibration import coverage_curve, reliability
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow
-from trifold.metrics import confusion, coverage_curve, label_f1, reliability
+from trifold.metrics import confusion, label_f1
 from trifold.tasks.labels import LabelMap
 
 _GREEN, _GREY, _RED = "#0b6e4f", "#7a869a", "#c9302c"

@@ -17,11 +17,11 @@ from trifold.backbone.frozen import pool_through_cache
 from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
+from trifold.calibration import mean_log_loss
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.graphs import HeadOnEncoder
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.methods.mlp import MlpHead, fit_mlp
-from trifold.metrics import mean_log_loss
 from trifold.progress import say
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap

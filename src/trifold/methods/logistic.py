@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, log_softmax
 
-from trifold.metrics import mean_log_loss
+from trifold.calibration import mean_log_loss
 from trifold.tasks.labels import row_weights
 
 _MOST_ITERATIONS = 300

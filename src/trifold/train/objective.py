@@ -9,8 +9,8 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from trifold.backbone.batches import by_token_budget
+from trifold.calibration import best_temperature, chance_loss, mean_log_loss
 from trifold.errors import TrainingError
-from trifold.metrics import best_temperature, chance_loss, mean_log_loss
 from trifold.progress import Advance
 from trifold.runtime import Runtime
 
@@ -62,7 +62,7 @@ class Evaluation:
         accuracy: A fraction.
         calibrated_loss: The loss once one temperature, fitted on these very examples, has taken over- or
             under-confidence out of the logits; the loss itself where the objective is no classification.
-        chance_loss: As in `metrics.chance_loss`; infinite where there are no classes.
+        chance_loss: As in `calibration.chance_loss`; infinite where there are no classes.
         logits: `(examples, classes)` float32 in the objective's order; `None` where there are no classes.
     """
 
