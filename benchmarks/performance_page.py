@@ -50,6 +50,11 @@ TABLES: dict[str, tuple[str, str, dict[str, list[tuple[str, float]]]]] = {
             ],
         },
     ),
+    "useful": (
+        "A tera (10^12) of useful operations: two a multiply-add, on real tokens, twice as many on the way back",
+        "seconds",
+        {"encoding": [("matrix product", 0.60)], "full, training": [("matrix product", 0.45)]},
+    ),
     "memory": (
         "Peak memory of full fine-tuning, the Trainer's batch at 32",
         "bytes",

@@ -1,6 +1,6 @@
 """Trifold beside what people use, on the same rows, in one run, in turns: A B A B, medians of at least three.
 
-    python benchmarks/speed.py notebook training lora inference memory startup | all   [--turns 3] [--rows N]
+    python benchmarks/speed.py notebook training lora inference useful memory startup | all   [--turns 3] [--rows N]
 
 Nothing else may run meanwhile. Each table leaves results/speed/TABLE.json with every raw time; docs/performance.md is
 made from them (python benchmarks/performance_page.py). Needs TRIFOLD_DATA. Peers run in this environment; the ONNX
@@ -145,9 +145,7 @@ def lora(turns: int, rows: int) -> None:
 def inference(turns: int, rows: int) -> None:
     """Texts to vectors, the model loaded and warm."""
     place = Path(tempfile.mkdtemp())
-    with reviews(rows, place / "rows.csv").open(newline="", encoding="utf-8") as file:
-        texts = [row["text"] for row in csv.DictReader(file)]
-    (place / "texts.json").write_text(json.dumps(texts))
+    (place / "texts.json").write_text(json.dumps(texts_of(reviews(rows, place / "rows.csv"))))
     own = os.environ.get("PEER_PYTHON")
 
     def encode(way: str, python: str = sys.executable) -> Turn:
@@ -169,6 +167,69 @@ def inference(turns: int, rows: int) -> None:
         for cosines in [(np.load(path) * exact).sum(1)]
     }
     (RESULTS / "inference.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def useful(turns: int, rows: int) -> None:
+    """What a tera of useful operations takes, beside the fastest matrix product of the precision that is used.
+
+    Useful are two a multiply-add, on real tokens alone, and twice as many on the way back; padding and what is computed
+    again count as nothing.
+    """
+    place = Path(tempfile.mkdtemp())
+    data = reviews(rows, place / "rows.csv")
+    flags = all_rows_train(data)
+    texts = texts_of(data)
+    (place / "texts.json").write_text(json.dumps(texts))
+    encoded = operations(texts, first_token_layers=0)
+    # `full` gives minilm one layer more, which it computes for the first token alone.
+    trained = 3 * operations(texts, first_token_layers=1) + operations(texts_of(Path(str(flags[1]))), 1)
+    contestants: dict[str, Turn] = {
+        "matrix product": lambda _: {"seconds": 1e12 / product_rate()},
+        "encoding": lambda _: {
+            "seconds": 1e12
+            / encoded
+            * peer("encode.py", place / "texts.json", MODEL, "trifold-torch", place / "v.npy")["seconds"]
+        },
+        "full, training": lambda _: {
+            "seconds": 1e12 / trained * ours(data, "--method", "full", "--epochs", 1, *flags)["loop_seconds"]
+        },
+    }
+    in_turns("useful", contestants, turns, {"rows": rows, "figure": "seconds", "backbone": "minilm"})
+
+
+def texts_of(data: Path) -> list[str]:
+    """The texts of a CSV."""
+    with data.open(newline="", encoding="utf-8") as file:
+        return [row["text"] for row in csv.DictReader(file)]
+
+
+def operations(texts: list[str], first_token_layers: int, layers: int = 6, width: int = 384) -> float:
+    """Of minilm's layers, forward: 12 multiply-adds a token and squared width, and 2 a pair of tokens and width.
+
+    A layer that is computed for the first token alone still makes every token's key and value.
+    """
+    from trifold.backbone.tokens import Tokenizer
+
+    tokens = Tokenizer(locate("minilm"), 250, "truncate").encode(texts).lengths.astype(float)
+    whole = layers * (24 * width**2 * tokens + 4 * width * tokens**2)
+    return float((whole + first_token_layers * 4 * width**2 * tokens).sum())
+
+
+def product_rate() -> float:
+    """Operations a second of the fastest of some square matrix products."""
+    import torch
+
+    from trifold.runtime import choose, prepare
+
+    prepare()
+    rates = []
+    for size in (1_024, 2_048, 4_096):
+        a = torch.randn(size, size, dtype=getattr(torch, choose().precision))
+        for _ in range(5):
+            begun = time.perf_counter()
+            a @ a
+            rates.append(2 * size**3 / (time.perf_counter() - begun))
+    return max(rates)
 
 
 def memory(turns: int, rows: int) -> None:
@@ -197,6 +258,7 @@ TABLES = {
     "training": (training, 192),
     "lora": (lora, 192),
     "inference": (inference, 256),
+    "useful": (useful, 192),
     "memory": (memory, 128),
     "startup": (startup, 0),
 }
