@@ -30,7 +30,10 @@ TABLES: dict[str, tuple[str, str, dict[str, list[tuple[str, float]]]]] = {
     "lora": (
         "Three epochs of LoRA on all layers against adapters in the top half over the cached prefix",
         "seconds",
-        {"adapter, top half": [("Trainer with peft", 5.0)]},
+        {
+            "adapter-lora, top half": [("Trainer with peft", 5.0)],
+            "adapter-bottleneck, top half": [("Trainer with peft", 5.0)],
+        },
     ),
     "inference": (
         "Texts to vectors, the model loaded and warm",

@@ -133,11 +133,14 @@ def training(turns: int, rows: int) -> None:
 def lora(turns: int, rows: int) -> None:
     """Three epochs of LoRA on all layers against adapters in the top half over the prefix, its one pass included."""
     data = reviews(rows, Path(tempfile.mkdtemp()) / "rows.csv")
+    validation, test = (
+        reviews(count, data.with_name(f"{skip}.csv"), skip) for count, skip in ((48, 10_000), (500, 11_000))
+    )
+    flags = ("--adapter-layers", 3, "--epochs", 3, "--validation-file", validation, "--test-file", test)
     contestants: dict[str, Turn] = {
-        "Trainer with peft": lambda _: peer("trainer.py", data, MODEL, "--lora", "--epochs", 3),
-        "adapter, top half": lambda _: ours(
-            data, "--method", "adapter", "--adapter-layers", 3, "--epochs", 3, *all_rows_train(data)
-        ),
+        "Trainer with peft": lambda _: peer("trainer.py", data, MODEL, "--lora", "--epochs", 3, "--test", test),
+        "adapter-lora, top half": lambda _: ours(data, "--method", "adapter-lora", *flags),
+        "adapter-bottleneck, top half": lambda _: ours(data, "--method", "adapter-bottleneck", *flags),
     }
     in_turns("lora", contestants, turns, {"rows": rows, "figure": "train_seconds", "backbone": "minilm"})
 
@@ -256,7 +259,7 @@ def startup(turns: int, _rows: int) -> None:
 TABLES = {
     "notebook": (notebook, 2_000),
     "training": (training, 192),
-    "lora": (lora, 192),
+    "lora": (lora, 400),
     "inference": (inference, 256),
     "useful": (useful, 192),
     "memory": (memory, 128),
