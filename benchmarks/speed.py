@@ -259,7 +259,7 @@ def startup(turns: int, _rows: int) -> None:
 TABLES = {
     "notebook": (notebook, 2_000),
     "training": (training, 192),
-    "lora": (lora, 400),
+    "lora": (lora, 192),
     "inference": (inference, 256),
     "useful": (useful, 192),
     "memory": (memory, 128),
