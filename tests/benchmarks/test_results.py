@@ -113,7 +113,8 @@ def test_full_is_ahead_where_a_row_has_several_of_28_labels() -> None:
         "tfidf",
         "features",
         "adapter-bottleneck",
-        pytest.param("full", marks=pytest.mark.xfail(reason="0.032 on 800 rows in 15 bins", strict=True)),
+        "adapter-lora",
+        pytest.param("full", marks=pytest.mark.xfail(reason="0.049 on 800 rows in 15 bins", strict=True)),
     ],
 )
 def test_confidence_is_accuracy_within_three_points(method: str) -> None:
