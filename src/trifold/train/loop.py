@@ -16,6 +16,7 @@ from trifold.backbone.batches import training_steps
 from trifold.errors import TrainingError
 from trifold.progress import say, track
 from trifold.runtime import Runtime
+from trifold.train.dropout import bytewise_dropout
 from trifold.train.history import History
 from trifold.train.objective import Evaluation, Objective, evaluate
 from trifold.train.optimiser import Average, adamw, warmup_then_decay
@@ -59,7 +60,7 @@ def train(
         session.restore(saved)
         say_resumed(saved)
     show = track(f"training on {len(training.lengths):,} {plan.unit}", 0 if plan.quiet else session.tokens_left())
-    with stopping_saves(keeper), show as advance:
+    with stopping_saves(keeper), bytewise_dropout(model), show as advance:
         while session.goes_on():
             model.train()
             for micro_batches in session.steps():
