@@ -70,6 +70,8 @@ TABLES: dict[str, tuple[str, str, dict[str, list[tuple[str, float]]]]] = {
     ),
     "startup": ("Start of the command line", "seconds", {}),
 }
+# Tables whose contestants all did their whole training, with test rows enough to say how well.
+TESTED = ("lora",)
 
 
 def load(table: str) -> dict[str, Any]:
@@ -97,7 +99,11 @@ def section(table: str) -> list[str]:
     turns = max(map(len, result["turns"].values()))
     rows = f"{result['rows']:,} IMDB reviews of at most 250 tokens, " if result.get("rows") else ""
     lines = [f"## {title}", "", f"{rows}median of {turns} turns (`benchmarks/results/speed/{table}.json`).", ""]
-    lines += ["| | median |", "|---|---|", *(f"| {name} | {shown(value, unit)} |" for name, value in found.items())]
+    tested = table in TESTED
+    lines += ["| | median | mean accuracy |", "|---|---|---|"] if tested else ["| | median |", "|---|---|"]
+    for name, value in found.items():
+        accuracy = statistics.mean(turn["accuracy"] for turn in result["turns"][name]) if tested else 0.0
+        lines.append(f"| {name} | {shown(value, unit)} |" + (f" {100 * accuracy:.1f} % |" if tested else ""))
     verdicts = [
         f"- {name} against {other}: **{found[other] / found[name]:.2f}x** (wanted: {bar:g}x, "
         f"{'reached' if found[other] / found[name] >= bar else 'missed'})"

@@ -105,7 +105,7 @@ def in_turns(
                 found[name].append(run(Path(place)))
                 print(f"{table} {turn + 1}/{turns} {name}: {found[name][-1]}", file=sys.stderr, flush=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    kept = {"table": table, **about, "turns": found, **provenance()}
+    kept = {"table": table, **about, **({"once": list(once)} if once else {}), "turns": found, **provenance()}
     (RESULTS / f"{table}.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 

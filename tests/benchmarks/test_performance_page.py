@@ -31,8 +31,8 @@ def test_every_kept_table_is_of_several_turns_and_says_how_it_was_made(maker: Mo
     for path in sorted(maker.RESULTS.glob("*.json")):
         result = maker.load(path.stem)
         assert path.stem in maker.TABLES
-        assert all(len(turns) >= 3 for turns in result["turns"].values()), path
-        assert len({len(turns) for turns in result["turns"].values()}) == 1
+        several = [len(turns) for name, turns in result["turns"].items() if name not in result.get("once", ())]
+        assert min(several) == max(several) >= 3, path
         assert len(result["commit"]) == 40
         assert result["hardware"]["cpu"]
         assert result["versions"]["torch"]

@@ -32,9 +32,9 @@ from trifold.types import Examples
 _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 # Enough to rank single vectors by. Joined ones want stronger regularisation the more there are, so each gets the path.
 _SCREENING = (0.01,)
-_SCREENED_ROWS = 4_000
-# Enough to choose a join by; the one that is chosen is fitted on all rows.
-_COMPARED_ROWS = 8_000
+# Choosing takes fewer rows and a coarser optimum than the one fit that is kept (benchmarks/LOG.md).
+_COMPARED_ROWS = 4_000
+_COMPARED_TOLERANCE, _TOLERANCE = 1e-3, 1e-4
 _JOINED_COUNTS = (1, 2, 4, 8)
 
 
@@ -247,20 +247,21 @@ class _Parts:
 
 def _choose_view(parts: _Parts, layers: int) -> tuple[View, Chosen]:
     """Rank every single vector, then choose among joins of the best, and of all layers, by validation loss."""
+    few = parts.first(_COMPARED_ROWS)
+
+    def loss(places: Sequence[Place], strengths: Sequence[float]) -> float:
+        return _fit(few, places, strengths, _COMPARED_TOLERANCE)[1].validation_loss
+
     singles: list[Place] = [(layer, how) for layer in range(layers + 1) for how in POOLINGS]
-    few = parts.first(_SCREENED_ROWS)
-    ranked = sorted(singles, key=lambda place: _fit(few, [place], _SCREENING)[1].validation_loss)
+    ranked = sorted(singles, key=lambda place: loss([place], _SCREENING))
     candidates = [ranked[:count] for count in _JOINED_COUNTS]
     candidates += [[(layer, how) for layer in range(layers + 1)] for how in POOLINGS]
-    some = parts.first(_COMPARED_ROWS)
-    best = min((_fit(some, places, _STRENGTHS) for places in candidates), key=lambda fitted: fitted[1].validation_loss)
-    whole = len(some.train_classes) == len(parts.train_classes)
-    return best if whole else _fit(parts, best[0].places, _STRENGTHS)
+    return _fit(parts, min(candidates, key=lambda places: loss(places, _STRENGTHS)), _STRENGTHS, _TOLERANCE)
 
 
-def _fit(parts: _Parts, places: Sequence[Place], strengths: Sequence[float]) -> tuple[View, Chosen]:
+def _fit(parts: _Parts, places: Sequence[Place], strengths: Sequence[float], tolerance: float) -> tuple[View, Chosen]:
     view = View.of(places, parts.train)
-    return view, fit_path(parts.sample(view), strengths, tolerance=1e-4)
+    return view, fit_path(parts.sample(view), strengths, tolerance)
 
 
 def describe_places(places: Sequence[Place]) -> str:

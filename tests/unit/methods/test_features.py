@@ -26,11 +26,10 @@ def test_the_join_is_chosen_on_some_rows_and_the_head_learned_from_all(
     compared: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(features, "_COMPARED_ROWS", compared)
-    monkeypatch.setattr(features, "_SCREENED_ROWS", 50)
     given = parts(400)
     view, chosen = _choose_view(given, LAYERS)
     assert TELLING in view.places
-    same, alone = _fit(given, view.places, features._STRENGTHS)
+    same, alone = _fit(given, view.places, features._STRENGTHS, features._TOLERANCE)
     assert isinstance(same, View)
     np.testing.assert_array_equal(view.mean, same.mean)
     np.testing.assert_array_equal(chosen.head.weight, alone.head.weight)
