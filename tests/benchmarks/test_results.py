@@ -191,3 +191,17 @@ def test_eight_labelled_rows_a_class_are_enough_for_pairs() -> None:
     assert means["contrastive"] >= 0.78
     assert means["contrastive"] > max(means["features"], means["full"])
     assert f"contrastive {100 * means['contrastive']:.1f} %" in README.read_text()
+
+
+@pytest.mark.parametrize("method", ["tfidf", "features"])
+def test_a_million_rows_were_read_in_the_memory_of_ten_thousand(method: str) -> None:
+    kept = json.loads((RESULTS.parent / "soak" / f"memory-{method}.json").read_text())
+    assert kept["hardware"]["cpu"]
+    assert kept["peak_bytes"]["1000000"] <= 1.1 * kept["peak_bytes"]["10000"]
+
+
+def test_twenty_kills_left_no_trace() -> None:
+    kept = json.loads((RESULTS.parent / "soak" / "kills.json").read_text())
+    assert len(kept["kills"]) == 20
+    assert kept["identical"]
+    assert all(kept["identical"])
