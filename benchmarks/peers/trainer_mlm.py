@@ -58,7 +58,13 @@ def main() -> None:
     clock = Clock()
     with tempfile.TemporaryDirectory() as output:
         arguments = TrainingArguments(
-            output, max_steps=int(steps), report_to="none", save_strategy="no", disable_tqdm=True, **chosen
+            output,
+            use_cpu=True,
+            max_steps=int(steps),
+            report_to="none",
+            save_strategy="no",
+            disable_tqdm=True,
+            **chosen,
         )
         collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
         Trainer(model, arguments, data_collator=collator, train_dataset=rows, callbacks=[clock]).train()
