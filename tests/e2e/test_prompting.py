@@ -121,6 +121,7 @@ def test_minilm_fills_gaps_after_a_short_pretraining(tmp_path: Path, trifold_com
     done = trifold_command(
         *("finetune", reviews, "--merge-labels", "--method", "prompt", "--llm", f"hf:{tmp_path / 'domain'}"),
         *("--cloze", cloze, *described, "--log", tmp_path / "log", "--output-dir", tmp_path / "run"),
+        *("--precision", "float32"),
     )
     assert done.returncode == 0, done.stderr
     loaded = load_examples(reviews, DataSettings(merge_labels=True)).examples
@@ -203,7 +204,7 @@ def test_interrupted_nothing_is_lost_and_only_the_rest_is_asked(
 
     def script(number: int, body: dict[str, object]) -> Reply:
         text = body["messages"][-1]["content"]  # type: ignore[index]
-        # Slow enough from the twentieth on that the interruption, however late, comes in the middle.
+        # So slow from the twentieth on that the interruption, however late, comes in the middle.
         wait = 0.01 if number < 20 or interrupted.is_set() else 5.0
         return Reply("good" if any(word in text for word in GOOD) else "bad", wait_seconds=wait)
 
@@ -218,8 +219,8 @@ def test_interrupted_nothing_is_lost_and_only_the_rest_is_asked(
             while len(server.requests) < 12:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
-            interrupted.set()
-            said = process.communicate(timeout=60)[1]
+            said = process.communicate(timeout=120)[1]
+        interrupted.set()
         assert process.returncode == 130, said
         assert "Traceback" not in said
         asked = len(server.requests)

@@ -50,7 +50,7 @@ def new_classifier(files: BackboneFiles, labels: LabelMap, *, may_grow: bool) ->
     )
     if may_grow and trained_on_means(files) and model.config.model_type == "bert":
         _append_mean_layer(model)
-    return compute_first_token_only(model)
+    return as_used(model)
 
 
 def head_modules(model: Any) -> dict[str, torch.nn.Module]:
@@ -85,10 +85,15 @@ def shift_logits(model: Any, shift: np.ndarray) -> None:
     bias.add_(torch.from_numpy(shift).to(bias))
 
 
-def _last_linear(model: Any) -> torch.nn.Linear:
+def _find_last_linear(model: Any) -> torch.nn.Linear | None:
     head = getattr(model, "classifier", None)
     final = getattr(head, "out_proj", head)
-    if not isinstance(final, torch.nn.Linear):
+    return final if isinstance(final, torch.nn.Linear) else None
+
+
+def _last_linear(model: Any) -> torch.nn.Linear:
+    final = _find_last_linear(model)
+    if final is None:
         raise BackboneError(f"the head of a {model.config.model_type} model is unknown: take another --model")
     return final
 
@@ -99,7 +104,29 @@ def saved_classifier(files: BackboneFiles) -> Any:
     Raises:
         BackboneError: If the files hold none.
     """
-    return compute_first_token_only(load_model("AutoModelForSequenceClassification", files))
+    return as_used(load_model("AutoModelForSequenceClassification", files))
+
+
+def as_used(model: Any) -> Any:
+    """The same model computing less, and its logits in full precision."""
+    final = _find_last_linear(model)
+    if final is not None:
+        final.forward = MethodType(in_full_precision, final)
+    return compute_first_token_only(model)
+
+
+def in_full_precision(linear: torch.nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
+    """The layer that makes the logits: with bfloat16's three digits many texts would come out equally probable.
+
+    Args:
+        linear: From the backbone's width to the classes.
+        hidden: `(…, width)`, in any precision.
+
+    Returns:
+        `(…, classes)` in the precision of the weights.
+    """
+    with torch.autocast(hidden.device.type, enabled=False):
+        return torch.nn.functional.linear(hidden.to(linear.weight.dtype), linear.weight, linear.bias)
 
 
 def compute_first_token_only(model: Any) -> Any:

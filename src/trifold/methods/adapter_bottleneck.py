@@ -15,7 +15,7 @@ import torch
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.encoder import load_model, pool_tokens
-from trifold.backbone.heads import trained_on_means
+from trifold.backbone.heads import in_full_precision, trained_on_means
 from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.settings import ComputeSettings
@@ -85,7 +85,7 @@ class AdaptedEncoder(torch.nn.Module):
         """`(batch, tokens)` ids and mask to an object with `logits`, `(batch, classes)`."""
         states = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         pooled = pool_tokens(states, attention_mask, "mean" if self.by_mean else "first")
-        return SimpleNamespace(logits=self.head(self.dropout(pooled)))
+        return SimpleNamespace(logits=in_full_precision(self.head, self.dropout(pooled)))
 
     def own_state(self) -> dict[str, torch.Tensor]:
         """What training has changed: adapters and head, not the backbone."""

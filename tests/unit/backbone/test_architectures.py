@@ -1,5 +1,6 @@
 """Every way of adapting, on tiny random models of the architectures that people use."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from trifold.train.settings import TrainSettings
 from trifold.types import Split
 
 TEXTS = ["The film is wonderful, the plot brilliant", "The cast is awful", "the"]
+EXACT = BackboneSettings(device="cpu", offline=True, precision="float32")
 BERT_LIKE = {
     "hidden_size": 32, "embedding_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64
 }  # fmt: skip
@@ -103,7 +105,7 @@ def split(reviews: Path) -> Split:
 
 def fit(method: str, model: Path, split: Split, cache: bool = True, **tuning: object) -> Fitted:
     settings = MethodSettings(
-        BackboneSettings(model=str(model), device="cpu", offline=True, max_length=48, cache=cache),
+        replace(EXACT, model=str(model), max_length=48, cache=cache),
         TrainSettings(learning_rate=3e-3, epochs=1),
         tuning=TuningSettings(**tuning),  # type: ignore[arg-type]
     )
@@ -130,7 +132,7 @@ def test_it_is_trained_saved_and_loaded(
     before = fitted.predictor.score(TEXTS)
     assert not before.truncated.any()
     fitted.predictor.save(tmp_path)
-    back = method_entry(method).load().predictor.load(tmp_path, BackboneSettings(device="cpu", offline=True))
+    back = method_entry(method).load().predictor.load(tmp_path, EXACT)
     np.testing.assert_allclose(back.score(TEXTS).logits, before.logits, atol=1e-5)
     whole = sum(p.numel() for p in locate_parameters(model))
     assert fitted.trainable_parameters < whole or not tuning
@@ -197,7 +199,7 @@ def test_a_model_in_the_formats_of_old_is_read(tmp_path: Path, split: Split) -> 
     fitted = fit("full", old, split)
     fitted.predictor.save(tmp_path / "new")
     assert {"model.safetensors", "tokenizer.json"} <= {path.name for path in (tmp_path / "new").iterdir()}
-    back = method_entry("full").load().predictor.load(tmp_path / "new", BackboneSettings(device="cpu"))
+    back = method_entry("full").load().predictor.load(tmp_path / "new", EXACT)
     np.testing.assert_allclose(back.score(TEXTS).logits, fitted.predictor.score(TEXTS).logits, atol=1e-5)
 
 
