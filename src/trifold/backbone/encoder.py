@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from trifold.backbone.attention import NAME as ATTENTION
+from trifold.backbone.attention import register_attention
 from trifold.backbone.batches import by_token_budget
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_onnx
@@ -188,7 +190,7 @@ def pool_tokens(states: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Ten
 
 
 def load_model(auto_class: str, files: BackboneFiles, **options: Any) -> Any:
-    """Load `files` through one of transformers' auto classes, in float32 with its fused attention unless told else.
+    """Load `files` through one of transformers' auto classes, in float32 with our attention unless told else.
 
     What transformers says on the way (a report on new and unused weights, a progress bar) is held back:
     a new head is what was asked for, and alarming words on a correct run help nobody.
@@ -198,8 +200,9 @@ def load_model(auto_class: str, files: BackboneFiles, **options: Any) -> Any:
     """
     import transformers
 
+    register_attention()
     logging = transformers.logging
-    options = {"dtype": torch.float32, "attn_implementation": "sdpa", **options}
+    options = {"dtype": torch.float32, "attn_implementation": ATTENTION, **options}
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -109,7 +109,7 @@ def saved_classifier(files: BackboneFiles) -> Any:
 
 def as_used(model: Any) -> Any:
     """The same model computing less, and its logits in full precision."""
-    final = _find_last_linear(model)
+    final: Any = _find_last_linear(model)
     if final is not None:
         final.forward = MethodType(in_full_precision, final)
     return compute_first_token_only(model)
