@@ -70,6 +70,8 @@ TABLES: dict[str, tuple[str, str, dict[str, list[tuple[str, float]]]]] = {
     ),
     "startup": ("Start of the command line", "seconds", {}),
 }
+# Said of a table that was measured on a machine without native bfloat16, while the others had one with it.
+OLDER = ", on an earlier machine of two cores without native bfloat16"
 # Tables whose contestants all did their whole training, with test rows enough to say how well.
 TESTED = ("lora",)
 
@@ -77,6 +79,12 @@ TESTED = ("lora",)
 def load(table: str) -> dict[str, Any]:
     """A table's raw figures."""
     found: dict[str, Any] = json.loads((RESULTS / f"{table}.json").read_text())
+    return found
+
+
+def first_hardware() -> dict[str, Any]:
+    """The machine of the page."""
+    found: dict[str, Any] = load(next(table for table in TABLES if (RESULTS / f"{table}.json").exists()))["hardware"]
     return found
 
 
@@ -95,10 +103,12 @@ def section(table: str) -> list[str]:
     """A table of the page."""
     title, unit, bars = TABLES[table]
     result = load(table)
+    elsewhere = "" if result["hardware"]["bfloat16"] == first_hardware()["bfloat16"] else OLDER
     found = medians(result)
     turns = max(map(len, result["turns"].values()))
     rows = f"{result['rows']:,} IMDB reviews of at most 250 tokens, " if result.get("rows") else ""
-    lines = [f"## {title}", "", f"{rows}median of {turns} turns (`benchmarks/results/speed/{table}.json`).", ""]
+    source = f"`benchmarks/results/speed/{table}.json`"
+    lines = [f"## {title}", "", f"{rows}median of {turns} turns ({source}){elsewhere}.", ""]
     tested = table in TESTED
     lines += ["| | median | mean accuracy |", "|---|---|---|"] if tested else ["| | median |", "|---|---|"]
     for name, value in found.items():

@@ -87,11 +87,10 @@ def test_speed_follows_from_the_steps() -> None:
         assert f"({rates['ours'] / rates[peer]:.2f} times" in PAGE
 
 
-# Missed so far, and said so in docs/pretraining.md. Strict: when it is reached, the mark must go.
 @pytest.mark.parametrize(
     ("peer", "bar"),
     [
-        pytest.param("defaults", 3, marks=pytest.mark.xfail(reason="2.73 times the Trainer's defaults", strict=True)),
+        ("defaults", 3),
         ("best", 1.5),
     ],
 )

@@ -63,7 +63,7 @@ def test_every_figure_names_its_backbone_machine_command_and_commit(name: str) -
 BARS = {
     "imdb-25000-tfidf": 0.895,
     "imdb-25000-features": 0.845,
-    "imdb-25000-full": 0.90,
+    "imdb-25000-full-head+tail": 0.90,
     "imdb-25000-adapter-bottleneck-head+tail": 0.895,
     "imdb-4000-full": 0.86,
     "trec-full": 0.95,
@@ -73,7 +73,6 @@ BARS = {
 
 # Missed so far, and said so in the README. Strict: when one is reached, this list must shrink.
 MISSED = {
-    "imdb-25000-full": "89.7 %, two epochs at 1e-4 from 15,964 reviews",
     "sst2-full": "85.1 %, three epochs at 1e-4 from 4,798 phrases",
 }
 
