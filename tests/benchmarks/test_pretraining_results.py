@@ -70,6 +70,10 @@ def test_books_from_scratch(objective: str) -> None:
         assert bits <= 2.1
         assert bits < facts["bzip2_bits_per_byte"]
         assert f"{bits:.2f} bits per byte on held-out books (bzip2 -9: {facts['bzip2_bits_per_byte']:.2f})" in PAGE
+    else:
+        learned = facts["metrics"]
+        assert f"It names {100 * learned['accuracy']:.1f} % of the hidden words" in PAGE
+        assert f"a loss of {learned['loss']:.2f} nats" in PAGE
 
 
 def speed_rates() -> dict[str, float]:
