@@ -62,7 +62,7 @@ def test_every_figure_names_its_backbone_machine_command_and_commit(name: str) -
 
 BARS = {
     "imdb-25000-tfidf": 0.895,
-    "imdb-25000-features": 0.845,
+    "imdb-25000-features-head+tail": 0.845,
     "imdb-25000-full-head+tail": 0.90,
     "imdb-25000-adapter-bottleneck-head+tail": 0.895,
     "imdb-4000-full": 0.86,
@@ -98,6 +98,27 @@ def test_the_adapters_of_25000_reviews_are_few_numbers_beside_the_backbone() -> 
     # The pooler is the head's, not the backbone's.
     assert run["trainable_parameters"] <= 0.03 * 22_565_376
     assert run["backbone"]["sha256"] == load("imdb-25000-full")[0]["run"]["backbone"]["sha256"]
+
+
+def test_frozen_embeddings_cost_no_more_than_a_third_of_a_point() -> None:
+    from collections import defaultdict
+
+    facts = json.loads((RESULTS.parent / "options.json").read_text())
+    assert facts["hardware"]["cpu"]
+    assert len(facts["commit"]) == 40
+    right: dict[tuple[str, str], list[float]] = defaultdict(list)
+    with (RESULTS.parent / "options.csv").open() as file:
+        for row in csv.DictReader(file):
+            right[row["option"], row["run"]].append(row["label"] == row["prediction"])
+    page = " ".join(README.read_text().split())
+    for data, rows in (("trec", 500), ("sst2", 872)):
+        means = {}
+        for option in ("default", "freeze-embeddings"):
+            runs = [right[option, f"{data}-full-seed{seed}"] for seed in (1, 2, 3)]
+            assert [len(run) for run in runs] == [rows] * 3
+            means[option] = 100 * np.mean([np.mean(run) for run in runs])
+        assert means["freeze-embeddings"] >= means["default"] - 0.3
+        assert f"{means['freeze-embeddings']:.1f} instead of {means['default']:.1f} %" in page
 
 
 def test_full_is_ahead_where_a_row_has_several_of_28_labels() -> None:

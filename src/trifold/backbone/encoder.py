@@ -13,6 +13,7 @@ from trifold.backbone.attention import register_attention
 from trifold.backbone.batches import by_token_budget
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_onnx
+from trifold.backbone.packed import packed
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.errors import BackboneError, require
 from trifold.progress import Advance
@@ -63,7 +64,7 @@ class PooledStates(torch.nn.Module):
         Mean and maximum run over the text's own tokens, special ones included, never over padding.
         """
         states = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
-        pooled = [[pool_tokens(states[layer].float(), mask, how) for how in POOLINGS] for layer in self.layers]
+        pooled = [[pool_tokens(states[layer], mask, how) for how in POOLINGS] for layer in self.layers]
         return torch.stack([torch.stack(row, 1) for row in pooled], 1)
 
 
@@ -75,6 +76,7 @@ class Encoder:
         runtime: Where and in which precision it computes.
         layers: Keep the lowest so many layers and skip the rest; all where `None`.
         engine: What computes: `torch`, or ONNX Runtime as `onnx` or `int8`.
+        frozen: Whether `model` stays as it was loaded; then what computes may be a packed copy of it.
 
     Raises:
         BackboneError: If the files hold no encoder that can be loaded.
@@ -82,7 +84,13 @@ class Encoder:
     """
 
     def __init__(
-        self, files: BackboneFiles, runtime: Runtime, layers: int | None = None, engine: str = "torch"
+        self,
+        files: BackboneFiles,
+        runtime: Runtime,
+        layers: int | None = None,
+        engine: str = "torch",
+        *,
+        frozen: bool = True,
     ) -> None:
         if engine != "torch":
             require_onnx()
@@ -92,6 +100,8 @@ class Encoder:
         self.layers: int = self.model.config.num_hidden_layers
         self.width: int = self.model.config.hidden_size
         self._files = files
+        self._frozen = frozen
+        self._packed: Any = None
         self._graphs: dict[tuple[int, ...], OnnxGraph] = {}
         if layers is not None:
             self.keep(layers)
@@ -107,6 +117,7 @@ class Encoder:
         if layers < self.layers and isinstance(stack, torch.nn.ModuleList):
             del stack[max(1, layers) :]
             self.model.config.num_hidden_layers = self.layers = max(1, layers)
+            self._packed = None
 
     def pool(
         self,
@@ -142,12 +153,15 @@ class Encoder:
 
     def _forward(self, layers: tuple[int, ...]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         """Padded ids and mask to pooled states."""
-        module = PooledStates(self.model, layers).eval()
         if self.engine != "torch":
             if layers not in self._graphs:
+                module = PooledStates(self.model, layers).eval()
                 about = {"weights": self._files.sha256(), "states": list(layers), "of": self.layers}
                 self._graphs[layers] = kept_graph(module, about, int8=self.engine == "int8")
             return self._graphs[layers]
+        if self._frozen and self._packed is None:
+            self._packed = packed(self.model, self.runtime) or self.model
+        module = PooledStates(self._packed if self._frozen else self.model, layers).eval()
 
         @torch.inference_mode()
         def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -180,13 +194,13 @@ def embed(
 
 
 def pool_tokens(states: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:
-    """`(batch, tokens, width)` and its mask to `(batch, width)`."""
+    """`(batch, tokens, width)` and its mask to `(batch, width)` float32."""
     if how == "first":
-        return states[:, 0]
+        return states[:, 0].float()
     weights = mask.unsqueeze(-1)
     if how == "mean":
-        return (states * weights).sum(1) / weights.sum(1)
-    return states.masked_fill(weights == 0, -torch.inf).amax(1)
+        return (states * weights.to(states.dtype)).sum(1, dtype=torch.float32) / weights.sum(1)
+    return states.masked_fill(weights == 0, -torch.inf).amax(1).float()
 
 
 def load_model(auto_class: str, files: BackboneFiles, **options: Any) -> Any:

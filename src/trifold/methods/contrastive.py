@@ -170,7 +170,7 @@ class Contrastive(Method):
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
         seed_everything(given.seed)
-        encoder = Encoder(files, runtime)
+        encoder = Encoder(files, runtime, frozen=False)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         plan = make_plan(
             self.name, CONTRASTIVE, given, epochs=1, token_budget=chosen.token_budget or runtime.token_budget
