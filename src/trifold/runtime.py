@@ -9,6 +9,7 @@ import platform
 import resource
 import shutil
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from trifold.errors import SettingsError
 
 if TYPE_CHECKING:
     import torch
+    from threadpoolctl import ThreadpoolController
 
 # Names of glibc's mallopt parameters (malloc.h).
 _M_TRIM_THRESHOLD = -1
@@ -155,6 +157,25 @@ def prepare() -> None:
 
     torch.set_num_threads(compute_threads())
     torch.set_flush_denormal(True)
+
+
+def single_threaded_blas() -> AbstractContextManager[object]:
+    """A context in which NumPy's and SciPy's matrix products use one thread.
+
+    Each brings threads of its own, which wait by spinning. A descent that goes from one to the other thousands of
+    times spends its time on that waiting: 12 times slower on two cores (benchmarks/LOG.md).
+    """
+    limited: AbstractContextManager[object] = _blas_libraries().limit(limits=1, user_api="blas")
+    return limited
+
+
+@cache
+def _blas_libraries() -> "ThreadpoolController":
+    """Found once, as that takes milliseconds; SciPy is imported first, or its library would be missed."""
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def seed_everything(seed: int) -> None:

@@ -2,6 +2,7 @@ import os
 
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from trifold.errors import SettingsError
 from trifold.runtime import (
@@ -11,6 +12,7 @@ from trifold.runtime import (
     hardware,
     memory_bytes,
     peak_memory_bytes,
+    single_threaded_blas,
     usable_cores,
 )
 
@@ -63,3 +65,17 @@ def test_the_facts_name_the_machine():
     assert facts["cores"] == usable_cores()
     assert facts["bfloat16"] in ("native", "no")
     assert facts["cpu"]
+
+
+def blas_threads() -> list[int]:
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_blas_uses_one_thread_within_the_context_and_what_it_used_behind_it():
+    with single_threaded_blas():
+        inside = blas_threads()
+    before = blas_threads()
+    with single_threaded_blas():
+        assert blas_threads() == inside == [1] * len(inside)
+    assert inside
+    assert blas_threads() == before

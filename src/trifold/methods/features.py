@@ -249,14 +249,23 @@ def _choose_view(parts: _Parts, layers: int) -> tuple[View, Chosen]:
     """Rank every single vector, then choose among joins of the best, and of all layers, by validation loss."""
     few = parts.first(_COMPARED_ROWS)
 
-    def loss(places: Sequence[Place], strengths: Sequence[float]) -> float:
-        return _fit(few, places, strengths, _COMPARED_TOLERANCE)[1].validation_loss
+    def compare(places: Sequence[Place], strengths: Sequence[float]) -> tuple[float, float]:
+        chosen = _fit(few, places, strengths, _COMPARED_TOLERANCE)[1]
+        return chosen.validation_loss, chosen.strength
 
     singles: list[Place] = [(layer, how) for layer in range(layers + 1) for how in POOLINGS]
-    ranked = sorted(singles, key=lambda place: loss([place], _SCREENING))
+    ranked = sorted(singles, key=lambda place: compare([place], _SCREENING)[0])
     candidates = [ranked[:count] for count in _JOINED_COUNTS]
     candidates += [[(layer, how) for layer in range(layers + 1)] for how in POOLINGS]
-    return _fit(parts, min(candidates, key=lambda places: loss(places, _STRENGTHS)), _STRENGTHS, _TOLERANCE)
+    compared = [(*compare(places, _STRENGTHS), places) for places in candidates]
+    _, strength, places = min(compared, key=lambda one: one[0])
+    return _fit(parts, places, _around(strength), _TOLERANCE)
+
+
+def _around(strength: float) -> tuple[float, ...]:
+    """The strengths worth fitting to the end: one found coarsely, and its neighbours."""
+    found = _STRENGTHS.index(strength)
+    return _STRENGTHS[max(0, found - 1) : found + 2]
 
 
 def _fit(parts: _Parts, places: Sequence[Place], strengths: Sequence[float], tolerance: float) -> tuple[View, Chosen]:

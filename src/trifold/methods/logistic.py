@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import expit, log_softmax
 
 from trifold.calibration import mean_log_loss
+from trifold.runtime import single_threaded_blas
 from trifold.tasks.labels import row_weights
 
 _MOST_ITERATIONS = 300
@@ -160,7 +161,7 @@ class _Whole:
 
         data, model = self._data, self._model
         model.set_params(C=strength)
-        with warnings.catch_warnings():
+        with single_threaded_blas(), warnings.catch_warnings():
             # A head that is not quite at its optimum is still judged on validation like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(data.train, data.train_classes, self._weights)

@@ -29,8 +29,15 @@ def test_the_join_is_chosen_on_some_rows_and_the_head_learned_from_all(
     given = parts(400)
     view, chosen = _choose_view(given, LAYERS)
     assert TELLING in view.places
-    same, alone = _fit(given, view.places, features._STRENGTHS, features._TOLERANCE)
+    same, alone = _fit(given, view.places, features._around(chosen.strength), features._TOLERANCE)
     assert isinstance(same, View)
     np.testing.assert_array_equal(view.mean, same.mean)
     np.testing.assert_array_equal(chosen.head.weight, alone.head.weight)
     assert chosen.validation_loss == alone.validation_loss < 0.4
+
+
+def test_the_strengths_fitted_to_the_end_are_the_one_found_and_its_neighbours() -> None:
+    path = features._STRENGTHS
+    assert features._around(path[3]) == path[2:5]
+    assert features._around(path[0]) == path[:2]
+    assert features._around(path[-1]) == path[-2:]
