@@ -1,5 +1,6 @@
 """What every kept result says of its making."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ from trifold.runtime import hardware
 
 
 def commit() -> str:
-    """The commit that is measured."""
+    """The commit that is measured; where this is no checkout, COMMIT names it."""
+    if "COMMIT" in os.environ:
+        return os.environ["COMMIT"]
     done = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

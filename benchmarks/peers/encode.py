@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
+device = "cuda" if torch.cuda.is_available() else "cpu"
 texts = json.loads(Path(sys.argv[1]).read_text())
 folder, way, output = sys.argv[2:5]
 
@@ -27,7 +29,7 @@ def pooled(states: list) -> np.ndarray:
 if way.startswith("pipeline"):
     from transformers import pipeline
 
-    model = pipeline("feature-extraction", model=folder, tokenizer=folder, device="cpu")
+    model = pipeline("feature-extraction", model=folder, tokenizer=folder, device=device)
     options = {"truncation": True, "max_length": 250}
     batch = 32 if way == "pipeline32" else 1
     run = lambda some: model(some, batch_size=batch, tokenize_kwargs=options)  # noqa: E731
@@ -45,7 +47,7 @@ else:
     from sentence_transformers import SentenceTransformer
 
     if way == "sentence":
-        model = SentenceTransformer(folder, device="cpu")
+        model = SentenceTransformer(folder, device=device)
     else:
         from sentence_transformers import export_dynamic_quantized_onnx_model
 

@@ -2,9 +2,10 @@
 
     python benchmarks/peers/trainer.py ROWS.csv MODEL_FOLDER [--best] [--lora] [--epochs N] [--batch-size N] [--test F]
 
-`--best`: length grouping, batches of 8, bfloat16 where the processor has it; run it with the allocator's thresholds in
-the environment, too (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_). LoRA learns at 1e-3, as peft's examples do: at
-the Trainer's 5e-5 it would hardly move. All rows train; those of `--test` are predicted after. Prints one JSON line.
+`--best`: length grouping, bfloat16 where the hardware has it, and on a CPU batches of 8; run it with the allocator's
+thresholds in the environment, too (MALLOC_TRIM_THRESHOLD_, MALLOC_MMAP_THRESHOLD_). LoRA learns at 1e-3, as peft's
+examples do: at the Trainer's 5e-5 it would hardly move. All rows train; those of `--test` are predicted after. Prints
+one JSON line.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import torch
 from datasets import Dataset
 from transformers import (
     AutoModelForSequenceClassification,
@@ -50,12 +52,15 @@ if given.lora:
     from peft import LoraConfig, TaskType, get_peft_model
 
     model = get_peft_model(model, LoraConfig(task_type=TaskType.SEQ_CLS, r=8, lora_alpha=16))
+gpu = torch.cuda.is_available()
 flags = Path("/proc/cpuinfo").read_text()
-best = {"train_sampling_strategy": "group_by_length", "bf16": "avx512_bf16" in flags or "amx_bf16" in flags}
+native = gpu or "avx512_bf16" in flags or "amx_bf16" in flags
+best = {"train_sampling_strategy": "group_by_length", "bf16": native}
 arguments = TrainingArguments(
-    tempfile.mkdtemp(), num_train_epochs=given.epochs, use_cpu=True, save_strategy="no", report_to=[],
+    tempfile.mkdtemp(), num_train_epochs=given.epochs, use_cpu=not gpu, save_strategy="no", report_to=[],
     disable_tqdm=True,
-    per_device_train_batch_size=given.batch_size or (8 if given.best else 32), seed=0, **(best if given.best else {}),
+    per_device_train_batch_size=given.batch_size or (8 if given.best and not gpu else 32), seed=0,
+    **(best if given.best else {}),
     **({"learning_rate": 1e-3} if given.lora else {}),
 )  # fmt: skip
 trainer = Trainer(model=model, args=arguments, train_dataset=table, data_collator=DataCollatorWithPadding(tokenizer))
@@ -64,6 +69,7 @@ trainer.train()
 seconds = time.perf_counter() - started
 status = Path("/proc/self/status").read_text()
 peak = next(1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+peak += torch.cuda.max_memory_allocated() if gpu else 0
 figures = {"train_seconds": seconds, "loop_seconds": seconds, "peak_bytes": peak}
 if given.test:
     found = trainer.predict(tokenised(pd.read_csv(given.test)))

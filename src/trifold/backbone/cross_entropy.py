@@ -17,7 +17,7 @@ _CACHED_ROWS = 32
 
 def linear_cross_entropy(
     hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor
-) -> tuple[torch.Tensor, int]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What `cross_entropy(linear(hidden, weight, bias), targets, reduction="sum")` is, in float32.
 
     Args:
@@ -27,14 +27,14 @@ def linear_cross_entropy(
         targets: `(places,)` int64, the true words.
 
     Returns:
-        The loss summed over places, a scalar, and how many of them have the true word first.
+        The loss summed over places, and how many of them have the true word first; both scalars.
 
     Source: Hsu et al. 2024, "Liger Kernel: Efficient Triton Kernels for LLM Training", section 3.2, for chunks and for
     gradients made with the loss.
     """
     learns = torch.is_grad_enabled()
     total, right = _LinearCrossEntropy.apply(hidden, weight, bias, targets, learns)  # type: ignore[no-untyped-call]
-    return total, int(right)
+    return total, right
 
 
 class _LinearCrossEntropy(torch.autograd.Function):

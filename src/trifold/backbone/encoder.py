@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,13 +162,15 @@ class Encoder:
             return self._graphs[layers]
         if self._frozen and self._packed is None:
             self._packed = packed(self.model, self.runtime) or self.model
-        module = PooledStates(self._packed if self._frozen else self.model, layers).eval()
+        model = self._packed if self._frozen else self.model
+        module = PooledStates(model, layers).eval()
+        mixed = self.runtime.autocast if model is self.model else nullcontext
 
         @torch.inference_mode()
         def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
             # Texts of one length, as those that were cut are, need no mask: 3 % of the time.
             kept = None if mask.all() else torch.from_numpy(mask).to(self.runtime.device)
-            with self.runtime.autocast():
+            with mixed():
                 found: np.ndarray = module(torch.from_numpy(ids).to(self.runtime.device), kept).cpu().numpy()
             return found
 

@@ -40,7 +40,7 @@ def word_logits(model: Any, ids: torch.Tensor, where: torch.Tensor | None, mask:
 
 def word_loss(
     model: Any, ids: torch.Tensor, where: torch.Tensor | None, targets: torch.Tensor, mask: torch.Tensor | None = None
-) -> tuple[torch.Tensor, int]:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross-entropy of the true words at some places, and how many of them the model names first.
 
     Args:
@@ -51,7 +51,7 @@ def word_loss(
         mask: See `word_logits`.
 
     Returns:
-        The loss summed over places, a scalar with its graph, and a count.
+        The loss summed over places with its graph, and the count, both scalars.
     """
     last: Any = model.get_output_embeddings()
     # A quantised or an adapted layer is another class, and is left to compute by itself.
@@ -65,7 +65,7 @@ def word_loss(
             del last.forward
         return linear_cross_entropy(hidden, last.weight, last.bias, targets)
     logits = word_logits(model, ids, where, mask).float()
-    right = int((logits.detach().argmax(1) == targets).sum())
+    right = (logits.detach().argmax(1) == targets).sum()
     return cross_entropy(logits, targets, reduction="sum"), right
 
 

@@ -1,7 +1,8 @@
 """A frozen encoder laid out for its processor: bfloat16 throughout, and the weights of its products packed once.
 
-Under autocast a frozen model's weights are laid out anew for every product, its states go back and forth between two
-precisions, and GELU is a pass of its own. What is frozen can have all of that behind it (benchmarks/LOG.md).
+Under autocast a frozen model's weights are rounded or laid out anew for every product, its states go back and forth
+between two precisions, and GELU is a pass of its own. What is frozen can have that behind it (benchmarks/LOG.md).
+A GPU needs no layout of its own: there the copy is in bfloat16, and nothing else.
 """
 
 import copy
@@ -43,12 +44,15 @@ def packed(model: Any, runtime: Runtime) -> Any | None:
     """A packed copy of an encoder in evaluation mode, which stays as it is.
 
     Returns:
-        `None` where the runtime is another than bfloat16 on a CPU that has it, or the copy would say something else.
+        It, to be run without autocast; `None` where the runtime is not bfloat16 on hardware that has it, or where the
+        copy would say something else.
     """
-    if runtime.device != "cpu" or runtime.precision != "bfloat16" or not _supported():
+    if runtime.precision != "bfloat16" or (runtime.device == "cpu" and not _supported()):
         return None
     try:
-        one = _pack(copy.deepcopy(model).to(torch.bfloat16))
+        one = copy.deepcopy(model).to(torch.bfloat16)
+        if runtime.device == "cpu":
+            _pack(one)
         return one if _says_the_same(one, model, runtime) else None
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
         return None
@@ -58,8 +62,8 @@ def _supported() -> bool:
     return torch._C._has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _pack(module: Any) -> Any:
-    """Every linear part replaced, in place."""
+def _pack(module: Any) -> None:
+    """Replace every linear part, in place."""
     behind = getattr(module, "intermediate_act_fn", None)
     if isinstance(getattr(module, "dense", None), torch.nn.Linear) and _is_gelu(behind):
         module.dense, module.intermediate_act_fn = PackedLinear(module.dense, gelu=True), torch.nn.Identity()
@@ -68,7 +72,6 @@ def _pack(module: Any) -> Any:
             setattr(module, name, PackedLinear(part))
         else:
             _pack(part)
-    return module
 
 
 def _is_gelu(activation: Any) -> bool:
@@ -85,7 +88,9 @@ def _says_the_same(one: Any, model: Any, runtime: Runtime) -> bool:
     ids = torch.from_numpy(np.random.default_rng(0).integers(5, model.config.vocab_size, (2, 24)))
     mask = torch.ones_like(ids)
     mask[1, 16:] = 0
+    given = {"input_ids": ids.to(runtime.device), "attention_mask": mask.to(runtime.device)}
+    found = one(**given).last_hidden_state
     with runtime.autocast():
-        given = {"input_ids": ids, "attention_mask": mask}
-        found, expected = (each(**given).last_hidden_state[mask.bool()].float() for each in (one, model))
+        expected = model(**given).last_hidden_state
+    found, expected = (states.float().cpu()[mask.bool()] for states in (found, expected))
     return bool(torch.nn.functional.cosine_similarity(found, expected, dim=-1).min() > _SAME)

@@ -144,7 +144,7 @@ class Pairs:
         means = [kind.mean() for kind in kinds if len(kind)]
         # A step that drew one row alone has no pair and nothing to say.
         mean = torch.stack(means).mean() if means else 0.0 * cosines.sum()
-        return BatchLoss(mean * len(positions), 0)
+        return BatchLoss(mean * len(positions), torch.zeros_like(mean))
 
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """About `count` distinct rows: some classes, and of each a few rows."""

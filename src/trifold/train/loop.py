@@ -264,7 +264,7 @@ def _step(
             result = training.loss(model, batch)
         (result.total / examples).backward()  # type: ignore[no-untyped-call]
         counted = len(batch) if result.count is None else result.count
-        recorder.add(float(result.total.detach()), result.correct, counted)
+        recorder.add(result.total, result.correct, counted)
         count += counted
     if count != examples:
         # How much counts is known only now that all of the step is seen.

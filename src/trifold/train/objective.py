@@ -21,7 +21,7 @@ class BatchLoss:
 
     Attributes:
         total: Loss summed over what counts, a scalar tensor with its graph.
-        correct: How many of them were answered rightly.
+        correct: How many of them were answered rightly, a scalar tensor.
         logits: `(examples, classes)`, where the objective is classification.
         classes: `(examples,)` the true ones, or `(examples, classes)` bool; likewise.
         weights: In the shape of `classes`, how much each counts in `total`; likewise.
@@ -29,7 +29,7 @@ class BatchLoss:
     """
 
     total: torch.Tensor
-    correct: int
+    correct: torch.Tensor
     logits: torch.Tensor | None = None
     classes: torch.Tensor | None = None
     weights: torch.Tensor | None = None
@@ -45,10 +45,10 @@ def classification_loss(logits: torch.Tensor, classes: torch.Tensor, weights: to
         weights: In the shape of `classes`.
     """
     if classes.ndim == 2:
-        correct = int(((logits > 0) == classes).all(1).sum())
+        correct = ((logits > 0) == classes).all(1).sum()
         losses = binary_cross_entropy_with_logits(logits, classes.to(logits.dtype), reduction="none") * weights
         return BatchLoss(losses.mean(1).sum(), correct, logits, classes, weights)
-    correct = int((logits.argmax(1) == classes).sum())
+    correct = (logits.argmax(1) == classes).sum()
     total = (cross_entropy(logits, classes, reduction="none") * weights).sum()
     return BatchLoss(total, correct, logits, classes, weights)
 
@@ -99,7 +99,7 @@ def evaluate(
         with runtime.autocast():
             result = objective.loss(model, batch)
         total += float(result.total)
-        correct += result.correct
+        correct += int(result.correct)
         count += len(batch) if result.count is None else result.count
         if result.logits is not None and result.classes is not None and result.weights is not None:
             outcome = (result.logits.float(), result.classes, result.weights)

@@ -4,6 +4,8 @@ import math
 import time
 from typing import Any
 
+import torch
+
 from trifold.errors import TrainingError
 from trifold.progress import duration
 from trifold.train.history import HistoryRow
@@ -11,6 +13,8 @@ from trifold.train.objective import Evaluation
 from trifold.train.tracking import report
 
 _ROWS_PER_EPOCH = 20
+# Micro-batches whose figures are still on the device: reading each at once would let a GPU wait for every one of them.
+_MOST_UNREAD = 32
 _COUNTERS = ("epoch_loss", "_step", "_rate", "_loss", "_correct", "_examples", "_epoch_total", "_epoch_examples")
 
 
@@ -35,20 +39,38 @@ class Recorder:
         self._step, self._rate = 0, 0.0
         self._loss, self._correct, self._examples = 0.0, 0, 0
         self._epoch_total, self._epoch_examples = 0.0, 0
+        self._unread: list[tuple[torch.Tensor, torch.Tensor, int]] = []
 
-    def add(self, loss: float, correct: int, examples: int) -> None:
-        """Count a micro-batch: its summed loss, and how many of its examples were answered rightly.
+    def add(self, loss: torch.Tensor, correct: torch.Tensor, examples: int) -> None:
+        """Count a micro-batch.
+
+        Args:
+            loss: A scalar, summed over its examples.
+            correct: A scalar, how many of them were answered rightly.
+            examples: How many there are.
 
         Raises:
-            TrainingError: If the loss is not finite.
+            TrainingError: If the loss of this or an earlier one is not finite.
         """
-        if not math.isfinite(loss):
-            raise TrainingError("the training loss is no longer a finite number: lower --learning-rate")
-        self._loss += loss
-        self._correct += correct
-        self._examples += examples
-        self._epoch_total += loss
-        self._epoch_examples += examples
+        self._unread.append((loss.detach(), correct, examples))
+        if loss.device.type == "cpu" or len(self._unread) == _MOST_UNREAD:
+            self._read()
+
+    def _read(self) -> None:
+        """Take in what was added, in the order in which it came."""
+        unread, self._unread = self._unread, []
+        if not unread:
+            return
+        losses = torch.stack([loss for loss, _, _ in unread]).tolist()
+        corrects = torch.stack([correct for _, correct, _ in unread]).tolist()
+        for loss, correct, (_, _, examples) in zip(losses, corrects, unread, strict=True):
+            if not math.isfinite(loss):
+                raise TrainingError("the training loss is no longer a finite number: lower --learning-rate")
+            self._loss += loss
+            self._correct += correct
+            self._examples += examples
+            self._epoch_total += loss
+            self._epoch_examples += examples
 
     def end_step(self, rate: float) -> None:
         """Count a step that was taken at `rate`, and write a row where one is due."""
@@ -61,6 +83,7 @@ class Recorder:
 
     def end_epoch(self, validation: Evaluation) -> None:
         """Write the epoch's last row."""
+        self._read()
         self.epoch_loss = self._epoch_total / self._epoch_examples
         self._epoch_total, self._epoch_examples = 0.0, 0
         self._write(validation)
@@ -71,6 +94,7 @@ class Recorder:
 
     def state(self) -> dict[str, Any]:
         """All of it, as plain values."""
+        self._read()
         counters = {name: getattr(self, name) for name in _COUNTERS}
         return {"rows": [vars(row) for row in self.rows], **counters}
 
@@ -94,6 +118,7 @@ class Recorder:
         )
 
     def _write(self, validation: Evaluation | None) -> None:
+        self._read()
         row = HistoryRow(
             epoch=self._step / self._steps_per_pass,
             step=self._step,
