@@ -26,7 +26,7 @@ class Blocks:
     lengths: np.ndarray
 
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
-        return BatchLoss((model(torch.ones(len(positions), 2)) ** 2).sum(), 0, count=50 * len(positions))
+        return BatchLoss((model(torch.ones(len(positions), 2)) ** 2).sum(), torch.zeros(()), count=50 * len(positions))
 
 
 DATA = Blocks(np.full(100, 50))

@@ -47,7 +47,7 @@ class Regression:
 
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         error = model(self.inputs[positions]).squeeze(-1) - self.targets[positions]
-        return BatchLoss((error**2).sum(), int((error.abs() < 0.1).sum()))
+        return BatchLoss((error**2).sum(), (error.abs() < 0.1).sum())
 
 
 def fresh_model() -> torch.nn.Module:
@@ -72,7 +72,7 @@ def test_loss_and_accuracy_are_means_over_examples_whatever_the_batches() -> Non
     for budget in (1, 9, 1 << 20):
         figures = evaluate(model, data, budget, CPU)
         assert figures.loss == figures.calibrated_loss == pytest.approx(float(whole.total.detach()) / 23, rel=1e-5)
-        assert figures.accuracy == whole.correct / 23
+        assert figures.accuracy == int(whole.correct) / 23
 
 
 def test_the_rate_rises_then_falls_to_zero() -> None:
@@ -136,7 +136,8 @@ class Certain(Regression):
         classes = torch.cat([torch.zeros(right), torch.ones(rows - right)]).long()
         logits = torch.stack([torch.full((rows,), 2.0**self.epoch), torch.zeros(rows)], 1)
         total = torch.nn.functional.cross_entropy(logits, classes, reduction="sum")
-        return BatchLoss(total + 0 * super().loss(model, positions).total, right, logits, classes, torch.ones(rows))
+        total = total + 0 * super().loss(model, positions).total
+        return BatchLoss(total, torch.tensor(right), logits, classes, torch.ones(rows))
 
 
 def test_an_epoch_that_is_righter_but_too_sure_is_the_better_one() -> None:
@@ -184,7 +185,7 @@ class Unlearnable(Regression):
         logits = torch.cat([model(self.inputs[positions]), -model(self.inputs[positions])], 1)
         classes = torch.from_numpy(positions % 2)
         total = torch.nn.functional.cross_entropy(logits, classes, reduction="sum")
-        return BatchLoss(total, int((logits.argmax(1) == classes).sum()), logits, classes, torch.ones(len(classes)))
+        return BatchLoss(total, (logits.argmax(1) == classes).sum(), logits, classes, torch.ones(len(classes)))
 
 
 def test_a_loss_that_does_not_move_stops_with_advice() -> None:
@@ -215,7 +216,7 @@ class Noisy(Regression):
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         kept = torch.nn.functional.dropout(self.inputs[positions], 0.3, training=model.training)
         error = model(kept).squeeze(-1) - self.targets[positions]
-        return BatchLoss((error**2).sum(), 0)
+        return BatchLoss((error**2).sum(), torch.zeros(()))
 
 
 def resumable(folder: Path, stop_after: int | None, **changed: object) -> tuple[torch.nn.Module, History | None]:
@@ -286,7 +287,7 @@ class Several(Regression):
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         error = model(self.inputs[positions]).squeeze(-1) - self.targets[positions]
         times = torch.from_numpy(self.sizes[positions])
-        return BatchLoss((error**2 * times).sum(), int(times.sum()), count=int(times.sum()))
+        return BatchLoss((error**2 * times).sum(), times.sum(), count=int(times.sum()))
 
 
 def test_where_examples_hold_several_predictions_each_prediction_counts_alike() -> None:
