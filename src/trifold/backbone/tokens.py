@@ -66,10 +66,16 @@ class Tokens:
         parts = (self.ids[start:end] for start, end in itertools.pairwise(self.offsets))
         return [hashlib.blake2b(part.tobytes(), digest_size=16).digest() for part in parts]
 
-    def padded(self, positions: np.ndarray, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
-        """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64."""
+    def padded(self, positions: np.ndarray, pad_id: int, length: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64.
+
+        Args:
+            positions: Of the texts.
+            pad_id: Fills up the shorter ones.
+            length: Fill all of them up to so many tokens at least.
+        """
         lengths = self.lengths[positions]
-        ids = np.full((len(positions), int(lengths.max())), pad_id, dtype=np.int64)
+        ids = np.full((len(positions), max(length, int(lengths.max()))), pad_id, dtype=np.int64)
         mask = np.arange(ids.shape[1]) < lengths[:, None]
         ids[mask] = np.concatenate([self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions])
         return ids, mask.astype(np.int64)

@@ -1,5 +1,7 @@
 """From a method's defaults and the user's settings to a plan for the training loop."""
 
+from dataclasses import replace
+
 from trifold.methods.defaults import Defaults
 from trifold.progress import say
 from trifold.train.plan import Plan
@@ -16,12 +18,15 @@ def make_plan(method: str, defaults: Defaults, given: TrainSettings, *, epochs: 
         epochs: Of the method for this data, unless the user named them.
         token_budget: Of the backbone's settings.
     """
-    plan = Plan.of(
-        given,
-        learning_rate=defaults.learning_rate,
-        epochs=epochs,
-        batch_size=defaults.batch_size,
-        token_budget=token_budget,
+    plan = replace(
+        Plan.of(
+            given,
+            learning_rate=defaults.learning_rate,
+            epochs=epochs,
+            batch_size=defaults.batch_size,
+            token_budget=token_budget,
+        ),
+        self_distillation=given.self_distillation,
     )
     rate = plan.learning_rate
     low, high = defaults.sensible_rates

@@ -17,6 +17,7 @@ from trifold.errors import TrainingError
 from trifold.progress import say, track
 from trifold.runtime import Runtime
 from trifold.train.dropout import bytewise_dropout
+from trifold.train.earlier_answers import EarlierAnswers
 from trifold.train.history import History
 from trifold.train.objective import Evaluation, Objective, evaluate
 from trifold.train.optimiser import Average, adamw, warmup_then_decay
@@ -64,7 +65,7 @@ def train(
         while session.goes_on():
             model.train()
             for micro_batches in session.steps():
-                _step(model, training, micro_batches, session.optimiser, plan, runtime, session.recorder)
+                _step(model, training, micro_batches, session, plan, runtime)
                 session.end_step()
                 advance(int(sum(training.lengths[batch].sum() for batch in micro_batches)))
                 if keeper:
@@ -89,6 +90,7 @@ class _Session:
         optimiser: Its rates follow the step.
         average: Of the weights.
         recorder: Of the figures.
+        earlier: What the model said of the examples before.
         epoch: The one under way, from 1; as in the plan, it ends with a validation.
         step: Optimiser steps done.
         best: Validation figures of the best epoch so far.
@@ -109,6 +111,7 @@ class _Session:
         self.optimiser = adamw(model, plan)
         self.average = Average(model, plan.ema_decay)
         self.recorder = Recorder(self._steps_per_epoch, self._steps_per_pass)
+        self.earlier = EarlierAnswers(len(training.lengths), plan.self_distillation, plan.epochs)
         self.epoch, self.step = 1, 0
         self.best, self.best_epoch = Evaluation(math.inf, 0.0, math.inf), 0
         self.best_weights: dict[str, torch.Tensor] = {}
@@ -183,6 +186,8 @@ class _Session:
         best = {**vars(self.best), "logits": None}
         if self.best.logits is not None:
             tensors["best_logits"] = torch.from_numpy(self.best.logits)
+        if self.earlier.logits is not None:
+            tensors["earlier_logits"] = self.earlier.logits
         facts = {
             "step": self.step,
             "epoch": self.epoch,
@@ -204,6 +209,8 @@ class _Session:
         self._order, self._pass_step = facts["order"], facts["pass_step"]
         logits = tensors["best_logits"].numpy() if "best_logits" in tensors else None
         self.best = Evaluation(**{**facts["best"], "logits": logits})
+        if "earlier_logits" in tensors:
+            self.earlier.logits = tensors["earlier_logits"].to(next(self._model.parameters()).device)
         groups: dict[str, dict[str, torch.Tensor]] = {"weight": {}, "best": {}, "average": {}, "moment": {}}
         for name, tensor in tensors.items():
             kind, _, rest = name.partition(".")
@@ -252,24 +259,24 @@ def _step(
     model: torch.nn.Module,
     training: Objective,
     micro_batches: list[np.ndarray],
-    optimiser: torch.optim.Optimizer,
+    session: _Session,
     plan: Plan,
     runtime: Runtime,
-    recorder: Recorder,
 ) -> None:
     examples = sum(len(batch) for batch in micro_batches)
     count = 0
     for batch in micro_batches:
         with runtime.autocast():
             result = training.loss(model, batch)
-        (result.total / examples).backward()  # type: ignore[no-untyped-call]
+            total = session.earlier.mixed_loss(result, torch.from_numpy(batch), session.epoch)
+        (total / examples).backward()  # type: ignore[no-untyped-call]
         counted = len(batch) if result.count is None else result.count
-        recorder.add(result.total, result.correct, counted)
+        session.recorder.add(result.total, result.correct, counted)
         count += counted
     if count != examples:
         # How much counts is known only now that all of the step is seen.
         gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
         torch._foreach_mul_(gradients, examples / max(1, count))
     torch.nn.utils.clip_grad_norm_(model.parameters(), plan.max_grad_norm)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
+    session.optimiser.step()
+    session.optimiser.zero_grad(set_to_none=True)

@@ -20,6 +20,7 @@ class Plan:
         max_grad_norm: Gradients are clipped to this norm.
         ema_decay: Share of the averaged weights that each step keeps; 0 for no averaging.
         patience: Epochs without improvement before stopping.
+        self_distillation: As in `EarlierAnswers`, the share.
         quiet: Show no progress; for heads that train in seconds.
         decay: Whether the rate falls to zero after the warm-up, or stays.
         must_move: Whether a loss that does not move for hundreds of steps is an error.
@@ -38,6 +39,7 @@ class Plan:
     max_grad_norm: float
     ema_decay: float
     patience: int
+    self_distillation: float = 0.0
     quiet: bool = False
     decay: bool = True
     must_move: bool = True

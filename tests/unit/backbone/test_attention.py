@@ -37,6 +37,25 @@ def test_it_gives_the_same_forward_and_back(scale: float, mask: torch.Tensor | N
         torch.testing.assert_close(own.grad, other.grad, atol=1e-3 * scale, rtol=1e-3)
 
 
+@pytest.mark.parametrize("score", [-400.0, 400.0], ids=["every exponential vanishes", "every exponential overflows"])
+@pytest.mark.parametrize("learns", [False, True])
+def test_scores_that_exp_cannot_hold_are_computed_again(score: float, learns: bool) -> None:
+    query, key, value = given()
+    query = torch.full_like(query, score / 8**0.5) + query.detach()
+    key = torch.ones_like(key)
+    with torch.set_grad_enabled(learns):
+        found = attention.attend(query, key, value, some_keys())
+    torch.testing.assert_close(found, scaled_dot_product_attention(query, key, value, attn_mask=some_keys()))
+
+
+def test_texts_that_are_computed_apart_come_out_as_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, key, value = given()
+    with torch.inference_mode():
+        together = attention.attend(query, key, value, some_keys())
+        monkeypatch.setattr(attention, "_SCORES_AT_ONCE", 1)
+        torch.testing.assert_close(attention.attend(query, key, value, some_keys()), together)
+
+
 def test_it_is_for_bfloat16_and_masks_that_are_the_same_for_every_query() -> None:
     query, key, _ = given(dtype=torch.bfloat16)
     assert attention.applies(query, key, None)

@@ -1,0 +1,61 @@
+"""Learning from what the model itself said of an example one epoch before, beside the label.
+
+Seen again and again, an example is learned by heart, and the model ends surer than it is right. What it said in the
+epoch before, it said knowing the example less, or not at all: mixed into the target, that keeps doubtful ones doubtful.
+It costs no pass of its own, since those answers were computed anyway.
+"""
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
+
+from trifold.train.objective import BatchLoss
+
+# Examples times classes beyond which they are not remembered: thousands of classes would take memory without end.
+_MOST_LOGITS = 16_000_000
+
+
+class EarlierAnswers:
+    """Logits of every training example, each as it was when last trained on.
+
+    Args:
+        examples: How many there are.
+        share: Of the target in the last epoch that comes from them; it grows in a line over the epochs.
+        epochs: At most.
+
+    Attributes:
+        logits: `(examples, classes)` where the model computes; `None` before the first step, and where nothing is
+            remembered.
+
+    Source: Kim et al. 2021, "Self-Knowledge Distillation with Progressive Refinement of Targets".
+    """
+
+    def __init__(self, examples: int, share: float, epochs: int) -> None:
+        self.logits: torch.Tensor | None = None
+        self._examples, self._share, self._epochs = examples, share, epochs
+
+    def mixed_loss(self, result: BatchLoss, positions: torch.Tensor, epoch: int) -> torch.Tensor:
+        """The loss to learn from, a scalar summed over examples; what the model says now is remembered.
+
+        Args:
+            result: Of the examples; where it has no logits, its loss stays as it is.
+            positions: `(examples,)` int64, which they are.
+            epoch: From 1, in which there is nothing to remember yet.
+        """
+        if not self._share or result.logits is None or result.weights is None:
+            return result.total
+        now = result.logits
+        if self._examples * now.shape[1] > _MOST_LOGITS:
+            return result.total
+        if self.logits is None:
+            self.logits = torch.zeros(self._examples, now.shape[1], device=now.device)
+        before = self.logits[positions]
+        self.logits[positions] = now.detach().float()
+        if epoch == 1:
+            return result.total
+        if result.weights.ndim == 2:
+            losses = binary_cross_entropy_with_logits(now, before.sigmoid(), reduction="none") * result.weights
+            own = losses.mean(1).sum()
+        else:
+            own = -((before.softmax(1) * log_softmax(now, 1)).sum(1) * result.weights).sum()
+        share = self._share * epoch / self._epochs
+        return (1 - share) * result.total + share * own
