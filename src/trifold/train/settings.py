@@ -60,7 +60,7 @@ class TrainSettings(StepSettings):
     """
 
     class_weight: Literal["none", "balanced"] = "none"
-    self_distillation: float = 0.8
+    self_distillation: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
