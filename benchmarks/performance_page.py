@@ -1,15 +1,21 @@
-"""Makes docs/performance.md from the raw times in results/speed: `python benchmarks/performance_page.py`.
+"""Makes docs/performance.md from the raw times in results/speed and results/speed-gpu, and the raw rows of options.csv.
+
+    python benchmarks/performance_page.py
 
 A test checks that the page is what this makes of them.
 """
 
+import csv
 import json
 import statistics
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "speed"
+GPU_RESULTS = RESULTS.with_name("speed-gpu")
+OPTIONS = RESULTS.with_name("options.csv")
 PAGE = ROOT / "docs" / "performance.md"
 
 # Of each table: its title, what its figure is, and whose figure each of ours is divided into, with the bar.
@@ -44,7 +50,11 @@ TABLES: dict[str, tuple[str, str, dict[str, list[tuple[str, float]]]]] = {
         "Texts to vectors, the model loaded and warm",
         "seconds",
         {
-            "trifold, torch": [],
+            "trifold, torch": [
+                ("transformers pipeline", 2.0),
+                ("transformers pipeline, batch 32", 2.0),
+                ("sentence-transformers", 2.0),
+            ],
             "trifold, onnx": [
                 ("transformers pipeline", 2.0),
                 ("transformers pipeline, batch 32", 2.0),
@@ -70,22 +80,38 @@ TABLES: dict[str, tuple[str, str, dict[str, list[tuple[str, float]]]]] = {
     ),
     "startup": ("Start of the command line", "seconds", {}),
 }
-# Said of a table that was measured on a machine without native bfloat16, while the others had one with it.
-OLDER = ", on an earlier machine of two cores without native bfloat16"
+# What options.csv calls them, and what they are.
+SAID = {
+    "float32": "single precision, PyTorch's own attention",
+    "default": "as it comes: bfloat16",
+    "freeze-embeddings": "`--freeze-embeddings`",
+    "int8": "`--engine int8`",
+    "exported": "as it comes, by `export`",
+    "exported-int8": "as it comes, by `export --int8`",
+}
 # Tables whose contestants all did their whole training, with test rows enough to say how well.
 TESTED = ("lora",)
 
 
-def load(table: str) -> dict[str, Any]:
+def load(table: str, results: Path = RESULTS) -> dict[str, Any]:
     """A table's raw figures."""
-    found: dict[str, Any] = json.loads((RESULTS / f"{table}.json").read_text())
+    found: dict[str, Any] = json.loads((results / f"{table}.json").read_text())
     return found
 
 
-def first_hardware() -> dict[str, Any]:
-    """The machine of the page."""
-    found: dict[str, Any] = load(next(table for table in TABLES if (RESULTS / f"{table}.json").exists()))["hardware"]
-    return found
+def kept_tables(results: Path) -> list[str]:
+    """Those there are, in the order of the page."""
+    return [table for table in TABLES if (results / f"{table}.json").exists()]
+
+
+def machine(result: dict[str, Any]) -> str:
+    """What a table was measured on."""
+    hardware, versions = result["hardware"], result["versions"]
+    gpu = f"{hardware['gpu']} and " if "gpu" in hardware else ""
+    return (
+        f"{gpu}{hardware['cpu']}, {hardware['cores']} cores, bfloat16: {hardware['bfloat16']}; PyTorch "
+        f"{versions['torch']}, transformers {versions['transformers']}"
+    )
 
 
 def medians(result: dict[str, Any]) -> dict[str, float]:
@@ -99,16 +125,15 @@ def shown(value: float, unit: str) -> str:
     return f"{value / 1e6:,.0f} MB" if unit == "bytes" else f"{value:,.2f} s" if value < 10 else f"{value:,.1f} s"
 
 
-def section(table: str) -> list[str]:
+def section(table: str, results: Path = RESULTS) -> list[str]:
     """A table of the page."""
     title, unit, bars = TABLES[table]
-    result = load(table)
-    elsewhere = "" if result["hardware"]["bfloat16"] == first_hardware()["bfloat16"] else OLDER
+    result = load(table, results)
     found = medians(result)
     turns = max(map(len, result["turns"].values()))
     rows = f"{result['rows']:,} IMDB reviews of at most 250 tokens, " if result.get("rows") else ""
-    source = f"`benchmarks/results/speed/{table}.json`"
-    lines = [f"## {title}", "", f"{rows}median of {turns} turns ({source}){elsewhere}.", ""]
+    source = f"`benchmarks/results/{results.name}/{table}.json`"
+    lines = [f"## {title}", "", f"{rows}median of {turns} turns ({source}), on {machine(result)}.", ""]
     tested = table in TESTED
     lines += ["| | median | mean accuracy |", "|---|---|---|"] if tested else ["| | median |", "|---|---|"]
     for name, value in found.items():
@@ -118,38 +143,62 @@ def section(table: str) -> list[str]:
         f"- {name} against {other}: **{found[other] / found[name]:.2f}x** (wanted: {bar:g}x, "
         f"{'reached' if found[other] / found[name] >= bar else 'missed'})"
         for name, others in bars.items()
+        if name in found
         for other, bar in others
         if other in found
     ]
     cosines = [
         f"- cosine to full precision, {name}: {found['mean']:.3f} (lowest {found['lowest']:.3f})"
         for name, found in result.get("cosines", {}).items()
-        if name in ("sentence-int8", "trifold-int8", "trifold-onnx")
+        if name in ("sentence-int8", "trifold-int8", "trifold-onnx", "trifold-torch")
     ]
     return [*lines, "", *verdicts, *cosines, *([""] if verdicts else [])]
 
 
+def options() -> list[str]:
+    """What each option of speed costs in accuracy."""
+    right: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    with OPTIONS.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            data, method, _ = row["run"].split("-")
+            right[method, row["option"], data].append(row["label"] == row["prediction"])
+    facts = json.loads(OPTIONS.with_suffix(".json").read_text())
+    lines = [
+        "## What speed costs in accuracy",
+        "",
+        "Mean accuracy of three seeds, on TREC's 500 test questions and SST-2's 872 dev sentences (6,000 training",
+        f"phrases); `benchmarks/results/options.csv` has every row. On {machine(facts)}.",
+        "",
+        "| method | option | TREC | against single precision | SST-2 | against single precision |",
+        "|---|---|---|---|---|---|",
+    ]
+    for method, option in dict.fromkeys((method, option) for method, option, _ in right):
+        cells = []
+        for data in ("trec", "sst2"):
+            mean, plain = (100 * statistics.mean(right[method, one, data]) for one in (option, "float32"))
+            cells += [f"{mean:.1f} %", "" if option == "float32" else f"{mean - plain:+.1f}"]
+        lines.append(f"| `{method}` | {SAID[option]} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
 def page() -> str:
     """The whole page."""
-    tables = [table for table in TABLES if (RESULTS / f"{table}.json").exists()]
-    hardware, versions = (load(tables[0])[name] for name in ("hardware", "versions"))
     head = [
         "# Performance",
         "",
         "Made by `benchmarks/performance_page.py` from the raw times of `benchmarks/speed.py`. Ratios are of medians,",
         "measured side by side, in turns, with nothing else running. Backbone: minilm.",
         "",
-        f"Machine: {hardware['cpu']}, {hardware['cores']} cores, bfloat16: {hardware['bfloat16']}; PyTorch "
-        f"{versions['torch']}, transformers {versions['transformers']}.",
+    ]
+    gpu = [
+        "# On a GPU",
+        "",
+        "A backbone of bert-base-uncased's shape with random weights: only time is asked for.",
         "",
     ]
-    if hardware["bfloat16"] == "no":
-        head += [
-            "This processor has neither native bfloat16 nor an 8-bit dot product, and much of what is wanted below was",
-            "reckoned for one that has: in single precision, peers and Trifold share one ceiling, the matrix product.",
-            "",
-        ]
-    return "\n".join([*head, *(line for table in tables for line in section(table))]).rstrip() + "\n"
+    lines = [*head, *(line for table in kept_tables(RESULTS) for line in section(table)), *options()]
+    lines += [*gpu, *(line for table in kept_tables(GPU_RESULTS) for line in section(table, GPU_RESULTS))]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 if __name__ == "__main__":

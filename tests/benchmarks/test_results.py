@@ -100,7 +100,7 @@ def test_the_adapters_of_25000_reviews_are_few_numbers_beside_the_backbone() -> 
     assert run["backbone"]["sha256"] == load("imdb-25000-full")[0]["run"]["backbone"]["sha256"]
 
 
-def test_frozen_embeddings_cost_no_more_than_a_third_of_a_point() -> None:
+def test_no_default_costs_more_than_three_tenths_of_a_point_beside_plain_single_precision() -> None:
     from collections import defaultdict
 
     facts = json.loads((RESULTS.parent / "options.json").read_text())
@@ -110,15 +110,16 @@ def test_frozen_embeddings_cost_no_more_than_a_third_of_a_point() -> None:
     with (RESULTS.parent / "options.csv").open() as file:
         for row in csv.DictReader(file):
             right[row["option"], row["run"]].append(row["label"] == row["prediction"])
-    page = " ".join(README.read_text().split())
+    means = {}
     for data, rows in (("trec", 500), ("sst2", 872)):
-        means = {}
-        for option in ("default", "freeze-embeddings"):
-            runs = [right[option, f"{data}-full-seed{seed}"] for seed in (1, 2, 3)]
+        for option, method in {(option, run.split("-")[1]) for option, run in right}:
+            runs = [right[option, f"{data}-{method}-seed{seed}"] for seed in (1, 2, 3)]
             assert [len(run) for run in runs] == [rows] * 3
-            means[option] = 100 * np.mean([np.mean(run) for run in runs])
-        assert means["freeze-embeddings"] >= means["default"] - 0.3
-        assert f"{means['freeze-embeddings']:.1f} instead of {means['default']:.1f} %" in page
+            means[option, method, data] = 100 * np.mean([np.mean(run) for run in runs])
+        for method in ("full", "features"):
+            assert means["default", method, data] >= means["float32", method, data] - 0.3
+        # Asked for where steps are to be quicker: at the same price.
+        assert means["freeze-embeddings", "full", data] >= means["float32", "full", data] - 0.3
 
 
 def test_full_is_ahead_where_a_row_has_several_of_28_labels() -> None:
