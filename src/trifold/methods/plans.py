@@ -18,6 +18,7 @@ def make_plan(method: str, defaults: Defaults, given: TrainSettings, *, epochs: 
         epochs: Of the method for this data, unless the user named them.
         token_budget: Of the backbone's settings.
     """
+    share = given.self_distillation
     plan = replace(
         Plan.of(
             given,
@@ -26,7 +27,7 @@ def make_plan(method: str, defaults: Defaults, given: TrainSettings, *, epochs: 
             batch_size=defaults.batch_size,
             token_budget=token_budget,
         ),
-        self_distillation=given.self_distillation,
+        self_distillation=defaults.self_distillation if share is None else share,
     )
     rate = plan.learning_rate
     low, high = defaults.sensible_rates

@@ -13,8 +13,8 @@ from trifold.train.objective import Evaluation
 from trifold.train.tracking import report
 
 _ROWS_PER_EPOCH = 20
-# Micro-batches whose figures are still on the device: reading each at once would let a GPU wait for every one of them.
-_MOST_UNREAD = 32
+# Micro-batches whose figures may still be on the device: a GPU would have to wait whenever one is read.
+_MOST_UNREAD = {"cpu": 1, "cuda": 32, "mps": 32}
 _COUNTERS = ("epoch_loss", "_step", "_rate", "_loss", "_correct", "_examples", "_epoch_total", "_epoch_examples")
 
 
@@ -53,7 +53,7 @@ class Recorder:
             TrainingError: If the loss of this or an earlier one is not finite.
         """
         self._unread.append((loss.detach(), correct, examples))
-        if loss.device.type == "cpu" or len(self._unread) == _MOST_UNREAD:
+        if len(self._unread) >= _MOST_UNREAD[loss.device.type]:
             self._read()
 
     def _read(self) -> None:

@@ -56,16 +56,17 @@ class TrainSettings(StepSettings):
         class_weight: balanced names rare classes as readily as serves macro-F1, found on validation rows; where a row
             may have several labels, the rows that have one weigh as much as those that lack it.
         self_distillation: Share of a text's target that by the last epoch is not its label but what the model itself
-            said of it one epoch before, so that it ends less sure of what it learned by heart; 0 for labels alone.
+            said of it one epoch before, so that it ends less sure of what it learned by heart; 0 for labels alone,
+            and each method has its own default.
     """
 
     class_weight: Literal["none", "balanced"] = "none"
-    self_distillation: float = 0.5
+    self_distillation: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         share = self.self_distillation
-        require(0 <= share <= 1, f"--self-distillation {share}", "give a share from 0 to 1")
+        require(share is None or 0 <= share <= 1, f"--self-distillation {share}", "give a share from 0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,25 @@ def test_pooled_layers_are_those_of_a_plain_forward_pass(tiny_model: Path) -> No
                 np.testing.assert_allclose(pooled.vectors[row, layer, position], by_hand[how], atol=1e-5)
 
 
+@pytest.mark.parametrize(("precision", "lengths"), [("bfloat16", {8, 16, 21}), ("float32", set(range(3, 22)))])
+def test_batches_have_few_lengths_where_a_new_one_costs_time(
+    precision: str, lengths: set[int], tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Encoder(locate(str(tiny_model)), Runtime("cpu", precision))
+    tokens = Tokenizer(locate(str(tiny_model)), 30).encode(["film " * words for words in range(1, 20)])
+    assert sorted(tokens.lengths) == list(range(3, 22))
+    seen: list[tuple[int, int]] = []
+
+    def forward(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        seen.append((ids.shape[1], int(mask.sum())))
+        return np.zeros((len(ids), 1, 3, encoder.width), dtype=np.float32)
+
+    monkeypatch.setattr(encoder, "_forward", lambda _layers: forward)
+    encoder.pool(tokens, 0, token_budget=1, layers=[0])
+    assert {length for length, _ in seen} == lengths
+    assert sum(own for _, own in seen) == tokens.lengths.sum(), "what fills up counts for nothing"
+
+
 def test_a_cut_encoder_gives_the_same_lower_layers(tiny_model: Path) -> None:
     files = locate(str(tiny_model))
     tokenizer = Tokenizer(files, 50)
