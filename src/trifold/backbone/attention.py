@@ -3,10 +3,10 @@
 PyTorch's fused attention is slow there: of a forward pass over reviews it takes two fifths of the time for a tenth of
 the operations. Two products do the same two to seven times as fast (benchmarks/LOG.md): queries by keys, and the
 exponential of that by the values, beside which a column of ones sums up what the result is divided by. A key that
-counts for nothing has zeros in both, so no mask is added to anything. Nor is a row's largest score looked for before:
-whether exp() held all of them shows in the sums after, and hardly ever it did not.
+counts for nothing has zeros in both, so no mask is added to anything.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -14,8 +14,8 @@ import torch
 NAME = "products"
 # Beyond, a row's weights no longer fit a core's cache, and all of them take memory that grows with the square.
 _LONGEST = 512
-# Sums of exponentials between which nothing overflowed, nothing vanished, and products with values may not either.
-_LEAST_SUM, _LARGEST_SUM = 1e-30, 1e30
+# exp() of such a score, summed over a row, still is a number.
+_LARGEST_SCORE = 80.0
 # Where no gradient is wanted, so many scores are computed at once as a core's cache holds.
 _SCORES_AT_ONCE = 3_000_000
 # What an architecture may ask of attention that is not done here.
@@ -91,38 +91,42 @@ def attend(
         `(batch, heads, tokens, width)`.
     """
     query = query * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    # No score is larger than the longest query times the longest key, and those are far fewer numbers to look at.
+    longest = [torch.linalg.vector_norm(states.detach(), dim=-1).max() for states in (query, key)]
+    bounded = bool(math.prod(longest) < _LARGEST_SCORE)
     value = torch.cat([value, value.new_ones(*value.shape[:-1], 1)], dim=-1)
     if mask is not None:
         value = value * mask.transpose(-1, -2)
     learns = torch.is_grad_enabled() and any(part.requires_grad for part in (query, key, value))
-    mixed = _mix(query, key, value) if learns else _mix_in_cache(query, key, value)
-    least, largest = mixed[..., -1].detach().aminmax()
-    if not (least > _LEAST_SUM and largest < _LARGEST_SUM):
-        mixed = _mix_less_largest(query, key, value, mask)
+    mixed = (_mix if learns else _mix_in_cache)(query, key, value, None if bounded else mask, bounded=bounded)
     return mixed[..., :-1] / mixed[..., -1:]
 
 
-def _mix(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def _mix(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, *, bounded: bool
+) -> torch.Tensor:
     """Values weighted by the exponentials of the scores, and in the last column the sum of those."""
-    return (query @ key.transpose(-1, -2)).exp() @ value
+    scores = query @ key.transpose(-1, -2)
+    if not bounded:
+        # Less the largest of each row that counts: the shares stay the same.
+        counted = scores if mask is None else scores.masked_fill(~mask, -torch.inf)
+        scores = counted - counted.detach().amax(-1, keepdim=True)
+    return scores.exp() @ value
 
 
-def _mix_in_cache(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+def _mix_in_cache(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, *, bounded: bool
+) -> torch.Tensor:
     """The same for some texts at a time, in place."""
     texts, heads, tokens, _ = query.shape
     mixed = torch.empty_like(value)
     step = max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
     for begin in range(0, texts, step):
         some = slice(begin, begin + step)
-        torch.matmul((query[some] @ key[some].transpose(-1, -2)).exp_(), value[some], out=mixed[some])
+        scores = query[some] @ key[some].transpose(-1, -2)
+        if not bounded:
+            if mask is not None:
+                scores.masked_fill_(~mask[some], -torch.inf)
+            scores -= scores.amax(-1, keepdim=True)
+        torch.matmul(scores.exp_(), value[some], out=mixed[some])
     return mixed
-
-
-def _mix_less_largest(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
-) -> torch.Tensor:
-    """The same for scores of any size: of each row its largest that counts is taken off, which leaves the shares."""
-    scores = query @ key.transpose(-1, -2)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -torch.inf)
-    return (scores - scores.detach().amax(-1, keepdim=True)).exp() @ value
