@@ -36,6 +36,8 @@ _SCREENING = (0.01,)
 _COMPARED_ROWS = 4_000
 _COMPARED_TOLERANCE, _TOLERANCE = 1e-3, 1e-4
 _JOINED_COUNTS = (1, 2, 4, 8)
+# A coarse optimum tells the good from the bad, not the best from the next: so many are fitted to the end.
+_FINALISTS = 2
 
 
 @dataclass(frozen=True)
@@ -258,8 +260,9 @@ def _choose_view(parts: _Parts, layers: int) -> tuple[View, Chosen]:
     candidates = [ranked[:count] for count in _JOINED_COUNTS]
     candidates += [[(layer, how) for layer in range(layers + 1)] for how in POOLINGS]
     compared = [(*compare(places, _STRENGTHS), places) for places in candidates]
-    _, strength, places = min(compared, key=lambda one: one[0])
-    return _fit(parts, places, _around(strength), _TOLERANCE)
+    finalists = sorted(compared, key=lambda one: one[0])[:_FINALISTS]
+    fitted = [_fit(parts, places, _around(strength), _TOLERANCE) for _, strength, places in finalists]
+    return min(fitted, key=lambda one: one[1].validation_loss)
 
 
 def _around(strength: float) -> tuple[float, ...]:
