@@ -36,6 +36,21 @@ def test_the_join_is_chosen_on_some_rows_and_the_head_learned_from_all(
     assert chosen.validation_loss == alone.validation_loss < 0.4
 
 
+def test_the_best_of_the_coarse_comparison_are_fitted_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[tuple[float, float]] = []
+
+    def counted(given: _Parts, places: list[tuple[int, str]], strengths: tuple[float, ...], tolerance: float) -> object:
+        found = _fit(given, places, strengths, tolerance)
+        fitted.append((tolerance, found[1].validation_loss))
+        return found
+
+    monkeypatch.setattr(features, "_fit", counted)
+    _, chosen = _choose_view(parts(400), LAYERS)
+    to_the_end = [loss for tolerance, loss in fitted if tolerance == features._TOLERANCE]
+    assert len(to_the_end) == features._FINALISTS
+    assert chosen.validation_loss == min(to_the_end)
+
+
 def test_the_strengths_fitted_to_the_end_are_the_one_found_and_its_neighbours() -> None:
     path = features._STRENGTHS
     assert features._around(path[3]) == path[2:5]
