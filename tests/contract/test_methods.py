@@ -74,7 +74,8 @@ def test_probabilities_are_a_distribution_and_rows_keep_their_order(fitted: tupl
     assert together.logits.dtype == np.float32
     np.testing.assert_allclose(predictor.labels.probabilities(together.logits).sum(1), 1.0, atol=1e-9)
     alone = np.concatenate([predictor.score([text]).logits for text in split.test.texts[:10]])
-    np.testing.assert_allclose(alone, together.logits[:10], atol=1e-4)
+    # Vectors are rounded to half precision, and a last digit of another batch may fall on the other side.
+    np.testing.assert_allclose(alone, together.logits[:10], rtol=1e-4, atol=1e-4)
 
 
 def test_probabilities_are_calibrated_on_validation(fitted: tuple[str, Fitted], split: Split) -> None:
