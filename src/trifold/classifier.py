@@ -64,6 +64,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_grad_norm: Gradients are clipped to this norm.
         ema_decay: Share of the averaged weights that each step keeps; 0 keeps the last weights.
         class_weight: `none`, or `balanced` to name rare classes as readily as serves macro-F1.
+        self_distillation: Share of a text's target that by the last epoch is what the model said of it one epoch
+            before; each method has its own default.
         patience: Epochs without a better validation loss before training stops.
         report_to: Experiment tracker that gets the figures, too: `tensorboard`, `mlflow`, `trackio` or `wandb`.
         head: For `features`: `auto`, `logistic` or `mlp`.
@@ -119,6 +121,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_grad_norm: float = 1.0,
         ema_decay: float = 0.99,
         class_weight: str = "none",
+        self_distillation: float | None = None,
         patience: int = 2,
         report_to: str = "none",
         head: str = "auto",
@@ -167,6 +170,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.max_grad_norm = max_grad_norm
         self.ema_decay = ema_decay
         self.class_weight = class_weight
+        self.self_distillation = self_distillation
         self.patience = patience
         self.report_to = report_to
         self.head = head
