@@ -16,7 +16,7 @@ from pathlib import Path
 
 from accuracy import RESULTS as ACCURACY
 from accuracy import RUNS, SEEDS, Experiment, experiments
-from provenance import provenance
+from provenance import commit, provenance
 from trifold.runtime import usable_cores
 
 RESULTS = ACCURACY.parent
@@ -68,7 +68,8 @@ def main() -> None:
     with (RESULTS / "options.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("option", "run", "row", "label", "prediction"), *rows])
     precisions = {f"{method} {option}": one for (_, method, option, *_), (_, one) in zip(jobs, found, strict=True)}
-    facts = {"backbone": "minilm", "precision": precisions, **provenance()}
+    commits = dict.fromkeys(TRAINED, commit())
+    facts = {"backbone": "minilm", "precision": precisions, **provenance(), "commits": commits}
     (RESULTS / "options.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 

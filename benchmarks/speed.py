@@ -169,8 +169,8 @@ def in_turns(
 def keep(setting: Setting, table: str, facts: dict[str, object]) -> None:
     """Write a table's file."""
     setting.results.mkdir(parents=True, exist_ok=True)
-    kept = {"table": table, "backbone": setting.backbone, **facts, **provenance()}
-    (setting.results / f"{table}.json").write_text(json.dumps(kept, indent=1) + "\n")
+    whole = {"table": table, "backbone": setting.backbone, **facts, **provenance()}
+    (setting.results / f"{table}.json").write_text(json.dumps(whole, indent=1) + "\n")
 
 
 def kept(setting: Setting, table: str) -> dict[str, Any]:
@@ -408,6 +408,8 @@ def main() -> None:
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--tokenizer")
     given = parser.parse_args()
+    if not (given.gpu or given.tables):
+        parser.error("name a table, all, or --gpu")
     if given.gpu:
         setting = on_gpu(given.tokenizer)
         rows = {table: given.rows or count for table, count in GPU_ROWS.items()}

@@ -136,7 +136,8 @@ def test_speed_costs_no_more_than_three_tenths_of_a_point(option: str, method: s
 def test_what_options_cost_names_its_machine_and_commit() -> None:
     facts = json.loads((RESULTS.parent / "options.json").read_text())
     assert facts["hardware"]["cpu"]
-    assert len(facts["commit"]) == len(facts["features_commit"]) == 40
+    assert set(facts["commits"]) == {"full", "features"}
+    assert {len(one) for one in (facts["commit"], *facts["commits"].values())} == {40}
 
 
 def test_the_first_rows_of_a_comparison_come_soon() -> None:

@@ -98,7 +98,16 @@ def attend(
     if mask is not None:
         value = value * mask.transpose(-1, -2)
     learns = torch.is_grad_enabled() and any(part.requires_grad for part in (query, key, value))
-    mixed = (_mix if learns else _mix_in_cache)(query, key, value, None if bounded else mask, bounded=bounded)
+    texts, heads, tokens, _ = query.shape
+    step = texts if learns else max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
+    if step >= texts:
+        mixed = _mix(query, key, value, mask, bounded=bounded)
+    else:
+        mixed = torch.empty_like(value)
+        for begin in range(0, texts, step):
+            some = slice(begin, begin + step)
+            counts = None if mask is None else mask[some]
+            mixed[some] = _mix(query[some], key[some], value[some], counts, bounded=bounded)
     return mixed[..., :-1] / mixed[..., -1:]
 
 
@@ -112,21 +121,3 @@ def _mix(
         counted = scores if mask is None else scores.masked_fill(~mask, -torch.inf)
         scores = counted - counted.detach().amax(-1, keepdim=True)
     return scores.exp() @ value
-
-
-def _mix_in_cache(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, *, bounded: bool
-) -> torch.Tensor:
-    """The same for some texts at a time, in place."""
-    texts, heads, tokens, _ = query.shape
-    mixed = torch.empty_like(value)
-    step = max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
-    for begin in range(0, texts, step):
-        some = slice(begin, begin + step)
-        scores = query[some] @ key[some].transpose(-1, -2)
-        if not bounded:
-            if mask is not None:
-                scores.masked_fill_(~mask[some], -torch.inf)
-            scores -= scores.amax(-1, keepdim=True)
-        torch.matmul(scores.exp_(), value[some], out=mixed[some])
-    return mixed

@@ -144,18 +144,19 @@ class Encoder:
         run = self._forward(layers)
         usual = self.runtime.token_budget if self.engine == "torch" else TOKEN_BUDGET
         lengths = tokens.lengths
+        most = int(lengths.max(initial=0))
         for batch in by_token_budget(lengths, token_budget or usual):
-            ids, mask = tokens.padded(batch, pad_id, self._usual_length(int(lengths[batch[0]]), lengths))
+            ids, mask = tokens.padded(batch, pad_id, self._usual_length(int(lengths[batch[0]]), most))
             vectors[batch] = run(ids, mask)
             if advance:
                 advance(int(mask.sum()))
         return Pooled(vectors, layers)
 
-    def _usual_length(self, longest: int, lengths: np.ndarray) -> int:
+    def _usual_length(self, longest: int, most: int) -> int:
         """What a batch is filled up to: on a CPU PyTorch writes its products anew for every shape that comes along."""
         if self.engine != "torch" or self.runtime.precision != "bfloat16":
             return longest
-        return min(-(-longest // _LENGTH_STEP) * _LENGTH_STEP, int(lengths.max()))
+        return min(-(-longest // _LENGTH_STEP) * _LENGTH_STEP, most)
 
     def try_batch(self, ids: np.ndarray, mask: np.ndarray) -> None:
         """Compute one batch whose result nobody wants."""

@@ -6,9 +6,8 @@ It costs no pass of its own, since those answers were computed anyway.
 """
 
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
-from trifold.train.objective import BatchLoss
+from trifold.train.objective import BatchLoss, weighted_loss
 
 # Examples times classes beyond which they are not remembered: thousands of classes would take memory without end.
 _MOST_LOGITS = 16_000_000
@@ -52,10 +51,7 @@ class EarlierAnswers:
         self.logits[positions] = now.detach().float()
         if epoch == 1:
             return result.total
-        if result.weights.ndim == 2:
-            losses = binary_cross_entropy_with_logits(now, before.sigmoid(), reduction="none") * result.weights
-            own = losses.mean(1).sum()
-        else:
-            own = -((before.softmax(1) * log_softmax(now, 1)).sum(1) * result.weights).sum()
+        said = before.sigmoid() if result.weights.ndim == 2 else before.softmax(1)
+        own = weighted_loss(now, said, result.weights)
         share = self._share * epoch / self._epochs
         return (1 - share) * result.total + share * own

@@ -44,13 +44,23 @@ def classification_loss(logits: torch.Tensor, classes: torch.Tensor, weights: to
         classes: `(examples,)` the true ones, or `(examples, classes)` bool.
         weights: In the shape of `classes`.
     """
-    if classes.ndim == 2:
-        correct = ((logits > 0) == classes).all(1).sum()
-        losses = binary_cross_entropy_with_logits(logits, classes.to(logits.dtype), reduction="none") * weights
-        return BatchLoss(losses.mean(1).sum(), correct, logits, classes, weights)
-    correct = (logits.argmax(1) == classes).sum()
-    total = (cross_entropy(logits, classes, reduction="none") * weights).sum()
-    return BatchLoss(total, correct, logits, classes, weights)
+    right = ((logits > 0) == classes).all(1) if classes.ndim == 2 else logits.argmax(1) == classes
+    correct = right.sum()
+    return BatchLoss(weighted_loss(logits, classes, weights), correct, logits, classes, weights)
+
+
+def weighted_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The loss of `classification_loss`, a scalar summed over examples.
+
+    Args:
+        logits: `(examples, classes)`.
+        targets: `(examples,)` the true ones, or `(examples, classes)`: probabilities, or bools where there are several.
+        weights: `(examples,)`, or `(examples, classes)` where there are several.
+    """
+    if weights.ndim == 2:
+        losses = binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none") * weights
+        return losses.mean(1).sum()
+    return (cross_entropy(logits, targets, reduction="none") * weights).sum()
 
 
 @dataclass(frozen=True)
