@@ -2,8 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from trifold.backbone.attention import NAME as ATTENTION
 from trifold.backbone.attention import register_attention
 from trifold.backbone.batches import by_token_budget
+from trifold.backbone.bert import read_bert
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_onnx
 from trifold.backbone.packed import packed
@@ -79,7 +81,8 @@ class Encoder:
         runtime: Where and in which precision it computes.
         layers: Keep the lowest so many layers and skip the rest; all where `None`.
         engine: What computes: `torch`, or ONNX Runtime as `onnx` or `int8`.
-        frozen: Whether `model` stays as it was loaded; then what computes may be a packed copy of it.
+        frozen: Whether `model` stays as it was loaded; then what reads is BERT without transformers where it can be,
+            and packed for the processor.
 
     Raises:
         BackboneError: If the files hold no encoder that can be loaded.
@@ -99,15 +102,25 @@ class Encoder:
             require_onnx()
             require(runtime.device == "cpu", f"--engine {engine}", f"it computes on the CPU, not on {runtime.device}")
         self.runtime, self.engine = runtime, engine
-        self.model = load_model("AutoModel", files).eval().to(runtime.device)
-        self.layers: int = self.model.config.num_hidden_layers
-        self.width: int = self.model.config.hidden_size
         self._files = files
-        self._frozen = frozen
-        self._packed: Any = None
+        self._kept: int | None = None
+        bert = read_bert(files) if frozen and engine == "torch" else None
+        self._reader: Any = self.model if bert is None else bert.to(runtime.device)
+        self._to_pack = frozen
+        self._autocast: Callable[[], AbstractContextManager[Any]] = runtime.autocast
         self._graphs: dict[tuple[int, ...], OnnxGraph] = {}
+        self.layers: int = self._reader.config.num_hidden_layers
+        self.width: int = self._reader.config.hidden_size
         if layers is not None:
             self.keep(layers)
+
+    @cached_property
+    def model(self) -> Any:
+        """The encoder as transformers has it, in single precision: to be trained, saved or exported."""
+        model = load_model("AutoModel", self._files).eval().to(self.runtime.device)
+        if self._kept is not None:
+            _cut(model, self._kept)
+        return model
 
     @property
     def precision(self) -> str:
@@ -116,11 +129,9 @@ class Encoder:
 
     def keep(self, layers: int) -> None:
         """Drop everything above the lowest `layers` layers; architectures that name them otherwise stay whole."""
-        stack = getattr(getattr(self.model, "encoder", None), "layer", None)
-        if layers < self.layers and isinstance(stack, torch.nn.ModuleList):
-            del stack[max(1, layers) :]
-            self.model.config.num_hidden_layers = self.layers = max(1, layers)
-            self._packed = None
+        for model in (self._reader, self.__dict__.get("model")):
+            _cut(model, max(1, layers))
+        self.layers = self._kept = self._reader.config.num_hidden_layers
 
     def pool(
         self,
@@ -170,21 +181,29 @@ class Encoder:
                 about = {"weights": self._files.sha256(), "states": list(layers), "of": self.layers}
                 self._graphs[layers] = kept_graph(module, about, int8=self.engine == "int8")
             return self._graphs[layers]
-        if self._frozen and self._packed is None:
-            self._packed = packed(self.model, self.runtime) or self.model
-        model = self._packed if self._frozen else self.model
-        module = PooledStates(model, layers).eval()
-        mixed = self.runtime.autocast if model is self.model else nullcontext
+        if self._to_pack:
+            one = packed(self._reader, self.runtime)
+            if one is not None:
+                self._reader, self._autocast = one, nullcontext
+            self._to_pack = False
+        module = PooledStates(self._reader, layers).eval()
 
         @torch.inference_mode()
         def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
             # Texts of one length, as those that were cut are, need no mask: 3 % of the time.
             kept = None if mask.all() else torch.from_numpy(mask).to(self.runtime.device)
-            with mixed():
+            with self._autocast():
                 found: np.ndarray = module(torch.from_numpy(ids).to(self.runtime.device), kept).cpu().numpy()
             return found
 
         return run
+
+
+def _cut(model: Any, layers: int) -> None:
+    stack = getattr(getattr(model, "encoder", None), "layer", None)
+    if isinstance(stack, torch.nn.ModuleList) and layers < len(stack):
+        del stack[layers:]
+        model.config.num_hidden_layers = layers
 
 
 def embed(

@@ -74,7 +74,8 @@ class BackboneFiles:
 
     def sha256(self) -> str:
         """SHA-256 of the weights; of several files, that of their hashes."""
-        hashes = [file_sha256(shard) for shard in self.shards()]
+        states = [(shard, shard.stat()) for shard in self.shards()]
+        hashes = [_sha256_as_of(shard, state.st_size, state.st_mtime_ns) for shard, state in states]
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def facts(self) -> dict[str, object]:
@@ -245,6 +246,12 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=64)
+def _sha256_as_of(path: Path, _size: int, _changed_ns: int) -> str:
+    """The same, read once for a file that stays as it is: weights are large, and asked for at every turn."""
+    return file_sha256(path)
 
 
 def read_config(files: BackboneFiles) -> dict[str, object]:

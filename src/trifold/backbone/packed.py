@@ -85,7 +85,7 @@ def _is_gelu(activation: Any) -> bool:
 @torch.inference_mode()
 def _says_the_same(one: Any, model: Any, runtime: Runtime) -> bool:
     """Tried on two short made-up texts, one of them padded."""
-    ids = torch.from_numpy(np.random.default_rng(0).integers(5, model.config.vocab_size, (2, 24)))
+    ids = torch.from_numpy(np.random.default_rng(0).integers(5, model.get_input_embeddings().num_embeddings, (2, 24)))
     mask = torch.ones_like(ids)
     mask[1, 16:] = 0
     given = {"input_ids": ids.to(runtime.device), "attention_mask": mask.to(runtime.device)}

@@ -20,7 +20,7 @@ from trifold.train.dropout import bytewise_dropout
 from trifold.train.earlier_answers import EarlierAnswers
 from trifold.train.history import History
 from trifold.train.objective import Evaluation, Objective, evaluate
-from trifold.train.optimiser import Average, adamw, warmup_then_decay
+from trifold.train.optimiser import AdamW, Average, warmup_then_decay
 from trifold.train.plan import Plan
 from trifold.train.recorder import Recorder
 from trifold.train.state import State, current_keeper, generators, restore_generators, say_resumed, stopping_saves
@@ -87,7 +87,7 @@ class _Session:
     """Where a training stands: everything that changes from step to step, so that all of it can be saved.
 
     Attributes:
-        optimiser: Its rates follow the step.
+        optimiser: Its rate follows the step.
         average: Of the weights.
         recorder: Of the figures.
         earlier: What the model said of the examples before.
@@ -108,7 +108,7 @@ class _Session:
         # Where the generator stood when the pass over the data began, and how many of its steps are done.
         self._order: dict[str, Any] = {}
         self._pass_step = 0
-        self.optimiser = adamw(model, plan)
+        self.optimiser = AdamW(model, plan.learning_rate, plan.weight_decay)
         self.average = Average(model, plan.ema_decay)
         self.recorder = Recorder(self._steps_per_epoch, self._steps_per_pass)
         self.earlier = EarlierAnswers(len(training.lengths), plan.self_distillation, plan.epochs)
@@ -137,7 +137,7 @@ class _Session:
 
     def end_step(self) -> None:
         """Count a step."""
-        rate = self._rate()
+        rate = self.optimiser.rate
         self.step += 1
         self._pass_step += 1
         self._set_rate()
@@ -181,7 +181,7 @@ class _Session:
         tensors |= {f"weight.{name}": tensor for name, tensor in weights.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best_weights.items()}
         tensors |= {f"average.{i}": tensor for i, tensor in enumerate(self.average.averaged)}
-        for number, moments in self.optimiser.state_dict()["state"].items():
+        for number, moments in self.optimiser.moments().items():
             tensors |= {f"moment.{number}.{name}": tensor for name, tensor in moments.items()}
         best = {**vars(self.best), "logits": None}
         if self.best.logits is not None:
@@ -226,17 +226,13 @@ class _Session:
         for name, tensor in groups["moment"].items():
             number, _, kind = name.partition(".")
             moments.setdefault(int(number), {})[kind] = tensor
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": moments})
+        self.optimiser.restore(moments)
         self.recorder.restore(facts["recorder"], facts["seconds"])
         restore_generators(state)
         self._set_rate()
 
-    def _rate(self) -> float:
-        return float(self.optimiser.param_groups[0]["lr"])
-
     def _set_rate(self) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._plan.learning_rate * self._factor(self.step)
+        self.optimiser.rate = self._plan.learning_rate * self._factor(self.step)
 
 
 def _trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -279,4 +275,4 @@ def _step(
         torch._foreach_mul_(gradients, examples / max(1, count))
     torch.nn.utils.clip_grad_norm_(model.parameters(), plan.max_grad_norm)
     session.optimiser.step()
-    session.optimiser.zero_grad(set_to_none=True)
+    session.optimiser.forget_gradients()

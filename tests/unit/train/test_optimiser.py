@@ -1,0 +1,94 @@
+"""AdamW against PyTorch's own, which uses the same kernel."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import torch
+
+from trifold.train.optimiser import AdamW
+
+
+def network() -> torch.nn.Module:
+    """Matrices, vectors, and a part that is not trained."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(5, 7), torch.nn.LayerNorm(7), torch.nn.Linear(7, 3), torch.nn.Linear(3, 2)
+    )
+    model[3].requires_grad_(False)
+    return model
+
+
+def steps(model: torch.nn.Module, count: int, step: Callable[[int], None], first: int = 0) -> None:
+    """The same gradients for the same numbers of steps; every third leaves one weight without any."""
+    for number in range(first, first + count):
+        torch.manual_seed(number)
+        model(torch.randn(4, 5)).square().mean().backward()
+        if number % 3 == 1:
+            model[2].bias.grad = None
+        step(number)
+
+
+def test_it_moves_weights_as_pytorchs_does_to_the_bit() -> None:
+    ours, theirs = network(), network()
+    mine = AdamW(ours, 0.0, 0.05)
+    groups = [
+        {"params": [p for p in theirs.parameters() if p.requires_grad and p.ndim >= 2], "weight_decay": 0.05},
+        {"params": [p for p in theirs.parameters() if p.requires_grad and p.ndim < 2], "weight_decay": 0.0},
+    ]
+    other = torch.optim.AdamW(groups, lr=0.0, fused=True)
+
+    def step(number: int) -> None:
+        mine.rate = 0.01 * (number + 1)
+        mine.step()
+        mine.forget_gradients()
+
+    def their_step(number: int) -> None:
+        for group in other.param_groups:
+            group["lr"] = 0.01 * (number + 1)
+        other.step()
+        other.zero_grad()
+
+    steps(ours, 8, step)
+    steps(theirs, 8, their_step)
+    assert not torch.equal(ours[0].weight, network()[0].weight)
+    for weight, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(weight, expected)
+    state = other.state_dict()["state"]
+    assert mine.moments().keys() == state.keys(), "numbered alike, so that what was saved before is read"
+    for number, moments in mine.moments().items():
+        for name, tensor in moments.items():
+            assert torch.equal(tensor, state[number][name])
+
+
+def test_restored_it_goes_on_as_if_nothing_had_been() -> None:
+    whole, parted = network(), network()
+    one, first = AdamW(whole, 0.01, 0.05), AdamW(parted, 0.01, 0.05)
+
+    def step_of(optimiser: AdamW) -> Callable[[int], None]:
+        def step(_: int) -> None:
+            optimiser.step()
+            optimiser.forget_gradients()
+
+        return step
+
+    steps(whole, 6, step_of(one))
+    steps(parted, 3, step_of(first))
+    second = AdamW(parted, 0.01, 0.05)
+    second.restore({n: {name: t.clone() for name, t in m.items()} for n, m in first.moments().items()})
+    steps(parted, 3, step_of(second), first=3)
+    for weight, expected in zip(parted.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(weight, expected)
+
+
+def test_making_one_imports_no_compiler() -> None:
+    code = """
+import sys, torch
+from trifold.train.optimiser import AdamW
+model = torch.nn.Linear(2, 2)
+optimiser = AdamW(model, 0.1, 0.0)
+model(torch.ones(1, 2)).sum().backward()
+optimiser.step()
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
