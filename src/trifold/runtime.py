@@ -89,6 +89,11 @@ def cpu_multiplies_bfloat16() -> bool:
     return bool(_cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
+def cpu_multiplies_tiles() -> bool:
+    """Whether the processor multiplies whole tiles of bfloat16 at once, as recent Xeons do."""
+    return "amx_bf16" in _cpu_flags()
+
+
 def cpu_multiplies_int8() -> bool:
     """Whether the processor has a dot product of 8-bit integers that sums in 32 bits."""
     return bool(_cpu_flags() & {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})

@@ -3,13 +3,16 @@
 PyTorch's fused attention is slow there: of a forward pass over reviews it takes two fifths of the time for a tenth of
 the operations. Two products do the same two to seven times as fast (benchmarks/LOG.md): queries by keys, and the
 exponential of that by the values, beside which a column of ones sums up what the result is divided by. A key that
-counts for nothing has zeros in both, so no mask is added to anything.
+counts for nothing has zeros in both, so no mask is added to anything. On a processor that multiplies whole tiles,
+PyTorch's own is the faster one again where nothing is learned.
 """
 
 import math
 from typing import Any
 
 import torch
+
+from trifold.runtime import cpu_multiplies_tiles
 
 NAME = "products"
 # Beyond, a row's weights no longer fit a core's cache, and all of them take memory that grows with the square.
@@ -72,7 +75,12 @@ def applies(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None) -
         and query.shape == key.shape
         and key.shape[2] <= _LONGEST
         and same_for_all_queries
+        and (_learns(query, key) or not cpu_multiplies_tiles())
     )
+
+
+def _learns(*states: torch.Tensor) -> bool:
+    return torch.is_grad_enabled() and any(part.requires_grad for part in states)
 
 
 def attend(
@@ -97,9 +105,8 @@ def attend(
     value = torch.cat([value, value.new_ones(*value.shape[:-1], 1)], dim=-1)
     if mask is not None:
         value = value * mask.transpose(-1, -2)
-    learns = torch.is_grad_enabled() and any(part.requires_grad for part in (query, key, value))
     texts, heads, tokens, _ = query.shape
-    step = texts if learns else max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
+    step = texts if _learns(query, key, value) else max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
     if step >= texts:
         mixed = _mix(query, key, value, mask, bounded=bounded)
     else:

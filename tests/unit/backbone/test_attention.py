@@ -67,6 +67,17 @@ def test_it_is_for_bfloat16_and_masks_that_are_the_same_for_every_query() -> Non
     assert not attention.applies(*(torch.empty(1, 1, 513, 8, dtype=torch.bfloat16) for _ in range(2)), None)
 
 
+@pytest.mark.parametrize("learns", [False, True])
+@pytest.mark.parametrize("tiles", [False, True])
+def test_where_whole_tiles_are_multiplied_it_is_for_what_learns(
+    tiles: bool, learns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "cpu_multiplies_tiles", lambda: tiles)
+    query, key, _ = given(dtype=torch.bfloat16)
+    with torch.set_grad_enabled(learns):
+        assert attention.applies(query, key, some_keys()) == (learns or not tiles)
+
+
 def test_a_backbone_reads_with_it_what_it_reads_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     whole = attention.attend
@@ -76,6 +87,7 @@ def test_a_backbone_reads_with_it_what_it_reads_in_full_precision(monkeypatch: p
         return whole(*arguments)
 
     monkeypatch.setattr(attention, "attend", counted)
+    monkeypatch.setattr(attention, "cpu_multiplies_tiles", lambda: False)
     files = locate("minilm")
     tokenizer = Tokenizer(files, 64)
     tokens = tokenizer.encode(["A film.", "A superb and moving film, and far too long for what it has to say."])
