@@ -71,7 +71,7 @@ class Classic(Method):
             len(labels),
             given.class_weight,
         )
-        head, history = fit_mlp(data, given, _PLAN, hidden=_HIDDEN, dropout=_DROPOUT)
+        head, history = fit_mlp(data, given, _PLAN, hidden=_HIDDEN, dropout=_DROPOUT, members=1)
         say(f"classic: a head of {head.parameters():,} numbers on {files.name}, best epoch {history.best_epoch}")
         return Fitted(
             predictor=FeaturesPredictor(encoder, tokenizer, view, head, labels, chosen, files),

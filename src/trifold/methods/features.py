@@ -17,7 +17,7 @@ from trifold.backbone.frozen import pool_through_cache
 from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.calibration import mean_log_loss
+from trifold.calibration import best_temperature, mean_log_loss
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.graphs import HeadOnEncoder
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
@@ -183,7 +183,7 @@ class Features(Method):
             self.settings.train.class_weight,
         )
         view, chosen_head = _choose_view(parts, encoder.layers)
-        head, history, losses = self._choose_head(parts, view, chosen_head.head, chosen_head.validation_loss)
+        head, history, losses = self._choose_head(parts.sample(view), chosen_head.head)
         encoder.keep(max(view.layers))
         kind = "mlp" if isinstance(head, MlpHead) else "logistic"
         say(f"features: {describe_places(view.places)} with a {kind} head chosen on validation")
@@ -195,7 +195,7 @@ class Features(Method):
                 "vectors": describe_places(view.places),
                 "head": kind,
                 "strength": chosen_head.strength,
-                "validation_loss": losses,
+                "validation_calibrated_loss": losses,
                 "precision": encoder.precision,
             },
             validation_logits=head.logits(view.look(parts.validation)),
@@ -203,19 +203,23 @@ class Features(Method):
         )
 
     def _choose_head(
-        self, parts: "_Parts", view: View, linear: LinearHead, linear_loss: float
+        self, data: Sample, linear: LinearHead
     ) -> tuple[LinearHead | MlpHead, History | None, dict[str, float]]:
-        """The head with the lower validation loss, unless the user named one."""
-        losses = {"logistic": linear_loss}
+        """The head with the lower validation loss once each is calibrated, as it will be, unless the user named one."""
+        losses = {"logistic": _calibrated_loss(linear, data)}
         if self.settings.head.head == "logistic":
             return linear, None, losses
-        data = parts.sample(view)
         head, history = fit_mlp(data, self.settings.train)
-        logits = head.logits(data.validation)
-        losses["mlp"] = mean_log_loss(logits, data.validation_classes, weights=data.validation_weights)
+        losses["mlp"] = _calibrated_loss(head, data)
         if self.settings.head.head == "mlp" or losses["mlp"] < losses["logistic"]:
             return head, history, losses
         return linear, history, losses
+
+
+def _calibrated_loss(head: LinearHead | MlpHead, data: Sample) -> float:
+    truth, weights = data.validation_classes, data.validation_weights
+    logits = head.logits(data.validation)
+    return mean_log_loss(logits, truth, best_temperature(logits, truth, weights), weights)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,9 @@
-"""A two-layer head on fixed vectors, trained by the one training loop."""
+"""A two-layer head on fixed vectors, trained by the one training loop.
+
+Several are trained side by side and answer together: on few examples, where one starts decides much of what it learns,
+and the mean of a few is better and less a matter of luck than any of them (benchmarks/LOG.md). Two layers' mean is two
+layers again, wider, so what is saved and exported is one head.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -9,12 +14,13 @@ from trifold.methods.logistic import Sample
 from trifold.runtime import Runtime
 from trifold.train.history import History
 from trifold.train.loop import train
-from trifold.train.objective import BatchLoss, classification_loss
+from trifold.train.objective import BatchLoss, classification_loss, weighted_loss
 from trifold.train.plan import Plan
 from trifold.train.settings import TrainSettings
 
 _HIDDEN = 256
 _DROPOUT = 0.3
+_MEMBERS = 3
 PLAN = Plan(
     learning_rate=5e-4,
     epochs=20,
@@ -75,9 +81,37 @@ class MlpHead:
         return sum(int(array.size) for array in self.arrays().values())
 
 
+class _Members(torch.nn.Module):
+    """Heads of `features -> hidden -> classes` that share nothing but their batches."""
+
+    def __init__(self, features: int, hidden: int, classes: int, dropout: float, count: int) -> None:
+        super().__init__()
+        # Side by side in one matrix; each draws what it would by itself.
+        self.hidden = torch.nn.Linear(features, count * hidden)
+        self.dropout = torch.nn.Dropout(dropout)
+        self.out = torch.nn.ModuleList(torch.nn.Linear(hidden, classes) for _ in range(count))
+
+    def forward(self, vectors: torch.Tensor) -> torch.Tensor:
+        """`(batch, features)` to the logits of each, `(members, batch, classes)`."""
+        hidden = self.dropout(torch.relu(self.hidden(vectors))).chunk(len(self.out), dim=1)
+        return torch.stack([out(own) for out, own in zip(self.out, hidden, strict=True)])
+
+    def mean(self) -> MlpHead:
+        """One head that says what they say on average."""
+        states = [out.state_dict() for out in self.out]
+        weight = torch.cat([state["weight"].T for state in states]) / len(states)
+        bias = torch.stack([state["bias"] for state in states]).mean(0)
+        hidden = self.hidden.state_dict()
+        tensors = (hidden["weight"].T, hidden["bias"], weight, bias)
+        return MlpHead(*(tensor.contiguous().numpy() for tensor in tensors))
+
+
 @dataclass(frozen=True)
 class _Vectors:
-    """Objective: cross-entropy of a head on fixed vectors; each counts as one token."""
+    """Objective: cross-entropy of heads on fixed vectors; each counts as one token.
+
+    Each head learns by itself; what is validated is their mean.
+    """
 
     vectors: torch.Tensor
     classes: torch.Tensor
@@ -88,21 +122,35 @@ class _Vectors:
         return np.ones(len(self.classes), dtype=np.int64)
 
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
-        logits = model(self.vectors[positions])
-        return classification_loss(logits, self.classes[positions], self.weights[positions])
+        classes, weights = self.classes[positions], self.weights[positions]
+        each = model(self.vectors[positions])
+        together = classification_loss(each.mean(0), classes, weights)
+        if not model.training:
+            return together
+        return replace(together, total=torch.stack([weighted_loss(one, classes, weights) for one in each]).mean())
 
 
 def fit_mlp(
-    data: Sample, given: TrainSettings, plan: Plan = PLAN, *, hidden: int = _HIDDEN, dropout: float = _DROPOUT
+    data: Sample,
+    given: TrainSettings,
+    plan: Plan = PLAN,
+    *,
+    hidden: int = _HIDDEN,
+    dropout: float = _DROPOUT,
+    members: int = _MEMBERS,
 ) -> tuple[MlpHead, History]:
-    """Train a head of `features -> hidden -> classes`; the best epoch by validation loss is kept.
+    """Train heads of `features -> hidden -> classes`; their best epoch by validation loss is kept.
 
     Args:
         data: Dense float32 vectors.
         given: Learning rate, epochs and batch size win over the plan's where the user named them.
         plan: Everything else.
-        hidden: Width of the hidden layer.
+        hidden: Width of each one's hidden layer.
         dropout: Behind it.
+        members: How many there are.
+
+    Returns:
+        One head that says what they say on average, and the history of their training.
     """
     plan = replace(
         plan,
@@ -111,12 +159,7 @@ def fit_mlp(
         batch_size=given.batch_size or plan.batch_size,
         seed=given.seed,
     )
-    model = torch.nn.Sequential(
-        torch.nn.Linear(data.train.shape[1], hidden),
-        torch.nn.ReLU(),
-        torch.nn.Dropout(dropout),
-        torch.nn.Linear(hidden, data.classes),
-    )
+    model = _Members(data.train.shape[1], hidden, data.classes, dropout, members)
     objectives = [
         _Vectors(*(torch.from_numpy(array) for array in part))
         for part in (
@@ -125,6 +168,4 @@ def fit_mlp(
         )
     ]
     history, _ = train(model, objectives[0], objectives[1], plan, Runtime("cpu", "float32"))
-    state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    head = MlpHead(state["0.weight"].T.copy(), state["0.bias"], state["3.weight"].T.copy(), state["3.bias"])
-    return head, history
+    return model.mean(), history

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from trifold.backbone.encoder import POOLINGS, Pooled
+from trifold.calibration import mean_log_loss
 from trifold.methods import features
+from trifold.methods.contract import MethodSettings
 from trifold.methods.features import View, _choose_view, _fit, _Parts
+from trifold.methods.logistic import LinearHead
+from trifold.methods.mlp import MlpHead
 
 LAYERS = 2
 TELLING = (1, "mean")
@@ -56,3 +60,26 @@ def test_the_strengths_fitted_to_the_end_are_the_one_found_and_its_neighbours() 
     assert features._around(path[3]) == path[2:5]
     assert features._around(path[0]) == path[:2]
     assert features._around(path[-1]) == path[-2:]
+
+
+def test_heads_are_compared_as_sure_as_they_will_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = parts(400)
+    view, chosen = _choose_view(given, LAYERS)
+    data, good = given.sample(view), chosen.head
+    half = np.where(np.arange(len(good.weight)) % 2, 0.3, 1.0)[:, None].astype(np.float32)
+    worse = LinearHead(good.weight * half, good.bias)
+    both = 8 * np.eye(2, dtype=np.float32)
+    too_sure = MlpHead(
+        np.concatenate([good.weight, -good.weight], axis=1),
+        np.concatenate([good.bias, -good.bias]),
+        np.concatenate([both, -both]),
+        np.zeros(2, np.float32),
+    )
+    np.testing.assert_allclose(too_sure.logits(data.validation), 8 * good.logits(data.validation), atol=1e-4)
+    raw = [mean_log_loss(head.logits(data.validation), data.validation_classes) for head in (too_sure, worse)]
+    assert raw[0] > raw[1], "as it is, it would lose"
+    monkeypatch.setattr(features, "fit_mlp", lambda *_: (too_sure, None))
+    head, _, losses = features.Features(MethodSettings())._choose_head(data, worse)
+    assert head is too_sure
+    assert losses["mlp"] == pytest.approx(chosen.validation_loss, abs=0.01)
+    assert losses["mlp"] < losses["logistic"]
