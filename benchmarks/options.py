@@ -1,8 +1,9 @@
 """What speed costs in accuracy: every option beside plain single precision, on SST-2 and TREC, three seeds each.
 
-    python benchmarks/options.py
+    python benchmarks/options.py [full] [features]
 
-Keeps results/options.json and, of every run, the raw rows in results/options.csv. Needs TRIFOLD_DATA.
+Keeps results/options.json and, of every run, the raw rows in results/options.csv; of methods that are not named they
+stay as they are. Needs TRIFOLD_DATA.
 """
 
 import csv
@@ -54,23 +55,31 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def main() -> None:
     """Train, export, and keep who said what of which row."""
+    methods = sys.argv[1:] or list(TRAINED)
     samples = {data: experiments(data)[0] for data in ("trec", "sst2")}
     jobs = [
         (sample, method, option, f"{data}-{method}-seed{seed}", seed)
-        for method, options in TRAINED.items()
-        for option in options
+        for method in methods
+        for option in TRAINED[method]
         for data, sample in samples.items()
         for seed in SEEDS
     ]
     with ThreadPoolExecutor(usable_cores()) as pool:
         found = list(pool.map(lambda job: said(*job), jobs))
-    rows = [row for own, _ in found for row in own]
-    with (RESULTS / "options.csv").open("w", newline="", encoding="utf-8") as file:
+    table, about = RESULTS / "options.csv", RESULTS / "options.json"
+    before = json.loads(about.read_text()) if about.exists() else {"precision": {}, "commits": {}}
+    others = [tuple(row.values()) for row in (read(table) if table.exists() else [])]
+    rows = [row for row in others if row[1].split("-")[1] not in methods] + [row for own, _ in found for row in own]
+    with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("option", "run", "row", "label", "prediction"), *rows])
     precisions = {f"{method} {option}": one for (_, method, option, *_), (_, one) in zip(jobs, found, strict=True)}
-    commits = dict.fromkeys(TRAINED, commit())
-    facts = {"backbone": "minilm", "precision": precisions, **provenance(), "commits": commits}
-    (RESULTS / "options.json").write_text(json.dumps(facts, indent=1) + "\n")
+    facts = {
+        "backbone": "minilm",
+        "precision": {**before["precision"], **precisions},
+        **provenance(),
+        "commits": {**before["commits"], **dict.fromkeys(methods, commit())},
+    }
+    about.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def said(sample: Experiment, method: str, option: str, name: str, seed: int) -> tuple[list[Row], str]:

@@ -68,7 +68,7 @@ class Bert(torch.nn.Module):
         """`(batch, tokens)` ids, filled up behind the text, and their mask, `None` where all count."""
         mask = None if attention_mask is None else attention_mask.bool()[:, None, None]
         states = [self.embeddings(input_ids)]
-        for layer in self.encoder["layer"]:  # type: ignore[attr-defined]  # it is a list
+        for layer in self.encoder["layer"].children():
             states.append(layer(states[-1], mask))
         return States(states[-1], tuple(states))
 
