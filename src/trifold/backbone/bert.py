@@ -13,9 +13,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from trifold.backbone.attention import applies, attend
 from trifold.backbone.locate import BackboneFiles, read_config
+from trifold.backbone.tokens import first_position
 
-# Kinds of models, and by how much their first position lies behind the id of padding.
-_FIRST_POSITION = {"bert": None, "roberta": 1, "xlm-roberta": 1, "camembert": 1}
+_KINDS = ("bert", "roberta", "xlm-roberta", "camembert")
 # What the oldest files call the two numbers of a normalisation.
 _OLD_ENDS = {".gamma": ".weight", ".beta": ".bias"}
 
@@ -24,7 +24,6 @@ _OLD_ENDS = {".gamma": ".weight", ".beta": ".bias"}
 class BertConfig:
     """What of a `config.json` decides on the computation."""
 
-    model_type: str
     vocab_size: int
     hidden_size: int
     num_hidden_layers: int
@@ -33,13 +32,8 @@ class BertConfig:
     max_position_embeddings: int
     type_vocab_size: int
     layer_norm_eps: float = 1e-12
-    pad_token_id: int = 0
-
-    @property
-    def first_position(self) -> int:
-        """The row of the position vectors that the first token takes."""
-        behind = _FIRST_POSITION[self.model_type]
-        return 0 if behind is None else self.pad_token_id + behind
+    # The row of the position vectors that the first token takes: no entry of the file, but follows from two.
+    first_position: int = 0
 
 
 class States(NamedTuple):
@@ -181,13 +175,18 @@ def read_bert(files: BackboneFiles) -> Bert | None:
 def _plain(config: dict[str, Any]) -> BertConfig | None:
     """`None` where a model of this configuration computes something else than is computed here."""
     plain = (
-        config.get("model_type") in _FIRST_POSITION
+        config.get("model_type") in _KINDS
+        # What counts its positions from behind it has a default of its own in transformers.
+        and (config["model_type"] == "bert" or isinstance(config.get("pad_token_id"), int))
         and config.get("hidden_act", "gelu") == "gelu"
         and config.get("position_embedding_type", "absolute") == "absolute"
         and not config.get("is_decoder")
         and not config.get("add_cross_attention")
     )
-    return BertConfig(**{f.name: config[f.name] for f in fields(BertConfig) if f.name in config}) if plain else None
+    if not plain:
+        return None
+    named = {field.name: config[field.name] for field in fields(BertConfig) if field.name in config}
+    return BertConfig(**{**named, "first_position": first_position(config)})
 
 
 def _bare(name: str) -> str:

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -103,24 +102,28 @@ class Encoder:
             require(runtime.device == "cpu", f"--engine {engine}", f"it computes on the CPU, not on {runtime.device}")
         self.runtime, self.engine = runtime, engine
         self._files = files
-        self._kept: int | None = None
         bert = read_bert(files) if frozen and engine == "torch" else None
-        self._reader: Any = self.model if bert is None else bert.to(runtime.device)
+        reader: Any = self._load() if bert is None else bert.to(runtime.device)
+        self._reader = reader
+        self._model = reader if bert is None else None
         self._to_pack = frozen
         self._autocast: Callable[[], AbstractContextManager[Any]] = runtime.autocast
         self._graphs: dict[tuple[int, ...], OnnxGraph] = {}
-        self.layers: int = self._reader.config.num_hidden_layers
-        self.width: int = self._reader.config.hidden_size
+        self.layers: int = reader.config.num_hidden_layers
+        self.width: int = reader.config.hidden_size
         if layers is not None:
             self.keep(layers)
 
-    @cached_property
+    @property
     def model(self) -> Any:
         """The encoder as transformers has it, in single precision: to be trained, saved or exported."""
-        model = load_model("AutoModel", self._files).eval().to(self.runtime.device)
-        if self._kept is not None:
-            _cut(model, self._kept)
-        return model
+        if self._model is None:
+            self._model = self._load()
+            _cut(self._model, self.layers)
+        return self._model
+
+    def _load(self) -> Any:
+        return load_model("AutoModel", self._files).eval().to(self.runtime.device)
 
     @property
     def precision(self) -> str:
@@ -129,9 +132,9 @@ class Encoder:
 
     def keep(self, layers: int) -> None:
         """Drop everything above the lowest `layers` layers; architectures that name them otherwise stay whole."""
-        for model in (self._reader, self.__dict__.get("model")):
+        for model in (self._reader, self._model):
             _cut(model, max(1, layers))
-        self.layers = self._kept = self._reader.config.num_hidden_layers
+        self.layers = self._reader.config.num_hidden_layers
 
     def pool(
         self,

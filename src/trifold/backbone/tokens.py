@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,15 +21,25 @@ _TEXTS_PER_CALL = 1_024
 _POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
 
 
+def first_position(config: Mapping[str, object]) -> int:
+    """The place that a text's first token takes among a model's positions.
+
+    Args:
+        config: `config.json` of the model.
+    """
+    pad = config.get("pad_token_id")
+    behind = config.get("model_type") in _POSITIONS_AFTER_PADDING
+    return (pad if isinstance(pad, int) else 0) + 1 if behind else 0
+
+
 def places_of(files: BackboneFiles) -> int | None:
     """Tokens that a model can read at once; `None` where its configuration does not say."""
     config = read_config(files)
     # GPT-2 has its own name for it.
-    places, pad = config.get("max_position_embeddings", config.get("n_positions")), config.get("pad_token_id")
+    places = config.get("max_position_embeddings", config.get("n_positions"))
     if not isinstance(places, int):
         return None
-    used = (pad if isinstance(pad, int) else 0) + 1 if config.get("model_type") in _POSITIONS_AFTER_PADDING else 0
-    return places - used
+    return places - first_position(config)
 
 
 @dataclass(frozen=True)

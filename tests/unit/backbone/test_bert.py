@@ -36,7 +36,7 @@ def saved(folder: Path, kind: str, head: str = "AutoModel", **options: Any) -> A
     with torch.no_grad():
         for weight in model.parameters():
             weight.normal_(std=0.2)
-    model.save_pretrained(folder, max_shard_size=options.pop("max_shard_size", "5GB"))
+    model.save_pretrained(folder)
     return model
 
 
@@ -51,8 +51,7 @@ def batch() -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("head", ["AutoModel", "AutoModelForSequenceClassification", "AutoModelForMaskedLM"])
 @pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "camembert"])
 def test_every_state_is_that_of_transformers(kind: str, head: str, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"type_vocab_size": 2, "layer_norm_eps": 1e-5}
-    model = saved(tmp_path, kind, head, **options)
+    model = saved(tmp_path, kind, head, type_vocab_size=2, layer_norm_eps=1e-5)
     ours = read_bert(locate(str(tmp_path)))
     assert ours is not None
     given = batch()
@@ -137,10 +136,17 @@ def test_whatever_is_not_plain_is_left_to_transformers(change: Callable[[Path], 
     assert read_bert(locate(str(tmp_path))) is None
 
 
+def test_positions_from_behind_an_unnamed_padding_are_left_to_transformers(tmp_path: Path) -> None:
+    saved(tmp_path, "roberta")
+    assert isinstance(read_bert(locate(str(tmp_path))), Bert)
+    change_config(pad_token_id=None)(tmp_path)
+    assert read_bert(locate(str(tmp_path))) is None
+
+
 def test_what_is_exported_later_is_the_same_and_as_deep(tiny_model: Path) -> None:
     files = locate(str(tiny_model))
     encoder = Encoder(files, CPU, layers=1)
-    assert "model" not in vars(encoder), "transformers' model is made only when it is asked for"
+    assert encoder._model is None, "transformers' model is made only when it is asked for"
     tokenizer = Tokenizer(files, 30)
     found = encoder.pool(tokenizer.encode(["the film"]), tokenizer.pad_id, layers=[1]).vectors[0, 0, 0]
     assert encoder.model.config.num_hidden_layers == len(encoder.model.encoder.layer) == encoder.layers == 1
