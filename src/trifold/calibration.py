@@ -68,6 +68,11 @@ def best_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray 
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x)
 
 
+def calibrated_loss(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
+    """The mean log-loss once the best temperature, fitted on these very rows, has divided the logits."""
+    return mean_log_loss(logits, truth, best_temperature(logits, truth, weights), weights)
+
+
 def best_thresholds(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
     """For each label the threshold with the highest F1; 0.5 for one that no row has.
 

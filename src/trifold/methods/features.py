@@ -17,7 +17,7 @@ from trifold.backbone.frozen import pool_through_cache
 from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.calibration import best_temperature, mean_log_loss
+from trifold.calibration import calibrated_loss
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.graphs import HeadOnEncoder
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
@@ -183,7 +183,8 @@ class Features(Method):
             self.settings.train.class_weight,
         )
         view, chosen_head = _choose_view(parts, encoder.layers)
-        head, history, losses = self._choose_head(parts.sample(view), chosen_head.head)
+        data = parts.sample(view)
+        head, history, losses = self._choose_head(data, chosen_head.head)
         encoder.keep(max(view.layers))
         kind = "mlp" if isinstance(head, MlpHead) else "logistic"
         say(f"features: {describe_places(view.places)} with a {kind} head chosen on validation")
@@ -198,7 +199,7 @@ class Features(Method):
                 "validation_calibrated_loss": losses,
                 "precision": encoder.precision,
             },
-            validation_logits=head.logits(view.look(parts.validation)),
+            validation_logits=head.logits(data.validation),
             cached_seconds=cached_seconds,
         )
 
@@ -217,9 +218,7 @@ class Features(Method):
 
 
 def _calibrated_loss(head: LinearHead | MlpHead, data: Sample) -> float:
-    truth, weights = data.validation_classes, data.validation_weights
-    logits = head.logits(data.validation)
-    return mean_log_loss(logits, truth, best_temperature(logits, truth, weights), weights)
+    return calibrated_loss(head.logits(data.validation), data.validation_classes, data.validation_weights)
 
 
 @dataclass(frozen=True)

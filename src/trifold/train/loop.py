@@ -181,7 +181,7 @@ class _Session:
         tensors |= {f"weight.{name}": tensor for name, tensor in weights.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best_weights.items()}
         tensors |= {f"average.{i}": tensor for i, tensor in enumerate(self.average.averaged)}
-        for number, moments in self.optimiser.moments().items():
+        for number, moments in self.optimiser.moments.items():
             tensors |= {f"moment.{number}.{name}": tensor for name, tensor in moments.items()}
         best = {**vars(self.best), "logits": None}
         if self.best.logits is not None:
@@ -275,4 +275,4 @@ def _step(
         torch._foreach_mul_(gradients, examples / max(1, count))
     torch.nn.utils.clip_grad_norm_(model.parameters(), plan.max_grad_norm)
     session.optimiser.step()
-    session.optimiser.forget_gradients()
+    model.zero_grad(set_to_none=True)

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from trifold.backbone.batches import by_token_budget
-from trifold.calibration import best_temperature, chance_loss, mean_log_loss
+from trifold.calibration import calibrated_loss, chance_loss
 from trifold.errors import TrainingError
 from trifold.progress import Advance
 from trifold.runtime import Runtime
@@ -123,5 +123,5 @@ def evaluate(
         return Evaluation(loss, accuracy, loss)
     order = np.argsort(np.concatenate(batches))
     logits, classes, weights = (np.concatenate(parts)[order] for parts in zip(*found, strict=True))
-    calibrated = mean_log_loss(logits, classes, best_temperature(logits, classes, weights), weights)
+    calibrated = calibrated_loss(logits, classes, weights)
     return Evaluation(loss, accuracy, calibrated, chance_loss(classes, weights), logits)

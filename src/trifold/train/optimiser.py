@@ -11,8 +11,8 @@ _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 class AdamW:
     """Adam with weight decay that passes by the gradient, by PyTorch's fused kernel; decay pulls on matrices only.
 
-    It is `torch.optim.AdamW(fused=True)` to the bit, without the compiler that making one of those imports: 1.7 s of
-    every training (benchmarks/LOG.md). Decoupled decay: Loshchilov and Hutter, 2019.
+    It is `torch.optim.AdamW(fused=True)` to the bit, without the compiler that making one of those imports in 1.7 s
+    (benchmarks/LOG.md). Decoupled decay: Loshchilov and Hutter, 2019.
 
     Args:
         model: Parameters that require a gradient are trained.
@@ -21,6 +21,7 @@ class AdamW:
 
     Attributes:
         rate: May be set before each step.
+        moments: For each weight that has moved, by number: `step`, `exp_avg` and `exp_avg_sq`.
     """
 
     def __init__(self, model: torch.nn.Module, rate: float, weight_decay: float) -> None:
@@ -28,24 +29,23 @@ class AdamW:
         trained = [weight for weight in model.parameters() if weight.requires_grad]
         matrices, rest = ([w for w in trained if w.ndim >= 2], [w for w in trained if w.ndim < 2])
         self._weights = [*matrices, *rest]
-        self._decays = [weight_decay] * len(matrices) + [0.0] * len(rest)
-        self._moments: dict[int, dict[str, torch.Tensor]] = {}
+        numbers = range(len(self._weights))
+        self._groups = ((weight_decay, numbers[: len(matrices)]), (0.0, numbers[len(matrices) :]))
+        self.moments: dict[int, dict[str, torch.Tensor]] = {}
 
     @torch.no_grad()
     def step(self) -> None:
         """Move every weight that has a gradient."""
-        for decay in dict.fromkeys(self._decays):
-            moved = [n for n, w in enumerate(self._weights) if w.grad is not None and self._decays[n] == decay]
-            if not moved:
+        for decay, numbers in self._groups:
+            gradients = {n: gradient for n in numbers if (gradient := self._weights[n].grad) is not None}
+            if not gradients:
                 continue
-            weights: list[torch.Tensor] = [self._weights[number] for number in moved]
-            gradients = [weight.grad for weight in weights if weight.grad is not None]
-            moments = [self._moments_of(number) for number in moved]
+            moments = [self._moments_of(number) for number in gradients]
             steps = [found["step"] for found in moments]
             torch._foreach_add_(steps, 1)
             torch._fused_adamw_(
-                weights,
-                gradients,
+                [self._weights[number] for number in gradients],
+                list(gradients.values()),
                 [found["exp_avg"] for found in moments],
                 [found["exp_avg_sq"] for found in moments],
                 [],
@@ -59,28 +59,19 @@ class AdamW:
                 maximize=False,
             )
 
-    def forget_gradients(self) -> None:
-        """Let go of them all."""
-        for weight in self._weights:
-            weight.grad = None
-
-    def moments(self) -> dict[int, dict[str, torch.Tensor]]:
-        """For each weight that has moved, by number: `step`, `exp_avg` and `exp_avg_sq`."""
-        return self._moments
-
     def restore(self, moments: dict[int, dict[str, torch.Tensor]]) -> None:
         """Go on from saved moments."""
-        self._moments = {
+        self.moments = {
             number: {name: tensor.to(self._weights[number].device) for name, tensor in saved.items()}
             for number, saved in moments.items()
         }
 
     def _moments_of(self, number: int) -> dict[str, torch.Tensor]:
-        if number not in self._moments:
+        if number not in self.moments:
             weight = self._weights[number]
             zeros = {name: torch.zeros_like(weight) for name in ("exp_avg", "exp_avg_sq")}
-            self._moments[number] = {"step": torch.zeros((), device=weight.device), **zeros}
-        return self._moments[number]
+            self.moments[number] = {"step": torch.zeros((), device=weight.device), **zeros}
+        return self.moments[number]
 
 
 class Average:

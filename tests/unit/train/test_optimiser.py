@@ -41,7 +41,7 @@ def test_it_moves_weights_as_pytorchs_does_to_the_bit() -> None:
     def step(number: int) -> None:
         mine.rate = 0.01 * (number + 1)
         mine.step()
-        mine.forget_gradients()
+        ours.zero_grad()
 
     def their_step(number: int) -> None:
         for group in other.param_groups:
@@ -55,8 +55,8 @@ def test_it_moves_weights_as_pytorchs_does_to_the_bit() -> None:
     for weight, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(weight, expected)
     state = other.state_dict()["state"]
-    assert mine.moments().keys() == state.keys(), "numbered alike, so that what was saved before is read"
-    for number, moments in mine.moments().items():
+    assert mine.moments.keys() == state.keys(), "numbered alike, so that what was saved before is read"
+    for number, moments in mine.moments.items():
         for name, tensor in moments.items():
             assert torch.equal(tensor, state[number][name])
 
@@ -65,18 +65,18 @@ def test_restored_it_goes_on_as_if_nothing_had_been() -> None:
     whole, parted = network(), network()
     one, first = AdamW(whole, 0.01, 0.05), AdamW(parted, 0.01, 0.05)
 
-    def step_of(optimiser: AdamW) -> Callable[[int], None]:
+    def step_of(optimiser: AdamW, model: torch.nn.Module) -> Callable[[int], None]:
         def step(_: int) -> None:
             optimiser.step()
-            optimiser.forget_gradients()
+            model.zero_grad()
 
         return step
 
-    steps(whole, 6, step_of(one))
-    steps(parted, 3, step_of(first))
+    steps(whole, 6, step_of(one, whole))
+    steps(parted, 3, step_of(first, parted))
     second = AdamW(parted, 0.01, 0.05)
-    second.restore({n: {name: t.clone() for name, t in m.items()} for n, m in first.moments().items()})
-    steps(parted, 3, step_of(second), first=3)
+    second.restore({n: {name: t.clone() for name, t in m.items()} for n, m in first.moments.items()})
+    steps(parted, 3, step_of(second, parted), first=3)
     for weight, expected in zip(parted.parameters(), whole.parameters(), strict=True):
         assert torch.equal(weight, expected)
 
