@@ -151,7 +151,9 @@ def prepare() -> None:
     glibc hands memory back to the system after every batch and fetches it again, which costs about
     30 % of training time on a CPU; raising its two thresholds in process cures that. Denormal numbers
     are flushed to zero (about 3 % faster training). Threads are set to the usable cores, which PyTorch
-    misjudges under a cgroup quota, unless `OMP_NUM_THREADS` names another number.
+    misjudges under a cgroup quota, unless `OMP_NUM_THREADS` names another number. On a GPU, attention is never
+    cuDNN's: it plans anew for every batch of another shape, and texts of every length make nearly all of them so
+    (full fine-tuning 2.3 to 3.3 times slower, benchmarks/LOG.md).
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
@@ -162,6 +164,7 @@ def prepare() -> None:
 
     torch.set_num_threads(compute_threads())
     torch.set_flush_denormal(True)
+    torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def single_threaded_blas() -> AbstractContextManager[object]:

@@ -12,6 +12,7 @@ from trifold.runtime import (
     hardware,
     memory_bytes,
     peak_memory_bytes,
+    prepare,
     single_threaded_blas,
     usable_cores,
 )
@@ -79,3 +80,8 @@ def test_blas_uses_one_thread_within_the_context_and_what_it_used_behind_it():
         assert blas_threads() == inside == [1] * len(inside)
     assert inside
     assert blas_threads() == before
+
+
+def test_attention_on_a_gpu_never_plans_for_every_shape():
+    prepare()
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
