@@ -1,14 +1,14 @@
 """Trifold beside what people use, on the same rows, in one run, in turns: A B A B, medians of at least three.
 
     python benchmarks/speed.py notebook head training lora inference useful memory startup | all [--turns 3] [--rows N]
-    python benchmarks/speed.py --gpu [--tokenizer FOLDER] [--turns 3] [--rows N]
+    python benchmarks/speed.py --gpu [inference training useful lora] [--tokenizer FOLDER] [--turns 3] [--rows N]
 
 Nothing else may run meanwhile. Each table leaves results/speed/TABLE.json with every raw time; docs/performance.md is
 made from them (python benchmarks/performance_page.py). Needs TRIFOLD_DATA. Peers run in this environment; the ONNX
 extra of sentence-transformers clashes with it, and is measured where PEER_PYTHON names an interpreter that has it.
 
 On a GPU it is a backbone of bert-base-uncased's shape and vocabulary with random weights, since only time is asked for,
-and results go to results/speed-gpu/. `useful` and `memory` are of the runs of `training` and `inference` there.
+and results go to results/speed-gpu/. `useful` and `memory` are of the kept runs of `training` and `inference` there.
 """
 
 import argparse
@@ -413,10 +413,12 @@ def main() -> None:
     if given.gpu:
         setting = on_gpu(given.tokenizer)
         rows = {table: given.rows or count for table, count in GPU_ROWS.items()}
-        for table in ("inference", "training"):
-            TABLES[table][0](setting, given.turns, rows[table])
-        read_again(setting, rows)
-        lora(setting, given.turns, rows["lora"])
+        for table in given.tables or ("inference", "training", "useful", "lora"):
+            if table in rows:
+                TABLES[table][0](setting, given.turns, rows[table])
+            else:
+                read_again(setting, rows)
+        return
     for table in TABLES if "all" in given.tables else given.tables:
         run, usual = TABLES[table]
         run(on_cpu(), given.turns, given.rows or usual)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from datasets import Dataset
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -38,11 +37,10 @@ given = parser.parse_args()
 tokenizer = AutoTokenizer.from_pretrained(given.model)
 
 
-def tokenised(rows: pd.DataFrame) -> Dataset:
-    table = Dataset.from_dict({"text": rows.text.tolist(), "label": rows.label.astype("category").cat.codes.tolist()})
-    return table.map(
-        lambda b: tokenizer(b["text"], truncation=True, max_length=250), batched=True, remove_columns="text"
-    )
+def tokenised(rows: pd.DataFrame) -> list[dict[str, object]]:
+    ids = tokenizer(rows.text.tolist(), truncation=True, max_length=250)["input_ids"]
+    classes = rows.label.astype("category").cat.codes.tolist()
+    return [{"input_ids": one, "label": label} for one, label in zip(ids, classes, strict=True)]
 
 
 rows = pd.read_csv(given.rows)
