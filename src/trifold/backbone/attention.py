@@ -8,6 +8,7 @@ PyTorch's own is the faster one again where nothing is learned.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,8 +18,8 @@ from trifold.runtime import cpu_multiplies_tiles
 NAME = "products"
 # Beyond, a row's weights no longer fit a core's cache, and all of them take memory that grows with the square.
 _LONGEST = 512
-# exp() of such a score, summed over a row, still is a number.
-_LARGEST_SCORE = 80.0
+# Between these a row's sum of powers is exact enough, and none of those that matter was too small or large a number.
+_SMALLEST_SUM, _LARGEST_SUM = 1e-20, 1e36
 # Where no gradient is wanted, so many scores are computed at once as a core's cache holds.
 _SCORES_AT_ONCE = 3_000_000
 # What an architecture may ask of attention that is not done here.
@@ -98,33 +99,57 @@ def attend(
     Returns:
         `(batch, heads, tokens, width)`.
     """
-    query = query * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    # No score is larger than the longest query times the longest key, and those are far fewer numbers to look at.
-    longest = [torch.linalg.vector_norm(states.detach(), dim=-1).max() for states in (query, key)]
-    bounded = bool(math.prod(longest) < _LARGEST_SCORE)
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return (_attend_learning if _learns(query, key, value) else _attend_reading)(query, key, value, mask, scaling)
+
+
+def _attend_learning(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float
+) -> torch.Tensor:
     value = torch.cat([value, value.new_ones(*value.shape[:-1], 1)], dim=-1)
     if mask is not None:
         value = value * mask.transpose(-1, -2)
-    texts, heads, tokens, _ = query.shape
-    step = texts if _learns(query, key, value) else max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
-    if step >= texts:
-        mixed = _mix(query, key, value, mask, bounded=bounded)
-    else:
-        mixed = torch.empty_like(value)
-        for begin in range(0, texts, step):
-            some = slice(begin, begin + step)
-            counts = None if mask is None else mask[some]
-            mixed[some] = _mix(query[some], key[some], value[some], counts, bounded=bounded)
+    mixed = _mix(query * scaling, key, value, mask, torch.exp)
     return mixed[..., :-1] / mixed[..., -1:]
 
 
-def _mix(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, *, bounded: bool
+def _attend_reading(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float
 ) -> torch.Tensor:
-    """Values weighted by the exponentials of the scores, and in the last column the sum of those."""
+    """The same where every pass over memory may be spared, since nobody asks for a gradient.
+
+    What products read lies in one piece, the result as the next layer wants it, and powers are of two, whose are
+    quicker to take than those of e.
+    """
+    texts, heads, tokens, width = query.shape
+    query = torch.mul(query, scaling * math.log2(math.e), out=query.new_empty(query.shape))
+    key = key.contiguous()
+    counted = value.new_ones(texts, heads, tokens, width + 1)
+    counted[..., :-1] = value
+    if mask is not None:
+        counted *= mask.transpose(-1, -2)
+    found = value.new_empty(texts, tokens, heads, width).transpose(1, 2)
+    step = max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
+    for begin in range(0, texts, step):
+        some = slice(begin, begin + step)
+        mixed = _mix(query[some], key[some], counted[some], None if mask is None else mask[some], torch.exp2)
+        torch.div(mixed[..., :-1], mixed[..., -1:], out=found[some])
+    return found
+
+
+def _mix(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    power: Callable[[torch.Tensor], torch.Tensor],
+) -> torch.Tensor:
+    """Values weighted by powers of the scores, and in the last column the sum of those."""
     scores = query @ key.transpose(-1, -2)
-    if not bounded:
-        # Less the largest of each row that counts: the shares stay the same.
-        counted = scores if mask is None else scores.masked_fill(~mask, -torch.inf)
-        scores = counted - counted.detach().amax(-1, keepdim=True)
-    return scores.exp() @ value
+    mixed = power(scores) @ value
+    sums = mixed.detach()[..., -1]
+    if bool(sums.min() > _SMALLEST_SUM) and bool(sums.max() < _LARGEST_SUM):
+        return mixed
+    # Scores too high or too low to be powers: less the largest of each row that counts, the shares stay the same.
+    counted = scores if mask is None else scores.masked_fill(~mask, -torch.inf)
+    return power(counted - counted.detach().amax(-1, keepdim=True)) @ value

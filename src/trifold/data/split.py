@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trifold.data.hold_out import hold_out
 from trifold.errors import DataError
 from trifold.types import Examples, Split, Target, labels_of
 
@@ -110,9 +111,6 @@ def _stratified(
     positions: np.ndarray, examples: Examples, part: str, notes: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hold out 20 % of `positions`, keeping class shares where the rows allow it."""
-    # Here, so that a file that cannot be used is refused before scikit-learn's second of importing.
-    from sklearn.model_selection import train_test_split
-
     strata = _strata(examples)
     counts = Counter(strata[i] for i in positions)
     alone = np.array([i for i in positions if counts[strata[i]] == 1], dtype=int)
@@ -124,9 +122,9 @@ def _stratified(
     held_out = int(np.ceil(_SHARE * len(shared)))
     if min(held_out, len(shared) - held_out) < classes:
         notes.append(f"too few rows to hold every class in the {part} part: it was drawn without regard to class")
-        kept, out = train_test_split(shared, test_size=_SHARE, random_state=SPLIT_SEED)
+        kept, out = hold_out(shared, _SHARE, SPLIT_SEED)
     else:
-        kept, out = train_test_split(shared, test_size=_SHARE, random_state=SPLIT_SEED, stratify=chosen)
+        kept, out = hold_out(shared, _SHARE, SPLIT_SEED, chosen)
     return np.concatenate([kept, alone]).astype(int), out
 
 

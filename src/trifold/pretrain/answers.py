@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trifold.data.hold_out import hold_out
 from trifold.errors import DataError
 from trifold.pretrain.objectives import prediction_loss
 from trifold.pretrain.specials import Vocabulary
@@ -28,13 +29,11 @@ def split_answers(examples: Examples) -> Split:
     Raises:
         DataError: If there are too few rows.
     """
-    from sklearn.model_selection import train_test_split
-
     if len(examples) < _FEWEST_ROWS:
         raise DataError(f"the file has {len(examples)} usable rows: give at least {_FEWEST_ROWS}")
-    places = list(range(len(examples)))
-    rest, test = train_test_split(places, test_size=_HELD_OUT, random_state=_SPLIT_SEED)
-    train, validation = train_test_split(rest, test_size=_HELD_OUT, random_state=_SPLIT_SEED)
+    places = np.arange(len(examples))
+    rest, test = hold_out(places, _HELD_OUT, _SPLIT_SEED)
+    train, validation = hold_out(rest, _HELD_OUT, _SPLIT_SEED)
     prompts = [text.strip() for text in examples.texts]
     tested = {prompts[place] for place in test}
     kept_validation = [place for place in validation if prompts[place] not in tested]
@@ -45,7 +44,7 @@ def split_answers(examples: Examples) -> Split:
     return Split(
         examples.take(kept),
         examples.take(kept_validation),
-        examples.take(test),
+        examples.take(test.tolist()),
         left_training=len(train) - len(kept),
         left_validation=len(validation) - len(kept_validation),
     )
