@@ -40,6 +40,14 @@ def test_a_probability_of_zero_for_the_truth_gives_a_finite_log_loss():
     assert np.isfinite(measure(np.array([0, 1]), np.array([1, 0]), np.array([[0.0, 1.0], [0.5, 0.5]])).log_loss)
 
 
+@pytest.mark.parametrize("digits", [0, 1, 2])
+def test_roc_auc_counts_equal_scores_half_as_scikit_learn_does(digits):
+    truth, probabilities = predictions(300, 2)
+    scores = probabilities[:, 1].round(digits)
+    assert len(np.unique(scores)) < len(scores)
+    assert roc_auc(truth, np.stack([1 - scores, scores], 1)) == pytest.approx(roc_auc_score(truth, scores))
+
+
 def test_roc_auc_is_undefined_where_a_class_is_absent():
     truth, probabilities = predictions(50, 3)
     assert roc_auc(np.where(truth == 2, 0, truth), probabilities) is None

@@ -58,4 +58,5 @@ def _proportional(sizes: np.ndarray, total: int, generator: np.random.RandomStat
         lucky = generator.choice(tied, size=min(len(tied), missing), replace=False)
         found[lucky] += 1
         missing -= len(lucky)
-    return found.astype(int)
+    whole: np.ndarray = found.astype(int)
+    return whole

@@ -1,12 +1,14 @@
 """Logistic regression whose strength is chosen on validation; the linear head of `tfidf` and `features`.
 
-scikit-learn's, one model a label where a row may have several and features are sparse. Where they are dense, or a row
+scikit-learn's where features are sparse, one model a label where a row may have several. Where they are dense, or a row
 has one label of thousands, a descent of our own over all labels: the same optimum, reached with matrix products that
-serve all of them and with the logits of some rows at a time, so that memory does not grow with rows times classes.
+serve all of them and with the logits of some rows at a time, so that memory does not grow with rows times classes; and
+scikit-learn, whose import takes a second, is not needed (docs/decisions/0015).
 """
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -23,6 +25,8 @@ _MOST_ITERATIONS = 300
 _MOST_BLOCKWISE_ITERATIONS = 100
 # Rows times classes from which on their logits are not all held at once.
 _MOST_LOGITS = 16_000_000
+# Up to so many their products are too little work to share: threads would wait for each other.
+_MOST_UNSHARED_LOGITS = 30_000
 # The logit of a class that training lacks.
 _NEVER = -30.0
 
@@ -140,10 +144,13 @@ def fit_path(data: Sample, strengths: Sequence[float], tolerance: float) -> Chos
 
 def _fitter(data: Sample, tolerance: float) -> Callable[[float], LinearHead]:
     """From a strength to the head, by the quickest way for such data."""
-    if data.train_classes.ndim == 1:
-        too_many = len(data.train_classes) * data.classes > _MOST_LOGITS
-        return _Blockwise(data, tolerance) if too_many else _Whole(data, tolerance)
-    return _Blockwise(data, tolerance) if isinstance(data.train, np.ndarray) else _LabelByLabel(data, tolerance)
+    dense = isinstance(data.train, np.ndarray)
+    if data.train_classes.ndim == 2:
+        return _Blockwise(data, tolerance) if dense else _LabelByLabel(data, tolerance)
+    if dense and len(np.unique(data.train_classes)) == 2:
+        return _TwoClasses(data, tolerance)
+    too_many = len(data.train_classes) * data.classes > _MOST_LOGITS
+    return _Blockwise(data, tolerance) if dense or too_many else _Whole(data, tolerance)
 
 
 class _Whole:
@@ -165,20 +172,27 @@ class _Whole:
             # A head that is not quite at its optimum is still judged on validation like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(data.train, data.train_classes, self._weights)
-        return self._spread()
+        return _spread(model.classes_, model.coef_.T, model.intercept_, data.classes)
 
-    def _spread(self) -> LinearHead:
-        """scikit-learn gives two classes one row of weights; spread it so that every head has a column per class."""
-        known, coefficients, intercepts = self._model.classes_, self._model.coef_, self._model.intercept_
-        weight = np.zeros((coefficients.shape[1], self._data.classes), dtype=np.float32)
-        bias = np.full(self._data.classes, _NEVER, dtype=np.float32)
-        if len(known) == 2:
-            weight[:, known[1]] = coefficients[0]
-            bias[known] = (0.0, intercepts[0])
-        else:
-            weight[:, known] = coefficients.T
-            bias[known] = intercepts
-        return LinearHead(weight, bias)
+
+def _spread(known: np.ndarray, weight: np.ndarray, bias: np.ndarray, classes: int) -> LinearHead:
+    """Two classes have one column of weights, and some may be missing: give every class a column.
+
+    Args:
+        known: Numbers of the classes that were learned, ascending.
+        weight: `(features, known)`, or `(features, 1)` of the second of two.
+        bias: `(known,)`, or `(1,)`.
+        classes: Of the task.
+    """
+    whole = np.zeros((len(weight), classes), dtype=np.float32)
+    biases = np.full(classes, _NEVER, dtype=np.float32)
+    if len(known) == 2:
+        whole[:, known[1]] = weight[:, 0]
+        biases[known] = (0.0, bias[0])
+    else:
+        whole[:, known] = weight
+        biases[known] = bias
+    return LinearHead(whole, biases)
 
 
 class _LabelByLabel:
@@ -214,8 +228,9 @@ class _Blockwise:
     `strength * sum(weights * losses) + |weight|² / 2`.
     """
 
-    def __init__(self, data: Sample, tolerance: float) -> None:
+    def __init__(self, data: Sample, tolerance: float, weights: np.ndarray | None = None) -> None:
         self._data = data
+        self._weights = data.train_weights if weights is None else weights
         self._rows = len(data.train_classes)
         self._shape = (data.train.shape[1] + 1, data.classes)
         self._solution = np.zeros(self._shape)
@@ -235,14 +250,16 @@ class _Blockwise:
 
         # Divided by strength and rows, so that the tolerance means the same for all of them.
         scale = 1.0 / (strength * self._rows)
-        found = minimize(
-            self._objective,
-            self._solution.ravel(),
-            (scale,),
-            method="L-BFGS-B",
-            jac=True,
-            options={"maxiter": _MOST_BLOCKWISE_ITERATIONS, "gtol": self._tolerance, "ftol": 1e-9, "maxcor": 5},
-        )
+        shared = self._rows * self._data.classes > _MOST_UNSHARED_LOGITS
+        with nullcontext() if shared else single_threaded_blas():
+            found = minimize(
+                self._objective,
+                self._solution.ravel(),
+                (scale,),
+                method="L-BFGS-B",
+                jac=True,
+                options={"maxiter": _MOST_BLOCKWISE_ITERATIONS, "gtol": self._tolerance, "ftol": 1e-9, "maxcor": 5},
+            )
         self._solution = found.x.reshape(self._shape)
         head = LinearHead(self._solution[:-1].astype(np.float32), self._solution[-1].astype(np.float32))
         head.weight[:, self._absent], head.bias[self._absent] = 0.0, _NEVER
@@ -257,14 +274,26 @@ class _Blockwise:
         for start in range(0, self._rows, step):
             block = slice(start, start + step)
             features = self._data.train[block]
-            losses, slopes = _loss(
-                features @ weight + bias, self._data.train_classes[block], self._data.train_weights[block]
-            )
+            losses, slopes = _loss(features @ weight + bias, self._data.train_classes[block], self._weights[block])
             loss += losses / self._rows
             gradient[:-1] += features.T @ (slopes / np.float32(self._rows))
             gradient[-1] += slopes.sum(axis=0, dtype=np.float64) / self._rows
         gradient[:-1] += scale * solution[:-1]
         return loss + 0.5 * scale * float((solution[:-1] ** 2).sum()), gradient.ravel()
+
+
+class _TwoClasses:
+    """One of two classes as a label that a row has or has not: a column of weights serves both."""
+
+    def __init__(self, data: Sample, tolerance: float) -> None:
+        self._known, self._classes = np.unique(data.train_classes), data.classes
+        having = (data.train_classes == self._known[1])[:, None]
+        one = replace(data, train_classes=having, classes=1)
+        self._fit = _Blockwise(one, tolerance, data.train_weights[:, None])
+
+    def __call__(self, strength: float) -> LinearHead:
+        found = self._fit(strength)
+        return _spread(self._known, found.weight, found.bias, self._classes)
 
 
 def _loss(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:

@@ -156,14 +156,14 @@ def test_what_is_exported_later_is_the_same_and_as_deep(tiny_model: Path) -> Non
     np.testing.assert_allclose(found, expected.last_hidden_state[0, 0], atol=1e-5)
 
 
-def test_reading_needs_neither_transformers_nor_a_compiler(tmp_path: Path) -> None:
+def test_reading_needs_neither_transformers_nor_a_compiler_nor_scikit_learn(tmp_path: Path) -> None:
     code = """
 import sys
 from trifold.cli.main import run
 run(["finetune", "reviews.csv", "--method", "features", "--head", "mlp", "--output-dir", "run", "--offline"])
 run(["predict", "run", "reviews.csv", "--output", "predictions.csv"])
 run(["embed", "minilm", "reviews.csv", "--output", "vectors.npy", "--offline"])
-loaded = {name for name in ("transformers", "torch._dynamo", "sympy") if name in sys.modules}
+loaded = {name for name in ("transformers", "torch._dynamo", "sympy", "sklearn", "pandas") if name in sys.modules}
 sys.exit(f"loaded: {loaded}" if loaded else 0)
 """
     write_reviews(tmp_path / "reviews.csv", rows=60)
