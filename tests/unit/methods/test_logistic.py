@@ -33,6 +33,21 @@ def test_labels_fitted_together_are_those_fitted_one_by_one(form, class_weight):
     assert (head.logits(vectors)[:, 3] < -20).all()
 
 
+@pytest.mark.parametrize("class_weight", ["none", "balanced"])
+@pytest.mark.parametrize("known", [(0, 1), (1, 3), (0, 2, 3)], ids=["two", "two of four", "three of four"])
+def test_dense_vectors_have_the_optimum_of_scikit_learn(known, class_weight):
+    vectors, labels = several(rows=300)
+    truth = np.array(known)[labels[:, :2].sum(axis=1) % len(known)]
+    classes = max(known) + 1
+    head = fit_path(Sample(vectors, truth, vectors, truth, classes, class_weight), (0.3,), tolerance=1e-7).head
+    alone = LogisticRegression(C=0.3, tol=1e-7, max_iter=1_000)
+    alone.fit(vectors, truth, row_weights(truth, class_weight))
+    probabilities = softmax(head.logits(vectors), axis=1)
+    np.testing.assert_allclose(probabilities[:, known], alone.predict_proba(vectors), atol=2e-3)
+    missing = [c for c in range(classes) if c not in known]
+    assert probabilities[:, missing].max(initial=0) < 1e-6
+
+
 def test_the_strength_is_that_with_the_lowest_validation_loss():
     vectors, labels = several()
     held_out, truth = several(seed=1)
