@@ -391,7 +391,7 @@ TABLES = {
     "training": (training, 192),
     "lora": (lora, 192),
     "inference": (inference, 256),
-    "useful": (useful, 192),
+    "useful": (useful, 768),
     "memory": (memory, 128),
     "startup": (startup, 0),
 }

@@ -8,10 +8,11 @@ PyTorch's own is the faster one again where nothing is learned.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 
 from trifold.runtime import cpu_multiplies_tiles
 
@@ -100,56 +101,100 @@ def attend(
         `(batch, heads, tokens, width)`.
     """
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return (_attend_learning if _learns(query, key, value) else _attend_reading)(query, key, value, mask, scaling)
+    if _learns(query, key, value):
+        found: torch.Tensor = _Learned.apply(query, key, value, mask, scaling)  # type: ignore[no-untyped-call]
+        return found
+    return _mix(*_laid_out(query, key, value, mask, scaling), mask)
 
 
-def _attend_learning(
+class _Learned(torch.autograd.Function):
+    """The same with a way back, which goes over the texts as the way there does: a few at a time, in a core's cache."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        scaling: float,
+    ) -> torch.Tensor:
+        query, key, counted = _laid_out(query, key, value, mask, scaling)
+        powers = query.new_empty(*query.shape[:-1], key.shape[-2])
+        sums = query.new_empty(*query.shape[:-1], 1)
+        found = _mix(query, key, counted, mask, powers, sums)
+        ctx.save_for_backward(query, key, counted, mask, powers, sums, found)
+        ctx.scaling = scaling
+        return found
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        query, key, counted, mask, powers, sums, found = ctx.saved_tensors
+        of_query, of_key, of_value = (_tokens_first(query) for _ in range(3))
+        for some in _few(query):
+            shared = grad[some] / sums[some]
+            # The last column is of the sum that the others are divided by.
+            shared = torch.cat([shared, (shared * found[some]).sum(-1, keepdim=True).neg_()], dim=-1)
+            of_scores = (shared @ counted[some].transpose(-1, -2)).mul_(powers[some])
+            torch.mul(of_scores @ key[some], ctx.scaling, out=of_query[some])
+            # The queries are laid out for powers of two.
+            torch.mul(of_scores.transpose(-1, -2) @ query[some], math.log(2), out=of_key[some])
+            of_value[some] = (powers[some].transpose(-1, -2) @ shared)[..., :-1]
+        if mask is not None:
+            of_value *= mask.transpose(-1, -2)
+        return of_query, of_key, of_value, None, None
+
+
+def _laid_out(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float
-) -> torch.Tensor:
-    value = torch.cat([value, value.new_ones(*value.shape[:-1], 1)], dim=-1)
-    if mask is not None:
-        value = value * mask.transpose(-1, -2)
-    mixed = _mix(query * scaling, key, value, mask, torch.exp)
-    return mixed[..., :-1] / mixed[..., -1:]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Each in one piece: scaled queries, keys, and values with a column of ones, zeros where a key does not count.
 
-
-def _attend_reading(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float
-) -> torch.Tensor:
-    """The same where every pass over memory may be spared, since nobody asks for a gradient.
-
-    What products read lies in one piece, the result as the next layer wants it, and powers are of two, whose are
-    quicker to take than those of e.
+    Powers are of two, which are quicker to take than those of e.
     """
-    texts, heads, tokens, width = query.shape
     query = torch.mul(query, scaling * math.log2(math.e), out=query.new_empty(query.shape))
-    key = key.contiguous()
-    counted = value.new_ones(texts, heads, tokens, width + 1)
+    counted = value.new_ones(*value.shape[:-1], value.shape[-1] + 1)
     counted[..., :-1] = value
     if mask is not None:
         counted *= mask.transpose(-1, -2)
-    found = value.new_empty(texts, tokens, heads, width).transpose(1, 2)
-    step = max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
-    for begin in range(0, texts, step):
-        some = slice(begin, begin + step)
-        mixed = _mix(query[some], key[some], counted[some], None if mask is None else mask[some], torch.exp2)
-        torch.div(mixed[..., :-1], mixed[..., -1:], out=found[some])
-    return found
+    return query, key.contiguous(), counted
 
 
 def _mix(
     query: torch.Tensor,
     key: torch.Tensor,
-    value: torch.Tensor,
+    counted: torch.Tensor,
     mask: torch.Tensor | None,
-    power: Callable[[torch.Tensor], torch.Tensor],
+    powers: torch.Tensor | None = None,
+    sums: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Values weighted by powers of the scores, and in the last column the sum of those."""
-    scores = query @ key.transpose(-1, -2)
-    mixed = power(scores) @ value
-    sums = mixed.detach()[..., -1]
-    if bool(sums.min() > _SMALLEST_SUM) and bool(sums.max() < _LARGEST_SUM):
-        return mixed
-    # Scores too high or too low to be powers: less the largest of each row that counts, the shares stay the same.
-    counted = scores if mask is None else scores.masked_fill(~mask, -torch.inf)
-    return power(counted - counted.detach().amax(-1, keepdim=True)) @ value
+    """Values weighted by powers of the scores, over the sums of those; both are written down where there is room."""
+    found = _tokens_first(query)
+    for some in _few(query):
+        scores = query[some] @ key[some].transpose(-1, -2)
+        room = None if powers is None else powers[some]
+        weights = torch.exp2(scores, out=room)
+        mixed = weights @ counted[some]
+        if not (mixed[..., -1].min() > _SMALLEST_SUM and mixed[..., -1].max() < _LARGEST_SUM):
+            # Too high or too low to be powers: less the largest of each row that counts, the shares stay the same.
+            scores = scores if mask is None else scores.masked_fill(~mask[some], -torch.inf)
+            weights = torch.exp2(scores - scores.amax(-1, keepdim=True), out=room)
+            mixed = weights @ counted[some]
+        torch.div(mixed[..., :-1], mixed[..., -1:], out=found[some])
+        if sums is not None:
+            sums[some] = mixed[..., -1:]
+    return found
+
+
+def _few(query: torch.Tensor) -> Iterator[slice]:
+    """So many texts at once that their scores stay in a core's cache."""
+    texts, heads, tokens, _ = query.shape
+    step = max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
+    return (slice(begin, begin + step) for begin in range(0, texts, step))
+
+
+def _tokens_first(states: torch.Tensor) -> torch.Tensor:
+    """Room in the shape of `states` that lies as the product before or behind wants it: token by token."""
+    texts, heads, tokens, width = states.shape
+    return states.new_empty(texts, tokens, heads, width).transpose(1, 2)
