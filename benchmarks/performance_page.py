@@ -122,7 +122,9 @@ def medians(result: dict[str, Any]) -> dict[str, float]:
 
 def shown(value: float, unit: str) -> str:
     """A figure with its unit."""
-    return f"{value / 1e6:,.0f} MB" if unit == "bytes" else f"{value:,.2f} s" if value < 10 else f"{value:,.1f} s"
+    if unit == "bytes":
+        return f"{value / 1e6:,.0f} MB"
+    return f"{1e3 * value:,.1f} ms" if value < 0.05 else f"{value:,.2f} s" if value < 10 else f"{value:,.1f} s"
 
 
 def section(table: str, results: Path = RESULTS) -> list[str]:
