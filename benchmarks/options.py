@@ -17,7 +17,7 @@ from pathlib import Path
 
 from accuracy import RESULTS as ACCURACY
 from accuracy import RUNS, SEEDS, Experiment, experiments
-from provenance import commit, provenance
+from provenance import provenance
 from trifold.runtime import usable_cores
 
 RESULTS = ACCURACY.parent
@@ -67,7 +67,7 @@ def main() -> None:
     with ThreadPoolExecutor(usable_cores()) as pool:
         found = list(pool.map(lambda job: said(*job), jobs))
     table, about = RESULTS / "options.csv", RESULTS / "options.json"
-    before = json.loads(about.read_text()) if about.exists() else {"precision": {}, "commits": {}}
+    before = json.loads(about.read_text()) if about.exists() else {"precision": {}, "methods": {}}
     others = [tuple(row.values()) for row in (read(table) if table.exists() else [])]
     rows = [row for row in others if row[1].split("-")[1] not in methods] + [row for own, _ in found for row in own]
     with table.open("w", newline="", encoding="utf-8") as file:
@@ -76,8 +76,7 @@ def main() -> None:
     facts = {
         "backbone": "minilm",
         "precision": {**before["precision"], **precisions},
-        **provenance(),
-        "commits": {**before["commits"], **dict.fromkeys(methods, commit())},
+        "methods": {**before["methods"], **dict.fromkeys(methods, provenance())},
     }
     about.write_text(json.dumps(facts, indent=1) + "\n")
 

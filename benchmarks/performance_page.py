@@ -164,12 +164,13 @@ def options() -> list[str]:
         for row in csv.DictReader(file):
             data, method, _ = row["run"].split("-")
             right[method, row["option"], data].append(row["label"] == row["prediction"])
-    facts = json.loads(OPTIONS.with_suffix(".json").read_text())
+    methods = json.loads(OPTIONS.with_suffix(".json").read_text())["methods"]
     lines = [
         "## What speed costs in accuracy",
         "",
         "Mean accuracy of three seeds, on TREC's 500 test questions and SST-2's 872 dev sentences (6,000 training",
-        f"phrases); `benchmarks/results/options.csv` has every row. On {machine(facts)}.",
+        "phrases); `benchmarks/results/options.csv` has every row.",
+        *(f"`{method}` on {machine(facts)}." for method, facts in methods.items()),
         "",
         "| method | option | TREC | against single precision | SST-2 | against single precision |",
         "|---|---|---|---|---|---|",

@@ -123,7 +123,7 @@ def option_means() -> dict[tuple[str, str, str], float]:
     [
         ("default", "full", "trec"),
         pytest.param("default", "full", "sst2", marks=pytest.mark.xfail(reason="0.38, from -0.1 to 0.9", strict=True)),
-        pytest.param("default", "features", "trec", marks=pytest.mark.xfail(reason="8 of 1,500 answers", strict=True)),
+        ("default", "features", "trec"),
         ("default", "features", "sst2"),
         ("freeze-embeddings", "full", "trec"),
         ("freeze-embeddings", "full", "sst2"),
@@ -136,14 +136,14 @@ def test_speed_costs_no_more_than_three_tenths_of_a_point(option: str, method: s
 
 def test_what_options_cost_names_its_machine_and_commit() -> None:
     facts = json.loads((RESULTS.parent / "options.json").read_text())
-    assert facts["hardware"]["cpu"]
-    assert set(facts["commits"]) == {"full", "features"}
-    assert {len(one) for one in (facts["commit"], *facts["commits"].values())} == {40}
+    assert all(one["hardware"]["cpu"] for one in facts["methods"].values())
+    assert set(facts["methods"]) == {"full", "features"}
+    assert {len(one["commit"]) for one in facts["methods"].values()} == {40}
 
 
 def test_the_first_rows_of_a_comparison_come_soon() -> None:
     facts = json.loads((RESULTS.parent / "first_rows.json").read_text())
-    assert facts["hardware"]["cpu"]
+    assert all(one["hardware"]["cpu"] for one in facts["methods"].values())
     assert len(facts["commit"]) == 40
     assert facts["seconds"]["tfidf"] <= 15
     assert facts["seconds"]["features"] - facts["seconds"]["tfidf"] <= 150
@@ -173,7 +173,7 @@ def test_confidence_is_accuracy_within_three_points(method: str) -> None:
 
 def test_a_shared_prefix_saves_what_its_tokens_promise() -> None:
     facts = json.loads((RESULTS.parent / "likelihoods.json").read_text())
-    assert facts["hardware"]["cpu"]
+    assert all(one["hardware"]["cpu"] for one in facts["methods"].values())
     assert len(facts["commit"]) == 40
     assert (facts["texts"], facts["labels"], len(facts["runs"])) == (50, 5, 3)
     for run in facts["runs"]:
@@ -185,7 +185,7 @@ def test_a_shared_prefix_saves_what_its_tokens_promise() -> None:
 
 def test_thousands_of_classes_are_ready_within_seconds_and_in_linear_memory() -> None:
     facts = json.loads((RESULTS.parent / "many_classes.json").read_text())
-    assert facts["hardware"]["cpu"]
+    assert all(one["hardware"]["cpu"] for one in facts["methods"].values())
     assert len(facts["commit"]) == 40
     measured = facts["measured"]
     seconds = {size: np.median([one["seconds"] for one in runs]) for size, runs in measured.items()}
