@@ -143,7 +143,7 @@ def test_what_options_cost_names_its_machine_and_commit() -> None:
 
 def test_the_first_rows_of_a_comparison_come_soon() -> None:
     facts = json.loads((RESULTS.parent / "first_rows.json").read_text())
-    assert all(one["hardware"]["cpu"] for one in facts["methods"].values())
+    assert facts["hardware"]["cpu"]
     assert len(facts["commit"]) == 40
     assert facts["seconds"]["tfidf"] <= 15
     assert facts["seconds"]["features"] - facts["seconds"]["tfidf"] <= 150
@@ -173,7 +173,7 @@ def test_confidence_is_accuracy_within_three_points(method: str) -> None:
 
 def test_a_shared_prefix_saves_what_its_tokens_promise() -> None:
     facts = json.loads((RESULTS.parent / "likelihoods.json").read_text())
-    assert all(one["hardware"]["cpu"] for one in facts["methods"].values())
+    assert facts["hardware"]["cpu"]
     assert len(facts["commit"]) == 40
     assert (facts["texts"], facts["labels"], len(facts["runs"])) == (50, 5, 3)
     for run in facts["runs"]:
@@ -185,7 +185,7 @@ def test_a_shared_prefix_saves_what_its_tokens_promise() -> None:
 
 def test_thousands_of_classes_are_ready_within_seconds_and_in_linear_memory() -> None:
     facts = json.loads((RESULTS.parent / "many_classes.json").read_text())
-    assert all(one["hardware"]["cpu"] for one in facts["methods"].values())
+    assert facts["hardware"]["cpu"]
     assert len(facts["commit"]) == 40
     measured = facts["measured"]
     seconds = {size: np.median([one["seconds"] for one in runs]) for size, runs in measured.items()}
