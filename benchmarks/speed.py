@@ -398,6 +398,7 @@ TABLES = {
 # Rows that keep a GPU busy for seconds. A backbone of random weights learns nothing, and training stops where nothing
 # has moved after 200 steps.
 GPU_ROWS = {"inference": 1_024, "training": 1_600, "lora": 800}
+GPU_TABLES = ("inference", "training", "useful", "lora")
 
 
 def main() -> None:
@@ -410,10 +411,12 @@ def main() -> None:
     given = parser.parse_args()
     if not (given.gpu or given.tables):
         parser.error("name a table, all, or --gpu")
+    if given.gpu and not set(given.tables) <= set(GPU_TABLES):
+        parser.error(f"on a GPU there are {', '.join(GPU_TABLES)}")
     if given.gpu:
         setting = on_gpu(given.tokenizer)
         rows = {table: given.rows or count for table, count in GPU_ROWS.items()}
-        for table in given.tables or ("inference", "training", "useful", "lora"):
+        for table in given.tables or GPU_TABLES:
             if table in rows:
                 TABLES[table][0](setting, given.turns, rows[table])
             else:

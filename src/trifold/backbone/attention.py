@@ -21,7 +21,7 @@ NAME = "products"
 _LONGEST = 512
 # Between these a row's sum of powers is exact enough, and none of those that matter was too small or large a number.
 _SMALLEST_SUM, _LARGEST_SUM = 1e-20, 1e36
-# Where no gradient is wanted, so many scores are computed at once as a core's cache holds.
+# So many scores are computed at once as a core's cache holds.
 _SCORES_AT_ONCE = 3_000_000
 # What an architecture may ask of attention that is not done here.
 _NOT_PLAIN = ("is_causal", "position_bias", "softcap", "sliding_window", "cache", "output_attentions", "s_aux")

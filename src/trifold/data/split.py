@@ -14,7 +14,7 @@ from trifold.errors import DataError
 from trifold.types import Examples, Split, Target, labels_of
 
 SPLIT_SEED = 42
-_SHARE = 0.2
+HELD_OUT = 0.2
 
 
 def split_examples(examples: Examples, test: Examples | None = None, validation: Examples | None = None) -> Split:
@@ -119,12 +119,12 @@ def _stratified(
     shared = np.array([i for i in positions if counts[strata[i]] > 1], dtype=int)
     chosen = [strata[i] for i in shared]
     classes = len(set(chosen))
-    held_out = int(np.ceil(_SHARE * len(shared)))
+    held_out = int(np.ceil(HELD_OUT * len(shared)))
     if min(held_out, len(shared) - held_out) < classes:
         notes.append(f"too few rows to hold every class in the {part} part: it was drawn without regard to class")
-        kept, out = hold_out(shared, _SHARE, SPLIT_SEED)
+        kept, out = hold_out(shared, HELD_OUT, SPLIT_SEED)
     else:
-        kept, out = hold_out(shared, _SHARE, SPLIT_SEED, chosen)
+        kept, out = hold_out(shared, HELD_OUT, SPLIT_SEED, chosen)
     return np.concatenate([kept, alone]).astype(int), out
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from trifold.data.hold_out import hold_out
+from trifold.data.split import HELD_OUT, SPLIT_SEED
 from trifold.errors import DataError
 from trifold.pretrain.objectives import prediction_loss
 from trifold.pretrain.specials import Vocabulary
@@ -15,8 +16,6 @@ from trifold.types import Examples, Split
 
 # What stands between a prompt and its answer, in training and in use.
 BEHIND_PROMPT = "\n"
-_SPLIT_SEED = 42
-_HELD_OUT = 0.2
 _FEWEST_ROWS = 10
 _NOT_ASKED = -100
 
@@ -32,8 +31,8 @@ def split_answers(examples: Examples) -> Split:
     if len(examples) < _FEWEST_ROWS:
         raise DataError(f"the file has {len(examples)} usable rows: give at least {_FEWEST_ROWS}")
     places = np.arange(len(examples))
-    rest, test = hold_out(places, _HELD_OUT, _SPLIT_SEED)
-    train, validation = hold_out(rest, _HELD_OUT, _SPLIT_SEED)
+    rest, test = hold_out(places, HELD_OUT, SPLIT_SEED)
+    train, validation = hold_out(rest, HELD_OUT, SPLIT_SEED)
     prompts = [text.strip() for text in examples.texts]
     tested = {prompts[place] for place in test}
     kept_validation = [place for place in validation if prompts[place] not in tested]
