@@ -156,9 +156,12 @@ def _laid_out(
     query = torch.mul(query, scaling * math.log2(math.e), out=query.new_empty(query.shape))
     counted = value.new_ones(*value.shape[:-1], value.shape[-1] + 1)
     counted[..., :-1] = value
-    if mask is not None:
-        counted *= mask.transpose(-1, -2)
-    return query, key.contiguous(), counted
+    if mask is None:
+        return query, key.contiguous(), counted
+    counts = mask.transpose(-1, -2)
+    counted *= counts
+    # Its score is zero, too: the power of a large one would be infinite, and that times zero is no number.
+    return query, torch.mul(key, counts, out=key.new_empty(key.shape)), counted
 
 
 def _mix(
@@ -172,14 +175,17 @@ def _mix(
     """Values weighted by powers of the scores, over the sums of those; both are written down where there is room."""
     found = _tokens_first(query)
     for some in _few(query):
-        scores = query[some] @ key[some].transpose(-1, -2)
+        scores = (query[some], key[some].transpose(-1, -2))
         room = None if powers is None else powers[some]
-        weights = torch.exp2(scores, out=room)
+        # In place: what is read and written again stays in the cache.
+        weights = torch.matmul(*scores, out=room).exp2_()
         mixed = weights @ counted[some]
         if not (mixed[..., -1].min() > _SMALLEST_SUM and mixed[..., -1].max() < _LARGEST_SUM):
             # Too high or too low to be powers: less the largest of each row that counts, the shares stay the same.
-            scores = scores if mask is None else scores.masked_fill(~mask[some], -torch.inf)
-            weights = torch.exp2(scores - scores.amax(-1, keepdim=True), out=room)
+            weights = torch.matmul(*scores, out=room)
+            if mask is not None:
+                weights.masked_fill_(~mask[some], -torch.inf)
+            weights = weights.sub_(weights.amax(-1, keepdim=True)).exp2_()
             mixed = weights @ counted[some]
         torch.div(mixed[..., :-1], mixed[..., -1:], out=found[some])
         if sums is not None:

@@ -48,6 +48,14 @@ def test_scores_that_exp_cannot_hold_are_computed_again(score: float, learns: bo
     torch.testing.assert_close(found, scaled_dot_product_attention(query, key, value, attn_mask=some_keys()))
 
 
+def test_what_padding_scores_costs_no_second_computation(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, key, value = (part.detach() for part in given())
+    counts = some_keys().transpose(-1, -2)
+    wanted = scaled_dot_product_attention(query, key, value, attn_mask=some_keys())
+    monkeypatch.setattr(torch.Tensor, "amax", None, raising=False)
+    torch.testing.assert_close(attention.attend(query, key.where(counts, 1e6), value, some_keys()), wanted)
+
+
 def test_texts_that_are_computed_apart_come_out_as_together(monkeypatch: pytest.MonkeyPatch) -> None:
     query, key, value = given()
     with torch.inference_mode():
