@@ -167,23 +167,25 @@ def prepare() -> None:
     torch.backends.cuda.enable_cudnn_sdp(False)
 
 
-def single_threaded_blas() -> AbstractContextManager[object]:
-    """A context in which NumPy's and SciPy's matrix products use one thread.
+def single_threaded_scipy() -> AbstractContextManager[object]:
+    """A context in which SciPy's matrix products use one thread; NumPy's are as they were.
 
     Each brings threads of its own, which wait by spinning. A descent that goes from one to the other thousands of
     times spends its time on that waiting: 12 times slower on two cores (benchmarks/LOG.md).
     """
-    limited: AbstractContextManager[object] = _blas_libraries().limit(limits=1, user_api="blas")
+    limited: AbstractContextManager[object] = _scipy_blas().limit(limits=1)
     return limited
 
 
 @cache
-def _blas_libraries() -> "ThreadpoolController":
-    """Found once, as that takes milliseconds; SciPy is imported first, or its library would be missed."""
-    import scipy.linalg  # noqa: F401
+def _scipy_blas() -> "ThreadpoolController":
+    """Found once, as that takes milliseconds; nothing where NumPy and SciPy share one library."""
+    import scipy.linalg  # noqa: F401 - or its library would be missed
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    found = ThreadpoolController()
+    own = [one.filepath for one in found.lib_controllers if "scipy.libs" in one.filepath]
+    return found.select(filepath=own)
 
 
 def seed_everything(seed: int) -> None:

@@ -13,7 +13,7 @@ from trifold.runtime import (
     memory_bytes,
     peak_memory_bytes,
     prepare,
-    single_threaded_blas,
+    single_threaded_scipy,
     usable_cores,
 )
 
@@ -68,17 +68,20 @@ def test_the_facts_name_the_machine():
     assert facts["cpu"]
 
 
-def blas_threads() -> list[int]:
-    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+def blas_threads() -> dict[str, int]:
+    return {
+        library["filepath"]: library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"
+    }
 
 
-def test_blas_uses_one_thread_within_the_context_and_what_it_used_behind_it():
-    with single_threaded_blas():
+def test_scipy_uses_one_thread_within_the_context_and_what_it_used_behind_it():
+    with single_threaded_scipy():
         inside = blas_threads()
     before = blas_threads()
-    with single_threaded_blas():
-        assert blas_threads() == inside == [1] * len(inside)
-    assert inside
+    assert any("scipy.libs" in path for path in inside)
+    assert inside == {path: 1 if "scipy.libs" in path else count for path, count in before.items()}
+    with single_threaded_scipy():
+        assert blas_threads() == inside
     assert blas_threads() == before
 
 

@@ -8,7 +8,6 @@ scikit-learn, whose import takes a second, is not needed (docs/decisions/0015).
 
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 from scipy.special import expit, log_softmax
 
 from trifold.calibration import mean_log_loss
-from trifold.runtime import single_threaded_blas
+from trifold.runtime import single_threaded_scipy
 from trifold.tasks.labels import row_weights
 
 _MOST_ITERATIONS = 300
@@ -25,8 +24,6 @@ _MOST_ITERATIONS = 300
 _MOST_BLOCKWISE_ITERATIONS = 100
 # Rows times classes from which on their logits are not all held at once.
 _MOST_LOGITS = 16_000_000
-# Up to so many their products are too little work to share: threads would wait for each other.
-_MOST_UNSHARED_LOGITS = 30_000
 # The logit of a class that training lacks.
 _NEVER = -30.0
 
@@ -168,7 +165,7 @@ class _Whole:
 
         data, model = self._data, self._model
         model.set_params(C=strength)
-        with single_threaded_blas(), warnings.catch_warnings():
+        with single_threaded_scipy(), warnings.catch_warnings():
             # A head that is not quite at its optimum is still judged on validation like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(data.train, data.train_classes, self._weights)
@@ -250,8 +247,7 @@ class _Blockwise:
 
         # Divided by strength and rows, so that the tolerance means the same for all of them.
         scale = 1.0 / (strength * self._rows)
-        shared = self._rows * self._data.classes > _MOST_UNSHARED_LOGITS
-        with nullcontext() if shared else single_threaded_blas():
+        with single_threaded_scipy():
             found = minimize(
                 self._objective,
                 self._solution.ravel(),
