@@ -34,11 +34,15 @@ def test_a_second_run_reads_what_the_first_computed(
     # What the cache saved counts as if it had been spent.
     assert runs[1][1]["train_seconds"] > runs[1][1]["train_seconds_from_cache"] > 0.0
     listed = json.loads(trifold_command("cache", "--json", env=environment).stdout)
-    assert [(store["texts"], store["described"]["what"]) for store in listed["stores"]] == [
-        (texts, "pooled vectors of every layer")
-    ]
+    assert {store["described"]["what"]: store["texts"] for store in listed["stores"]} == {
+        "pooled vectors of every layer": texts,
+        "tokens": texts,
+    }
+    assert listed["choices"]["count"] == 1
+    assert runs[0][1]["choices"]["vectors"] == runs[1][1]["choices"]["vectors"]
     shown = trifold_command("cache", env=environment).stdout
-    assert "pooled vectors of every layer" in shown
+    for kept in ("pooled vectors of every layer", "tokens", "heads and vectors chosen: 1"):
+        assert kept in shown
     assert "trifold cache --clear frees it" in shown
     assert "freed" in trifold_command("cache", "--clear", env=environment).stdout
     assert "nothing is kept" in trifold_command("cache", env=environment).stdout

@@ -1,9 +1,9 @@
 """What a frozen backbone computed of a text, kept on disk: methods, heads, epochs and runs need it once.
 
 Entries are addressed by what determines them: the weights, what was taken of them (a `kind`), the precision, and the
-text's tokens; the tokenizer, the maximum length and the rule for long texts have their say through the tokens. A store
-is a folder of segments, each an array in half precision and an index. The index is renamed into place last, so a
-process that is killed leaves nothing that could be mistaken for a segment.
+text's tokens; the tokenizer, the maximum length and the rule for long texts have their say through the tokens, which
+are kept themselves, by the text. A store is a folder of segments, each an array and an index. The index is renamed
+into place last, so a process that is killed leaves nothing that could be mistaken for a segment.
 """
 
 import hashlib
@@ -14,10 +14,12 @@ import shutil
 import time
 import uuid
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,14 +27,15 @@ from trifold.errors import SettingsError
 from trifold.progress import say
 
 _DIGEST_BYTES = 16
+_SECONDS = "seconds"
 # What a killed process left behind is cleared away once no living one can still be writing it.
 _ABANDONED_SECONDS = 6 * 3_600.0
 HALF_LIMIT = 65_504.0
-_GRAPHS = "graphs"
-# A graph is as large as its model, and is written again in seconds.
-_MOST_GRAPHS = 8
-# What frozen backbones computed, themselves as graphs, tokenised text, and tokenizers made for it.
-_KEPT = ("features", _GRAPHS, "corpora", "vocabularies")
+_GRAPHS, _CHOICES = "graphs", "choices"
+# A graph is as large as its model, and is written again in seconds; a choice is a head and which vectors it reads.
+_MOST_GRAPHS, _MOST_CHOICES = 8, 64
+# What frozen backbones computed, themselves as graphs, what was chosen on that, tokenised text, and tokenizers for it.
+_KEPT = ("features", _GRAPHS, _CHOICES, "corpora", "vocabularies")
 
 
 def cache_folder() -> Path:
@@ -69,21 +72,29 @@ class StoredKind:
 
 
 class Store:
-    """Arrays of `(rows, width)` by the digests of texts' tokens.
+    """Arrays of `(rows, width)` by digests of 16 bytes, of a text or of its tokens.
 
     Args:
         kind: What the entries are of, in plain values; together with the digest it must determine the array.
         width: Of every array.
         limit_bytes: What all stores together may take on disk; the longest unused segments go first.
         root: Where all stores lie.
+        dtype: Of the arrays.
     """
 
-    def __init__(self, kind: dict[str, object], width: int, limit_bytes: int, root: Path | None = None) -> None:
+    def __init__(
+        self,
+        kind: dict[str, object],
+        width: int,
+        limit_bytes: int,
+        root: Path | None = None,
+        dtype: type[np.generic] = np.float16,
+    ) -> None:
         self._root = (root or cache_folder()) / "features"
         name = hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:32]
         self._folder = self._root / name
         self._kind = kind
-        self._width = width
+        self._width, self._dtype = width, dtype
         self._limit = limit_bytes
         self._places: dict[bytes, tuple[np.ndarray, int, int]] = {}
         # Of each entry, the seconds that computing it took.
@@ -95,7 +106,7 @@ class Store:
         return digest in self._places
 
     def read(self, digest: bytes) -> np.ndarray:
-        """An entry, `(rows, width)` float16, a view of the file on disk.
+        """An entry, `(rows, width)`, a view of the file on disk.
 
         Raises:
             KeyError: If there is none.
@@ -112,7 +123,7 @@ class Store:
 
         Args:
             digests: Of the texts.
-            arrays: `(rows, width)` float16 each, as `half` gives them.
+            arrays: `(rows, width)` each; of floats as `half` gives them.
             seconds: What computing them took.
 
         Raises:
@@ -144,7 +155,7 @@ class Store:
     def _open(self, index: Path) -> None:
         try:
             digests, offsets, seconds = _read_index(index)
-            data = np.memmap(index.with_suffix(".bin"), dtype=np.float16, mode="r").reshape(-1, self._width)
+            data = np.memmap(index.with_suffix(".bin"), dtype=self._dtype, mode="r").reshape(-1, self._width)
             if len(data) != offsets[-1]:
                 raise ValueError
             os.utime(index)
@@ -217,7 +228,12 @@ def graphs_folder() -> Path:
 
 def list_graphs() -> list[Path]:
     """The files of all such graphs, the latest used first."""
-    return sorted(graphs_folder().glob("*.onnx"), key=lambda graph: -graph.stat().st_mtime)
+    return _latest_used(graphs_folder(), ".onnx")
+
+
+def list_choices() -> list[Path]:
+    """The files of all choices that are remembered, the latest used first."""
+    return _latest_used(cache_folder() / _CHOICES, ".npz")
 
 
 @contextmanager
@@ -227,19 +243,67 @@ def graph_aside(path: Path) -> Iterator[Path]:
     Raises:
         SettingsError: If it cannot be written.
     """
+    try:
+        with _aside(path, _MOST_GRAPHS) as aside:
+            yield aside
+    except OSError as error:
+        raise SettingsError(
+            f"{path.parent} cannot be written to ({error.strerror}): name another folder in TRIFOLD_CACHE"
+        ) from None
+
+
+@contextmanager
+def _aside(path: Path, most: int) -> Iterator[Path]:
+    """A file to write; it becomes `path` if nothing fails, and of its kind beside it so many stay, the latest used.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
         aside.rename(path)
-    except OSError as error:
-        raise SettingsError(
-            f"{path.parent} cannot be written to ({error.strerror}): name another folder in TRIFOLD_CACHE"
-        ) from None
     finally:
         aside.unlink(missing_ok=True)
-    for old in list_graphs()[_MOST_GRAPHS:]:
+    for old in _latest_used(path.parent, path.suffix)[most:]:
         old.unlink(missing_ok=True)
+
+
+def _latest_used(folder: Path, suffix: str) -> list[Path]:
+    return sorted(folder.glob(f"*{suffix}"), key=lambda path: -path.stat().st_mtime)
+
+
+def remembered(
+    about: dict[str, object], compute: Callable[[], dict[str, np.ndarray]]
+) -> tuple[dict[str, np.ndarray], float]:
+    """What was once computed from the same, small as it is.
+
+    Args:
+        about: In plain values; it must determine the result, this version of Trifold included.
+        compute: The result, where it is not kept.
+
+    Returns:
+        The result, and the seconds that computing it once took where it was kept.
+    """
+    address = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
+    path = cache_folder() / _CHOICES / f"{address}.npz"
+    try:
+        kept = dict(np.load(io.BytesIO(path.read_bytes())))
+        os.utime(path)
+        return kept, float(kept.pop(_SECONDS))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        # Not there, or damaged.
+        pass
+    begun = time.perf_counter()
+    found = compute()
+    try:
+        with _aside(path, _MOST_CHOICES) as aside, aside.open("wb") as file:
+            seconds: Any = np.float64(time.perf_counter() - begun)
+            np.savez(file, allow_pickle=False, **{**found, _SECONDS: seconds})
+    except OSError as error:
+        cannot_keep(error)
+    return found, 0.0
 
 
 def shrink(limit_bytes: int, root: Path) -> None:
@@ -268,5 +332,11 @@ def shrink(limit_bytes: int, root: Path) -> None:
 
 
 def cannot_keep(error: OSError) -> None:
-    """Say once that the cache cannot be written; work goes on without it."""
-    say(f"note: the cache in {cache_folder()} cannot be written ({error.strerror or error}); going on without it")
+    """Say that the cache cannot be written; work goes on without it."""
+    _say_once(f"note: the cache in {cache_folder()} cannot be written ({error.strerror or error}); going on without it")
+
+
+@cache
+def _say_once(message: str) -> None:
+    """Tokens, vectors and choices all meet the same."""
+    say(message)

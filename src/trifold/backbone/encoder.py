@@ -13,6 +13,7 @@ from trifold.backbone.attention import NAME as ATTENTION
 from trifold.backbone.attention import register_attention
 from trifold.backbone.batches import by_token_budget
 from trifold.backbone.bert import read_bert
+from trifold.backbone.cache import half
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_onnx
 from trifold.backbone.packed import packed
@@ -33,7 +34,7 @@ class Pooled:
     """Pooled vectors of many texts.
 
     Attributes:
-        vectors: `(texts, layers, poolings, width)` float32.
+        vectors: `(texts, layers, poolings, width)` float32, or float16 where they are rounded as the cache keeps them.
         layers: The hidden states that were pooled, 0 being the embeddings.
     """
 
@@ -43,7 +44,11 @@ class Pooled:
     def join(self, places: Sequence[Place]) -> np.ndarray:
         """The vectors at `places` side by side, `(texts, len(places) * width)` float32."""
         found = [self.vectors[:, self.layers.index(layer), POOLINGS.index(how)] for layer, how in places]
-        return np.concatenate(found, axis=1)
+        return np.concatenate(found, axis=1, dtype=np.float32)
+
+    def rounded(self) -> "Pooled":
+        """The same, in half precision."""
+        return Pooled(half(self.vectors), self.layers)
 
     def rows(self, part: slice) -> "Pooled":
         """The same for some of the texts."""

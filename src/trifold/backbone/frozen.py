@@ -4,12 +4,14 @@ Both go through the cache on disk (`cache.py`) and are rounded to its precision 
 a cached run and an uncached one learn from the same numbers.
 """
 
+import hashlib
+import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from trifold.backbone.encoder import POOLINGS, Encoder, Pooled
 from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.settings import BackboneSettings
-from trifold.backbone.tokens import Tokens
+from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.errors import BackboneError
 from trifold.progress import Advance, say, track
 from trifold.runtime import Runtime
@@ -45,24 +47,39 @@ class Computed:
     cached_seconds: float
 
 
-def pool_through_cache(
-    encoder: Encoder, tokens: Tokens, pad_id: int, files: BackboneFiles, settings: BackboneSettings
-) -> tuple[Pooled, float]:
-    """Every layer's pooled vectors, as `Encoder.pool`, from the cache where it has them.
+class Vectors(NamedTuple):
+    """Every layer's pooled vectors of some texts.
+
+    Attributes:
+        pooled: Them, as `Encoder.pool`, in half precision.
+        cached_seconds: What computing those from the cache once took.
+        address: Stands for all that decides on them.
+    """
+
+    pooled: Pooled
+    cached_seconds: float
+    address: str
+
+
+def read_through_cache(
+    encoder: Encoder, tokenizer: Tokenizer, texts: Sequence[str], files: BackboneFiles, settings: BackboneSettings
+) -> Vectors:
+    """Tokens of texts and from them every layer's pooled vectors, from the cache where it has them.
 
     Args:
         encoder: Whole: its layers are all pooled.
-        tokens: The texts.
-        pad_id: Fills up shorter texts of a batch.
+        tokenizer: The backbone's.
+        texts: Any number.
         files: The backbone, whose weights are part of the address.
         settings: Whether and how much is kept.
-
-    Returns:
-        The vectors, and the seconds that those from the cache once took.
     """
+    if settings.cache:
+        tokens, tokenised_seconds = tokenizer.encode_once(texts, settings.cache_bytes)
+    else:
+        tokens, tokenised_seconds = tokenizer.encode(texts), 0.0
 
     def compute(positions: np.ndarray, budget: int, advance: Advance) -> list[np.ndarray]:
-        pooled = encoder.pool(tokens.take(positions), pad_id, budget, advance=advance)
+        pooled = encoder.pool(tokens.take(positions), tokenizer.pad_id, budget, advance=advance)
         return list(half(pooled.vectors).reshape(len(positions), -1, encoder.width))
 
     kind = _kind("pooled vectors of every layer", files, encoder.precision)
@@ -71,10 +88,15 @@ def pool_through_cache(
     work = _Pass(compute, encoder.try_batch, encoder.runtime, kind, encoder.width)
     found = _through_cache(work, tokens, settings)
     shape = (len(tokens), encoder.layers + 1, len(POOLINGS), encoder.width)
-    vectors = np.empty(shape, dtype=np.float32)
+    vectors = np.empty(shape, dtype=np.float16)
     for number, array in enumerate(found.arrays):
         vectors[number] = array.reshape(shape[1:])
-    return Pooled(vectors, tuple(range(encoder.layers + 1))), found.cached_seconds
+    decisive = json.dumps(kind, sort_keys=True).encode() + b"".join(tokens.digests())
+    return Vectors(
+        Pooled(vectors, tuple(range(encoder.layers + 1))),
+        tokenised_seconds + found.cached_seconds,
+        hashlib.sha256(decisive).hexdigest(),
+    )
 
 
 def frozen_depth(model: Any) -> int:

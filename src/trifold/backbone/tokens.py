@@ -2,12 +2,14 @@
 
 import hashlib
 import itertools
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trifold.backbone.cache import Store, cannot_keep
 from trifold.backbone.locate import BackboneFiles, fast_tokenizer, read_config
 from trifold.errors import BackboneError
 
@@ -66,15 +68,23 @@ class Tokens:
 
     def take(self, positions: np.ndarray) -> "Tokens":
         """The texts at `positions`, in that order."""
-        lengths = self.lengths[positions]
         ids = [self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return Tokens(np.concatenate(ids) if ids else self.ids[:0], offsets, self.truncated[positions])
+        return Tokens.of(ids, self.truncated[positions])
+
+    @classmethod
+    def of(cls, ids: Sequence[np.ndarray], truncated: Sequence[bool]) -> "Tokens":
+        """From each text's ids, and whether it was longer."""
+        offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids])]).astype(np.int64)
+        flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
+        return cls(flat, offsets, np.array(truncated, dtype=bool))
+
+    def each(self) -> list[np.ndarray]:
+        """The ids of each text."""
+        return [self.ids[start:end] for start, end in itertools.pairwise(self.offsets)]
 
     def digests(self) -> list[bytes]:
         """16 bytes for each text that stand for its tokens."""
-        parts = (self.ids[start:end] for start, end in itertools.pairwise(self.offsets))
-        return [hashlib.blake2b(part.tobytes(), digest_size=16).digest() for part in parts]
+        return [_digest(part.tobytes()) for part in self.each()]
 
     def padded(self, positions: np.ndarray, pad_id: int, length: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64.
@@ -115,6 +125,7 @@ class Tokenizer:
 
     def __init__(self, files: BackboneFiles, max_length: int, long_text: str = "truncate") -> None:
         self.max_length, self.long_text = max_length, long_text
+        self._name = files.name
         self._tokenizer = fast_tokenizer(files)
         self._tokenizer.no_padding()
         if long_text == "truncate":
@@ -151,12 +162,37 @@ class Tokenizer:
                     ids = self._head_and_tail(ids, np.array(encoding.special_tokens_mask, dtype=bool))
                 flat.append(ids)
                 truncated.append(too_long or len(short) < len(text))
-        lengths = [len(ids) for ids in flat]
-        return Tokens(
-            ids=np.concatenate(flat) if flat else np.zeros(0, dtype=np.int32),
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            truncated=np.array(truncated, dtype=bool),
-        )
+        return Tokens.of(flat, truncated)
+
+    def encode_once(self, texts: Sequence[str], limit_bytes: int) -> tuple[Tokens, float]:
+        """The same through the cache on disk, of which `limit_bytes` are the most that all of it may take.
+
+        Returns:
+            The tokens, and the seconds that those from the cache once took.
+        """
+        # What is kept of a text: whether it was longer, and its ids.
+        store = Store(self._kind(), 1, limit_bytes, dtype=np.int32)
+        digests = [_digest(text.encode("utf-8", "surrogatepass")) for text in texts]
+        known = [digest for digest in digests if digest in store]
+        missing = [number for number, digest in enumerate(digests) if digest not in store]
+        begun = time.perf_counter()
+        fresh = self.encode([texts[number] for number in missing])
+        rows = [np.append(cut, ids)[:, None] for cut, ids in zip(fresh.truncated, fresh.each(), strict=True)]
+        found = {digest: store.read(digest) for digest in known}
+        found.update(zip((digests[number] for number in missing), rows, strict=True))
+        cached_seconds = store.seconds(known)
+        if missing:
+            try:
+                store.write([digests[number] for number in missing], rows, time.perf_counter() - begun)
+            except OSError as error:
+                cannot_keep(error)
+        kept = [found[digest][:, 0] for digest in digests]
+        return Tokens.of([row[1:] for row in kept], [bool(row[0]) for row in kept]), cached_seconds
+
+    def _kind(self) -> dict[str, object]:
+        """What of it decides on a text's tokens."""
+        tokenizer = hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
+        return {"what": "tokens", "backbone": self._name, "tokenizer": tokenizer, **self.described()}
 
     def _shorten(self, text: str) -> str:
         """The characters that can matter, so that a 1 MB text costs no more than a page."""
@@ -172,3 +208,7 @@ class Tokenizer:
         room = self.max_length - before - after
         head = before + room // 4
         return np.concatenate([ids[:head], ids[len(ids) - after - (room - room // 4) :]])
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()

@@ -1,18 +1,19 @@
 """The verb on what is kept on disk: `cache`."""
 
 from datetime import datetime
+from pathlib import Path
 
 from trifold.cli.output import print_json, print_table
 
 
 def cache(*, clear: bool = False, json: bool = False) -> None:
-    """Show what is kept on disk (what frozen backbones computed, tokenised text, graphs), or clear it.
+    """Show what is kept on disk (what frozen backbones computed, tokenised text, graphs, choices), or clear it.
 
     Args:
         clear: Remove all of it.
         json: Print JSON instead.
     """
-    from trifold.backbone.cache import cache_folder, list_graphs, list_stores
+    from trifold.backbone.cache import cache_folder, list_choices, list_graphs, list_stores
     from trifold.backbone.cache import clear as clear_all
     from trifold.evaluate.leaderboard import megabytes
 
@@ -26,14 +27,16 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     from trifold.pretrain.corpus import list_texts
 
     stores, texts, graphs = list_stores(), list_texts(), list_graphs()
-    graph_bytes = sum(graph.stat().st_size for graph in graphs)
+    counted = {"graphs": graphs, "choices": list_choices()}
     if json:
-        shown = {"stores": [vars(store) for store in stores], "texts": [vars(text) for text in texts]}
-        print_json(
-            {"folder": str(cache_folder()), **shown, "graphs": {"count": len(graphs), "size_bytes": graph_bytes}}
-        )
+        shown: dict[str, object] = {
+            "stores": [vars(store) for store in stores],
+            "texts": [vars(text) for text in texts],
+            **{what: {"count": len(files), "size_bytes": _bytes(files)} for what, files in counted.items()},
+        }
+        print_json({"folder": str(cache_folder()), **shown})
         return
-    if not stores and not texts and not graphs:
+    if not stores and not texts and not any(counted.values()):
         print(f"nothing is kept in {cache_folder()}")
         return
     rows = []
@@ -43,7 +46,7 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
             {
                 "what": f"{store.described['what']}{layer}",
                 "backbone": str(store.described["backbone"]),
-                "precision": str(store.described["precision"]),
+                "precision": str(store.described.get("precision", "")),
                 "texts": f"{store.texts:,}",
                 "size": megabytes(store.size_bytes),
                 "last used": _when(store.used),
@@ -54,11 +57,19 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     for text in texts:
         held = f"{text.documents:,} documents, {text.tokens:,} tokens, {megabytes(text.size_bytes)}"
         print(f"tokenised text: {held}, last used {_when(text.used)}")
-    if graphs:
-        used = _when(graphs[0].stat().st_mtime)
-        print(f"graphs for ONNX Runtime: {len(graphs)}, {megabytes(graph_bytes)}, last used {used}")
-    total = sum(store.size_bytes for store in stores) + sum(text.size_bytes for text in texts) + graph_bytes
-    print(f"\n{megabytes(total)} in {cache_folder()}; trifold cache --clear frees it")
+    for what, files in {"graphs for ONNX Runtime": graphs, "heads and vectors chosen": counted["choices"]}.items():
+        if files:
+            print(f"{what}: {len(files)}, {megabytes(_bytes(files))}, last used {_when(files[0].stat().st_mtime)}")
+    sizes = [
+        *(store.size_bytes for store in stores),
+        *(text.size_bytes for text in texts),
+        *map(_bytes, counted.values()),
+    ]
+    print(f"\n{megabytes(sum(sizes))} in {cache_folder()}; trifold cache --clear frees it")
+
+
+def _bytes(files: list[Path]) -> int:
+    return sum(file.stat().st_size for file in files)
 
 
 def _when(seconds: float) -> str:

@@ -10,7 +10,7 @@ rows that are reported (another), and the dropout that the notebook leaves switc
 import numpy as np
 
 from trifold.backbone.encoder import Encoder, Place
-from trifold.backbone.frozen import pool_through_cache
+from trifold.backbone.frozen import read_through_cache
 from trifold.backbone.locate import find_backbone
 from trifold.backbone.tokens import Tokenizer
 from trifold.methods.contract import Fitted, Method
@@ -60,9 +60,8 @@ class Classic(Method):
         place: Place = (encoder.layers, "first")
         # As it comes: the notebook standardises nothing.
         view = View((place,), np.zeros(encoder.width, np.float32), np.ones(encoder.width, np.float32))
-        tokens = tokenizer.encode([*train.texts, *validation.texts])
-        pooled, cached_seconds = pool_through_cache(encoder, tokens, tokenizer.pad_id, files, chosen)
-        vectors = view.look(pooled)
+        read = read_through_cache(encoder, tokenizer, [*train.texts, *validation.texts], files, chosen)
+        vectors = view.look(read.pooled)
         data = Sample(
             vectors[: len(train)],
             labels.encode(train.labels),
@@ -79,5 +78,5 @@ class Classic(Method):
             trainable_parameters=head.parameters(),
             choices={"best_epoch": history.best_epoch, "precision": encoder.precision},
             validation_logits=head.logits(data.validation),
-            cached_seconds=cached_seconds,
+            cached_seconds=read.cached_seconds,
         )

@@ -4,6 +4,7 @@ Early layers know words, late ones meaning, and which of them serves a task best
 One pass yields them all, so trying them costs only small heads.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.cache import half
+from trifold.backbone.cache import remembered
 from trifold.backbone.encoder import POOLINGS, Encoder, Place, Pooled
-from trifold.backbone.frozen import pool_through_cache
+from trifold.backbone.frozen import read_through_cache
 from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
@@ -27,6 +28,7 @@ from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.types import Examples
+from trifold.version import VERSION
 
 # Inverse strengths for standardised vectors, weakest first (scikit-learn's C).
 _STRENGTHS = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -65,12 +67,12 @@ class View:
         return cls(tuple(places), joined.mean(0), np.maximum(deviations, max(0.05 * deviations.mean(), 1e-6)))
 
     def look(self, pooled: Pooled) -> np.ndarray:
-        """Vectors that hold at least the layers in use to `(texts, features)` float32.
+        """Vectors that hold at least the layers in use, rounded as those were that it was learned from.
 
-        They are rounded as those that it was learned from were.
+        Returns:
+            `(texts, features)` float32.
         """
-        joined = half(pooled.join(self.places)).astype(np.float32)
-        result: np.ndarray = (joined - self.mean) / self.scale
+        result: np.ndarray = (pooled.join(self.places) - self.mean) / self.scale
         return result
 
     @property
@@ -104,7 +106,7 @@ class FeaturesPredictor(Predictor):
         """See `Predictor.score`."""
         tokens = self._tokenizer.encode(texts)
         pooled = self._encoder.pool(tokens, self._tokenizer.pad_id, self._settings.token_budget, self._view.layers)
-        return Scores(self._head.logits(self._view.look(pooled)), tokens.truncated)
+        return Scores(self._head.logits(self._view.look(pooled.rounded())), tokens.truncated)
 
     def save(self, folder: Path) -> None:
         """Write the head, and which backbone it stands on; the backbone itself is not copied."""
@@ -171,18 +173,17 @@ class Features(Method):
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         encoder = Encoder(files, runtime, engine=chosen.engine)
         texts = [*train.texts, *validation.texts]
-        tokens = tokenizer.encode(texts)
         say(f"features: {files.name} reads {len(texts):,} texts once, {encoder.precision} on {runtime.device}")
-        pooled, cached_seconds = pool_through_cache(encoder, tokens, tokenizer.pad_id, files, chosen)
+        read = read_through_cache(encoder, tokenizer, texts, files, chosen)
         parts = _Parts(
-            pooled.rows(slice(0, len(train))),
+            read.pooled.rows(slice(0, len(train))),
             labels.encode(train.labels),
-            pooled.rows(slice(len(train), None)),
+            read.pooled.rows(slice(len(train), None)),
             labels.encode(validation.labels),
             len(labels),
             self.settings.train.class_weight,
         )
-        view, chosen_head = _choose_view(parts, encoder.layers)
+        view, chosen_head, chosen_seconds = _view_once(parts, encoder.layers, read.address if chosen.cache else None)
         data = parts.sample(view)
         head, history, losses = self._choose_head(data, chosen_head.head)
         encoder.keep(max(view.layers))
@@ -200,7 +201,7 @@ class Features(Method):
                 "precision": encoder.precision,
             },
             validation_logits=head.logits(data.validation),
-            cached_seconds=cached_seconds,
+            cached_seconds=read.cached_seconds + chosen_seconds,
         )
 
     def _choose_head(
@@ -248,6 +249,31 @@ class _Parts:
             self.classes,
             self.class_weight,
         )
+
+
+def _view_once(parts: _Parts, layers: int, address: str | None) -> tuple[View, Chosen, float]:
+    """As `_choose_view`, remembered where the vectors have an address; and the seconds that choosing once took."""
+    if address is None:
+        return *_choose_view(parts, layers), 0.0
+    classes = hashlib.sha256(parts.train_classes.tobytes() + parts.validation_classes.tobytes()).hexdigest()
+    about: dict[str, object] = {
+        "what": "vectors for a linear head",
+        "version": VERSION,
+        "vectors": address,
+        "rows": len(parts.train_classes),
+        "classes": [parts.classes, classes],
+        "class_weight": parts.class_weight,
+    }
+    found, seconds = remembered(about, lambda: _as_arrays(*_choose_view(parts, layers)))
+    places = tuple((int(layer), POOLINGS[how]) for layer, how in found["places"])
+    view = View(places, found["mean"], found["scale"])
+    return view, Chosen(LinearHead.of(found), float(found["strength"]), float(found["loss"])), seconds
+
+
+def _as_arrays(view: View, chosen: Chosen) -> dict[str, np.ndarray]:
+    places = np.array([(layer, POOLINGS.index(how)) for layer, how in view.places])
+    numbers = {"strength": np.array(chosen.strength), "loss": np.array(chosen.validation_loss)}
+    return {"places": places, "mean": view.mean, "scale": view.scale, **chosen.head.arrays(), **numbers}
 
 
 def _choose_view(parts: _Parts, layers: int) -> tuple[View, Chosen]:

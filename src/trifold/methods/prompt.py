@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trifold.backbone.encoder import Encoder
-from trifold.backbone.frozen import pool_through_cache
+from trifold.backbone.frozen import read_through_cache
 from trifold.backbone.locate import describe_base, find_backbone
 from trifold.backbone.tokens import Tokenizer
 from trifold.errors import SettingsError
@@ -108,8 +108,8 @@ class Prompting(Method):
         files = find_backbone(backbone)
         tokenizer = Tokenizer(files, backbone.max_length, backbone.long_text)
         encoder = Encoder(files, choose(backbone.device, backbone.precision))
-        pooled, _ = pool_through_cache(encoder, tokenizer.encode(train.texts), tokenizer.pad_id, files, backbone)
-        vectors = pooled.join([(encoder.layers, "mean")])
+        read = read_through_cache(encoder, tokenizer, train.texts, files, backbone)
+        vectors = read.pooled.join([(encoder.layers, "mean")])
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         shots = self.settings.prompting.shots
         kept["nearest"] = {**describe_base(files), **tokenizer.described(), "shots": shots}

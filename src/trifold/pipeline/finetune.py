@@ -31,7 +31,7 @@ from trifold.train.settings import KeepSettings
 from trifold.train.state import keeping
 from trifold.train.tracking import report, reporting
 
-_CHECKED_TEXTS = 32
+_CHECKED_TEXTS = 8
 # The same weights on the same texts in the same batches; only the file lies between.
 _LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-2, "int8": 1e-2}
 

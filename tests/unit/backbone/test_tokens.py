@@ -45,3 +45,39 @@ def test_a_text_of_a_megabyte_keeps_its_last_word(words: Tokenizer, tiny_model: 
 def test_it_is_read_in_use_as_in_training(words: Tokenizer, tiny_model: Path) -> None:
     back = Tokenizer.of(locate(str(tiny_model)), words.described())
     assert back.described() == words.described() == {"max_length": 12, "long_text": "head+tail"}
+
+
+LONG = "film plot cast score pace story film plot cast score pace story film plot cast"
+
+
+@pytest.mark.parametrize("rule", ["truncate", "head+tail"])
+def test_through_the_cache_it_gives_the_same(
+    rule: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path / "own"))
+    tokenizer = Tokenizer(locate(str(tiny_model)), 12, rule)
+    asked: list[list[str]] = []
+    encode = tokenizer.encode
+    monkeypatch.setattr(tokenizer, "encode", lambda texts: asked.append(list(texts)) or encode(texts))
+    all_seconds = []
+    for texts in (["the film", LONG], [LONG, "the plot", "the film", "the plot"], []):
+        found, seconds = tokenizer.encode_once(texts, 1 << 30)
+        wanted = encode(texts)
+        np.testing.assert_array_equal(found.ids, wanted.ids)
+        np.testing.assert_array_equal(found.offsets, wanted.offsets)
+        np.testing.assert_array_equal(found.truncated, wanted.truncated)
+        assert found.ids.dtype == wanted.ids.dtype
+        all_seconds.append(seconds)
+    assert asked == [["the film", LONG], ["the plot", "the plot"], []]
+    assert all_seconds[0] == all_seconds[2] == 0.0 < all_seconds[1]
+
+
+def test_another_rule_or_length_is_tokenised_anew(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path / "own"))
+    for length, rule in ((12, "truncate"), (12, "head+tail"), (8, "truncate")):
+        tokenizer = Tokenizer(locate(str(tiny_model)), length, rule)
+        found, seconds = tokenizer.encode_once([LONG], 1 << 30)
+        np.testing.assert_array_equal(found.ids, tokenizer.encode([LONG]).ids)
+        assert seconds == 0.0
