@@ -1,6 +1,6 @@
-"""BERT's encoder as it is read frozen, straight from its files; RoBERTa's is the same but for its positions.
+"""BERT's encoder as texts are read with it, straight from its files; RoBERTa's is the same but for its positions.
 
-transformers computes the same, and whatever is trained, exported or another architecture goes through it. But
+transformers computes the same, and training, exports and other architectures go through it. But
 importing it takes longer than reading a hundred texts, and reading is all that most commands do
 (docs/decisions/0015). Parts and settings are named as in the files.
 """
@@ -58,12 +58,27 @@ class Bert(torch.nn.Module):
         layers = torch.nn.ModuleList(_Layer(config) for _ in range(config.num_hidden_layers))
         self.encoder = torch.nn.ModuleDict({"layer": layers})
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **_: object) -> States:
-        """`(batch, tokens)` ids, filled up behind the text, and their mask, `None` where all count."""
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        *,
+        first_only: bool = False,
+        **_: object,
+    ) -> States:
+        """The states of a batch.
+
+        Args:
+            input_ids: `(batch, tokens)`, filled up behind the text.
+            attention_mask: Likewise; `None` where all tokens count.
+            first_only: Whether the last layer is wanted of the first token alone, `(batch, 1, width)`.
+        """
         mask = None if attention_mask is None else attention_mask.bool()[:, None, None]
         states = [self.embeddings(input_ids)]
-        for layer in self.encoder["layer"].children():
+        *below, last = self.encoder["layer"].children()
+        for layer in below:
             states.append(layer(states[-1], mask))
+        states.append(last(states[-1], mask, 1 if first_only else None))
         return States(states[-1], tuple(states))
 
     def get_input_embeddings(self) -> torch.nn.Embedding:
@@ -100,8 +115,8 @@ class _Layer(torch.nn.Module):
         self.intermediate = _Intermediate(config)
         self.output = _Output(config.intermediate_size, config)
 
-    def forward(self, states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        states = self.attention(states, mask)
+    def forward(self, states: torch.Tensor, mask: torch.Tensor | None, first: int | None = None) -> torch.Tensor:
+        states = self.attention(states, mask, first)
         found: torch.Tensor = self.output(self.intermediate(states), states)
         return found
 
@@ -114,13 +129,15 @@ class _Attention(torch.nn.Module):
         self.self = torch.nn.ModuleDict({name: torch.nn.Linear(width, width) for name in ("query", "key", "value")})
         self.output = _Output(width, config)
 
-    def forward(self, states: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """`(batch, tokens, width)`, and `(batch, 1, 1, tokens)` bool."""
+    def forward(self, states: torch.Tensor, mask: torch.Tensor | None, first: int | None) -> torch.Tensor:
+        """`(batch, tokens, width)`, `(batch, 1, 1, tokens)` bool, and how many tokens ask, all where `None`."""
+        asking = states[:, :first]
         query, key, value = (
-            part(states).unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.self.values()
+            part(given).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part, given in zip(self.self.values(), (asking, states, states), strict=True)
         )
         attention = attend if applies(query, key, mask) else scaled_dot_product_attention
-        found: torch.Tensor = self.output(attention(query, key, value, mask).transpose(1, 2).flatten(2), states)
+        found: torch.Tensor = self.output(attention(query, key, value, mask).transpose(1, 2).flatten(2), asking)
         return found
 
 
@@ -155,19 +172,39 @@ def read_bert(files: BackboneFiles) -> Bert | None:
         It; `None` where it is another architecture, or lies in the files in another way: transformers may know it, or
         says what is wrong.
     """
+    found = read_parts(files)
+    return None if found is None else bert_of(*found)
+
+
+def read_parts(files: BackboneFiles) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+    """A model's configuration, and its tensors by name; `None` where they cannot be read in this way."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         shards = files.shards()
-        config = _plain(read_config(files))
-        if config is None or any(shard.suffix != ".safetensors" for shard in shards):
+        if any(shard.suffix != ".safetensors" for shard in shards):
+            return None
+        return read_config(files), {name: tensor for shard in shards for name, tensor in load_file(shard).items()}
+    except (OSError, ValueError, SafetensorError):
+        return None
+
+
+def bert_of(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Bert | None:
+    """The encoder of a model by its configuration and its tensors, of which those in single precision are shared.
+
+    Returns:
+        It, in evaluation mode; `None` where it is another architecture, or a tensor is missing or has another shape.
+    """
+    try:
+        plain = _plain(config)
+        if plain is None:
             return None
         with torch.device("meta"):
-            model = Bert(config)
-        found = {_bare(name): tensor.float() for shard in shards for name, tensor in load_file(shard).items()}
+            model = Bert(plain)
+        found = {bare_name(name): tensor.detach().float() for name, tensor in tensors.items()}
         model.load_state_dict({name: found[name] for name in model.state_dict()}, assign=True)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, SafetensorError):
+    except (RuntimeError, KeyError, ValueError, TypeError):
         return None
     return model.requires_grad_(requires_grad=False).eval()
 
@@ -189,7 +226,7 @@ def _plain(config: dict[str, Any]) -> BertConfig | None:
     return BertConfig(**{**named, "first_position": first_position(config)})
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
     """A weight's name without what a model with a head puts before it, such as `bert.`."""
     for part in ("embeddings.", "encoder.layer."):
         before, found, rest = name.partition(part)

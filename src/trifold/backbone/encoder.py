@@ -11,7 +11,7 @@ import torch
 
 from trifold.backbone.attention import NAME as ATTENTION
 from trifold.backbone.attention import register_attention
-from trifold.backbone.batches import by_token_budget
+from trifold.backbone.batches import by_token_budget, length_step
 from trifold.backbone.bert import read_bert
 from trifold.backbone.cache import half
 from trifold.backbone.locate import BackboneFiles
@@ -22,8 +22,6 @@ from trifold.errors import BackboneError, require
 from trifold.progress import Advance
 from trifold.runtime import Runtime
 
-# Lengths of batches are multiples of it: some padding more, and far fewer shapes.
-_LENGTH_STEP = 8
 POOLINGS = ("first", "mean", "max")
 # A hidden state (0 = embeddings) and how its tokens are pooled.
 Place = tuple[int, str]
@@ -162,20 +160,13 @@ class Encoder:
         vectors = np.empty((len(tokens), len(layers), len(POOLINGS), self.width), dtype=np.float32)
         run = self._forward(layers)
         usual = self.runtime.token_budget if self.engine == "torch" else TOKEN_BUDGET
-        lengths = tokens.lengths
-        most = int(lengths.max(initial=0))
-        for batch in by_token_budget(lengths, token_budget or usual):
-            ids, mask = tokens.padded(batch, pad_id, self._usual_length(int(lengths[batch[0]]), most))
+        step = length_step(self.runtime) if self.engine == "torch" else 1
+        for batch in by_token_budget(tokens.lengths, token_budget or usual):
+            ids, mask = tokens.padded(batch, pad_id, step)
             vectors[batch] = run(ids, mask)
             if advance:
                 advance(int(mask.sum()))
         return Pooled(vectors, layers)
-
-    def _usual_length(self, longest: int, most: int) -> int:
-        """What a batch is filled up to: on a CPU PyTorch writes its products anew for every shape that comes along."""
-        if self.engine != "torch" or self.runtime.precision != "bfloat16":
-            return longest
-        return min(-(-longest // _LENGTH_STEP) * _LENGTH_STEP, most)
 
     def try_batch(self, ids: np.ndarray, mask: np.ndarray) -> None:
         """Compute one batch whose result nobody wants."""

@@ -3,19 +3,27 @@
 Source: Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models".
 """
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 
+from trifold.backbone.bert import bare_name
 from trifold.backbone.locate import BackboneFiles
 from trifold.errors import ArtifactError
 
 ADAPTER_CONFIG = "adapter_config.json"
 _RANK = 8
+# How peft names what it saves.
+_WEIGHTS, _SHELL, _DOWN, _UP = "adapter_model.safetensors", "base_model.model.", ".lora_A.weight", ".lora_B.weight"
+# With any of these it computes something else than the product of two matrices, all scaled alike.
+_NOT_PLAIN = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "lora_bias", "use_bdlora")
 
 
 def add_adapter(model: Any, files: BackboneFiles, rank: int | None, **options: Any) -> Any:
@@ -59,6 +67,32 @@ def load_adapter(model: Any, folder: Path) -> Any:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise ArtifactError(f"the adapter in {folder} is missing or damaged ({reason}): train again") from None
+
+
+def merged_tensors(folder: Path, base: dict[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
+    """A model's tensors with the adapter saved in `folder` added into its matrices, and what else was trained.
+
+    Args:
+        folder: As `save_adapter` left it.
+        base: The tensors of the model, by their names in its files.
+
+    Returns:
+        Them; `None` where it cannot be told in this way: peft may know it, or says what is wrong.
+    """
+    try:
+        config = json.loads((folder / ADAPTER_CONFIG).read_text())
+        adapter = {name.removeprefix(_SHELL): tensor for name, tensor in load_file(folder / _WEIGHTS).items()}
+        if config["peft_type"] != "LORA" or config["bias"] != "none" or any(config.get(name) for name in _NOT_PLAIN):
+            return None
+        merged = {bare_name(name): tensor for name, tensor in base.items()}
+        scale = config["lora_alpha"] / config["r"]
+        for name in [name for name in adapter if name.endswith(_DOWN)]:
+            target = bare_name(f"{name.removesuffix(_DOWN)}.weight")
+            down, up = adapter.pop(name), adapter.pop(name.replace(_DOWN, _UP))
+            merged[target] = merged[target].float() + scale * (up.float() @ down.float())
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
+        return None
+    return {**merged, **adapter}
 
 
 @contextmanager

@@ -86,16 +86,17 @@ class Tokens:
         """16 bytes for each text that stand for its tokens."""
         return [_digest(part.tobytes()) for part in self.each()]
 
-    def padded(self, positions: np.ndarray, pad_id: int, length: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    def padded(self, positions: np.ndarray, pad_id: int, step: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64.
 
         Args:
             positions: Of the texts.
             pad_id: Fills up the shorter ones.
-            length: Fill all of them up to so many tokens at least.
+            step: Fill all of them up to a multiple of so many tokens, but no further than the longest of all texts.
         """
         lengths = self.lengths[positions]
-        ids = np.full((len(positions), max(length, int(lengths.max()))), pad_id, dtype=np.int64)
+        longest = min(-(-int(lengths.max()) // step) * step, int(self.lengths.max()))
+        ids = np.full((len(positions), longest), pad_id, dtype=np.int64)
         mask = np.arange(ids.shape[1]) < lengths[:, None]
         ids[mask] = np.concatenate([self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions])
         return ids, mask.astype(np.int64)

@@ -132,7 +132,10 @@ class BottleneckPredictor(TunedPredictor):
         )
         model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, strict=False)
         tokenizer = Tokenizer.of(files, settings)
-        return cls(model.to(runtime.device), tokenizer, labels, compute, runtime, files)
+        return cls(lambda: model, tokenizer, labels, compute, runtime, files)
+
+    def read(self) -> None:
+        """See `TunedPredictor.read`: what stands inside the layers is not read there."""
 
     @torch.no_grad()
     def divide_logits(self, temperature: float) -> None:
@@ -171,4 +174,4 @@ class BottleneckAdapter(Tuned):
         self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles
     ) -> BottleneckPredictor:
         """See `Tuned.wrap`."""
-        return BottleneckPredictor(model, tokenizer, labels, self.settings.backbone, runtime, files)
+        return BottleneckPredictor(lambda: model, tokenizer, labels, self.settings.backbone, runtime, files)

@@ -16,10 +16,12 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import read_state, write_state
+from trifold.backbone.bert import read_parts
+from trifold.backbone.bert_classifier import BertClassifier, classifier_of
 from trifold.backbone.heads import divide_logits, head_modules, new_classifier, shift_logits
 from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
-from trifold.backbone.lora import ADAPTER_CONFIG, add_adapter, load_adapter, save_adapter
+from trifold.backbone.lora import ADAPTER_CONFIG, add_adapter, load_adapter, merged_tensors, save_adapter
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.methods.contract import Exportable
@@ -48,18 +50,25 @@ class LoraPredictor(TunedPredictor):
         labels = LabelMap.saved(settings)
         files = find_base(settings, folder, offline=compute.offline)
         runtime = choose(compute.device, compute.precision)
-        model = load_adapter(new_classifier(files, labels, may_grow=False), folder)
         tokenizer = Tokenizer.of(files, settings)
-        return cls(model.to(runtime.device), tokenizer, labels, compute, runtime, files)
+
+        def load() -> Any:
+            return load_adapter(new_classifier(files, labels, may_grow=False), folder)
+
+        return cls(load, tokenizer, labels, compute, runtime, files, _read(files, folder))
+
+    def read(self) -> BertClassifier | None:
+        """See `TunedPredictor.read`: merged, as when it is loaded."""
+        return self._apart().read()
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
-        with self._bare_head() as model:
+        with self.changing(), self._bare_head() as model:
             divide_logits(model, temperature)
 
     def shift_logits(self, shift: np.ndarray) -> None:
         """See `Predictor.shift_logits`."""
-        with self._bare_head() as model:
+        with self.changing(), self._bare_head() as model:
             shift_logits(model, shift)
 
     @contextmanager
@@ -74,14 +83,26 @@ class LoraPredictor(TunedPredictor):
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`: merged, so that the graph has no more to compute than the backbone's own."""
-        apart = copy.copy(self)
-        apart.model = copy.deepcopy(self.model).requires_grad_(False)
-        return apart.merged().exportable()
+        return self._apart().exportable()
 
     def merged(self) -> FullPredictor:
         """The same model as an ordinary one, its adapters added into the backbone's own matrices."""
-        model = self.model.merge_and_unload()
-        return FullPredictor(model, self._tokenizer, self.labels, self._settings, self._runtime, self.base)
+        return self._ordinary(self.model)
+
+    def _apart(self) -> FullPredictor:
+        """Likewise, but this one stays as it is."""
+        return self._ordinary(copy.deepcopy(self.model).requires_grad_(requires_grad=False))
+
+    def _ordinary(self, model: Any) -> FullPredictor:
+        merged = model.merge_and_unload()
+        return FullPredictor(lambda: merged, self._tokenizer, self.labels, self._settings, self._runtime, self.base)
+
+
+def _read(files: BackboneFiles, folder: Path) -> BertClassifier | None:
+    """The backbone with the adapter in `folder` as we read it, where both are known."""
+    base = read_parts(files)
+    tensors = None if base is None else merged_tensors(folder, base[1])
+    return None if base is None or tensors is None else classifier_of(base[0], tensors)
 
 
 class Lora(Tuned):
@@ -107,5 +128,5 @@ class Lora(Tuned):
         self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles
     ) -> TunedPredictor:
         """See `Tuned.wrap`."""
-        predictor = LoraPredictor(model, tokenizer, labels, self.settings.backbone, runtime, files)
+        predictor = LoraPredictor(lambda: model, tokenizer, labels, self.settings.backbone, runtime, files)
         return predictor.merged() if self.settings.tuning.merge_adapter else predictor

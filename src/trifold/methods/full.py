@@ -3,12 +3,14 @@
 The saved model is an ordinary Hugging Face folder and loads in plain transformers.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
+from trifold.backbone.bert_classifier import read_classifier
 from trifold.backbone.heads import divide_logits, new_classifier, saved_classifier, shift_logits
 from trifold.backbone.layers import freeze_below, freeze_embeddings
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer
@@ -35,18 +37,20 @@ class FullPredictor(TunedPredictor):
         settings, _ = read_state(folder)
         files = BackboneFiles(folder, str(settings["base"]), None)
         runtime = choose(compute.device, compute.precision)
-        model = saved_classifier(files).to(runtime.device)
         labels = LabelMap.saved(settings)
         tokenizer = Tokenizer.of(files, settings)
-        return cls(model, tokenizer, labels, compute, runtime, files)
+        load = partial(saved_classifier, files)
+        return cls(load, tokenizer, labels, compute, runtime, files, read_classifier(files))
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
-        divide_logits(self.model, temperature)
+        with self.changing() as model:
+            divide_logits(model, temperature)
 
     def shift_logits(self, shift: np.ndarray) -> None:
         """See `Predictor.shift_logits`."""
-        shift_logits(self.model, shift)
+        with self.changing() as model:
+            shift_logits(model, shift)
 
 
 class Full(Tuned):
@@ -69,4 +73,4 @@ class Full(Tuned):
         self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles
     ) -> FullPredictor:
         """See `Tuned.wrap`."""
-        return FullPredictor(model, tokenizer, labels, self.settings.backbone, runtime, files)
+        return FullPredictor(lambda: model, tokenizer, labels, self.settings.backbone, runtime, files)

@@ -4,12 +4,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from trifold.backbone.batches import by_token_budget
+from trifold.backbone.batches import by_token_budget, length_step
+from trifold.backbone.bert_classifier import BertClassifier, Run, classifier_of, logits_by
 from trifold.backbone.budget import Work, tuned_budget
 from trifold.backbone.frozen import Prefix, frozen_depth, pad_states
 from trifold.backbone.locate import BackboneFiles, file_sha256, find_backbone
@@ -30,37 +32,77 @@ from trifold.types import Examples
 class TunedPredictor(Predictor):
     """A model whose forward pass gives logits.
 
-    Attributes:
-        model: Takes `input_ids` and `attention_mask`, returns something with `logits`.
+    A BERT is read without transformers, as trained as well as loaded; transformers' model is there for whatever else is
+    done with it, and where we do not know the architecture.
+
+    Args:
+        load: Gives transformers' model when it is first asked for; that takes `input_ids` and `attention_mask`, and
+            returns something with `logits`.
+        tokenizer: The backbone's.
+        labels: Of the task.
+        settings: How it is run.
+        runtime: Where the model is.
         base: The backbone it was made from, or the folder it was loaded from.
+        classifier: The same model as we read it. Where there is none, the model is loaded at once.
     """
 
     def __init__(
         self,
-        model: Any,
+        load: Callable[[], Any],
         tokenizer: Tokenizer,
         labels: LabelMap,
         settings: ComputeSettings,
         runtime: Runtime,
         base: BackboneFiles,
+        classifier: BertClassifier | None = None,
     ) -> None:
         self.labels = labels
-        self.model = model.eval()
         self.base = base
+        self._load = load
         self._tokenizer = tokenizer
         self._settings = settings
         self._runtime = runtime
+        self._classifier = classifier
+        self._run: Run | None = None
+        if classifier is None:
+            self.model  # noqa: B018 - what is wrong with it is said now
 
-    @torch.inference_mode()
+    @cached_property
+    def model(self) -> Any:
+        """As transformers has it, in evaluation mode."""
+        return self._load().to(self._runtime.device).eval()
+
+    def read(self) -> BertClassifier | None:
+        """The model as we read it, where that is known."""
+        return classifier_of(self.model.config.to_dict(), self.model.state_dict())
+
     def score(self, texts: Sequence[str]) -> Scores:
         """See `Predictor.score`."""
-        tokens = self._tokenizer.encode(texts)
+        tokens, run = self._tokenizer.encode(texts), self._forward()
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         for batch in by_token_budget(tokens.lengths, self._settings.token_budget or self._runtime.token_budget):
-            ids, mask = (t.to(self._runtime.device) for t in tokens.batch(batch, self._tokenizer.pad_id))
-            with self._runtime.autocast():
-                logits[batch] = self.model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
+            logits[batch] = run(*tokens.padded(batch, self._tokenizer.pad_id, length_step(self._runtime)))
         return Scores(logits, tokens.truncated)
+
+    def _forward(self) -> Run:
+        """From padded ids and their mask to logits."""
+        if self._run is None:
+            classifier = self._classifier or self.read()
+            self._run = self._by_transformers if classifier is None else logits_by(classifier, self._runtime)
+        return self._run
+
+    @torch.inference_mode()
+    def _by_transformers(self, *given: np.ndarray) -> np.ndarray:
+        ids, mask = (torch.from_numpy(array).to(self._runtime.device) for array in given)
+        with self._runtime.autocast():
+            logits: np.ndarray = self.model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
+        return logits
+
+    @contextmanager
+    def changing(self) -> Iterator[Any]:
+        """The model, of which the numbers are changed inside: it is read anew afterwards."""
+        yield self.model
+        self._classifier = self._run = None
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`."""

@@ -14,10 +14,12 @@ from safetensors.torch import load_file, save_file
 
 from conftest import write_reviews
 from trifold.backbone.bert import Bert, read_bert
+from trifold.backbone.bert_classifier import classifier_of, logits_by, read_classifier
 from trifold.backbone.encoder import Encoder
 from trifold.backbone.locate import locate
+from trifold.backbone.packed import PackedLinear
 from trifold.backbone.tokens import Tokenizer
-from trifold.runtime import Runtime
+from trifold.runtime import Runtime, cpu_multiplies_bfloat16
 
 SIZES = {
     "vocab_size": 90, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64,
@@ -63,6 +65,49 @@ def test_every_state_is_that_of_transformers(kind: str, head: str, tmp_path: Pat
         kept = given["attention_mask"].bool()
         torch.testing.assert_close(state[kept], other[kept], atol=1e-5, rtol=1e-5)
     assert found.last_hidden_state is found.hidden_states[-1]
+
+
+CLASSIFIER = "AutoModelForSequenceClassification"
+
+
+@pytest.mark.parametrize("padded", [True, False])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "camembert"])
+def test_a_classifier_says_what_transformers_says(kind: str, padded: bool, tmp_path: Path) -> None:
+    model = saved(tmp_path, kind, CLASSIFIER, type_vocab_size=2, layer_norm_eps=1e-5, num_labels=3)
+    given = batch()
+    if not padded:
+        given = {name: tensor[:1] for name, tensor in given.items()}
+    with torch.inference_mode():
+        expected = model(**given).logits
+    for ours in (read_classifier(locate(str(tmp_path))), classifier_of(model.config.to_dict(), model.state_dict())):
+        assert ours is not None
+        run = logits_by(ours, CPU)
+        found = run(*(array.numpy() for array in given.values()))
+        np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "head"), [("electra", CLASSIFIER), ("bert", "AutoModel"), ("roberta", "AutoModel")])
+def test_what_is_no_such_classifier_is_left_to_transformers(kind: str, head: str, tmp_path: Path) -> None:
+    model = saved(tmp_path, kind, head)
+    assert read_classifier(locate(str(tmp_path))) is None
+    assert classifier_of(model.config.to_dict(), model.state_dict()) is None
+
+
+@pytest.mark.skipif(not cpu_multiplies_bfloat16(), reason="the processor has no bfloat16 of its own")
+def test_a_packed_classifier_says_nearly_the_same() -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    torch.manual_seed(2)
+    files = locate("minilm")
+    model = AutoModelForSequenceClassification.from_pretrained(files.folder, num_labels=4).eval()
+    ids, mask = Tokenizer(files, 64).encode(["A superb and moving film.", "Far too long."]).padded(np.arange(2), 0)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(ids), torch.from_numpy(mask)).logits.numpy()
+    ours = classifier_of(model.config.to_dict(), model.state_dict())
+    assert ours is not None
+    found = logits_by(ours, Runtime("cpu", "bfloat16"))(ids, mask)
+    assert any(isinstance(part, PackedLinear) for part in ours.modules())
+    np.testing.assert_allclose(found, expected, atol=5e-3)
 
 
 def test_weights_in_several_files_and_by_the_oldest_names_are_read(tmp_path: Path) -> None:
@@ -150,24 +195,30 @@ def test_what_is_exported_later_is_the_same_and_as_deep(tiny_model: Path) -> Non
     tokenizer = Tokenizer(files, 30)
     found = encoder.pool(tokenizer.encode(["the film"]), tokenizer.pad_id, layers=[1]).vectors[0, 0, 0]
     assert encoder.model.config.num_hidden_layers == len(encoder.model.encoder.layer) == encoder.layers == 1
-    ids, mask = tokenizer.encode(["the film"]).padded(np.array([0]), tokenizer.pad_id, 4)
+    ids, mask = tokenizer.encode(["the film"]).padded(np.array([0]), tokenizer.pad_id)
     with torch.inference_mode():
         expected = encoder.model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask))
     np.testing.assert_allclose(found, expected.last_hidden_state[0, 0], atol=1e-5)
 
 
-def test_reading_needs_neither_transformers_nor_a_compiler_nor_scikit_learn(tmp_path: Path) -> None:
-    code = """
+def test_reading_needs_neither_transformers_nor_a_compiler_nor_scikit_learn(tmp_path: Path, tiny_model: Path) -> None:
+    methods = ("full", "adapter-lora")
+    for method in methods:
+        given = ["reviews.csv", "--method", method, "--model", str(tiny_model), "--epochs", "1", "--output-dir", method]
+        write_reviews(tmp_path / "reviews.csv", rows=60)
+        subprocess.run([sys.executable, "-m", "trifold", "finetune", *given], cwd=tmp_path, check=True)
+    code = f"""
 import sys
 from trifold.cli.main import run
 run(["finetune", "reviews.csv", "--method", "features", "--head", "mlp", "--output-dir", "run", "--offline"])
-run(["predict", "run", "reviews.csv", "--output", "predictions.csv"])
+for method in ("run", *{methods}):
+    run(["predict", method, "reviews.csv", "--output", method + ".csv"])
 run(["embed", "minilm", "reviews.csv", "--output", "vectors.npy", "--offline"])
-loaded = {name for name in ("transformers", "torch._dynamo", "sympy", "sklearn", "pandas") if name in sys.modules}
-sys.exit(f"loaded: {loaded}" if loaded else 0)
+heavy = ("transformers", "peft", "torch._dynamo", "sympy", "sklearn", "pandas")
+loaded = [name for name in heavy if name in sys.modules]
+sys.exit("loaded: " + " ".join(loaded) if loaded else 0)
 """
-    write_reviews(tmp_path / "reviews.csv", rows=60)
     found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    assert (tmp_path / "predictions.csv").exists()
+    assert all((tmp_path / f"{name}.csv").exists() for name in ("run", *methods))
     assert np.load(tmp_path / "vectors.npy").shape == (60, 384)

@@ -1,5 +1,6 @@
 """Adapters: the backbone undisturbed, peft's own format, merging; and training only the top of a backbone."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from trifold.methods import method_entry
 from trifold.methods.adapter_bottleneck import AdaptedEncoder, Bottleneck
 from trifold.methods.contract import Fitted, MethodSettings
 from trifold.methods.settings import TuningSettings
+from trifold.methods.tuned import TunedPredictor
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
 from trifold.types import Split
@@ -97,8 +99,6 @@ def test_a_full_model_loads_in_plain_transformers_with_the_same_logits(
 
 
 def test_the_bundled_backbone_is_named_by_hub_id_and_revision(split: Split, tmp_path: Path) -> None:
-    import json
-
     small = Split(split.train.take(range(20)), split.validation, split.test)
     fit("adapter-lora", Path("minilm"), small, adapter_layers=1).predictor.save(tmp_path)
     saved = json.loads((tmp_path / "adapter_config.json").read_text())
@@ -125,6 +125,34 @@ def test_a_damaged_adapter_is_refused(tiny_model: Path, split: Split, tmp_path: 
     (tmp_path / "adapter_model.safetensors").write_bytes(b"nonsense")
     with pytest.raises(ArtifactError, match="missing or damaged"):
         method_entry("adapter-lora").load().predictor.load(tmp_path, BackboneSettings(device="cpu"))
+
+
+@pytest.mark.parametrize("method", ["full", "adapter-lora"])
+def test_what_is_loaded_is_read_without_transformers_until_more_is_asked_for(
+    method: str, tiny_model: Path, split: Split, tmp_path: Path
+) -> None:
+    fitted = fit(method, tiny_model, split).predictor
+    fitted.save(tmp_path)
+    compute = BackboneSettings(device="cpu", precision="float32")
+    back = method_entry(method).load().predictor.load(tmp_path, compute)
+    assert isinstance(back, TunedPredictor)
+    logits = back.score(TEXTS).logits
+    assert "model" not in vars(back)
+    np.testing.assert_allclose(logits, plain_logits(back.model, tiny_model), atol=1e-4)
+    back.divide_logits(2.0)
+    back.shift_logits(np.float32([1.0, 0.0]))
+    np.testing.assert_allclose(back.score(TEXTS).logits, logits / 2 + [1.0, 0.0], atol=1e-4)
+
+
+def test_an_adapter_scaled_in_another_way_is_left_to_peft(tiny_model: Path, split: Split, tmp_path: Path) -> None:
+    fit("adapter-lora", tiny_model, split).predictor.save(tmp_path)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    (tmp_path / "adapter_config.json").write_text(json.dumps({**config, "use_rslora": True}))
+    load = method_entry("adapter-lora").load().predictor.load
+    back = load(tmp_path, BackboneSettings(device="cpu", precision="float32"))
+    assert isinstance(back, TunedPredictor)
+    assert "model" in vars(back)
+    np.testing.assert_allclose(back.score(TEXTS).logits, plain_logits(back.model, tiny_model), atol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["adapter-lora", "adapter-bottleneck", "features"])
