@@ -1,6 +1,6 @@
-"""A fine-tuned BERT as it is read in use, without transformers: its encoder, and the library's own head above it.
+"""A fine-tuned BERT as it is read in use, without transformers: its encoder, and a head.
 
-That head reads the first token alone, so the last layer is computed for no other (docs/decisions/0015).
+The library's own head reads the first token alone, so the last layer is computed for no other (docs/decisions/0015).
 """
 
 from collections.abc import Callable
@@ -11,38 +11,39 @@ import numpy as np
 import torch
 
 from trifold.backbone.bert import Bert, bert_of, read_parts
+from trifold.backbone.encoder import pool_tokens
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.packed import packed
 from trifold.runtime import Runtime
 
-# The two linear parts of a head, by the names in the files: tanh stands between them.
+# The two linear parts of the library's head, by the names in the files: tanh stands between them.
 _HEADS = {"bert": ("bert.pooler.dense", "classifier")}
 _OTHERS = ("classifier.dense", "classifier.out_proj")
-
 
 # From padded ids and their mask, `(batch, tokens)` int64 each, to logits `(batch, classes)` float32.
 Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class BertClassifier(torch.nn.Module):
-    """An encoder, and two linear parts with tanh between them on its first token.
+    """An encoder, and a head on its pooled states.
 
     Args:
         encoder: It.
-        dense: `(width, width)`.
-        out: `(width, classes)`.
+        head: `(batch, width)` to `(batch, classes)`, in single precision.
+        by: What the head reads, one of `POOLINGS`.
     """
 
-    def __init__(self, encoder: Bert, dense: torch.nn.Linear, out: torch.nn.Linear) -> None:
+    def __init__(self, encoder: Bert, head: torch.nn.Module, by: str) -> None:
         super().__init__()
-        self.encoder, self.dense, self.out = encoder, dense, out
+        self.encoder, self.head, self.by = encoder, head, by
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """`(batch, tokens)` ids and mask, `None` where all count, to logits `(batch, classes)` float32."""
-        first = self.encoder(ids, mask, first_only=True).last_hidden_state[:, 0]
+        states = self.encoder(ids, mask, first_only=self.by == "first").last_hidden_state
+        pooled = pool_tokens(states, mask, self.by)
         # With bfloat16's three digits many texts would come out equally probable.
-        with torch.autocast(first.device.type, enabled=False):
-            logits: torch.Tensor = self.out(torch.tanh(self.dense(first.float())))
+        with torch.autocast(pooled.device.type, enabled=False):
+            logits: torch.Tensor = self.head(pooled)
         return logits
 
 
@@ -62,13 +63,18 @@ def classifier_of(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> B
     if encoder is None:
         return None
     try:
-        dense, out = (_linear(tensors, name) for name in _HEADS.get(str(config["model_type"]), _OTHERS))
+        dense, out = (linear_of(tensors, name) for name in _HEADS.get(str(config["model_type"]), _OTHERS))
     except KeyError:
         return None
-    return BertClassifier(encoder, dense, out).eval()
+    return BertClassifier(encoder, torch.nn.Sequential(dense, torch.nn.Tanh(), out), "first").eval()
 
 
-def _linear(tensors: dict[str, torch.Tensor], name: str) -> torch.nn.Linear:
+def linear_of(tensors: dict[str, torch.Tensor], name: str) -> torch.nn.Linear:
+    """The linear part `name`, its numbers shared with `tensors` where they are in single precision.
+
+    Raises:
+        KeyError: If there is none.
+    """
     weight, bias = (tensors[f"{name}.{part}"].detach().float() for part in ("weight", "bias"))
     with torch.device("meta"):
         part = torch.nn.Linear(weight.shape[1], weight.shape[0])

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import read_state, write_state
+from trifold.backbone.bert import bert_of, read_parts
+from trifold.backbone.bert_classifier import BertClassifier, linear_of
 from trifold.backbone.encoder import load_model, pool_tokens
 from trifold.backbone.heads import in_full_precision, trained_on_means
 from trifold.backbone.layers import encoder_layers, freeze, top_layers
@@ -38,16 +40,21 @@ class Bottleneck(torch.nn.Module):
     """Down, a non-linearity, up, and the input again: `(…, width)` to the same.
 
     Args:
-        width: Of the backbone.
-        size: Of the narrow part.
+        down: From the backbone's width to the narrow part.
+        up: Back.
     """
 
-    def __init__(self, width: int, size: int) -> None:
+    def __init__(self, down: torch.nn.Linear, up: torch.nn.Linear) -> None:
         super().__init__()
-        self.down = torch.nn.Linear(width, size)
-        self.up = torch.nn.Linear(size, width)
-        torch.nn.init.zeros_(self.up.weight)
-        torch.nn.init.zeros_(self.up.bias)
+        self.down, self.up = down, up
+
+    @classmethod
+    def identity(cls, width: int, size: int) -> "Bottleneck":
+        """One that adds nothing yet, `width` wide and `size` in its narrow part."""
+        found = cls(torch.nn.Linear(width, size), torch.nn.Linear(size, width))
+        torch.nn.init.zeros_(found.up.weight)
+        torch.nn.init.zeros_(found.up.bias)
+        return found
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """See the class."""
@@ -74,7 +81,7 @@ class AdaptedEncoder(torch.nn.Module):
         width = backbone.config.hidden_size
         adapted = top_layers(encoder_layers(backbone), layers, "--adapter-layers")
         ends = [end for layer in adapted for end in _ends(layer)]
-        self.adapters = torch.nn.ModuleList(Bottleneck(width, size) for _ in ends)
+        self.adapters = torch.nn.ModuleList(Bottleneck.identity(width, size) for _ in ends)
         for end, adapter in zip(ends, self.adapters, strict=True):
             end.register_forward_hook(lambda _module, _inputs, output, adapter=adapter: adapter(output))
         self.dropout = torch.nn.Dropout(_HEAD_DROPOUT)
@@ -123,30 +130,60 @@ class BottleneckPredictor(TunedPredictor):
         files = find_base(settings, folder, offline=compute.offline)
         labels = LabelMap.saved(settings)
         runtime = choose(compute.device, compute.precision)
-        model = AdaptedEncoder(
-            load_model("AutoModel", files),
-            len(labels),
-            int(str(settings["size"])),
-            int(str(settings["layers"])),
-            by_mean=bool(settings["by_mean"]),
-        )
-        model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()}, strict=False)
         tokenizer = Tokenizer.of(files, settings)
-        return cls(lambda: model, tokenizer, labels, compute, runtime, files)
+        own = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        size, layers, by_mean = int(str(settings["size"])), int(str(settings["layers"])), bool(settings["by_mean"])
 
-    def read(self) -> None:
-        """See `TunedPredictor.read`: what stands inside the layers is not read there."""
+        def load() -> AdaptedEncoder:
+            model = AdaptedEncoder(load_model("AutoModel", files), len(labels), size, layers, by_mean=by_mean)
+            model.load_state_dict(own, strict=False)
+            return model
+
+        parts = read_parts(files)
+        classifier = None if parts is None else _classifier_of(*parts, own, by_mean=by_mean)
+        return cls(load, tokenizer, labels, compute, runtime, files, classifier)
+
+    def read(self) -> BertClassifier | None:
+        """See `TunedPredictor.read`."""
+        backbone = self.model.backbone
+        own = self.model.own_state()
+        return _classifier_of(backbone.config.to_dict(), backbone.state_dict(), own, by_mean=self.model.by_mean)
 
     @torch.no_grad()
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
-        self.model.head.weight.div_(temperature)
-        self.model.head.bias.div_(temperature)
+        with self.changing() as model:
+            model.head.weight.div_(temperature)
+            model.head.bias.div_(temperature)
 
     @torch.no_grad()
     def shift_logits(self, shift: np.ndarray) -> None:
         """See `Predictor.shift_logits`."""
-        self.model.head.bias.add_(torch.from_numpy(shift).to(self.model.head.bias))
+        with self.changing() as model:
+            model.head.bias.add_(torch.from_numpy(shift).to(model.head.bias))
+
+
+def _classifier_of(
+    config: dict[str, Any], tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor], *, by_mean: bool
+) -> BertClassifier | None:
+    """The same as we read it, each adapter behind the matrix that it follows; `None` where we do not know the backbone.
+
+    Args:
+        config: Of the backbone.
+        tensors: Of the backbone, by their names in its files.
+        own: As `AdaptedEncoder.own_state` gives.
+        by_mean: Whether the head reads the mean of the tokens or the first one.
+    """
+    bert = bert_of(config, tensors)
+    if bert is None:
+        return None
+    numbers = range(sum(name.endswith(".down.weight") for name in own))
+    parts = [[linear_of(own, f"adapters.{number}.{part}") for part in ("down", "up")] for number in numbers]
+    adapted: list[Any] = list(encoder_layers(bert))[-(len(parts) // 2) :]
+    ends = [end for layer in adapted for end in (layer.attention.output, layer.output)]
+    for end, (down, up) in zip(ends, parts, strict=True):
+        end.dense = torch.nn.Sequential(end.dense, Bottleneck(down, up))
+    return BertClassifier(bert, linear_of(own, "head"), "mean" if by_mean else "first").eval()
 
 
 class BottleneckAdapter(Tuned):

@@ -202,7 +202,7 @@ def test_what_is_exported_later_is_the_same_and_as_deep(tiny_model: Path) -> Non
 
 
 def test_reading_needs_neither_transformers_nor_a_compiler_nor_scikit_learn(tmp_path: Path, tiny_model: Path) -> None:
-    methods = ("full", "adapter-lora")
+    methods = ("full", "adapter-lora", "adapter-bottleneck")
     for method in methods:
         given = ["reviews.csv", "--method", method, "--model", str(tiny_model), "--epochs", "1", "--output-dir", method]
         write_reviews(tmp_path / "reviews.csv", rows=60)

@@ -127,7 +127,7 @@ def test_a_damaged_adapter_is_refused(tiny_model: Path, split: Split, tmp_path: 
         method_entry("adapter-lora").load().predictor.load(tmp_path, BackboneSettings(device="cpu"))
 
 
-@pytest.mark.parametrize("method", ["full", "adapter-lora"])
+@pytest.mark.parametrize("method", ["full", "adapter-lora", "adapter-bottleneck"])
 def test_what_is_loaded_is_read_without_transformers_until_more_is_asked_for(
     method: str, tiny_model: Path, split: Split, tmp_path: Path
 ) -> None:
@@ -176,7 +176,7 @@ def test_bottlenecks_start_as_the_identity(tiny_model: Path) -> None:
     adapted = AdaptedEncoder(load_model("AutoModel", files), 2, 8, None, by_mean=False).eval()
     assert torch.equal(adapted.backbone(input_ids=ids, attention_mask=mask).last_hidden_state, plain)
     assert len(adapted.adapters) == 4
-    assert Bottleneck(32, 8)(plain).shape == plain.shape
+    assert Bottleneck.identity(32, 8)(plain).shape == plain.shape
 
 
 def test_adapters_in_the_top_layers_alone(tiny_model: Path, split: Split) -> None:
