@@ -122,7 +122,7 @@ class _Learned(torch.autograd.Function):
         query, key, counted = _laid_out(query, key, value, mask, scaling)
         powers = query.new_empty(*query.shape[:-1], key.shape[-2])
         sums = query.new_empty(*query.shape[:-1], 1)
-        found = _mix(query, key, counted, mask, powers, sums)
+        found = _mix(query, key, counted, mask, (powers, sums))
         ctx.save_for_backward(query, key, counted, mask, powers, sums, found)
         ctx.scaling = scaling
         return found
@@ -169,14 +169,13 @@ def _mix(
     key: torch.Tensor,
     counted: torch.Tensor,
     mask: torch.Tensor | None,
-    powers: torch.Tensor | None = None,
-    sums: torch.Tensor | None = None,
+    kept: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> torch.Tensor:
-    """Values weighted by powers of the scores, over the sums of those; both are written down where there is room."""
+    """Values weighted by powers of the scores, over the sums of those; `kept` takes both down."""
     found = _tokens_first(query)
     for some in _few(query):
         scores = (query[some], key[some].transpose(-1, -2))
-        room = None if powers is None else powers[some]
+        room = None if kept is None else kept[0][some]
         # In place: what is read and written again stays in the cache.
         weights = torch.matmul(*scores, out=room).exp2_()
         mixed = weights @ counted[some]
@@ -188,8 +187,8 @@ def _mix(
             weights = weights.sub_(weights.amax(-1, keepdim=True)).exp2_()
             mixed = weights @ counted[some]
         torch.div(mixed[..., :-1], mixed[..., -1:], out=found[some])
-        if sums is not None:
-            sums[some] = mixed[..., -1:]
+        if kept is not None:
+            kept[1][some] = mixed[..., -1:]
     return found
 
 

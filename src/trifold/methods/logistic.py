@@ -144,8 +144,9 @@ def _fitter(data: Sample, tolerance: float) -> Callable[[float], LinearHead]:
     dense = isinstance(data.train, np.ndarray)
     if data.train_classes.ndim == 2:
         return _Blockwise(data, tolerance) if dense else _LabelByLabel(data, tolerance)
-    if dense and len(np.unique(data.train_classes)) == 2:
-        return _TwoClasses(data, tolerance)
+    known = np.unique(data.train_classes)
+    if dense and len(known) == 2:
+        return _TwoClasses(data, tolerance, known)
     too_many = len(data.train_classes) * data.classes > _MOST_LOGITS
     return _Blockwise(data, tolerance) if dense or too_many else _Whole(data, tolerance)
 
@@ -281,9 +282,9 @@ class _Blockwise:
 class _TwoClasses:
     """One of two classes as a label that a row has or has not: a column of weights serves both."""
 
-    def __init__(self, data: Sample, tolerance: float) -> None:
-        self._known, self._classes = np.unique(data.train_classes), data.classes
-        having = (data.train_classes == self._known[1])[:, None]
+    def __init__(self, data: Sample, tolerance: float, known: np.ndarray) -> None:
+        self._known, self._classes = known, data.classes
+        having = (data.train_classes == known[1])[:, None]
         one = replace(data, train_classes=having, classes=1)
         self._fit = _Blockwise(one, tolerance, data.train_weights[:, None])
 
