@@ -15,7 +15,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -271,7 +271,12 @@ def _aside(path: Path, most: int) -> Iterator[Path]:
 
 
 def _latest_used(folder: Path, suffix: str) -> list[Path]:
-    return sorted(folder.glob(f"*{suffix}"), key=lambda path: -path.stat().st_mtime)
+    found = []
+    for path in folder.glob(f"*{suffix}"):
+        # Another process may drop it this moment.
+        with suppress(FileNotFoundError):
+            found.append((-path.stat().st_mtime, path))
+    return [path for _, path in sorted(found)]
 
 
 def remembered(

@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,19 @@ _RANK = 8
 # How peft names what it saves.
 _WEIGHTS, _SHELL, _DOWN, _UP = "adapter_model.safetensors", "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 # With any of these it computes something else than the product of two matrices, all scaled alike.
-_NOT_PLAIN = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "lora_bias", "use_bdlora")
+_NOT_PLAIN = (
+    *(
+        "use_dora",
+        "use_rslora",
+        "use_qalora",
+        "use_bdlora",
+        "rank_pattern",
+        "alpha_pattern",
+        "fan_in_fan_out",
+        "lora_bias",
+    ),
+    *("layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens"),
+)
 
 
 def add_adapter(model: Any, files: BackboneFiles, rank: int | None, **options: Any) -> Any:
@@ -69,30 +82,56 @@ def load_adapter(model: Any, folder: Path) -> Any:
         raise ArtifactError(f"the adapter in {folder} is missing or damaged ({reason}): train again") from None
 
 
-def merged_tensors(folder: Path, base: dict[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
-    """A model's tensors with the adapter saved in `folder` added into its matrices, and what else was trained.
+@dataclass(frozen=True)
+class Adapter:
+    """What was trained beside a model's own matrices.
 
-    Args:
-        folder: As `save_adapter` left it.
-        base: The tensors of the model, by their names in its files.
+    Attributes:
+        tensors: By the names of the model that it belongs to.
+        scale: Of the product of two low-rank matrices.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    scale: float
+
+    def merged_into(self, base: dict[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
+        """A model's tensors, by their names in its files, with the adapter added; `None` where the two do not fit."""
+        merged, left = {bare_name(name): tensor for name, tensor in base.items()}, dict(self.tensors)
+        try:
+            for name in self.tensors:
+                if name.endswith(_DOWN):
+                    target = bare_name(f"{name.removesuffix(_DOWN)}.weight")
+                    down, up = left.pop(name), left.pop(name.replace(_DOWN, _UP))
+                    merged[target] = merged[target].float() + self.scale * (up @ down)
+        except (KeyError, RuntimeError):
+            return None
+        return {**merged, **left}
+
+
+def adapter_of(model: Any) -> Adapter | None:
+    """The adapter of a model from `add_adapter` or `load_adapter`; `None` as for `read_adapter`."""
+    from peft import get_peft_model_state_dict
+
+    return _plain(model.peft_config["default"].to_dict(), get_peft_model_state_dict(model, save_embedding_layers=False))
+
+
+def read_adapter(folder: Path) -> Adapter | None:
+    """The adapter saved in `folder`.
 
     Returns:
-        Them; `None` where it cannot be told in this way: peft may know it, or says what is wrong.
+        It; `None` where it is none that is plain: peft may know it, or says what is wrong.
     """
     try:
-        config = json.loads((folder / ADAPTER_CONFIG).read_text())
-        adapter = {name.removeprefix(_SHELL): tensor for name, tensor in load_file(folder / _WEIGHTS).items()}
-        if config["peft_type"] != "LORA" or config["bias"] != "none" or any(config.get(name) for name in _NOT_PLAIN):
-            return None
-        merged = {bare_name(name): tensor for name, tensor in base.items()}
-        scale = config["lora_alpha"] / config["r"]
-        for name in [name for name in adapter if name.endswith(_DOWN)]:
-            target = bare_name(f"{name.removesuffix(_DOWN)}.weight")
-            down, up = adapter.pop(name), adapter.pop(name.replace(_DOWN, _UP))
-            merged[target] = merged[target].float() + scale * (up.float() @ down.float())
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError):
+        return _plain(json.loads((folder / ADAPTER_CONFIG).read_text()), load_file(folder / _WEIGHTS))
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
-    return {**merged, **adapter}
+
+
+def _plain(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Adapter | None:
+    if config["peft_type"] != "LORA" or config["bias"] != "none" or any(config.get(name) for name in _NOT_PLAIN):
+        return None
+    named = {name.removeprefix(_SHELL): tensor.detach().cpu().float() for name, tensor in tensors.items()}
+    return Adapter(named, config["lora_alpha"] / config["r"])
 
 
 @contextmanager

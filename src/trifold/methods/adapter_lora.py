@@ -21,7 +21,15 @@ from trifold.backbone.bert_classifier import BertClassifier, classifier_of
 from trifold.backbone.heads import divide_logits, head_modules, new_classifier, shift_logits
 from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
-from trifold.backbone.lora import ADAPTER_CONFIG, add_adapter, load_adapter, merged_tensors, save_adapter
+from trifold.backbone.lora import (
+    ADAPTER_CONFIG,
+    Adapter,
+    adapter_of,
+    add_adapter,
+    load_adapter,
+    read_adapter,
+    save_adapter,
+)
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.methods.contract import Exportable
@@ -55,11 +63,11 @@ class LoraPredictor(TunedPredictor):
         def load() -> Any:
             return load_adapter(new_classifier(files, labels, may_grow=False), folder)
 
-        return cls(load, tokenizer, labels, compute, runtime, files, _read(files, folder))
+        return cls(load, tokenizer, labels, compute, runtime, files, _merged(files, read_adapter(folder)))
 
     def read(self) -> BertClassifier | None:
-        """See `TunedPredictor.read`: merged, as when it is loaded."""
-        return self._apart().read()
+        """See `TunedPredictor.read`: to the bit what is read once it is saved."""
+        return _merged(self.base, adapter_of(self.model))
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
@@ -83,25 +91,20 @@ class LoraPredictor(TunedPredictor):
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`: merged, so that the graph has no more to compute than the backbone's own."""
-        return self._apart().exportable()
+        apart = copy.copy(self)
+        apart.model = copy.deepcopy(self.model).requires_grad_(requires_grad=False)
+        return apart.merged().exportable()
 
     def merged(self) -> FullPredictor:
         """The same model as an ordinary one, its adapters added into the backbone's own matrices."""
-        return self._ordinary(self.model)
-
-    def _apart(self) -> FullPredictor:
-        """Likewise, but this one stays as it is."""
-        return self._ordinary(copy.deepcopy(self.model).requires_grad_(requires_grad=False))
-
-    def _ordinary(self, model: Any) -> FullPredictor:
-        merged = model.merge_and_unload()
-        return FullPredictor(lambda: merged, self._tokenizer, self.labels, self._settings, self._runtime, self.base)
+        model = self.model.merge_and_unload()
+        return FullPredictor(lambda: model, self._tokenizer, self.labels, self._settings, self._runtime, self.base)
 
 
-def _read(files: BackboneFiles, folder: Path) -> BertClassifier | None:
-    """The backbone with the adapter in `folder` as we read it, where both are known."""
+def _merged(files: BackboneFiles, adapter: Adapter | None) -> BertClassifier | None:
+    """The backbone with the adapter added as we read it, where both are known."""
     base = read_parts(files)
-    tensors = None if base is None else merged_tensors(folder, base[1])
+    tensors = None if base is None or adapter is None else adapter.merged_into(base[1])
     return None if base is None or tensors is None else classifier_of(base[0], tensors)
 
 
