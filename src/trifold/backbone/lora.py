@@ -25,17 +25,9 @@ _RANK = 8
 _WEIGHTS, _SHELL, _DOWN, _UP = "adapter_model.safetensors", "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 # With any of these it computes something else than the product of two matrices, all scaled alike.
 _NOT_PLAIN = (
-    *(
-        "use_dora",
-        "use_rslora",
-        "use_qalora",
-        "use_bdlora",
-        "rank_pattern",
-        "alpha_pattern",
-        "fan_in_fan_out",
-        "lora_bias",
-    ),
-    *("layer_replication", "target_parameters", "trainable_token_indices", "alora_invocation_tokens"),
+    *("use_dora", "use_rslora", "use_qalora", "use_bdlora", "lora_bias", "fan_in_fan_out"),
+    *("rank_pattern", "alpha_pattern", "layer_replication"),
+    *("target_parameters", "trainable_token_indices", "alora_invocation_tokens"),
 )
 
 
