@@ -82,7 +82,7 @@ def test_tfidf_is_charged_no_memory_of_its_caller(compared: Path) -> None:
     peaks = {
         name: json.loads((compared / name / "run.json").read_text())["peak_memory_bytes"] for name in ("tfidf", "full")
     }
-    assert peaks["tfidf"] < 0.8 * peaks["full"]
+    assert peaks["tfidf"] < 0.9 * peaks["full"]
 
 
 def test_every_method_saw_the_same_test_rows(compared: Path) -> None:
