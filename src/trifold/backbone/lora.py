@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from trifold.backbone.bert import bare_name
 from trifold.backbone.locate import BackboneFiles
 from trifold.errors import ArtifactError
+
+if TYPE_CHECKING:
+    import torch
 
 ADAPTER_CONFIG = "adapter_config.json"
 _RANK = 8
@@ -83,11 +83,13 @@ class Adapter:
         scale: Of the product of two low-rank matrices.
     """
 
-    tensors: dict[str, torch.Tensor]
+    tensors: "dict[str, torch.Tensor]"
     scale: float
 
-    def merged_into(self, base: dict[str, torch.Tensor]) -> dict[str, torch.Tensor] | None:
+    def merged_into(self, base: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor] | None":
         """A model's tensors, by their names in its files, with the adapter added; `None` where the two do not fit."""
+        from trifold.backbone.bert import bare_name
+
         merged, left = {bare_name(name): tensor for name, tensor in base.items()}, dict(self.tensors)
         try:
             for name in self.tensors:
@@ -113,13 +115,15 @@ def read_adapter(folder: Path) -> Adapter | None:
     Returns:
         It; `None` where it is none that is plain: peft may know it, or says what is wrong.
     """
+    from safetensors.torch import load_file
+
     try:
         return _plain(json.loads((folder / ADAPTER_CONFIG).read_text()), load_file(folder / _WEIGHTS))
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 
 
-def _plain(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Adapter | None:
+def _plain(config: dict[str, Any], tensors: "dict[str, torch.Tensor]") -> Adapter | None:
     if config["peft_type"] != "LORA" or config["bias"] != "none" or any(config.get(name) for name in _NOT_PLAIN):
         return None
     named = {name.removeprefix(_SHELL): tensor.detach().cpu().float() for name, tensor in tensors.items()}
