@@ -177,16 +177,17 @@ def read_bert(files: BackboneFiles) -> Bert | None:
 
 
 def read_parts(files: BackboneFiles) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
-    """A model's configuration, and its tensors by name; `None` where they cannot be read in this way."""
+    """A model's configuration, and its tensors by name; `None` where it is another architecture, or cannot be read."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        shards = files.shards()
-        if any(shard.suffix != ".safetensors" for shard in shards):
+        shards, config = files.shards(), read_config(files)
+        # Before the weights are read, which may be gigabytes.
+        if _plain(config) is None or any(shard.suffix != ".safetensors" for shard in shards):
             return None
-        return read_config(files), {name: tensor for shard in shards for name, tensor in load_file(shard).items()}
-    except (OSError, ValueError, SafetensorError):
+        return config, {name: tensor for shard in shards for name, tensor in load_file(shard).items()}
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, SafetensorError):
         return None
 
 

@@ -13,7 +13,7 @@ import torch
 from trifold.backbone.bert import Bert, bert_of, read_parts
 from trifold.backbone.encoder import pool_tokens
 from trifold.backbone.locate import BackboneFiles
-from trifold.backbone.packed import packed
+from trifold.backbone.packed import packed, through_arrays
 from trifold.runtime import Runtime
 
 # The two linear parts of the library's head, by the names in the files: tanh stands between them.
@@ -91,15 +91,6 @@ def logits_by(classifier: BertClassifier, runtime: Runtime) -> Run:
     """
     classifier.to(runtime.device)
     one = packed(classifier.encoder, runtime)
-    context = runtime.autocast if one is None else nullcontext
     if one is not None:
         classifier.encoder = one
-
-    @torch.inference_mode()
-    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        kept = None if mask.all() else torch.from_numpy(mask).to(runtime.device)
-        with context():
-            logits: np.ndarray = classifier(torch.from_numpy(ids).to(runtime.device), kept).cpu().numpy()
-        return logits
-
-    return run
+    return through_arrays(classifier, runtime, runtime.autocast if one is None else nullcontext)

@@ -16,7 +16,7 @@ from trifold.backbone.bert import read_bert
 from trifold.backbone.cache import half
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_onnx
-from trifold.backbone.packed import packed
+from trifold.backbone.packed import packed, through_arrays
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.errors import BackboneError, require
 from trifold.progress import Advance
@@ -185,17 +185,7 @@ class Encoder:
             if one is not None:
                 self._reader, self._autocast = one, nullcontext
             self._to_pack = False
-        module = PooledStates(self._reader, layers).eval()
-
-        @torch.inference_mode()
-        def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-            # Texts of one length, as those that were cut are, need no mask: 3 % of the time.
-            kept = None if mask.all() else torch.from_numpy(mask).to(self.runtime.device)
-            with self._autocast():
-                found: np.ndarray = module(torch.from_numpy(ids).to(self.runtime.device), kept).cpu().numpy()
-            return found
-
-        return run
+        return through_arrays(PooledStates(self._reader, layers).eval(), self.runtime, self._autocast)
 
 
 def _cut(model: Any, layers: int) -> None:

@@ -91,7 +91,7 @@ def read_through_cache(
     vectors = np.empty(shape, dtype=np.float16)
     for number, array in enumerate(found.arrays):
         vectors[number] = array.reshape(shape[1:])
-    decisive = json.dumps(kind, sort_keys=True).encode() + b"".join(tokens.digests())
+    decisive = json.dumps(kind, sort_keys=True).encode() + b"".join(tokens.digests)
     return Vectors(
         Pooled(vectors, tuple(range(encoder.layers + 1))),
         tokenised_seconds + found.cached_seconds,
@@ -312,7 +312,7 @@ class _Pass:
 
 def _through_cache(work: _Pass, tokens: Tokens, settings: BackboneSettings) -> Computed:
     """Each text's array, computed where the cache lacks it, and then kept."""
-    digests = tokens.digests()
+    digests = tokens.digests
     store = Store(work.kind, work.width, settings.cache_bytes) if settings.cache else None
     known = [number for number, digest in enumerate(digests) if store is not None and digest in store]
     missing = sorted(set(range(len(digests))) - set(known))

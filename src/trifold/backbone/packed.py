@@ -6,6 +6,8 @@ A GPU needs no layout of its own: there the copy is in bfloat16, and nothing els
 """
 
 import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -56,6 +58,28 @@ def packed(model: Any, runtime: Runtime) -> Any | None:
         return one if _says_the_same(one, model, runtime) else None
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
         return None
+
+
+def through_arrays(
+    module: Any, runtime: Runtime, context: Callable[[], AbstractContextManager[Any]]
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A module that takes ids and their mask, `None` where all count, as a function of arrays.
+
+    Args:
+        module: Gives one tensor.
+        runtime: Where it is.
+        context: It is run in.
+    """
+
+    @torch.inference_mode()
+    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        # Texts of one length, as those that were cut are, need no mask: 3 % of the time.
+        kept = None if mask.all() else torch.from_numpy(mask).to(runtime.device)
+        with context():
+            found: np.ndarray = module(torch.from_numpy(ids).to(runtime.device), kept).cpu().numpy()
+        return found
+
+    return run
 
 
 def _supported() -> bool:

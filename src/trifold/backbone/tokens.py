@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,7 +62,7 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.truncated)
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """Tokens of each text, `(texts,)` int64."""
         return np.diff(self.offsets)
@@ -82,6 +83,7 @@ class Tokens:
         """The ids of each text."""
         return [self.ids[start:end] for start, end in itertools.pairwise(self.offsets)]
 
+    @cached_property
     def digests(self) -> list[bytes]:
         """16 bytes for each text that stand for its tokens."""
         return [_digest(part.tobytes()) for part in self.each()]

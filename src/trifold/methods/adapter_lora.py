@@ -103,9 +103,12 @@ class LoraPredictor(TunedPredictor):
 
 def _merged(files: BackboneFiles, adapter: Adapter | None) -> BertClassifier | None:
     """The backbone with the adapter added as we read it, where both are known."""
-    base = read_parts(files)
-    tensors = None if base is None or adapter is None else adapter.merged_into(base[1])
-    return None if base is None or tensors is None else classifier_of(base[0], tensors)
+    base = None if adapter is None else read_parts(files)
+    if adapter is None or base is None:
+        return None
+    config, tensors = base
+    merged = adapter.merged_into(tensors)
+    return None if merged is None else classifier_of(config, merged)
 
 
 class Lora(Tuned):
