@@ -52,7 +52,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         revision: Of a model from the hub.
         max_length: Tokens of a text that are read.
         long_text: What is read of longer ones: `truncate` or `head+tail`.
-        engine: What runs a frozen backbone: `torch`, or on a CPU ONNX Runtime as `onnx` or `int8`.
+        engine: What runs a frozen backbone: `torch`, or on a CPU `onnx` (ONNX Runtime) or `int8` (8-bit integers).
         cache: Keep on disk what a frozen backbone computes of a text.
         cache_gigabytes: What the cache may take.
         learning_rate: At the peak; `None` for the method's default.

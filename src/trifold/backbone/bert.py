@@ -126,18 +126,21 @@ class _Attention(torch.nn.Module):
         super().__init__()
         width = config.hidden_size
         self.heads = config.num_attention_heads
+        # Of what the three products take, where they are of integers (int8.py).
+        self.rounding = torch.nn.Identity()
         self.self = torch.nn.ModuleDict({name: torch.nn.Linear(width, width) for name in ("query", "key", "value")})
         self.output = _Output(width, config)
 
     def forward(self, states: torch.Tensor, mask: torch.Tensor | None, first: int | None) -> torch.Tensor:
         """`(batch, tokens, width)`, `(batch, 1, 1, tokens)` bool, and how many tokens ask, all where `None`."""
-        asking = states[:, :first]
+        given = self.rounding(states)
         query, key, value = (
-            part(given).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part, given in zip(self.self.values(), (asking, states, states), strict=True)
+            part(taken).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part, taken in zip(self.self.values(), (given[:, :first], given, given), strict=True)
         )
         attention = attend if applies(query, key, mask) else scaled_dot_product_attention
-        found: torch.Tensor = self.output(attention(query, key, value, mask).transpose(1, 2).flatten(2), asking)
+        mixed = attention(query, key, value, mask).transpose(1, 2).flatten(2)
+        found: torch.Tensor = self.output(mixed, states[:, :first])
         return found
 
 

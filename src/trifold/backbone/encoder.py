@@ -12,8 +12,9 @@ import torch
 from trifold.backbone.attention import NAME as ATTENTION
 from trifold.backbone.attention import register_attention
 from trifold.backbone.batches import by_token_budget, length_step
-from trifold.backbone.bert import read_bert
+from trifold.backbone.bert import Bert, read_bert
 from trifold.backbone.cache import half
+from trifold.backbone.int8 import in_int8, multiplies_int8
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_onnx
 from trifold.backbone.packed import packed, through_arrays
@@ -82,13 +83,14 @@ class Encoder:
         files: The backbone.
         runtime: Where and in which precision it computes.
         layers: Keep the lowest so many layers and skip the rest; all where `None`.
-        engine: What computes: `torch`, or ONNX Runtime as `onnx` or `int8`.
+        engine: What computes: PyTorch (`torch`), ONNX Runtime (`onnx`), or in 8-bit integers (`int8`) whichever of the
+            two can: PyTorch for a BERT on a processor with products of them.
         frozen: Whether `model` stays as it was loaded; then what reads is BERT without transformers where it can be,
             and packed for the processor.
 
     Raises:
         BackboneError: If the files hold no encoder that can be loaded.
-        SettingsError: If ONNX Runtime is asked for and not installed, or another device than the CPU is.
+        SettingsError: If ONNX Runtime is needed and not installed, or another device than the CPU is asked for.
     """
 
     def __init__(
@@ -101,15 +103,17 @@ class Encoder:
         frozen: bool = True,
     ) -> None:
         if engine != "torch":
-            require_onnx()
             require(runtime.device == "cpu", f"--engine {engine}", f"it computes on the CPU, not on {runtime.device}")
         self.runtime, self.engine = runtime, engine
         self._files = files
-        bert = read_bert(files) if frozen and engine == "torch" else None
+        reads = engine == "torch" or (engine == "int8" and multiplies_int8())
+        bert = read_bert(files) if frozen and reads else None
+        if engine != "torch" and bert is None:
+            require_onnx()
         reader: Any = self._load() if bert is None else bert.to(runtime.device)
         self._reader = reader
         self._model = reader if bert is None else None
-        self._to_pack = frozen
+        self._frozen, self._is_ready, self._in_integers = frozen, False, False
         self._autocast: Callable[[], AbstractContextManager[Any]] = runtime.autocast
         self._graphs: dict[tuple[int, ...], OnnxGraph] = {}
         self.layers: int = reader.config.num_hidden_layers
@@ -132,6 +136,11 @@ class Encoder:
     def precision(self) -> str:
         """Of the matrix products."""
         return {"torch": self.runtime.precision, "onnx": "float32", "int8": "int8"}[self.engine]
+
+    @property
+    def kernels(self) -> str:
+        """Whose results these are: `torch`, `torch-int8`, `onnx` or `int8`, which is ONNX Runtime's."""
+        return "torch-int8" if self.engine == "int8" and not self._by_graph() else self.engine
 
     def keep(self, layers: int) -> None:
         """Drop everything above the lowest `layers` layers; architectures that name them otherwise stay whole."""
@@ -159,8 +168,8 @@ class Encoder:
         layers = tuple(range(self.layers + 1)) if layers is None else tuple(layers)
         vectors = np.empty((len(tokens), len(layers), len(POOLINGS), self.width), dtype=np.float32)
         run = self._forward(layers)
-        usual = self.runtime.token_budget if self.engine == "torch" else TOKEN_BUDGET
-        step = length_step(self.runtime) if self.engine == "torch" else 1
+        usual = TOKEN_BUDGET if self._by_graph() else self.runtime.token_budget
+        step = 1 if self._by_graph() else length_step(self.runtime)
         for batch in by_token_budget(tokens.lengths, token_budget or usual):
             ids, mask = tokens.padded(batch, pad_id, step)
             vectors[batch] = run(ids, mask)
@@ -174,18 +183,32 @@ class Encoder:
 
     def _forward(self, layers: tuple[int, ...]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         """Padded ids and mask to pooled states."""
-        if self.engine != "torch":
+        if self._by_graph():
             if layers not in self._graphs:
                 module = PooledStates(self.model, layers).eval()
                 about = {"weights": self._files.sha256(), "states": list(layers), "of": self.layers}
                 self._graphs[layers] = kept_graph(module, about, int8=self.engine == "int8")
             return self._graphs[layers]
-        if self._to_pack:
-            one = packed(self._reader, self.runtime)
-            if one is not None:
-                self._reader, self._autocast = one, nullcontext
-            self._to_pack = False
         return through_arrays(PooledStates(self._reader, layers).eval(), self.runtime, self._autocast)
+
+    def _by_graph(self) -> bool:
+        """Whether it is ONNX Runtime that reads."""
+        self._make_ready()
+        return self.engine != "torch" and not self._in_integers
+
+    def _make_ready(self) -> None:
+        """Once, lay the encoder out for its processor, where it stays as it is."""
+        if self._is_ready:
+            return
+        self._is_ready = True
+        one: Any = None
+        if self._frozen and self.engine == "torch":
+            one = packed(self._reader, self.runtime)
+        elif isinstance(self._reader, Bert):
+            one = in_int8(self._reader, self._files, self.runtime)
+        self._in_integers = one is not None and self.engine == "int8"
+        if one is not None:
+            self._reader, self._autocast = one, nullcontext
 
 
 def _cut(model: Any, layers: int) -> None:

@@ -83,8 +83,8 @@ def read_through_cache(
         return list(half(pooled.vectors).reshape(len(positions), -1, encoder.width))
 
     kind = _kind("pooled vectors of every layer", files, encoder.precision)
-    if encoder.engine != "torch":
-        kind["engine"] = encoder.engine
+    if encoder.kernels != "torch":
+        kind["engine"] = encoder.kernels
     work = _Pass(compute, encoder.try_batch, encoder.runtime, kind, encoder.width)
     found = _through_cache(work, tokens, settings)
     shape = (len(tokens), encoder.layers + 1, len(POOLINGS), encoder.width)

@@ -35,9 +35,10 @@ class EncodingSettings(ComputeSettings):
     Attributes:
         max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
         long_text: Of a longer text, read its beginning, or a quarter from its beginning and the rest from its end.
-        engine: What runs a frozen backbone: PyTorch, or on a CPU ONNX Runtime, in full precision (onnx) or in 8-bit
-            integers (int8), a little less exact; faster where the processor does not multiply bfloat16, which PyTorch
-            takes where it does. A trained model goes on with the one it was trained with.
+        engine: What runs a frozen backbone: PyTorch; or on a CPU ONNX Runtime in full precision (onnx), faster where
+            the processor does not multiply bfloat16, which PyTorch takes where it does; or 8-bit integers (int8), a
+            little less exact and mostly faster, of PyTorch where the model is a BERT and the processor multiplies
+            them, else of ONNX Runtime. A trained model goes on with the one it was trained with.
     """
 
     max_length: int = 250
