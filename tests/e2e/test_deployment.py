@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from conftest import BAD, GOOD, THINGS
+from trifold.backbone.int8 import multiplies_int8
 from warm_commands import Command
 
 
@@ -158,7 +159,8 @@ def test_features_by_another_engine_are_told_apart_and_kept_in_use(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run" / "run.json").read_text())["choices"]["precision"] == "int8"
-    assert json.loads((tmp_path / "run" / "model" / "head.json").read_text())["engine"] == "int8"
+    engine = json.loads((tmp_path / "run" / "model" / "head.json").read_text())["engine"]
+    assert engine == ("torch-int8" if multiplies_int8() else "onnx-int8")
     predicted = trifold_command("predict", tmp_path / "run", "--text", "The film is superb", "--json")
     assert predicted.returncode == 0, predicted.stderr
 

@@ -24,6 +24,8 @@ from trifold.progress import Advance
 from trifold.runtime import Runtime
 
 POOLINGS = ("first", "mean", "max")
+# Engines that may, or do, take ONNX Runtime.
+_BY_GRAPH = ("onnx", "int8", "onnx-int8")
 # A hidden state (0 = embeddings) and how its tokens are pooled.
 Place = tuple[int, str]
 
@@ -84,7 +86,7 @@ class Encoder:
         runtime: Where and in which precision it computes.
         layers: Keep the lowest so many layers and skip the rest; all where `None`.
         engine: What computes: PyTorch (`torch`), ONNX Runtime (`onnx`), or in 8-bit integers (`int8`) whichever of the
-            two can: PyTorch for a BERT on a processor with products of them.
+            two can: PyTorch for a BERT on a processor with products of them. Or what `kernels` said elsewhere.
         frozen: Whether `model` stays as it was loaded; then what reads is BERT without transformers where it can be,
             and packed for the processor.
 
@@ -102,18 +104,19 @@ class Encoder:
         *,
         frozen: bool = True,
     ) -> None:
-        if engine != "torch":
+        if engine in ("onnx", "int8"):
             require(runtime.device == "cpu", f"--engine {engine}", f"it computes on the CPU, not on {runtime.device}")
-        self.runtime, self.engine = runtime, engine
+        self.runtime = runtime
+        self._engine = engine
         self._files = files
-        reads = engine == "torch" or (engine == "int8" and multiplies_int8())
-        bert = read_bert(files) if frozen and reads else None
-        if engine != "torch" and bert is None:
+        bert = read_bert(files) if frozen and _by_torch(engine) else None
+        if bert is None and engine in _BY_GRAPH:
             require_onnx()
         reader: Any = self._load() if bert is None else bert.to(runtime.device)
         self._reader = reader
         self._model = reader if bert is None else None
-        self._frozen, self._is_ready, self._in_integers = frozen, False, False
+        self._to_lay_out = frozen
+        self._kernels: str | None = None
         self._autocast: Callable[[], AbstractContextManager[Any]] = runtime.autocast
         self._graphs: dict[tuple[int, ...], OnnxGraph] = {}
         self.layers: int = reader.config.num_hidden_layers
@@ -133,14 +136,19 @@ class Encoder:
         return load_model("AutoModel", self._files).eval().to(self.runtime.device)
 
     @property
-    def precision(self) -> str:
-        """Of the matrix products."""
-        return {"torch": self.runtime.precision, "onnx": "float32", "int8": "int8"}[self.engine]
+    def kernels(self) -> str:
+        """Whose they are: `torch`, `torch-int8`, `onnx` or `onnx-int8`. Named as engine, they go on with it.
+
+        Where the processor lacks what `torch-int8` takes, that is full precision, which is nearest to it.
+        """
+        if self._kernels is None:
+            self._kernels = self._find_kernels()
+        return self._kernels
 
     @property
-    def kernels(self) -> str:
-        """Whose results these are: `torch`, `torch-int8`, `onnx` or `int8`, which is ONNX Runtime's."""
-        return "torch-int8" if self.engine == "int8" and not self._by_graph() else self.engine
+    def precision(self) -> str:
+        """Of the matrix products."""
+        return {"torch": self.runtime.precision, "onnx": "float32"}.get(self.kernels, "int8")
 
     def keep(self, layers: int) -> None:
         """Drop everything above the lowest `layers` layers; architectures that name them otherwise stay whole."""
@@ -168,8 +176,9 @@ class Encoder:
         layers = tuple(range(self.layers + 1)) if layers is None else tuple(layers)
         vectors = np.empty((len(tokens), len(layers), len(POOLINGS), self.width), dtype=np.float32)
         run = self._forward(layers)
-        usual = TOKEN_BUDGET if self._by_graph() else self.runtime.token_budget
-        step = 1 if self._by_graph() else length_step(self.runtime)
+        graph = self.kernels in _BY_GRAPH
+        usual = TOKEN_BUDGET if graph else self.runtime.token_budget
+        step = 1 if graph else length_step(self.runtime)
         for batch in by_token_budget(tokens.lengths, token_budget or usual):
             ids, mask = tokens.padded(batch, pad_id, step)
             vectors[batch] = run(ids, mask)
@@ -183,32 +192,34 @@ class Encoder:
 
     def _forward(self, layers: tuple[int, ...]) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         """Padded ids and mask to pooled states."""
-        if self._by_graph():
+        if self.kernels in _BY_GRAPH:
             if layers not in self._graphs:
                 module = PooledStates(self.model, layers).eval()
                 about = {"weights": self._files.sha256(), "states": list(layers), "of": self.layers}
-                self._graphs[layers] = kept_graph(module, about, int8=self.engine == "int8")
+                self._graphs[layers] = kept_graph(module, about, int8=self.kernels == "onnx-int8")
             return self._graphs[layers]
+        if self._to_lay_out:
+            self._take(packed(self._reader, self.runtime))
         return through_arrays(PooledStates(self._reader, layers).eval(), self.runtime, self._autocast)
 
-    def _by_graph(self) -> bool:
-        """Whether it is ONNX Runtime that reads."""
-        self._make_ready()
-        return self.engine != "torch" and not self._in_integers
+    def _find_kernels(self) -> str:
+        if self._engine not in ("int8", "torch-int8"):
+            return self._engine
+        one = in_int8(self._reader, self._files, self.runtime) if isinstance(self._reader, Bert) else None
+        if one is None:
+            return "onnx-int8" if self._engine == "int8" else "torch"
+        self._take(one)
+        return "torch-int8"
 
-    def _make_ready(self) -> None:
-        """Once, lay the encoder out for its processor, where it stays as it is."""
-        if self._is_ready:
-            return
-        self._is_ready = True
-        one: Any = None
-        if self._frozen and self.engine == "torch":
-            one = packed(self._reader, self.runtime)
-        elif isinstance(self._reader, Bert):
-            one = in_int8(self._reader, self._files, self.runtime)
-        self._in_integers = one is not None and self.engine == "int8"
+    def _take(self, one: Any | None) -> None:
+        """Read with another layout from now on, if there is one."""
+        self._to_lay_out = False
         if one is not None:
             self._reader, self._autocast = one, nullcontext
+
+
+def _by_torch(engine: str) -> bool:
+    return engine in ("torch", "torch-int8") or (engine == "int8" and multiplies_int8())
 
 
 def _cut(model: Any, layers: int) -> None:

@@ -114,7 +114,7 @@ class FeaturesPredictor(Predictor):
             **self.labels.described(),
             "head": "mlp" if isinstance(self._head, MlpHead) else "logistic",
             "places": [list(place) for place in self._view.places],
-            "engine": self._encoder.engine,
+            "engine": self._encoder.kernels,
             **self._tokenizer.described(),
             **describe_base(self._files),
         }

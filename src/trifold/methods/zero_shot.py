@@ -63,7 +63,7 @@ class ZeroShotPredictor(Predictor):
         """Write the labels' vectors, and which backbone they are of."""
         settings = {
             **self.labels.described(),
-            "engine": self._encoder.engine,
+            "engine": self._encoder.kernels,
             **self._tokenizer.described(),
             **describe_base(self._files),
         }

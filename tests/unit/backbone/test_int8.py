@@ -136,6 +136,20 @@ def test_a_model_that_would_say_something_else_goes_to_onnx_runtime(
     tokens = tokenizer.encode(TEXTS)
     encoder = Encoder(files, FLOAT32, engine="int8")
     found = encoder.pool(tokens, tokenizer.pad_id)
-    assert encoder.kernels == "int8"
+    assert encoder.kernels == "onnx-int8"
     monkeypatch.undo()
     assert cosines(found, Encoder(files, FLOAT32).pool(tokens, tokenizer.pad_id)).min() > 0.97
+
+
+def test_where_there_are_none_full_precision_goes_on_with_what_they_began(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = locate(str(tiny_model))
+    tokenizer = Tokenizer(files, 32)
+    tokens = tokenizer.encode(TEXTS)
+    assert Encoder(files, FLOAT32, engine="torch-int8").kernels == "torch-int8"
+    monkeypatch.setattr(int8, "cpu_multiplies_int8", lambda: False)
+    encoder = Encoder(files, FLOAT32, engine="torch-int8")
+    assert (encoder.kernels, encoder.precision) == ("torch", "float32")
+    exact = Encoder(files, FLOAT32).pool(tokens, tokenizer.pad_id)
+    np.testing.assert_array_equal(encoder.pool(tokens, tokenizer.pad_id).vectors, exact.vectors)

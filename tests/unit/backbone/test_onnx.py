@@ -37,7 +37,7 @@ def test_8_bit_vectors_of_the_bundled_model_point_the_same_way(monkeypatch: pyte
     exact, _ = embed(Encoder(files, CPU), tokenizer, TEXTS, 1_000)
     encoder = Encoder(files, CPU, engine="int8")
     rough, _ = embed(encoder, tokenizer, TEXTS, 1_000)
-    assert encoder.kernels == "int8"
+    assert encoder.kernels == "onnx-int8"
     cosines = (exact * rough).sum(1)
     assert cosines.min() > 0.98
     assert cosines.max() < 1 - 1e-6, "these were not computed in 8 bits"
