@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,20 @@ def half(values: np.ndarray) -> np.ndarray:
     """Values as they are kept: half precision, its range clipped rather than overflown."""
     result: np.ndarray = np.clip(values, -HALF_LIMIT, HALF_LIMIT).astype(np.float16)
     return result
+
+
+class Segment(NamedTuple):
+    """Arrays that were computed together.
+
+    Attributes:
+        numbers: Whose they are.
+        arrays: `(rows, width)` each.
+        seconds: What all of them took.
+    """
+
+    numbers: list[int]
+    arrays: list[np.ndarray]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -166,6 +180,38 @@ class Store:
             key = digest.tobytes()
             self._places[key] = (data, int(offsets[number]), int(offsets[number + 1]))
             self._seconds[key] = seconds / len(digests)
+
+
+def kept_or_computed(
+    store: Store | None,
+    digests: Sequence[bytes],
+    compute: Callable[[list[int]], Iterator[Segment]],
+) -> tuple[list[np.ndarray], float]:
+    """Arrays from a store and, where it lacks them, computed and then kept.
+
+    Args:
+        store: Where they are kept; `None` keeps nothing.
+        digests: What they stand under.
+        compute: Those whose numbers it is given, which may be none, a segment after the other.
+
+    Returns:
+        An array for each digest, and the seconds that those from the store once took.
+    """
+    known = [number for number, digest in enumerate(digests) if store is not None and digest in store]
+    arrays = {number: store.read(digests[number]) for number in known} if store else {}
+    cached_seconds = store.seconds([digests[number] for number in known]) if store else 0.0
+    for part, found, seconds in compute(sorted(set(range(len(digests))) - set(known))):
+        arrays.update(zip(part, found, strict=True))
+        if store is not None and part:
+            try:
+                store.write([digests[number] for number in part], found, seconds)
+            except OSError as error:
+                _cannot_keep(error)
+                store = None
+            else:
+                # From now on the file's pages serve, which the system may drop where memory is short.
+                arrays.update({number: store.read(digests[number]) for number in part if digests[number] in store})
+    return [arrays[number] for number in range(len(digests))], cached_seconds
 
 
 def _read_index(index: Path) -> tuple[np.ndarray, np.ndarray, float]:
@@ -307,7 +353,7 @@ def remembered(
             seconds: Any = np.float64(time.perf_counter() - begun)
             np.savez(file, allow_pickle=False, **{**found, _SECONDS: seconds})
     except OSError as error:
-        cannot_keep(error)
+        _cannot_keep(error)
     return found, 0.0
 
 
@@ -336,7 +382,7 @@ def shrink(limit_bytes: int, root: Path) -> None:
         total -= size
 
 
-def cannot_keep(error: OSError) -> None:
+def _cannot_keep(error: OSError) -> None:
     """Say that the cache cannot be written; work goes on without it."""
     _say_once(f"note: the cache in {cache_folder()} cannot be written ({error.strerror or error}); going on without it")
 

@@ -20,7 +20,7 @@ from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_o
 from trifold.backbone.packed import packed, through_arrays
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.errors import BackboneError, require
-from trifold.progress import Advance
+from trifold.progress import Advance, say
 from trifold.runtime import Runtime
 
 POOLINGS = ("first", "mean", "max")
@@ -206,8 +206,11 @@ class Encoder:
         if self._engine not in ("int8", "torch-int8"):
             return self._engine
         one = in_int8(self._reader, self._files, self.runtime) if isinstance(self._reader, Bert) else None
+        if one is None and self._engine == "int8":
+            return "onnx-int8"
         if one is None:
-            return "onnx-int8" if self._engine == "int8" else "torch"
+            say(f"note: 8-bit products began this model, and are not had here: it goes on in {self.runtime.precision}")
+            return "torch"
         self._take(one)
         return "torch-int8"
 

@@ -18,7 +18,7 @@ import torch
 
 from trifold.backbone.batches import by_token_budget, padding_share
 from trifold.backbone.budget import Work, tuned_budget
-from trifold.backbone.cache import Store, cache_folder, cannot_keep, half
+from trifold.backbone.cache import Segment, Store, cache_folder, half, kept_or_computed
 from trifold.backbone.encoder import POOLINGS, Encoder, Pooled
 from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles
@@ -312,35 +312,22 @@ class _Pass:
 
 def _through_cache(work: _Pass, tokens: Tokens, settings: BackboneSettings) -> Computed:
     """Each text's array, computed where the cache lacks it, and then kept."""
-    digests = tokens.digests
+
+    def compute(missing: list[int]) -> Iterator[Segment]:
+        if len(missing) < len(tokens):
+            say(f"{len(tokens) - len(missing):,} of {len(tokens):,} texts come from the cache (trifold cache lists it)")
+        ahead = tokens.lengths[missing]
+        name = f"{work.kind['what']} by {work.kind.get('engine', 'torch')}"
+        budget = tuned_budget(settings, Work(name, str(work.kind["weights"]), work.runtime, ahead, 1, work.attempt))
+        with track(f"encoding {len(missing):,} texts", int(ahead.sum())) as advance:
+            for start in range(0, len(missing), _TEXTS_PER_SEGMENT):
+                part = missing[start : start + _TEXTS_PER_SEGMENT]
+                begun = time.perf_counter()
+                found = work.compute(np.array(part), budget, advance)
+                yield Segment(part, found, time.perf_counter() - begun)
+        if missing:
+            padding = padding_share(ahead, by_token_budget(ahead, budget))
+            say(f"encoded {budget:,} tokens at once, {100 * padding:.1f} % of them padding")
+
     store = Store(work.kind, work.width, settings.cache_bytes) if settings.cache else None
-    known = [number for number, digest in enumerate(digests) if store is not None and digest in store]
-    missing = sorted(set(range(len(digests))) - set(known))
-    arrays: dict[int, np.ndarray] = {n: store.read(digests[n]) for n in known} if store else {}
-    cached_seconds = store.seconds([digests[n] for n in known]) if store else 0.0
-    if known:
-        say(f"{len(known):,} of {len(digests):,} texts come from the cache (trifold cache lists it)")
-    ahead = tokens.lengths[missing]
-    name = f"{work.kind['what']} by {work.kind.get('engine', 'torch')}"
-    budget = tuned_budget(settings, Work(name, str(work.kind["weights"]), work.runtime, ahead, 1, work.attempt))
-    with track(f"encoding {len(missing):,} texts", int(tokens.lengths[missing].sum())) as advance:
-        for start in range(0, len(missing), _TEXTS_PER_SEGMENT):
-            part = missing[start : start + _TEXTS_PER_SEGMENT]
-            begun = time.perf_counter()
-            found = work.compute(np.array(part), budget, advance)
-            seconds = time.perf_counter() - begun
-            arrays.update(zip(part, found, strict=True))
-            if store is None:
-                continue
-            try:
-                store.write([digests[n] for n in part], found, seconds)
-            except OSError as error:
-                cannot_keep(error)
-                store = None
-                continue
-            # From now on the file's pages serve, which the system may drop where memory is short.
-            arrays.update({n: store.read(digests[n]) for n in part if digests[n] in store})
-    if missing:
-        padding = padding_share(ahead, by_token_budget(ahead, budget))
-        say(f"encoded {budget:,} tokens at once, {100 * padding:.1f} % of them padding")
-    return Computed([arrays[number] for number in range(len(digests))], cached_seconds)
+    return Computed(*kept_or_computed(store, tokens.digests, compute))

@@ -3,14 +3,14 @@
 import hashlib
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trifold.backbone.cache import Store, cannot_keep
+from trifold.backbone.cache import Segment, Store, kept_or_computed
 from trifold.backbone.locate import BackboneFiles, fast_tokenizer, read_config
 from trifold.errors import BackboneError
 
@@ -176,20 +176,15 @@ class Tokenizer:
         # What is kept of a text: whether it was longer, and its ids.
         store = Store(self._kind(), 1, limit_bytes, dtype=np.int32)
         digests = [_digest(text.encode("utf-8", "surrogatepass")) for text in texts]
-        known = [digest for digest in digests if digest in store]
-        missing = [number for number, digest in enumerate(digests) if digest not in store]
-        begun = time.perf_counter()
-        fresh = self.encode([texts[number] for number in missing])
-        rows = [np.append(cut, ids)[:, None] for cut, ids in zip(fresh.truncated, fresh.each(), strict=True)]
-        found = {digest: store.read(digest) for digest in known}
-        found.update(zip((digests[number] for number in missing), rows, strict=True))
-        cached_seconds = store.seconds(known)
-        if missing:
-            try:
-                store.write([digests[number] for number in missing], rows, time.perf_counter() - begun)
-            except OSError as error:
-                cannot_keep(error)
-        kept = [found[digest][:, 0] for digest in digests]
+
+        def compute(missing: list[int]) -> Iterator[Segment]:
+            begun = time.perf_counter()
+            fresh = self.encode([texts[number] for number in missing])
+            rows = [np.append(cut, ids)[:, None] for cut, ids in zip(fresh.truncated, fresh.each(), strict=True)]
+            yield Segment(missing, rows, time.perf_counter() - begun)
+
+        found, cached_seconds = kept_or_computed(store, digests, compute)
+        kept = [array[:, 0] for array in found]
         return Tokens.of([row[1:] for row in kept], [bool(row[0]) for row in kept]), cached_seconds
 
     def _kind(self) -> dict[str, object]:

@@ -142,7 +142,7 @@ def test_a_model_that_would_say_something_else_goes_to_onnx_runtime(
 
 
 def test_where_there_are_none_full_precision_goes_on_with_what_they_began(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = locate(str(tiny_model))
     tokenizer = Tokenizer(files, 32)
@@ -151,5 +151,6 @@ def test_where_there_are_none_full_precision_goes_on_with_what_they_began(
     monkeypatch.setattr(int8, "cpu_multiplies_int8", lambda: False)
     encoder = Encoder(files, FLOAT32, engine="torch-int8")
     assert (encoder.kernels, encoder.precision) == ("torch", "float32")
+    assert "it goes on in float32" in capsys.readouterr().err
     exact = Encoder(files, FLOAT32).pool(tokens, tokenizer.pad_id)
     np.testing.assert_array_equal(encoder.pool(tokens, tokenizer.pad_id).vectors, exact.vectors)
