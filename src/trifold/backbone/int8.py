@@ -9,6 +9,7 @@ normalisation and sums stay in floating point.
 """
 
 import copy
+import platform
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -157,8 +158,12 @@ class _Product(torch.nn.Module):
 
 
 def multiplies_int8() -> bool:
-    """Whether processor and PyTorch have such products: without, sums overflow or take a thousand times longer."""
-    return cpu_multiplies_int8() and torch._C._has_mkldnn and hasattr(torch.ops.onednn, "qlinear_pointwise")
+    """Whether processor and PyTorch have such products: without, sums overflow or take a thousand times longer.
+
+    Others than x86 have a dot product, too, but nobody has seen PyTorch's product use it.
+    """
+    there = torch._C._has_mkldnn and hasattr(torch.ops.onednn, "qlinear_pointwise")
+    return there and cpu_multiplies_int8() and platform.machine() in ("x86_64", "AMD64")
 
 
 def in_int8(model: Bert, files: BackboneFiles, runtime: Runtime) -> Bert | None:

@@ -118,6 +118,23 @@ def test_the_last_layer_may_be_asked_of_the_first_token_alone() -> None:
     assert torch.nn.functional.cosine_similarity(whole, exact, dim=-1).mean() > 0.99
 
 
+def test_positions_may_begin_behind_the_padding(tiny_model: Path, tmp_path: Path) -> None:
+    from transformers import RobertaConfig, RobertaModel
+
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    RobertaModel(RobertaConfig(vocab_size=200, max_position_embeddings=40, **shape)).save_pretrained(tmp_path)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / file).write_bytes((tiny_model / file).read_bytes())
+    files = locate(str(tmp_path))
+    tokenizer = Tokenizer(files, 38)
+    tokens = tokenizer.encode(TEXTS)
+    encoder = Encoder(files, FLOAT32, engine="int8")
+    found = encoder.pool(tokens, tokenizer.pad_id)
+    assert encoder.kernels == "torch-int8"
+    assert cosines(found, Encoder(files, FLOAT32).pool(tokens, tokenizer.pad_id)).min() > 0.97
+
+
 def test_it_takes_no_onnx_runtime(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     files = locate(str(tiny_model))
