@@ -81,15 +81,17 @@ def main() -> None:
     about.write_text(json.dumps(facts, indent=1) + "\n")
 
 
-def said(sample: Experiment, method: str, option: str, name: str, seed: int) -> tuple[list[Row], str]:
-    """What one training says of the test rows, and its exports where it has any; and its precision."""
+def said(
+    sample: Experiment, method: str, option: str, name: str, seed: int, *, exported: bool = True
+) -> tuple[list[Row], str]:
+    """What one training says of the test rows, its exports too where they are asked for; and its precision."""
     test = sample.flags[sample.flags.index("--test-file") + 1]
     folder = fresh(RUNS / f"options-{option}-{name}")
     asked = ("--method", method, "--seed", seed, "--test-file", test, *TRAINED[method][option])
     trifold("finetune", sample.data, *asked, "--output-dir", folder)
     predicted = read(folder / "predictions.csv")
     rows: list[Row] = [(option, name, row["row"], row["label"], row["prediction"]) for row in predicted]
-    if (method, option) == ("full", "default"):
+    if exported and (method, option) == ("full", "default"):
         rows += exports(folder, name, test)
     precision = str(json.loads((folder / "run.json").read_text())["choices"]["precision"])
     print(option, name, flush=True)

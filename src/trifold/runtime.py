@@ -216,13 +216,18 @@ def hardware() -> dict[str, str | int]:
 
 
 def _cpu_name() -> str:
+    """With its family and model where these are told: a name such as AMD EPYC stands for several generations."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        lines = []
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    if "model name" not in facts:
+        return platform.processor() or platform.machine()
+    numbers = (
+        f" (family {facts['cpu family']}, model {facts['model']})" if {"cpu family", "model"} <= set(facts) else ""
+    )
+    return facts["model name"] + numbers
 
 
 def _kilobytes(path: str, name: str) -> int | None:

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -66,6 +67,13 @@ def test_the_facts_name_the_machine():
     assert facts["cores"] == usable_cores()
     assert facts["bfloat16"] in ("native", "no")
     assert facts["cpu"]
+
+
+def test_a_name_that_stands_for_several_processors_comes_with_its_numbers(monkeypatch):
+    told = "processor\t: 0\nmodel name\t: AMD EPYC\ncpu family\t: 25\nmodel\t\t: 17\n\nprocessor\t: 1\n"
+    read = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path: told if path.name == "cpuinfo" else read(path))
+    assert hardware()["cpu"] == "AMD EPYC (family 25, model 17)"
 
 
 def blas_threads() -> dict[str, int]:
