@@ -163,6 +163,9 @@ def test_features_by_another_engine_are_told_apart_and_kept_in_use(
     assert engine == ("torch-int8" if multiplies_int8() else "onnx-int8")
     predicted = trifold_command("predict", tmp_path / "run", "--text", "The film is superb", "--json")
     assert predicted.returncode == 0, predicted.stderr
+    measured = trifold_command("bench", tmp_path / "run", "--seconds", "1", "--json")
+    assert measured.returncode == 0, measured.stderr
+    assert [one["engine"] for one in json.loads(measured.stdout)["engines"]] == [engine, "onnx", "int8"]
 
 
 def test_embed_writes_a_vector_for_every_row_in_order(

@@ -199,6 +199,7 @@ class Features(Method):
                 "strength": chosen_head.strength,
                 "validation_calibrated_loss": losses,
                 "precision": encoder.precision,
+                "engine": encoder.kernels,
             },
             validation_logits=head.logits(data.validation),
             cached_seconds=read.cached_seconds + chosen_seconds,

@@ -128,7 +128,7 @@ class ZeroShot(Method):
             predictor=ZeroShotPredictor(encoder, tokenizer, anchors, centre, labels, chosen, files),
             history=None,
             trainable_parameters=0,
-            choices={"descriptions": meanings, "precision": encoder.precision},
+            choices={"descriptions": meanings, "precision": encoder.precision, "engine": encoder.kernels},
             validation_logits=np.zeros((0, len(labels)), dtype=np.float32),
         )
 

@@ -44,7 +44,8 @@ class EngineSpeed:
     """What one engine reaches.
 
     Attributes:
-        engine: `torch`, `onnx`, `int8`, or `scikit-learn`.
+        engine: `torch` or another one that the run was made with; `onnx` and `int8`, as it would be exported; or
+            `scikit-learn`.
         texts_per_second: Of many texts, in batches; the median of several passes.
         tokens_per_second: Likewise; 0 without a tokenizer.
         p50_ms: One text by itself, the median.
@@ -179,7 +180,7 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
     if "exported" in run.facts:
         yield str(run.facts["exported"]["engine"]), run.folder
         return
-    yield "torch" if parts else "scikit-learn", run.folder
+    yield str(run.facts["choices"].get("engine", "torch")) if parts else "scikit-learn", run.folder
     if not parts:
         return
     for engine in ("onnx", "int8"):
