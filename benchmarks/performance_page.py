@@ -101,8 +101,9 @@ def load(table: str, results: Path = RESULTS) -> dict[str, Any]:
 
 
 def kept_tables(results: Path) -> list[str]:
-    """Those there are, in the order of the page."""
-    return [table for table in TABLES if (results / f"{table}.json").exists()]
+    """Those there are, in the order of the page; `TABLE@MACHINE` where one is kept of another machine, too."""
+    stems = sorted(path.stem for path in results.glob("*.json"))
+    return [stem for table in TABLES for stem in stems if stem.partition("@")[0] == table]
 
 
 def machine(result: dict[str, Any]) -> str:
@@ -130,14 +131,17 @@ def shown(value: float, unit: str) -> str:
 
 def section(table: str, results: Path = RESULTS) -> list[str]:
     """A table of the page."""
-    title, unit, bars = TABLES[table]
+    table_of, _, another = table.partition("@")
+    title, unit, bars = TABLES[table_of]
+    title += f", on another machine: {another.replace('-', ' ')}" if another else ""
     result = load(table, results)
     found = medians(result)
     turns = max(map(len, result["turns"].values()))
     rows = f"{result['rows']:,} IMDB reviews of at most 250 tokens, " if result.get("rows") else ""
     source = f"`benchmarks/results/{results.name}/{table}.json`"
-    lines = [f"## {title}", "", f"{rows}median of {turns} turns ({source}), on {machine(result)}.", ""]
-    tested = table in TESTED
+    state = f"commit {result['commit'][:9]}"
+    lines = [f"## {title}", "", f"{rows}median of {turns} turns ({source}, {state}), on {machine(result)}.", ""]
+    tested = table_of in TESTED
     lines += ["| | median | mean accuracy |", "|---|---|---|"] if tested else ["| | median |", "|---|---|"]
     for name, value in found.items():
         accuracy = statistics.mean(turn["accuracy"] for turn in result["turns"][name]) if tested else 0.0
@@ -214,7 +218,8 @@ def page() -> str:
         "# Performance",
         "",
         "Made by `benchmarks/performance_page.py` from the raw times of `benchmarks/speed.py`. Ratios are of medians,",
-        "measured side by side, in turns, with nothing else running. Backbone: minilm.",
+        "measured side by side, in turns, with nothing else running. Backbone: minilm. AMD EPYC without a family is a Zen 5.",
+        "Before commit f7d50b564, int8 is ONNX Runtime's; from there on it is PyTorch's (docs/decisions/0016).",
         "",
     ]
     gpu = [

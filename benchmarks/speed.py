@@ -1,9 +1,11 @@
 """Trifold beside what people use, on the same rows, in one run, in turns: A B A B, medians of at least three.
 
     python benchmarks/speed.py notebook head training lora inference useful memory startup | all [--turns 3] [--rows N]
+        [--machine NAME]
     python benchmarks/speed.py --gpu [inference training useful lora] [--tokenizer FOLDER] [--turns 3] [--rows N]
 
-Nothing else may run meanwhile. Each table leaves results/speed/TABLE.json with every raw time; docs/performance.md is
+Nothing else may run meanwhile. Each table leaves results/speed/TABLE.json with every raw time, or with --machine NAME
+TABLE@NAME.json beside that of another machine; docs/performance.md is
 made from them (python benchmarks/performance_page.py). Needs TRIFOLD_DATA. Peers run in this environment; the ONNX
 extra of sentence-transformers clashes with it, and is measured where PEER_PYTHON names an interpreter that has it.
 
@@ -50,12 +52,18 @@ class Setting:
         files: It.
         results: Gets a file a table.
         flags: That name it on our command line.
+        machine: Where several are kept, which one this is.
     """
 
     backbone: str
     files: BackboneFiles
     results: Path
     flags: tuple[str, ...] = ()
+    machine: str | None = None
+
+    def kept_in(self, table: str) -> Path:
+        """A table's file."""
+        return self.results / (f"{table}@{self.machine}.json" if self.machine else f"{table}.json")
 
     @property
     def folder(self) -> str:
@@ -63,9 +71,9 @@ class Setting:
         return str(self.files.folder)
 
 
-def on_cpu() -> Setting:
+def on_cpu(machine: str | None) -> Setting:
     """minilm, on whatever machine this is."""
-    return Setting("minilm", locate("minilm"), RESULTS / "speed")
+    return Setting("minilm", locate("minilm"), RESULTS / "speed", machine=machine)
 
 
 def on_gpu(tokenizer: str | None) -> Setting:
@@ -170,12 +178,12 @@ def keep(setting: Setting, table: str, facts: dict[str, object]) -> None:
     """Write a table's file."""
     setting.results.mkdir(parents=True, exist_ok=True)
     whole = {"table": table, "backbone": setting.backbone, **facts, **provenance()}
-    (setting.results / f"{table}.json").write_text(json.dumps(whole, indent=1) + "\n")
+    setting.kept_in(table).write_text(json.dumps(whole, indent=1) + "\n")
 
 
 def kept(setting: Setting, table: str) -> dict[str, Any]:
     """What was written."""
-    found: dict[str, Any] = json.loads((setting.results / f"{table}.json").read_text())
+    found: dict[str, Any] = json.loads(setting.kept_in(table).read_text())
     return found
 
 
@@ -408,6 +416,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int)
     parser.add_argument("--gpu", action="store_true")
     parser.add_argument("--tokenizer")
+    parser.add_argument("--machine")
     given = parser.parse_args()
     if not (given.gpu or given.tables):
         parser.error("name a table, all, or --gpu")
@@ -424,7 +433,7 @@ def main() -> None:
         return
     for table in TABLES if "all" in given.tables else given.tables:
         run, usual = TABLES[table]
-        run(on_cpu(), given.turns, given.rows or usual)
+        run(on_cpu(given.machine), given.turns, given.rows or usual)
 
 
 if __name__ == "__main__":

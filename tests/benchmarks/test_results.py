@@ -121,7 +121,8 @@ def option_means() -> dict[tuple[str, str, str], float]:
 @pytest.mark.parametrize(
     ("option", "method", "data"),
     [
-        pytest.param("default", "full", "trec", marks=pytest.mark.xfail(reason="0.40, from -0.1 to 0.9", strict=True)),
+        # Three seeds said 0.40; the ten of below say that it is none.
+        pytest.param("default", "full", "trec", marks=pytest.mark.xfail(reason="0.40 by three seeds", strict=True)),
         ("default", "full", "sst2"),
         ("default", "features", "trec"),
         ("default", "features", "sst2"),
@@ -132,6 +133,23 @@ def option_means() -> dict[tuple[str, str, str], float]:
 def test_speed_costs_no_more_than_three_tenths_of_a_point(option: str, method: str, data: str) -> None:
     means = option_means()
     assert means[option, method, data] >= means["float32", method, data] - 0.3
+
+
+def test_bfloat16_costs_full_nothing_on_trec_that_ten_seeds_could_show() -> None:
+    right: dict[tuple[str, str], list[bool]] = {}
+    with (RESULTS.parent / "bfloat16.csv").open() as file:
+        for row in csv.DictReader(file):
+            right.setdefault((row["option"], row["run"]), []).append(row["label"] == row["prediction"])
+    runs = [f"trec-full-seed{seed}" for seed in range(1, 11)]
+    assert {(option, run): len(one) for (option, run), one in right.items()} == {
+        (option, run): 500 for option in ("float32", "default") for run in runs
+    }
+    costs = [100 * (np.mean(right["float32", run]) - np.mean(right["default", run])) for run in runs]
+    error = np.std(costs, ddof=1) / len(costs) ** 0.5
+    assert np.mean(costs) + 2 * error <= 0.3
+    facts = json.loads((RESULTS.parent / "bfloat16.json").read_text())
+    assert facts["hardware"]["cpu"]
+    assert len(facts["commit"]) == 40
 
 
 def test_what_options_cost_names_its_machine_and_commit() -> None:
