@@ -87,7 +87,7 @@ class _Range:
 
     def stretch(self) -> float:
         """The shortest that holds all values above zero once channels are split into as many copies as may be."""
-        shortest, longest = 0.0, float(self.highest.max())
+        shortest, longest = 0.0, max(_TINY, float(self.highest.max()))
         for _ in range(30):
             middle = (shortest + longest) / 2
             enough = int(self.copies(middle).sum()) <= len(self.highest) + _COPIES
