@@ -5,12 +5,11 @@
 Keeps results/bfloat16.json and the raw rows in results/bfloat16.csv. Needs TRIFOLD_DATA.
 """
 
-import csv
 import json
 from concurrent.futures import ThreadPoolExecutor
 
 from accuracy import RESULTS, experiments
-from options import said
+from options import Row, said, write
 from provenance import provenance
 from trifold.runtime import usable_cores
 
@@ -22,14 +21,12 @@ def main() -> None:
     sample = experiments("trec")[0]
     jobs = [(option, seed) for seed in SEEDS for option in ("float32", "default")]
 
-    def rows(option: str, seed: int) -> list[tuple[str, ...]]:
+    def rows(option: str, seed: int) -> list[Row]:
         return said(sample, "full", option, f"trec-full-seed{seed}", seed, exported=False)[0]
 
     with ThreadPoolExecutor(usable_cores()) as pool:
         found = list(pool.map(lambda job: rows(*job), jobs))
-    with (RESULTS.parent / "bfloat16.csv").open("w", newline="", encoding="utf-8") as file:
-        header = ("option", "run", "row", "label", "prediction")
-        csv.writer(file, lineterminator="\n").writerows([header, *(row for run in found for row in run)])
+    write(RESULTS.parent / "bfloat16.csv", [row for run in found for row in run])
     facts = {"backbone": "minilm", **provenance()}
     (RESULTS.parent / "bfloat16.json").write_text(json.dumps(facts, indent=1) + "\n")
 

@@ -53,6 +53,12 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def write(path: Path, rows: list[Row]) -> None:
+    """A CSV of who said what of which row."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([("option", "run", "row", "label", "prediction"), *rows])
+
+
 def main() -> None:
     """Train, export, and keep who said what of which row."""
     methods = sys.argv[1:] or list(TRAINED)
@@ -70,8 +76,7 @@ def main() -> None:
     before = json.loads(about.read_text()) if about.exists() else {"precision": {}, "methods": {}}
     others = [tuple(row.values()) for row in (read(table) if table.exists() else [])]
     rows = [row for row in others if row[1].split("-")[1] not in methods] + [row for own, _ in found for row in own]
-    with table.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([("option", "run", "row", "label", "prediction"), *rows])
+    write(table, rows)
     precisions = {f"{method} {option}": one for (_, method, option, *_), (_, one) in zip(jobs, found, strict=True)}
     facts = {
         "backbone": "minilm",

@@ -162,13 +162,21 @@ def section(table: str, results: Path = RESULTS) -> list[str]:
     return [*lines, "", *verdicts, *cosines, *([""] if verdicts else [])]
 
 
+def answers(table: Path) -> dict[tuple[str, str], list[bool]]:
+    """Whether each row of a run was answered rightly, by option and run."""
+    right: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    with table.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            right[row["option"], row["run"]].append(row["label"] == row["prediction"])
+    return right
+
+
 def options() -> list[str]:
     """What each option of speed costs in accuracy."""
-    right: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    with OPTIONS.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            data, method, _ = row["run"].split("-")
-            right[method, row["option"], data].append(row["label"] == row["prediction"])
+    right: dict[tuple[str, str, str], list[bool]] = defaultdict(list)
+    for (option, run), rows in answers(OPTIONS).items():
+        data, method, _ = run.split("-")
+        right[method, option, data] += rows
     methods = json.loads(OPTIONS.with_suffix(".json").read_text())["methods"]
     lines = [
         "## What speed costs in accuracy",
@@ -191,10 +199,7 @@ def options() -> list[str]:
 
 def bfloat16_costs() -> list[float]:
     """Points of accuracy on TREC that `full` has more in bfloat16 than in single precision, seed by seed."""
-    right: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    with BFLOAT16.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            right[row["option"], row["run"]].append(row["label"] == row["prediction"])
+    right = answers(BFLOAT16)
     runs = sorted({run for _, run in right})
     return [100 * (statistics.mean(right["default", run]) - statistics.mean(right["float32", run])) for run in runs]
 

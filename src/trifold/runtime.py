@@ -108,12 +108,20 @@ def compute_threads() -> int:
 @cache
 def _cpu_flags() -> frozenset[str]:
     """What the processor says it can do, where the system tells (Linux)."""
+    facts = _cpu_facts()
+    return frozenset(facts.get("flags", facts.get("Features", "")).split())
+
+
+def _cpu_facts() -> dict[str, str]:
+    """What the system says of its first processor (Linux), by the names it has for it."""
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return frozenset()
-    line = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "")
-    return frozenset(line.split())
+        return {}
+    facts: dict[str, str] = {}
+    for name, _, value in (line.partition(":") for line in lines):
+        facts.setdefault(name.strip(), value.strip())
+    return facts
 
 
 def has_nvidia_driver() -> bool:
@@ -217,11 +225,7 @@ def hardware() -> dict[str, str | int]:
 
 def _cpu_name() -> str:
     """With its family and model where these are told: a name such as AMD EPYC stands for several generations."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-    except OSError:
-        lines = []
-    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    facts = _cpu_facts()
     if "model name" not in facts:
         return platform.processor() or platform.machine()
     numbers = (

@@ -101,14 +101,18 @@ def test_the_adapters_of_25000_reviews_are_few_numbers_beside_the_backbone() -> 
     assert run["backbone"]["sha256"] == load("imdb-25000-full")[0]["run"]["backbone"]["sha256"]
 
 
+def answers(table: str) -> dict[tuple[str, str], list[bool]]:
+    """Whether each row of a run was answered rightly, by option and run."""
+    right: dict[tuple[str, str], list[bool]] = {}
+    with (RESULTS.parent / table).open() as file:
+        for row in csv.DictReader(file):
+            right.setdefault((row["option"], row["run"]), []).append(row["label"] == row["prediction"])
+    return right
+
+
 def option_means() -> dict[tuple[str, str, str], float]:
     """Mean accuracy of three seeds in percent, by option, method and data."""
-    from collections import defaultdict
-
-    right: dict[tuple[str, str], list[float]] = defaultdict(list)
-    with (RESULTS.parent / "options.csv").open() as file:
-        for row in csv.DictReader(file):
-            right[row["option"], row["run"]].append(row["label"] == row["prediction"])
+    right = answers("options.csv")
     means = {}
     for option, run in right:
         data, method, _ = run.split("-")
@@ -136,10 +140,7 @@ def test_speed_costs_no_more_than_three_tenths_of_a_point(option: str, method: s
 
 
 def test_bfloat16_costs_full_nothing_on_trec_that_ten_seeds_could_show() -> None:
-    right: dict[tuple[str, str], list[bool]] = {}
-    with (RESULTS.parent / "bfloat16.csv").open() as file:
-        for row in csv.DictReader(file):
-            right.setdefault((row["option"], row["run"]), []).append(row["label"] == row["prediction"])
+    right = answers("bfloat16.csv")
     runs = [f"trec-full-seed{seed}" for seed in range(1, 11)]
     assert {(option, run): len(one) for (option, run), one in right.items()} == {
         (option, run): 500 for option in ("float32", "default") for run in runs

@@ -104,7 +104,7 @@ class Encoder:
         *,
         frozen: bool = True,
     ) -> None:
-        if engine in ("onnx", "int8"):
+        if engine in _BY_GRAPH:
             require(runtime.device == "cpu", f"--engine {engine}", f"it computes on the CPU, not on {runtime.device}")
         self.runtime = runtime
         self._engine = engine

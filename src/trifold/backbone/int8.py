@@ -121,7 +121,6 @@ class _Product(torch.nn.Module):
     Args:
         exact: It.
         steps: Of the states.
-        smooth: `(in,)`, what they were divided by; nothing where `None`.
         dtype: Of what comes out.
         gelu: Whether the exact GELU follows.
         rounded: To these steps, in uint8, comes out what does.
@@ -131,14 +130,13 @@ class _Product(torch.nn.Module):
         self,
         exact: _Affine,
         steps: _Steps,
-        smooth: torch.Tensor | None,
         dtype: torch.dtype,
         *,
         gelu: bool = False,
         rounded: _Steps | None = None,
     ) -> None:
         super().__init__()
-        weight = exact.weight if smooth is None else exact.weight * smooth
+        weight = exact.weight
         self._sizes = weight.abs().amax(1).clamp_min(_TINY / 127) / 127
         integers = (weight / self._sizes[:, None]).round().to(torch.int8)
         # No parameter: nothing but this product can read such a layout.
@@ -235,7 +233,7 @@ def _converted(model: Bert, seen: dict[torch.nn.Linear, _Range], dtype: torch.dt
         rounding, products = _rounded([wider], seen[up], dtype, gelu=True, rounded=steps)
         layer.intermediate.dense = torch.nn.Sequential(rounding, *products)
         layer.intermediate.intermediate_act_fn = torch.nn.Identity()
-        layer.output.dense = _Product(narrower, steps, None, dtype)
+        layer.output.dense = _Product(narrower, steps, dtype)
     return one
 
 
@@ -245,7 +243,8 @@ def _rounded(
     """Products that take the same states, and what rounds these for them."""
     smooth = states.smooth(exact)
     steps = states.steps(smooth)
-    return _Rounding(steps, smooth), [_Product(one, steps, smooth, dtype, **behind) for one in exact]
+    smoothed = [_Affine(one.weight * smooth, one.bias) for one in exact]
+    return _Rounding(steps, smooth), [_Product(one, steps, dtype, **behind) for one in smoothed]
 
 
 def _split(up: _Affine, down: _Affine, between: _Range) -> tuple[_Affine, _Affine, _Steps]:

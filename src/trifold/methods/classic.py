@@ -76,11 +76,7 @@ class Classic(Method):
             predictor=FeaturesPredictor(encoder, tokenizer, view, head, labels, chosen, files),
             history=history,
             trainable_parameters=head.parameters(),
-            choices={
-                "best_epoch": history.best_epoch,
-                "precision": encoder.precision,
-                "engine": encoder.kernels,
-            },
+            choices={"best_epoch": history.best_epoch, "precision": encoder.precision, "engine": encoder.kernels},
             validation_logits=head.logits(data.validation),
             cached_seconds=read.cached_seconds,
         )

@@ -10,7 +10,7 @@ import torch
 from trifold.backbone import int8
 from trifold.backbone.encoder import Encoder, Pooled
 from trifold.backbone.int8 import in_int8, multiplies_int8
-from trifold.backbone.locate import locate
+from trifold.backbone.locate import BackboneFiles, locate
 from trifold.backbone.tokens import Tokenizer
 from trifold.runtime import Runtime, cpu_multiplies_bfloat16
 
@@ -18,6 +18,15 @@ FLOAT32, BFLOAT16 = Runtime("cpu", "float32"), Runtime("cpu", "bfloat16")
 pytestmark = pytest.mark.skipif(not multiplies_int8(), reason="this processor has no products of 8-bit integers")
 RUNTIMES = [FLOAT32, *([BFLOAT16] if cpu_multiplies_bfloat16() else [])]
 TEXTS = ["A film that is worth every minute.", "Dull.", "I left after an hour, " * 9, "12:30 in Rome? Why not!"]
+
+
+def read(
+    files: BackboneFiles, runtime: Runtime = FLOAT32, engine: str = "torch", length: int = 38
+) -> tuple[Encoder, Pooled]:
+    """An encoder, and what it says of `TEXTS`."""
+    tokenizer = Tokenizer(files, length)
+    encoder = Encoder(files, runtime, engine=engine)
+    return encoder, encoder.pool(tokenizer.encode(TEXTS), tokenizer.pad_id)
 
 
 def cosines(found: Pooled, expected: Pooled) -> np.ndarray:
@@ -80,14 +89,10 @@ def test_a_channel_that_reaches_far_is_split_and_its_copies_sum_up_to_it() -> No
 @pytest.mark.parametrize("runtime", RUNTIMES, ids=lambda one: one.precision)
 def test_the_bundled_model_in_integers_says_nearly_what_it_says_in_full_precision(runtime: Runtime) -> None:
     files = locate("minilm")
-    tokenizer = Tokenizer(files, 64)
-    tokens = tokenizer.encode(TEXTS)
-    encoder = Encoder(files, runtime, engine="int8")
-    found = encoder.pool(tokens, tokenizer.pad_id)
+    encoder, found = read(files, runtime, "int8", 64)
     assert (encoder.kernels, encoder.precision) == ("torch-int8", "int8")
     assert sum(isinstance(part, int8._Product) for part in encoder._reader.modules()) == 6 * 6
-    exact = Encoder(files, FLOAT32).pool(tokens, tokenizer.pad_id)
-    same = cosines(found, exact)
+    same = cosines(found, read(files, length=64)[1])
     assert same.min() > 0.99
     assert same[:, 1:].max() < 1 - 1e-7, "these were not computed in integers"
     assert found.vectors.dtype == np.float32
@@ -127,21 +132,16 @@ def test_positions_may_begin_behind_the_padding(tiny_model: Path, tmp_path: Path
     for file in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / file).write_bytes((tiny_model / file).read_bytes())
     files = locate(str(tmp_path))
-    tokenizer = Tokenizer(files, 38)
-    tokens = tokenizer.encode(TEXTS)
-    encoder = Encoder(files, FLOAT32, engine="int8")
-    found = encoder.pool(tokens, tokenizer.pad_id)
+    encoder, found = read(files, engine="int8")
     assert encoder.kernels == "torch-int8"
-    assert cosines(found, Encoder(files, FLOAT32).pool(tokens, tokenizer.pad_id)).min() > 0.97
+    assert cosines(found, read(files)[1]).min() > 0.97
 
 
 def test_it_takes_no_onnx_runtime(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     files = locate(str(tiny_model))
-    tokenizer = Tokenizer(files, 32)
-    tokens = tokenizer.encode(TEXTS)
-    found = Encoder(files, FLOAT32, engine="int8").pool(tokens, tokenizer.pad_id)
-    assert cosines(found, Encoder(files, FLOAT32).pool(tokens, tokenizer.pad_id)).min() > 0.97
+    _, found = read(files, engine="int8")
+    assert cosines(found, read(files)[1]).min() > 0.97
 
 
 def test_a_model_that_would_say_something_else_goes_to_onnx_runtime(
@@ -149,25 +149,19 @@ def test_a_model_that_would_say_something_else_goes_to_onnx_runtime(
 ) -> None:
     monkeypatch.setattr(int8._Product, "forward", lambda self, states: torch.randn(*states.shape[:-1], len(self._bias)))
     files = locate(str(tiny_model))
-    tokenizer = Tokenizer(files, 32)
-    tokens = tokenizer.encode(TEXTS)
-    encoder = Encoder(files, FLOAT32, engine="int8")
-    found = encoder.pool(tokens, tokenizer.pad_id)
+    encoder, found = read(files, engine="int8")
     assert encoder.kernels == "onnx-int8"
     monkeypatch.undo()
-    assert cosines(found, Encoder(files, FLOAT32).pool(tokens, tokenizer.pad_id)).min() > 0.97
+    assert cosines(found, read(files)[1]).min() > 0.97
 
 
 def test_where_there_are_none_full_precision_goes_on_with_what_they_began(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = locate(str(tiny_model))
-    tokenizer = Tokenizer(files, 32)
-    tokens = tokenizer.encode(TEXTS)
     assert Encoder(files, FLOAT32, engine="torch-int8").kernels == "torch-int8"
     monkeypatch.setattr(int8, "cpu_multiplies_int8", lambda: False)
-    encoder = Encoder(files, FLOAT32, engine="torch-int8")
+    encoder, found = read(files, engine="torch-int8")
     assert (encoder.kernels, encoder.precision) == ("torch", "float32")
     assert "it goes on in float32" in capsys.readouterr().err
-    exact = Encoder(files, FLOAT32).pool(tokens, tokenizer.pad_id)
-    np.testing.assert_array_equal(encoder.pool(tokens, tokenizer.pad_id).vectors, exact.vectors)
+    np.testing.assert_array_equal(found.vectors, read(files)[1].vectors)

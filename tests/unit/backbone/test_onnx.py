@@ -72,9 +72,10 @@ def test_without_the_packages_one_sentence_says_what_to_install(
         Encoder(locate(str(tiny_model)), CPU, engine="onnx")
 
 
-def test_it_computes_on_the_cpu_alone(tiny_model: Path) -> None:
+@pytest.mark.parametrize("engine", ["onnx", "int8", "onnx-int8"])
+def test_it_computes_on_the_cpu_alone(tiny_model: Path, engine: str) -> None:
     with pytest.raises(SettingsError, match="it computes on the CPU, not on cuda"):
-        Encoder(locate(str(tiny_model)), Runtime("cuda", "float32"), engine="int8")
+        Encoder(locate(str(tiny_model)), Runtime("cuda", "float32"), engine=engine)
 
 
 def test_a_damaged_graph_is_refused_by_name(tmp_path: Path) -> None:
