@@ -224,7 +224,6 @@ def page() -> str:
         "",
         "Made by `benchmarks/performance_page.py` from the raw times of `benchmarks/speed.py`. Ratios are of medians,",
         "measured side by side, in turns, with nothing else running. Backbone: minilm. AMD EPYC without family: Zen 5.",
-        "Before commit f7d50b564, int8 is ONNX Runtime's; from there on it is PyTorch's (docs/decisions/0016).",
         "",
     ]
     gpu = [
