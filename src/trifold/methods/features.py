@@ -22,7 +22,7 @@ from trifold.calibration import calibrated_loss
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.graphs import HeadOnEncoder
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
-from trifold.methods.mlp import MlpHead, fit_mlp
+from trifold.methods.mlp import MlpHead, fit_mlp, usual_plan
 from trifold.progress import say
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
@@ -212,7 +212,10 @@ class Features(Method):
         losses = {"logistic": _calibrated_loss(linear, data)}
         if self.settings.head.head == "logistic":
             return linear, None, losses
-        head, history = fit_mlp(data, self.settings.train)
+        plan = usual_plan(len(data.train_classes))
+        # Heads learn on the processor, wherever the texts were read.
+        precision = choose("cpu", self.settings.backbone.precision).precision
+        head, history = fit_mlp(data, self.settings.train, plan, precision=precision)
         losses["mlp"] = _calibrated_loss(head, data)
         if self.settings.head.head == "mlp" or losses["mlp"] < losses["logistic"]:
             return head, history, losses

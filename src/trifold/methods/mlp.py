@@ -3,8 +3,12 @@
 Several are trained side by side and answer together: on few examples, where one starts decides much of what it learns,
 and the mean of a few is better and less a matter of luck than any of them (benchmarks/LOG.md). Two layers' mean is two
 layers again, wider, so what is saved and exported is one head.
+
+A step is memory traffic as much as products: width, batch and patience are as small, large and short as cost no
+accuracy (benchmarks/LOG.md), so that a further head on texts that were read before takes a second.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,22 +22,33 @@ from trifold.train.objective import BatchLoss, classification_loss, weighted_los
 from trifold.train.plan import Plan
 from trifold.train.settings import TrainSettings
 
-_HIDDEN = 256
+_HIDDEN = 128
 _DROPOUT = 0.3
 _MEMBERS = 3
-PLAN = Plan(
-    learning_rate=5e-4,
-    epochs=20,
-    batch_size=64,
-    token_budget=1 << 30,
-    seed=42,
-    weight_decay=0.05,
-    warmup_ratio=0.1,
-    max_grad_norm=1.0,
-    ema_decay=0.99,
-    patience=3,
-    quiet=True,
-)
+# An epoch has at least so many steps where the batch can be chosen for it: what has few rows learns by many steps.
+_STEPS = 50
+_BATCHES = (64, 128)
+_RATE_OF_SMALLEST = 5e-4
+
+
+def usual_plan(rows: int) -> Plan:
+    """How heads train on so many rows, as far as the user leaves it open."""
+    smallest, largest = _BATCHES
+    batch = min(max(rows // _STEPS, smallest), largest)
+    return Plan(
+        # A larger batch's gradient is less a matter of luck, so its step may be longer, by the root of the size.
+        learning_rate=_RATE_OF_SMALLEST * math.sqrt(batch / smallest),
+        epochs=20,
+        batch_size=batch,
+        token_budget=1 << 30,
+        seed=42,
+        weight_decay=0.05,
+        warmup_ratio=0.1,
+        max_grad_norm=1.0,
+        ema_decay=0.99,
+        patience=2,
+        quiet=True,
+    )
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,9 @@ class _Members(torch.nn.Module):
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """`(batch, features)` to the logits of each, `(members, batch, classes)`."""
         hidden = self.dropout(torch.relu(self.hidden(vectors))).chunk(len(self.out), dim=1)
-        return torch.stack([out(own) for out, own in zip(self.out, hidden, strict=True)])
+        # Logits keep all their digits, whatever the products before them were computed in.
+        with torch.autocast("cpu", enabled=False):
+            return torch.stack([out(own.float()) for out, own in zip(self.out, hidden, strict=True)])
 
     def mean(self) -> MlpHead:
         """One head that says what they say on average."""
@@ -133,8 +150,9 @@ class _Vectors:
 def fit_mlp(
     data: Sample,
     given: TrainSettings,
-    plan: Plan = PLAN,
+    plan: Plan,
     *,
+    precision: str = "float32",
     hidden: int = _HIDDEN,
     dropout: float = _DROPOUT,
     members: int = _MEMBERS,
@@ -145,6 +163,7 @@ def fit_mlp(
         data: Dense float32 vectors.
         given: Learning rate, epochs and batch size win over the plan's where the user named them.
         plan: Everything else.
+        precision: Of the products in training, as in `Runtime`; a head that is done answers in float32.
         hidden: Width of each one's hidden layer.
         dropout: Behind it.
         members: How many there are.
@@ -160,12 +179,14 @@ def fit_mlp(
         seed=given.seed,
     )
     model = _Members(data.train.shape[1], hidden, data.classes, dropout, members)
+    # Each is rounded once here instead of in every batch it is part of.
+    rounded = torch.bfloat16 if precision == "bfloat16" else torch.float32
     objectives = [
-        _Vectors(*(torch.from_numpy(array) for array in part))
+        _Vectors(torch.from_numpy(part[0]).to(rounded), *(torch.from_numpy(array) for array in part[1:]))
         for part in (
             (data.train, data.train_classes, data.train_weights),
             (data.validation, data.validation_classes, data.validation_weights),
         )
     ]
-    history, _ = train(model, objectives[0], objectives[1], plan, Runtime("cpu", "float32"))
+    history, _ = train(model, objectives[0], objectives[1], plan, Runtime("cpu", precision))
     return model.mean(), history

@@ -273,6 +273,5 @@ def _step(
         # How much counts is known only now that all of the step is seen.
         gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
         torch._foreach_mul_(gradients, examples / max(1, count))
-    torch.nn.utils.clip_grad_norm_(model.parameters(), plan.max_grad_norm)
-    session.optimiser.step()
+    session.optimiser.step(plan.max_grad_norm)
     model.zero_grad(set_to_none=True)

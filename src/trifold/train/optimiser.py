@@ -1,11 +1,14 @@
 """What moves the weights: the optimiser, the course of its rate, and the average of where they were."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
+# Where the fused kernel divides gradients on its way, which saves a pass over all of them; Apple's ignores it.
+_DIVIDING_KERNELS = ("cpu", "cuda")
 
 
 class AdamW:
@@ -34,10 +37,19 @@ class AdamW:
         self.moments: dict[int, dict[str, torch.Tensor]] = {}
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Move every weight that has a gradient."""
+    def step(self, max_grad_norm: float = math.inf) -> None:
+        """Move every weight that has a gradient.
+
+        Args:
+            max_grad_norm: Of all gradients together; longer ones are shortened to it, and stay so.
+        """
+        every = {n: weight.grad for n, weight in enumerate(self._weights) if weight.grad is not None}
+        divisor = _divisor(list(every.values()), max_grad_norm) if math.isfinite(max_grad_norm) else None
+        if divisor is not None and divisor.device.type not in _DIVIDING_KERNELS:
+            torch._foreach_div_(list(every.values()), divisor)
+            divisor = None
         for decay, numbers in self._groups:
-            gradients = {n: gradient for n in numbers if (gradient := self._weights[n].grad) is not None}
+            gradients = {number: every[number] for number in numbers if number in every}
             if not gradients:
                 continue
             moments = [self._moments_of(number) for number in gradients]
@@ -57,6 +69,7 @@ class AdamW:
                 eps=_EPSILON,
                 amsgrad=False,
                 maximize=False,
+                grad_scale=divisor,
             )
 
     def restore(self, moments: dict[int, dict[str, torch.Tensor]]) -> None:
@@ -72,6 +85,15 @@ class AdamW:
             zeros = {name: torch.zeros_like(weight) for name in ("exp_avg", "exp_avg_sq")}
             self.moments[number] = {"step": torch.zeros((), device=weight.device), **zeros}
         return self.moments[number]
+
+
+def _divisor(gradients: list[torch.Tensor], max_norm: float) -> torch.Tensor | None:
+    """What shortens gradients to `max_norm` together, a scalar of at least 1; known to their device alone."""
+    if not gradients:
+        return None
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    divisor: torch.Tensor = (norm / max_norm).clamp(min=1.0)
+    return divisor
 
 
 class Average:

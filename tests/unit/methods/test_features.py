@@ -78,7 +78,7 @@ def test_heads_are_compared_as_sure_as_they_will_be(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(too_sure.logits(data.validation), 8 * good.logits(data.validation), atol=1e-4)
     raw = [mean_log_loss(head.logits(data.validation), data.validation_classes) for head in (too_sure, worse)]
     assert raw[0] > raw[1], "as it is, it would lose"
-    monkeypatch.setattr(features, "fit_mlp", lambda *_: (too_sure, None))
+    monkeypatch.setattr(features, "fit_mlp", lambda *_, **__: (too_sure, None))
     head, _, losses = features.Features(MethodSettings())._choose_head(data, worse)
     assert head is too_sure
     assert losses["mlp"] == pytest.approx(chosen.validation_loss, abs=0.01)

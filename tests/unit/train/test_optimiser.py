@@ -4,8 +4,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
 import torch
 
+import trifold.train.optimiser
 from trifold.train.optimiser import AdamW
 
 
@@ -59,6 +61,39 @@ def test_it_moves_weights_as_pytorchs_does_to_the_bit() -> None:
     for number, moments in mine.moments.items():
         for name, tensor in moments.items():
             assert torch.equal(tensor, state[number][name])
+
+
+@pytest.mark.parametrize("max_norm", [0.01, 100.0])
+@pytest.mark.parametrize("by_kernel", [True, False])
+def test_long_gradients_are_shortened_as_pytorch_does(
+    max_norm: float, by_kernel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not by_kernel:
+        monkeypatch.setattr(trifold.train.optimiser, "_DIVIDING_KERNELS", ())
+    ours, theirs = network(), network()
+    mine, other = AdamW(ours, 0.01, 0.05), AdamW(theirs, 0.01, 0.05)
+
+    def step(_: int) -> None:
+        mine.step(max_norm)
+        ours.zero_grad()
+
+    def their_step(_: int) -> None:
+        norm = torch.nn.utils.clip_grad_norm_(theirs.parameters(), max_norm)
+        assert (norm > max_norm) == (max_norm < 1.0), "or nothing is tried here"
+        other.step()
+        theirs.zero_grad()
+
+    steps(ours, 8, step)
+    steps(theirs, 8, their_step)
+    for weight, expected in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(weight, expected)
+
+
+def test_a_gradient_that_is_no_number_is_not_clipped_away() -> None:
+    model = network()
+    model[0].bias.grad = torch.full((7,), torch.nan)
+    AdamW(model, 0.01, 0.05).step(1.0)
+    assert model[0].bias.isnan().all()
 
 
 def test_restored_it_goes_on_as_if_nothing_had_been() -> None:
