@@ -25,16 +25,17 @@ from trifold.train.settings import TrainSettings
 _HIDDEN = 128
 _DROPOUT = 0.3
 _MEMBERS = 3
-# An epoch has at least so many steps where the batch can be chosen for it: what has few rows learns by many steps.
+# Between two validations there are at least so many steps, over several epochs where the rows are few.
 _STEPS = 50
 _BATCHES = (64, 128)
 _RATE_OF_SMALLEST = 5e-4
 
 
 def usual_plan(rows: int) -> Plan:
-    """How heads train on so many rows, as far as the user leaves it open."""
+    """How heads train on so many rows, as far as the user leaves it open: up to twenty rounds of an epoch or more."""
     smallest, largest = _BATCHES
     batch = min(max(rows // _STEPS, smallest), largest)
+    several_epochs = math.ceil(rows / batch) < _STEPS
     return Plan(
         # A larger batch's gradient is less a matter of luck, so its step may be longer, by the root of the size.
         learning_rate=_RATE_OF_SMALLEST * math.sqrt(batch / smallest),
@@ -48,6 +49,9 @@ def usual_plan(rows: int) -> Plan:
         ema_decay=0.99,
         patience=2,
         quiet=True,
+        # What few rows can teach may not show on the fewer that validate it: no error, and the linear head stays.
+        must_move=not several_epochs,
+        round_steps=_STEPS if several_epochs else None,
     )
 
 
@@ -175,6 +179,7 @@ def fit_mlp(
         plan,
         learning_rate=given.learning_rate or plan.learning_rate,
         epochs=given.epochs or plan.epochs,
+        round_steps=None if given.epochs else plan.round_steps,
         batch_size=given.batch_size or plan.batch_size,
         seed=given.seed,
     )
