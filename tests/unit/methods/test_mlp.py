@@ -66,7 +66,7 @@ def test_what_is_validated_is_what_will_be_used(several: bool) -> None:
 def rows(count: int, *, told: bool = True) -> Sample:
     """Three classes by which of three numbers is largest, among seven that say nothing; or of none."""
     rng = np.random.default_rng(0)
-    features = rng.normal(size=(count + 200, 10)).astype(np.float32)
+    features = rng.normal(size=(count + 2_000, 10)).astype(np.float32)
     classes = features[:, :3].argmax(1) if told else rng.integers(3, size=len(features))
     return Sample(features[:count], classes[:count], features[count:], classes[count:], 3)
 
