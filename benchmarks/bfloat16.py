@@ -1,34 +1,40 @@
-"""What bfloat16 costs `full` on TREC, ten seeds in pairs: the three of options.py do not tell 0.3 points from none.
+"""What bfloat16 costs `full`, ten seeds in pairs: the three of options.py do not tell 0.3 points from none.
 
-    python benchmarks/bfloat16.py
+    python benchmarks/bfloat16.py [trec] [sst2]
 
-Keeps results/bfloat16.json and the raw rows in results/bfloat16.csv. Needs TRIFOLD_DATA.
+Keeps results/bfloat16.json and the raw rows in results/bfloat16.csv; of data that are not named they stay as they are.
+Needs TRIFOLD_DATA.
 """
 
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from accuracy import RESULTS, experiments
-from options import Row, said, write
+from options import Row, read, said, write
 from provenance import provenance
 from trifold.runtime import usable_cores
 
 SEEDS = range(1, 11)
+TABLE = RESULTS.parent / "bfloat16.csv"
 
 
 def main() -> None:
     """Train, and keep who said what of which row."""
-    sample = experiments("trec")[0]
-    jobs = [(option, seed) for seed in SEEDS for option in ("float32", "default")]
+    named = sys.argv[1:] or ["trec", "sst2"]
+    jobs = [(data, option, seed) for data in named for seed in SEEDS for option in ("float32", "default")]
 
-    def rows(option: str, seed: int) -> list[Row]:
-        return said(sample, "full", option, f"trec-full-seed{seed}", seed, exported=False)[0]
+    def rows(data: str, option: str, seed: int) -> list[Row]:
+        return said(experiments(data)[0], "full", option, f"{data}-full-seed{seed}", seed, exported=False)[0]
 
     with ThreadPoolExecutor(usable_cores()) as pool:
-        found = list(pool.map(lambda job: rows(*job), jobs))
-    write(RESULTS.parent / "bfloat16.csv", [row for run in found for row in run])
-    facts = {"backbone": "minilm", **provenance()}
-    (RESULTS.parent / "bfloat16.json").write_text(json.dumps(facts, indent=1) + "\n")
+        found = [row for run in pool.map(lambda job: rows(*job), jobs) for row in run]
+    before = [tuple(row.values()) for row in (read(TABLE) if TABLE.exists() else [])]
+    write(TABLE, [row for row in before if row[1].split("-")[0] not in named] + found)
+    about = TABLE.with_suffix(".json")
+    others = json.loads(about.read_text())["data"] if about.exists() else {}
+    facts = {"backbone": "minilm", "data": {**others, **dict.fromkeys(named, provenance())}}
+    about.write_text(json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":
