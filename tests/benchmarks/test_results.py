@@ -139,15 +139,22 @@ def test_speed_costs_no_more_than_three_tenths_of_a_point(option: str, method: s
     assert means[option, method, data] >= means["float32", method, data] - 0.3
 
 
-@pytest.mark.parametrize(("data", "rows"), [("trec", 500), ("sst2", 872)])
-def test_bfloat16_costs_full_no_more_than_that_over_ten_seeds(data: str, rows: int) -> None:
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        ("trec", 500),
+        pytest.param("sst2", 872, marks=pytest.mark.xfail(reason="0.17, give or take 0.24", strict=True)),
+    ],
+)
+def test_bfloat16_costs_full_nothing_that_ten_seeds_could_show(data: str, rows: int) -> None:
     right = {key: one for key, one in answers("bfloat16.csv").items() if key[1].startswith(f"{data}-")}
     runs = [f"{data}-full-seed{seed}" for seed in range(1, 11)]
     assert {(option, run): len(one) for (option, run), one in right.items()} == {
         (option, run): rows for option in ("float32", "default") for run in runs
     }
     costs = [100 * (np.mean(right["float32", run]) - np.mean(right["default", run])) for run in runs]
-    assert np.mean(costs) <= 0.3
+    error = np.std(costs, ddof=1) / len(costs) ** 0.5
+    assert np.mean(costs) + 2 * error <= 0.3
     facts = json.loads((RESULTS.parent / "bfloat16.json").read_text())["data"][data]
     assert facts["hardware"]["cpu"]
     assert len(facts["commit"]) == 40
