@@ -11,7 +11,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from accuracy import RESULTS, experiments
-from options import Row, read, said, write
+from options import Row, replace_runs, said
 from provenance import provenance
 from trifold.runtime import usable_cores
 
@@ -22,15 +22,15 @@ TABLE = RESULTS.parent / "bfloat16.csv"
 def main() -> None:
     """Train, and keep who said what of which row."""
     named = sys.argv[1:] or ["trec", "sst2"]
+    samples = {data: experiments(data)[0] for data in named}
     jobs = [(data, option, seed) for data in named for seed in SEEDS for option in ("float32", "default")]
 
     def rows(data: str, option: str, seed: int) -> list[Row]:
-        return said(experiments(data)[0], "full", option, f"{data}-full-seed{seed}", seed, exported=False)[0]
+        return said(samples[data], "full", option, f"{data}-full-seed{seed}", seed, exported=False)[0]
 
     with ThreadPoolExecutor(usable_cores()) as pool:
         found = [row for run in pool.map(lambda job: rows(*job), jobs) for row in run]
-    before = [tuple(row.values()) for row in (read(TABLE) if TABLE.exists() else [])]
-    write(TABLE, [row for row in before if row[1].split("-")[0] not in named] + found)
+    replace_runs(TABLE, found, lambda data, _: data in named)
     about = TABLE.with_suffix(".json")
     others = json.loads(about.read_text())["data"] if about.exists() else {}
     facts = {"backbone": "minilm", "data": {**others, **dict.fromkeys(named, provenance())}}

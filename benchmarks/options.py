@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -53,8 +54,10 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def write(path: Path, rows: list[Row]) -> None:
-    """A CSV of who said what of which row."""
+def replace_runs(path: Path, rows: list[Row], replaced: Callable[[str, str], bool]) -> None:
+    """Keep who said what of which row in a CSV, in place of the runs there whose data and method are `replaced`."""
+    before = [tuple(row.values()) for row in (read(path) if path.exists() else [])]
+    rows = [row for row in before if not replaced(*row[1].split("-")[:2])] + rows
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([("option", "run", "row", "label", "prediction"), *rows])
 
@@ -74,9 +77,7 @@ def main() -> None:
         found = list(pool.map(lambda job: said(*job), jobs))
     table, about = RESULTS / "options.csv", RESULTS / "options.json"
     before = json.loads(about.read_text()) if about.exists() else {"precision": {}, "methods": {}}
-    others = [tuple(row.values()) for row in (read(table) if table.exists() else [])]
-    rows = [row for row in others if row[1].split("-")[1] not in methods] + [row for own, _ in found for row in own]
-    write(table, rows)
+    replace_runs(table, [row for own, _ in found for row in own], lambda _, method: method in methods)
     precisions = {f"{method} {option}": one for (_, method, option, *_), (_, one) in zip(jobs, found, strict=True)}
     facts = {
         "backbone": "minilm",
