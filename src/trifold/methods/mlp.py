@@ -10,10 +10,12 @@ accuracy (benchmarks/LOG.md), so that a further head on texts that were read bef
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
+from trifold.backbone.heads import in_full_precision
 from trifold.methods.logistic import Sample
 from trifold.runtime import Runtime
 from trifold.train.history import History
@@ -113,9 +115,8 @@ class _Members(torch.nn.Module):
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
         """`(batch, features)` to the logits of each, `(members, batch, classes)`."""
         hidden = self.dropout(torch.relu(self.hidden(vectors))).chunk(len(self.out), dim=1)
-        # Logits keep all their digits, whatever the products before them were computed in.
-        with torch.autocast("cpu", enabled=False):
-            return torch.stack([out(own.float()) for out, own in zip(self.out, hidden, strict=True)])
+        outs: Any = self.out
+        return torch.stack([in_full_precision(out, own) for out, own in zip(outs, hidden, strict=True)])
 
     def mean(self) -> MlpHead:
         """One head that says what they say on average."""
@@ -185,7 +186,7 @@ def fit_mlp(
     )
     model = _Members(data.train.shape[1], hidden, data.classes, dropout, members)
     # Each is rounded once here instead of in every batch it is part of.
-    rounded = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    rounded = getattr(torch, precision)
     objectives = [
         _Vectors(torch.from_numpy(part[0]).to(rounded), *(torch.from_numpy(array) for array in part[1:]))
         for part in (

@@ -44,10 +44,7 @@ class AdamW:
             max_grad_norm: Of all gradients together; longer ones are shortened to it, and stay so.
         """
         every = {n: weight.grad for n, weight in enumerate(self._weights) if weight.grad is not None}
-        divisor = _divisor(list(every.values()), max_grad_norm) if math.isfinite(max_grad_norm) else None
-        if divisor is not None and divisor.device.type not in _DIVIDING_KERNELS:
-            torch._foreach_div_(list(every.values()), divisor)
-            divisor = None
+        divisor = _shorten(list(every.values()), max_grad_norm)
         for decay, numbers in self._groups:
             gradients = {number: every[number] for number in numbers if number in every}
             if not gradients:
@@ -87,13 +84,20 @@ class AdamW:
         return self.moments[number]
 
 
-def _divisor(gradients: list[torch.Tensor], max_norm: float) -> torch.Tensor | None:
-    """What shortens gradients to `max_norm` together, a scalar of at least 1; known to their device alone."""
-    if not gradients:
+def _shorten(gradients: list[torch.Tensor], max_norm: float) -> torch.Tensor | None:
+    """What the kernel is to divide gradients by, so that together they are no longer than `max_norm`.
+
+    Returns:
+        A scalar of at least 1, known to their device alone; `None` where there is nothing left to divide.
+    """
+    if not gradients or math.isinf(max_norm):
         return None
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     divisor: torch.Tensor = (norm / max_norm).clamp(min=1.0)
-    return divisor
+    if divisor.device.type in _DIVIDING_KERNELS:
+        return divisor
+    torch._foreach_div_(gradients, divisor)
+    return None
 
 
 class Average:
