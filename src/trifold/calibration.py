@@ -31,6 +31,28 @@ def mean_log_loss(
     return float(np.average(losses, weights=weights))
 
 
+def chance_logits(truth: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
+    """The logits, the same for every row, whose `mean_log_loss` is the lowest: those of the shares of the labels.
+
+    Args:
+        truth: `(rows,)` or `(rows, classes)`.
+        weights: In the shape of `truth`.
+        classes: How many there are. One that no row has counts as if half a row had it.
+
+    Returns:
+        `(classes,)` float64.
+    """
+    several = truth.ndim == 2
+    present = (weights * truth).sum(0) if several else np.bincount(truth, weights, minlength=classes)
+    total = weights.sum(0)
+    least = 0.5 * total / len(truth)
+    if not several:
+        shares = np.maximum(present, least)
+        return np.asarray(np.log(shares / shares.sum()))
+    present = np.clip(present, least, total - least)
+    return np.asarray(np.log(present / (total - present)))
+
+
 def chance_loss(truth: np.ndarray, weights: np.ndarray) -> float:
     """The lowest `mean_log_loss` of answers that are the same for every row: those that give the shares of the labels.
 

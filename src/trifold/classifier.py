@@ -65,7 +65,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ema_decay: Share of the averaged weights that each step keeps; 0 keeps the last weights.
         class_weight: `none`, or `balanced` to name rare classes as readily as serves macro-F1.
         self_distillation: Share of a text's target that by the last epoch is what the model said of it one epoch
-            before; each method has its own default, which is 0 where rows may have several labels.
+            before; each method has its own default.
         patience: Epochs without a better validation loss before training stops.
         report_to: Experiment tracker that gets the figures, too: `tensorboard`, `mlflow`, `trackio` or `wandb`.
         head: For `features`: `auto`, `logistic` or `mlp`.

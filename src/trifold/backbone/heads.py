@@ -23,12 +23,13 @@ from trifold.tasks.labels import LabelMap
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
-def new_classifier(files: BackboneFiles, labels: LabelMap, *, may_grow: bool) -> Any:
+def new_classifier(files: BackboneFiles, labels: LabelMap, start: np.ndarray | None = None, *, may_grow: bool) -> Any:
     """Put a fresh head for `labels` on the backbone `files`.
 
     Args:
         files: The backbone.
         labels: Of the task.
+        start: As in `start_at`; a head whose last layer is unknown starts as it comes.
         may_grow: Whether a sentence encoder may get a layer of its own to hand its mean to the head; where the
             backbone is shared with others, as under adapters, it may not.
 
@@ -50,6 +51,7 @@ def new_classifier(files: BackboneFiles, labels: LabelMap, *, may_grow: bool) ->
     )
     if may_grow and trained_on_means(files) and model.config.model_type == "bert":
         _append_mean_layer(model)
+    start_at(_find_last_linear(model), start)
     return as_used(model)
 
 
@@ -83,6 +85,24 @@ def shift_logits(model: Any, shift: np.ndarray) -> None:
     """
     bias = _last_linear(model).bias
     bias.add_(torch.from_numpy(shift).to(bias))
+
+
+def head_parameters(model: Any) -> set[str]:
+    """Names of what a classifier has above its encoder, whose pooler is the encoder's own."""
+    inside = f"{model.base_model_prefix}."
+    return {name for name, _ in model.named_parameters() if not name.startswith(inside)}
+
+
+@torch.no_grad()
+def start_at(final: Any, logits: np.ndarray | None) -> None:
+    """Let `final`, the last layer of a fresh head, begin near `logits`, `(classes,)`, whatever the text.
+
+    Args:
+        final: A linear layer. Where it or `logits` is `None`, nothing happens.
+        logits: Such as `calibration.chance_logits`.
+    """
+    if final is not None and logits is not None:
+        final.bias.copy_(torch.from_numpy(logits))
 
 
 def _find_last_linear(model: Any) -> torch.nn.Linear | None:

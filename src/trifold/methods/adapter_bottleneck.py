@@ -17,7 +17,7 @@ from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.bert import bert_of, read_parts
 from trifold.backbone.bert_classifier import BertClassifier, linear_of
 from trifold.backbone.encoder import load_model, pool_tokens
-from trifold.backbone.heads import in_full_precision, trained_on_means
+from trifold.backbone.heads import in_full_precision, start_at, trained_on_means
 from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.settings import ComputeSettings
@@ -194,18 +194,20 @@ class BottleneckAdapter(Tuned):
     predictor = BottleneckPredictor
     defaults = ADAPTER
 
-    def build(self, files: BackboneFiles, labels: LabelMap) -> AdaptedEncoder:
+    def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> AdaptedEncoder:
         """See `Tuned.build`."""
         tuning = self.settings.tuning
         if tuning.merge_adapter:
             say("note: --merge-adapter is for adapter-lora; a bottleneck is not linear and stays apart")
-        return AdaptedEncoder(
+        model = AdaptedEncoder(
             load_model("AutoModel", files),
             len(labels),
             tuning.adapter_size or _SIZE,
             tuning.adapter_layers,
             by_mean=trained_on_means(files),
         )
+        start_at(model.head, start)
+        return model
 
     def wrap(
         self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles

@@ -119,9 +119,9 @@ class Lora(Tuned):
     predictor = LoraPredictor
     defaults = ADAPTER
 
-    def build(self, files: BackboneFiles, labels: LabelMap) -> Any:
+    def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
         """See `Tuned.build`."""
-        model = new_classifier(files, labels, may_grow=False)
+        model = new_classifier(files, labels, start, may_grow=False)
         adapted = top_layers(encoder_layers(model), self.settings.tuning.adapter_layers, "--adapter-layers")
         names = {module: name for name, module in model.named_modules()}
         targets = [names[part] for layer in adapted for part in layer.modules() if isinstance(part, torch.nn.Linear)]

@@ -14,15 +14,17 @@ class Defaults:
         sensible_rates: Below the first nothing moves, above the second training falls apart.
         batch_size: Examples per optimiser step.
         self_distillation: As in the settings; nothing where it has not been measured.
+        head_rate: How many times that rate the head moves by, which starts at random where all else has been learned.
     """
 
     learning_rate: float
     sensible_rates: tuple[float, float]
     batch_size: int = 16
     self_distillation: float = 0.0
+    head_rate: float = 1.0
 
 
-FULL = Defaults(1e-4, (1e-6, 5e-4), self_distillation=0.5)
+FULL = Defaults(1e-4, (1e-6, 5e-4), self_distillation=0.5, head_rate=30.0)
 ADAPTER = Defaults(1e-3, (1e-4, 1e-2))
 CONTRASTIVE = Defaults(2e-5, (1e-6, 2e-4))
 # Above this many labelled rows a class, learning from them directly is as good and far cheaper.

@@ -3,6 +3,7 @@
 The saved model is an ordinary Hugging Face folder and loads in plain transformers.
 """
 
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.bert_classifier import read_classifier
-from trifold.backbone.heads import divide_logits, new_classifier, saved_classifier, shift_logits
+from trifold.backbone.heads import divide_logits, head_parameters, new_classifier, saved_classifier, shift_logits
 from trifold.backbone.layers import freeze_below, freeze_embeddings
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer
 from trifold.backbone.settings import ComputeSettings
@@ -61,13 +62,17 @@ class Full(Tuned):
     predictor = FullPredictor
     defaults = FULL
 
-    def build(self, files: BackboneFiles, labels: LabelMap) -> Any:
+    def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
         """See `Tuned.build`."""
-        model = new_classifier(files, labels, may_grow=True)
+        model = new_classifier(files, labels, start, may_grow=True)
         freeze_below(model, self.settings.tuning.train_layers, "--train-layers")
         if self.settings.tuning.freeze_embeddings:
             freeze_embeddings(model)
         return model
+
+    def head(self, model: Any) -> Collection[str]:
+        """See `Tuned.head`."""
+        return head_parameters(model)
 
     def wrap(
         self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles

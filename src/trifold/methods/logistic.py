@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, log_softmax
 
-from trifold.calibration import mean_log_loss
+from trifold.calibration import chance_logits, mean_log_loss
 from trifold.runtime import single_threaded_scipy
 from trifold.tasks.labels import row_weights
 
@@ -233,14 +233,10 @@ class _Blockwise:
         self._shape = (data.train.shape[1] + 1, data.classes)
         self._solution = np.zeros(self._shape)
         # Started at the labels' shares, or the first steps would go into the intercepts alone.
-        if data.train_classes.ndim == 2:
-            shares = data.train_classes.mean(axis=0).clip(1e-6, 1 - 1e-6)
-            self._solution[-1] = np.log(shares / (1 - shares))
-            self._absent = ~data.train_classes.any(axis=0)
-        else:
-            counts = np.bincount(data.train_classes, minlength=data.classes)
-            self._solution[-1] = np.log(np.maximum(counts, 1e-3) / self._rows)
-            self._absent = counts == 0
+        self._solution[-1] = chance_logits(data.train_classes, self._weights, data.classes)
+        several = data.train_classes.ndim == 2
+        counts = data.train_classes.sum(0) if several else np.bincount(data.train_classes, minlength=data.classes)
+        self._absent = counts == 0
         self._tolerance = tolerance
 
     def __call__(self, strength: float) -> LinearHead:

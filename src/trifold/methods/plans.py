@@ -28,6 +28,7 @@ def make_plan(method: str, defaults: Defaults, given: TrainSettings, *, epochs: 
             token_budget=token_budget,
         ),
         self_distillation=defaults.self_distillation if share is None else share,
+        head_rate=defaults.head_rate,
     )
     rate = plan.learning_rate
     low, high = defaults.sensible_rates

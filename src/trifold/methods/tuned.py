@@ -1,7 +1,7 @@
 """What full fine-tuning and adapters share: a model with a head, trained by the loop on labelled texts."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +18,7 @@ from trifold.backbone.locate import BackboneFiles, file_sha256, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.backbone.words import tokens_that_occur
+from trifold.calibration import chance_logits
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import Defaults, tuning_epochs
 from trifold.methods.plans import make_plan
@@ -179,8 +180,18 @@ class Tuned(Method):
     defaults: ClassVar[Defaults]
 
     @abstractmethod
-    def build(self, files: BackboneFiles, labels: LabelMap) -> Any:
-        """The model before training; its parameters that require a gradient are trained."""
+    def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
+        """The model before training; its parameters that require a gradient are trained.
+
+        Args:
+            files: The backbone.
+            labels: Of the task.
+            start: `(classes,)`, the logits its head is to begin at; as it comes where `None`.
+        """
+
+    def head(self, _: Any) -> Collection[str]:
+        """Names of the parameters of a model that move at the defaults' `head_rate`."""
+        return ()
 
     @abstractmethod
     def wrap(
@@ -194,26 +205,26 @@ class Tuned(Method):
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
         seed_everything(self.settings.train.seed)
-        model = self.build(files, labels).to(runtime.device)
+        model = self.build(files, labels, self._start(train, labels)).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         objectives = [self._objective(part, tokenizer, labels, runtime.device) for part in (train, validation)]
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
         budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))
-        # Measured to help where a row has one label; where it may have several, rare ones suffer (benchmarks/LOG.md).
-        defaults = replace(self.defaults, self_distillation=0.0) if labels.multi_label else self.defaults
-        plan = make_plan(self.name, defaults, given, epochs=epochs, token_budget=budget)
+        plan = make_plan(self.name, self.defaults, given, epochs=epochs, token_budget=budget)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        head_rate = plan.head_rate * plan.learning_rate
+        of_head = "" if plan.head_rate == 1.0 else f" ({head_rate:g} in the head)"
         say(
             f"{self.name}: training {parameters:,} parameters on top of {files.name} with {len(train):,} texts, "
-            f"{plan.epochs} epochs, learning rate {plan.learning_rate:g}, batch {plan.batch_size}, "
+            f"{plan.epochs} epochs, learning rate {plan.learning_rate:g}{of_head}, batch {plan.batch_size}, "
             f"{runtime.precision} on {runtime.device}, {plan.token_budget:,} tokens at once"
         )
         with (
             tokens_that_occur(model, [part.tokens for part in objectives], tokenizer.pad_id) as tokens,
             self._prefix(model, _with_tokens(objectives, tokens), runtime, files) as (parts, cached_seconds),
         ):
-            history, figures = train_model(model, parts[0], parts[1], plan, runtime)
+            history, figures = train_model(model, parts[0], parts[1], plan, runtime, self.head(model))
         assert figures.logits is not None
         return Fitted(
             predictor=self.wrap(model, tokenizer, labels, runtime, files),
@@ -221,6 +232,7 @@ class Tuned(Method):
             trainable_parameters=parameters,
             choices={
                 "learning_rate": plan.learning_rate,
+                "head_learning_rate": head_rate,
                 "epochs": plan.epochs,
                 "batch_size": plan.batch_size,
                 "token_budget": plan.token_budget,
@@ -231,6 +243,13 @@ class Tuned(Method):
             validation_logits=figures.logits,
             cached_seconds=cached_seconds,
         )
+
+    def _start(self, train: Examples, labels: LabelMap) -> np.ndarray | None:
+        """Where a row may have several labels, most are rare, and half an epoch would go into learning that alone."""
+        if not labels.multi_label:
+            return None
+        classes = labels.encode(train.labels)
+        return chance_logits(classes, row_weights(classes, self.settings.train.class_weight), len(labels))
 
     def _work(self, model: Any, training: _Classification, epochs: int, files: BackboneFiles, runtime: Runtime) -> Work:
         """A step forward and back, after which model and random generators stand as they stood."""

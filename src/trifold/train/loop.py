@@ -6,7 +6,7 @@ It does not know what is learned: an objective turns a model and some positions 
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,12 @@ _NO_BETTER = 0.995
 
 
 def train(
-    model: torch.nn.Module, training: Objective, validation: Objective, plan: Plan, runtime: Runtime
+    model: torch.nn.Module,
+    training: Objective,
+    validation: Objective,
+    plan: Plan,
+    runtime: Runtime,
+    head: Collection[str] = (),
 ) -> tuple[History, Evaluation]:
     """Train `model` in place and leave it with the weights of the epoch with the lowest validation loss.
 
@@ -46,6 +51,7 @@ def train(
         validation: What the checkpoint is chosen on.
         plan: The numbers.
         runtime: Where and in which precision.
+        head: Names of the parameters that move at the plan's `head_rate`.
 
     Returns:
         What happened, and the validation figures of the weights that were kept.
@@ -53,7 +59,7 @@ def train(
     Raises:
         TrainingError: If a loss is no longer finite, or has not moved after hundreds of steps.
     """
-    session = _Session(model, training, validation, plan)
+    session = _Session(model, training, validation, plan, head)
     keeper = None if plan.quiet else current_keeper()
     fingerprint = session.fingerprint() if keeper else {}
     saved = keeper.last(fingerprint) if keeper else None
@@ -98,7 +104,14 @@ class _Session:
         best_weights: Its trained weights.
     """
 
-    def __init__(self, model: torch.nn.Module, training: Objective, validation: Objective, plan: Plan) -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        training: Objective,
+        validation: Objective,
+        plan: Plan,
+        head: Collection[str],
+    ) -> None:
         self._model, self._training, self._validation, self._plan = model, training, validation, plan
         self._steps_per_pass = math.ceil(len(training.lengths) / plan.batch_size)
         self._steps_per_epoch = plan.round_steps or self._steps_per_pass
@@ -108,7 +121,7 @@ class _Session:
         # Where the generator stood when the pass over the data began, and how many of its steps are done.
         self._order: dict[str, Any] = {}
         self._pass_step = 0
-        self.optimiser = AdamW(model, plan.learning_rate, plan.weight_decay)
+        self.optimiser = AdamW(model, plan.learning_rate, plan.weight_decay, head, plan.head_rate)
         self.average = Average(model, plan.ema_decay)
         self.recorder = Recorder(self._steps_per_epoch, self._steps_per_pass)
         self.earlier = EarlierAnswers(len(training.lengths), plan.self_distillation, plan.epochs)

@@ -1,7 +1,7 @@
 """What moves the weights: the optimiser, the course of its rate, and the average of where they were."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -21,19 +21,31 @@ class AdamW:
         model: Parameters that require a gradient are trained.
         rate: Learning rate of the next step.
         weight_decay: Of matrices.
+        faster: Names of parameters that move at a multiple of the rate.
+        times: Which.
 
     Attributes:
         rate: May be set before each step.
         moments: For each weight that has moved, by number: `step`, `exp_avg` and `exp_avg_sq`.
     """
 
-    def __init__(self, model: torch.nn.Module, rate: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        rate: float,
+        weight_decay: float,
+        faster: Collection[str] = (),
+        times: float = 1.0,
+    ) -> None:
         self.rate = rate
-        trained = [weight for weight in model.parameters() if weight.requires_grad]
-        matrices, rest = ([w for w in trained if w.ndim >= 2], [w for w in trained if w.ndim < 2])
-        self._weights = [*matrices, *rest]
-        numbers = range(len(self._weights))
-        self._groups = ((weight_decay, numbers[: len(matrices)]), (0.0, numbers[len(matrices) :]))
+        trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+        trained.sort(key=lambda one: one[1].ndim < 2)
+        self._weights = [weight for _, weight in trained]
+        # By what of the rate and how much decay they move.
+        self._groups: dict[tuple[float, float], list[int]] = {}
+        for number, (name, weight) in enumerate(trained):
+            kind = (times if name in faster else 1.0, weight_decay if weight.ndim >= 2 else 0.0)
+            self._groups.setdefault(kind, []).append(number)
         self.moments: dict[int, dict[str, torch.Tensor]] = {}
 
     @torch.no_grad()
@@ -45,7 +57,7 @@ class AdamW:
         """
         every = {n: weight.grad for n, weight in enumerate(self._weights) if weight.grad is not None}
         divisor = _shorten(list(every.values()), max_grad_norm)
-        for decay, numbers in self._groups:
+        for (times, decay), numbers in self._groups.items():
             gradients = {number: every[number] for number in numbers if number in every}
             if not gradients:
                 continue
@@ -59,7 +71,7 @@ class AdamW:
                 [found["exp_avg_sq"] for found in moments],
                 [],
                 steps,
-                lr=self.rate,
+                lr=times * self.rate,
                 beta1=_BETAS[0],
                 beta2=_BETAS[1],
                 weight_decay=decay,

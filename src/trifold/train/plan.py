@@ -21,6 +21,7 @@ class Plan:
         ema_decay: Share of the averaged weights that each step keeps; 0 for no averaging.
         patience: Epochs without improvement before stopping.
         self_distillation: As in `EarlierAnswers`, the share.
+        head_rate: How many times the learning rate the head moves by.
         quiet: Show no progress; for heads that train in seconds.
         decay: Whether the rate falls to zero after the warm-up, or stays.
         must_move: Whether a loss that does not move for hundreds of steps is an error.
@@ -40,6 +41,7 @@ class Plan:
     ema_decay: float
     patience: int
     self_distillation: float = 0.0
+    head_rate: float = 1.0
     quiet: bool = False
     decay: bool = True
     must_move: bool = True

@@ -57,7 +57,7 @@ class TrainSettings(StepSettings):
             may have several labels, the rows that have one weigh as much as those that lack it.
         self_distillation: Share of a text's target that by the last epoch is not its label but what the model itself
             said of it one epoch before, so that it ends less sure of what it learned by heart; 0 for labels alone,
-            and each method has its own default, which is 0 where rows may have several labels.
+            and each method has its own default.
     """
 
     class_weight: Literal["none", "balanced"] = "none"

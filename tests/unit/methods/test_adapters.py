@@ -92,7 +92,7 @@ def test_a_full_model_loads_in_plain_transformers_with_the_same_logits(
 ) -> None:
     from transformers import AutoModelForSequenceClassification
 
-    fitted = fit("full", tiny_model, split)
+    fitted = fit("full", tiny_model, split, rate=1e-3)
     fitted.predictor.save(tmp_path)
     logits = plain_logits(AutoModelForSequenceClassification.from_pretrained(tmp_path), tmp_path)
     np.testing.assert_allclose(logits, fitted.predictor.score(TEXTS).logits, atol=1e-4)

@@ -31,13 +31,17 @@ def steps(model: torch.nn.Module, count: int, step: Callable[[int], None], first
         step(number)
 
 
-def test_it_moves_weights_as_pytorchs_does_to_the_bit() -> None:
+@pytest.mark.parametrize("times", [1.0, 10.0])
+def test_it_moves_weights_as_pytorchs_does_to_the_bit(times: float) -> None:
     ours, theirs = network(), network()
-    mine = AdamW(ours, 0.0, 0.05)
+    mine = AdamW(ours, 0.0, 0.05, ("2.weight", "2.bias"), times)
+    last = {theirs[2].weight, theirs[2].bias}
     groups = [
         {"params": [p for p in theirs.parameters() if p.requires_grad and p.ndim >= 2], "weight_decay": 0.05},
         {"params": [p for p in theirs.parameters() if p.requires_grad and p.ndim < 2], "weight_decay": 0.0},
     ]
+    # Numbered in one row by kind, whatever the rate: its own groups could not be read back.
+    groups = [{**group, "params": [p]} for group in groups for p in group["params"]]
     other = torch.optim.AdamW(groups, lr=0.0, fused=True)
 
     def step(number: int) -> None:
@@ -47,7 +51,7 @@ def test_it_moves_weights_as_pytorchs_does_to_the_bit() -> None:
 
     def their_step(number: int) -> None:
         for group in other.param_groups:
-            group["lr"] = 0.01 * (number + 1)
+            group["lr"] = (times if group["params"][0] in last else 1.0) * (0.01 * (number + 1))
         other.step()
         other.zero_grad()
 
