@@ -6,6 +6,7 @@ start as the identity, so the first step starts from the backbone as it was publ
 Source: Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", section 2.1.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -208,6 +209,10 @@ class BottleneckAdapter(Tuned):
         )
         start_at(model.head, start)
         return model
+
+    def head(self, model: AdaptedEncoder) -> Collection[str]:
+        """See `Tuned.head`."""
+        return {f"head.{name}" for name, _ in model.head.named_parameters()}
 
     def wrap(
         self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles

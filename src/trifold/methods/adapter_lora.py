@@ -7,7 +7,7 @@ Source: Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models".
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import torch
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.bert import read_parts
 from trifold.backbone.bert_classifier import BertClassifier, classifier_of
-from trifold.backbone.heads import divide_logits, head_modules, new_classifier, shift_logits
+from trifold.backbone.heads import divide_logits, head_modules, head_parameters, new_classifier, shift_logits
 from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.lora import (
@@ -129,6 +129,10 @@ class Lora(Tuned):
         freeze(model.base_model)
         rank = self.settings.tuning.adapter_size
         return add_adapter(model, files, rank, task_type="SEQ_CLS", target_modules=targets, modules_to_save=heads)
+
+    def head(self, model: Any) -> Collection[str]:
+        """See `Tuned.head`."""
+        return {f"base_model.model.{name}" for name in head_parameters(model.base_model.model)}
 
     def wrap(
         self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles

@@ -25,7 +25,7 @@ class Defaults:
 
 
 FULL = Defaults(1e-4, (1e-6, 5e-4), self_distillation=0.5, head_rate=30.0)
-ADAPTER = Defaults(1e-3, (1e-4, 1e-2))
+ADAPTER = Defaults(1e-3, (1e-4, 1e-2), head_rate=3.0)
 CONTRASTIVE = Defaults(2e-5, (1e-6, 2e-4))
 # Above this many labelled rows a class, learning from them directly is as good and far cheaper.
 CONTRASTIVE_ROWS_A_CLASS = 64

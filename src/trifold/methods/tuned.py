@@ -189,9 +189,9 @@ class Tuned(Method):
             start: `(classes,)`, the logits its head is to begin at; as it comes where `None`.
         """
 
-    def head(self, _: Any) -> Collection[str]:
-        """Names of the parameters of a model that move at the defaults' `head_rate`."""
-        return ()
+    @abstractmethod
+    def head(self, model: Any) -> Collection[str]:
+        """Names of the parameters that move at the defaults' `head_rate`; what is frozen may be among them."""
 
     @abstractmethod
     def wrap(

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from trifold.backbone import budget
-from trifold.backbone.heads import head_parameters
 from trifold.backbone.settings import BackboneSettings
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.methods import method_entry
 from trifold.methods.contract import Fitted, MethodSettings
-from trifold.methods.defaults import FULL, tuning_epochs
+from trifold.methods.defaults import tuning_epochs
 from trifold.tasks.labels import LabelMap
+from trifold.train import loop
 from trifold.train.settings import TrainSettings
 from trifold.types import Examples
 
@@ -55,7 +55,7 @@ def test_what_measures_the_token_budget_leaves_no_trace(
     np.testing.assert_array_equal(named, measured)
 
 
-def fit(method: str, rows: Examples, labels: LabelMap, model: Path, rate: float) -> Fitted:
+def fit(method: str, rows: Examples, labels: LabelMap, model: Path, rate: float | None) -> Fitted:
     backbone = BackboneSettings(model=str(model), device="cpu", precision="float32", offline=True)
     settings = MethodSettings(backbone, TrainSettings(learning_rate=rate, epochs=1))
     return method_entry(method).load()(settings).learn(rows, rows, labels)
@@ -73,11 +73,33 @@ def test_where_a_row_may_have_several_labels_training_starts_at_their_shares(met
     np.testing.assert_allclose(said, [0.75, 0.025], rtol=0.25)
 
 
-def test_the_head_of_full_moves_faster_than_what_has_been_learned_before(tiny_model: Path) -> None:
+@pytest.mark.parametrize(
+    ("method", "head", "rate"),
+    [
+        ("full", "classifier.", 3e-3),
+        ("adapter-lora", "base_model.model.classifier.modules_to_save.default.", 3e-3),
+        ("adapter-bottleneck", "head.", 3e-3),
+    ],
+)
+def test_the_head_moves_faster_than_what_has_been_learned_before(
+    method: str, head: str, rate: float, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {}
+
+    class Watched(loop.AdamW):
+        """Takes down how far the first step moves each parameter."""
+
+        def step(self, max_grad_norm: float = math.inf) -> None:
+            before = [weight.detach().clone() for weight in self._weights]
+            super().step(max_grad_norm)
+            for old, weight in zip(before, self._weights, strict=True):
+                seen.setdefault(id(weight), float((weight.detach() - old).abs().max()))
+
+    monkeypatch.setattr(loop, "AdamW", Watched)
     rows = Examples(tuple(range(8)), tuple(f"the film {n}" for n in range(8)), ("bad", "good") * 4)
-    fitted = fit("full", rows, LabelMap.of(rows.labels), tiny_model, rate=1e-6)
-    assert fitted.choices["head_learning_rate"] == pytest.approx(FULL.head_rate * 1e-6)
-    model = fitted.predictor.model  # type: ignore[attr-defined]
-    assert head_parameters(model) == {"classifier.weight", "classifier.bias"}
-    # From zero, by one step of about the rate in every number: Adam's first.
-    assert model.classifier.bias.detach().abs().max() == pytest.approx(FULL.head_rate * 1e-6, rel=0.5)
+    fitted = fit(method, rows, LabelMap.of(rows.labels), tiny_model, rate=None)
+    assert fitted.choices["head_learning_rate"] == pytest.approx(rate)
+    # Adam's first step is the rate in every number that has a gradient.
+    parameters = dict(fitted.predictor.model.named_parameters())  # type: ignore[attr-defined]
+    fast = {name for name, weight in parameters.items() if seen.get(id(weight), 0) > 0.9 * rate}
+    assert fast == {f"{head}weight", f"{head}bias"}
