@@ -214,11 +214,10 @@ class Tuned(Method):
         plan = make_plan(self.name, self.defaults, given, epochs=epochs, token_budget=budget)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         head_rate = plan.head_rate * plan.learning_rate
-        of_head = "" if plan.head_rate == 1.0 else f" ({head_rate:g} in the head)"
         say(
             f"{self.name}: training {parameters:,} parameters on top of {files.name} with {len(train):,} texts, "
-            f"{plan.epochs} epochs, learning rate {plan.learning_rate:g}{of_head}, batch {plan.batch_size}, "
-            f"{runtime.precision} on {runtime.device}, {plan.token_budget:,} tokens at once"
+            f"{plan.epochs} epochs, learning rate {plan.learning_rate:g} ({head_rate:g} in the head), "
+            f"batch {plan.batch_size}, {runtime.precision} on {runtime.device}, {plan.token_budget:,} tokens at once"
         )
         with (
             tokens_that_occur(model, [part.tokens for part in objectives], tokenizer.pad_id) as tokens,
