@@ -15,6 +15,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from trifold.backbone.encoder import load_model
 from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles
+from trifold.calibration import chance_logits
 from trifold.errors import BackboneError
 from trifold.tasks.labels import LabelMap
 
@@ -64,6 +65,12 @@ def head_modules(model: Any) -> dict[str, torch.nn.Module]:
     return {name: part for name, part in found.items() if any(True for _ in part.parameters())}
 
 
+def head_parameters(model: Any) -> set[str]:
+    """Names of what a classifier has above its encoder, whose pooler is the encoder's own."""
+    inside = f"{model.base_model_prefix}."
+    return {name for name, _ in model.named_parameters() if not name.startswith(inside)}
+
+
 @torch.no_grad()
 def divide_logits(model: Any, temperature: float) -> None:
     """Divide all logits by `temperature` through the last linear layer, so that whoever loads the model gets the same.
@@ -87,10 +94,19 @@ def shift_logits(model: Any, shift: np.ndarray) -> None:
     bias.add_(torch.from_numpy(shift).to(bias))
 
 
-def head_parameters(model: Any) -> set[str]:
-    """Names of what a classifier has above its encoder, whose pooler is the encoder's own."""
-    inside = f"{model.base_model_prefix}."
-    return {name for name, _ in model.named_parameters() if not name.startswith(inside)}
+def starting_logits(targets: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray | None:
+    """Where a fresh head begins, `(classes,)`: at the labels' shares where rows may have several, else as it comes.
+
+    Several are questions of their own, most of them answered no, and half an epoch would go into learning that alone.
+    Of one label a row the shares are soon learned, and starting at them does harm where classes are many
+    (docs/decisions/0005).
+
+    Args:
+        targets: As in `calibration.chance_logits`.
+        weights: Likewise.
+        classes: Likewise.
+    """
+    return chance_logits(targets, weights, classes) if targets.ndim == 2 else None
 
 
 @torch.no_grad()
@@ -99,7 +115,7 @@ def start_at(final: Any, logits: np.ndarray | None) -> None:
 
     Args:
         final: A linear layer. Where it or `logits` is `None`, nothing happens.
-        logits: Such as `calibration.chance_logits`.
+        logits: Of `starting_logits`.
     """
     if final is not None and logits is not None:
         final.bias.copy_(torch.from_numpy(logits))

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trifold.backbone.heads import in_full_precision, start_at
-from trifold.calibration import chance_logits
+from trifold.backbone.heads import in_full_precision, start_at, starting_logits
 from trifold.methods.logistic import Sample
 from trifold.runtime import Runtime
 from trifold.train.history import History
@@ -186,10 +185,9 @@ def fit_mlp(
         seed=given.seed,
     )
     model = _Members(data.train.shape[1], hidden, data.classes, dropout, members)
-    if data.train_classes.ndim == 2:
-        start = chance_logits(data.train_classes, data.train_weights, data.classes)
-        for out in model.out:
-            start_at(out, start)
+    start = starting_logits(data.train_classes, data.train_weights, data.classes)
+    for out in model.out:
+        start_at(out, start)
     # Each is rounded once here instead of in every batch it is part of.
     rounded = getattr(torch, precision)
     objectives = [

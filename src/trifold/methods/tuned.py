@@ -14,11 +14,11 @@ from trifold.backbone.batches import by_token_budget, length_step
 from trifold.backbone.bert_classifier import BertClassifier, Run, classifier_of, logits_by
 from trifold.backbone.budget import Work, tuned_budget
 from trifold.backbone.frozen import Prefix, frozen_depth, pad_states
+from trifold.backbone.heads import starting_logits
 from trifold.backbone.locate import BackboneFiles, file_sha256, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.backbone.words import tokens_that_occur
-from trifold.calibration import chance_logits
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import Defaults, tuning_epochs
 from trifold.methods.plans import make_plan
@@ -244,11 +244,8 @@ class Tuned(Method):
         )
 
     def _start(self, train: Examples, labels: LabelMap) -> np.ndarray | None:
-        """Where a row may have several labels, most are rare, and half an epoch would go into learning that alone."""
-        if not labels.multi_label:
-            return None
         classes = labels.encode(train.labels)
-        return chance_logits(classes, row_weights(classes, self.settings.train.class_weight), len(labels))
+        return starting_logits(classes, row_weights(classes, self.settings.train.class_weight), len(labels))
 
     def _work(self, model: Any, training: _Classification, epochs: int, files: BackboneFiles, runtime: Runtime) -> Work:
         """A step forward and back, after which model and random generators stand as they stood."""

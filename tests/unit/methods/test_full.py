@@ -1,4 +1,4 @@
-"""`full`: defaults that follow the data's size, how its head starts and moves, and a token budget found out without a trace."""
+"""`full`: defaults that follow the data's size, a token budget found out without a trace; how heads start and move."""
 
 import math
 from pathlib import Path
