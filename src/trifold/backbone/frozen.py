@@ -18,7 +18,7 @@ import torch
 
 from trifold.backbone.batches import by_token_budget, padding_share
 from trifold.backbone.budget import Work, tuned_budget
-from trifold.backbone.cache import Segment, Store, cache_folder, half, kept_or_computed
+from trifold.backbone.cache import HALF_LIMIT, Segment, Store, cache_folder, half, kept_or_computed
 from trifold.backbone.encoder import POOLINGS, Encoder, Pooled
 from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles
@@ -30,6 +30,8 @@ from trifold.runtime import Runtime
 
 # Texts that are sorted by length and written together: enough to waste nothing, few enough to lose little.
 _TEXTS_PER_SEGMENT = 2_048
+# Of a GPU's free memory, for what it would else be sent in every step.
+_GPU_SHARE = 0.3
 # Logits of a replayed model against those of the whole one: only the order of operations may differ.
 _REPLAY_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
 
@@ -177,8 +179,10 @@ class Prefix:
         def forward(ids: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
             device = self._runtime.device
             with self._runtime.autocast():
-                states: np.ndarray = self._states(ids.to(device), mask.to(device)).float().cpu().numpy()
-            return states
+                states = self._states(ids.to(device), mask.to(device)).float()
+            # Rounded where it was computed: half as much to fetch from a GPU.
+            kept: np.ndarray = states.clamp(-HALF_LIMIT, HALF_LIMIT).half().cpu().numpy()
+            return kept
 
         def compute(positions: np.ndarray, budget: int, advance: Advance) -> list[np.ndarray]:
             found: list[np.ndarray] = [np.empty(0)] * len(positions)
@@ -186,7 +190,7 @@ class Prefix:
             for batch in by_token_budget(lengths, budget):
                 states = forward(*tokens.batch(positions[batch], pad_id))
                 for row, place in enumerate(batch):
-                    found[place] = half(states[row, : lengths[place]])
+                    found[place] = states[row, : lengths[place]].copy()
                 advance(int(lengths[batch].sum()))
             return found
 
@@ -247,13 +251,45 @@ class _Given(torch.nn.Module):
         return self._states
 
 
-def pad_states(arrays: list[np.ndarray], positions: np.ndarray) -> torch.Tensor:
-    """The states of the texts at `positions`, filled up with zeros, `(batch, longest, width)` float32."""
-    chosen = [arrays[position] for position in positions]
-    padded = np.zeros((len(chosen), max(map(len, chosen)), chosen[0].shape[1]), dtype=np.float32)
-    for row, array in enumerate(chosen):
-        padded[row, : len(array)] = array
-    return torch.from_numpy(padded)
+class States:
+    """What many texts are below the first trained layer, handed out in batches.
+
+    On a GPU they lie in its memory where they fit: a batch is then where its states are, instead of megabytes a step.
+
+    Args:
+        arrays: For each text `(tokens, width)` float16.
+        runtime: Where they are wanted.
+    """
+
+    def __init__(self, arrays: list[np.ndarray], runtime: Runtime) -> None:
+        self._arrays, self._device = arrays, runtime.device
+        self._ends = np.cumsum([len(array) for array in arrays])
+        self._all: torch.Tensor | None = None
+        rows, width = int(self._ends[-1]), arrays[0].shape[1]
+        if runtime.device == "cuda" and 2 * rows * width < _GPU_SHARE * torch.cuda.mem_get_info()[0]:
+            # The last row is of zeros, and stands for padding.
+            self._all = torch.zeros(rows + 1, width, dtype=torch.float16, device=runtime.device)
+            for first in range(0, len(arrays), _TEXTS_PER_SEGMENT):
+                some = np.concatenate(arrays[first : first + _TEXTS_PER_SEGMENT])
+                end = self._ends[min(first + _TEXTS_PER_SEGMENT, len(arrays)) - 1]
+                self._all[end - len(some) : end] = torch.from_numpy(some)
+
+    def batch(self, positions: np.ndarray, longest: int) -> torch.Tensor:
+        """The texts at `positions`, for `padded`: their states, `(batch, longest, width)`, or where those are."""
+        chosen = [self._arrays[position] for position in positions]
+        if self._all is not None:
+            places = np.arange(longest) + (self._ends[positions] - [len(array) for array in chosen])[:, None]
+            places[places >= self._ends[positions, None]] = len(self._all) - 1
+            return torch.from_numpy(places)
+        dtype = np.float32 if self._device == "cpu" else np.float16
+        padded = np.zeros((len(chosen), longest, chosen[0].shape[1]), dtype=dtype)
+        for row, array in enumerate(chosen):
+            padded[row, : len(array)] = array
+        return torch.from_numpy(padded)
+
+    def padded(self, batch: torch.Tensor) -> torch.Tensor:
+        """Such a batch, on the device by now, as states filled up with zeros, `(batch, longest, width)` float32."""
+        return (batch if self._all is None else self._all[batch]).float()
 
 
 def _body(model: Any, layers: torch.nn.ModuleList) -> Any:

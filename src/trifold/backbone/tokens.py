@@ -103,11 +103,11 @@ class Tokens:
         ids[mask] = np.concatenate([self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions])
         return ids, mask.astype(np.int64)
 
-    def batch(self, positions: np.ndarray, pad_id: int) -> "tuple[torch.Tensor, torch.Tensor]":
+    def batch(self, positions: np.ndarray, pad_id: int, step: int = 1) -> "tuple[torch.Tensor, torch.Tensor]":
         """The same as tensors."""
         import torch
 
-        ids, mask = self.padded(positions, pad_id)
+        ids, mask = self.padded(positions, pad_id, step)
         return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
@@ -158,7 +158,9 @@ class Tokenizer:
         for start in range(0, len(texts), _TEXTS_PER_CALL):
             slice_ = texts[start : start + _TEXTS_PER_CALL]
             shortened = [self._shorten(text) for text in slice_]
-            for text, short, encoding in zip(slice_, shortened, self._tokenizer.encode_batch(shortened), strict=True):
+            for text, short, encoding in zip(
+                slice_, shortened, self._tokenizer.encode_batch_fast(shortened), strict=True
+            ):
                 ids = np.array(encoding.ids, dtype=np.int32)
                 too_long = bool(encoding.overflowing) or len(ids) > self.max_length
                 if len(ids) > self.max_length:

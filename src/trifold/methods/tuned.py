@@ -1,11 +1,13 @@
 """What full fine-tuning and adapters share: a model with a head, trained by the loop on labelled texts."""
 
+import time
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ import torch
 from trifold.backbone.batches import by_token_budget, length_step
 from trifold.backbone.bert_classifier import BertClassifier, Run, classifier_of, logits_by
 from trifold.backbone.budget import Work, tuned_budget
-from trifold.backbone.frozen import Prefix, frozen_depth, pad_states
+from trifold.backbone.frozen import Prefix, States, frozen_depth
 from trifold.backbone.heads import starting_logits
 from trifold.backbone.locate import BackboneFiles, file_sha256, find_backbone
 from trifold.backbone.settings import ComputeSettings
@@ -150,7 +152,7 @@ class _Classification:
     weights: torch.Tensor
     pad_id: int
     device: str
-    states: list[np.ndarray] | None = None
+    states: States | None = None
     give: Callable[[torch.Tensor], None] | None = None
 
     @property
@@ -158,12 +160,33 @@ class _Classification:
         return self.tokens.lengths
 
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
-        ids, mask = (tensor.to(self.device) for tensor in self.tokens.batch(positions, self.pad_id))
-        classes, weights = self.classes[positions].to(self.device), self.weights[positions].to(self.device)
+        return self.loss_of(model, [tensor.to(self.device) for tensor in self.inputs(positions)])
+
+    def inputs(self, positions: np.ndarray, length_step: int = 1) -> list[torch.Tensor]:
+        ids, mask = self.tokens.batch(positions, self.pad_id, length_step)
+        below = [] if self.states is None else [self.states.batch(positions, ids.shape[1])]
+        return [ids, mask, self.classes[positions], self.weights[positions], *below]
+
+    def loss_of(self, model: torch.nn.Module, inputs: list[torch.Tensor]) -> BatchLoss:
+        ids, mask, classes, weights, *below = inputs
         if self.states is not None and self.give is not None:
-            self.give(pad_states(self.states, positions).to(self.device))
+            self.give(self.states.padded(below[0]))
         logits = model(input_ids=ids, attention_mask=mask).logits.float()
         return classification_loss(logits, classes, weights)
+
+
+class _Begun(NamedTuple):
+    """Objectives that start above what is frozen, where that is computed once.
+
+    Attributes:
+        parts: To train on, and to validate on.
+        cached_seconds: What computing what came from the cache once took.
+        choices: Facts on it for the run.
+    """
+
+    parts: list[_Classification]
+    cached_seconds: float = 0.0
+    choices: Mapping[str, object] = MappingProxyType({})
 
 
 def _with_tokens(parts: list[_Classification], tokens: list[Tokens]) -> list[_Classification]:
@@ -221,9 +244,9 @@ class Tuned(Method):
         )
         with (
             tokens_that_occur(model, [part.tokens for part in objectives], tokenizer.pad_id) as tokens,
-            self._prefix(model, _with_tokens(objectives, tokens), runtime, files) as (parts, cached_seconds),
+            self._prefix(model, _with_tokens(objectives, tokens), runtime, files) as begun,
         ):
-            history, figures = train_model(model, parts[0], parts[1], plan, runtime, self.head(model))
+            history, figures = train_model(model, begun.parts[0], begun.parts[1], plan, runtime, self.head(model))
         assert figures.logits is not None
         return Fitted(
             predictor=self.wrap(model, tokenizer, labels, runtime, files),
@@ -238,9 +261,10 @@ class Tuned(Method):
                 "best_epoch": history.best_epoch,
                 "stopped_early": history.stopped_early,
                 "precision": runtime.precision,
+                **begun.choices,
             },
             validation_logits=figures.logits,
-            cached_seconds=cached_seconds,
+            cached_seconds=begun.cached_seconds,
         )
 
     def _start(self, train: Examples, labels: LabelMap) -> np.ndarray | None:
@@ -266,12 +290,12 @@ class Tuned(Method):
     @contextmanager
     def _prefix(
         self, model: Any, parts: list[_Classification], runtime: Runtime, files: BackboneFiles
-    ) -> Iterator[tuple[list[_Classification], float]]:
+    ) -> Iterator[_Begun]:
         """The same objectives, starting above what is frozen wherever its states can be computed once and kept."""
         depth, tokens = frozen_depth(model), [part.tokens for part in parts]
         prefix = Prefix(model, depth, runtime) if depth and self.settings.backbone.cache else None
         if prefix is None or not prefix.fits(tokens[0], parts[0].pad_id):
-            yield parts, 0.0
+            yield _Begun(parts)
             return
         chosen = self.settings.backbone
         if not all(prefix.has_room(part, chosen) for part in tokens):
@@ -279,13 +303,17 @@ class Tuned(Method):
                 f"note: keeping what the lowest {depth} layers compute would take too much disk, "
                 "so every epoch computes them anew"
             )
-            yield parts, 0.0
+            yield _Begun(parts)
             return
         say(f"{self.name}: the lowest {depth} layers are frozen and computed once")
+        started = time.monotonic()
         found = [prefix.compute(part, parts[0].pad_id, files, chosen) for part in tokens]
+        cached_seconds = sum(one.cached_seconds for one in found)
+        seconds = time.monotonic() - started + cached_seconds
         with prefix.replayed() as give:
-            replayed = [replace(part, states=one.arrays, give=give) for part, one in zip(parts, found, strict=True)]
-            yield replayed, sum(one.cached_seconds for one in found)
+            states = (States(one.arrays, runtime) for one in found)
+            replayed = [replace(part, states=one, give=give) for part, one in zip(parts, states, strict=True)]
+            yield _Begun(replayed, cached_seconds, {"prefix_layers": depth, "prefix_seconds": round(seconds, 3)})
 
     def _objective(self, part: Examples, tokenizer: Tokenizer, labels: LabelMap, device: str) -> _Classification:
         classes = labels.encode(part.labels)

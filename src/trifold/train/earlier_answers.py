@@ -31,14 +31,19 @@ class EarlierAnswers:
     def __init__(self, examples: int, share: float, epochs: int) -> None:
         self.logits: torch.Tensor | None = None
         self._examples, self._share, self._epochs = examples, share, epochs
+        # Of this epoch; a tensor, since a step that was captured goes on through all of them.
+        self._share_now = torch.zeros(())
 
-    def mixed_loss(self, result: BatchLoss, positions: torch.Tensor, epoch: int) -> torch.Tensor:
+    def begin(self, epoch: int) -> None:
+        """Go on to an epoch, from 1, in which there is nothing to remember yet."""
+        self._share_now.fill_(self._share * epoch / self._epochs if epoch > 1 else 0.0)
+
+    def mixed_loss(self, result: BatchLoss, positions: torch.Tensor) -> torch.Tensor:
         """The loss to learn from, a scalar summed over examples; what the model says now is remembered.
 
         Args:
             result: Of the examples; where it has no logits, its loss stays as it is.
             positions: `(examples,)` int64, which they are.
-            epoch: From 1, in which there is nothing to remember yet.
         """
         if not self._share or result.logits is None or result.weights is None:
             return result.total
@@ -47,11 +52,9 @@ class EarlierAnswers:
             return result.total
         if self.logits is None:
             self.logits = torch.zeros(self._examples, now.shape[1], device=now.device)
+        self._share_now = self._share_now.to(now.device)
         before = self.logits[positions]
         self.logits[positions] = now.detach().float()
-        if epoch == 1:
-            return result.total
         said = before.sigmoid() if result.weights.ndim == 2 else before.softmax(1)
         own = weighted_loss(now, said, result.weights)
-        share = self._share * epoch / self._epochs
-        return (1 - share) * result.total + share * own
+        return (1 - self._share_now) * result.total + self._share_now * own

@@ -16,6 +16,7 @@ from trifold.backbone.batches import training_steps
 from trifold.errors import TrainingError
 from trifold.progress import say, track
 from trifold.runtime import Runtime
+from trifold.train.cuda_graphs import steps_of
 from trifold.train.dropout import bytewise_dropout
 from trifold.train.earlier_answers import EarlierAnswers
 from trifold.train.history import History
@@ -40,10 +41,9 @@ def train(
 ) -> tuple[History, Evaluation]:
     """Train `model` in place and leave it with the weights of the epoch with the lowest validation loss.
 
-    Every micro-batch is weighted by its examples: a step's gradient is that of the mean over its
-    `batch_size` examples, however the token budget splits it. What is validated and kept are the weights averaged
-    over the last steps, and epochs are compared by their calibrated loss: a model grows sure faster than it
-    grows wrong, and the raw loss would keep the first epoch while accuracy still rises (docs/decisions/0005).
+    What is validated and kept are the weights averaged over the last steps, and epochs are compared by their
+    calibrated loss: a model grows sure faster than it grows wrong, and the raw loss would keep the first epoch while
+    accuracy still rises (docs/decisions/0005).
 
     Args:
         model: Parameters that require a gradient are trained.
@@ -66,12 +66,14 @@ def train(
     if saved:
         session.restore(saved)
         say_resumed(saved)
+    steps = steps_of(model, training, plan, runtime, session.optimiser, session.earlier, session.recorder)
     show = track(f"training on {len(training.lengths):,} {plan.unit}", 0 if plan.quiet else session.tokens_left())
     with stopping_saves(keeper), bytewise_dropout(model), show as advance:
         while session.goes_on():
             model.train()
+            session.earlier.begin(session.epoch)
             for micro_batches in session.steps():
-                _step(model, training, micro_batches, session, plan, runtime)
+                steps.take(micro_batches)
                 session.end_step()
                 advance(int(sum(training.lengths[batch].sum() for batch in micro_batches)))
                 if keeper:
@@ -262,29 +264,3 @@ def _require_motion(figures: Evaluation, steps: int, plan: Plan) -> None:
             f"{figures.chance_loss:.3f}: raise --learning-rate (it is {plan.learning_rate:g}), "
             "or check that the labels follow from the texts"
         )
-
-
-def _step(
-    model: torch.nn.Module,
-    training: Objective,
-    micro_batches: list[np.ndarray],
-    session: _Session,
-    plan: Plan,
-    runtime: Runtime,
-) -> None:
-    examples = sum(len(batch) for batch in micro_batches)
-    count = 0
-    for batch in micro_batches:
-        with runtime.autocast():
-            result = training.loss(model, batch)
-            total = session.earlier.mixed_loss(result, torch.from_numpy(batch), session.epoch)
-        (total / examples).backward()  # type: ignore[no-untyped-call]
-        counted = len(batch) if result.count is None else result.count
-        session.recorder.add(result.total, result.correct, counted)
-        count += counted
-    if count != examples:
-        # How much counts is known only now that all of the step is seen.
-        gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
-        torch._foreach_mul_(gradients, examples / max(1, count))
-    session.optimiser.step(plan.max_grad_norm)
-    model.zero_grad(set_to_none=True)

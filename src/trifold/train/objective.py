@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -93,6 +93,24 @@ class Objective(Protocol):
 
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         """The loss of the examples at `positions`."""
+        ...
+
+
+@runtime_checkable
+class Capturable(Objective, Protocol):
+    """An objective whose examples come as tensors, and whose loss follows from those by work on the device alone."""
+
+    def inputs(self, positions: np.ndarray, length_step: int = 1) -> list[torch.Tensor]:
+        """The examples at `positions`, on the CPU.
+
+        Args:
+            positions: Of the examples.
+            length_step: As `step` in `Tokens.padded`.
+        """
+        ...
+
+    def loss_of(self, model: torch.nn.Module, inputs: list[torch.Tensor]) -> BatchLoss:
+        """The loss of such examples, on the model's device; nothing here waits for what is computed."""
         ...
 
 

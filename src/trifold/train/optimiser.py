@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -25,7 +26,6 @@ class AdamW:
         times: Which.
 
     Attributes:
-        rate: May be set before each step.
         moments: For each weight that has moved, by number: `step`, `exp_avg` and `exp_avg_sq`.
     """
 
@@ -37,7 +37,6 @@ class AdamW:
         faster: Collection[str] = (),
         times: float = 1.0,
     ) -> None:
-        self.rate = rate
         trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
         trained.sort(key=lambda one: one[1].ndim < 2)
         self._weights = [weight for _, weight in trained]
@@ -47,6 +46,21 @@ class AdamW:
             kind = (times if name in faster else 1.0, weight_decay if weight.ndim >= 2 else 0.0)
             self._groups.setdefault(kind, []).append(number)
         self.moments: dict[int, dict[str, torch.Tensor]] = {}
+        # Where the GPU finds them: a captured step would read a plain number as it was when captured.
+        on_gpu = [weight for weight in self._weights[:1] if weight.is_cuda]
+        self._rates = {times: weight.new_zeros(()) for times, _ in self._groups for weight in on_gpu}
+        self.rate = rate
+
+    @property
+    def rate(self) -> float:
+        """Of the next step; may be set before each."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        self._rate = rate
+        for times, held in self._rates.items():
+            held.fill_(times * rate)
 
     @torch.no_grad()
     def step(self, max_grad_norm: float = math.inf) -> None:
@@ -64,6 +78,7 @@ class AdamW:
             moments = [self._moments_of(number) for number in gradients]
             steps = [found["step"] for found in moments]
             torch._foreach_add_(steps, 1)
+            rate: Any = self._rates[times] if self._rates else times * self._rate
             torch._fused_adamw_(
                 [self._weights[number] for number in gradients],
                 list(gradients.values()),
@@ -71,7 +86,7 @@ class AdamW:
                 [found["exp_avg_sq"] for found in moments],
                 [],
                 steps,
-                lr=times * self.rate,
+                lr=rate,
                 beta1=_BETAS[0],
                 beta2=_BETAS[1],
                 weight_decay=decay,

@@ -20,7 +20,8 @@ def result(seed: int, classes: torch.Tensor = CLASSES) -> BatchLoss:
 
 def test_in_the_first_epoch_labels_are_all_there_is() -> None:
     earlier, first = EarlierAnswers(5, 0.8, 4), result(0)
-    assert earlier.mixed_loss(first, torch.tensor([4, 0, 2]), 1) is first.total
+    earlier.begin(1)
+    assert torch.equal(earlier.mixed_loss(first, torch.tensor([4, 0, 2])), first.total)
     assert first.logits is not None
     assert earlier.logits is not None
     torch.testing.assert_close(earlier.logits[[4, 0, 2]], first.logits.detach())
@@ -30,8 +31,10 @@ def test_in_the_first_epoch_labels_are_all_there_is() -> None:
 def test_later_the_target_is_a_mixture_of_the_label_and_of_what_was_said() -> None:
     earlier, first, second = EarlierAnswers(3, 0.8, 4), result(0), result(1)
     positions = torch.tensor([2, 0, 1])
-    earlier.mixed_loss(first, positions, 1)
-    found = earlier.mixed_loss(second, positions, 3)
+    earlier.begin(1)
+    earlier.mixed_loss(first, positions)
+    earlier.begin(3)
+    found = earlier.mixed_loss(second, positions)
     assert first.logits is not None
     assert second.logits is not None
     share = 0.8 * 3 / 4
@@ -42,8 +45,10 @@ def test_later_the_target_is_a_mixture_of_the_label_and_of_what_was_said() -> No
 
 def test_where_a_row_may_have_several_labels_each_is_mixed() -> None:
     earlier, first, second = EarlierAnswers(3, 0.5, 2), result(0, SEVERAL), result(1, SEVERAL)
-    earlier.mixed_loss(first, torch.arange(3), 1)
-    found = earlier.mixed_loss(second, torch.arange(3), 2)
+    earlier.begin(1)
+    earlier.mixed_loss(first, torch.arange(3))
+    earlier.begin(2)
+    found = earlier.mixed_loss(second, torch.arange(3))
     assert first.logits is not None
     assert second.logits is not None
     target = 0.5 * SEVERAL + 0.5 * first.logits.detach().sigmoid()
@@ -57,8 +62,10 @@ def test_without_a_share_without_logits_or_with_thousands_of_classes_nothing_is_
     no_classes = BatchLoss(torch.tensor(1.0), torch.tensor(0))
     off, given = EarlierAnswers(3, 0.0, 2), EarlierAnswers(3, 0.5, 2)
     one = result(0)
-    assert off.mixed_loss(one, torch.arange(3), 2) is one.total
-    assert given.mixed_loss(no_classes, torch.arange(3), 2) is no_classes.total
+    off.begin(2)
+    given.begin(2)
+    assert off.mixed_loss(one, torch.arange(3)) is one.total
+    assert given.mixed_loss(no_classes, torch.arange(3)) is no_classes.total
     monkeypatch.setattr(earlier_answers, "_MOST_LOGITS", 8)
-    assert given.mixed_loss(one, torch.arange(3), 2) is one.total
+    assert given.mixed_loss(one, torch.arange(3)) is one.total
     assert off.logits is given.logits is None

@@ -1,0 +1,98 @@
+"""Steps on a GPU as CUDA graphs: captured once for each shape of a batch, and replayed.
+
+A step of a BERT is over a thousand kernels of some microseconds each, and starting them one by one takes the processor
+three to four times as long as the GPU takes to compute them (benchmarks/LOG.md). A graph starts them all at once.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from trifold.progress import say
+from trifold.train.objective import Capturable
+from trifold.train.steps import Steps
+
+# Batches are padded to multiples of so many tokens: every shape takes a graph of its own, and a capture costs as much
+# as two to three steps.
+_LENGTH_STEP = 64
+# Architectures that decide nothing on the processor by what the GPU computes.
+_CAPTURABLE = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
+
+
+class _Captured(NamedTuple):
+    """A step of one shape.
+
+    Attributes:
+        graph: It.
+        inputs: Where it reads the examples and, last, their positions.
+        figures: Where it leaves loss and number of right answers.
+    """
+
+    graph: Any
+    inputs: list[torch.Tensor]
+    figures: tuple[torch.Tensor, torch.Tensor]
+
+
+class CapturedSteps(Steps):
+    """Takes the same steps; those of a whole batch are replayed."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
+        self._graphs: dict[tuple[torch.Size, ...], _Captured] = {}
+        self._pool: Any = None
+        self._may_capture = True
+
+    def take(self, micro_batches: list[np.ndarray]) -> None:
+        """See `Steps.take`."""
+        assert isinstance(self.training, Capturable)
+        alike = len(micro_batches) == 1 and len(micro_batches[0]) == self.plan.batch_size
+        if self._pool is None or not alike or not self._may_capture:
+            super().take(micro_batches)
+            # By now everything stands that is made once: moments, handles, kernels.
+            self._pool = self._pool or torch.cuda.graph_pool_handle()
+            return
+        given = [*self.training.inputs(micro_batches[0], _LENGTH_STEP), torch.from_numpy(micro_batches[0])]
+        shapes = tuple(tensor.shape for tensor in given)
+        if shapes not in self._graphs:
+            try:
+                self._graphs[shapes] = self._capture(given)
+            except RuntimeError as error:
+                say(f"note: steps cannot be captured as CUDA graphs ({str(error).splitlines()[0]}): going on without")
+                self._may_capture = False
+                self.model.zero_grad(set_to_none=True)
+                self._graphs.clear()
+                super().take(micro_batches)
+                return
+        graph, inputs, figures = self._graphs[shapes]
+        for held, tensor in zip(inputs, given, strict=True):
+            held.copy_(tensor, non_blocking=True)
+        graph.replay()
+        # The next replay writes over them before they are read.
+        total, correct = (tensor.clone() for tensor in figures)
+        self.recorder.add(total, correct, self.plan.batch_size)
+
+    def _capture(self, given: list[torch.Tensor]) -> _Captured:
+        """Record a step without taking it."""
+        assert isinstance(self.training, Capturable)
+        device = self.runtime.device
+        inputs = [tensor.to(device) for tensor in given]
+        graph = torch.cuda.CUDAGraph()
+        # The outer context is for a capture that fails, which leaves its own stream as the current one.
+        with (
+            torch.cuda.stream(torch.cuda.current_stream()),
+            torch.cuda.graph(graph, self._pool, capture_error_mode="thread_local"),
+        ):
+            with self.runtime.autocast():
+                result = self.training.loss_of(self.model, inputs[:-1])
+            self.go_back(result, inputs[-1], self.plan.batch_size)
+            self.move()
+        return _Captured(graph, inputs, (result.total.detach(), result.correct))
+
+
+def steps_of(*parts: Any) -> Steps:
+    """Steps as fast as the machine takes them; arguments as for `Steps`."""
+    steps = Steps(*parts)
+    known = getattr(getattr(steps.model, "config", None), "model_type", None) in _CAPTURABLE
+    captured = steps.runtime.device == "cuda" and known and isinstance(steps.training, Capturable)
+    return CapturedSteps(*parts) if captured else steps

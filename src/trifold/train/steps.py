@@ -1,0 +1,68 @@
+"""One optimiser step: forward, back, and the weights moved."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from trifold.runtime import Runtime
+from trifold.train.earlier_answers import EarlierAnswers
+from trifold.train.objective import BatchLoss, Objective
+from trifold.train.optimiser import AdamW
+from trifold.train.plan import Plan
+from trifold.train.recorder import Recorder
+
+
+@dataclass
+class Steps:
+    """Takes steps, one kernel after the other.
+
+    Attributes:
+        model: In training mode.
+        training: What is learned.
+        plan: The numbers.
+        runtime: Where and in which precision.
+        optimiser: Of the model's weights.
+        earlier: What the model said of the examples before.
+        recorder: Is told every micro-batch's figures.
+    """
+
+    model: torch.nn.Module
+    training: Objective
+    plan: Plan
+    runtime: Runtime
+    optimiser: AdamW
+    earlier: EarlierAnswers
+    recorder: Recorder
+
+    def take(self, micro_batches: list[np.ndarray]) -> None:
+        """One step over the examples at these positions.
+
+        Every micro-batch is weighted by its examples: the gradient is that of the mean over all of them, however the
+        token budget splits them.
+        """
+        examples = sum(len(batch) for batch in micro_batches)
+        count = 0
+        for batch in micro_batches:
+            with self.runtime.autocast():
+                result = self.training.loss(self.model, batch)
+            self.go_back(result, torch.from_numpy(batch), examples)
+            counted = len(batch) if result.count is None else result.count
+            self.recorder.add(result.total, result.correct, counted)
+            count += counted
+        if count != examples:
+            # How much counts is known only now that all of the step is seen.
+            gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
+            torch._foreach_mul_(gradients, examples / max(1, count))
+        self.move()
+
+    def go_back(self, result: BatchLoss, positions: torch.Tensor, examples: int) -> None:
+        """Add a micro-batch's share of the gradient of the mean over `examples`."""
+        with self.runtime.autocast():
+            total = self.earlier.mixed_loss(result, positions)
+        (total / examples).backward()  # type: ignore[no-untyped-call]
+
+    def move(self) -> None:
+        """Move the weights by their gradients, and forget those."""
+        self.optimiser.step(self.plan.max_grad_norm)
+        self.model.zero_grad(set_to_none=True)

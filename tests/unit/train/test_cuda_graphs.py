@@ -1,0 +1,155 @@
+"""Steps that are captured and replayed learn what steps taken kernel by kernel learn."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from trifold.backbone.tokens import Tokens
+from trifold.runtime import Runtime
+from trifold.train import loop
+from trifold.train.cuda_graphs import CapturedSteps, steps_of
+from trifold.train.earlier_answers import EarlierAnswers
+from trifold.train.loop import train
+from trifold.train.objective import BatchLoss, classification_loss
+from trifold.train.optimiser import AdamW
+from trifold.train.plan import Plan
+from trifold.train.recorder import Recorder
+from trifold.train.steps import Steps
+
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+CUDA = Runtime("cuda", "float32")
+PLAN = Plan(
+    learning_rate=1e-3, epochs=3, batch_size=8, token_budget=1 << 20, seed=0, weight_decay=0.01, warmup_ratio=0.1,
+    max_grad_norm=1.0, ema_decay=0.9, patience=5, self_distillation=0.5, quiet=True, must_move=False,
+)  # fmt: skip
+SIZES = {
+    "vocab_size": 200, "hidden_size": 32, "embedding_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "intermediate_size": 64, "dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 64, "pad_token_id": 0,
+}  # fmt: skip
+DROPOUTS = (
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout", "seq_classif_dropout",
+    "classifier_dropout", "summary_last_dropout",
+)  # fmt: skip
+
+
+@dataclass
+class Classified:
+    """Made-up texts of many lengths; what class they are of, their first word decides."""
+
+    tokens: Tokens
+    classes: torch.Tensor
+    device: str = "cuda"
+    asks: bool = field(default=False)
+
+    @classmethod
+    def make(cls, rows: int, seed: int) -> "Classified":
+        rng = np.random.default_rng(seed)
+        texts = [rng.integers(5, 200, rng.integers(4, 200)).astype(np.int32) for _ in range(rows)]
+        classes = torch.tensor([int(text[0] > 100) for text in texts])
+        return cls(Tokens.of(texts, [False] * rows), classes)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.tokens.lengths
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        return self.loss_of(model, [tensor.to(self.device) for tensor in self.inputs(positions)])
+
+    def inputs(self, positions: np.ndarray, length_step: int = 1) -> list[torch.Tensor]:
+        return [*self.tokens.batch(positions, 0, length_step), self.classes[positions]]
+
+    def loss_of(self, model: torch.nn.Module, inputs: list[torch.Tensor]) -> BatchLoss:
+        ids, mask, classes = inputs
+        logits = model(input_ids=ids, attention_mask=mask).logits.float()
+        if self.asks and model.training and float(logits.detach().sum()) > 1e9:
+            raise AssertionError
+        return classification_loss(logits, classes, torch.ones(len(ids), device=ids.device))
+
+
+def classifier(kind: str, dropout: float = 0.0) -> Any:
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    torch.manual_seed(0)
+    sizes = {**SIZES, **dict.fromkeys(DROPOUTS, dropout), "num_labels": 2}
+    return AutoModelForSequenceClassification.from_config(AutoConfig.for_model(kind, **sizes)).to("cuda")
+
+
+def learned(monkeypatch: pytest.MonkeyPatch, kind: str, *, captured: bool) -> tuple[Any, Any]:
+    """A model trained either way, and what took its steps."""
+    made: list[Steps] = []
+
+    def steps(*parts: Any) -> Steps:
+        made.append((steps_of if captured else Steps)(*parts))
+        return made[-1]
+
+    monkeypatch.setattr(loop, "steps_of", steps)
+    model = classifier(kind)
+    train(model, Classified.make(100, 0), Classified.make(30, 1), PLAN, CUDA, {"classifier.weight", "classifier.bias"})
+    return model, made[0]
+
+
+@GPU
+@pytest.mark.parametrize("kind", ["bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"])
+def test_the_same_is_learned(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    expected, _ = learned(monkeypatch, kind, captured=False)
+    found, steps = learned(monkeypatch, kind, captured=True)
+    assert isinstance(steps, CapturedSteps)
+    assert 1 < len(steps._graphs) <= 4
+    before = classifier(kind)
+    for (name, weight), start in zip(expected.named_parameters(), before.parameters(), strict=True):
+        other = found.get_parameter(name)
+        moved = (weight - start).norm()
+        assert (other - weight).norm() <= 0.02 * moved + 1e-6, name
+
+
+def steps_over(model: Any, data: Classified, recorder: Any, **changed: Any) -> Steps:
+    plan = replace(PLAN, **changed)
+    earlier = EarlierAnswers(len(data.lengths), plan.self_distillation, plan.epochs)
+    earlier.begin(1)
+    return steps_of(model.train(), data, plan, CUDA, AdamW(model, plan.learning_rate, 0.0), earlier, recorder)
+
+
+class Losses(list[float]):
+    def add(self, total: torch.Tensor, *_: Any) -> None:
+        self.append(float(total))
+
+
+@GPU
+def test_every_replay_drops_others_and_follows_the_rate() -> None:
+    data, losses = Classified.make(8, 0), Losses()
+    model = classifier("bert", dropout=0.5)
+    steps = steps_over(model, data, losses, learning_rate=0.0, batch_size=8)
+    for _ in range(6):
+        steps.take([np.arange(8)])
+    assert len(set(losses)) == 6
+    before = model.classifier.weight.detach().clone()
+    steps.optimiser.rate = 1e-2
+    steps.take([np.arange(8)])
+    assert 1e-3 < (model.classifier.weight - before).abs().max() < 2e-2
+
+
+@GPU
+def test_where_capturing_fails_steps_are_taken_one_kernel_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    data, losses = Classified.make(16, 0), Losses()
+    data.asks = True
+    steps = steps_over(classifier("bert", dropout=0.1), data, losses)
+    for _ in range(5):
+        steps.take([np.arange(8)])
+        steps.take([np.arange(8, 16)])
+    assert "steps cannot be captured as CUDA graphs" in capsys.readouterr().err
+    assert len(losses) == 10
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-2:]) < np.mean(losses[:2])
+
+
+def test_elsewhere_steps_are_not_captured() -> None:
+    data = Classified.make(8, 0)
+    parts = (torch.nn.Linear(1, 1), data, PLAN)
+    rest = (AdamW(parts[0], 0.1, 0.0), EarlierAnswers(8, 0.0, 1), Recorder(1, 1))
+    assert type(steps_of(*parts, Runtime("cpu", "float32"), *rest)) is Steps
+    # A model nobody has tried this with.
+    assert type(steps_of(*parts, CUDA, *rest)) is Steps
