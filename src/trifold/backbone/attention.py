@@ -36,10 +36,16 @@ def register_attention() -> None:
 
 
 def _mask(*, mask_function: Any, q_length: int, **named: Any) -> torch.Tensor | None:
-    """As theirs, but one row for all queries where every token sees all others: `(batch, 1, 1 or queries, keys)`."""
+    """As theirs, but one row for all queries where every token sees all others: `(batch, 1, 1 or queries, keys)`.
+
+    None at all where nothing is masked, also while a GPU's work is captured: some versions of theirs make one then.
+    """
     from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 
-    queries = 1 if mask_function is bidirectional_mask_function else q_length
+    everywhere = mask_function is bidirectional_mask_function
+    if everywhere and named.get("attention_mask") is None and named.get("allow_is_bidirectional_skip"):
+        return None
+    queries = 1 if everywhere else q_length
     found: torch.Tensor | None = sdpa_mask(mask_function=mask_function, q_length=queries, **named)
     return found
 

@@ -164,6 +164,8 @@ class _Classification:
 
     def inputs(self, positions: np.ndarray, length_step: int = 1) -> list[torch.Tensor]:
         ids, mask = self.tokens.batch(positions, self.pad_id, length_step)
+        # Where nothing is padding, attention is sooner done without a mask; one of no tokens stands for that.
+        mask = mask[:, :0] if mask.all() else mask
         below = [] if self.states is None else [self.states.batch(positions, ids.shape[1])]
         return [ids, mask, self.classes[positions], self.weights[positions], *below]
 
@@ -171,7 +173,7 @@ class _Classification:
         ids, mask, classes, weights, *below = inputs
         if self.states is not None and self.give is not None:
             self.give(self.states.padded(below[0]))
-        logits = model(input_ids=ids, attention_mask=mask).logits.float()
+        logits = model(input_ids=ids, attention_mask=mask if mask.numel() else None).logits.float()
         return classification_loss(logits, classes, weights)
 
 

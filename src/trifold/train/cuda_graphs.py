@@ -4,6 +4,7 @@ A step of a BERT is over a thousand kernels of some microseconds each, and start
 three to four times as long as the GPU takes to compute them (benchmarks/LOG.md). A graph starts them all at once.
 """
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from trifold.progress import say
 from trifold.train.objective import Capturable
+from trifold.train.rounded import RoundedWeights
 from trifold.train.steps import Steps
 
 # Batches are padded to multiples of so many tokens: every shape takes a graph of its own, and a capture costs as much
@@ -41,6 +43,7 @@ class CapturedSteps(Steps):
         super().__init__(*parts)
         self._graphs: dict[tuple[torch.Size, ...], _Captured] = {}
         self._pool: Any = None
+        self._rounded: RoundedWeights | None = None
         self._may_capture = True
 
     def take(self, micro_batches: list[np.ndarray]) -> None:
@@ -55,13 +58,12 @@ class CapturedSteps(Steps):
         given = [*self.training.inputs(micro_batches[0], _LENGTH_STEP), torch.from_numpy(micro_batches[0])]
         shapes = tuple(tensor.shape for tensor in given)
         if shapes not in self._graphs:
+            random = torch.cuda.get_rng_state()
             try:
                 self._graphs[shapes] = self._capture(given)
             except RuntimeError as error:
                 say(f"note: steps cannot be captured as CUDA graphs ({str(error).splitlines()[0]}): going on without")
-                self._may_capture = False
-                self.model.zero_grad(set_to_none=True)
-                self._graphs.clear()
+                self._give_up(random)
                 super().take(micro_batches)
                 return
         graph, inputs, figures = self._graphs[shapes]
@@ -78,16 +80,30 @@ class CapturedSteps(Steps):
         device = self.runtime.device
         inputs = [tensor.to(device) for tensor in given]
         graph = torch.cuda.CUDAGraph()
+        if self._rounded is None and self.runtime.precision == "bfloat16":
+            self._rounded = RoundedWeights(self.model)
         # The outer context is for a capture that fails, which leaves its own stream as the current one.
         with (
             torch.cuda.stream(torch.cuda.current_stream()),
             torch.cuda.graph(graph, self._pool, capture_error_mode="thread_local"),
         ):
-            with self.runtime.autocast():
-                result = self.training.loss_of(self.model, inputs[:-1])
-            self.go_back(result, inputs[-1], self.plan.batch_size)
+            with self._rounded.in_place() if self._rounded else nullcontext():
+                with self.runtime.autocast():
+                    result = self.training.loss_of(self.model, inputs[:-1])
+                self.go_back(result, inputs[-1], self.plan.batch_size)
             self.move()
         return _Captured(graph, inputs, (result.total.detach(), result.correct))
+
+    def _give_up(self, random: torch.Tensor) -> None:
+        """Leave things as they were before a capture that failed, and capture no more."""
+        self._may_capture = False
+        self._graphs.clear()
+        self._rounded = None
+        self.model.zero_grad(set_to_none=True)
+        # The generator would wait for the end of the capture: it takes the state of another.
+        other = torch.Generator(self.runtime.device)
+        other.set_state(random)
+        torch.cuda.default_generators[torch.cuda.current_device()].graphsafe_set_state(other.graphsafe_get_state())
 
 
 def steps_of(*parts: Any) -> Steps:
