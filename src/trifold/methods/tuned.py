@@ -29,6 +29,7 @@ from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
 from trifold.train.loop import train as train_model
 from trifold.train.objective import BatchLoss, classification_loss
+from trifold.train.warm_up import warming_up
 from trifold.types import Examples
 
 
@@ -230,7 +231,8 @@ class Tuned(Method):
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
         seed_everything(self.settings.train.seed)
-        model = self.build(files, labels, self._start(train, labels)).to(runtime.device)
+        with warming_up(runtime, files, self.settings.train.batch_size or self.defaults.batch_size, chosen.max_length):
+            model = self.build(files, labels, self._start(train, labels)).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         objectives = [self._objective(part, tokenizer, labels, runtime.device) for part in (train, validation)]
         given = self.settings.train

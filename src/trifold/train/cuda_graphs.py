@@ -57,15 +57,9 @@ class CapturedSteps(Steps):
             return
         given = [*self.training.inputs(micro_batches[0], _LENGTH_STEP), torch.from_numpy(micro_batches[0])]
         shapes = tuple(tensor.shape for tensor in given)
-        if shapes not in self._graphs:
-            random = torch.cuda.get_rng_state()
-            try:
-                self._graphs[shapes] = self._capture(given)
-            except RuntimeError as error:
-                say(f"note: steps cannot be captured as CUDA graphs ({str(error).splitlines()[0]}): going on without")
-                self._give_up(random)
-                super().take(micro_batches)
-                return
+        if shapes not in self._graphs and not self._try_to_capture(shapes, given):
+            super().take(micro_batches)
+            return
         graph, inputs, figures = self._graphs[shapes]
         for held, tensor in zip(inputs, given, strict=True):
             held.copy_(tensor, non_blocking=True)
@@ -73,6 +67,25 @@ class CapturedSteps(Steps):
         # The next replay writes over them before they are read.
         total, correct = (tensor.clone() for tensor in figures)
         self.recorder.add(total, correct, self.plan.batch_size)
+
+    def _try_to_capture(self, shapes: tuple[torch.Size, ...], given: list[torch.Tensor]) -> bool:
+        """Record a step of these shapes; where that fails, leave things as they were, and capture no more."""
+        random = torch.cuda.get_rng_state()
+        try:
+            self._graphs[shapes] = self._capture(given)
+        except RuntimeError as error:
+            say(f"note: steps cannot be captured as CUDA graphs ({str(error).splitlines()[0]}): going on without")
+            self._may_capture = False
+        else:
+            return True
+        self._graphs.clear()
+        self._rounded = None
+        self.model.zero_grad(set_to_none=True)
+        # The generator would wait for the end of the capture: it takes the state of another.
+        other = torch.Generator(self.runtime.device)
+        other.set_state(random)
+        torch.cuda.default_generators[torch.cuda.current_device()].graphsafe_set_state(other.graphsafe_get_state())
+        return False
 
     def _capture(self, given: list[torch.Tensor]) -> _Captured:
         """Record a step without taking it."""
@@ -93,17 +106,6 @@ class CapturedSteps(Steps):
                 self.go_back(result, inputs[-1], self.plan.batch_size)
             self.move()
         return _Captured(graph, inputs, (result.total.detach(), result.correct))
-
-    def _give_up(self, random: torch.Tensor) -> None:
-        """Leave things as they were before a capture that failed, and capture no more."""
-        self._may_capture = False
-        self._graphs.clear()
-        self._rounded = None
-        self.model.zero_grad(set_to_none=True)
-        # The generator would wait for the end of the capture: it takes the state of another.
-        other = torch.Generator(self.runtime.device)
-        other.set_state(random)
-        torch.cuda.default_generators[torch.cuda.current_device()].graphsafe_set_state(other.graphsafe_get_state())
 
 
 def steps_of(*parts: Any) -> Steps:

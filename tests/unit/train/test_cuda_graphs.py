@@ -103,10 +103,14 @@ def test_the_same_is_learned(kind: str, precision: str, monkeypatch: pytest.Monk
     assert isinstance(steps, CapturedSteps)
     assert 1 < len(steps._graphs) <= 4
     before = classifier(kind)
-    for (name, weight), start in zip(expected.named_parameters(), before.parameters(), strict=True):
-        other = found.get_parameter(name)
-        moved = (weight - start).norm()
-        assert (other - weight).norm() <= share * moved + 1e-6, name
+    apart = {}
+    for name, weight in expected.named_parameters():
+        moved = (weight - before.get_parameter(name)).norm().item()
+        apart[name] = (found.get_parameter(name) - weight).norm().item() / (moved + 1e-5)
+    # Attention is the same whatever is added to all keys: what moves their bias is rounding, and nothing else.
+    told = {name: value for name, value in apart.items() if not name.endswith(("key.bias", "k_lin.bias"))}
+    assert len(told) == len(apart) - 3
+    assert max(told.values()) <= share, told
 
 
 def steps_over(model: Any, data: Classified, recorder: Any, **changed: Any) -> Steps:
