@@ -231,10 +231,13 @@ class Tuned(Method):
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
         seed_everything(self.settings.train.seed)
+        targets = [self._targets(part, labels) for part in (train, validation)]
         with warming_up(runtime, files, self.settings.train.batch_size or self.defaults.batch_size, chosen.max_length):
-            model = self.build(files, labels, self._start(train, labels)).to(runtime.device)
+            start = starting_logits(*targets[0], len(labels))
+            model = self.build(files, labels, start).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
-        objectives = [self._objective(part, tokenizer, labels, runtime.device) for part in (train, validation)]
+        parts = zip((train, validation), targets, strict=True)
+        objectives = [_objective(part.texts, *target, tokenizer, runtime.device) for part, target in parts]
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
         budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))
@@ -271,9 +274,10 @@ class Tuned(Method):
             cached_seconds=begun.cached_seconds,
         )
 
-    def _start(self, train: Examples, labels: LabelMap) -> np.ndarray | None:
-        classes = labels.encode(train.labels)
-        return starting_logits(classes, row_weights(classes, self.settings.train.class_weight), len(labels))
+    def _targets(self, part: Examples, labels: LabelMap) -> tuple[np.ndarray, np.ndarray]:
+        """The classes of a part's rows, and how much each row counts."""
+        classes = labels.encode(part.labels)
+        return classes, row_weights(classes, self.settings.train.class_weight)
 
     def _work(self, model: Any, training: _Classification, epochs: int, files: BackboneFiles, runtime: Runtime) -> Work:
         """A step forward and back, after which model and random generators stand as they stood."""
@@ -319,8 +323,9 @@ class Tuned(Method):
             replayed = [replace(part, states=one, give=give) for part, one in zip(parts, states, strict=True)]
             yield _Begun(replayed, cached_seconds, {"prefix_layers": depth, "prefix_seconds": round(seconds, 3)})
 
-    def _objective(self, part: Examples, tokenizer: Tokenizer, labels: LabelMap, device: str) -> _Classification:
-        classes = labels.encode(part.labels)
-        weights = row_weights(classes, self.settings.train.class_weight)
-        tokens = tokenizer.encode(part.texts)
-        return _Classification(tokens, torch.from_numpy(classes), torch.from_numpy(weights), tokenizer.pad_id, device)
+
+def _objective(
+    texts: Sequence[str], classes: np.ndarray, weights: np.ndarray, tokenizer: Tokenizer, device: str
+) -> _Classification:
+    tokens = tokenizer.encode(texts)
+    return _Classification(tokens, torch.from_numpy(classes), torch.from_numpy(weights), tokenizer.pad_id, device)
