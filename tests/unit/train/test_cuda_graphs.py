@@ -92,6 +92,7 @@ def learned(monkeypatch: pytest.MonkeyPatch, kind: str, precision: str, *, captu
     return model, made[0]
 
 
+@pytest.mark.gpu
 @GPU
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("kind", ["bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta"])
@@ -125,6 +126,7 @@ class Losses(list[float]):
         self.append(float(total.detach()))
 
 
+@pytest.mark.gpu
 @GPU
 def test_every_replay_drops_others_and_follows_the_rate() -> None:
     data, losses = Classified.make(8, 0), Losses()
@@ -139,6 +141,7 @@ def test_every_replay_drops_others_and_follows_the_rate() -> None:
     assert 1e-3 < (model.classifier.weight - before).abs().max() < 2e-2
 
 
+@pytest.mark.gpu
 @GPU
 def test_where_capturing_fails_steps_are_taken_one_kernel_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
     data, losses = Classified.make(16, 0), Losses()

@@ -21,6 +21,7 @@ def test_without_a_gpu_nothing_is_computed(tiny_model: Path, monkeypatch: pytest
         pass
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_random_numbers_are_the_same_after_it(tiny_model: Path) -> None:
     torch.manual_seed(3)
