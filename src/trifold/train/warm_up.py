@@ -20,6 +20,9 @@ from trifold.backbone.locate import BackboneFiles, read_config
 from trifold.runtime import Runtime
 from trifold.train.optimiser import AdamW, Average
 
+# Of the step: enough for the kernels of usual batches, and far from filling a small GPU.
+_MOST_TOKENS = 4_096
+
 
 class Size(NamedTuple):
     """Of a step, for one layer.
@@ -60,7 +63,8 @@ def warming_up(runtime: Runtime, files: BackboneFiles, texts: int, tokens: int) 
     width = config.get("hidden_size") or config.get("dim") or 768
     inner = config.get("intermediate_size") or config.get("hidden_dim") or 4 * width
     heads = config.get("num_attention_heads") or config.get("n_heads") or 1
-    thread = Thread(target=_step_apart, args=(runtime, Size(texts, tokens, width, inner, heads)))
+    size = Size(max(1, min(texts, _MOST_TOKENS // tokens)), tokens, width, inner, heads)
+    thread = Thread(target=_step_apart, args=(runtime, size))
     thread.start()
     try:
         yield
