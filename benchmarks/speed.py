@@ -251,11 +251,10 @@ def lora(setting: Setting, turns: int, rows: int) -> None:
         "Trainer with peft": theirs,
         "adapter-lora, top half": lambda _: ours(data, *setting.flags, "--method", "adapter-lora", *flags),
     }
-    if setting.flags:
-        in_turns(setting, "lora", contestants, turns, {"rows": rows, "figure": "adapting_seconds"})
-        return
-    contestants["adapter-bottleneck, top half"] = lambda _: ours(data, "--method", "adapter-bottleneck", *flags)
-    in_turns(setting, "lora", contestants, turns, {"rows": rows, "figure": "train_seconds"})
+    figure = "adapting_seconds" if setting.flags else "train_seconds"
+    if not setting.flags:
+        contestants["adapter-bottleneck, top half"] = lambda _: ours(data, "--method", "adapter-bottleneck", *flags)
+    in_turns(setting, "lora", contestants, turns, {"rows": rows, "figure": figure})
 
 
 def inference(setting: Setting, turns: int, rows: int) -> None:
@@ -295,12 +294,7 @@ def useful(setting: Setting, turns: int, rows: int) -> None:
     place = Path(tempfile.mkdtemp())
     data = reviews(rows, place / "rows.csv")
     flags = all_rows_train(data)
-    (place / "texts.json").write_text(json.dumps(texts_of(data)))
     encoded, trained = useful_operations(setting, data)
-
-    def encoding(_place: Path) -> dict[str, float]:
-        found = peer("encode.py", place / "texts.json", setting.folder, "trifold-torch", place / "v.npy")
-        return {"seconds": 1e12 / encoded * found["seconds"]}
 
     def learning(_place: Path) -> dict[str, float]:
         found = ours(data, *setting.flags, "--method", "full", "--epochs", 1, *flags)
@@ -308,10 +302,22 @@ def useful(setting: Setting, turns: int, rows: int) -> None:
 
     contestants: dict[str, Turn] = {
         "matrix product": lambda _: {"seconds": 1e12 / product_rate()},
-        "encoding": encoding,
+        "encoding": encoding(setting, data, encoded),
         "full, training": learning,
     }
     in_turns(setting, "useful", contestants, turns, {"rows": rows, "figure": "seconds"})
+
+
+def encoding(setting: Setting, data: Path, encoded: float) -> Turn:
+    """What a tera of useful operations takes where the texts of `data`, `encoded` operations, are read."""
+    texts, vectors = data.with_suffix(".json"), data.with_suffix(".npy")
+    texts.write_text(json.dumps(texts_of(data)))
+
+    def turn(_place: Path) -> dict[str, float]:
+        found = peer("encode.py", texts, setting.folder, "trifold-torch", vectors)
+        return {"seconds": 1e12 / encoded * found["seconds"]}
+
+    return turn
 
 
 def read_again(setting: Setting, turns: int, rows: dict[str, int]) -> None:
@@ -329,16 +335,10 @@ def read_again(setting: Setting, turns: int, rows: dict[str, int]) -> None:
     trained = useful_operations(setting, reviews(rows["training"], place / "training.csv"))[1]
     data = reviews(rows["inference"], place / "inference.csv")
     encoded = useful_operations(setting, data)[0]
-    (place / "texts.json").write_text(json.dumps(texts_of(data)))
-
-    def encoding(_place: Path) -> dict[str, float]:
-        found = peer("encode.py", place / "texts.json", setting.folder, "trifold-torch", place / "v.npy")
-        return {"seconds": 1e12 / encoded * found["seconds"]}
-
     again = iter(learning["full"])
     contestants: dict[str, Turn] = {
         "matrix product": lambda _: {"seconds": 1e12 / product_rate()},
-        "encoding": encoding,
+        "encoding": encoding(setting, data, encoded),
         "full, training": lambda _: {"seconds": 1e12 / trained * next(again)["loop_seconds"]},
     }
     in_turns(setting, "useful", contestants, turns, {"rows": rows["training"], "figure": "seconds"})

@@ -28,7 +28,7 @@ from trifold.progress import say
 from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
 from trifold.train.loop import train as train_model
-from trifold.train.objective import BatchLoss, classification_loss
+from trifold.train.objective import BatchLoss, Capturable, classification_loss
 from trifold.train.warm_up import warming_up
 from trifold.types import Examples
 
@@ -140,7 +140,7 @@ class _Logits(torch.nn.Module):
 
 
 @dataclass(frozen=True)
-class _Classification:
+class _Classification(Capturable):
     """Objective: cross-entropy of a sequence classifier on tokenised, labelled texts.
 
     Attributes:
@@ -152,16 +152,12 @@ class _Classification:
     classes: torch.Tensor
     weights: torch.Tensor
     pad_id: int
-    device: str
     states: States | None = None
     give: Callable[[torch.Tensor], None] | None = None
 
     @property
     def lengths(self) -> np.ndarray:
         return self.tokens.lengths
-
-    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
-        return self.loss_of(model, [tensor.to(self.device) for tensor in self.inputs(positions)])
 
     def inputs(self, positions: np.ndarray, length_step: int = 1) -> list[torch.Tensor]:
         ids, mask = self.tokens.batch(positions, self.pad_id, length_step)
@@ -237,7 +233,7 @@ class Tuned(Method):
             model = self.build(files, labels, start).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         parts = zip((train, validation), targets, strict=True)
-        objectives = [_objective(part.texts, *target, tokenizer, runtime.device) for part, target in parts]
+        objectives = [_objective(part.texts, *target, tokenizer) for part, target in parts]
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
         budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))
@@ -324,8 +320,6 @@ class Tuned(Method):
             yield _Begun(replayed, cached_seconds, {"prefix_layers": depth, "prefix_seconds": round(seconds, 3)})
 
 
-def _objective(
-    texts: Sequence[str], classes: np.ndarray, weights: np.ndarray, tokenizer: Tokenizer, device: str
-) -> _Classification:
+def _objective(texts: Sequence[str], classes: np.ndarray, weights: np.ndarray, tokenizer: Tokenizer) -> _Classification:
     tokens = tokenizer.encode(texts)
-    return _Classification(tokens, torch.from_numpy(classes), torch.from_numpy(weights), tokenizer.pad_id, device)
+    return _Classification(tokens, torch.from_numpy(classes), torch.from_numpy(weights), tokenizer.pad_id)

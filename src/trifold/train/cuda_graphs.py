@@ -5,13 +5,16 @@ three to four times as long as the GPU takes to compute them (benchmarks/LOG.md)
 """
 
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from trifold.progress import say
-from trifold.train.objective import Capturable
+from trifold.runtime import Runtime
+from trifold.train.objective import Capturable, Objective
+from trifold.train.plan import Plan
 from trifold.train.rounded import RoundedWeights
 from trifold.train.steps import Steps
 
@@ -36,19 +39,18 @@ class _Captured(NamedTuple):
     figures: tuple[torch.Tensor, torch.Tensor]
 
 
+@dataclass
 class CapturedSteps(Steps):
     """Takes the same steps; those of a whole batch are replayed."""
 
-    def __init__(self, *parts: Any) -> None:
-        super().__init__(*parts)
-        self._graphs: dict[tuple[torch.Size, ...], _Captured] = {}
-        self._pool: Any = None
-        self._rounded: RoundedWeights | None = None
-        self._may_capture = True
+    training: Capturable
+    _graphs: dict[tuple[torch.Size, ...], _Captured] = field(default_factory=dict, init=False)
+    _pool: Any = field(default=None, init=False)
+    _rounded: RoundedWeights | None = field(default=None, init=False)
+    _may_capture: bool = field(default=True, init=False)
 
     def take(self, micro_batches: list[np.ndarray]) -> None:
         """See `Steps.take`."""
-        assert isinstance(self.training, Capturable)
         alike = len(micro_batches) == 1 and len(micro_batches[0]) == self.plan.batch_size
         if self._pool is None or not alike or not self._may_capture:
             super().take(micro_batches)
@@ -89,7 +91,6 @@ class CapturedSteps(Steps):
 
     def _capture(self, given: list[torch.Tensor]) -> _Captured:
         """Record a step without taking it."""
-        assert isinstance(self.training, Capturable)
         device = self.runtime.device
         inputs = [tensor.to(device) for tensor in given]
         graph = torch.cuda.CUDAGraph()
@@ -108,9 +109,9 @@ class CapturedSteps(Steps):
         return _Captured(graph, inputs, (result.total.detach(), result.correct))
 
 
-def steps_of(*parts: Any) -> Steps:
+def steps_of(model: torch.nn.Module, training: Objective, plan: Plan, runtime: Runtime, *rest: Any) -> Steps:
     """Steps as fast as the machine takes them; arguments as for `Steps`."""
-    steps = Steps(*parts)
-    known = getattr(getattr(steps.model, "config", None), "model_type", None) in _CAPTURABLE
-    captured = steps.runtime.device == "cuda" and known and isinstance(steps.training, Capturable)
-    return CapturedSteps(*parts) if captured else steps
+    known = getattr(getattr(model, "config", None), "model_type", None) in _CAPTURABLE
+    if runtime.device == "cuda" and known and isinstance(training, Capturable):
+        return CapturedSteps(model, training, plan, runtime, *rest)
+    return Steps(model, training, plan, runtime, *rest)

@@ -100,6 +100,11 @@ class Objective(Protocol):
 class Capturable(Objective, Protocol):
     """An objective whose examples come as tensors, and whose loss follows from those by work on the device alone."""
 
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        """See `Objective.loss`."""
+        device = next(model.parameters()).device
+        return self.loss_of(model, [tensor.to(device) for tensor in self.inputs(positions)])
+
     def inputs(self, positions: np.ndarray, length_step: int = 1) -> list[torch.Tensor]:
         """The examples at `positions`, on the CPU.
 

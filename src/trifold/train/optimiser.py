@@ -47,8 +47,9 @@ class AdamW:
             self._groups.setdefault(kind, []).append(number)
         self.moments: dict[int, dict[str, torch.Tensor]] = {}
         # Where the GPU finds them: a captured step would read a plain number as it was when captured.
-        on_gpu = [weight for weight in self._weights[:1] if weight.is_cuda]
-        self._rates = {times: weight.new_zeros(()) for times, _ in self._groups for weight in on_gpu}
+        self._rates: dict[float, torch.Tensor] = {}
+        if self._weights and self._weights[0].is_cuda:
+            self._rates = {times: self._weights[0].new_zeros(()) for times, _ in self._groups}
         self.rate = rate
 
     @property

@@ -1,6 +1,7 @@
 """Steps that are captured and replayed learn what steps taken kernel by kernel learn."""
 
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from trifold.train import loop
 from trifold.train.cuda_graphs import CapturedSteps, steps_of
 from trifold.train.earlier_answers import EarlierAnswers
 from trifold.train.loop import train
-from trifold.train.objective import BatchLoss, classification_loss
+from trifold.train.objective import BatchLoss, Capturable, classification_loss
 from trifold.train.optimiser import AdamW
 from trifold.train.plan import Plan
 from trifold.train.recorder import Recorder
@@ -36,12 +37,11 @@ DROPOUTS = (
 
 
 @dataclass
-class Classified:
+class Classified(Capturable):
     """Made-up texts of many lengths; what class they are of, their first word decides."""
 
     tokens: Tokens
     classes: torch.Tensor
-    device: str = "cuda"
     asks: bool = field(default=False)
 
     @classmethod
@@ -54,9 +54,6 @@ class Classified:
     @property
     def lengths(self) -> np.ndarray:
         return self.tokens.lengths
-
-    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
-        return self.loss_of(model, [tensor.to(self.device) for tensor in self.inputs(positions)])
 
     def inputs(self, positions: np.ndarray, length_step: int = 1) -> list[torch.Tensor]:
         return [*self.tokens.batch(positions, 0, length_step), self.classes[positions]]
@@ -163,3 +160,5 @@ def test_elsewhere_steps_are_not_captured() -> None:
     assert type(steps_of(*parts, Runtime("cpu", "float32"), *rest)) is Steps
     # A model nobody has tried this with.
     assert type(steps_of(*parts, CUDA, *rest)) is Steps
+    parts[0].config = SimpleNamespace(model_type="bert")
+    assert type(steps_of(*parts, CUDA, *rest)) is CapturedSteps
