@@ -3,19 +3,41 @@
 Padding everything to the maximum wastes most of the work on short texts; sorting wastes almost none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from trifold.runtime import Runtime
 
-# Some padding more, and far fewer shapes.
-_LENGTH_STEP = 8
+# From the tokens of a batch's longest text to those that all of it is filled up to.
+Rounding = Callable[[int], int]
 
 
-def length_step(runtime: Runtime) -> int:
-    """What lengths of batches are multiples of: PyTorch writes its products in bfloat16 anew for every shape."""
-    return _LENGTH_STEP if runtime.precision == "bfloat16" else 1
+def exact(longest: int) -> int:
+    """No further than the longest text."""
+    return longest
+
+
+def multiples_of(step: int) -> Rounding:
+    """Up to multiples of so many tokens."""
+    return lambda longest: -(-longest // step) * step
+
+
+def by_sixteenths(longest: int) -> int:
+    """Up to a multiple of the largest power of two that is at most a sixteenth of `longest`."""
+    return multiples_of(1 << max(0, longest.bit_length() - 5))(longest)
+
+
+def usual_rounding(runtime: Runtime) -> Rounding:
+    """What fills batches up on this device.
+
+    A CPU's library writes its products in bfloat16 anew for every shape and keeps them, scattered over memory that
+    then hardly serves for anything else: with every length as it comes, training takes some three quarters more memory
+    after a few hundred steps, and is slower (benchmarks/LOG.md).
+    """
+    if runtime.precision != "bfloat16":
+        return exact
+    return by_sixteenths if runtime.device == "cpu" else multiples_of(8)
 
 
 def by_token_budget(lengths: np.ndarray, token_budget: int) -> list[np.ndarray]:

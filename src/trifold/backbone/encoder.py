@@ -11,7 +11,7 @@ import torch
 
 from trifold.backbone.attention import NAME as ATTENTION
 from trifold.backbone.attention import register_attention
-from trifold.backbone.batches import by_token_budget, length_step
+from trifold.backbone.batches import by_token_budget, exact, usual_rounding
 from trifold.backbone.bert import Bert, read_bert
 from trifold.backbone.cache import half
 from trifold.backbone.int8 import in_int8, multiplies_int8
@@ -178,9 +178,9 @@ class Encoder:
         run = self._forward(layers)
         graph = self.kernels in _BY_GRAPH
         usual = TOKEN_BUDGET if graph else self.runtime.token_budget
-        step = 1 if graph else length_step(self.runtime)
+        rounding = exact if graph else usual_rounding(self.runtime)
         for batch in by_token_budget(tokens.lengths, token_budget or usual):
-            ids, mask = tokens.padded(batch, pad_id, step)
+            ids, mask = tokens.padded(batch, pad_id, rounding)
             vectors[batch] = run(ids, mask)
             if advance:
                 advance(int(mask.sum()))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from trifold.backbone.batches import by_token_budget, padding_share
+from trifold.backbone.batches import by_token_budget, padding_share, usual_rounding
 from trifold.backbone.budget import Work, tuned_budget
 from trifold.backbone.cache import HALF_LIMIT, Segment, Store, cache_folder, half, kept_or_computed
 from trifold.backbone.encoder import POOLINGS, Encoder, Pooled
@@ -186,9 +186,9 @@ class Prefix:
 
         def compute(positions: np.ndarray, budget: int, advance: Advance) -> list[np.ndarray]:
             found: list[np.ndarray] = [np.empty(0)] * len(positions)
-            lengths = tokens.lengths[positions]
+            lengths, rounding = tokens.lengths[positions], usual_rounding(self._runtime)
             for batch in by_token_budget(lengths, budget):
-                states = forward(*tokens.batch(positions[batch], pad_id))
+                states = forward(*tokens.batch(positions[batch], pad_id, rounding))
                 for row, place in enumerate(batch):
                     found[place] = states[row, : lengths[place]].copy()
                 advance(int(lengths[batch].sum()))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from trifold.backbone.batches import Rounding, exact
 from trifold.backbone.cache import Segment, Store, kept_or_computed
 from trifold.backbone.locate import BackboneFiles, fast_tokenizer, read_config
 from trifold.errors import BackboneError
@@ -88,26 +89,28 @@ class Tokens:
         """16 bytes for each text that stand for its tokens."""
         return [_digest(part.tobytes()) for part in self.each()]
 
-    def padded(self, positions: np.ndarray, pad_id: int, step: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    def padded(self, positions: np.ndarray, pad_id: int, rounding: Rounding = exact) -> tuple[np.ndarray, np.ndarray]:
         """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64.
 
         Args:
             positions: Of the texts.
             pad_id: Fills up the shorter ones.
-            step: Fill all of them up to a multiple of so many tokens, but no further than the longest of all texts.
+            rounding: What length the longest of them is filled up to, but no further than the longest of all texts.
         """
         lengths = self.lengths[positions]
-        longest = min(-(-int(lengths.max()) // step) * step, int(self.lengths.max()))
+        longest = min(rounding(int(lengths.max())), int(self.lengths.max()))
         ids = np.full((len(positions), longest), pad_id, dtype=np.int64)
         mask = np.arange(ids.shape[1]) < lengths[:, None]
         ids[mask] = np.concatenate([self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions])
         return ids, mask.astype(np.int64)
 
-    def batch(self, positions: np.ndarray, pad_id: int, step: int = 1) -> "tuple[torch.Tensor, torch.Tensor]":
+    def batch(
+        self, positions: np.ndarray, pad_id: int, rounding: Rounding = exact
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
         """The same as tensors."""
         import torch
 
-        ids, mask = self.padded(positions, pad_id, step)
+        ids, mask = self.padded(positions, pad_id, rounding)
         return torch.from_numpy(ids), torch.from_numpy(mask)
 
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 
-from trifold.backbone.batches import by_token_budget, length_step
+from trifold.backbone.batches import Rounding, by_token_budget, usual_rounding
 from trifold.backbone.bert_classifier import BertClassifier, Run, classifier_of, logits_by
 from trifold.backbone.budget import Work, tuned_budget
 from trifold.backbone.frozen import Prefix, States, frozen_depth
@@ -85,7 +85,7 @@ class TunedPredictor(Predictor):
         tokens, run = self._tokenizer.encode(texts), self._forward()
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         for batch in by_token_budget(tokens.lengths, self._settings.token_budget or self._runtime.token_budget):
-            logits[batch] = run(*tokens.padded(batch, self._tokenizer.pad_id, length_step(self._runtime)))
+            logits[batch] = run(*tokens.padded(batch, self._tokenizer.pad_id, usual_rounding(self._runtime)))
         return Scores(logits, tokens.truncated)
 
     def _forward(self) -> Run:
@@ -144,6 +144,7 @@ class _Classification(Capturable):
     """Objective: cross-entropy of a sequence classifier on tokenised, labelled texts.
 
     Attributes:
+        rounding: Of the lengths of batches.
         states: Of each text below the first trained layer, where they are computed once.
         give: Hands a batch of them to the model.
     """
@@ -152,6 +153,7 @@ class _Classification(Capturable):
     classes: torch.Tensor
     weights: torch.Tensor
     pad_id: int
+    rounding: Rounding
     states: States | None = None
     give: Callable[[torch.Tensor], None] | None = None
 
@@ -159,8 +161,8 @@ class _Classification(Capturable):
     def lengths(self) -> np.ndarray:
         return self.tokens.lengths
 
-    def inputs(self, positions: np.ndarray, length_step: int = 1) -> list[torch.Tensor]:
-        ids, mask = self.tokens.batch(positions, self.pad_id, length_step)
+    def inputs(self, positions: np.ndarray, rounding: Rounding | None = None) -> list[torch.Tensor]:
+        ids, mask = self.tokens.batch(positions, self.pad_id, rounding or self.rounding)
         # Where nothing is padding, attention is sooner done without a mask; one of no tokens stands for that.
         mask = mask[:, :0] if mask.all() else mask
         below = [] if self.states is None else [self.states.batch(positions, ids.shape[1])]
@@ -233,7 +235,7 @@ class Tuned(Method):
             model = self.build(files, labels, start).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         parts = zip((train, validation), targets, strict=True)
-        objectives = [_objective(part.texts, *target, tokenizer) for part, target in parts]
+        objectives = [_objective(part.texts, *target, tokenizer, usual_rounding(runtime)) for part, target in parts]
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
         budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))
@@ -320,6 +322,8 @@ class Tuned(Method):
             yield _Begun(replayed, cached_seconds, {"prefix_layers": depth, "prefix_seconds": round(seconds, 3)})
 
 
-def _objective(texts: Sequence[str], classes: np.ndarray, weights: np.ndarray, tokenizer: Tokenizer) -> _Classification:
+def _objective(
+    texts: Sequence[str], classes: np.ndarray, weights: np.ndarray, tokenizer: Tokenizer, rounding: Rounding
+) -> _Classification:
     tokens = tokenizer.encode(texts)
-    return _Classification(tokens, torch.from_numpy(classes), torch.from_numpy(weights), tokenizer.pad_id)
+    return _Classification(tokens, torch.from_numpy(classes), torch.from_numpy(weights), tokenizer.pad_id, rounding)

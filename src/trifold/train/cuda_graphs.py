@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from trifold.backbone.batches import multiples_of
 from trifold.progress import say
 from trifold.runtime import Runtime
 from trifold.train.objective import Capturable, Objective
@@ -20,7 +21,7 @@ from trifold.train.steps import Steps
 
 # Batches are padded to multiples of so many tokens: every shape takes a graph of its own, and a capture costs as much
 # as two to three steps.
-_LENGTH_STEP = 64
+_ROUNDING = multiples_of(64)
 # Architectures that decide nothing on the processor by what the GPU computes.
 _CAPTURABLE = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
 
@@ -57,7 +58,7 @@ class CapturedSteps(Steps):
             # By now everything stands that is made once: moments, handles, kernels.
             self._pool = self._pool or torch.cuda.graph_pool_handle()
             return
-        given = [*self.training.inputs(micro_batches[0], _LENGTH_STEP), torch.from_numpy(micro_batches[0])]
+        given = [*self.training.inputs(micro_batches[0], _ROUNDING), torch.from_numpy(micro_batches[0])]
         shapes = tuple(tensor.shape for tensor in given)
         if shapes not in self._graphs and not self._try_to_capture(shapes, given):
             super().take(micro_batches)

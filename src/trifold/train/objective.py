@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from trifold.backbone.batches import by_token_budget
+from trifold.backbone.batches import Rounding, by_token_budget
 from trifold.calibration import calibrated_loss, chance_loss
 from trifold.errors import TrainingError
 from trifold.progress import Advance
@@ -105,12 +105,12 @@ class Capturable(Objective, Protocol):
         device = next(model.parameters()).device
         return self.loss_of(model, [tensor.to(device) for tensor in self.inputs(positions)])
 
-    def inputs(self, positions: np.ndarray, length_step: int = 1) -> list[torch.Tensor]:
+    def inputs(self, positions: np.ndarray, rounding: Rounding | None = None) -> list[torch.Tensor]:
         """The examples at `positions`, on the CPU.
 
         Args:
             positions: Of the examples.
-            length_step: As `step` in `Tokens.padded`.
+            rounding: As for `Tokens.padded`; the objective's own where `None`.
         """
         ...
 

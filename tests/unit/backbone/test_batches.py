@@ -4,7 +4,17 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trifold.backbone.batches import by_token_budget, padding_share, training_steps
+from trifold.backbone.batches import (
+    by_sixteenths,
+    by_token_budget,
+    exact,
+    multiples_of,
+    padding_share,
+    training_steps,
+    usual_rounding,
+)
+from trifold.backbone.tokens import Tokens
+from trifold.runtime import Runtime
 
 LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=200).map(np.array)
 
@@ -48,3 +58,30 @@ def test_the_order_follows_the_seed() -> None:
 
     assert order(1) == order(1)
     assert order(1) != order(2)
+
+
+@given(st.integers(1, 10_000))
+def test_by_sixteenths_adds_at_most_a_sixteenth(longest: int) -> None:
+    assert longest <= by_sixteenths(longest) <= longest * 17 / 16
+
+
+def test_by_sixteenths_leaves_few_lengths() -> None:
+    found = {by_sixteenths(longest) for longest in range(1, 513)}
+    assert len(found) == 31 + 4 * 16 + 1
+    assert {by_sixteenths(longest) for longest in range(1, 32)} == set(range(1, 32))
+
+
+def test_only_bfloat16_is_rounded() -> None:
+    assert usual_rounding(Runtime("cpu", "float32"))(33) == 33
+    assert usual_rounding(Runtime("cpu", "bfloat16"))(33) == 34
+    assert usual_rounding(Runtime("cuda", "bfloat16"))(33) == 40
+
+
+def test_texts_are_filled_up_as_told_but_never_beyond_the_longest_of_all() -> None:
+    tokens = Tokens.of([np.arange(1, 1 + length, dtype=np.int32) for length in (3, 33, 35)], [False] * 3)
+    for rounding, expected in ((exact, 33), (by_sixteenths, 34), (multiples_of(64), 35)):
+        ids, mask = tokens.padded(np.array([0, 1]), 0, rounding)
+        assert ids.shape == mask.shape == (2, expected)
+        assert mask.sum(1).tolist() == [3, 33]
+        assert ids[1, :33].tolist() == list(range(1, 34))
+        assert not ids[mask == 0].any()

@@ -41,13 +41,16 @@ def test_pooled_layers_are_those_of_a_plain_forward_pass(tiny_model: Path) -> No
                 np.testing.assert_allclose(pooled.vectors[row, layer, position], by_hand[how], atol=1e-5)
 
 
-@pytest.mark.parametrize(("precision", "lengths"), [("bfloat16", {8, 16, 21}), ("float32", set(range(3, 22)))])
+@pytest.mark.parametrize(
+    ("precision", "lengths"),
+    [("bfloat16", {*range(3, 32), *range(32, 64, 2), 64, 68, 70}), ("float32", set(range(3, 71)))],
+)
 def test_batches_have_few_lengths_where_a_new_one_costs_time(
     precision: str, lengths: set[int], tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = Encoder(locate(str(tiny_model)), Runtime("cpu", precision))
-    tokens = Tokenizer(locate(str(tiny_model)), 30).encode(["film " * words for words in range(1, 20)])
-    assert sorted(tokens.lengths) == list(range(3, 22))
+    tokens = Tokenizer(locate(str(tiny_model)), 80).encode(["film " * words for words in range(1, 69)])
+    assert sorted(tokens.lengths) == list(range(3, 71))
     seen: list[tuple[int, int]] = []
 
     def forward(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:

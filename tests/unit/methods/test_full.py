@@ -1,13 +1,15 @@
-"""`full`: defaults that follow the data's size, a token budget found out without a trace; how heads start and move."""
+"""`full`: defaults by the data's size, budget and lengths of batches; how heads start and move."""
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from trifold.backbone import budget
 from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.tokens import Tokens
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
@@ -55,10 +57,33 @@ def test_what_measures_the_token_budget_leaves_no_trace(
     np.testing.assert_array_equal(named, measured)
 
 
-def fit(method: str, rows: Examples, labels: LabelMap, model: Path, rate: float | None) -> Fitted:
-    backbone = BackboneSettings(model=str(model), device="cpu", precision="float32", offline=True)
+def fit(
+    method: str, rows: Examples, labels: LabelMap, model: Path, rate: float | None, precision: str = "float32"
+) -> Fitted:
+    backbone = BackboneSettings(model=str(model), device="cpu", precision=precision, offline=True)
     settings = MethodSettings(backbone, TrainSettings(learning_rate=rate, epochs=1))
     return method_entry(method).load()(settings).learn(rows, rows, labels)
+
+
+@pytest.mark.parametrize("method", ["full", "adapter-lora"])
+def test_batches_have_few_lengths_in_bfloat16(
+    method: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path))
+    texts = tuple("film " * words for words in range(30, 70))
+    rows = Examples(tuple(range(40)), texts, ("good", "bad") * 20)
+    seen: list[int] = []
+    padded = Tokens.padded
+
+    def spied(*arguments: Any) -> tuple[np.ndarray, np.ndarray]:
+        ids, mask = padded(*arguments)
+        seen.append(ids.shape[1])
+        return ids, mask
+
+    monkeypatch.setattr(Tokens, "padded", spied)
+    fit(method, rows, LabelMap.of(rows.labels), tiny_model, None, "bfloat16")
+    # The longest of each batch have 39, 55 and 71 tokens; nothing is filled up beyond the longest of all.
+    assert set(seen) == {40, 56, 71}
 
 
 @pytest.mark.parametrize("method", ["full", "adapter-lora", "adapter-bottleneck"])

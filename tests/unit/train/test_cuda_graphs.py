@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from trifold.backbone.batches import Rounding, exact
 from trifold.backbone.tokens import Tokens
 from trifold.runtime import Runtime
 from trifold.train import loop
@@ -55,8 +56,8 @@ class Classified(Capturable):
     def lengths(self) -> np.ndarray:
         return self.tokens.lengths
 
-    def inputs(self, positions: np.ndarray, length_step: int = 1) -> list[torch.Tensor]:
-        return [*self.tokens.batch(positions, 0, length_step), self.classes[positions]]
+    def inputs(self, positions: np.ndarray, rounding: Rounding | None = None) -> list[torch.Tensor]:
+        return [*self.tokens.batch(positions, 0, rounding or exact), self.classes[positions]]
 
     def loss_of(self, model: torch.nn.Module, inputs: list[torch.Tensor]) -> BatchLoss:
         ids, mask, classes = inputs
