@@ -33,7 +33,7 @@ from trifold.backbone.lora import (
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.methods.contract import Exportable
-from trifold.methods.defaults import ADAPTER
+from trifold.methods.defaults import LORA
 from trifold.methods.full import FullPredictor
 from trifold.methods.tuned import Tuned, TunedPredictor
 from trifold.runtime import Runtime, choose
@@ -117,7 +117,7 @@ class Lora(Tuned):
     name = "adapter-lora"
     summary = "the backbone is frozen, low-rank matrices beside its own are trained"
     predictor = LoraPredictor
-    defaults = ADAPTER
+    defaults = LORA
 
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
         """See `Tuned.build`."""

@@ -1,6 +1,6 @@
 """Numbers of the methods that are needed before a method's module, and PyTorch with it, is worth importing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ class Defaults:
 
 FULL = Defaults(1e-4, (1e-6, 5e-4), self_distillation=0.5, head_rate=30.0)
 ADAPTER = Defaults(1e-3, (1e-4, 1e-2), head_rate=3.0)
+LORA = replace(ADAPTER, self_distillation=0.5)
 CONTRASTIVE = Defaults(2e-5, (1e-6, 2e-4))
 # Above this many labelled rows a class, learning from them directly is as good and far cheaper.
 CONTRASTIVE_ROWS_A_CLASS = 64

@@ -17,7 +17,7 @@ from trifold.backbone.tokens import places_of
 from trifold.data.examples import load_examples
 from trifold.data.hub import local_file, stay_offline
 from trifold.errors import BackboneError, SettingsError
-from trifold.methods.defaults import ADAPTER, FULL, tuning_epochs
+from trifold.methods.defaults import FULL, LORA, tuning_epochs
 from trifold.methods.plans import make_plan
 from trifold.pipeline.request import Request, versions
 from trifold.pretrain.answers import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
@@ -36,7 +36,7 @@ from trifold.train.state import keeping
 from trifold.train.tracking import reporting
 from trifold.types import Examples, Split
 
-_METHODS = {"full": FULL, "adapter-lora": ADAPTER}
+_METHODS = {"full": FULL, "adapter-lora": LORA}
 _WRITTEN_ROWS = 100
 _LONGEST_ANSWER = 64
 _CHECKED_TEXTS = 8
