@@ -91,7 +91,19 @@ def training_steps(
         yield [step[batch] for batch in by_token_budget(lengths[step], token_budget)]
 
 
-def padding_share(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
+def filled_up(lengths: np.ndarray, rounding: Rounding, most: int) -> int:
+    """Tokens that every text of a batch is filled up to.
+
+    Args:
+        lengths: Tokens of each, `(batch,)`.
+        rounding: Of the longest.
+        most: Tokens of the longest text of all.
+    """
+    return min(rounding(int(lengths.max())), most)
+
+
+def padding_share(lengths: np.ndarray, batches: list[np.ndarray], rounding: Rounding = exact) -> float:
     """Share of computed token places that are padding."""
-    computed = sum(len(batch) * int(lengths[batch].max()) for batch in batches)
+    most = int(lengths.max(initial=0))
+    computed = sum(len(batch) * filled_up(lengths[batch], rounding, most) for batch in batches)
     return 1.0 - float(lengths.sum()) / computed if computed else 0.0

@@ -11,7 +11,7 @@ import torch
 
 from trifold.backbone.attention import NAME as ATTENTION
 from trifold.backbone.attention import register_attention
-from trifold.backbone.batches import by_token_budget, exact, usual_rounding
+from trifold.backbone.batches import Rounding, by_token_budget, exact, usual_rounding
 from trifold.backbone.bert import Bert, read_bert
 from trifold.backbone.cache import half
 from trifold.backbone.int8 import in_int8, multiplies_int8
@@ -150,6 +150,11 @@ class Encoder:
         """Of the matrix products."""
         return {"torch": self.runtime.precision, "onnx": "float32"}.get(self.kernels, "int8")
 
+    @property
+    def rounding(self) -> Rounding:
+        """Of the lengths of batches."""
+        return exact if self.kernels in _BY_GRAPH else usual_rounding(self.runtime)
+
     def keep(self, layers: int) -> None:
         """Drop everything above the lowest `layers` layers; architectures that name them otherwise stay whole."""
         for model in (self._reader, self._model):
@@ -176,11 +181,9 @@ class Encoder:
         layers = tuple(range(self.layers + 1)) if layers is None else tuple(layers)
         vectors = np.empty((len(tokens), len(layers), len(POOLINGS), self.width), dtype=np.float32)
         run = self._forward(layers)
-        graph = self.kernels in _BY_GRAPH
-        usual = TOKEN_BUDGET if graph else self.runtime.token_budget
-        rounding = exact if graph else usual_rounding(self.runtime)
+        usual = TOKEN_BUDGET if self.kernels in _BY_GRAPH else self.runtime.token_budget
         for batch in by_token_budget(tokens.lengths, token_budget or usual):
-            ids, mask = tokens.padded(batch, pad_id, rounding)
+            ids, mask = tokens.padded(batch, pad_id, self.rounding)
             vectors[batch] = run(ids, mask)
             if advance:
                 advance(int(mask.sum()))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from trifold.backbone.batches import by_token_budget, padding_share, usual_rounding
+from trifold.backbone.batches import Rounding, by_token_budget, padding_share, usual_rounding
 from trifold.backbone.budget import Work, tuned_budget
 from trifold.backbone.cache import HALF_LIMIT, Segment, Store, cache_folder, half, kept_or_computed
 from trifold.backbone.encoder import POOLINGS, Encoder, Pooled
@@ -87,7 +87,7 @@ def read_through_cache(
     kind = _kind("pooled vectors of every layer", files, encoder.precision)
     if encoder.kernels != "torch":
         kind["engine"] = encoder.kernels
-    work = _Pass(compute, encoder.try_batch, encoder.runtime, kind, encoder.width)
+    work = _Pass(compute, encoder.try_batch, encoder.runtime, encoder.rounding, kind, encoder.width)
     found = _through_cache(work, tokens, settings)
     shape = (len(tokens), encoder.layers + 1, len(POOLINGS), encoder.width)
     vectors = np.empty(shape, dtype=np.float16)
@@ -173,6 +173,7 @@ class Prefix:
             settings: Whether and how much is kept.
         """
         width: int = self._model.config.hidden_size
+        rounding = usual_rounding(self._runtime)
         self._model.eval()
 
         @torch.inference_mode()
@@ -186,7 +187,7 @@ class Prefix:
 
         def compute(positions: np.ndarray, budget: int, advance: Advance) -> list[np.ndarray]:
             found: list[np.ndarray] = [np.empty(0)] * len(positions)
-            lengths, rounding = tokens.lengths[positions], usual_rounding(self._runtime)
+            lengths = tokens.lengths[positions]
             for batch in by_token_budget(lengths, budget):
                 states = forward(*tokens.batch(positions[batch], pad_id, rounding))
                 for row, place in enumerate(batch):
@@ -198,7 +199,7 @@ class Prefix:
             forward(torch.from_numpy(ids), torch.from_numpy(mask))
 
         kind = {**_kind("states of every token", files, self._runtime.precision), "layer": self.depth}
-        return _through_cache(_Pass(compute, attempt, self._runtime, kind, width), tokens, settings)
+        return _through_cache(_Pass(compute, attempt, self._runtime, rounding, kind, width), tokens, settings)
 
     @contextmanager
     def replayed(self) -> Iterator[Callable[[torch.Tensor], None]]:
@@ -335,6 +336,7 @@ class _Pass:
         compute: Positions of texts and a budget in tokens to each text's array, in half precision.
         attempt: One batch, as in `Work`.
         runtime: Where it computes.
+        rounding: Of the lengths of its batches.
         kind: What its arrays are of, as in `Store`.
         width: Of every array.
     """
@@ -342,6 +344,7 @@ class _Pass:
     compute: Callable[[np.ndarray, int, Advance], list[np.ndarray]]
     attempt: Callable[[np.ndarray, np.ndarray], None]
     runtime: Runtime
+    rounding: Rounding
     kind: dict[str, object]
     width: int
 
@@ -362,7 +365,7 @@ def _through_cache(work: _Pass, tokens: Tokens, settings: BackboneSettings) -> C
                 found = work.compute(np.array(part), budget, advance)
                 yield Segment(part, found, time.perf_counter() - begun)
         if missing:
-            padding = padding_share(ahead, by_token_budget(ahead, budget))
+            padding = padding_share(ahead, by_token_budget(ahead, budget), work.rounding)
             say(f"encoded {budget:,} tokens at once, {100 * padding:.1f} % of them padding")
 
     store = Store(work.kind, work.width, settings.cache_bytes) if settings.cache else None

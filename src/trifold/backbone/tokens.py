@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trifold.backbone.batches import Rounding, exact
+from trifold.backbone.batches import Rounding, exact, filled_up
 from trifold.backbone.cache import Segment, Store, kept_or_computed
 from trifold.backbone.locate import BackboneFiles, fast_tokenizer, read_config
 from trifold.errors import BackboneError
@@ -68,6 +68,11 @@ class Tokens:
         """Tokens of each text, `(texts,)` int64."""
         return np.diff(self.offsets)
 
+    @cached_property
+    def _longest(self) -> int:
+        """Tokens of the longest text."""
+        return int(self.lengths.max())
+
     def take(self, positions: np.ndarray) -> "Tokens":
         """The texts at `positions`, in that order."""
         ids = [self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions]
@@ -98,9 +103,9 @@ class Tokens:
             rounding: What length the longest of them is filled up to, but no further than the longest of all texts.
         """
         lengths = self.lengths[positions]
-        longest = min(rounding(int(lengths.max())), int(self.lengths.max()))
+        longest = filled_up(lengths, rounding, self._longest)
         ids = np.full((len(positions), longest), pad_id, dtype=np.int64)
-        mask = np.arange(ids.shape[1]) < lengths[:, None]
+        mask = np.arange(longest) < lengths[:, None]
         ids[mask] = np.concatenate([self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions])
         return ids, mask.astype(np.int64)
 

@@ -85,3 +85,10 @@ def test_texts_are_filled_up_as_told_but_never_beyond_the_longest_of_all() -> No
         assert mask.sum(1).tolist() == [3, 33]
         assert ids[1, :33].tolist() == list(range(1, 34))
         assert not ids[mask == 0].any()
+
+
+def test_what_rounding_adds_is_padding() -> None:
+    batches = [np.array([0, 1]), np.array([2])]
+    assert padding_share(np.array([33, 33, 100]), batches) == 0
+    # Two texts with a place more each, and one that is the longest of all.
+    assert padding_share(np.array([33, 33, 100]), batches, by_sixteenths) == 1 - 166 / 168
