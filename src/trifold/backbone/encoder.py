@@ -13,11 +13,11 @@ from trifold.backbone.attention import NAME as ATTENTION
 from trifold.backbone.attention import register_attention
 from trifold.backbone.batches import Rounding, by_token_budget, exact, usual_rounding
 from trifold.backbone.bert import Bert, read_bert
-from trifold.backbone.cache import half
 from trifold.backbone.int8 import in_int8, multiplies_int8
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_onnx
 from trifold.backbone.packed import packed, through_arrays
+from trifold.backbone.store import half
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.errors import BackboneError, require
 from trifold.progress import Advance, say

@@ -1,6 +1,6 @@
 """What a frozen backbone computes of every text, once: pooled vectors, or the states below the first trained layer.
 
-Both go through the cache on disk (`cache.py`) and are rounded to its precision whether they come from there or not, so
+Both go through the cache on disk (`store.py`) and are rounded to its precision whether they come from there or not, so
 a cached run and an uncached one learn from the same numbers.
 """
 
@@ -18,11 +18,12 @@ import torch
 
 from trifold.backbone.batches import Rounding, by_token_budget, padding_share, usual_rounding
 from trifold.backbone.budget import Work, tuned_budget
-from trifold.backbone.cache import HALF_LIMIT, Segment, Store, cache_folder, half, kept_or_computed
+from trifold.backbone.cache import cache_folder
 from trifold.backbone.encoder import POOLINGS, Encoder, Pooled
 from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.settings import BackboneSettings
+from trifold.backbone.store import HALF_LIMIT, Segment, Store, half, kept_or_computed
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.errors import BackboneError
 from trifold.progress import Advance, say, track
@@ -41,7 +42,7 @@ class Computed:
     """Arrays of many texts.
 
     Attributes:
-        arrays: For each text `(rows, width)` float16, some of them views of files.
+        arrays: For each text `(rows, width)` float16, views of files as far as those are written.
         cached_seconds: What computing those from the cache once took: a run is charged for it all the same.
     """
 
@@ -88,11 +89,11 @@ def read_through_cache(
     if encoder.kernels != "torch":
         kind["engine"] = encoder.kernels
     work = _Pass(compute, encoder.try_batch, encoder.runtime, encoder.rounding, kind, encoder.width)
-    found = _through_cache(work, tokens, settings)
     shape = (len(tokens), encoder.layers + 1, len(POOLINGS), encoder.width)
     vectors = np.empty(shape, dtype=np.float16)
-    for number, array in enumerate(found.arrays):
-        vectors[number] = array.reshape(shape[1:])
+    with _through_cache(work, tokens, settings) as found:
+        for number, array in enumerate(found.arrays):
+            vectors[number] = array.reshape(shape[1:])
     decisive = json.dumps(kind, sort_keys=True).encode() + b"".join(tokens.digests)
     return Vectors(
         Pooled(vectors, tuple(range(encoder.layers + 1))),
@@ -163,8 +164,11 @@ class Prefix:
         needed = 2 * self._model.config.hidden_size * int(tokens.lengths.sum())
         return bool(needed <= min(settings.cache_bytes, _free_bytes() // 2))
 
-    def compute(self, tokens: Tokens, pad_id: int, files: BackboneFiles, settings: BackboneSettings) -> Computed:
-        """The states of every text, `(tokens, width)` each.
+    @contextmanager
+    def computed(
+        self, tokens: Tokens, pad_id: int, files: BackboneFiles, settings: BackboneSettings
+    ) -> Iterator[Computed]:
+        """The states of every text, `(tokens, width)` each; what is new of them is being kept while they are used.
 
         Args:
             tokens: The texts.
@@ -199,7 +203,9 @@ class Prefix:
             forward(torch.from_numpy(ids), torch.from_numpy(mask))
 
         kind = {**_kind("states of every token", files, self._runtime.precision), "layer": self.depth}
-        return _through_cache(_Pass(compute, attempt, self._runtime, rounding, kind, width), tokens, settings)
+        work = _Pass(compute, attempt, self._runtime, rounding, kind, width)
+        with _through_cache(work, tokens, settings) as found:
+            yield found
 
     @contextmanager
     def replayed(self) -> Iterator[Callable[[torch.Tensor], None]]:
@@ -349,8 +355,9 @@ class _Pass:
     width: int
 
 
-def _through_cache(work: _Pass, tokens: Tokens, settings: BackboneSettings) -> Computed:
-    """Each text's array, computed where the cache lacks it, and then kept."""
+@contextmanager
+def _through_cache(work: _Pass, tokens: Tokens, settings: BackboneSettings) -> Iterator[Computed]:
+    """Each text's array, computed where the cache lacks it, and then kept, as `kept_or_computed` does."""
 
     def compute(missing: list[int]) -> Iterator[Segment]:
         if len(missing) < len(tokens):
@@ -369,4 +376,5 @@ def _through_cache(work: _Pass, tokens: Tokens, settings: BackboneSettings) -> C
             say(f"encoded {budget:,} tokens at once, {100 * padding:.1f} % of them padding")
 
     store = Store(work.kind, work.width, settings.cache_bytes) if settings.cache else None
-    return Computed(*kept_or_computed(store, tokens.digests, compute))
+    with kept_or_computed(store, tokens.digests, compute) as found:
+        yield Computed(*found)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trifold.backbone.batches import Rounding, exact, filled_up
-from trifold.backbone.cache import Segment, Store, kept_or_computed
 from trifold.backbone.locate import BackboneFiles, fast_tokenizer, read_config
+from trifold.backbone.store import Segment, Store, kept_or_computed
 from trifold.errors import BackboneError
 
 if TYPE_CHECKING:
@@ -193,9 +193,9 @@ class Tokenizer:
             rows = [np.append(cut, ids)[:, None] for cut, ids in zip(fresh.truncated, fresh.each(), strict=True)]
             yield Segment(missing, rows, time.perf_counter() - begun)
 
-        found, cached_seconds = kept_or_computed(store, digests, compute)
-        kept = [array[:, 0] for array in found]
-        return Tokens.of([row[1:] for row in kept], [bool(row[0]) for row in kept]), cached_seconds
+        with kept_or_computed(store, digests, compute) as (found, cached_seconds):
+            kept = [array[:, 0] for array in found]
+            return Tokens.of([row[1:] for row in kept], [bool(row[0]) for row in kept]), cached_seconds
 
     def _kind(self) -> dict[str, object]:
         """What of it decides on a text's tokens."""

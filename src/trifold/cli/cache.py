@@ -13,8 +13,9 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
         clear: Remove all of it.
         json: Print JSON instead.
     """
-    from trifold.backbone.cache import cache_folder, list_choices, list_graphs, list_stores
+    from trifold.backbone.cache import cache_folder, list_choices, list_graphs
     from trifold.backbone.cache import clear as clear_all
+    from trifold.backbone.store import list_stores
     from trifold.evaluate.leaderboard import megabytes
 
     if clear:

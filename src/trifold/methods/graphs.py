@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from trifold.backbone.cache import HALF_LIMIT
 from trifold.backbone.encoder import POOLINGS, Encoder, Place, PooledStates
+from trifold.backbone.store import HALF_LIMIT
 
 
 class HeadOnEncoder(torch.nn.Module):

@@ -3,7 +3,7 @@
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -313,10 +313,11 @@ class Tuned(Method):
             return
         say(f"{self.name}: the lowest {depth} layers are frozen and computed once")
         started = time.monotonic()
-        found = [prefix.compute(part, parts[0].pad_id, files, chosen) for part in tokens]
-        cached_seconds = sum(one.cached_seconds for one in found)
-        seconds = time.monotonic() - started + cached_seconds
-        with prefix.replayed() as give:
+        with ExitStack() as inside:
+            found = [inside.enter_context(prefix.computed(part, parts[0].pad_id, files, chosen)) for part in tokens]
+            cached_seconds = sum(one.cached_seconds for one in found)
+            seconds = time.monotonic() - started + cached_seconds
+            give = inside.enter_context(prefix.replayed())
             states = (States(one.arrays, runtime) for one in found)
             replayed = [replace(part, states=one, give=give) for part, one in zip(parts, states, strict=True)]
             yield _Begun(replayed, cached_seconds, {"prefix_layers": depth, "prefix_seconds": round(seconds, 3)})
