@@ -20,7 +20,7 @@ from trifold.data.settings import TextSettings
 from trifold.errors import ArtifactError, DataError
 from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import Predictor, Scores
-from trifold.progress import say, track
+from trifold.progress import counted, say, track
 from trifold.runtime import prepare
 from trifold.tasks.labels import as_text
 from trifold.types import BadRow, Record, Target
@@ -98,7 +98,7 @@ def score_texts(predictor: Predictor, texts: Sequence[str], what: str = "scoring
     if not texts:
         return predictor.score(texts)
     parts = []
-    with track(f"{what} {len(texts):,} texts", sum(len(text) for text in texts)) as advance:
+    with track(f"{what} {counted(len(texts), 'text')}", sum(len(text) for text in texts)) as advance:
         for start in range(0, len(texts), _TEXTS_PER_SLICE):
             part = texts[start : start + _TEXTS_PER_SLICE]
             parts.append(predictor.score(part))
@@ -223,6 +223,6 @@ def _teller() -> Callable[[int], None]:
         now = time.monotonic()
         if now - last >= _SAY_EVERY_SECONDS:
             last = now
-            say(f"{count:,} rows done, {count / (now - started):,.0f} a second")
+            say(f"{counted(count, 'row')} done, {count / (now - started):,.0f} a second")
 
     return tell

@@ -65,6 +65,11 @@ def _plain(what: str, total_tokens: int) -> Advance:
     return advance
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts: `1 row`, `4,000 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def duration(seconds: float) -> str:
     """Seconds in words short enough for a table: `0.8 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
     if seconds < 10:

@@ -26,7 +26,7 @@ from trifold.backbone.settings import BackboneSettings
 from trifold.backbone.store import HALF_LIMIT, Segment, Store, half, kept_or_computed
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.errors import BackboneError
-from trifold.progress import Advance, say, track
+from trifold.progress import Advance, counted, say, track
 from trifold.runtime import Runtime
 
 # Texts that are sorted by length and written together: enough to waste nothing, few enough to lose little.
@@ -365,7 +365,7 @@ def _through_cache(work: _Pass, tokens: Tokens, settings: BackboneSettings) -> I
         ahead = tokens.lengths[missing]
         name = f"{work.kind['what']} by {work.kind.get('engine', 'torch')}"
         budget = tuned_budget(settings, Work(name, str(work.kind["weights"]), work.runtime, ahead, 1, work.attempt))
-        with track(f"encoding {len(missing):,} texts", int(ahead.sum())) as advance:
+        with track(f"encoding {counted(len(missing), 'text')}", int(ahead.sum())) as advance:
             for start in range(0, len(missing), _TEXTS_PER_SEGMENT):
                 part = missing[start : start + _TEXTS_PER_SEGMENT]
                 begun = time.perf_counter()

@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from trifold.cli.output import print_json, print_table
+from trifold.progress import counted
 
 
 def cache(*, clear: bool = False, json: bool = False) -> None:
@@ -28,16 +29,16 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     from trifold.pretrain.corpus import list_texts
 
     stores, texts, graphs = list_stores(), list_texts(), list_graphs()
-    counted = {"graphs": graphs, "choices": list_choices()}
+    kept = {"graphs": graphs, "choices": list_choices()}
     if json:
         shown: dict[str, object] = {
             "stores": [vars(store) for store in stores],
             "texts": [vars(text) for text in texts],
-            **{what: {"count": len(files), "size_bytes": _bytes(files)} for what, files in counted.items()},
+            **{what: {"count": len(files), "size_bytes": _bytes(files)} for what, files in kept.items()},
         }
         print_json({"folder": str(cache_folder()), **shown})
         return
-    if not stores and not texts and not any(counted.values()):
+    if not stores and not texts and not any(kept.values()):
         print(f"nothing is kept in {cache_folder()}")
         return
     rows = []
@@ -56,15 +57,15 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     if rows:
         print_table(rows, left_aligned=3)
     for text in texts:
-        held = f"{text.documents:,} documents, {text.tokens:,} tokens, {megabytes(text.size_bytes)}"
+        held = f"{counted(text.documents, 'document')}, {text.tokens:,} tokens, {megabytes(text.size_bytes)}"
         print(f"tokenised text: {held}, last used {_when(text.used)}")
-    for what, files in {"graphs for ONNX Runtime": graphs, "heads and vectors chosen": counted["choices"]}.items():
+    for what, files in {"graphs for ONNX Runtime": graphs, "heads and vectors chosen": kept["choices"]}.items():
         if files:
             print(f"{what}: {len(files)}, {megabytes(_bytes(files))}, last used {_when(files[0].stat().st_mtime)}")
     sizes = [
         *(store.size_bytes for store in stores),
         *(text.size_bytes for text in texts),
-        *map(_bytes, counted.values()),
+        *map(_bytes, kept.values()),
     ]
     print(f"\n{megabytes(sum(sizes))} in {cache_folder()}; trifold cache --clear frees it")
 

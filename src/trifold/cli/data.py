@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from trifold.backbone.settings import BackboneSettings
 from trifold.cli.output import print_json
 from trifold.data.settings import DataSettings
+from trifold.progress import counted
 
 _SHOWN_CHARACTERS = 70
 _SHOWN_LABELS = 20
@@ -52,7 +53,7 @@ def check(
     print("Parts     " + ", ".join(f"{part} {count:,}" for part, count in facts.parts.items()))
     print(
         f"Repeated  {facts.duplicates:,} texts stand in an earlier row; "
-        f"for that {facts.left_training:,} rows left training and {facts.left_validation:,} validation"
+        f"for that {counted(facts.left_training, 'row')} left training and {facts.left_validation:,} validation"
     )
     median, high, longest = report.tokens
     print(

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from trifold.cli.output import print_json, print_table
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import require
+from trifold.progress import counted
 
 
 def export(
@@ -52,7 +53,7 @@ def export(
     drop = found.drop
     print(f"{megabytes(found.before_bytes)} before, {megabytes(found.size_bytes)} as {found.engine}")
     print(
-        f"It loses {100 * drop.value:.2f} points of {found.score_name} on {found.rows:,} held-out rows "
+        f"It loses {100 * drop.value:.2f} points of {found.score_name} on {counted(found.rows, 'held-out row')} "
         f"(95 % interval {100 * drop.low:.2f} to {100 * drop.high:.2f}) and labels "
         f"{100 * found.agreement:.1f} % of them alike."
     )
@@ -89,4 +90,4 @@ def bench(
         return
     print_table([engine.in_words() for engine in found.engines])
     length = f" of {found.mean_tokens:.0f} tokens" if found.mean_tokens else ""
-    print(f"\n{found.texts:,} texts{length}; {found.machine}")
+    print(f"\n{counted(found.texts, 'text')}{length}; {found.machine}")

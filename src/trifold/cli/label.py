@@ -41,7 +41,7 @@ def label(
     """
     from trifold.cli.prompt import print_estimate
     from trifold.pipeline.label import LabelRequest, expect, label_file
-    from trifold.progress import say
+    from trifold.progress import counted, say
 
     asked = llm or LlmSettings()
     request = LabelRequest(
@@ -65,10 +65,10 @@ def label(
     if json:
         print_json({"output": str(output), **facts})
     say(
-        f"{tally.labelled:,} of {tally.rows:,} rows labelled"
+        f"{tally.labelled:,} of {counted(tally.rows, 'row')} labelled"
         + (f", {tally.failed:,} without a usable answer" if tally.failed else "")
         + (f", {tally.unusable:,} without a usable text" if tally.unusable else "")
-        + (f"; {tally.spent.from_log:,} answers came from the log" if tally.spent.from_log else "")
+        + (f"; {counted(tally.spent.from_log, 'answer')} came from the log" if tally.spent.from_log else "")
     )
     if tally.known:
         say(f"{tally.agreeing:,} of {tally.known:,} agree with {true_column}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from trifold.cli.output import print_json, print_table
 from trifold.errors import SettingsError
+from trifold.progress import counted
 
 _SHOWN_CHARACTERS = 48
 
@@ -65,7 +66,7 @@ def log(
         ],
         left_aligned=5,
     )
-    print(f"\n{count_calls(path):,} calls in {path}; trifold log NUMBER shows one whole")
+    print(f"\n{counted(count_calls(path), 'call')} in {path}; trifold log NUMBER shows one whole")
 
 
 def _short(text: str | None) -> str:

@@ -37,7 +37,7 @@ def predict(
         json: With --text, print JSON.
     """
     from trifold.predict import load_run, predict_file, predict_texts
-    from trifold.progress import say
+    from trifold.progress import counted, say
 
     if (source is None) == (text is None):
         raise SettingsError(
@@ -61,7 +61,7 @@ def predict(
         return
     assert source is not None
     count = predict_file(chosen, source, output, reading or TextSettings(), reject_below)
-    say(f"{count:,} rows labelled" + (f", written to {output}" if output else ""))
+    say(f"{counted(count, 'row')} labelled" + (f", written to {output}" if output else ""))
 
 
 def evaluate(

@@ -38,7 +38,7 @@ def embed(
     from trifold.data.columns import unusable_text
     from trifold.documents.embed import embed_file
     from trifold.documents.models import find_encoder
-    from trifold.progress import say
+    from trifold.progress import counted, say
     from trifold.runtime import prepare
 
     if (source is None) == (text is None) or (source is not None and output is None):
@@ -61,8 +61,9 @@ def embed(
     for line, why in found.bad[:10]:
         say(f"note: line {line} has no vector: {why}")
     if found.truncated:
-        say(f"note: {found.truncated:,} texts are longer than {chosen.max_length} tokens; their ends were cut off")
+        cut = counted(found.truncated, "text")
+        say(f"note: {cut} had more than {chosen.max_length} tokens; what came after was cut off")
     if json:
         print_json({"output": str(output), **vars(found)})
     else:
-        say(f"{found.rows:,} vectors of {found.width} numbers written to {output}")
+        say(f"{counted(found.rows, 'vector')} of {found.width} numbers written to {output}")

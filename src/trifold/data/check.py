@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trifold.data.examples import LoadedData, label_variants
+from trifold.progress import counted
 from trifold.types import Examples, Label, Split, Target
 
 _SHOWN = 5
@@ -66,8 +67,8 @@ class DataFacts:
     def warnings(self) -> list[str]:
         """Sentences on what should be looked at before training."""
         found = [
-            f"label {variant!r} ({self.labels[variant]} rows) looks like {target!r} ({self.labels[target]} rows): "
-            "--merge-labels makes them one"
+            f"label {variant!r} ({counted(self.labels[variant], 'row')}) looks like {target!r} "
+            f"({counted(self.labels[target], 'row')}): --merge-labels makes them one"
             for variant, target in self.variants.items()
         ]
         if self.separator:
@@ -81,14 +82,16 @@ class DataFacts:
             found.append(f"{len(self.bad_rows):,} {left_out} left out: {reasons}")
         if self.left_training or self.left_validation:
             found.append(
-                f"{self.left_training} rows left the training part and {self.left_validation} the validation part, "
-                "since their text also stands where it is tested"
+                f"{counted(self.left_training, 'row')} left the training part and {self.left_validation:,} the "
+                "validation part, since their text also stands where it is tested"
             )
         if self.conflicting:
-            found.append(f"{self.conflicting} texts stand in the file with different labels")
+            found.append(f"{counted(self.conflicting, 'text')} with different labels in different rows")
         smallest = min(self.labels, key=lambda label: self.labels[label])
         if self.labels[smallest] < 10:
-            found.append(f"label {smallest!r} has {self.labels[smallest]} rows only: figures on it will be shaky")
+            found.append(
+                f"label {smallest!r} has only {counted(self.labels[smallest], 'row')}: figures on it will be shaky"
+            )
         return [*found, *self.notes]
 
 

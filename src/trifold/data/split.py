@@ -11,6 +11,7 @@ import numpy as np
 
 from trifold.data.hold_out import hold_out
 from trifold.errors import DataError
+from trifold.progress import counted
 from trifold.types import Examples, Split, Target, labels_of
 
 SPLIT_SEED = 42
@@ -83,7 +84,7 @@ def split_train_validation(examples: Examples) -> tuple[Examples, Examples]:
 def _require_task(examples: Examples) -> None:
     rows, classes = len(examples), len(examples.label_counts())
     if rows < 2:
-        raise DataError(f"the file has {rows} usable row{'' if rows == 1 else 's'}: give at least 10, better hundreds")
+        raise DataError(f"the file has {counted(rows, 'usable row')}: give at least 10, better hundreds")
     if classes < 2:
         raise DataError(
             f"every row has the label {next(iter(examples.label_counts()), '')!r}: give rows of at least two classes, "
@@ -115,7 +116,7 @@ def _stratified(
     counts = Counter(strata[i] for i in positions)
     alone = np.array([i for i in positions if counts[strata[i]] == 1], dtype=int)
     if len(alone):
-        notes.append(f"{len(alone)} labels have too few rows for the {part} part: they stay in training")
+        notes.append(f"{counted(len(alone), 'label')} had too few rows for the {part} part and stayed in training")
     shared = np.array([i for i in positions if counts[strata[i]] > 1], dtype=int)
     chosen = [strata[i] for i in shared]
     classes = len(set(chosen))

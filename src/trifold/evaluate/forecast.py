@@ -14,7 +14,7 @@ from trifold.llm.opening import LOCAL
 from trifold.methods.catalogue import PROMPT, method_entry
 from trifold.methods.contract import MethodSettings
 from trifold.methods.costs import Workload
-from trifold.runtime import choose, cpu_multiplies_bfloat16, has_nvidia_driver
+from trifold.runtime import Runtime, choose, cpu_multiplies_bfloat16, has_nvidia_driver
 from trifold.types import Split
 
 _SAMPLE_TEXTS = 300
@@ -96,16 +96,16 @@ def matrix_rate(settings: MethodSettings) -> float:
     """
     chosen = settings.backbone
     if chosen.device not in ("auto", "cpu") or (chosen.device == "auto" and has_nvidia_driver()):
-        return _device_rate(settings)
+        return product_rate(choose(chosen.device, chosen.precision))
     a = np.random.default_rng(0).standard_normal((_MATRIX, _MATRIX), dtype=np.float32)
     doubled = chosen.precision == "bfloat16" or (chosen.precision == "auto" and cpu_multiplies_bfloat16())
     return _best_rate(lambda: a @ a) * (2 if doubled else 1)
 
 
-def _device_rate(settings: MethodSettings) -> float:
+def product_rate(runtime: Runtime) -> float:
+    """Operations a second of PyTorch's plain matrix product there, in that precision."""
     import torch
 
-    runtime = choose(settings.backbone.device, settings.backbone.precision)
     a = torch.randn(_MATRIX, _MATRIX, device=runtime.device, dtype=getattr(torch, runtime.precision))
     # Reading a value back waits for devices that compute asynchronously.
     return _best_rate(lambda: (a @ a)[0, 0].item())

@@ -24,7 +24,7 @@ from trifold.backbone.words import tokens_that_occur
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import Defaults, tuning_epochs
 from trifold.methods.plans import make_plan
-from trifold.progress import say
+from trifold.progress import counted, say
 from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
 from trifold.train.loop import train as train_model
@@ -244,7 +244,7 @@ class Tuned(Method):
         head_rate = plan.head_rate * plan.learning_rate
         say(
             f"{self.name}: training {parameters:,} parameters on top of {files.name} with {len(train):,} texts, "
-            f"{plan.epochs} epochs, learning rate {plan.learning_rate:g} ({head_rate:g} in the head), "
+            f"{counted(plan.epochs, 'epoch')}, learning rate {plan.learning_rate:g} ({head_rate:g} in the head), "
             f"batch {plan.batch_size}, {runtime.precision} on {runtime.device}, {plan.token_budget:,} tokens at once"
         )
         with (

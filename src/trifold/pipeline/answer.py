@@ -27,7 +27,7 @@ from trifold.pretrain.objectives import Excerpt, prove_saved
 from trifold.pretrain.settings import TaskSettings, WritingSettings
 from trifold.pretrain.specials import Vocabulary
 from trifold.pretrain.writing import write
-from trifold.progress import say
+from trifold.progress import counted, say
 from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
 from trifold.train.loop import train as train_model
 from trifold.train.objective import evaluate
@@ -108,8 +108,9 @@ def learn_answers(
         plan = make_plan(method, _METHODS[method], request.train, epochs=epochs, token_budget=budget)
         trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
         say(
-            f"{method}: {files.name} learns {rows:,} answers, {trained:,} parameters, {plan.epochs} epochs, "
-            f"learning rate {plan.learning_rate:g}, batch {plan.batch_size}, {runtime.precision} on {runtime.device}"
+            f"{method}: {files.name} learns {counted(rows, 'answer')}, {trained:,} parameters, "
+            f"{counted(plan.epochs, 'epoch')}, learning rate {plan.learning_rate:g}, batch {plan.batch_size}, "
+            f"{runtime.precision} on {runtime.device}"
         )
         history, _ = train_model(model, parts[0], parts[1], plan, runtime)
         train_seconds = time.monotonic() - begun + keeper.seconds_before

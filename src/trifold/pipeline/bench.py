@@ -18,18 +18,18 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.folder import new_folder, write_json
-from trifold.backbone.settings import BackboneSettings, ComputeSettings
+from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import open_rows
 from trifold.data.settings import TextSettings
 from trifold.errors import BackboneError, DataError, SettingsError
-from trifold.evaluate.forecast import matrix_rate
+from trifold.evaluate.forecast import product_rate
 from trifold.evaluate.leaderboard import megabytes, milliseconds
-from trifold.methods.contract import Exportable, MethodSettings
+from trifold.methods.contract import Exportable
 from trifold.methods.exported import ExportedPredictor
 from trifold.pipeline.reopen import reopen_task
 from trifold.predict import Run, load_run
 from trifold.progress import say
-from trifold.runtime import hardware, peak_memory_bytes
+from trifold.runtime import choose, hardware, peak_memory_bytes
 from trifold.types import Record
 
 _MOST_TEXTS = 2_000
@@ -53,7 +53,7 @@ class EngineSpeed:
         peak_memory_bytes: Of the process.
         load_seconds: From the start of the process to the first answer.
         matrix_share: Useful operations a second, as a share of what the machine's plain matrix product reaches in
-            single precision; 0 where unknown.
+            the fastest precision of floats that it multiplies; 0 where unknown.
         passes: Seconds of each pass over the texts.
     """
 
@@ -104,7 +104,8 @@ class Bench:
         engines: In the order measured.
         texts: How many were used.
         mean_tokens: Of them, as the model reads them; 0 without a tokenizer.
-        matrix_gflops: This machine's matrix product, measured in the same run, in single precision.
+        matrix_gflops: This machine's matrix product, the fastest of some between the engines.
+        matrix_precision: That was measured in.
         machine: In words.
     """
 
@@ -113,6 +114,7 @@ class Bench:
     texts: int
     mean_tokens: float
     matrix_gflops: float
+    matrix_precision: str
     machine: str
 
 
@@ -135,31 +137,45 @@ def bench(folder: Path, source: Path | None, seconds: float, reading: TextSettin
         texts = list(reopen_task(run, "name a file with texts").split.test.texts)[:_MOST_TEXTS]
     parts = run.predictor.exportable()
     tokens = parts.tokenizer.encode(texts).lengths if parts else np.zeros(1)
-    rate = matrix_rate(MethodSettings(backbone=BackboneSettings(device="cpu", precision="float32")))
     operations = flops(parts, round(tokens.mean())) if parts else 0.0
-    found = []
+    runtime = choose("cpu")
+    rates, measured = [product_rate(runtime)], {}
     with tempfile.TemporaryDirectory() as place:
         listed = Path(place) / "texts.json"
         listed.write_text(json.dumps(texts))
         for engine, each in _engines(run, parts, Path(place)):
             say(f"measuring {engine}")
-            measured = _in_own_process(each, listed, seconds)
-            per_second = measured.texts / statistics.median(measured.passes)
-            found.append(
-                EngineSpeed(
-                    engine=engine,
-                    texts_per_second=per_second,
-                    tokens_per_second=per_second * float(tokens.mean()),
-                    p50_ms=measured.p50_ms,
-                    p99_ms=measured.p99_ms,
-                    peak_memory_bytes=measured.peak_memory_bytes,
-                    load_seconds=measured.load_seconds,
-                    matrix_share=per_second * operations / rate,
-                    passes=tuple(measured.passes),
-                )
-            )
-    machine = f"{hardware()['cpu']}, {hardware()['cores']} cores, matrix product {rate / 1e9:.0f} GFLOP/s"
-    return Bench(run.folder, tuple(found), len(texts), float(tokens.mean()), rate / 1e9, machine)
+            measured[engine] = _in_own_process(each, listed, seconds)
+            # Again and again, since other work on the machine now and then slows it down.
+            rates.append(product_rate(runtime))
+    rate = max(rates)
+    speeds = tuple(_speed_of(engine, one, float(tokens.mean()), operations / rate) for engine, one in measured.items())
+    product = f"matrix product {rate / 1e9:.0f} GFLOP/s in {runtime.precision}"
+    machine = f"{hardware()['cpu']}, {hardware()['cores']} cores, {product}"
+    return Bench(run.folder, speeds, len(texts), float(tokens.mean()), rate / 1e9, runtime.precision, machine)
+
+
+def _speed_of(engine: str, measured: _Measured, tokens: float, ideal_seconds: float) -> EngineSpeed:
+    """The figures of an engine.
+
+    Args:
+        engine: Its name.
+        measured: In its own process.
+        tokens: Of a text, on average.
+        ideal_seconds: Of a text, were all of its work one plain matrix product; 0 where unknown.
+    """
+    per_second = measured.texts / statistics.median(measured.passes)
+    return EngineSpeed(
+        engine=engine,
+        texts_per_second=per_second,
+        tokens_per_second=per_second * tokens,
+        p50_ms=measured.p50_ms,
+        p99_ms=measured.p99_ms,
+        peak_memory_bytes=measured.peak_memory_bytes,
+        load_seconds=measured.load_seconds,
+        matrix_share=per_second * ideal_seconds,
+        passes=tuple(measured.passes),
+    )
 
 
 def flops(parts: Exportable, tokens: int) -> float:

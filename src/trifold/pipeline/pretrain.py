@@ -26,7 +26,7 @@ from trifold.pretrain.samples import samples
 from trifold.pretrain.settings import CorpusSettings, LearningSettings, Objective, ScratchSettings, SourceSettings
 from trifold.pretrain.specials import Vocabulary
 from trifold.pretrain.vocabulary import new_tokenizer
-from trifold.progress import say
+from trifold.progress import counted, say
 from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
 from trifold.train.loop import train as train_model
 from trifold.train.objective import Evaluation
@@ -219,7 +219,7 @@ def _announce(request: PretrainRequest, text: _Text, model: Any, plan: Plan, run
     facts, blocks = text.corpus.facts, text.blocks
     documents, tokens = int(facts["documents"]), int(facts["tokens"])
     say(
-        f"{documents:,} document{'s' if documents > 1 else ''}, {tokens:,} tokens: {len(blocks[0]):,} blocks of "
+        f"{counted(documents, 'document')}, {tokens:,} tokens: {len(blocks[0]):,} blocks of "
         f"{request.corpus.block_size} to train on, {len(blocks[1]):,} to validate on"
     )
     for name, what in (("left_out", "rows cannot be used"), ("excluded", "documents stand in a file to exclude")):
