@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _KEEP_BYTES = 1 << 30
+# Matrix products that are kept while training: those of a step come back layer after layer, some twenty a length.
+_PRODUCTS = 64
+# Tokens of a text from which on writing a step's products anew is lost in what the step takes.
+_LONG = 64
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,22 @@ def prepare() -> None:
     torch.set_num_threads(compute_threads())
     torch.set_flush_denormal(True)
     torch.backends.cuda.enable_cudnn_sdp(False)
+
+
+def keep_few_products(longest: int) -> None:
+    """Let a CPU's library forget what it wrote for shapes of long ago; to be called before its first product.
+
+    PyTorch and oneDNN each keep the last 1,024 matrix products in bfloat16, a quarter of a megabyte apiece, wherever
+    memory is free that moment. Training meets lengths in any order, and its memory grows until all have come, by a
+    third to a half: much of that is room between what is kept, too small for any large tensor. On short texts, where
+    writing products anew would show, only PyTorch's are few (benchmarks/LOG.md). What the environment names stays.
+
+    Args:
+        longest: Tokens of the longest text ahead.
+    """
+    os.environ.setdefault("LRU_CACHE_CAPACITY", str(_PRODUCTS))
+    if longest > _LONG:
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_PRODUCTS))
 
 
 def single_threaded_scipy() -> AbstractContextManager[object]:

@@ -41,6 +41,7 @@ class Work:
         lengths: Tokens of each text ahead.
         passes: How often all of them go through.
         attempt: One batch, `(texts, tokens)` ids and mask; returns when it is computed, and leaves no trace.
+        at_once: Texts that ever go through together, at most.
     """
 
     kind: str
@@ -49,13 +50,14 @@ class Work:
     lengths: np.ndarray
     passes: int
     attempt: Callable[[np.ndarray, np.ndarray], None]
+    at_once: int | None = None
 
 
 def tuned_budget(settings: ComputeSettings, work: Work) -> int:
     """The user's budget; else the fastest on this machine, measured where the work ahead is large enough to pay for it.
 
     No batch is tried that would take more than half of the memory this process may use, judged by what smaller ones
-    took: on a CPU, running out of it is a kill.
+    took: on a CPU, running out of it is a kill. Nor one that the work will never have: it would set the peak of memory.
 
     Args:
         settings: May name a budget.
@@ -63,16 +65,25 @@ def tuned_budget(settings: ComputeSettings, work: Work) -> int:
     """
     if settings.token_budget:
         return settings.token_budget
-    key, known = _key(work), _remembered()
+    candidates = _candidates(work)
+    key, known = _key(work, candidates[-1]), _remembered()
     if key in known:
         return known[key]
-    candidates = _CANDIDATES[work.runtime.device]
-    if _REPEATS * sum(candidates) > _MOST_COST * work.passes * float(work.lengths.sum()):
+    if len(candidates) == 1 or _REPEATS * sum(candidates) > _MOST_COST * work.passes * float(work.lengths.sum()):
         return work.runtime.token_budget
     say(f"{work.kind}: finding out how many tokens at once are fastest on this machine; remembered for next time")
     best = _fastest(work, candidates)
     _remember({**_remembered(), key: best})
     return best
+
+
+def _candidates(work: Work) -> tuple[int, ...]:
+    """Budgets up to the first that everything which goes through together fits into."""
+    all_ = _CANDIDATES[work.runtime.device]
+    if work.at_once is None:
+        return all_
+    most = work.at_once * int(work.lengths.max())
+    return all_[: 1 + sum(candidate < most for candidate in all_)]
 
 
 def _fastest(work: Work, candidates: tuple[int, ...]) -> int:
@@ -103,10 +114,10 @@ def _seconds(work: Work, ids: np.ndarray) -> float:
     return time.perf_counter() - begun
 
 
-def _key(work: Work) -> str:
+def _key(work: Work, largest: int) -> str:
     facts = hardware()
     where = "-".join(str(facts.get(name)) for name in ("gpu", "cpu", "cores"))
-    return "|".join((work.kind, work.model[:16], work.runtime.device, work.runtime.precision, where))
+    return "|".join((work.kind, work.model[:16], work.runtime.device, work.runtime.precision, where, str(largest)))
 
 
 def _file() -> Path:

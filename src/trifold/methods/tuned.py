@@ -25,7 +25,7 @@ from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scor
 from trifold.methods.defaults import Defaults, tuning_epochs
 from trifold.methods.plans import make_plan
 from trifold.progress import counted, say
-from trifold.runtime import Runtime, choose, seed_everything
+from trifold.runtime import Runtime, choose, keep_few_products, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
 from trifold.train.loop import train as train_model
 from trifold.train.objective import BatchLoss, Capturable, classification_loss
@@ -236,6 +236,7 @@ class Tuned(Method):
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         parts = zip((train, validation), targets, strict=True)
         objectives = [_objective(part.texts, *target, tokenizer, usual_rounding(runtime)) for part, target in parts]
+        keep_few_products(int(objectives[0].lengths.max()))
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
         budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))
@@ -291,7 +292,8 @@ class Tuned(Method):
             model.zero_grad(set_to_none=True)
 
         shape = file_sha256(files.folder / "config.json")
-        return Work(self.name, shape, runtime, training.lengths, epochs, attempt)
+        at_once = self.settings.train.batch_size or self.defaults.batch_size
+        return Work(self.name, shape, runtime, training.lengths, epochs, attempt, at_once)
 
     @contextmanager
     def _prefix(

@@ -28,7 +28,7 @@ from trifold.pretrain.settings import TaskSettings, WritingSettings
 from trifold.pretrain.specials import Vocabulary
 from trifold.pretrain.writing import write
 from trifold.progress import counted, say
-from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
+from trifold.runtime import Runtime, choose, hardware, keep_few_products, peak_memory_bytes, prepare, seed_everything
 from trifold.train.loop import train as train_model
 from trifold.train.objective import evaluate
 from trifold.train.settings import KeepSettings
@@ -102,6 +102,7 @@ def learn_answers(
             tokenise_answers(part, vocabulary, chosen.max_length, runtime.device)
             for part in (split.train, split.validation, split.test)
         ]
+        keep_few_products(int(parts[0].lengths.max()))
         rows = len(split.train)
         epochs = request.train.epochs or tuning_epochs(rows)
         budget = chosen.token_budget or runtime.token_budget

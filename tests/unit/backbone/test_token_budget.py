@@ -60,6 +60,18 @@ def test_the_fastest_is_found_once_and_remembered(sizes: list[int], clock: Clock
     assert sizes, "another model is another question"
 
 
+def test_no_batch_is_tried_that_the_work_never_has(sizes: list[int], clock: Clock) -> None:
+    steps = replace(work(sizes, clock), at_once=16)
+    assert tuned_budget(AUTO, steps) == 2_048
+    assert set(sizes) == {1_000, 2_000}, "sixteen texts of a hundred tokens fit into the second"
+    sizes.clear()
+    assert tuned_budget(AUTO, replace(steps, at_once=30)) == 2_048
+    assert set(sizes) == {1_000, 2_000, 4_000}, "what was found among few is not the answer for more"
+    sizes.clear()
+    assert tuned_budget(AUTO, replace(steps, at_once=10)) == 4_096
+    assert sizes == [], "any budget holds a thousand tokens: nothing to find out"
+
+
 def test_small_work_and_a_named_budget_are_not_measured(sizes: list[int], clock: Clock) -> None:
     assert tuned_budget(AUTO, work(sizes, clock, np.full(100, 100))) == 4_096
     assert tuned_budget(ComputeSettings(token_budget=77), work(sizes, clock)) == 77
