@@ -27,7 +27,7 @@ _M_MMAP_THRESHOLD = -3
 _KEEP_BYTES = 1 << 30
 # Matrix products that are kept while training: those of a step come back layer after layer, some twenty a length.
 _PRODUCTS = 64
-# Tokens of a text from which on writing a step's products anew is lost in what the step takes.
+# Tokens of a usual text from which on writing a step's products anew is lost in what the step takes.
 _LONG = 64
 
 
@@ -179,7 +179,7 @@ def prepare() -> None:
     torch.backends.cuda.enable_cudnn_sdp(False)
 
 
-def keep_few_products(longest: int) -> None:
+def keep_few_products(usual: int) -> None:
     """Let a CPU's library forget what it wrote for shapes of long ago; to be called before its first product.
 
     PyTorch and oneDNN each keep the last 1,024 matrix products in bfloat16, a quarter of a megabyte apiece, wherever
@@ -188,10 +188,10 @@ def keep_few_products(longest: int) -> None:
     writing products anew would show, only PyTorch's are few (benchmarks/LOG.md). What the environment names stays.
 
     Args:
-        longest: Tokens of the longest text ahead.
+        usual: Tokens of a usual text ahead.
     """
     os.environ.setdefault("LRU_CACHE_CAPACITY", str(_PRODUCTS))
-    if longest > _LONG:
+    if usual >= _LONG:
         os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_PRODUCTS))
 
 

@@ -111,8 +111,8 @@ print(read().used - before)
 def test_training_keeps_few_of_the_products_that_were_written_for_other_lengths() -> None:
     unset = {name: value for name, value in os.environ.items() if not name.endswith("CACHE_CAPACITY")}
 
-    def kept(longest: str) -> int:
-        command = [sys.executable, "-c", MANY_SHAPES, longest]
+    def kept(usual: str) -> int:
+        command = [sys.executable, "-c", MANY_SHAPES, usual]
         return int(subprocess.run(command, capture_output=True, check=True, env=unset).stdout)
 
     many, short, long = kept("many"), kept("36"), kept("250")

@@ -236,7 +236,7 @@ class Tuned(Method):
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         parts = zip((train, validation), targets, strict=True)
         objectives = [_objective(part.texts, *target, tokenizer, usual_rounding(runtime)) for part, target in parts]
-        keep_few_products(int(objectives[0].lengths.max()))
+        keep_few_products(int(np.median(objectives[0].lengths)))
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
         budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))

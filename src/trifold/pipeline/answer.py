@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trifold.artifact.arrays import write_state
 from trifold.artifact.folder import choose_folder, finished_run, new_folder, read_json, write_json
 from trifold.artifact.manifest import STATE
@@ -102,7 +104,7 @@ def learn_answers(
             tokenise_answers(part, vocabulary, chosen.max_length, runtime.device)
             for part in (split.train, split.validation, split.test)
         ]
-        keep_few_products(int(parts[0].lengths.max()))
+        keep_few_products(int(np.median(parts[0].lengths)))
         rows = len(split.train)
         epochs = request.train.epochs or tuning_epochs(rows)
         budget = chosen.token_budget or runtime.token_budget
