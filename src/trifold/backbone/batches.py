@@ -31,9 +31,9 @@ def by_sixteenths(longest: int) -> int:
 def usual_rounding(runtime: Runtime) -> Rounding:
     """What fills batches up on this device.
 
-    A CPU's library writes its products in bfloat16 anew for every shape and keeps them, scattered over memory that
-    then hardly serves for anything else: with every length as it comes, training takes some three quarters more memory
-    after a few hundred steps, and is slower (benchmarks/LOG.md).
+    A CPU's library writes its products in bfloat16 anew for every shape and keeps them: with every length as it comes,
+    reading takes a tenth to a fifth more memory for them, and is no quicker (benchmarks/LOG.md). Training keeps few of
+    them whatever the lengths (`runtime.keep_few_products`).
     """
     if runtime.precision != "bfloat16":
         return exact

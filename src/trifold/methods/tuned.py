@@ -199,9 +199,12 @@ class Tuned(Method):
 
     Attributes:
         defaults: What it does where the user names nothing.
+        few_products: Whether a step's matrix products are few enough in their shapes to be written anew for other
+            lengths: an adapter's are three times as many, and few of them kept would be a twentieth of its time.
     """
 
     defaults: ClassVar[Defaults]
+    few_products: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
@@ -236,7 +239,8 @@ class Tuned(Method):
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         parts = zip((train, validation), targets, strict=True)
         objectives = [_objective(part.texts, *target, tokenizer, usual_rounding(runtime)) for part, target in parts]
-        keep_few_products(int(np.median(objectives[0].lengths)))
+        if self.few_products:
+            keep_few_products(int(np.median(objectives[0].lengths)))
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
         budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))

@@ -104,7 +104,8 @@ def learn_answers(
             tokenise_answers(part, vocabulary, chosen.max_length, runtime.device)
             for part in (split.train, split.validation, split.test)
         ]
-        keep_few_products(int(np.median(parts[0].lengths)))
+        if method == "full":
+            keep_few_products(int(np.median(parts[0].lengths)))
         rows = len(split.train)
         epochs = request.train.epochs or tuning_epochs(rows)
         budget = chosen.token_budget or runtime.token_budget
