@@ -1,5 +1,6 @@
 """`full`: defaults by the data's size, budget and lengths of batches; how heads start and move."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -41,20 +42,22 @@ def test_what_measures_the_token_budget_leaves_no_trace(
     monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path))
     # As if the work ahead were large enough to pay for measuring.
     monkeypatch.setattr(budget, "_MOST_COST", math.inf)
-    monkeypatch.setattr(budget, "_CANDIDATES", {"cpu": (512,)})
+    monkeypatch.setattr(budget, "_CANDIDATES", {"cpu": (64, 512)})
     split = split_examples(load_examples(reviews, DataSettings()).examples)
     labels = LabelMap.of(split.train.labels)
-    learned = []
-    for named in (512, None):
-        backbone = BackboneSettings(model=str(tiny_model), device="cpu", offline=True, token_budget=named)
+
+    def learned(token_budget: int | None) -> Fitted:
+        backbone = BackboneSettings(model=str(tiny_model), device="cpu", offline=True, token_budget=token_budget)
         settings = MethodSettings(backbone, TrainSettings(learning_rate=1e-3, epochs=1))
         # Warnings are errors here, so none is shown either.
-        learned.append(method_entry("full").load()(settings).fit(split.train, split.validation, labels))
-    assert (tmp_path / "budgets.json").is_file()
-    named, measured = (fitted.validation_logits for fitted in learned)
-    assert named is not None
-    assert measured is not None
-    np.testing.assert_array_equal(named, measured)
+        return method_entry("full").load()(settings).fit(split.train, split.validation, labels)
+
+    measured = learned(None)
+    (found,) = json.loads((tmp_path / "budgets.json").read_text()).values()
+    named = learned(found)
+    assert measured.validation_logits is not None
+    assert named.validation_logits is not None
+    np.testing.assert_array_equal(named.validation_logits, measured.validation_logits)
 
 
 def fit(
