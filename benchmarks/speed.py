@@ -394,7 +394,7 @@ def product_rate() -> float:
 
 
 def memory(setting: Setting, turns: int, rows: int) -> None:
-    """Peak memory of full fine-tuning, the Trainer's batch at 32; of ours it grows over the first hundred steps."""
+    """Peak memory of full fine-tuning, the Trainer's batch at 32; all rows train, as memory grows over some steps."""
     data = reviews(rows, Path(tempfile.mkdtemp()) / "rows.csv")
     rest = all_rows_train(data)
     contestants: dict[str, Turn] = {

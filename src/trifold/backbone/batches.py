@@ -32,7 +32,7 @@ def usual_rounding(runtime: Runtime) -> Rounding:
     """What fills batches up on this device.
 
     A CPU's library writes its products in bfloat16 anew for every shape and keeps them: with every length as it comes,
-    reading takes a tenth to a fifth more memory for them, and is no quicker (benchmarks/LOG.md). Training keeps few of
+    reading takes a tenth to a fifth more memory for them, and is no quicker (benchmarks/LOG.md). `full` keeps few of
     them whatever the lengths (`runtime.keep_few_products`).
     """
     if runtime.precision != "bfloat16":

@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -164,10 +164,9 @@ class Prefix:
         needed = 2 * self._model.config.hidden_size * int(tokens.lengths.sum())
         return bool(needed <= min(settings.cache_bytes, _free_bytes() // 2))
 
-    @contextmanager
     def computed(
         self, tokens: Tokens, pad_id: int, files: BackboneFiles, settings: BackboneSettings
-    ) -> Iterator[Computed]:
+    ) -> AbstractContextManager[Computed]:
         """The states of every text, `(tokens, width)` each; what is new of them is being kept while they are used.
 
         Args:
@@ -203,9 +202,7 @@ class Prefix:
             forward(torch.from_numpy(ids), torch.from_numpy(mask))
 
         kind = {**_kind("states of every token", files, self._runtime.precision), "layer": self.depth}
-        work = _Pass(compute, attempt, self._runtime, rounding, kind, width)
-        with _through_cache(work, tokens, settings) as found:
-            yield found
+        return _through_cache(_Pass(compute, attempt, self._runtime, rounding, kind, width), tokens, settings)
 
     @contextmanager
     def replayed(self) -> Iterator[Callable[[torch.Tensor], None]]:

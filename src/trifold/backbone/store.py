@@ -215,7 +215,7 @@ class _Writer:
         self._store, self._digests, self._arrays = store, digests, arrays
         self._thread = ThreadPoolExecutor(1, "cache")
         self._waiting: deque[tuple[int, Future[None]]] = deque()
-        self._most = int(_WAITING_SHARE * (memory_bytes() or 0))
+        self._most = int(_WAITING_SHARE * memory_bytes())
 
     def __enter__(self) -> "_Writer":
         return self
@@ -230,7 +230,7 @@ class _Writer:
             for number, array in zip(segment.numbers, segment.arrays, strict=True):
                 self._arrays[number] = array
             size = sum(array.nbytes for array in segment.arrays)
-            self._leave(max(0, self._most - size))
+            self._leave(self._most - size)
             self._waiting.append((size, self._thread.submit(self._write, segment)))
 
     def _leave(self, most: int) -> None:

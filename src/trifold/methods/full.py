@@ -61,7 +61,6 @@ class Full(Tuned):
     summary = "the whole backbone is trained"
     predictor = FullPredictor
     defaults = FULL
-    few_products = True
 
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
         """See `Tuned.build`."""

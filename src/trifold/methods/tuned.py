@@ -199,12 +199,9 @@ class Tuned(Method):
 
     Attributes:
         defaults: What it does where the user names nothing.
-        few_products: Whether a step's matrix products are few enough in their shapes to be written anew for other
-            lengths: an adapter's are three times as many, and few of them kept would be a twentieth of its time.
     """
 
     defaults: ClassVar[Defaults]
-    few_products: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
@@ -233,13 +230,13 @@ class Tuned(Method):
         files = find_backbone(chosen)
         seed_everything(self.settings.train.seed)
         targets = [self._targets(part, labels) for part in (train, validation)]
-        with warming_up(runtime, files, self.settings.train.batch_size or self.defaults.batch_size, chosen.max_length):
+        with warming_up(runtime, files, self._batch_size, chosen.max_length):
             start = starting_logits(*targets[0], len(labels))
             model = self.build(files, labels, start).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         parts = zip((train, validation), targets, strict=True)
         objectives = [_objective(part.texts, *target, tokenizer, usual_rounding(runtime)) for part, target in parts]
-        if self.few_products:
+        if self.defaults.few_products:
             keep_few_products(int(np.median(objectives[0].lengths)))
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
@@ -277,6 +274,11 @@ class Tuned(Method):
             cached_seconds=begun.cached_seconds,
         )
 
+    @property
+    def _batch_size(self) -> int:
+        """Texts of a step."""
+        return self.settings.train.batch_size or self.defaults.batch_size
+
     def _targets(self, part: Examples, labels: LabelMap) -> tuple[np.ndarray, np.ndarray]:
         """The classes of a part's rows, and how much each row counts."""
         classes = labels.encode(part.labels)
@@ -296,8 +298,7 @@ class Tuned(Method):
             model.zero_grad(set_to_none=True)
 
         shape = file_sha256(files.folder / "config.json")
-        at_once = self.settings.train.batch_size or self.defaults.batch_size
-        return Work(self.name, shape, runtime, training.lengths, epochs, attempt, at_once)
+        return Work(self.name, shape, runtime, training.lengths, epochs, attempt, self._batch_size)
 
     @contextmanager
     def _prefix(

@@ -104,7 +104,7 @@ def learn_answers(
             tokenise_answers(part, vocabulary, chosen.max_length, runtime.device)
             for part in (split.train, split.validation, split.test)
         ]
-        if method == "full":
+        if _METHODS[method].few_products:
             keep_few_products(int(np.median(parts[0].lengths)))
         rows = len(split.train)
         epochs = request.train.epochs or tuning_epochs(rows)

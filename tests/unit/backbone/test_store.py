@@ -76,9 +76,7 @@ def test_what_is_damaged_is_computed_again(harm: str, tmp_path: Path) -> None:
 
 WRITER = """
 import sys, numpy as np
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Event
 from trifold.backbone.store import Store
 store = Store({"what": "test", "weights": "abc"}, 4, 1 << 40, Path(sys.argv[1]))
 print("ready", flush=True)
@@ -201,7 +199,7 @@ def test_what_is_computed_serves_while_it_is_being_written(slow: Slow) -> None:
 
 
 def test_where_memory_is_short_one_segment_waits_for_the_other(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trifold.backbone.store.memory_bytes", lambda: None)
+    monkeypatch.setattr("trifold.backbone.store.memory_bytes", lambda: 0)
     seen: list[int] = []
 
     def compute(missing: list[int]) -> Iterator[Segment]:
