@@ -52,10 +52,11 @@ class WarmCommands:
 
     Args:
         imported: Modules that every command finds imported.
-        environment: Of the process that imports them; this process's where `None`.
+        environment: Of the process that imports them and of the commands; this process's, as it is then, where `None`.
     """
 
     def __init__(self, imported: Sequence[str] = IMPORTED, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = environment
         # Unbuffered: an answer that was read ahead would be one that `select` waits for in vain.
         self._server = subprocess.Popen(
             [sys.executable, __file__, *imported],
@@ -67,7 +68,8 @@ class WarmCommands:
         arguments: Sequence[str],
         cwd: Path | None = None,
         timeout: float = 600,
-        environment: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        stdout: Path | None = None,
         program: str = "trifold.__main__",
     ) -> subprocess.CompletedProcess[str]:
         """As `subprocess.run` with captured text.
@@ -76,15 +78,17 @@ class WarmCommands:
             arguments: Of the command.
             cwd: Where it runs; here where `None`.
             timeout: Seconds until it is killed, with the processes of its group where it leads one.
-            environment: Its own; this process's where `None`.
+            env: Variables in addition.
+            stdout: File for what it prints instead, `/dev/full` say.
             program: Module whose `main` is the command.
         """
         assert self._server.stdin is not None
         with tempfile.TemporaryDirectory() as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
+            environment = {**(os.environ if self._environment is None else self._environment), **(env or {})}
             request = {
-                "arguments": list(arguments), "cwd": str(cwd or Path.cwd()), "out": str(out), "err": str(err),
-                "environment": dict(os.environ if environment is None else environment), "program": program,
+                "arguments": list(arguments), "cwd": str(cwd or Path.cwd()), "environment": environment,
+                "out": str(stdout or out), "err": str(err), "program": program,
             }  # fmt: skip
             self._server.stdin.write(json.dumps(request).encode() + b"\n")
             # The first one waits for the imports.
@@ -115,7 +119,8 @@ class WarmCommands:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="backslashreplace")
+    """What was said; nothing where it went elsewhere."""
+    return path.read_text(encoding="utf-8", errors="backslashreplace") if path.exists() else ""
 
 
 def _serve() -> None:

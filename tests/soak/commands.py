@@ -155,6 +155,11 @@ def evaluate_with(rng: random.Random, place: Place, run: Path) -> Command:
     return _trifold("evaluate", run, place.originals.reviews, *_json(rng), *_offline(rng))
 
 
+def predict_asking(rng: random.Random, place: Place, run: Path) -> Command:
+    """A run from elsewhere, asked at the user's own server."""
+    return _trifold("predict", run, "--text", _TEXT, *_json(rng), *_llm(rng, place))
+
+
 def _export(rng: random.Random, place: Place, run: Path) -> Command:
     output = place.folder / "exported"
     int8 = ("--int8", "--max-drop", 100) if rng.random() < 0.3 else ()

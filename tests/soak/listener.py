@@ -22,9 +22,11 @@ class Listener:
         self.port: int = self._socket.getsockname()[1]
         self._lock = threading.Lock()
         self._requests: list[bytes] = []
-        self._open: set[socket.socket] = set()
+        self._open: dict[threading.Thread, socket.socket] = {}
         self._over = threading.Event()
         self._reply: Reply = silence
+        self._last: tuple[str, int] | None = None
+        self._last_came = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -38,12 +40,23 @@ class Listener:
             self._requests, self._over, self._reply = [], threading.Event(), reply
 
     def end(self) -> tuple[bytes, ...]:
-        """Hang up; what was received since `begin`, a connection without a byte included."""
+        """Hang up; what was received since `begin`, of everyone who had come until now."""
+        # Who comes is let in one after the other: behind a guest of our own there is nobody left at the door.
+        with socket.socket() as last:
+            last.bind(("127.0.0.1", 0))
+            self._last = last.getsockname()
+            self._last_came.clear()
+            last.connect(("127.0.0.1", self.port))
+            self._last_came.wait()
+        self._over.set()
         with self._lock:
-            self._over.set()
-            for connection in self._open:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+            left = dict(self._open)
+        for thread, connection in left.items():
+            # What has been sent can still be read.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join()
+        with self._lock:
             return tuple(self._requests)
 
     def close(self) -> None:
@@ -55,11 +68,17 @@ class Listener:
         # Closing the socket ends it.
         with suppress(OSError):
             while True:
-                connection, _ = self._socket.accept()
+                connection, address = self._socket.accept()
+                if address == self._last:
+                    connection.close()
+                    self._last_came.set()
+                    continue
                 with self._lock:
-                    self._open.add(connection)
-                    arguments = (connection, self._reply, self._over)
-                threading.Thread(target=self._serve, args=arguments, daemon=True).start()
+                    thread = threading.Thread(
+                        target=self._serve, args=(connection, self._reply, self._over), daemon=True
+                    )
+                    self._open[thread] = connection
+                    thread.start()
 
     def _serve(self, connection: socket.socket, reply: Reply, over: threading.Event) -> None:
         with suppress(OSError), connection:
@@ -77,7 +96,7 @@ class Listener:
                 if over.is_set():
                     break
         with self._lock:
-            self._open.discard(connection)
+            del self._open[threading.current_thread()]
 
 
 def silence(number: int, request: bytes) -> Iterator[bytes | float]:
@@ -89,7 +108,7 @@ def _read_request(connection: socket.socket) -> bytes:
     """Head and body, as far as they come."""
     connection.settimeout(_READ_SECONDS)
     request = b""
-    with suppress(TimeoutError):
+    with suppress(OSError):
         while not _is_whole(request) and len(request) < _REQUEST_BYTES:
             more = connection.recv(65_536)
             if not more:

@@ -1,6 +1,7 @@
 """Thousands of damaged inputs: each command ends in time, in a result or one sentence, and keeps what is secret.
 
-A trial that failed is run again by its number: `SOAK_TRIALS=1234 make soak-inputs`, with `SOAK_SEED` where it was another.
+A trial that failed is made again by its number: TRIFOLD_SOAK_NUMBERS=1234 (several with commas between), and
+TRIFOLD_SOAK_SEED where it was not 0, run it alone and keep its folder.
 """
 
 import json
@@ -28,7 +29,7 @@ from trifold.runtime import hardware
 from warm_commands import Command
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "soak" / "mutated_inputs.json"
-SEED = int(os.environ.get("SOAK_SEED", "0"))
+SEED = int(os.environ.get("TRIFOLD_SOAK_SEED", "0"))
 TRIALS = range(sum(SHARES.values()))
 WORKERS = 2
 _STDERR_CHARACTERS = 2_000
@@ -103,7 +104,7 @@ def test_intact_inputs_are_taken(originals: Originals, tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_damaged_inputs(originals: Originals, tmp_path: Path) -> None:
-    chosen = os.environ.get("SOAK_TRIALS")
+    chosen = os.environ.get("TRIFOLD_SOAK_NUMBERS")
     numbers = iter(map(int, chosen.split(",")) if chosen else TRIALS)
     tally, lock, begun = Tally(), threading.Lock(), time.monotonic()
     with ThreadPoolExecutor(WORKERS) as pool:

@@ -4,7 +4,7 @@ import csv
 import random
 import string
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from soak.tables import count_rows, damaged_table
 # How many of all trials are of a kind.
 SHARES = {
     "csv": 600, "tsv": 200, "jsonl": 450, "json": 150, "parquet": 350, "prompt file": 300, "settings file": 200,
-    "run": 1_000, "language model": 250, "comparison": 200, "stopped training": 200, "model": 250, "cache": 150, "log": 50,
+    "run": 900, "asking run": 100, "language model": 250, "comparison": 200, "stopped training": 200, "model": 250, "cache": 150, "log": 50,
     "server": 650,
 }  # fmt: skip
 _TABLES = ("csv", "tsv", "jsonl", "json", "parquet")
@@ -73,8 +73,8 @@ def make_trial(seed: int, number: int, place: Place) -> Trial:
     secrets = {name: "sk-" + "".join(rng.choices(_LETTERS, k=40)) for name in SECRETS}
     if kind in _TABLES:
         made = _table(rng, kind, place)
-    elif kind == "server":
-        made = _server(rng, place, secrets)
+    elif kind in _SERVED:
+        made = _SERVED[kind](rng, place, secrets)
     else:
         made = _MAKERS[kind](rng, place)
     return Trial(**{"number": number, "kind": kind, "secrets": secrets, **made})
@@ -122,16 +122,15 @@ def _table(rng: random.Random, kind: str, place: Place) -> dict[str, Any]:
 
 
 def _run(rng: random.Random, place: Place) -> dict[str, Any]:
-    name = rng.choice(list(place.originals.runs))
+    name = rng.choice([name for name in place.originals.runs if name != "asking"])
     folder = copy_folder(place.originals.runs[name], place.folder / name)
-    if name == "asking":
-        return _asking(rng, place, folder)
     damage = damage_folder(rng, folder, lures(place))
     return {"damage": f"{name}, {damage}", **_with_reviews(rng, place, _draw(rng, commands.RUN)(rng, place, folder))}
 
 
-def _asking(rng: random.Random, place: Place, folder: Path) -> dict[str, Any]:
+def _asking(rng: random.Random, place: Place, secrets: dict[str, str]) -> dict[str, Any]:
     """A run that a stranger made to be asked at a server of theirs, with a key that is none of theirs."""
+    folder = copy_folder(place.originals.runs["asking"], place.folder / "asking")
     secret = rng.choice(SECRETS)
     for path in folder.rglob("*.json"):
         text = path.read_text(encoding="utf-8")
@@ -139,8 +138,10 @@ def _asking(rng: random.Random, place: Place, folder: Path) -> dict[str, Any]:
     damage = damage_folder(rng, folder, lures(place)) if rng.random() < 0.5 else "intact"
     for manifest in folder.rglob("manifest.json"):
         rehash(manifest)
-    made = _with_reviews(rng, place, _draw(rng, commands.RUN)(rng, place, folder))
-    return {"damage": f"asking, names {secret} and another server; {damage}", **made}
+    damage = f"names {secret} and another server; {damage}"
+    if rng.random() < 0.5:
+        return {"damage": damage, **_with_reviews(rng, place, _draw(rng, commands.RUN)(rng, place, folder))}
+    return _answered(rng, place, secrets, commands.predict_asking(rng, place, folder), damage)
 
 
 def _with_reviews(rng: random.Random, place: Place, command: Command) -> dict[str, Any]:
@@ -212,18 +213,25 @@ def _server(rng: random.Random, place: Place, secrets: dict[str, str]) -> dict[s
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
     command = _draw(rng, commands.SERVER)(rng, place, path)
+    made = _answered(rng, place, secrets, command)
+    return {**made, "rows": len(rows) - 1 if command.writes_rows else None}
+
+
+def _answered(
+    rng: random.Random, place: Place, secrets: dict[str, str], command: Command, damage: str = ""
+) -> dict[str, Any]:
+    """A command whose server answers badly; the key may be one that cannot be sent."""
     variable = _KEY
     if rng.random() < 0.4:
         variable = rng.choice((_OWN_KEY, "AWS_SECRET_ACCESS_KEY"))
-        command = Command(**{**vars(command), "words": (*command.words, "--api-key-env", variable)})
-    form = rng.choice(("{}",) * 6 + ("{}\n", "\t{}", "{}\r", "{}\x00", "{}é", "short"))
-    key = secrets[variable][:7] if form == "short" else form.format(secrets[variable]).replace("\x00", "\x01")
-    secrets[variable] = key
+        command = replace(command, words=(*command.words, "--api-key-env", variable))
+    form = rng.choice(("{}",) * 6 + ("{}\n", "\t{}", "{}\r", "{}\x01", "{}é", "short"))
+    key = secrets[variable] = secrets[variable][:7] if form == "short" else form.format(secrets[variable])
     other_port = int(place.other.rpartition(":")[2].partition("/")[0])
-    reply, damage = write_reply(rng, key, other_port, ("good", "bad", place.originals.prompt.read_text()))
+    reply, what = write_reply(rng, key, other_port, ("good", "bad", place.originals.prompt.read_text()))
     return {
-        "damage": f"key {form!r}; {damage}", "command": command, "reply": reply, "key_variable": variable,
-        "terminal": rng.random() < 0.5, "rows": len(rows) - 1 if command.writes_rows else None,
+        "damage": f"{damage}; key {form!r}; {what}".lstrip("; "), "command": command, "reply": reply,
+        "key_variable": variable, "terminal": rng.random() < 0.5,
     }  # fmt: skip
 
 
@@ -235,6 +243,7 @@ def lures(place: Place) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+_SERVED = {"server": _server, "asking run": _asking}
 _MAKERS = {
     "prompt file": _prompt, "settings file": _settings, "run": _run, "language model": _language_model, "model": _model,
     "comparison": _comparison, "stopped training": _stopped, "cache": _cache, "log": _log,

@@ -69,17 +69,18 @@ class Watch:
 
         Args:
             words: `trifold` or a Python script, and its arguments.
-            folder: Where it runs; its cache and its temporary files are inside.
+            folder: Where it runs, and finds its home, its cache and its temporary files.
             secrets: Environment variables on top.
             reply: What the server says; nothing where `None`.
             cache: Its cache folder.
             terminal: Whether standard output claims to be a terminal.
             limit_seconds: It is killed then.
         """
-        witness = Path(tempfile.mkstemp(prefix="soak-witness-")[1])
-        environment = self._environment() | dict(secrets)
-        environment |= {"TRIFOLD_CACHE": str(cache or folder / "cache"), "TMPDIR": str(folder)}
+        witness = Path(self._home, "witness")
+        witness.write_text("")
+        environment = dict(secrets) | {"TRIFOLD_CACHE": str(cache or folder / "cache")}
         environment |= {
+            "HOME": str(folder), "TMPDIR": str(folder),
             guarded.WITNESS: str(witness), guarded.PORTS: f"{self.server.port},{self.other.port}",
             guarded.DUMP_AFTER: str(limit_seconds - 0.5), **({guarded.TERMINAL: "1"} if terminal else {}),
         }  # fmt: skip
@@ -87,13 +88,12 @@ class Watch:
         self.other.begin(good_reply("good"))
         begun = time.monotonic()
         try:
-            done = self._warm.run(words, folder, limit_seconds, environment, "soak.guarded")
+            done = self._warm.run(words, folder, limit_seconds, environment, program="soak.guarded")
             code, stdout, stderr = done.returncode, done.stdout, done.stderr
         except subprocess.TimeoutExpired as late:
             code, stdout, stderr = None, str(late.stdout), str(late.stderr)
         seconds = time.monotonic() - begun
         reached = tuple(witness.read_text(encoding="utf-8").splitlines())
-        witness.unlink()
         return Seen(code, seconds, stdout, stderr, reached, self.server.end(), self.other.end())
 
     def close(self) -> None:
@@ -105,9 +105,9 @@ class Watch:
 
     def _environment(self) -> dict[str, str]:
         """As little as a command needs, of this machine nothing."""
-        path = (_TESTS / "soak" / "startup", _TESTS, os.environ.get("PYTHONPATH", ""))
+        path = [str(_TESTS / "soak" / "startup"), str(_TESTS), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         return {
-            "PATH": os.environ["PATH"], "HOME": self._home, "HF_HOME": str(Path(self._home, "hub")), "LANG": "C.UTF-8",
-            "PYTHONPATH": os.pathsep.join(map(str, path)), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
+            "PATH": os.environ["PATH"], "HF_HOME": str(Path(self._home, "hub")), "LANG": "C.UTF-8",
+            "PYTHONPATH": os.pathsep.join(filter(None, path)), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
             "MPLCONFIGDIR": str(Path(self._home, "matplotlib")),
         }  # fmt: skip
