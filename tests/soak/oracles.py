@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def judge(trial: Trial, seen: Seen, folder: Path) -> list[str]:
     found += [f"{name} is in {where}" for where, name in _leaks(trial, seen, folder)]
     if (folder / MARKER).exists():
         found.append("code of the input was run")
+    if seen.code is not None:
+        found += [f"{path.name} is left behind" for path in folder.rglob("*.partial")]
     if seen.code == 0:
         found += _results(trial, seen)
     elif seen.code == 2 and trial.command.output and trial.command.output.exists() and not trial.command.keeps:
@@ -77,10 +80,10 @@ def _words(trial: Trial, seen: Seen) -> Iterator[str]:
         if control := _CONTROL.search(text):
             yield f"{name} holds the control character {control.group()!r}"
     if seen.code == 2 and not (trial.command.usage and "╭─ Error" in seen.stderr):
-        lines = seen.stderr.splitlines()
+        lines = seen.stderr.rstrip("\n").split("\n")
         sentences = [line for line in lines if line.startswith(_SENTENCE)]
         if len(sentences) != 1 or lines[-1:] != sentences:
-            yield f"{len(sentences)} lines begin with {_SENTENCE!r}, the last line is {(lines or [''])[-1][:80]!r}"
+            yield f"{len(sentences)} lines begin with {_SENTENCE!r}, the last line is {lines[-1][:80]!r}"
     if json_wanted and seen.code in (0, 2) and not trial.command.usage:
         try:
             json.loads(seen.stdout, parse_constant=_no_constant)
@@ -143,6 +146,7 @@ def _count(output: Path) -> int | None:
     if output.is_dir():
         _require_manifest(output)
     elif output.suffix == ".csv":
+        csv.field_size_limit(sys.maxsize)
         with output.open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file, strict=True))
         if {len(row) for row in rows} != {len(rows[0])}:

@@ -120,5 +120,7 @@ def test_damaged_inputs(originals: Originals, tmp_path: Path) -> None:
         RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         assert len(tally.seconds) == len(TRIALS)
         for kind in SHARES:
-            assert {"done", "refused"} <= set(tally.by_kind[kind]), f"{kind}: trials that all end alike tell little"
+            # What is damaged in a cache is computed again.
+            ends = {"done"} if kind == "cache" else {"done", "refused"}
+            assert ends <= set(tally.by_kind[kind]), f"{kind}: trials that all end alike tell little"
     assert not tally.failures, json.dumps(tally.failures[:10], indent=1)

@@ -68,6 +68,7 @@ def faults(
         ("try: socket.getaddrinfo('example.com', 80)\nexcept OSError: pass", "it reached out"),
         ("subprocess.run([sys.executable, '-c', 'import socket; socket.gethostbyname(\"example.com\")'])", "it reached out"),
         ("Path('code-was-run').touch()", "code of the input was run"),
+        ("Path('.run.partial').mkdir()", ".run.partial is left behind"),
     ],
 )  # fmt: skip
 def test_a_planted_fault_is_found(watch: Watch, tmp_path: Path, program: str, found: str) -> None:
