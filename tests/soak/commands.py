@@ -161,7 +161,7 @@ def predict_asking(rng: random.Random, place: Place, run: Path) -> Command:
 
 
 def _export(rng: random.Random, place: Place, run: Path) -> Command:
-    output = place.folder / "exported"
+    output = place.folder / "graph"
     int8 = ("--int8", "--max-drop", 100) if rng.random() < 0.3 else ()
     return _trifold("export", run, *int8, *_json(rng), *_offline(rng), "--output-dir", output, output=output)
 
