@@ -19,7 +19,8 @@ from trifold.pretrain.settings import TaskSettings
 from trifold.train.settings import KeepSettings, TrainSettings
 
 _INTERRUPTED = 130
-_IN_TERMINAL = ("method", "accuracy", "macro-F1", "95 % interval", "training", "per text", "size", "peak memory")
+# Left to the report and to leaderboard.csv, so that a line fits into a terminal.
+_NOT_IN_TERMINAL = ("trained numbers",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ def compare(
 
         print()
         print_table(
-            [{name: text for name, text in in_words(row).items() if name in _IN_TERMINAL} for row in found.rows]
+            [{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in found.rows]
         )
         print()
         for sentence in found.verdict.sentences:
@@ -155,7 +156,7 @@ def finetune(
     from trifold.evaluate.leaderboard import build_leaderboard, in_words, milliseconds
 
     row = build_leaderboard([result], str(result.facts["score_name"]))[0]
-    print_table([{name: text for name, text in in_words(row).items() if name in _IN_TERMINAL}])
+    print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL}])
     teacher = result.facts.get("teacher") or {}
     if teacher.get("agreement"):
         print(

@@ -50,6 +50,12 @@ class RunResult:
         """Prediction time per text, tokenising included."""
         return float(self.facts["ms_per_text"])
 
+    @property
+    def millisecond_range(self) -> tuple[float, float]:
+        """The least and the most of it, where it was measured several times."""
+        low, high = self.facts.get("ms_per_text_range") or [self.milliseconds_per_text] * 2
+        return float(low), float(high)
+
 
 def write_predictions(
     folder: Path, test: Examples, labels: LabelMap, predicted: np.ndarray, confidence: np.ndarray

@@ -347,6 +347,8 @@ def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float)
         "verdict": {
             "ship": verdict.ship,
             "best": verdict.best,
+            "guess": verdict.guess,
+            "expected": verdict.expected and vars(verdict.expected),
             "undecided": verdict.undecided,
             "sentences": verdict.sentences,
         },
