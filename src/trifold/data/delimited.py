@@ -40,10 +40,8 @@ def open_delimited(path: Path, encoding: str | None, columns: int) -> Table:
 def _records(path: Path, dialect: Dialect) -> Iterator[Iterator[RawRecord | BadRow]]:
     """The header and all that follows."""
     wide = dialect.encoding.startswith(("utf-16", "utf-32"))
-    with open_source(path) as file:
-        text = TextIOWrapper(
-            file, encoding=dialect.encoding, errors="replace" if wide else "surrogateescape", newline=""
-        )
+    errors = "replace" if wide else "surrogateescape"
+    with open_source(path) as file, TextIOWrapper(file, dialect.encoding, errors, newline="") as text:
         lines = islice(bounded_lines(text), dialect.lines_above, None)
         yield _decoded(split_records(lines, dialect.python(), dialect.lines_above + 1), path, dialect.encoding)
 

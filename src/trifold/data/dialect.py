@@ -235,7 +235,8 @@ class _Sample:
 
     def _readings(self, delimiters: Sequence[str]) -> Iterator[Dialect]:
         """What there is to try, the plainer first."""
-        for delimiter, backslash in product(delimiters, (False, True)):
+        escapes = any("\\" in line for line in self.lines)
+        for delimiter, backslash in product(delimiters, (False, True) if escapes else (False,)):
             plain = Dialect(self.encoding, delimiter, backslash, lines_above=self.lines_above)
             if not _all_spaced(self._records(plain)):
                 yield plain

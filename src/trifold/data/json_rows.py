@@ -7,7 +7,7 @@ from functools import partial
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from trifold.data import limits
 from trifold.data.records import bounded_lines
@@ -98,11 +98,9 @@ def _parsed(text: str | bytes) -> object:
 
 def _lines(path: Path, encoding: str | None) -> Iterator[tuple[int, object]]:
     """Line number and object of every line that is not blank; of one that cannot be read, the reason."""
-    with open_source(path) as file:
-        lines: Iterator[Any]
-        lines = bounded_lines(_decoded(file, encoding)) if encoding else bounded_lines(file)
+    with open_source(path) as file, _decoded(file, encoding) as lines:
         try:
-            for line, raw in enumerate(lines, start=1):
+            for line, raw in enumerate(bounded_lines(lines), start=1):
                 if len(raw) > limits.MAX_LINE_LENGTH:
                     yield line, limits.LONG_LINE
                 elif stripped := raw.strip():
@@ -111,7 +109,10 @@ def _lines(path: Path, encoding: str | None) -> Iterator[tuple[int, object]]:
             raise DataError(f"{path} cannot be read as {encoding} ({error}): name another --encoding") from None
 
 
-def _decoded(file: BinaryIO, encoding: str) -> TextIOWrapper:
+def _decoded(file: BinaryIO, encoding: str | None) -> IO[Any]:
+    """Its text, or its bytes where they are to be UTF-8, so that one line that is not costs that line."""
+    if encoding is None:
+        return file
     return TextIOWrapper(file, encoding=encoding, errors="replace" if encoding.startswith("utf-") else "strict")
 
 

@@ -6,9 +6,11 @@ Knows nothing of columns, encodings or labels.
 """
 
 import csv
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import IO, AnyStr
 
 from trifold.data import limits
@@ -92,10 +94,23 @@ def _parse_from(look_ahead: Callable[[int], str | None], dialect: type[csv.Diale
             yield line
 
     try:
-        return next(csv.reader(lines(), dialect), []), used
+        fields = next(csv.reader(lines(), dialect), [])
+        if dialect.escapechar and not _well_quoted(dialect.delimiter).fullmatch(
+            "".join(look_ahead(position) or "" for position in range(used))
+        ):
+            raise csv.Error(_UNCLOSED)
+        return fields, used
     except csv.Error as error:
         reasons = {limits.LONG_LINE: limits.LONG_LINE, _TOO_LARGE: limits.LONG_FIELD}
         return next((reason for said, reason in reasons.items() if said in str(error)), _UNCLOSED), 1
+
+
+@cache
+def _well_quoted(delimiter: str) -> re.Pattern[str]:
+    """A record whose quotes are escaped by a backslash: there Python's csv module is not strict, even if told to be."""
+    plain = rf"(?:[^\\\r\n{re.escape(delimiter)}]++|\\.)*+"
+    field = rf'(?:"(?:[^"\\]++|\\.)*+"|(?!"){plain})'
+    return re.compile(rf"{field}(?:{re.escape(delimiter)}{field})*+[\r\n]*+", re.DOTALL)
 
 
 def fitted(fields: list[str], header: list[str]) -> list[str] | None:
