@@ -222,6 +222,8 @@ class _Sample:
         best, best_score = None, 0.0
         for dialect in self._readings(delimiters):
             records = self._records(dialect)
+            if not records:
+                continue
             place = _header_place(records) if columns > 1 else 0
             header, rows = records[place], records[place:]
             if not isinstance(header, RawRecord) or len(header.fields) < columns:

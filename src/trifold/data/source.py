@@ -46,7 +46,6 @@ _FOREIGN = (
     (b"Rar!", (), "a RAR archive", "unpack it"),
     (b"PARE", (), "an encrypted Parquet file", "write it without encryption"),
     (b"ARROW1", (), "an Arrow file", "write it as Parquet"),
-    (b"ORC", (), "an ORC file", "write it as Parquet"),
     (b"Obj\x01", (), "an Avro file", "write it as Parquet"),
     (b"SQLite format 3", (), "an SQLite database", "export the table as CSV"),
 )

@@ -136,6 +136,12 @@ def test_a_mark_before_a_quoted_header_is_no_part_of_a_name(tmp_path: Path) -> N
     assert open_table(tmp_path / "a.csv").columns == ("text", "label")
 
 
+@pytest.mark.parametrize("content", ["sep=;\n", "sep=;\n\n", "\u00a0\n", "\n\u3000\n \n"])
+def test_a_file_with_nothing_below_what_stands_above_is_an_error(load: Load, content: str) -> None:
+    with pytest.raises(DataError, match="a first line that names them"):
+        load(content)
+
+
 def test_line_ends_may_be_mixed(load: Load) -> None:
     ends = ["\n", "\r\n", "\r"]
     rows = "".join(f'"{text}",{label}{ends[i % 3]}' for i, (text, label) in enumerate(ROWS))
