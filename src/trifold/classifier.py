@@ -12,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 
 from trifold.artifact.folder import new_folder, write_json
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
+from trifold.data.columns import unusable_text
 from trifold.data.split import split_train_validation
 from trifold.errors import DataError, SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
@@ -315,7 +316,7 @@ def _texts(texts: Sequence[str]) -> list[str]:
         raise DataError("one string was given where a list of texts is expected: put it into a list")
     found = list(texts)
     for number, text in enumerate(found):
-        if not isinstance(text, str) or not text.strip():
+        if unusable_text(text):
             raise DataError(f"text number {number} is {text!r}: every text must be a string with at least one word")
     return found
 

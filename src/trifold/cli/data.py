@@ -1,11 +1,11 @@
 """Verbs on data files: `check`."""
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from trifold.backbone.settings import BackboneSettings
+from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json
 from trifold.data.settings import DataSettings
 from trifold.progress import counted
@@ -16,7 +16,7 @@ _SHOWN_BAD_ROWS = 10
 
 
 def check(
-    data: Path,
+    data: DataFile,
     /,
     *,
     reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
@@ -26,7 +26,7 @@ def check(
     """Report on a data file before anything is trained on it.
 
     Args:
-        data: CSV, TSV, JSONL or Parquet file with texts and labels.
+        data: CSV, TSV, JSON or Parquet file with texts and labels, or - for standard input.
         json: Print JSON instead.
     """
     from trifold.pipeline.check import check as run_check

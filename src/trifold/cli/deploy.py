@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from trifold.cli.inputs import OptionalDataFile
 from trifold.cli.output import print_json, print_table
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import require
@@ -62,7 +63,7 @@ def export(
 
 def bench(
     run: Path,
-    source: Path | None = None,
+    source: OptionalDataFile = None,
     /,
     *,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,

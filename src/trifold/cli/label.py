@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trifold.backbone.settings import ComputeSettings
+from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json
 from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError
@@ -13,7 +14,7 @@ from trifold.llm.settings import LlmSettings, PromptingSettings
 
 
 def label(
-    data: Path,
+    data: DataFile,
     /,
     *,
     output: Path | None = None,
@@ -32,7 +33,7 @@ def label(
     the small model is from its teacher, and what each costs.
 
     Args:
-        data: CSV, TSV, JSONL or Parquet file with a column of texts.
+        data: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         output: File for the result; standard output by default.
         label_as: Name of the column with the labels.
         true_column: Column with labels that are known, to see how often the model is right.

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from trifold.backbone.settings import BackboneSettings
+from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json, print_table
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
@@ -38,7 +39,7 @@ class Asked:
 
 
 def compare(
-    data: Path,
+    data: DataFile,
     /,
     *,
     settings: Annotated[CompareSettings | None, Parameter(name="*")] = None,
@@ -94,7 +95,7 @@ def compare(
 
 
 def finetune(
-    data: Path,
+    data: DataFile,
     /,
     *,
     method: str | None = None,

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trifold.backbone.settings import ComputeSettings
+from trifold.cli.inputs import DataFile, OptionalDataFile
 from trifold.cli.output import print_json, print_table
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import SettingsError, require
@@ -13,7 +14,7 @@ from trifold.errors import SettingsError, require
 
 def predict(
     run: Path,
-    source: Path | None = None,
+    source: OptionalDataFile = None,
     /,
     *,
     text: str | None = None,
@@ -30,7 +31,7 @@ def predict(
 
     Args:
         run: Run folder of finetune or compare.
-        source: CSV, TSV, JSONL or Parquet file with a column of texts.
+        source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text.
         output: File for the results; standard output by default.
         reject_below: Give no label where the model is less sure than this probability.
@@ -66,7 +67,7 @@ def predict(
 
 def evaluate(
     run: Path,
-    data: Path,
+    data: DataFile,
     /,
     *,
     reading: Annotated[LabelledSettings | None, Parameter(name="*")] = None,
@@ -78,7 +79,7 @@ def evaluate(
 
     Args:
         run: Run folder of finetune or compare.
-        data: CSV, TSV, JSONL or Parquet file with texts and labels.
+        data: CSV, TSV, JSON or Parquet file with texts and labels, or - for standard input.
         reject_below: Also tell how many texts are answered, and how rightly, when the model declines under this
             probability.
         json: Print metrics.json's content instead.

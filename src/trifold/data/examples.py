@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
-from trifold.data.columns import Columns, find_columns, unusable_text
-from trifold.data.files import Table, open_table
+from trifold.data import limits
+from trifold.data.columns import Columns, find_columns, require_header, unusable_text
+from trifold.data.files import open_table
 from trifold.data.settings import LabelledSettings, TextSettings
+from trifold.data.table import Table
+from trifold.data.visible import is_blank, look_key
 from trifold.errors import DataError
+from trifold.progress import counted
 from trifold.types import SEPARATOR, BadRow, Examples, Label, Record, Target, labels_of
 
 _SAMPLE_ROWS = 200
@@ -48,7 +52,8 @@ def load_examples(path: Path | str, settings: LabelledSettings) -> LoadedData:
     """Read a labelled file.
 
     Raises:
-        DataError: If the file or its columns cannot be used, or a row is bad and `on_bad_rows` is `fail`.
+        DataError: If the file or its columns cannot be used, or no row can, or a row is bad and `on_bad_rows` is
+            `fail`.
     """
     table, columns, rows = open_rows(path, settings)
     assert columns.label is not None
@@ -56,13 +61,20 @@ def load_examples(path: Path | str, settings: LabelledSettings) -> LoadedData:
     texts: list[str] = []
     labels: list[object] = []
     bad: list[BadRow] = []
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number == limits.MAX_ROWS:
+            raise DataError(
+                f"{path} has more than {limits.MAX_ROWS:,} rows, the most that are read whole: give a sample"
+            )
         if isinstance(row, BadRow):
             bad.append(row)
         else:
             lines.append(row.line)
             texts.append(str(columns.text_of(row.values)))
             labels.append(row.values[columns.label])
+    if not lines:
+        raise DataError(f"no row of {path} can be used: {_reasons(bad)}; mend the file")
+    require_header(path, columns.label, labels, settings)
     separator = _separator_in_use(labels, settings.label_separator)
     targets = _as_targets(labels, separator)
     merged = label_variants(targets) if settings.merge_labels else {}
@@ -87,13 +99,20 @@ def open_rows(path: Path | str, settings: TextSettings) -> tuple[Table, Columns,
     if not head:
         raise DataError(f"{path} has a header and no rows: add rows with a text and a label")
     sample = [row for row in head if isinstance(row, Record)]
+    if not sample and len(head) < _SAMPLE_ROWS:
+        raise DataError(f"no row of {path} can be used: {_reasons(head)}; mend the file")
     columns = find_columns(table.columns, sample, settings)
     checked = (_checked(row, columns, needs_label=labelled) for row in chain(head, rows))
     return table, columns, _up_to_bad_row(checked, path) if settings.on_bad_rows == "fail" else checked
 
 
+def _reasons(rows: Iterable[Record | BadRow]) -> str:
+    counts = Counter(row.reason for row in rows if isinstance(row, BadRow))
+    return ", ".join(f"{reason} ({counted(count, 'row')})" for reason, count in counts.most_common(3))
+
+
 def label_variants(targets: Iterable[Target]) -> dict[Label, Label]:
-    """Labels that differ from a commoner one only in case or outer spaces, mapped to that one."""
+    """Labels that only look like a commoner one, as `look_key` has it, mapped to that one."""
     counts = Counter(label for target in targets for label in labels_of(target))
     commonest: dict[str, Label] = {}
     for label, _ in counts.most_common():
@@ -102,7 +121,7 @@ def label_variants(targets: Iterable[Target]) -> dict[Label, Label]:
 
 
 def adopt_labels(examples: Examples, known: set[Label]) -> Examples:
-    """Labels that differ from a known one only in case or outer spaces become it."""
+    """Labels that only look like a known one, as `look_key` has it, become it."""
     by_key = {_key(label): label for label in known}
     names = {label: by_key[_key(label)] for label in examples.label_counts() if _key(label) in by_key}
     return replace(examples, labels=tuple(_renamed(target, names) for target in examples.labels))
@@ -114,7 +133,7 @@ def as_multi_label(examples: Examples) -> Examples:
 
 
 def _key(label: Label) -> str:
-    return str(label).strip().casefold()
+    return look_key(str(label))
 
 
 def _renamed(target: Target, names: Mapping[Label, Label]) -> Target:
@@ -129,7 +148,7 @@ def _checked(row: Record | BadRow, columns: Columns, *, needs_label: bool) -> Re
     reason = unusable_text(columns.text_of(row.values))
     if reason is None and needs_label:
         label = row.values[str(columns.label)]
-        if label is None or (isinstance(label, float) and label != label) or not str(label).strip():
+        if label is None or (isinstance(label, float) and label != label) or is_blank(str(label)):
             reason = "it has no label"
     return BadRow(row.line, reason, row.values) if reason else row
 
@@ -171,9 +190,9 @@ def _as_targets(values: Sequence[object], separator: str) -> list[Target]:
 def _parts(value: object, separator: str) -> list[object]:
     """The labels of one row: a list's members, or what stands between separators."""
     if isinstance(value, list):
-        return [part for part in value if part is not None and str(part).strip()]
+        return [part for part in value if part is not None and not is_blank(str(part))]
     if separator:
-        return [part.strip() for part in str(value).split(separator) if part.strip()]
+        return [part.strip() for part in str(value).split(separator) if not is_blank(part)]
     return [value]
 
 

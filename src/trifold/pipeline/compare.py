@@ -16,6 +16,7 @@ from pathlib import Path
 
 from trifold.artifact.folder import choose_folder, write_json
 from trifold.artifact.manifest import STATE, write_manifest
+from trifold.data.source import require_lasting
 from trifold.errors import SettingsError, TrainingError
 from trifold.evaluate.forecast import Forecast, forecast
 from trifold.evaluate.leaderboard import LeaderboardRow, build_leaderboard, in_words, write_leaderboard
@@ -110,6 +111,7 @@ def compare(
     contestants = line_up(request, chosen_methods(settings.methods, settings.preset, prompting=bool(request.llm.llm)))
     going_on = resume and output_dir is not None and output_dir.is_dir()
     target = output_dir if going_on and output_dir else choose_folder(output_dir, "compare")
+    require_lasting(request.data, request.reading.test_file, request.reading.validation_file)
     task = open_task(request)
     for warning in task.facts.warnings():
         say(f"note: {warning}")

@@ -13,6 +13,7 @@ from trifold.artifact.manifest import STATE
 from trifold.backbone.locate import file_sha256, find_backbone
 from trifold.backbone.settings import BackboneSettings
 from trifold.data.hub import local_file
+from trifold.data.source import require_lasting
 from trifold.errors import ArtifactError, require
 from trifold.evaluate.card import write_card
 from trifold.evaluate.leaderboard import build_leaderboard
@@ -69,6 +70,7 @@ def finetune(
     if finished := finished_run(output_dir, resume=keep.resume):
         return read_result(finished)
     target = choose_folder(output_dir, method, resume=keep.resume)
+    require_lasting(request.data, request.reading.test_file, request.reading.validation_file)
     task = open_task(request)
     if entry.needs_backbone:
         prepare()

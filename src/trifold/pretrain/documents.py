@@ -4,9 +4,11 @@ Nothing here holds more than one piece of a .txt file, or one row of a table, at
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from io import TextIOWrapper
 from pathlib import Path
 
 from trifold.backbone.locate import file_sha256
@@ -14,6 +16,8 @@ from trifold.data.dialect import find_encoding
 from trifold.data.examples import open_rows
 from trifold.data.hub import local_file
 from trifold.data.settings import TextSettings
+from trifold.data.source import open_source, plain_suffix, require_file, require_name
+from trifold.data.visible import is_blank
 from trifold.errors import DataError
 from trifold.pretrain.settings import CorpusSettings
 from trifold.types import BadRow
@@ -22,7 +26,7 @@ _PIECE_CHARACTERS = 1_024
 # Where no line ends for so long, a piece ends anywhere.
 _LONGEST_PIECE = 64 * _PIECE_CHARACTERS
 _SAMPLE_BYTES = 1 << 18
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 _PLAIN = (".txt", ".text", ".md", "")
 
 
@@ -65,7 +69,7 @@ class Documents:
         """What determines the text, whatever the files are called."""
         chosen = self._settings
         return {
-            "files": [[file.suffix.lower(), file_sha256(file)] for file in self.files],
+            "files": [[plain_suffix(file), file_sha256(file)] for file in self.files],
             "excluded": sorted(file_sha256(local_file(path)) for path in chosen.exclude),
             "reading": [chosen.text_column, chosen.encoding, chosen.documents, _PIECE_CHARACTERS],
         }
@@ -91,13 +95,13 @@ class Documents:
                 yield _cut(text.splitlines(keepends=True))
 
     def _plain(self, file: Path) -> Iterator[Iterable[Piece]]:
-        with file.open("rb") as opened:
+        with open_source(file) as opened:
             sample = opened.read(_SAMPLE_BYTES)
         if not sample.strip():
             raise DataError(f"{file} is empty: give a file with text")
         encoding = self._settings.encoding or find_encoding(sample, file)
         try:
-            with file.open(encoding=encoding, errors="replace") as lines:
+            with open_source(file) as opened, TextIOWrapper(opened, encoding, errors="replace") as lines:
                 if self._settings.documents == "file":
                     yield _cut(_bounded(lines))
                     return
@@ -117,21 +121,21 @@ class Documents:
 
 def _files(source: Path) -> list[Path]:
     path = local_file(source)
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _TABLES + _PLAIN)
+    require_name(path)
+    if os.path.isdir(path):  # Path.is_dir raises where a name is too long
+        found = sorted(file for file in path.rglob("*") if file.is_file() and plain_suffix(file) in _TABLES + _PLAIN)
         found = [file for file in found if not file.name.startswith(".")]
         if not found:
             raise DataError(f"{path} holds no text: it needs .txt, .csv, .tsv, .jsonl or .parquet files")
         return found
-    if not path.exists():
-        raise DataError(f"there is no file {path}: check the name, or the folder you are in")
+    require_file(path)
     return [path]
 
 
 def _is_table(file: Path) -> bool:
-    if file.suffix.lower() in _TABLES:
+    if plain_suffix(file) in _TABLES:
         return True
-    with file.open("rb") as opened:
+    with open_source(file) as opened:
         return opened.read(4) == b"PAR1"
 
 
@@ -153,23 +157,23 @@ def _cut(lines: Iterable[str]) -> Iterator[Piece]:
                 yield Piece(ready, ends=False)
             ready, gathered, length = "".join(gathered), [], 0
     rest = "".join(gathered)
-    if rest.strip():
+    if not is_blank(rest):
         if ready:
             yield Piece(ready, ends=False)
         ready = rest
-    if ready.strip():
+    if not is_blank(ready):
         yield Piece(ready, ends=True)
 
 
 def _lines(lines: Iterable[str]) -> Iterator[str]:
-    yield from (line for line in lines if line.strip())
+    yield from (line for line in lines if not is_blank(line))
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
     """What stands between blank lines."""
     gathered: list[str] = []
     for line in lines:
-        if line.strip():
+        if not is_blank(line):
             gathered.append(line)
         elif gathered:
             yield "".join(gathered)

@@ -1,6 +1,9 @@
 """Text to pieces to a corpus: nothing lost, boundaries kept, equal texts on one side."""
 
 import csv
+import gzip
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +154,24 @@ def test_kept_text_is_listed_bounded_and_cleared(
     assert [text.folder.name for text in module.list_texts()] == [last.facts["address"]]
     assert clear() > 0
     assert not module.list_texts()
+
+
+def test_packed_files_are_read_and_found_in_folders(tmp_path: Path) -> None:
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"a packed text\n"))
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"text,label\na packed row,x\n"))
+    (tmp_path / "c.json").write_text('[{"text": "an object", "label": "x"}]')
+    assert texts(tmp_path, DEFAULT) == ["a packed text\n", "a packed row", "an object"]
+
+
+def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    for path in (tmp_path / "pipe.txt", Path("/dev/zero")):
+        with pytest.raises(DataError, match="is a pipe or device, not a file"):
+            texts(path)
+    with pytest.raises(DataError, match="is longer than the file system takes"):
+        texts(tmp_path / ("a" * 300))
+
+
+def test_lines_of_which_nothing_can_be_seen_are_no_documents(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", "one\n\u200b\ufeff\ntwo\n")
+    assert texts(path, replace(DEFAULT, documents="line")) == ["one\n", "two\n"]
