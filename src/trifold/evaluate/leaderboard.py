@@ -1,10 +1,10 @@
 """The table of a comparison: one line a method, in a file for scripts and in words for people."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from trifold.data.csv_file import save_rows
 from trifold.evaluate.results import RunResult
 from trifold.progress import duration
 
@@ -68,11 +68,11 @@ def build_leaderboard(results: Sequence[RunResult], score: str) -> list[Leaderbo
 
 def write_leaderboard(folder: Path, rows: Sequence[LeaderboardRow]) -> None:
     """Write `leaderboard.csv`."""
-    with (folder / "leaderboard.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(LeaderboardRow)], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()})
+    save_rows(
+        folder / "leaderboard.csv",
+        [field.name for field in fields(LeaderboardRow)],
+        ({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows),
+    )
 
 
 def in_words(row: LeaderboardRow) -> Mapping[str, str]:

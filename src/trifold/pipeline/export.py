@@ -82,7 +82,7 @@ def export(
     if "exported" in before.facts:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
     if data:
-        held_out = load_for(before.predictor.labels, data, reading or LabelledSettings()).examples
+        held_out = load_for(before, data, reading or LabelledSettings()).examples
     else:
         held_out = reopen_task(before, _WAY_OUT).split.validation
     score = str(before.facts["score_name"])
