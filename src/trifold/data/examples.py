@@ -123,14 +123,13 @@ def _sample(table: Table, head: Sequence[Record | BadRow], settings: TextSetting
 
 def unusable_label(value: object) -> str | None:
     """Why a value cannot serve as a label, or as a row's list of them; `None` where it can."""
-    if isinstance(value, list):
-        return next((reason for part in value if not _missing(part) and (reason := unusable_label(part))), None)
     if _missing(value):
         return "it has no label"
-    if isinstance(value, float) and math.isinf(value):
-        return "the label is an infinite number"
-    if isinstance(value, dict | list | tuple | bytes):
-        return f"the label is neither text nor number but {type(value).__name__}"
+    for part in value if isinstance(value, list) else [value]:
+        if isinstance(part, float) and math.isinf(part):
+            return "the label is an infinite number"
+        if isinstance(part, dict | list | tuple | bytes):
+            return f"the label is neither text nor number but {type(part).__name__}"
     return None
 
 

@@ -198,7 +198,7 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
     if "exported" in run.facts:
         yield str(run.facts["exported"]["engine"]), run.folder
         return
-    yield str(run.facts["choices"].get("engine", "torch")) if parts else "scikit-learn", run.folder
+    yield str(run.facts.get("choices", {}).get("engine", "torch")) if parts else "scikit-learn", run.folder
     if not parts:
         return
     for engine in ("onnx", "int8"):

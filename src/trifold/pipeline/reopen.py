@@ -21,10 +21,10 @@ def reopen_task(run: Run, way_out: str) -> Task:
     Raises:
         DataError: If the data file is gone, or is another one by now.
     """
-    facts = run.facts["data"]
-    source = Path(str(facts["path"]))
+    facts = run.facts.get("data") or {}
     if "reading" not in facts:
         raise DataError(f"{run.folder} does not say how its data were read: {way_out}")
+    source = Path(str(facts["path"]))
     try:
         task = open_task(Request(source, _reading(facts)))
     except DataError as error:
