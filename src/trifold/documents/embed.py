@@ -16,6 +16,7 @@ from trifold.data.examples import open_rows
 from trifold.data.own_reading import OwnReading
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError, SettingsError
+from trifold.progress import say
 from trifold.types import BadRow, Record
 
 _TEXTS_PER_SLICE = 4_096
@@ -74,6 +75,8 @@ def embed_file(
     if output.suffix not in _FORMATS:
         raise SettingsError(f"--output {output} is no format for vectors: name a file that ends in .npy or .parquet")
     table, columns, stream = open_rows(source, settings, own)
+    if columns.guessed and own is None:
+        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
     if output.suffix == ".parquet" and _ADDED in table.columns:
         raise DataError(f"{source} already has a column {_ADDED!r}, which embedding would add: rename it")
     count, truncated = 0, 0

@@ -155,6 +155,8 @@ def _columns(request: LabelRequest) -> tuple[Columns, list[str]]:
         if name in table.columns:
             way_out = f"name another --label-as than {name}" if name == request.column else "rename it"
             raise DataError(f"{request.data} already has a column {name!r}, which labelling would add: {way_out}")
+    if columns.guessed:
+        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
     if request.true_column and request.true_column not in table.columns:
         known = ", ".join(table.columns)
         raise DataError(f"there is no column {request.true_column!r} for --true-column: the file has {known}")
