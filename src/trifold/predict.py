@@ -1,6 +1,5 @@
 """From a run folder and texts to labels: single texts, or files streamed row by row in their order."""
 
-import csv
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,7 +14,9 @@ from trifold.artifact.folder import best_run, new_file, read_json
 from trifold.artifact.manifest import verify_model
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns, unusable_text
+from trifold.data.csv_file import write_rows
 from trifold.data.examples import open_rows
+from trifold.data.own_reading import OwnReading
 from trifold.data.settings import TextSettings
 from trifold.errors import ArtifactError, DataError
 from trifold.methods.catalogue import method_entry
@@ -143,7 +144,15 @@ def as_predictions(predictor: Predictor, scores: Scores, reject_below: float = 0
     ]
 
 
-def predict_file(run: Run, source: Path, output: Path | None, settings: TextSettings, reject_below: float = 0.0) -> int:
+def predict_file(
+    run: Run,
+    source: Path,
+    output: Path | None,
+    settings: TextSettings,
+    reject_below: float = 0.0,
+    *,
+    excel_safe: bool = False,
+) -> int:
     """Label every row of a file: same order, same number of rows, bad rows marked in the column `error`.
 
     The file is streamed, so it may be larger than memory. With `output` the result appears there whole or not at all.
@@ -152,8 +161,9 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
         run: The model.
         source: CSV, TSV, JSONL or Parquet; one column of texts is enough.
         output: Where to write; standard output where `None`.
-        settings: How to read `source`.
+        settings: How to read `source`; the run's own columns are read where it names none.
         reject_below: Rows that the model is less sure of get no prediction, and say so in `error`.
+        excel_safe: As in `write_rows`.
 
     Returns:
         Rows written.
@@ -162,15 +172,15 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
         DataError: If the file cannot be read, a column that would be added is there already, or a row is bad and
             `on_bad_rows` is `fail`.
     """
-    table, columns, rows = open_rows(source, settings)
+    table, columns, rows = open_rows(source, settings, OwnReading.recorded(run.facts))
     taken = [name for name in table.columns if name in _ADDED]
     if taken:
         raise DataError(f"{source} already has a column {taken[0]!r}, which the predictions would add: rename it")
     labelled = _labelled(run.predictor, rows, columns, reject_below)
     if output is None:
-        return _write(sys.stdout, table.columns, labelled)
+        return _write(sys.stdout, table.columns, labelled, excel_safe=excel_safe)
     with new_file(output) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        return _write(file, table.columns, labelled)
+        return _write(file, table.columns, labelled, excel_safe=excel_safe)
 
 
 def _labelled(
@@ -202,15 +212,18 @@ def _labelled(
                 }
 
 
-def _write(file: TextIO, columns: Sequence[str], rows: Iterable[dict[str, object]]) -> int:
-    writer = csv.DictWriter(file, [*columns, *_ADDED], lineterminator="\n")
-    writer.writeheader()
+def _write(file: TextIO, columns: Sequence[str], rows: Iterable[dict[str, object]], *, excel_safe: bool) -> int:
     count = 0
-    tell = _teller()
-    for row in rows:
-        writer.writerow(row)
-        count += 1
-        tell(count)
+
+    def counting() -> Iterator[dict[str, object]]:
+        nonlocal count
+        tell = _teller()
+        for row in rows:
+            yield row
+            count += 1
+            tell(count)
+
+    write_rows(file, [*columns, *_ADDED], counting(), excel_safe=excel_safe)
     return count
 
 

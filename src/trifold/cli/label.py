@@ -24,6 +24,7 @@ def label(
     prompting: Annotated[PromptingSettings | None, Parameter(name="*")] = None,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
+    excel_safe: bool = False,
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
@@ -37,6 +38,7 @@ def label(
         output: File for the result; standard output by default.
         label_as: Name of the column with the labels.
         true_column: Column with labels that are known, to see how often the model is right.
+        excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
         dry_run: Print what it would cost, and ask nothing.
         json: Print the counts as JSON; needs --output.
     """
@@ -53,6 +55,7 @@ def label(
         compute or ComputeSettings(),
         label_as,
         true_column,
+        excel_safe,
     )
     if request.prompting.shots:
         raise SettingsError("--shots needs labelled rows to choose from, and label has none: put examples in --prompt")

@@ -22,12 +22,13 @@ def predict(
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     reject_below: float = 0.0,
+    excel_safe: bool = False,
     json: bool = False,
 ) -> None:
     """Label a text, or every row of a file in its order.
 
     A file's columns come back with prediction, probability, truncated and error added; rows that cannot be
-    read are kept and marked in the column error.
+    read are kept and marked in the column error. The texts are read from the column that the run was trained on.
 
     Args:
         run: Run folder of finetune or compare.
@@ -35,6 +36,7 @@ def predict(
         text: A single text.
         output: File for the results; standard output by default.
         reject_below: Give no label where the model is less sure than this probability.
+        excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
         json: With --text, print JSON.
     """
     from trifold.predict import load_run, predict_file, predict_texts
@@ -44,6 +46,9 @@ def predict(
         raise SettingsError(
             "predict needs a file or a text, not both: trifold predict RUN FILE, or trifold predict RUN --text TEXT"
         )
+    about_files = [output is not None, reading is not None, excel_safe]
+    require(text is None or not any(about_files), "a flag on files with --text", "leave out either")
+    require(text is not None or not json, "--json", "it goes with --text; the labels of a file come as CSV")
     _require_probability(reject_below)
     chosen = load_run(run, compute or ComputeSettings())
     if text is not None:
@@ -61,7 +66,7 @@ def predict(
             say("note: the text is longer than the model reads; its end was cut off")
         return
     assert source is not None
-    count = predict_file(chosen, source, output, reading or TextSettings(), reject_below)
+    count = predict_file(chosen, source, output, reading or TextSettings(), reject_below, excel_safe=excel_safe)
     say(f"{counted(count, 'row')} labelled" + (f", written to {output}" if output else ""))
 
 
@@ -76,6 +81,8 @@ def evaluate(
     json: bool = False,
 ) -> None:
     """Measure a trained model on labelled rows, with 95 % intervals.
+
+    Texts and labels are read from the columns that the run was trained on.
 
     Args:
         run: Run folder of finetune or compare.

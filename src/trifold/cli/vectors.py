@@ -38,7 +38,7 @@ def embed(
     from trifold.backbone.encoder import embed as embed_texts
     from trifold.data.columns import unusable_text
     from trifold.documents.embed import embed_file
-    from trifold.documents.models import find_encoder
+    from trifold.documents.models import find_encoder, own_reading
     from trifold.progress import counted, say
     from trifold.runtime import prepare
 
@@ -58,7 +58,8 @@ def embed(
         return
     assert source is not None
     assert output is not None
-    found = embed_file(encoder, tokenizer, source, output, reading or TextSettings(), chosen.token_budget)
+    settings, own = reading or TextSettings(), own_reading(model)
+    found = embed_file(encoder, tokenizer, source, output, settings, chosen.token_budget, own)
     for line, why in found.bad[:10]:
         say(f"note: line {line} has no vector: {why}")
     if found.truncated:

@@ -94,7 +94,7 @@ def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextS
     Raises:
         DataError: If a named column does not exist, or none can be guessed; the message names those that exist.
     """
-    given = _named_texts(settings.text_column, names)
+    given = named_texts(settings.text_column, names)
     named_label = settings.label_column if isinstance(settings, LabelledSettings) else None
     wanted = [("--text-column", name) for name in given]
     if named_label is not None:
@@ -127,7 +127,7 @@ def require_header(path: Path | str, label_column: str, labels: Iterable[object]
         )
 
 
-def _named_texts(given: str | None, names: Sequence[str]) -> tuple[str, ...]:
+def named_texts(given: str | None, names: Sequence[str]) -> tuple[str, ...]:
     """The columns in `--text-column`: one name, or several with commas between, unless a column is called so."""
     if given is None:
         return ()

@@ -26,13 +26,14 @@ class LabelledSettings(TextSettings):
 
     Attributes:
         label_column: Column that holds the labels; guessed and said where not given.
-        label_separator: What stands between the labels of a row that has several; "" keeps labels whole.
+        label_separator: What stands between the labels of a row that has several, | where not given; "" keeps labels
+            whole.
         merge_labels: Treat labels that differ only in case, spaces, unseen characters or Unicode form as one, under
             the commonest spelling.
     """
 
     label_column: str | None = None
-    label_separator: str = "|"
+    label_separator: str | None = None
     merge_labels: bool = False
 
 

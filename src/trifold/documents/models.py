@@ -8,6 +8,7 @@ from trifold.backbone.encoder import Encoder
 from trifold.backbone.locate import BackboneFiles, find_base, locate
 from trifold.backbone.settings import EncodingSettings
 from trifold.backbone.tokens import Tokenizer
+from trifold.data.own_reading import OwnReading
 from trifold.errors import BackboneError
 from trifold.runtime import choose
 
@@ -26,6 +27,15 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
     files = _under_head(run, settings) if (run / "run.json").is_file() else locate(model, offline=settings.offline)
     encoder = Encoder(files, choose(settings.device, settings.precision), engine=settings.engine)
     return encoder, Tokenizer(files, settings.max_length, settings.long_text)
+
+
+def own_reading(model: str) -> OwnReading | None:
+    """The columns of the labelled run that `model` names; `None` where it is none that was trained on labels."""
+    run = best_run(Path(model))
+    if not (run / "run.json").is_file():
+        return None
+    facts = read_json(run / "run.json")
+    return OwnReading.recorded(facts) if "labels" in facts else None
 
 
 def _under_head(run: Path, settings: EncodingSettings) -> BackboneFiles:

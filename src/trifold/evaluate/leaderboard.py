@@ -1,6 +1,5 @@
 """The table of a comparison: one line a method, in a file for scripts and in words for people."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trifold.data.csv_file import save_rows
 from trifold.evaluate.results import RunResult
 from trifold.progress import duration
 from trifold.tasks.labels import as_text
@@ -131,11 +131,11 @@ def _row(result: RunResult, score: str) -> LeaderboardRow:
 
 def write_leaderboard(folder: Path, rows: Sequence[LeaderboardRow]) -> None:
     """Write `leaderboard.csv`."""
-    with (folder / "leaderboard.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(LeaderboardRow)], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()})
+    save_rows(
+        folder / "leaderboard.csv",
+        [field.name for field in fields(LeaderboardRow)],
+        ({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows),
+    )
 
 
 def in_words(row: LeaderboardRow) -> Mapping[str, str]:

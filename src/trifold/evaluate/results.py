@@ -1,7 +1,7 @@
 """What a finished run says of itself: written once by the run, read by comparison, report and tests."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from trifold.artifact.folder import read_json, write_json
+from trifold.data.csv_file import save_rows
 from trifold.errors import ArtifactError
 from trifold.metrics import Metrics, right_rows
 from trifold.tasks.labels import LabelMap, as_text
 from trifold.types import Examples
 
 _WORST_ERRORS = 500
+# A text may be longer than the csv module reads by itself.
+_MAX_FIELD_CHARACTERS = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,10 @@ def write_predictions(
         {"row": row, "label": as_text(label), "prediction": as_text(answer), "probability": f"{sure:.6f}"}
         for row, label, answer, sure in zip(test.rows, test.labels, answers, confidence.tolist(), strict=True)
     ]
-    _write_csv(folder / "predictions.csv", ("row", "label", "prediction", "probability"), rows)
+    save_rows(folder / "predictions.csv", ("row", "label", "prediction", "probability"), rows)
     surest = sorted(np.flatnonzero(wrong), key=lambda position: -confidence[position])[:_WORST_ERRORS]
     errors = [{**rows[position], "text": test.texts[position]} for position in surest]
-    _write_csv(folder / "errors.csv", ("row", "label", "prediction", "probability", "text"), errors)
+    save_rows(folder / "errors.csv", ("row", "label", "prediction", "probability", "text"), errors)
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:
@@ -115,12 +118,6 @@ def read_result(folder: Path, name: str | None = None) -> RunResult:
 
 def read_csv(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a CSV that this package wrote."""
+    csv.field_size_limit(_MAX_FIELD_CHARACTERS)
     with path.open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)
-
-
-def _write_csv(path: Path, names: Iterable[str], rows: Iterable[dict[str, object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(names), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
+from trifold.data.samples import some
 from trifold.errors import BudgetError, LlmError
 from trifold.llm.asker import as_json
 from trifold.llm.budget import Budget, Spent
@@ -66,7 +67,7 @@ class LikelihoodLabeller(Labeller):
         """See `Labeller.expect`. A few texts are scored to see how long one takes."""
         gaps = self._gaps([self._cut(text)[0] for text in texts])
         missing = [gap for gap in gaps if self._log.find(self._call(gap)) is None]
-        tried = missing[:_TRIED_TEXTS]
+        tried = some(missing, _TRIED_TEXTS)
         begun = time.perf_counter()
         self.model.log_likelihoods(tried)
         seconds = (time.perf_counter() - begun) / max(1, len(tried))

@@ -1,6 +1,5 @@
 """`finetune --task generate`: a decoder learns to answer prompts, whole or through low-rank adapters."""
 
-import csv
 import shlex
 import time
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from trifold.artifact.manifest import STATE
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, describe_base, file_sha256, find_backbone
 from trifold.backbone.lora import add_adapter, load_adapter, save_adapter
 from trifold.backbone.tokens import places_of
+from trifold.data.csv_file import save_rows
 from trifold.data.examples import load_examples
 from trifold.data.hub import local_file, stay_offline
 from trifold.errors import BackboneError, SettingsError
@@ -209,12 +209,9 @@ def _write_answers(folder: Path, model: Any, test: Examples) -> dict[str, Any]:
     rows = list(zip(test.rows, test.texts, test.labels, strict=True))[:_WRITTEN_ROWS]
     settings = WritingSettings(max_new_tokens=_LONGEST_ANSWER, temperature=0.0)
     files = BackboneFiles(folder / "model", "", None)
-    right = 0
-    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("row", "prompt", "answer", "prediction"))
-        for row, prompt, answer in rows:
-            said = write(model, files, prompt + BEHIND_PROMPT, settings)[0].strip()
-            right += said == str(answer).strip()
-            writer.writerow((row, prompt, answer, said))
+    said = [write(model, files, prompt + BEHIND_PROMPT, settings)[0].strip() for _, prompt, _ in rows]
+    right = sum(one == str(answer).strip() for one, (_, _, answer) in zip(said, rows, strict=True))
+    columns = ("row", "prompt", "answer", "prediction")
+    found = (dict(zip(columns, (*row, one), strict=True)) for row, one in zip(rows, said, strict=True))
+    save_rows(folder / "predictions.csv", columns, found)
     return {"exact_match": right / len(rows), "exact_match_rows": len(rows)}

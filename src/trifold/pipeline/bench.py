@@ -20,6 +20,8 @@ import numpy as np
 from trifold.artifact.folder import new_folder, write_json
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import open_rows
+from trifold.data.own_reading import OwnReading
+from trifold.data.samples import some
 from trifold.data.settings import TextSettings
 from trifold.errors import BackboneError, DataError, SettingsError
 from trifold.evaluate.forecast import product_rate
@@ -132,9 +134,9 @@ def bench(folder: Path, source: Path | None, seconds: float, reading: TextSettin
     """
     run = load_run(folder, ComputeSettings(device="cpu"))
     if source:
-        texts = _texts_of(source, reading or TextSettings())
+        texts = _texts_of(source, reading or TextSettings(), OwnReading.recorded(run.facts))
     else:
-        texts = list(reopen_task(run, "name a file with texts").split.test.texts)[:_MOST_TEXTS]
+        texts = some(reopen_task(run, "name a file with texts").split.test.texts, _MOST_TEXTS)
     parts = run.predictor.exportable()
     tokens = parts.tokenizer.encode(texts).lengths if parts else np.zeros(1)
     operations = flops(parts, round(tokens.mean())) if parts else 0.0
@@ -196,7 +198,7 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
     if "exported" in run.facts:
         yield str(run.facts["exported"]["engine"]), run.folder
         return
-    yield str(run.facts["choices"].get("engine", "torch")) if parts else "scikit-learn", run.folder
+    yield str(run.facts.get("choices", {}).get("engine", "torch")) if parts else "scikit-learn", run.folder
     if not parts:
         return
     for engine in ("onnx", "int8"):
@@ -219,11 +221,10 @@ def _in_own_process(run: Path, texts: Path, seconds: float) -> _Measured:
     return _Measured(**json.loads(done.stdout))
 
 
-def _texts_of(source: Path, reading: TextSettings) -> list[str]:
-    """The usable texts of a file, as many as are measured."""
-    _, columns, rows = open_rows(source, reading)
-    given = (str(columns.text_of(row.values)) for row in rows if isinstance(row, Record))
-    texts = list(itertools.islice(given, _MOST_TEXTS))
+def _texts_of(source: Path, reading: TextSettings, own: OwnReading) -> list[str]:
+    """Usable texts of a file, as many as are measured."""
+    _, columns, rows = open_rows(source, reading, own)
+    texts = some((str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)), _MOST_TEXTS)
     if not texts:
         raise DataError(f"{source} has no usable text: name a file with texts")
     return texts

@@ -12,7 +12,7 @@ from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, ExportError
 from trifold.methods.contract import Predictor
 from trifold.methods.exported import ExportedPredictor
-from trifold.metrics import Difference, paired_difference
+from trifold.metrics import Difference, main_score, paired_difference
 from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.reopen import reopen_task
 from trifold.predict import load_run, score_texts
@@ -82,16 +82,19 @@ def export(
     if "exported" in before.facts:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
     if data:
-        held_out = load_for(before.predictor.labels, data, reading or LabelledSettings()).examples
+        held_out = load_for(before, data, reading or LabelledSettings()).examples
     else:
         held_out = reopen_task(before, _WAY_OUT).split.validation
-    score = str(before.facts["score_name"])
+    labels = before.predictor.labels
+    # A run that `TextClassifier.save` wrote was never scored.
+    by_rows = main_score(list(held_out.label_counts().values()), multi_label=labels.multi_label)
+    score = str(before.facts.get("score_name", by_rows))
     with new_folder(target) as folder:
         ExportedPredictor.write(before.predictor, folder / "model", int8=int8)
         after = ExportedPredictor.load(folder / "model", ComputeSettings())
-        truth = before.predictor.labels.encode(held_out.labels)
+        truth = labels.encode(held_out.labels)
         as_before, as_after = (_decided(predictor, held_out) for predictor in (before.predictor, after))
-        drop = paired_difference(score, truth, as_before, as_after, len(before.predictor.labels))
+        drop = paired_difference(score, truth, as_before, as_after, len(labels))
         agreement = float((as_before == as_after).reshape(len(truth), -1).all(1).mean())
         if 100 * drop.value > max_drop:
             raise ExportError(

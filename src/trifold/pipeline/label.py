@@ -1,18 +1,17 @@
 """Label a file's rows with a language model, for people to check and for small models to learn from."""
 
-import csv
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
 from trifold.artifact.folder import new_file, write_json
 from trifold.backbone.locate import file_sha256
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns
+from trifold.data.csv_file import write_rows
 from trifold.data.examples import open_rows
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError, PromptError
@@ -45,6 +44,7 @@ class LabelRequest:
         compute: How it is run, where its weights are here.
         column: Name of the column with the labels that are added.
         true_column: Column with labels that are known, to see how often the model is right.
+        excel_safe: As in `write_rows`.
     """
 
     data: Path
@@ -54,6 +54,7 @@ class LabelRequest:
     compute: ComputeSettings
     column: str = "label"
     true_column: str | None = None
+    excel_safe: bool = False
 
 
 @dataclass
@@ -117,10 +118,10 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
     tally = Tally()
     rows = _labelled(request, columns, labeller, labels, tally)
     if output is None:
-        _write(sys.stdout, fields, rows)
+        write_rows(sys.stdout, fields, rows, excel_safe=request.excel_safe)
         return tally
     with new_file(output) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        _write(file, fields, rows)
+        write_rows(file, fields, rows, excel_safe=request.excel_safe)
     assert request.prompting.prompt is not None
     facts = {
         "llm": labeller.asker.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm,
@@ -154,6 +155,8 @@ def _columns(request: LabelRequest) -> tuple[Columns, list[str]]:
         if name in table.columns:
             way_out = f"name another --label-as than {name}" if name == request.column else "rename it"
             raise DataError(f"{request.data} already has a column {name!r}, which labelling would add: {way_out}")
+    if columns.guessed:
+        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
     if request.true_column and request.true_column not in table.columns:
         known = ", ".join(table.columns)
         raise DataError(f"there is no column {request.true_column!r} for --true-column: the file has {known}")
@@ -222,10 +225,3 @@ def _labelled(
 
 def _texts(rows: Iterable[Record | BadRow], columns: Columns) -> list[str]:
     return [str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)]
-
-
-def _write(file: TextIO, columns: list[str], rows: Iterator[dict[str, object]]) -> None:
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(row)

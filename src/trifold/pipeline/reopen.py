@@ -1,6 +1,7 @@
 """What a finished run was made from, found again by its own facts."""
 
 from pathlib import Path
+from typing import Any
 
 from trifold.backbone.locate import file_sha256
 from trifold.data.hub import local_file
@@ -20,12 +21,12 @@ def reopen_task(run: Run, way_out: str) -> Task:
     Raises:
         DataError: If the data file is gone, or is another one by now.
     """
-    facts = run.facts["data"]
-    source = Path(str(facts["path"]))
+    facts = run.facts.get("data") or {}
     if "reading" not in facts:
         raise DataError(f"{run.folder} does not say how its data were read: {way_out}")
+    source = Path(str(facts["path"]))
     try:
-        task = open_task(Request(source, _reading(facts["reading"])))
+        task = open_task(Request(source, _reading(facts)))
     except DataError as error:
         raise DataError(f"the run's own rows cannot be read ({error}): {way_out}") from None
     if file_sha256(local_file(source)) != facts["sha256"]:
@@ -33,7 +34,9 @@ def reopen_task(run: Run, way_out: str) -> Task:
     return task
 
 
-def _reading(named: dict[str, object]) -> DataSettings:
-    """The settings as they were, of what `run.json` says of them."""
+def _reading(facts: dict[str, Any]) -> DataSettings:
+    """The settings as they were, with the columns that they came to."""
+    named: dict[str, Any] = facts["reading"]
     paths = {name: Path(str(named[name])) if named[name] else None for name in ("test_file", "validation_file")}
-    return DataSettings(**{**named, **paths})  # type: ignore[arg-type]
+    columns = {name: facts[name] for name in ("text_column", "label_column")}
+    return DataSettings(**{**named, **paths, **columns})

@@ -12,6 +12,7 @@ from trifold.backbone.settings import BackboneSettings
 from trifold.data.check import DataFacts, gather_facts
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import stay_offline
+from trifold.data.own_reading import OwnReading
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
@@ -135,10 +136,11 @@ def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Example
     """Rows of a file that was given for the test or validation part."""
     if path is None:
         return None
-    part = load_examples(path, reading).examples
+    own = OwnReading(str(data.path), data.columns.text, data.columns.label)
+    part = load_examples(path, reading, own).examples
     if not len(part):
         raise DataError(f"{path} has no usable row: give rows with a text and a label")
-    return adopt_labels(part, set(data.examples.label_counts())) if reading.merge_labels else part
+    return adopt_labels(part, data.examples.label_counts(), merge=reading.merge_labels)
 
 
 def versions() -> dict[str, str]:

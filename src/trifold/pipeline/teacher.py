@@ -9,6 +9,7 @@ import numpy as np
 
 from trifold.backbone.locate import file_sha256
 from trifold.data.examples import load_examples
+from trifold.data.label_text import plain_text
 from trifold.errors import TrifoldError
 from trifold.metrics import Metrics
 from trifold.pipeline.request import Request, Task
@@ -73,17 +74,19 @@ def compare_with_teacher(
         if rows:
             found["true_labels"] = {
                 "rows": len(rows),
-                "teacher": float(np.mean([str(test.labels[place]) == truth[test.rows[place]] for place in rows])),
-                "student": float(np.mean([str(student[place]) == truth[test.rows[place]] for place in rows])),
+                "teacher": float(
+                    np.mean([plain_text(test.labels[place]) == truth[test.rows[place]] for place in rows])
+                ),
+                "student": float(np.mean([plain_text(student[place]) == truth[test.rows[place]] for place in rows])),
             }
     return found
 
 
 def _truth(request: Request, column: str) -> dict[int, str]:
-    """Row to true label, as text."""
+    """Row to what its true label says."""
     try:
         reading = replace(request.reading, label_column=column, label_separator="", merge_labels=False)
         examples = load_examples(request.data, reading).examples
     except TrifoldError:
         return {}
-    return {row: str(label) for row, label in zip(examples.rows, examples.labels, strict=True)}
+    return {row: plain_text(label) for row, label in zip(examples.rows, examples.labels, strict=True)}
