@@ -8,6 +8,7 @@ from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load
 from trifold.data.hub import stay_offline
 from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
+from trifold.llm.settings import LlmSettings
 from trifold.metrics import Metrics, measure, right_rows
 from trifold.predict import load_run, score_texts
 from trifold.tasks.labels import LabelMap
@@ -45,7 +46,12 @@ class Evaluation:
 
 
 def evaluate(
-    run: Path, data: Path, reading: LabelledSettings, compute: ComputeSettings, reject_below: float = 0.0
+    run: Path,
+    data: Path,
+    reading: LabelledSettings,
+    compute: ComputeSettings,
+    reject_below: float = 0.0,
+    llm: LlmSettings | None = None,
 ) -> Evaluation:
     """Score a labelled file with a run.
 
@@ -54,7 +60,7 @@ def evaluate(
     """
     if compute.offline:
         stay_offline()
-    predictor = load_run(run, compute).predictor
+    predictor = load_run(run, compute, llm).predictor
     labels = predictor.labels
     loaded = load_for(labels, data, reading)
     examples = loaded.examples
