@@ -109,7 +109,7 @@ class PromptPredictor(Predictor):
             labels, task = LabelMap.saved(kept), _task(folder, kept, arrays, compute)
             votes, temperature = int(kept["votes"]), float(arrays["temperature"][0])
         except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-            raise ArtifactError(f"{folder} is damaged: train again or restore the run folder") from None
+            raise ArtifactError(f"{folder} holds a damaged file: train again or restore the run folder") from None
         model = open_llm(named, compute)
         labeller = labeller_of(model, task, named, votes, arrays.get("prior"), arrays.get("bias"))
         return cls(labeller, labels, kept, named.prices, temperature)
