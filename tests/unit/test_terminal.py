@@ -26,7 +26,9 @@ def test_what_a_terminal_would_obey_is_taken_out(text: str, shown: str) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
 def test_a_sequence_that_comes_in_pieces_is_taken_out_whole(size: int) -> None:
-    text = "\x1b[31mred\x1b[0m, \x1b]0;title\x07after \x1b]52;c;aGk=\x1b\\it \x9b2J, one\x1bctwo, \x9dtitle\x9cend é 😀\n"
+    text = (
+        "\x1b[31mred\x1b[0m, \x1b]0;title\x07after \x1b]52;c;aGk=\x1b\\it \x9b2J, one\x1bctwo, \x9dtitle\x9cend é 😀\n"
+    )
     shown: list[str] = []
     pieces = PrintablePieces(shown.append)
     for place in range(0, len(text), size):
