@@ -240,9 +240,11 @@ def _client(url: str, secret: Secret, bounds: Bounds) -> Any:
             headers={"Accept-Encoding": "identity"},
             event_hooks={"request": [sent], "response": [received]},
         )
-    except (ValueError, ImportError) as error:
-        reason = f"no connection can be opened through the proxy that the environment names ({error})"
-        raise LlmError(f"{reason}: mend or unset HTTPS_PROXY, HTTP_PROXY or ALL_PROXY") from None
+    except Exception:  # noqa: BLE001 - no address, an unknown kind, SOCKS without its package; it may hold a password
+        raise LlmError(
+            "no connection can be opened through the proxy that the environment names: give HTTPS_PROXY, HTTP_PROXY "
+            "or ALL_PROXY as http://HOST:PORT, or unset it (socks5:// needs the package socksio)"
+        ) from None
     for transport in [http._transport, *http._mounts.values()]:
         if transport is not None:
             # The pool takes a backend, but the client does not pass one on.

@@ -259,3 +259,26 @@ def test_an_answer_that_names_labels_without_end_names_none() -> None:
 
     assert find_word("the good, the " * 20_000, ("good", "bad")) is None
     assert find_word("so good, so very good", ("good", "bad")) == 0
+
+
+def test_a_proxy_of_the_environment_is_said_and_kept_within_bounds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scripted(lambda number, _: Reply("good", wait_seconds=0.8 * (number == 2))) as proxy:
+        place = proxy.url.removeprefix("http://").removesuffix("/v1")
+        for name in ("http_proxy", "all_proxy"):
+            monkeypatch.setenv(name, f"http://me:hunter2@{place}")
+        monkeypatch.setenv("no_proxy", "")
+        asker = open_asker("openai:http://server.invalid/v1#m", tmp_path / "log")
+        assert asker.ask(HELLO, Sampling()).text == "good"
+        with pytest.raises(LlmError, match=r"no answer within 0\.5 s"):
+            asker.ask((Message("user", "again"),), Sampling())
+    said = capsys.readouterr().err
+    assert said == f"asking m at http://server.invalid through the proxy {place}, with the key in OPENAI_API_KEY\n"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "ftp://127.0.0.1", "http://a:b:c"])
+def test_a_proxy_that_cannot_be_used_is_one_sentence(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("all_proxy", proxy)
+    with pytest.raises(LlmError, match="through the proxy that the environment names"):
+        RemoteModel("http://server.invalid/v1#m", LlmSettings())

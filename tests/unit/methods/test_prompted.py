@@ -1,6 +1,7 @@
 """A prompted run that comes from someone else: whom it asks is its user's to say, each time."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from trifold.artifact.manifest import write_manifest
 from trifold.backbone.settings import ComputeSettings
 from trifold.classifier import TextClassifier
 from trifold.data.settings import LabelledSettings
-from trifold.errors import ArtifactError, LlmError, SettingsError
+from trifold.errors import ArtifactError, LlmError, SettingsError, TrifoldError
 from trifold.llm.settings import LlmSettings
 from trifold.pipeline.bench import bench
 from trifold.pipeline.evaluate import evaluate
@@ -123,3 +124,20 @@ def test_flags_of_a_language_model_go_with_a_run_that_asks_one(tmp_path: Path) -
     TextClassifier("tfidf").fit(TEXTS * 5, LABELS * 5).save(tmp_path / "run")
     with pytest.raises(SettingsError, match="is a run of tfidf, which asks no language model: leave out its flags"):
         load_run(tmp_path / "run", llm=LlmSettings(llm="openai:http://127.0.0.1:9/v1#m"))
+
+
+def test_weights_here_are_found_by_the_run_and_where_they_moved_to(decoder: Path, tmp_path: Path) -> None:
+    weights = shutil.copytree(decoder, tmp_path / "weights")
+    log = tmp_path / "log"
+    TextClassifier("prompt", llm=f"hf:{weights}", log=log).fit(TEXTS, LABELS).save(tmp_path / "run")
+    before = predict_texts(load_run(tmp_path / "run").predictor, ["The film is superb"])
+    moved = weights.rename(tmp_path / "moved")
+    with pytest.raises(TrifoldError, match=r"give a folder with a model"):
+        load_run(tmp_path / "run")
+    again = load_run(tmp_path / "run", llm=LlmSettings(llm=f"hf:{moved}", log=log))
+    assert predict_texts(again.predictor, ["The film is superb"]) == before
+    with pytest.raises(LlmError, match="was made with weights on this machine: leave out --llm, or name them"):
+        load_run(tmp_path / "run", llm=LlmSettings(llm="openai:http://127.0.0.1:9/v1#m"))
+    (moved / "model.safetensors").write_bytes((decoder / "model.safetensors").read_bytes()[:-4] + b"\0\0\0\1")
+    with pytest.raises(ArtifactError, match="are not those that"):
+        load_run(tmp_path / "run", llm=LlmSettings(llm=f"hf:{moved}"))
