@@ -15,6 +15,7 @@ from trifold.llm.contract import TransientError
 _FRAME_BYTES = 1 << 20
 # A streamed token comes in an event of its own, of a few hundred bytes.
 _TOKEN_BYTES = 1 << 11
+_MOST_BYTES = 1 << 28
 
 
 class Bounds(threading.local):
@@ -32,7 +33,7 @@ class Bounds(threading.local):
             max_tokens: Its answer may have.
         """
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
-        self._bytes = self._bytes_left = _FRAME_BYTES + _TOKEN_BYTES * max_tokens
+        self._bytes = self._bytes_left = min(_FRAME_BYTES + _TOKEN_BYTES * max_tokens, _MOST_BYTES)
 
     def seconds_left(self) -> float:
         """Until the call's deadline.

@@ -7,7 +7,7 @@ from trifold.errors import LlmError
 from trifold.terminal import printable
 
 _REMOVED = "[key removed]"
-# What stands in for a key where a server wants none and a client insists on one.
+# What stands in for a key where none is wanted: known to all, and perhaps a label.
 _NO_KEYS = ("none", "empty")
 
 
@@ -28,11 +28,12 @@ class Secret:
                 f"the environment variable {variable} holds a character that no key has (a line break, a space, a "
                 "letter beyond ASCII): set it to the key alone"
             )
-        self.value = "" if value.casefold() in _NO_KEYS else value
+        self.value = value
+        self._hidden = bool(value) and value.casefold() not in _NO_KEYS
 
     def removed(self, text: str) -> str:
         """The text without the key, also where control sequences stand within it."""
-        if not self.value:
+        if not self._hidden:
             return text
         text = text.replace(self.value, _REMOVED)
         seen = printable(text)

@@ -122,7 +122,7 @@ class PromptingSettings:
 
     def __post_init__(self) -> None:
         require(self.shots >= 0, f"--shots {self.shots}", "give 0 or more")
-        require(self.votes >= 1, f"--votes {self.votes}", "give 1 or more")
+        require(1 <= self.votes <= 100, f"--votes {self.votes}", "give 1 to 100")
         whole = self.cloze.count("{text}") == 1 and self.cloze.count("{mask}") == 1
         require(whole, f"--cloze {self.cloze!r}", 'write {text} and {mask} once each, as in "{text} It was {mask}."')
 

@@ -13,7 +13,7 @@ from trifold.backbone.encoder import Encoder, embed
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError
+from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError, SettingsError
 from trifold.json_text import parse_json
 from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.contract import UnnamedServerError
@@ -108,8 +108,11 @@ class PromptPredictor(Predictor):
             named = _whom(folder, kept, llm or LlmSettings(), compute)
             labels, task = LabelMap.saved(kept), _task(folder, kept, arrays, compute)
             votes, temperature = int(kept["votes"]), float(arrays["temperature"][0])
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            _require_whole(task, labels, votes, arrays)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, SettingsError):
             raise ArtifactError(f"{folder} holds a damaged file: train again or restore the run folder") from None
+        if votes > 1:
+            say(f"note: {folder.parent} asks {votes} times for each text")
         model = open_llm(named, compute)
         labeller = labeller_of(model, task, named, votes, arrays.get("prior"), arrays.get("bias"))
         return cls(labeller, labels, kept, named.prices, temperature)
@@ -200,6 +203,15 @@ def _whom(folder: Path, kept: dict[str, Any], given: LlmSettings, compute: Compu
     if _model_of(given.llm) != _model_of(made_with):
         say(f"note: the run was made with the model {model}: its figures are of that, not of {_model_of(given.llm)}")
     return replace(given, **own)
+
+
+def _require_whole(task: LabellingTask, labels: LabelMap, votes: int, arrays: dict[str, np.ndarray]) -> None:
+    """Raise a `ValueError` or `SettingsError` where parts of a run do not go together, or cannot be meant."""
+    PromptingSettings(votes=votes, cloze=task.cloze)
+    shapes = [arrays[name].shape for name in ("prior", "bias") if name in arrays]
+    words = all(isinstance(word, str) for word in task.words)
+    if not words or {(len(task.words),), *shapes} != {(len(labels),)}:
+        raise ValueError("its parts do not go together")
 
 
 def _model_of(llm: str) -> str:

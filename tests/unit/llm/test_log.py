@@ -12,7 +12,6 @@ from trifold.llm import log as log_module
 from trifold.llm.asker import Asker, from_json
 from trifold.llm.budget import Budget
 from trifold.llm.contract import FatalLlmError, Sampling
-from trifold.llm.likelihood_labeller import _figures_of
 from trifold.llm.log import Call, Log, read_log
 from trifold.llm.prompt import Message
 from trifold.llm.remote import RemoteModel
@@ -102,5 +101,7 @@ def test_a_logged_prompt_that_is_no_conversation(prompt: str) -> None:
     "answer", ["", "{", "[1.0]", '{"good": NaN, "bad": 0.5}', '{"good": "1", "bad": 0.5}', '{"bad": 0.5}']
 )
 def test_logged_figures_that_are_none_are_computed_again(answer: str) -> None:
+    from trifold.llm.likelihood_labeller import _figures_of
+
     assert _figures_of(Call(1, "", "", "", "", answer), ("good", "bad")) is None
     assert _figures_of(Call(1, "", "", "", "", '{"good": -1.5, "bad": -0.5}'), ("good", "bad")) == [-1.5, -0.5]

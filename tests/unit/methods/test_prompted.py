@@ -109,7 +109,18 @@ def test_weights_without_a_hash_are_not_looked_for(tmp_path: Path) -> None:
         load_run(run)
 
 
-@pytest.mark.parametrize("change", [{"votes": "many"}, {"llm": None, "words": 3}, {"max_tokens": "x"}, {"labels": 3}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"votes": "many"},
+        {"votes": 10**9},
+        {"words": ["good"]},
+        {"cloze": "{text}"},
+        {"llm": None, "words": 3},
+        {"max_tokens": "x"},
+        {"labels": 3},
+    ],
+)
 def test_a_damaged_state_is_said(change: dict[str, object], tmp_path: Path) -> None:
     with scripted(lambda *_: Reply("good")) as server:
         run = strangers_run(server, tmp_path / "run")
