@@ -38,6 +38,10 @@ SETTINGS = (
     PromptingSettings,
 )
 
+_NO_LLM = LlmSettings()
+# What a saved folder says of these is not done again: each would send something somewhere, or write to a file.
+_OUTWARD = {"llm", "api_key_env", "log", "report_to"}
+
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Learn labels of texts by one of Trifold's methods.
@@ -257,7 +261,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 "method": method_name(self.method),
                 "command": "TextClassifier.save",
                 "started": datetime.now(UTC).isoformat(timespec="seconds"),
-                "settings": self.get_params(),
+                "settings": {name: value for name, value in self.get_params().items() if name not in _OUTWARD},
                 "seed": self.seed,
                 **predictor.labels.described(),
                 "versions": versions(),
@@ -266,16 +270,34 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             write_json(folder / "run.json", facts)
 
     @classmethod
-    def load(cls, path: str | Path, *, device: str = "auto") -> "TextClassifier":
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        device: str = "auto",
+        llm: str | None = None,
+        api_key_env: str = _NO_LLM.api_key_env,
+    ) -> "TextClassifier":
         """Read back what `save`, `trifold finetune` or `trifold compare` wrote.
 
+        Args:
+            path: The folder.
+            device: Where to compute.
+            llm: For a run that asks a server: `openai:BASE_URL#MODEL`. A folder may come from anyone, so it names
+                neither a server nor a key, nor where figures are reported to.
+            api_key_env: Environment variable that holds the server's key.
+
         Raises:
+            UnnamedServerError: If it asks a server, and `llm` names none.
             ArtifactError: If a file is missing or damaged; the message names it.
         """
-        run = load_run(path, ComputeSettings(device=device))  # type: ignore[arg-type]
-        known = cls().get_params()
+        asked = LlmSettings(llm=llm, api_key_env=api_key_env)
+        compute = ComputeSettings(device=device)  # type: ignore[arg-type]
+        run = load_run(path, compute, None if asked == _NO_LLM else asked)
+        known = set(cls().get_params())
         settings = run.facts.get("settings") or {}
-        classifier = cls(**{name: value for name, value in settings.items() if name in known})
+        classifier = cls(**{name: value for name, value in settings.items() if name in known - _OUTWARD})
+        classifier.llm, classifier.api_key_env = llm, api_key_env
         classifier.method, classifier.device = str(run.facts["method"]), device
         classifier._predictor = run.predictor
         classifier.classes_ = np.array(run.predictor.labels.names)

@@ -18,8 +18,10 @@ from trifold.data.csv_file import write_rows
 from trifold.data.examples import open_rows
 from trifold.data.own_reading import OwnReading
 from trifold.data.settings import TextSettings
-from trifold.errors import ArtifactError, DataError
-from trifold.methods.catalogue import method_entry
+from trifold.errors import ArtifactError, DataError, SettingsError
+from trifold.llm.contract import UnnamedServerError
+from trifold.llm.settings import LlmSettings
+from trifold.methods.catalogue import PROMPT, method_entry
 from trifold.methods.contract import Predictor, Scores
 from trifold.progress import counted, say, track
 from trifold.runtime import prepare
@@ -64,11 +66,18 @@ class Prediction:
     probabilities: dict[str, float]
 
 
-def load_run(path: Path | str, compute: ComputeSettings | None = None) -> Run:
+def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmSettings | None = None) -> Run:
     """Load a run folder, or the best run of a comparison's folder, after checking its hashes.
+
+    Args:
+        path: The folder.
+        compute: How to run it.
+        llm: The server and the key of a run that asks one: a run folder names neither.
 
     Raises:
         ArtifactError: If it is no run folder, or a file is missing or damaged; the message names it.
+        UnnamedServerError: If it asks a server, and `llm` names none.
+        SettingsError: If `llm` is given and the run asks no language model.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -89,9 +98,33 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None) -> Run:
 
         return Run(folder, ExportedPredictor.load(folder / "model", compute), facts)
     method = method_entry(str(facts["method"]))
+    if facts["method"] == PROMPT:
+        from trifold.methods.prompted import PromptPredictor
+
+        return Run(folder, PromptPredictor.load(folder / "model", compute, llm), facts)
+    if llm is not None:
+        raise SettingsError(
+            f"{folder} is a run of {facts['method']}, which asks no language model: leave out its flags"
+        )
     if method.needs_backbone:
         prepare()
     return Run(folder, method.load().predictor.load(folder / "model", compute), facts)
+
+
+def load_local_run(path: Path, compute: ComputeSettings) -> Run:
+    """Load a run whose model is on this machine, for what only such a model is for.
+
+    Raises:
+        SettingsError: If it asks a server.
+        ArtifactError: As `load_run`.
+    """
+    try:
+        return load_run(path, compute)
+    except UnnamedServerError:
+        raise SettingsError(
+            f"{path} asks a server for its answers, so there is no model here to measure or to export: name a run "
+            "whose model is on this machine"
+        ) from None
 
 
 def score_texts(predictor: Predictor, texts: Sequence[str], what: str = "scoring") -> Scores:

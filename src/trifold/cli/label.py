@@ -11,6 +11,7 @@ from trifold.cli.output import print_json
 from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
+from trifold.terminal import printable
 
 
 def label(
@@ -74,12 +75,11 @@ def label(
         + (f", {tally.unusable:,} without a usable text" if tally.unusable else "")
         + (f"; {counted(tally.spent.from_log, 'answer')} came from the log" if tally.spent.from_log else "")
     )
-    if tally.known:
-        say(f"{tally.agreeing:,} of {tally.known:,} agree with {true_column}")
+    if tally.known or tally.unknown:
+        without = f"; {counted(tally.unknown, 'labelled row')} have no true label" if tally.unknown else ""
+        say(f"{tally.agreeing:,} of {tally.known:,} agree with {true_column}{without}")
     if tally.unasked:
-        say(
-            f"{tally.stopped_by}, and {tally.unasked:,} rows were left out: the same command with a higher limit asks "
-            "for them alone"
-        )
+        left = f"{tally.unasked:,} rows were left out: the same command with a higher limit asks for them alone"
+        say(f"{printable(tally.stopped_by)}, and {left}")
     if output and not json:
         print(output)

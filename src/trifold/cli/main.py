@@ -8,14 +8,15 @@ import json
 import os
 import signal
 import sys
+import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cyclopts import App
 from cyclopts.config import Toml
 
-from trifold.errors import TrifoldError
+from trifold.errors import SettingsError, TrifoldError
 from trifold.version import VERSION
 
 _HELP = """Every way to adapt a language model to your texts, compared on your data.
@@ -244,5 +245,38 @@ def _take_config(arguments: list[str]) -> list[str]:
     path = Path(arguments[place + 1]) if place + 1 < len(arguments) else None
     if path is None or not path.is_file():
         raise TrifoldError(f"there is no file {path}: give --config a TOML file")
+    _refuse_servers(path)
     app.config = [Toml(path, must_exist=True, use_commands_as_keys=False, allow_unknown=False)]
     return arguments[:place] + arguments[place + 2 :]
+
+
+def _refuse_servers(path: Path) -> None:
+    """A file of flags can be passed on: who gets texts, and with which key, is for the command line to say.
+
+    Raises:
+        SettingsError: If the file says it, or is no TOML.
+    """
+    try:
+        named = _outward(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SettingsError(f"{path} is no TOML that can be read ({error}): mend it") from None
+    if named:
+        raise SettingsError(
+            f"{path} sets {named}, and a file that can be passed on names neither a server nor a key: give --{named} "
+            "on the command line"
+        )
+
+
+def _outward(value: Any) -> str | None:
+    """The flag among nested values that names a server, or the variable with its key."""
+    if isinstance(value, list):
+        return next(filter(None, map(_outward, value)), None)
+    if not isinstance(value, dict):
+        return None
+    for name, inner in value.items():
+        flag = name.strip("-").replace("_", "-").lower()
+        if flag == "api-key-env" or (flag == "llm" and str(inner).startswith("openai:")):
+            return str(flag)
+        if found := _outward(inner):
+            return found
+    return None

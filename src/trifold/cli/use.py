@@ -10,6 +10,7 @@ from trifold.cli.inputs import DataFile, OptionalDataFile
 from trifold.cli.output import print_json, print_table
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import SettingsError, require
+from trifold.llm.settings import LlmSettings
 
 
 def predict(
@@ -21,6 +22,7 @@ def predict(
     output: Path | None = None,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
+    llm: Annotated[LlmSettings | None, Parameter(name="*")] = None,
     reject_below: float = 0.0,
     excel_safe: bool = False,
     json: bool = False,
@@ -28,7 +30,9 @@ def predict(
     """Label a text, or every row of a file in its order.
 
     A file's columns come back with prediction, probability, truncated and error added; rows that cannot be
-    read are kept and marked in the column error. The texts are read from the column that the run was trained on.
+    read are kept and marked in the column error. The texts are read from the column that the run was trained on. A run
+    of --method prompt that asks a server needs --llm again: a run folder may come from anyone, so it names neither the
+    server nor the key.
 
     Args:
         run: Run folder of finetune or compare.
@@ -50,7 +54,7 @@ def predict(
     require(text is None or not any(about_files), "a flag on files with --text", "leave out either")
     require(text is not None or not json, "--json", "it goes with --text; the labels of a file come as CSV")
     _require_probability(reject_below)
-    chosen = load_run(run, compute or ComputeSettings())
+    chosen = load_run(run, compute or ComputeSettings(), llm)
     if text is not None:
         found = predict_texts(chosen.predictor, [text], reject_below)[0]
         if json:
@@ -77,6 +81,7 @@ def evaluate(
     *,
     reading: Annotated[LabelledSettings | None, Parameter(name="*")] = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
+    llm: Annotated[LlmSettings | None, Parameter(name="*")] = None,
     reject_below: float = 0.0,
     json: bool = False,
 ) -> None:
@@ -97,7 +102,7 @@ def evaluate(
     from trifold.progress import say
 
     _require_probability(reject_below)
-    found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings(), reject_below)
+    found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings(), reject_below, llm)
     for row in found.bad_rows[:10]:
         say(f"note: line {row.line} is left out: {row.reason}")
     if len(found.bad_rows) > 10:

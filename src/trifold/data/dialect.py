@@ -278,4 +278,5 @@ def _is_title(record: RawRecord | BadRow) -> bool:
 
 
 def _is_gap(record: RawRecord | BadRow) -> bool:
-    return isinstance(record, BadRow) or not any(field.strip() for field in record.fields)
+    """Whether nothing stands in it; a pair of quotes by itself is a value."""
+    return isinstance(record, BadRow) or (len(record.fields) > 1 and not any(field.strip() for field in record.fields))

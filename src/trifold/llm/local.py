@@ -40,7 +40,7 @@ def _open(files: BackboneFiles, runtime: Runtime, token_budget: int) -> CausalMo
     masked = _fills_gaps(files)
     model = _load("AutoModelForMaskedLM" if masked else "AutoModelForCausalLM", files, runtime)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
         if not tokenizer.is_fast:
             raise ValueError("it has only a slow tokenizer")
     except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:
@@ -55,9 +55,10 @@ def _fills_gaps(files: BackboneFiles) -> bool:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING, AutoConfig
 
     try:
-        config: Any = AutoConfig.from_pretrained(files.folder, local_files_only=True)
+        config: Any = AutoConfig.from_pretrained(files.folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise LlmError(f"{files.name} cannot be loaded ({str(error).splitlines()[0]}): give another --llm") from None
+        reason = (str(error).strip().splitlines() or ["unknown"])[0]
+        raise LlmError(f"{files.name} cannot be loaded ({reason}): give another --llm") from None
     if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
         return True
     if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:

@@ -172,6 +172,10 @@ class Method(ABC):
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """Learn from `train`; choose settings and checkpoints on `validation`, never learning from it."""
 
+    def reload(self, folder: Path) -> Predictor:
+        """What was learned and saved in `folder`, by the settings that it was learned with."""
+        return self.predictor.load(folder, self.settings.backbone)
+
     def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """Learn, then choose on `validation` what turns logits into answers.
 

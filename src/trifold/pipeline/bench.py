@@ -26,10 +26,11 @@ from trifold.data.settings import TextSettings
 from trifold.errors import BackboneError, DataError, SettingsError
 from trifold.evaluate.forecast import product_rate
 from trifold.evaluate.leaderboard import megabytes, milliseconds
+from trifold.methods.catalogue import PROMPT
 from trifold.methods.contract import Exportable
 from trifold.methods.exported import ExportedPredictor
 from trifold.pipeline.reopen import reopen_task
-from trifold.predict import Run, load_run
+from trifold.predict import Run, load_local_run
 from trifold.progress import say
 from trifold.runtime import choose, hardware, peak_memory_bytes
 from trifold.types import Record
@@ -132,7 +133,7 @@ def bench(folder: Path, source: Path | None, seconds: float, reading: TextSettin
     Raises:
         TrifoldError: If run or texts cannot be used.
     """
-    run = load_run(folder, ComputeSettings(device="cpu"))
+    run = load_local_run(folder, ComputeSettings(device="cpu"))
     if source:
         texts = _texts_of(source, reading or TextSettings(), OwnReading.recorded(run.facts))
     else:
@@ -198,7 +199,8 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
     if "exported" in run.facts:
         yield str(run.facts["exported"]["engine"]), run.folder
         return
-    yield str(run.facts.get("choices", {}).get("engine", "torch")) if parts else "scikit-learn", run.folder
+    computed = parts or run.facts["method"] == PROMPT
+    yield str(run.facts.get("choices", {}).get("engine", "torch")) if computed else "scikit-learn", run.folder
     if not parts:
         return
     for engine in ("onnx", "int8"):
@@ -232,7 +234,7 @@ def _texts_of(source: Path, reading: TextSettings, own: OwnReading) -> list[str]
 
 def _measure(run: Path, texts: list[str], seconds: float, started: float) -> _Measured:
     """In the engine's own process: passes over as many texts as fit, then texts one by one."""
-    predictor = load_run(run).predictor
+    predictor = load_local_run(run, ComputeSettings()).predictor
     predictor.score(texts[:1])
     load_seconds = time.time() - started
     predictor.score(texts[:_WARM_UP_TEXTS])

@@ -9,6 +9,7 @@ from trifold.data.hub import stay_offline
 from trifold.data.own_reading import OwnReading
 from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
+from trifold.llm.settings import LlmSettings
 from trifold.metrics import Metrics, measure, right_rows
 from trifold.predict import Run, load_run, score_texts
 from trifold.types import BadRow
@@ -45,7 +46,12 @@ class Evaluation:
 
 
 def evaluate(
-    run: Path, data: Path, reading: LabelledSettings, compute: ComputeSettings, reject_below: float = 0.0
+    run: Path,
+    data: Path,
+    reading: LabelledSettings,
+    compute: ComputeSettings,
+    reject_below: float = 0.0,
+    llm: LlmSettings | None = None,
 ) -> Evaluation:
     """Score a labelled file with a run.
 
@@ -54,7 +60,7 @@ def evaluate(
     """
     if compute.offline:
         stay_offline()
-    chosen = load_run(run, compute)
+    chosen = load_run(run, compute, llm)
     predictor, labels = chosen.predictor, chosen.predictor.labels
     loaded = load_for(chosen, data, reading)
     examples = loaded.examples

@@ -15,7 +15,7 @@ from trifold.methods.exported import ExportedPredictor
 from trifold.metrics import Difference, main_score, paired_difference
 from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.reopen import reopen_task
-from trifold.predict import load_run, score_texts
+from trifold.predict import load_local_run, score_texts
 from trifold.types import Examples
 
 _WAY_OUT = "name a file with labelled rows that it was not trained on: --data FILE"
@@ -78,7 +78,7 @@ def export(
     """
     engine = "int8" if int8 else "onnx"
     target = choose_folder(output_dir, f"{run.absolute().name}-{engine}")
-    before = load_run(run, ComputeSettings(device="cpu", precision="float32", offline=offline))
+    before = load_local_run(run, ComputeSettings(device="cpu", precision="float32", offline=offline))
     if "exported" in before.facts:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
     if data:

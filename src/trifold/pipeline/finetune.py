@@ -11,7 +11,6 @@ import numpy as np
 from trifold.artifact.folder import choose_folder, finished_run, new_folder, write_json
 from trifold.artifact.manifest import STATE
 from trifold.backbone.locate import file_sha256, find_backbone
-from trifold.backbone.settings import BackboneSettings
 from trifold.data.hub import local_file
 from trifold.data.source import require_lasting
 from trifold.errors import ArtifactError, require
@@ -22,7 +21,7 @@ from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
 from trifold.methods.catalogue import PROMPT, method_entry, method_name
-from trifold.methods.contract import Fitted, Scores
+from trifold.methods.contract import Fitted, MethodSettings, Scores
 from trifold.metrics import Metrics, main_score, measure
 from trifold.pipeline.request import Request, Task, models_of, open_task, versions
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
@@ -95,7 +94,7 @@ def finetune(
         peak = peak_memory_bytes()
         account = fitted.predictor.account()
         fitted.predictor.save(folder / "model")
-        _prove_saved(folder / "model", method, fitted, task, request.backbone)
+        _prove_saved(folder / "model", method, fitted, task, request.method_settings)
         facts = {
             "method": method,
             "command": request.command("finetune", "--method", method),
@@ -174,7 +173,7 @@ def _write_single_report(folder: Path, request: Request, task: Task) -> None:
     write_report(folder, title, task.facts, [result], rows, verdict, {}, str(result.facts["command"]))
 
 
-def _prove_saved(folder: Path, method: str, fitted: Fitted, task: Task, backbone: BackboneSettings) -> None:
+def _prove_saved(folder: Path, method: str, fitted: Fitted, task: Task, settings: MethodSettings) -> None:
     """Reload what was saved and compare logits: a lost head or a wrong base must never pass in silence.
 
     Raises:
@@ -182,7 +181,7 @@ def _prove_saved(folder: Path, method: str, fitted: Fitted, task: Task, backbone
     """
     texts = task.split.test.texts[:_CHECKED_TEXTS]
     before = fitted.predictor.score(texts).logits
-    after = method_entry(method).load().predictor.load(folder, backbone).score(texts).logits
+    after = method_entry(method).load()(settings).reload(folder).score(texts).logits
     difference = float(np.abs(before - after).max())
     allowed = _LOGIT_TOLERANCE[str(fitted.choices.get("precision", "float32"))]
     if not difference <= allowed:

@@ -68,7 +68,8 @@ class Tally:
         unasked: That the budget left out.
         unusable: That have no text.
         agreeing: Of those with a known label, that got it.
-        known: Labelled rows whose label is known.
+        known: Labelled rows whose true label is known.
+        unknown: Labelled rows whose true label is not known.
         seconds: Taken, now or when the answers in the log were made.
         spent: On the model.
     """
@@ -80,6 +81,7 @@ class Tally:
     unusable: int = 0
     agreeing: int = 0
     known: int = 0
+    unknown: int = 0
     seconds: float = 0.0
     spent: Spent = field(default_factory=Spent)
     stopped_by: str = ""
@@ -90,7 +92,7 @@ class Tally:
         return {
             **{name: getattr(self, name) for name in ("rows", "labelled", "failed", "unasked", "unusable")},
             "failure_rate": round(self.failed / asked, 6),
-            "true_labels": {"rows": self.known, "right": self.agreeing},
+            "true_labels": {"rows": self.known, "right": self.agreeing, "unknown": self.unknown},
             "calls": self.spent.calls,
             "from_log": self.spent.from_log,
             "prompt_tokens": self.spent.prompt_tokens,
@@ -215,8 +217,11 @@ def _labelled(
                 number = int(probabilities[place].argmax())
                 tally.labelled += 1
                 if request.true_column:
-                    tally.known += 1
-                    tally.agreeing += str(row.values[request.true_column]) == labels.names[number]
+                    truth = row.values[request.true_column]
+                    known = truth is not None and bool(str(truth).strip())
+                    tally.known += known
+                    tally.unknown += not known
+                    tally.agreeing += known and str(truth).strip() == labels.names[number]
                 sure = f"{probabilities[place, number]:.6f}"
                 yield {**row.values, request.column: labels.names[number], "confidence": sure, "error": ""}
             place += 1

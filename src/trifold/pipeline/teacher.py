@@ -1,6 +1,5 @@
 """A small model that learned from a language model's labels: how far it is from its teacher, and what each costs."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,17 @@ from trifold.backbone.locate import file_sha256
 from trifold.data.examples import load_examples
 from trifold.data.label_text import plain_text
 from trifold.errors import TrifoldError
+from trifold.json_text import parse_json
 from trifold.metrics import Metrics
 from trifold.pipeline.request import Request, Task
 from trifold.progress import say
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
+
+_FACTS = (
+    *("data_sha256", "label_column", "true_column", "llm", "prompt"),
+    *("ms_per_text", "money_per_1000", "failure_rate"),
+)
 
 
 def teacher_path(data: Path) -> Path:
@@ -29,10 +34,11 @@ def find_teacher(request: Request, task: Task) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        read: dict[str, Any] = parse_json(path.read_bytes())
+        found = {name: read[name] for name in _FACTS}
         unchanged = found["data_sha256"] == file_sha256(request.data)
         learned = found["label_column"] == task.facts.label_column
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         say(f"note: {path} is damaged; nothing is said of the labels' teacher")
         return None
     if not unchanged:
