@@ -96,6 +96,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         precision: `auto`, `float32` or `bfloat16`.
         token_budget: Tokens of one forward pass; by default what is fastest on this machine.
         offline: Open no connection.
+        trust_remote_code: Run classes that a model brings with it: only if you have read that code and trust it.
 
     Attributes:
         classes_: `(classes,)` labels as given, in the order of `predict_proba`'s columns.
@@ -152,6 +153,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         precision: str = "auto",
         token_budget: int | None = None,
         offline: bool = False,
+        trust_remote_code: bool = False,
     ) -> None:
         self.method = method
         self.model = model
@@ -201,6 +203,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.precision = precision
         self.token_budget = token_budget
         self.offline = offline
+        self.trust_remote_code = trust_remote_code
 
     def fit(self, X: Sequence[str], y: Sequence[Label | Collection[Label]]) -> "TextClassifier":
         """Learn from texts and their labels.
@@ -265,17 +268,23 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             write_json(folder / "run.json", facts)
 
     @classmethod
-    def load(cls, path: str | Path, *, device: str = "auto") -> "TextClassifier":
+    def load(cls, path: str | Path, *, device: str = "auto", trust_remote_code: bool = False) -> "TextClassifier":
         """Read back what `save`, `trifold finetune` or `trifold compare` wrote.
+
+        Args:
+            path: The run folder, which never decides on `trust_remote_code` itself.
+            device: As in the class.
+            trust_remote_code: As in the class.
 
         Raises:
             ArtifactError: If a file is missing or damaged; the message names it.
         """
-        run = load_run(path, ComputeSettings(device=device))  # type: ignore[arg-type]
+        run = load_run(path, ComputeSettings(device=device, trust_remote_code=trust_remote_code))  # type: ignore[arg-type]
         known = cls().get_params()
         settings = run.facts.get("settings") or {}
         classifier = cls(**{name: value for name, value in settings.items() if name in known})
         classifier.method, classifier.device = str(run.facts["method"]), device
+        classifier.trust_remote_code = trust_remote_code
         classifier._predictor = run.predictor
         classifier.classes_ = np.array(run.predictor.labels.names)
         return classifier

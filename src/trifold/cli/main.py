@@ -6,6 +6,7 @@ Verbs are imported only when they run, so that `trifold --help` does not wait fo
 import atexit
 import json
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
@@ -22,6 +23,8 @@ _HELP = """Every way to adapt a language model to your texts, compared on your d
 
 Start with: trifold compare movie.csv
 """
+# A TOML file may come with a run or from a stranger; whether foreign code runs is said each time, by whoever runs it.
+_SWITCHES_CODE_ON = re.compile(r"trust[-_]remote[-_]code", re.IGNORECASE)
 _INTERRUPTED = 130
 _TERMINATED = 143
 
@@ -244,5 +247,7 @@ def _take_config(arguments: list[str]) -> list[str]:
     path = Path(arguments[place + 1]) if place + 1 < len(arguments) else None
     if path is None or not path.is_file():
         raise TrifoldError(f"there is no file {path}: give --config a TOML file")
+    if _SWITCHES_CODE_ON.search(path.read_text(encoding="utf-8", errors="replace")):
+        raise TrifoldError(f"{path} sets trust_remote_code, which no file may: give --trust-remote-code itself")
     app.config = [Toml(path, must_exist=True, use_commands_as_keys=False, allow_unknown=False)]
     return arguments[:place] + arguments[place + 2 :]

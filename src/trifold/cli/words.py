@@ -75,7 +75,7 @@ def _show(text: str, learning: LearningSettings, source: SourceSettings, *, json
     require(bool(text.strip()), "--show ''", "give a sentence")
     from trifold.pipeline.speak import show_pairs
 
-    pairs = show_pairs(source.model, text, learning.mlm_probability, learning.seed, offline=source.offline)
+    pairs = show_pairs(source, text, learning.mlm_probability, learning.seed)
     if json:
         print_json(pairs)
         return

@@ -87,7 +87,8 @@ class PromptPredictor(Predictor):
         saved, arrays = read_state(folder)
         kept: dict[str, Any] = saved
         labels = LabelMap.saved(kept)
-        files = find_base(kept, folder, offline=compute.offline) if "base" in kept else None
+        given = {"offline": compute.offline, "trust_remote_code": compute.trust_remote_code}
+        files = find_base(kept, folder, **given) if "base" in kept else None
         # A log that was named and is gone since, with the machine perhaps, is not missed.
         log = Path(kept["log"]) if kept["log"] and Path(kept["log"]).is_file() else None
         named = f"{LOCAL}{files.folder}" if files else kept["llm"]
@@ -166,7 +167,7 @@ def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], com
         raise ArtifactError(f"{folder / _SAID} is missing or damaged: train again or restore the run folder") from None
     shots: FixedShots | NearestShots = FixedShots(examples)
     if "nearest" in kept:
-        files = find_base(kept["nearest"], folder, offline=compute.offline)
+        files = find_base(kept["nearest"], folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         found = embedder(files, Tokenizer.of(files, kept["nearest"]), compute)
         shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
     words = tuple(kept["words"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from trifold.artifact.folder import choose_folder, finished_run, new_folder, read_json, write_json
 from trifold.artifact.manifest import STATE
-from trifold.backbone.locate import BackboneFiles, copy_tokenizer, locate
+from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.data.hub import stay_offline
 from trifold.errors import SettingsError
 from trifold.evaluate.pretraining import write_pretraining_report
@@ -147,7 +147,7 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
         train_seconds = time.monotonic() - begun + keeper.seconds_before
         peak = peak_memory_bytes()
         _save(model, text.files, folder / "model")
-        saved = BackboneFiles(folder / "model", str(folder / "model"), None)
+        saved = BackboneFiles(folder / "model", str(folder / "model"), None, text.files.trust_remote_code)
         reloaded = language_model(saved, request.objective)
         prove_saved(model, reloaded, Excerpt(parts[1], _CHECKED_BLOCKS), runtime.token_budget, runtime)
         history.write(folder)
@@ -185,7 +185,7 @@ def _read(request: PretrainRequest) -> _Text:
             raise SettingsError("--tokenizer bpe goes with --objective clm: for mlm leave it out, or give wordpiece")
         files = BackboneFiles(new_tokenizer(documents, algorithm, request.scratch), "a new model", None)
     else:
-        files = locate(request.source.model, revision=request.source.revision, offline=request.source.offline)
+        files = find_backbone(request.source)
         # Before hours of text are tokenised for nothing.
         require_fit(files, request.objective, request.corpus.block_size)
     vocabulary = Vocabulary.of(files, request.objective)
