@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import require
 from trifold.progress import counted

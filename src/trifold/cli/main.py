@@ -17,6 +17,7 @@ from cyclopts import App
 from cyclopts.config import Toml
 
 from trifold.errors import TrifoldError
+from trifold.terminal import printable
 from trifold.version import VERSION
 
 _HELP = """Every way to adapt a language model to your texts, compared on your data.
@@ -206,7 +207,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = app(_take_config(arguments), exit_on_error=True)
     except TrifoldError as error:
-        print(f"trifold: {error}", file=sys.stderr)
+        print(printable(f"trifold: {error}"), file=sys.stderr)
         if "--json" in arguments:
             print(json.dumps({"error": str(error), "error_type": type(error).__name__}))
         return error.exit_code

@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from trifold.backbone.settings import ComputeSettings
 from trifold.cli.output import print_json, print_piece, print_table
+from trifold.cli.output import print_text as print
 from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError, require
 from trifold.pretrain.settings import (
