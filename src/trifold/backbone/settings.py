@@ -53,6 +53,11 @@ class EncodingSettings(ComputeSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.max_length >= 3, f"--max-length {self.max_length}", "it leaves no room for a word, give 3 or more")
+        require(
+            self.engine != "onnx" or self.precision != "bfloat16",
+            "--precision bfloat16 with --engine onnx",
+            "it computes in float32, leave one of them out",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

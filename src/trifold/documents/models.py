@@ -9,6 +9,7 @@ from trifold.backbone.encoder import Encoder
 from trifold.backbone.locate import BackboneFiles, find_base, locate
 from trifold.backbone.settings import EncodingSettings
 from trifold.backbone.tokens import Tokenizer
+from trifold.data.hub import stay_offline
 from trifold.errors import BackboneError
 from trifold.runtime import choose
 
@@ -23,6 +24,9 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
     Raises:
         BackboneError: If it is nowhere, or its vectors are not to be had apart from its adapters.
     """
+    if settings.offline:
+        # The texts may be a data set of the hub.
+        stay_offline()
     # Of a name that is no path at all, this says no; pathlib's fails.
     run = best_run(Path(model)) if os.path.isdir(model) else None
     if run is not None and (run / "run.json").is_file():

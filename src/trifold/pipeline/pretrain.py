@@ -11,7 +11,7 @@ from trifold.artifact.folder import choose_folder, finished_run, new_folder, rea
 from trifold.artifact.manifest import STATE
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.data.hub import stay_offline
-from trifold.errors import BackboneError, SettingsError
+from trifold.errors import BackboneError, SettingsError, require
 from trifold.evaluate.pretraining import write_pretraining_report
 from trifold.pipeline.request import flags_of, versions
 from trifold.pretrain.blocks import Blocks, pack
@@ -119,6 +119,7 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
     if finished := finished_run(output_dir, resume=keep.resume):
         return Pretrained.read(finished)
     target = choose_folder(output_dir, request.objective, resume=keep.resume)
+    _require_used(request)
     if request.source.offline:
         stay_offline()
     text = _read(request)
@@ -177,6 +178,26 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
         write_json(folder / "run.json", facts)
         write_pretraining_report(folder, metrics, facts)
     return Pretrained.read(target)
+
+
+def _require_used(request: PretrainRequest) -> None:
+    """Refuse what would change nothing.
+
+    Raises:
+        SettingsError: If something is named that goes with another choice.
+    """
+    source, scratch, learning = request.source, request.scratch, request.learning
+    if scratch.from_scratch:
+        named = [name for name in ("model", "revision") if getattr(source, name) != getattr(SourceSettings, name)]
+        way_out = "a new model has none to go on from, leave one of them out"
+        require(not named, f"--{' and --'.join(named)} with --from-scratch", way_out)
+    else:
+        require(scratch == ScratchSettings(), " ".join(flags_of(scratch)), "it goes with --from-scratch")
+    if request.objective == "clm":
+        share = learning.mlm_probability
+        require(share == LearningSettings.mlm_probability, f"--mlm-probability {share}", "it goes with --objective mlm")
+    bytewise = scratch.algorithm(request.objective) == "bpe"
+    require(not (scratch.lowercase and bytewise), "--lowercase", "it goes with --tokenizer wordpiece")
 
 
 def _read(request: PretrainRequest) -> _Text:
