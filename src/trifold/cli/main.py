@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -24,8 +25,7 @@ _HELP = """Every way to adapt a language model to your texts, compared on your d
 
 Start with: trifold compare movie.csv
 """
-# A TOML file may come with a run or from a stranger; whether foreign code runs is said each time, by whoever runs it.
-_SWITCHES_CODE_ON = re.compile(r"trust[-_]remote[-_]code", re.IGNORECASE)
+_TRUST = "trustremotecode"
 _INTERRUPTED = 130
 _TERMINATED = 143
 
@@ -248,7 +248,22 @@ def _take_config(arguments: list[str]) -> list[str]:
     path = Path(arguments[place + 1]) if place + 1 < len(arguments) else None
     if path is None or not path.is_file():
         raise TrifoldError(f"there is no file {path}: give --config a TOML file")
-    if _SWITCHES_CODE_ON.search(path.read_text(encoding="utf-8", errors="replace")):
+    if _names_trust(path):
         raise TrifoldError(f"{path} sets trust_remote_code, which no file may: give --trust-remote-code itself")
     app.config = [Toml(path, must_exist=True, use_commands_as_keys=False, allow_unknown=False)]
     return arguments[:place] + arguments[place + 2 :]
+
+
+def _names_trust(path: Path) -> bool:
+    """Whether a TOML file would let foreign code run: it may be a stranger's, so whoever runs a command says it."""
+
+    def named(values: object) -> bool:
+        if isinstance(values, dict):
+            return any(re.sub("[-_]", "", key).lower() == _TRUST or named(value) for key, value in values.items())
+        return isinstance(values, list) and any(map(named, values))
+
+    try:
+        return named(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
+        # What is wrong with it is said by what reads its values.
+        return False

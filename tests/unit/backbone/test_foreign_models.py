@@ -181,8 +181,13 @@ def test_a_toml_file_cannot_switch_foreign_code_on(
     folder: Path, marker: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     by_config(folder)
-    for key in ("trust_remote_code", "trust-remote-code"):
-        (tmp_path / "run.toml").write_text(f"{key} = true\n")
+    for line in (
+        "trust_remote_code = true",
+        "trust-remote-code = true",
+        '"trust_remote_c\\u006fde" = true',
+        "[embed]\ntrust_remote_code = true",
+    ):
+        (tmp_path / "run.toml").write_text(f"{line}\n")
         assert run(["embed", str(folder), "--text", "film", "--config", str(tmp_path / "run.toml")]) == 2
     assert not marker.exists()
     assert "--trust-remote-code" in capsys.readouterr().err
@@ -417,3 +422,15 @@ def test_files_are_refused_however_they_are_opened(folder: Path) -> None:
     with pytest.raises(BackboneError, match="brings code of its own"):
         BackboneFiles(folder, "x", None)
     assert BackboneFiles(folder, "x", None, trust_remote_code=True).trust_remote_code
+
+
+def test_a_model_that_asks_for_code_to_write_with_is_refused(
+    decoder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Some ways of writing are published as code apart, and `generation_config.json` may ask for one."""
+    folder = shutil.copytree(decoder, tmp_path / "model")
+    change(folder / "generation_config.json", num_beams=4, num_beam_groups=2, diversity_penalty=1.0)
+    assert run(["generate", str(folder), "film", "--temperature", "0"]) == 2
+    said = capsys.readouterr().err
+    assert "cannot write as its own generation_config.json asks" in said
+    assert "Traceback" not in said
