@@ -101,6 +101,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         precision: `auto`, `float32` or `bfloat16`.
         token_budget: Tokens of one forward pass; by default what is fastest on this machine.
         offline: Open no connection.
+        trust_remote_code: Run classes that a model brings with it: only if you have read that code and trust it.
 
     Attributes:
         classes_: `(classes,)` labels as given, in the order of `predict_proba`'s columns.
@@ -157,6 +158,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         precision: str = "auto",
         token_budget: int | None = None,
         offline: bool = False,
+        trust_remote_code: bool = False,
     ) -> None:
         self.method = method
         self.model = model
@@ -206,6 +208,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.precision = precision
         self.token_budget = token_budget
         self.offline = offline
+        self.trust_remote_code = trust_remote_code
 
     def fit(self, X: Sequence[str], y: Sequence[Label | Collection[Label]]) -> "TextClassifier":
         """Learn from texts and their labels.
@@ -277,28 +280,31 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: str = "auto",
         llm: str | None = None,
         api_key_env: str = _NO_LLM.api_key_env,
+        trust_remote_code: bool = False,
     ) -> "TextClassifier":
         """Read back what `save`, `trifold finetune` or `trifold compare` wrote.
 
         Args:
-            path: The folder.
+            path: The folder. It may come from anyone, so it names neither a server nor a key, nor where figures are
+                reported to, and never decides on `trust_remote_code`.
             device: Where to compute.
-            llm: For a run that asks a server: `openai:BASE_URL#MODEL`. A folder may come from anyone, so it names
-                neither a server nor a key, nor where figures are reported to.
+            llm: For a run that asks a server: `openai:BASE_URL#MODEL`.
             api_key_env: Environment variable that holds the server's key.
+            trust_remote_code: As in the class.
 
         Raises:
             UnnamedServerError: If it asks a server, and `llm` names none.
             ArtifactError: If a file is missing or damaged; the message names it.
         """
         asked = LlmSettings(llm=llm, api_key_env=api_key_env)
-        compute = ComputeSettings(device=device)  # type: ignore[arg-type]
+        compute = ComputeSettings(device=device, trust_remote_code=trust_remote_code)  # type: ignore[arg-type]
         run = load_run(path, compute, None if asked == _NO_LLM else asked)
         known = set(cls().get_params())
         settings = run.facts.get("settings") or {}
         classifier = cls(**{name: value for name, value in settings.items() if name in known - _OUTWARD})
         classifier.llm, classifier.api_key_env = llm, api_key_env
         classifier.method, classifier.device = str(run.facts["method"]), device
+        classifier.trust_remote_code = trust_remote_code
         classifier._predictor = run.predictor
         classifier.classes_ = np.array(run.predictor.labels.names)
         return classifier

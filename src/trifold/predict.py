@@ -16,6 +16,7 @@ from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns, unusable_text
 from trifold.data.csv_file import write_rows
 from trifold.data.examples import open_rows
+from trifold.data.hub import stay_offline
 from trifold.data.own_reading import OwnReading
 from trifold.data.settings import TextSettings
 from trifold.errors import ArtifactError, DataError, SettingsError
@@ -93,6 +94,9 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmS
         )
     verify_model(folder)
     compute = compute or ComputeSettings()
+    if compute.offline:
+        # Whatever is read next may name a data set of the hub.
+        stay_offline()
     if "exported" in facts:
         from trifold.methods.exported import ExportedPredictor
 

@@ -467,7 +467,7 @@ def test_a_file_of_flags_names_no_server(
     config.write_text(line)
     done = trifold_command("prompt", "run", prompt_file, "--var", "text=a", "--config", config)
     assert done.returncode == 2
-    assert "a file that can be passed on names neither a server nor a key" in done.stderr
+    assert "which no file that can be passed on may" in done.stderr
 
 
 HOSTILE = "good\x1b[2J\x1b]52;c;aGk=\x07 and\r \u202eso \x9b1mon"

@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_text as print
 from trifold.progress import counted
 
 

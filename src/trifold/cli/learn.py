@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from trifold.backbone.settings import BackboneSettings
 from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings

@@ -6,6 +6,7 @@ Verbs are imported only when they run, so that `trifold --help` does not wait fo
 import atexit
 import json
 import os
+import re
 import signal
 import sys
 import tomllib
@@ -17,12 +18,15 @@ from cyclopts import App
 from cyclopts.config import Toml
 
 from trifold.errors import SettingsError, TrifoldError
+from trifold.terminal import printable
 from trifold.version import VERSION
 
 _HELP = """Every way to adapt a language model to your texts, compared on your data.
 
 Start with: trifold compare movie.csv
 """
+# What no file of flags may say, in any spelling of its name.
+_ONLY_A_PERSON = {"apikeyenv": "api-key-env", "trustremotecode": "trust-remote-code"}
 _INTERRUPTED = 130
 _TERMINATED = 143
 
@@ -204,7 +208,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = app(_take_config(arguments), exit_on_error=True)
     except TrifoldError as error:
-        print(f"trifold: {error}", file=sys.stderr)
+        print(printable(f"trifold: {error}"), file=sys.stderr)
         if "--json" in arguments:
             print(json.dumps({"error": str(error), "error_type": type(error).__name__}))
         return error.exit_code
@@ -245,13 +249,13 @@ def _take_config(arguments: list[str]) -> list[str]:
     path = Path(arguments[place + 1]) if place + 1 < len(arguments) else None
     if path is None or not path.is_file():
         raise TrifoldError(f"there is no file {path}: give --config a TOML file")
-    _refuse_servers(path)
+    _refuse_what_only_a_person_says(path)
     app.config = [Toml(path, must_exist=True, use_commands_as_keys=False, allow_unknown=False)]
     return arguments[:place] + arguments[place + 2 :]
 
 
-def _refuse_servers(path: Path) -> None:
-    """A file of flags can be passed on: who gets texts, and with which key, is for the command line to say.
+def _refuse_what_only_a_person_says(path: Path) -> None:
+    """A file of flags can be passed on: who gets texts, with which key, and whose code runs, is not for it to say.
 
     Raises:
         SettingsError: If the file says it, or is no TOML.
@@ -261,22 +265,19 @@ def _refuse_servers(path: Path) -> None:
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is no TOML that can be read ({error}): mend it") from None
     if named:
-        raise SettingsError(
-            f"{path} sets {named}, and a file that can be passed on names neither a server nor a key: give --{named} "
-            "on the command line"
-        )
+        raise SettingsError(f"{path} sets {named}, which no file that can be passed on may: give --{named} itself")
 
 
 def _outward(value: Any) -> str | None:
-    """The flag among nested values that names a server, or the variable with its key."""
+    """The flag among nested values that names a server or the variable with its key, or lets foreign code run."""
     if isinstance(value, list):
         return next(filter(None, map(_outward, value)), None)
     if not isinstance(value, dict):
         return None
     for name, inner in value.items():
-        flag = name.strip("-").replace("_", "-").lower()
-        if flag == "api-key-env" or (flag == "llm" and str(inner).startswith("openai:")):
-            return str(flag)
+        flag = re.sub("[-_]", "", name).lower()
+        if flag in _ONLY_A_PERSON or (flag == "llm" and str(inner).startswith("openai:")):
+            return str(_ONLY_A_PERSON.get(flag, flag))
         if found := _outward(inner):
             return found
     return None

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from trifold.backbone.settings import ComputeSettings
 from trifold.cli.inputs import DataFile, OptionalDataFile
 from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import SettingsError, require
 from trifold.llm.settings import LlmSettings

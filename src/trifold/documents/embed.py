@@ -86,6 +86,8 @@ def embed_file(
             texts = {n: str(columns.text_of(row.values)) for n, row in enumerate(slice_) if isinstance(row, Record)}
             vectors = np.full((len(slice_), encoder.width), np.nan, dtype=np.float32)
             if texts:
+                if not count:
+                    tokenizer.require_words(list(texts.values()))
                 vectors[list(texts)], cut = embed(encoder, tokenizer, list(texts.values()), token_budget)
                 truncated += int(cut.sum())
             sink.write([_plain(row.values, table.columns) for row in slice_], vectors)

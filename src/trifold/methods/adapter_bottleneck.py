@@ -17,7 +17,7 @@ import torch
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.bert import bert_of, read_parts
 from trifold.backbone.bert_classifier import BertClassifier, linear_of
-from trifold.backbone.encoder import load_model, pool_tokens
+from trifold.backbone.encoder import load_model, pool_tokens, reads_onwards
 from trifold.backbone.heads import in_full_precision, start_at, trained_on_means
 from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
@@ -33,8 +33,8 @@ from trifold.tasks.labels import LabelMap
 _SIZE = 48
 _HEAD_DROPOUT = 0.1
 # Where a layer's attention and feed-forward end, in the names of the architectures.
-_ATTENTION_ENDS = ("attention.output.dense", "attention.out_lin", "attn.Wo")
-_FEED_FORWARD_ENDS = ("output.dense", "ffn.lin2", "mlp.Wo")
+_ATTENTION_ENDS = ("attention.output.dense", "attention.out_lin", "attn.Wo", "attn.c_proj", "self_attn.o_proj")
+_FEED_FORWARD_ENDS = ("output.dense", "ffn.lin2", "mlp.Wo", "mlp.c_proj", "mlp.down_proj")
 
 
 class Bottleneck(torch.nn.Module):
@@ -128,7 +128,7 @@ class BottleneckPredictor(TunedPredictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "BottleneckPredictor":
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        files = find_base(settings, folder, offline=compute.offline)
+        files = find_base(settings, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         labels = LabelMap.saved(settings)
         runtime = choose(compute.device, compute.precision)
         tokenizer = Tokenizer.of(files, settings)
@@ -200,12 +200,14 @@ class BottleneckAdapter(Tuned):
         tuning = self.settings.tuning
         if tuning.merge_adapter:
             say("note: --merge-adapter is for adapter-lora; a bottleneck is not linear and stays apart")
+        backbone = load_model("AutoModel", files)
         model = AdaptedEncoder(
-            load_model("AutoModel", files),
+            backbone,
             len(labels),
             tuning.adapter_size or _SIZE,
             tuning.adapter_layers,
-            by_mean=trained_on_means(files),
+            # A decoder's first token has seen no other.
+            by_mean=trained_on_means(files) or reads_onwards(backbone.config),
         )
         start_at(model.head, start)
         return model

@@ -78,7 +78,7 @@ class ContrastivePredictor(Predictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "ContrastivePredictor":
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        files = BackboneFiles(folder, str(settings["base"]), None)
+        files = BackboneFiles(folder, str(settings["base"]), None, compute.trust_remote_code)
         encoder = Encoder(files, choose(compute.device, compute.precision))
         labels = LabelMap.saved(settings)
         head = LinearHead.of(arrays)
@@ -172,6 +172,7 @@ class Contrastive(Method):
         seed_everything(given.seed)
         encoder = Encoder(files, runtime, frozen=False)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer.require_words(train.texts)
         plan = make_plan(
             self.name, CONTRASTIVE, given, epochs=1, token_budget=chosen.token_budget or runtime.token_budget
         )

@@ -124,7 +124,7 @@ class FeaturesPredictor(Predictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "FeaturesPredictor":
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        files = find_base(settings, folder, offline=compute.offline)
+        files = find_base(settings, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         places: list[list[object]] = settings["places"]  # type: ignore[assignment]
         view = View(
             tuple((int(str(layer)), str(how)) for layer, how in places), arrays.pop("mean"), arrays.pop("scale")
@@ -171,6 +171,7 @@ class Features(Method):
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer.require_words(train.texts)
         encoder = Encoder(files, runtime, engine=chosen.engine)
         texts = [*train.texts, *validation.texts]
         say(f"features: {files.name} reads {len(texts):,} texts once, {encoder.precision} on {runtime.device}")

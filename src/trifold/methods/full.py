@@ -36,7 +36,7 @@ class FullPredictor(TunedPredictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "FullPredictor":
         """See `Predictor.load`."""
         settings, _ = read_state(folder)
-        files = BackboneFiles(folder, str(settings["base"]), None)
+        files = BackboneFiles(folder, str(settings["base"]), None, compute.trust_remote_code)
         runtime = choose(compute.device, compute.precision)
         labels = LabelMap.saved(settings)
         tokenizer = Tokenizer.of(files, settings)
@@ -64,7 +64,7 @@ class Full(Tuned):
 
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
         """See `Tuned.build`."""
-        model = new_classifier(files, labels, start, may_grow=True)
+        model = new_classifier(files, labels, start, may_grow=True, shifts=self.shifts(labels))
         freeze_below(model, self.settings.tuning.train_layers, "--train-layers")
         if self.settings.tuning.freeze_embeddings:
             freeze_embeddings(model)

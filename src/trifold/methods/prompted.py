@@ -192,7 +192,7 @@ def _whom(folder: Path, kept: dict[str, Any], given: LlmSettings, compute: Compu
             raise LlmError(f"{folder.parent} was made with weights on this machine: leave out --llm, or name them")
         # Weights may have moved; their hash says whether they are the same.
         base = {**kept, "base": given.llm.removeprefix(LOCAL)} if given.llm else kept
-        files = find_base(base, folder, offline=compute.offline)
+        files = find_base(base, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         return replace(given, llm=f"{LOCAL}{files.folder}", **own)
     model = printable(_model_of(made_with))
     if not given.llm or not given.llm.startswith(REMOTE):
@@ -228,7 +228,7 @@ def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], com
         raise ArtifactError(f"{folder / _SAID} is missing or damaged: train again or restore the run folder") from None
     shots: FixedShots | NearestShots = FixedShots(examples)
     if "nearest" in kept:
-        files = find_base(kept["nearest"], folder, offline=compute.offline)
+        files = find_base(kept["nearest"], folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         found = embedder(files, Tokenizer.of(files, kept["nearest"]), compute)
         shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
     words = tuple(kept["words"])

@@ -234,6 +234,7 @@ class Tuned(Method):
             start = starting_logits(*targets[0], len(labels))
             model = self.build(files, labels, start).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer.require_words(train.texts)
         parts = zip((train, validation), targets, strict=True)
         objectives = [_objective(part.texts, *target, tokenizer, usual_rounding(runtime)) for part, target in parts]
         if self.defaults.few_products:
@@ -273,6 +274,10 @@ class Tuned(Method):
             validation_logits=figures.logits,
             cached_seconds=begun.cached_seconds,
         )
+
+    def shifts(self, labels: LabelMap) -> bool:
+        """Whether the trained logits are shifted in the end, for which their layer needs a bias."""
+        return self.settings.train.class_weight == "balanced" and not labels.multi_label
 
     @property
     def _batch_size(self) -> int:

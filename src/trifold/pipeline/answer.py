@@ -123,7 +123,7 @@ def learn_answers(
         prove_saved(model, saved, Excerpt(parts[2], _CHECKED_TEXTS), 1 << 12, runtime)
         history.write(folder)
         metrics = _measure(model, split, parts[2], vocabulary, budget, runtime)
-        metrics |= _write_answers(folder, model, split.test)
+        metrics |= _write_answers(folder, model, split.test, files)
         write_json(folder / "metrics.json", metrics)
         columns = ["--task", "generate", "--target-column", str(task.target_column), "--method", method]
         facts = {
@@ -191,7 +191,7 @@ def _save(model: Any, files: BackboneFiles, method: str, folder: Path) -> None:
 def _load(folder: Path, files: BackboneFiles, method: str) -> Any:
     """The inverse of `_save`."""
     if method == "full":
-        return saved_model(BackboneFiles(folder, str(folder), None), "clm")
+        return saved_model(BackboneFiles(folder, str(folder), None, files.trust_remote_code), "clm")
     return load_adapter(saved_model(files, "clm"), folder)
 
 
@@ -204,11 +204,11 @@ def _measure(
     return measures("clm", figures.loss, figures.accuracy, tokens, said).named()
 
 
-def _write_answers(folder: Path, model: Any, test: Examples) -> dict[str, Any]:
+def _write_answers(folder: Path, model: Any, test: Examples, base: BackboneFiles) -> dict[str, Any]:
     """Write `predictions.csv`: what the model answers to the first test prompts, always the likeliest word."""
     rows = list(zip(test.rows, test.texts, test.labels, strict=True))[:_WRITTEN_ROWS]
     settings = WritingSettings(max_new_tokens=_LONGEST_ANSWER, temperature=0.0)
-    files = BackboneFiles(folder / "model", "", None)
+    files = replace(base, folder=folder / "model")
     said = [write(model, files, prompt + BEHIND_PROMPT, settings)[0].strip() for _, prompt, _ in rows]
     right = sum(one == str(answer).strip() for one, (_, _, answer) in zip(said, rows, strict=True))
     columns = ("row", "prompt", "answer", "prediction")

@@ -121,7 +121,14 @@ class Bench:
     machine: str
 
 
-def bench(folder: Path, source: Path | None, seconds: float, reading: TextSettings | None = None) -> Bench:
+def bench(
+    folder: Path,
+    source: Path | None,
+    seconds: float,
+    reading: TextSettings | None = None,
+    *,
+    trust_remote_code: bool = False,
+) -> Bench:
     """Measure a run by every engine that can run it.
 
     Args:
@@ -129,11 +136,12 @@ def bench(folder: Path, source: Path | None, seconds: float, reading: TextSettin
         source: File with texts; the run's own test rows where `None`.
         seconds: How long each engine is measured, about.
         reading: Which column of the file holds them.
+        trust_remote_code: Whether classes that the model brings with it may be run.
 
     Raises:
         TrifoldError: If run or texts cannot be used.
     """
-    run = load_local_run(folder, ComputeSettings(device="cpu"))
+    run = load_local_run(folder, ComputeSettings(device="cpu", trust_remote_code=trust_remote_code))
     if source:
         texts = _texts_of(source, reading or TextSettings(), OwnReading.recorded(run.facts))
     else:
@@ -148,7 +156,7 @@ def bench(folder: Path, source: Path | None, seconds: float, reading: TextSettin
         listed.write_text(json.dumps(texts))
         for engine, each in _engines(run, parts, Path(place)):
             say(f"measuring {engine}")
-            measured[engine] = _in_own_process(each, listed, seconds)
+            measured[engine] = _in_own_process(each, listed, seconds, trust_remote_code)
             # Again and again, since other work on the machine now and then slows it down.
             rates.append(product_rate(runtime))
     rate = max(rates)
@@ -215,8 +223,9 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
         yield engine, target
 
 
-def _in_own_process(run: Path, texts: Path, seconds: float) -> _Measured:
-    command = [sys.executable, "-m", "trifold.pipeline.bench", str(run), str(texts), str(seconds), str(time.time())]
+def _in_own_process(run: Path, texts: Path, seconds: float, trust_remote_code: bool) -> _Measured:
+    given = (run, texts, seconds, time.time(), int(trust_remote_code))
+    command = [sys.executable, "-m", "trifold.pipeline.bench", *map(str, given)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own interpreter
     if done.returncode:
         raise BackboneError(f"measuring {run} failed with exit code {done.returncode}; its message stands above")
@@ -232,9 +241,9 @@ def _texts_of(source: Path, reading: TextSettings, own: OwnReading) -> list[str]
     return texts
 
 
-def _measure(run: Path, texts: list[str], seconds: float, started: float) -> _Measured:
+def _measure(run: Path, texts: list[str], seconds: float, started: float, trust_remote_code: bool) -> _Measured:
     """In the engine's own process: passes over as many texts as fit, then texts one by one."""
-    predictor = load_local_run(run, ComputeSettings()).predictor
+    predictor = load_local_run(run, ComputeSettings(trust_remote_code=trust_remote_code)).predictor
     predictor.score(texts[:1])
     load_seconds = time.time() - started
     predictor.score(texts[:_WARM_UP_TEXTS])
@@ -261,6 +270,7 @@ def _timed(work: Callable[[], object], seconds: float, fewest: int) -> Iterator[
 
 
 if __name__ == "__main__":
-    _RUN, _TEXTS, _SECONDS, _STARTED = sys.argv[1:]
-    _FOUND = _measure(Path(_RUN), json.loads(Path(_TEXTS).read_text()), float(_SECONDS), float(_STARTED))
+    _RUN, _TEXTS, _SECONDS, _STARTED, _TRUST = sys.argv[1:]
+    _GIVEN = json.loads(Path(_TEXTS).read_text())
+    _FOUND = _measure(Path(_RUN), _GIVEN, float(_SECONDS), float(_STARTED), bool(int(_TRUST)))
     print(json.dumps(vars(_FOUND)))  # noqa: T201

@@ -57,6 +57,7 @@ def export(
     data: Path | None = None,
     reading: LabelledSettings | None = None,
     offline: bool = False,
+    trust_remote_code: bool = False,
 ) -> Exported:
     """Write a run's model as a graph, compare both on held-out rows, and keep it only if it loses little.
 
@@ -71,6 +72,7 @@ def export(
         data: Labelled rows to compare on instead.
         reading: Which columns of those are what.
         offline: Open no connection.
+        trust_remote_code: Whether classes that the model brings with it may be run.
 
     Raises:
         ExportError: If it loses more; nothing is kept then.
@@ -78,7 +80,8 @@ def export(
     """
     engine = "int8" if int8 else "onnx"
     target = choose_folder(output_dir, f"{run.absolute().name}-{engine}")
-    before = load_local_run(run, ComputeSettings(device="cpu", precision="float32", offline=offline))
+    compute = ComputeSettings(device="cpu", precision="float32", offline=offline, trust_remote_code=trust_remote_code)
+    before = load_local_run(run, compute)
     if "exported" in before.facts:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
     if data:
@@ -91,7 +94,7 @@ def export(
     score = str(before.facts.get("score_name", by_rows))
     with new_folder(target) as folder:
         ExportedPredictor.write(before.predictor, folder / "model", int8=int8)
-        after = ExportedPredictor.load(folder / "model", ComputeSettings())
+        after = ExportedPredictor.load(folder / "model", ComputeSettings(trust_remote_code=trust_remote_code))
         truth = labels.encode(held_out.labels)
         as_before, as_after = (_decided(predictor, held_out) for predictor in (before.predictor, after))
         drop = paired_difference(score, truth, as_before, as_after, len(labels))

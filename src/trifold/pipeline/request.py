@@ -1,6 +1,7 @@
 """What was asked for, as one value that can be turned back into the command line."""
 
 import importlib.metadata
+import os
 import platform
 import shlex
 from collections.abc import Iterator
@@ -86,7 +87,7 @@ def models_of(backbone: BackboneSettings) -> list[str]:
         SettingsError: If a name between commas is missing.
     """
     given = backbone.model
-    if "," not in given or Path(given).exists():
+    if "," not in given or os.path.exists(given):
         return [given]
     names = [name.strip() for name in given.split(",")]
     require(all(names), f"--model {given!r}", "write the names with single commas between")

@@ -36,11 +36,21 @@ class Budget:
     asked: str
 
     def plan(self, base: Plan, training: Objective, validations: int) -> Plan:
-        """The plan with its steps, and a validation every so many of them."""
-        per_step = base.batch_size * int(training.lengths[0])
-        steps = max(1, math.ceil(self.tokens / per_step))
+        """The plan with its steps, the last of which passes the budget, and validations in between."""
+        lengths = training.lengths
+        passes, rest = divmod(self.tokens, int(lengths.sum()))
+        # A pass may end with a smaller step.
+        steps = passes * math.ceil(len(lengths) / base.batch_size)
+        steps = max(1, steps + math.ceil(rest / (base.batch_size * int(lengths[0]))))
         rounds = min(validations, steps)
-        return replace(base, epochs=rounds, round_steps=math.ceil(steps / rounds), unit="blocks")
+        return replace(base, epochs=rounds, round_steps=math.ceil(steps / rounds), total_steps=steps, unit="blocks")
+
+
+def trained_tokens(steps: int, batch_size: int, training: Objective) -> int:
+    """Tokens of so many steps, each pass over the blocks counted."""
+    lengths = training.lengths
+    passes, rest = divmod(steps, math.ceil(len(lengths) / batch_size))
+    return passes * int(lengths.sum()) + rest * batch_size * int(lengths[0])
 
 
 @contextlib.contextmanager
@@ -105,7 +115,7 @@ def tokens_per_second(model: Any, training: Objective, plan: Plan, runtime: Runt
         part = Excerpt(training, min(count, len(training.lengths)))
         one = Excerpt(training, 1)
         began = time.monotonic()
-        train_model(probe, part, one, replace(plan, epochs=1, round_steps=None, quiet=True), runtime)
+        train_model(probe, part, one, replace(plan, epochs=1, quiet=True), runtime)
         seconds = time.monotonic() - began
         # The first steps of a process are slow, so the first measurement does not count.
         if count > plan.batch_size and (seconds >= enough or count >= len(training.lengths)):

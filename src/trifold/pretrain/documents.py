@@ -4,6 +4,7 @@ Nothing here holds more than one piece of a .txt file, or one row of a table, at
 """
 
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,9 +23,10 @@ from trifold.errors import DataError
 from trifold.pretrain.settings import CorpusSettings
 from trifold.types import BadRow
 
-_PIECE_CHARACTERS = 1_024
-# Where no line ends for so long, a piece ends anywhere.
-_LONGEST_PIECE = 64 * _PIECE_CHARACTERS
+_PIECE_CHARACTERS, _SMALLEST_PIECE = 1_024, 64
+# With fewer documents than this, no fair share of them can be held out: the end of the text is, by whole pieces.
+FEWEST_DOCUMENTS = 20
+_PIECES_OF_FEW = 40
 _SAMPLE_BYTES = 1 << 18
 _TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 _PLAIN = (".txt", ".text", ".md", "")
@@ -32,7 +34,7 @@ _PLAIN = (".txt", ".text", ".md", "")
 
 @dataclass(frozen=True)
 class Piece:
-    """Some lines of a document.
+    """Some lines of a document, or a part of a long one.
 
     Attributes:
         text: As it stands, line ends included.
@@ -88,11 +90,15 @@ class Documents:
 
     def _rows(self, file: Path) -> Iterator[Iterable[Piece]]:
         _, columns, rows = open_rows(file, self._settings)
-        for row in rows:
-            if isinstance(row, BadRow):
-                self.left_out += 1
-            elif self._wanted(text := str(columns.text_of(row.values))):
-                yield _cut(text.splitlines(keepends=True))
+
+        def texts() -> Iterator[str]:
+            for row in rows:
+                if isinstance(row, BadRow):
+                    self.left_out += 1
+                else:
+                    yield str(columns.text_of(row.values))
+
+        yield from self._cut_each(texts())
 
     def _plain(self, file: Path) -> Iterator[Iterable[Piece]]:
         with open_source(file) as opened:
@@ -103,14 +109,20 @@ class Documents:
         try:
             with open_source(file) as opened, TextIOWrapper(opened, encoding, errors="replace") as lines:
                 if self._settings.documents == "file":
-                    yield _cut(_bounded(lines))
+                    yield _cut(lines, _piece_size(file.stat().st_size))
                     return
                 whole = _lines if self._settings.documents == "line" else _paragraphs
-                for document in whole(lines):
-                    if self._wanted(document):
-                        yield _cut(document.splitlines(keepends=True))
+                yield from self._cut_each(whole(lines))
         except LookupError:
             raise DataError(f"there is no encoding {encoding!r}: name another --encoding") from None
+
+    def _cut_each(self, documents: Iterator[str]) -> Iterator[Iterable[Piece]]:
+        first = list(itertools.islice(documents, FEWEST_DOCUMENTS))
+        few = len(first) < FEWEST_DOCUMENTS
+        size = _piece_size(sum(map(len, first))) if few else _PIECE_CHARACTERS
+        for document in itertools.chain(first, documents):
+            if self._wanted(document):
+                yield _cut(document.splitlines(keepends=True), size)
 
     def _wanted(self, document: str) -> bool:
         if self._unwanted and _digest(document) in self._unwanted:
@@ -139,20 +151,30 @@ def _is_table(file: Path) -> bool:
         return opened.read(4) == b"PAR1"
 
 
-def _bounded(lines: Iterable[str]) -> Iterator[str]:
-    """Lines, a very long one in parts."""
+def _piece_size(characters: int) -> int:
+    """Of so short a text, pieces small enough that a tenth of it can be held out."""
+    return max(_SMALLEST_PIECE, min(_PIECE_CHARACTERS, characters // _PIECES_OF_FEW))
+
+
+def _bounded(lines: Iterable[str], size: int) -> Iterator[str]:
+    """Lines, a long one in parts that begin with a space, or anywhere where there is none."""
     for line in lines:
-        for start in range(0, len(line), _LONGEST_PIECE):
-            yield line[start : start + _LONGEST_PIECE]
+        start = 0
+        while len(line) - start > size:
+            space = line.rfind(" ", start + 1, start + size)
+            end = space if space > 0 else start + size
+            yield line[start:end]
+            start = end
+        yield line[start:]
 
 
-def _cut(lines: Iterable[str]) -> Iterator[Piece]:
+def _cut(lines: Iterable[str], size: int) -> Iterator[Piece]:
     """A document's lines as pieces of some length, the last of which says that it ends."""
     ready, gathered, length = "", [], 0
-    for line in lines:
+    for line in _bounded(lines, size):
         gathered.append(line)
         length += len(line)
-        if length >= _PIECE_CHARACTERS:
+        if length >= size:
             if ready:
                 yield Piece(ready, ends=False)
             ready, gathered, length = "".join(gathered), [], 0
