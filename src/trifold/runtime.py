@@ -10,12 +10,13 @@ import random
 import resource
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Event, Thread
+from typing import TYPE_CHECKING, TypeVar
 
 from trifold.errors import SettingsError
 
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
     import torch
     from threadpoolctl import ThreadpoolController
 
+_Result = TypeVar("_Result")
+
 # Names of glibc's mallopt parameters (malloc.h).
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _KEEP_BYTES = 1 << 30
+_LOOK_SECONDS = 0.001
 # Where glibc's own thresholds end in a process that works with large arrays: it raises them up to these by itself.
 _USUAL_MMAP_BYTES, _USUAL_TRIM_BYTES = 1 << 25, 1 << 26
 # Matrix products that are kept while training: those of a step come back layer after layer, some twenty a length.
@@ -90,6 +94,41 @@ def peak_memory_bytes() -> int:
     if torch is not None and torch.cuda.is_available():
         peak += int(torch.cuda.max_memory_allocated())
     return peak
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now, after the allocator gave back what it kept for later."""
+    import psutil
+
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_while(work: Callable[[], _Result]) -> tuple[int, _Result]:
+    """The largest resident set of this process while `work` runs, looked at every millisecond, and what that gives.
+
+    The system's own high-water mark says nothing of work that stays below an earlier peak.
+    """
+    import psutil
+
+    process, done = psutil.Process(), Event()
+    peak: int = process.memory_info().rss
+
+    def look() -> None:
+        nonlocal peak
+        while not done.wait(_LOOK_SECONDS):
+            peak = max(peak, process.memory_info().rss)
+
+    watcher = Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        result = work()
+        peak = max(peak, process.memory_info().rss)
+    finally:
+        done.set()
+        watcher.join()
+    return peak, result
 
 
 def cpu_multiplies_bfloat16() -> bool:

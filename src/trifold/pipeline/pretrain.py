@@ -226,10 +226,9 @@ def _announce(request: PretrainRequest, text: _Text, model: Any, plan: Plan, run
         if facts[name]:
             say(f"note: {facts[name]:,} {what} and are left out")
     parameters = sum(weight.numel() for weight in model.parameters())
-    steps = plan.epochs * (plan.round_steps or 1)
     say(
-        f"{request.objective}: training {parameters:,} parameters of {text.files.name} for {steps:,} steps of "
-        f"{plan.batch_size} blocks, learning rate {plan.learning_rate:g}, {runtime.precision} on {runtime.device}"
+        f"{request.objective}: training {parameters:,} parameters of {text.files.name} for {plan.most_steps:,} steps "
+        f"of {plan.batch_size} blocks, learning rate {plan.learning_rate:g}, {runtime.precision} on {runtime.device}"
     )
 
 
@@ -268,7 +267,7 @@ def _choices(plan: Plan, runtime: Runtime, text: _Text, best_epoch: float) -> di
         "learning_rate": plan.learning_rate,
         "batch_size": plan.batch_size,
         "block_size": text.blocks[0].size,
-        "steps": plan.epochs * (plan.round_steps or 1),
+        "steps": plan.most_steps,
         "best_epoch": round(best_epoch, 3),
         "precision": runtime.precision,
     }

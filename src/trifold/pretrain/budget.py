@@ -36,11 +36,11 @@ class Budget:
     asked: str
 
     def plan(self, base: Plan, training: Objective, validations: int) -> Plan:
-        """The plan with its steps, and a validation every so many of them."""
+        """The plan with its steps and about so many validations, the last of them at the end."""
         per_step = base.batch_size * int(training.lengths[0])
         steps = max(1, math.ceil(self.tokens / per_step))
-        rounds = min(validations, steps)
-        return replace(base, epochs=rounds, round_steps=math.ceil(steps / rounds), unit="blocks")
+        every = max(1, round(steps / validations))
+        return replace(base, epochs=math.ceil(steps / every), round_steps=every, most_steps=steps, unit="blocks")
 
 
 @contextlib.contextmanager

@@ -117,8 +117,10 @@ class _Session:
         self._model, self._training, self._validation, self._plan = model, training, validation, plan
         self._steps_per_pass = math.ceil(len(training.lengths) / plan.batch_size)
         self._steps_per_epoch = plan.round_steps or self._steps_per_pass
-        total = self._steps_per_epoch * plan.epochs
-        self._factor = warmup_then_decay(total, plan.warmup_ratio, decay=plan.decay)
+        self._total = self._steps_per_epoch * plan.epochs
+        if plan.most_steps is not None:
+            self._total = min(self._total, plan.most_steps)
+        self._factor = warmup_then_decay(self._total, plan.warmup_ratio, decay=plan.decay)
         self._rng = np.random.default_rng(plan.seed)
         # Where the generator stood when the pass over the data began, and how many of its steps are done.
         self._order: dict[str, Any] = {}
@@ -138,7 +140,7 @@ class _Session:
 
     def steps(self) -> Iterator[list[np.ndarray]]:
         """The micro-batches of each step of the epoch that is still to be done."""
-        plan, end = self._plan, self.epoch * self._steps_per_epoch
+        plan, end = self._plan, min(self.epoch * self._steps_per_epoch, self._total)
         while True:
             if self._order:
                 self._rng.bit_generator.state = self._order
@@ -170,13 +172,13 @@ class _Session:
         """Passes over the data after which the best weights stood; a whole number where epochs are such."""
         if self._plan.round_steps is None:
             return self.best_epoch
-        return self.best_epoch * self._steps_per_epoch / self._steps_per_pass
+        return min(self.best_epoch * self._steps_per_epoch, self._total) / self._steps_per_pass
 
     def tokens_left(self) -> int:
         """Of training, with validation counted at the third that a forward pass costs."""
         training, validation = (int(part.lengths.sum()) for part in (self._training, self._validation))
         left = self._plan.epochs - self.epoch + 1
-        steps = self._plan.epochs * self._steps_per_epoch - self.step
+        steps = self._total - self.step
         return int(steps / self._steps_per_pass * training) + left * (validation // 3)
 
     def fingerprint(self) -> dict[str, Any]:
