@@ -16,7 +16,7 @@ import torch
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.batches import by_token_budget
-from trifold.backbone.encoder import Encoder, embed, pool_tokens
+from trifold.backbone.encoder import Encoder, embed, pool_tokens, save_model
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
@@ -66,7 +66,7 @@ class ContrastivePredictor(Predictor):
 
     def save(self, folder: Path) -> None:
         """Write the encoder as an ordinary Hugging Face folder, its tokenizer and the head."""
-        self._encoder.model.save_pretrained(folder)
+        save_model(self._encoder.model, folder)
         copy_tokenizer(self._base, folder)
         settings = {
             **self.labels.described(),
@@ -205,6 +205,7 @@ class Contrastive(Method):
         with tokens_that_occur(encoder.model, [part.tokens for part in parts], tokenizer.pad_id) as tokens:
             objectives = [replace(part, tokens=own) for part, own in zip(parts, tokens, strict=True)]
             history, _ = train_model(encoder.model, objectives[0], objectives[1], plan, runtime)
+        encoder.end_training()
         vectors = [embed(encoder, tokenizer, part.texts, chosen.token_budget)[0] for part in (train, validation)]
         data = Sample(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels))
         head = fit_path(data, _STRENGTHS, 1e-4)

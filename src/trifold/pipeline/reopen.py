@@ -20,7 +20,9 @@ def reopen_task(run: Run, way_out: str) -> Task:
     Raises:
         DataError: If the data file is gone, or is another one by now.
     """
-    facts = run.facts["data"]
+    facts = run.facts.get("data")
+    if facts is None:
+        raise DataError(f"{run.folder} was not trained on a file: {way_out}")
     source = Path(str(facts["path"]))
     if "reading" not in facts:
         raise DataError(f"{run.folder} does not say how its data were read: {way_out}")
