@@ -1,7 +1,7 @@
 """Budgets: passes, tokens and minutes become steps before the first one, and stay what they are."""
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from trifold.errors import SettingsError
 from trifold.pretrain.budget import Budget, kept, kept_budget, settle
 from trifold.pretrain.settings import LearningSettings
 from trifold.runtime import Runtime
+from trifold.train.loop import train
 from trifold.train.objective import BatchLoss
 from trifold.train.plan import Plan
 
@@ -43,14 +44,17 @@ def test_passes_and_tokens_become_steps(settings: dict[str, float], tokens: int,
     found = budget(**settings)
     plan = found.plan(PLAN, DATA, 10)
     assert found.tokens == tokens
-    assert plan.round_steps is not None
-    assert plan.epochs * plan.round_steps == steps
+    assert plan.most_steps == steps
     assert plan.epochs == min(10, steps)
 
 
-def test_steps_that_the_validations_do_not_divide_are_rounded_up() -> None:
-    plan = Budget(103 * 500, "so many tokens").plan(PLAN, DATA, 10)
-    assert (plan.epochs, plan.round_steps) == (10, 11)
+@pytest.mark.parametrize(("steps", "rounds"), [(11, 11), (19, 10), (21, 11), (103, 11), (1, 1)])
+def test_so_many_steps_are_taken_as_were_asked_for_whatever_the_validations(steps: int, rounds: int) -> None:
+    plan = replace(Budget(steps * 500, "so many tokens").plan(PLAN, DATA, 10), must_move=False, patience=99)
+    model = torch.nn.Linear(2, 1)
+    history, _ = train(model, DATA, DATA, plan, CPU)
+    assert history.rows[-1].step == steps
+    assert sum(row.validation_loss is not None for row in history.rows) == rounds
 
 
 def test_minutes_are_measured_on_a_copy_and_kept_beside_the_state(tmp_path: Path) -> None:
