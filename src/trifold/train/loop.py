@@ -127,7 +127,7 @@ class _Session:
         self._pass_step = 0
         self.optimiser = AdamW(model, plan.learning_rate, plan.weight_decay, head, plan.head_rate)
         self.average = Average(model, plan.ema_decay)
-        self.recorder = Recorder(self._steps_per_epoch, self._steps_per_pass)
+        self.recorder = Recorder(self._steps_per_epoch, self._steps_per_pass, self._total)
         self.earlier = EarlierAnswers(len(training.lengths), plan.self_distillation, plan.epochs)
         self.epoch, self.step = 1, 0
         self.best, self.best_epoch = Evaluation(math.inf, 0.0, math.inf), 0

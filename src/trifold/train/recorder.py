@@ -24,16 +24,17 @@ class Recorder:
     Args:
         steps_per_epoch: Steps between two validations.
         steps_per_pass: Steps of one pass over the data.
+        steps: In all, where they end before a whole round does.
 
     Attributes:
         rows: So far.
         epoch_loss: Mean training loss of the last epoch.
     """
 
-    def __init__(self, steps_per_epoch: int, steps_per_pass: int) -> None:
+    def __init__(self, steps_per_epoch: int, steps_per_pass: int, steps: int | None = None) -> None:
         self.rows: list[HistoryRow] = []
         self.epoch_loss = math.nan
-        self._steps_per_epoch, self._steps_per_pass = steps_per_epoch, steps_per_pass
+        self._steps_per_epoch, self._steps_per_pass, self._steps = steps_per_epoch, steps_per_pass, steps
         self._every = max(1, round(steps_per_epoch / _ROWS_PER_EPOCH))
         self._started = time.monotonic()
         self._step, self._rate = 0, 0.0
@@ -78,7 +79,8 @@ class Recorder:
         self._rate = rate
         inside_epoch = self._step % self._steps_per_epoch
         # The epoch's last stretch is written by `end_epoch`, with the validation figures.
-        if inside_epoch % self._every == 0 and 0 < inside_epoch <= self._steps_per_epoch - self._every:
+        due = inside_epoch % self._every == 0 and 0 < inside_epoch <= self._steps_per_epoch - self._every
+        if due and self._step != self._steps:
             self._write(None)
 
     def end_epoch(self, validation: Evaluation) -> None:
