@@ -90,15 +90,15 @@ def test_no_batch_is_tried_that_could_exhaust_memory(
 
     def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
         sizes.append(ids.size)
-        held = np.ones(ids.size * 20_000, dtype=np.uint8)
+        held = np.ones(ids.size * 40_000, dtype=np.uint8)
         until = perf_counter() + 0.05
         while perf_counter() < until:
             held[:1_000].fill(1)
         clock.now += 0.02
 
-    # Half of it leaves room for 15,000 tokens of 20 kB, then for 5,000.
-    for room, largest in ((15_000, 8_100), (5_000, 4_000)):
-        monkeypatch.setattr(budget, "memory_bytes", lambda room=room: 2 * (before + room * 20_000))
+    # Half of it leaves room for 20,000 tokens of 40 kB, then for 6,500.
+    for room, largest in ((20_000, 8_100), (6_500, 4_000)):
+        monkeypatch.setattr(budget, "memory_bytes", lambda room=room: 2 * (before + room * 40_000))
         sizes.clear()
         tuned_budget(AUTO, replace(work(sizes, clock), model=str(room), attempt=attempt))
         assert max(sizes) == largest
