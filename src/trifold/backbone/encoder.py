@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 from trifold.backbone.attention import NAME as ATTENTION
 from trifold.backbone.attention import register_attention
 from trifold.backbone.batches import Rounding, by_token_budget, exact, usual_rounding
-from trifold.backbone.bert import Bert, read_bert
+from trifold.backbone.bert import Bert, bert_of, read_bert
 from trifold.backbone.int8 import in_int8, multiplies_int8
 from trifold.backbone.locate import BackboneFiles, read_config, reason_of
 from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_onnx
@@ -160,6 +161,13 @@ class Encoder:
         """Of the lengths of batches."""
         return exact if self.kernels in _BY_GRAPH else usual_rounding(self.runtime)
 
+    def end_training(self) -> None:
+        """Read from now on as what is saved will be once it is loaded, to the bit."""
+        bert = bert_of(self.model.config.to_dict(), self.model.state_dict())
+        if bert is not None:
+            self._reader = bert.to(self.runtime.device)
+        self._to_lay_out = True
+
     def keep(self, layers: int) -> None:
         """Drop everything above the lowest `layers` layers; architectures that name them otherwise stay whole."""
         for model in (self._reader, self._model):
@@ -271,6 +279,14 @@ def pool_tokens(states: torch.Tensor, mask: torch.Tensor | None, how: str) -> to
         return (states * weights.to(states.dtype)).sum(1, dtype=torch.float32) / weights.sum(1)
     # A sum is half the time of filling in.
     return (states + torch.where(weights == 0, -torch.inf, 0.0).to(states.dtype)).amax(1).float()
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Write a model as transformers does, without its progress bar."""
+    from transformers import logging
+
+    logging.disable_progress_bar()
+    model.save_pretrained(folder)
 
 
 def load_model(auto_class: str, files: BackboneFiles, *, whole: bool = False, **options: Any) -> Any:

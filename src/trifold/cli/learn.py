@@ -134,6 +134,7 @@ def finetune(
             raise SettingsError(
                 "--dry-run forecasts --method prompt; for other methods, compare begins with a forecast"
             )
+        request.require_used([method], *([keep] if keep else []))
         print_estimate(expect(request), request.llm, json=json)
         return
     if keep and keep.resume and output_dir is None:

@@ -26,7 +26,6 @@ from trifold.backbone.tokens import Tokenizer
 from trifold.errors import BackboneError
 from trifold.methods.defaults import ADAPTER
 from trifold.methods.tuned import Tuned, TunedPredictor
-from trifold.progress import say
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
 
@@ -198,8 +197,6 @@ class BottleneckAdapter(Tuned):
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> AdaptedEncoder:
         """See `Tuned.build`."""
         tuning = self.settings.tuning
-        if tuning.merge_adapter:
-            say("note: --merge-adapter is for adapter-lora; a bottleneck is not linear and stays apart")
         backbone = load_model("AutoModel", files)
         model = AdaptedEncoder(
             backbone,

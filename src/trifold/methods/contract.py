@@ -58,6 +58,10 @@ class MethodSettings:
     llm: LlmSettings = field(default_factory=LlmSettings)
     prompting: PromptingSettings = field(default_factory=PromptingSettings)
 
+    def named(self) -> dict[str, object]:
+        """Every setting by its name."""
+        return {name: value for group in vars(self).values() for name, value in vars(group).items()}
+
 
 @dataclass(frozen=True)
 class Exportable:

@@ -238,11 +238,16 @@ class _Parts:
     classes: int
     class_weight: str
 
-    def first(self, rows: int) -> "_Parts":
-        """The same with fewer training rows, which come in no order; all of them where a class would be missing."""
-        few = replace(self, train=self.train.rows(slice(rows)), train_classes=self.train_classes[:rows])
-        whole = len(np.unique(few.train_classes, axis=0)) < 2
-        return self if whole else few
+    def sampled(self, rows: int) -> "_Parts":
+        """The same with fewer training rows, drawn at random whatever their order; no class goes missing."""
+        if len(self.train_classes) <= rows:
+            return self
+        order = np.random.default_rng(0).permutation(len(self.train_classes))
+        shuffled = self.train_classes[order]
+        firsts = shuffled.argmax(axis=0) if shuffled.ndim == 2 else np.unique(shuffled, return_index=True)[1]
+        chosen = np.union1d(order[:rows], order[firsts])
+        train = Pooled(self.train.vectors[chosen], self.train.layers)
+        return replace(self, train=train, train_classes=self.train_classes[chosen])
 
     def sample(self, view: View) -> Sample:
         """What a head sees through a view."""
@@ -283,7 +288,7 @@ def _as_arrays(view: View, chosen: Chosen) -> dict[str, np.ndarray]:
 
 def _choose_view(parts: _Parts, layers: int) -> tuple[View, Chosen]:
     """Rank every single vector, then choose among joins of the best, and of all layers, by validation loss."""
-    few = parts.first(_COMPARED_ROWS)
+    few = parts.sampled(_COMPARED_ROWS)
 
     def compare(places: Sequence[Place], strengths: Sequence[float]) -> tuple[float, float]:
         chosen = _fit(few, places, strengths, _COMPARED_TOLERANCE)[1]

@@ -12,6 +12,7 @@ import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.bert_classifier import read_classifier
+from trifold.backbone.encoder import save_model
 from trifold.backbone.heads import divide_logits, head_parameters, new_classifier, saved_classifier, shift_logits
 from trifold.backbone.layers import freeze_below, freeze_embeddings
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer
@@ -28,7 +29,7 @@ class FullPredictor(TunedPredictor):
 
     def save(self, folder: Path) -> None:
         """Write the model, its tokenizer, and the labels as they are in the data."""
-        self.model.save_pretrained(folder)
+        save_model(self.model, folder)
         copy_tokenizer(self.base, folder)
         write_state(folder, self.saved_settings(), {})
 

@@ -21,6 +21,7 @@ from trifold.data.hub import local_file, stay_offline
 from trifold.errors import BackboneError, SettingsError
 from trifold.methods.defaults import FULL, LORA, tuning_epochs
 from trifold.methods.plans import make_plan
+from trifold.methods.unused import require_used_to_generate
 from trifold.pipeline.request import Request, versions
 from trifold.pretrain.answers import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
 from trifold.pretrain.heads import language_model, saved_model, speaks
@@ -77,6 +78,7 @@ def learn_answers(
     if method not in _METHODS:
         raise SettingsError(f"--method {method} cannot learn to write: give {' or '.join(_METHODS)}")
     keep = keep or KeepSettings()
+    require_used_to_generate(method, *vars(request.method_settings).values(), keep)
     if finished := finished_run(output_dir, resume=keep.resume):
         return Answering(finished, read_json(finished / "metrics.json"))
     target = choose_folder(output_dir, "generate", resume=keep.resume)

@@ -108,7 +108,9 @@ def compare(
         KeyboardInterrupt: If the user stops it before the first method is done.
     """
     clock = time.monotonic()
-    contestants = line_up(request, chosen_methods(settings.methods, settings.preset, prompting=bool(request.llm.llm)))
+    methods = chosen_methods(settings.methods, settings.preset, prompting=bool(request.llm.llm))
+    request.require_used(methods)
+    contestants = line_up(request, methods)
     going_on = resume and output_dir is not None and output_dir.is_dir()
     target = output_dir if going_on and output_dir else choose_folder(output_dir, "compare")
     require_lasting(request.data, request.reading.test_file, request.reading.validation_file)
@@ -257,7 +259,7 @@ def _done_before(state: _State, name: str) -> RunResult | None:
         return None
     one, result = state.contestants[name], read_result(state.folder / name, name)
     made_by = result.facts["command"]
-    if made_by != one.request.command("finetune", "--method", one.method):
+    if made_by != one.request.for_method(one.method).command("finetune", "--method", one.method):
         raise SettingsError(
             f"{state.folder / name} was made by {made_by!r}: give the same settings, or another --output-dir"
         )
@@ -269,7 +271,8 @@ def _run_method(state: _State, name: str, seconds_left: float | None, interrupte
     one = state.contestants[name]
     command = [
         *(sys.executable, "-m", "trifold", "finetune", str(one.request.data), "--method", one.method),
-        *("--output-dir", str(state.folder / name), "--resume", "--json", *one.request.flags()),
+        *("--output-dir", str(state.folder / name), "--resume", "--json"),
+        *one.request.for_method(one.method).flags(),
     ]
     with subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
         command, stdout=subprocess.PIPE, text=True, encoding="utf-8"

@@ -66,6 +66,7 @@ def finetune(
     models = models_of(request.backbone)
     require(len(models) == 1, f"--model {','.join(models)}", "name one; compare tries several")
     keep = keep or KeepSettings()
+    request.require_used([method], keep)
     if finished := finished_run(output_dir, resume=keep.resume):
         return read_result(finished)
     target = choose_folder(output_dir, method, resume=keep.resume)
@@ -100,6 +101,7 @@ def finetune(
             "command": request.command("finetune", "--method", method),
             "started": started.isoformat(timespec="seconds"),
             "seed": request.train.seed,
+            "settings": request.method_settings.named(),
             "versions": versions(),
             "hardware": hardware(),
             "data": _data_facts(request, task),

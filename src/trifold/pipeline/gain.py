@@ -81,6 +81,7 @@ def pretrain_and_finetune(
     method = method_name(method)
     if not method_entry(method).needs_backbone:
         raise TrifoldError(f"--method {method} has no backbone that could be pretrained: name full or features, say")
+    request.require_used([method], keep)
     going_on = keep.resume and output_dir is not None and output_dir.is_dir()
     target = output_dir if going_on and output_dir else choose_folder(output_dir, "gain")
     parts = open_task(request).split

@@ -22,6 +22,8 @@ def reopen_task(run: Run, way_out: str) -> Task:
         DataError: If the data file is gone, or is another one by now.
     """
     facts = run.facts.get("data") or {}
+    if not facts:
+        raise DataError(f"{run.folder} was not trained on a file: {way_out}")
     if "reading" not in facts:
         raise DataError(f"{run.folder} does not say how its data were read: {way_out}")
     source = Path(str(facts["path"]))

@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import platform
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from trifold.errors import DataError, require
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.methods.unused import only_used, require_used
 from trifold.train.settings import TrainSettings
 from trifold.types import Examples, Split
 from trifold.version import VERSION
@@ -58,12 +59,21 @@ class Request:
         """The part that methods see."""
         return MethodSettings(*self._groups[1:])
 
+    def require_used(self, methods: Collection[str], *more: Any) -> None:
+        """Refuse settings, and fields of `more`, that none of the methods uses.
+
+        Raises:
+            SettingsError: If there is one.
+        """
+        require_used(methods, *self._groups[1:], *more)
+
+    def for_method(self, method: str) -> "Request":
+        """The same with everything that the method does not use at its default."""
+        return Request(self.data, self.reading, *(only_used(group, method) for group in self._groups[1:]))
+
     def named(self) -> dict[str, object]:
         """Every setting by its name."""
-        return {
-            "data": str(self.data),
-            **{name: value for group in self._groups for name, value in vars(group).items()},
-        }
+        return {"data": str(self.data), **vars(self.reading), **self.method_settings.named()}
 
     @property
     def _groups(self) -> tuple[Any, ...]:
