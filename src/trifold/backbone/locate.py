@@ -9,10 +9,11 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from trifold.backbone.settings import BackboneSettings
 from trifold.errors import ArtifactError, BackboneError
+from trifold.schema import read_facts
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
@@ -29,6 +30,12 @@ _TOKENIZER_FILES = (
 # Some published models have nothing newer. It is read as plain tensors, never run as code (torch.load's weights_only).
 _OLD_WEIGHTS = "pytorch_model.bin"
 _PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "tokenizer*", "*.jinja")
+
+
+class _Index(TypedDict):
+    """Which file holds which tensor."""
+
+    weight_map: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,10 @@ class BackboneFiles:
         index = self.folder / "model.safetensors.index.json"
         if (self.folder / "model.safetensors").exists() or not index.exists():
             return (self.weights(),)
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        return tuple(self.folder / name for name in sorted(names))
+        names = sorted(set(read_facts(index, _Index)["weight_map"].values()))
+        if any(Path(name).name != name for name in names):
+            raise BackboneError(f"{index} names files outside its folder: give a model whose files lie side by side")
+        return tuple(self.folder / name for name in names)
 
     def size_bytes(self) -> int:
         """Bytes of the weights."""

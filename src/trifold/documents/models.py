@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from trifold.artifact.arrays import read_state
-from trifold.artifact.folder import best_run, read_json
+from trifold.artifact.folder import best_run
+from trifold.artifact.manifest import verify_model
+from trifold.artifact.records import RUN, read_run
 from trifold.backbone.encoder import Encoder
 from trifold.backbone.locate import BackboneFiles, find_base, locate
 from trifold.backbone.settings import EncodingSettings
@@ -23,13 +25,14 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
         BackboneError: If it is nowhere, or its vectors are not to be had apart from its adapters.
     """
     run = best_run(Path(model))
-    files = _under_head(run, settings) if (run / "run.json").is_file() else locate(model, offline=settings.offline)
+    files = _under_head(run, settings) if (run / RUN).is_file() else locate(model, offline=settings.offline)
     encoder = Encoder(files, choose(settings.device, settings.precision), engine=settings.engine)
     return encoder, Tokenizer(files, settings.max_length, settings.long_text)
 
 
 def _under_head(run: Path, settings: EncodingSettings) -> BackboneFiles:
-    method = str(read_json(run / "run.json")["method"])
+    method = str(read_run(run)["method"])
+    verify_model(run)
     saved = run / "model"
     if (saved / "config.json").is_file() and any(saved.glob("model*.safetensors")):
         return BackboneFiles(saved, str(saved.resolve()), None)

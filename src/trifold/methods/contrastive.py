@@ -81,7 +81,7 @@ class ContrastivePredictor(Predictor):
         files = BackboneFiles(folder, str(settings["base"]), None)
         encoder = Encoder(files, choose(compute.device, compute.precision))
         labels = LabelMap.saved(settings)
-        head = LinearHead.of(arrays)
+        head = LinearHead.saved(arrays, encoder.width, len(labels))
         return cls(encoder, Tokenizer.of(files, settings), head, labels, compute, files)
 
     def divide_logits(self, temperature: float) -> None:

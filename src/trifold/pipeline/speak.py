@@ -7,6 +7,7 @@ from typing import Any
 
 from trifold.artifact.arrays import read_state
 from trifold.artifact.manifest import verify_model
+from trifold.artifact.records import RUN, read_run
 from trifold.backbone.locate import BackboneFiles, find_base, locate
 from trifold.backbone.lora import ADAPTER_CONFIG, load_adapter
 from trifold.backbone.settings import ComputeSettings
@@ -62,7 +63,8 @@ def open_speaker(model: str, objective: Objective | None, compute: ComputeSettin
         TrifoldError: If it is nowhere, damaged, or has no head for that.
     """
     folder = Path(model)
-    if (folder / "run.json").is_file():
+    if (folder / RUN).is_file():
+        read_run(folder)
         verify_model(folder)
         folder = folder / "model"
     prepare()
