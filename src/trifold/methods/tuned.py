@@ -326,11 +326,8 @@ class Tuned(Method):
             yield _Begun(parts)
             return
         chosen = self.settings.backbone
-        if not all(prefix.has_room(part, chosen) for part in tokens):
-            say(
-                f"note: keeping what the lowest {depth} layers compute would take too much disk, "
-                "so every epoch computes them anew"
-            )
+        if not prefix.has_room(tokens, chosen):
+            say(f"note: so every epoch computes the lowest {depth} layers anew")
             yield _Begun(parts)
             return
         say(f"{self.name}: the lowest {depth} layers are frozen and computed once")
