@@ -1,9 +1,10 @@
 """What was computed of texts, kept on disk as arrays: methods, heads, epochs and runs need it once.
 
 Entries are addressed by what determines them: the weights and their configuration, what was taken of them (a `kind`),
-precision and processor, the versions of what computed, the format of the files, and the text's tokens; the tokenizer, the maximum length and the rule for long texts have their say through the tokens, which
-are kept themselves, by the text. A store is a folder of segments, each an array and an index. The index is renamed
-into place last, so a process that is killed leaves nothing that could be mistaken for a segment.
+precision and processor, the versions of what computed, the format of the files, and the text's tokens; the tokenizer,
+the maximum length and the rule for long texts have their say through the tokens, which are kept themselves, by text.
+A store is a folder of segments, each an array and an index. The index is renamed into place last, so a process that is
+killed leaves nothing that could be mistaken for a segment.
 """
 
 import hashlib
