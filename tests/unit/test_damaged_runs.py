@@ -24,7 +24,7 @@ from trifold.pipeline.request import Request
 from trifold.predict import load_run, predict_texts
 from trifold.train.settings import KeepSettings, TrainSettings
 
-KINDS = ("tfidf", "features", "zero-shot", "full", "adapter-lora", "adapter-bottleneck", "contrastive")
+KINDS = ("tfidf", "features", "zero-shot", "full", "adapter-lora", "adapter-bottleneck")
 DEEP = b"[" * 100_000
 WHOLE_FILES = (
     *(b"{}", b"[]", b"null", b'"text"', b"12", b"NaN", b'{"labels": "\\ud800"}', b'"\\ud800"', DEEP, b"", b" "),

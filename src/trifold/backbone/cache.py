@@ -54,11 +54,14 @@ def clear(root: Path | None = None) -> int:
         for path in sorted(folder.rglob("*"), reverse=True):
             try:
                 state = path.lstat()
-                if _PARTIAL in str(path.relative_to(folder)) and now - state.st_mtime < _WRITING_SECONDS:
-                    continue
+                fresh = now - state.st_mtime < _WRITING_SECONDS
                 if stat.S_ISDIR(state.st_mode):
-                    with suppress(OSError):
-                        path.rmdir()
+                    # An empty one may be about to be written into.
+                    if not fresh:
+                        with suppress(OSError):
+                            path.rmdir()
+                    continue
+                if fresh and _PARTIAL in str(path.relative_to(folder)):
                     continue
                 path.unlink()
                 size += state.st_size

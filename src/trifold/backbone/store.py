@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple, Required, TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
@@ -337,7 +337,8 @@ def list_stores(root: Path | None = None) -> list[StoredKind]:
     found = []
     for folder in sorted(((root or cache_folder()) / "features").glob("*/")):
         try:
-            described = dict(read_facts(folder / "kind.json", _Kind))
+            facts = read_facts(folder / "kind.json", _Kind)
+            described = {**facts, "what": facts["what"]}
         except ArtifactError:
             described = {"what": "damaged, to be cleared", "backbone": "unknown"}
         states, texts = [], 0
@@ -346,13 +347,15 @@ def list_stores(root: Path | None = None) -> list[StoredKind]:
             with suppress(FileNotFoundError):
                 states.append((path.suffix, path.stat()))
                 texts += _texts_in(path) if path.suffix == ".npz" else 0
+        if not states:
+            continue
         used = max((state.st_mtime for suffix, state in states if suffix == ".npz"), default=0.0)
         found.append(StoredKind(folder, described, texts, sum(state.st_size for _, state in states), used))
     return sorted(found, key=lambda store: -store.used)
 
 
 class _Kind(TypedDict, total=False):
-    what: Required[str]
+    what: str
     backbone: str
     precision: str
     layer: int
