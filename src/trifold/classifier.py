@@ -15,7 +15,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
-from trifold.artifact.folder import best_run, new_folder, read_json, write_json
+from trifold.artifact.folder import best_run, new_folder, write_json
+from trifold.artifact.records import read_run
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.data.sequences import targets_of, texts_of
 from trifold.data.split import split_train_validation
@@ -343,9 +344,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             UnnamedServerError: If it asks a server, and `llm` names none.
             ArtifactError: If a file is missing or damaged; the message names it.
         """
-        file = best_run(Path(path)) / "run.json"
-        facts: dict[str, Any] = read_json(file)
-        classifier = cls._of_settings(facts, file)
+        facts = read_run(best_run(Path(path)))
+        classifier = cls._of_settings(facts, facts.path)
         classifier.llm, classifier.api_key_env = llm, api_key_env
         classifier.trust_remote_code = trust_remote_code
         if device is not None:
@@ -398,7 +398,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         with self._at_work():
-            self._predictor = kind.load(folder, self._part(ComputeSettings))
+            asked = [self._part(LlmSettings)] if method_name(self.method) == PROMPT else []
+            self._predictor = kind.load(folder, self._part(ComputeSettings), *asked)
 
     def __sklearn_tags__(self) -> Any:
         """Texts, one a row, are what it takes; numbers it does not."""

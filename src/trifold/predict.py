@@ -10,8 +10,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from trifold.artifact.folder import best_run, new_file, read_json
+from trifold.artifact.folder import best_run, instead_of_best, new_file
 from trifold.artifact.manifest import verify_model
+from trifold.artifact.records import read_run
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns, unusable_text
 from trifold.data.csv_file import write_rows
@@ -26,6 +27,7 @@ from trifold.methods.catalogue import PROMPT, method_entry
 from trifold.methods.contract import Predictor, Scores
 from trifold.progress import counted, say, track
 from trifold.runtime import prepare
+from trifold.schema import damaged
 from trifold.tasks.labels import as_text
 from trifold.types import BadRow, Record, Target
 
@@ -85,15 +87,27 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmS
         raise ArtifactError(
             f"there is no run folder {folder}: finetune or compare prints the right name as its last line"
         )
-    folder = best_run(folder)
-    facts = read_json(folder / "run.json")
+    run = best_run(folder)
+    try:
+        return _load(run, compute or ComputeSettings(), llm)
+    except ArtifactError as error:
+        if run == folder:
+            raise
+        raise ArtifactError(f"{error}; or {instead_of_best(folder)}") from None
+
+
+def _load(folder: Path, compute: ComputeSettings, llm: LlmSettings | None) -> Run:
+    facts = read_run(folder)
     if facts.get("task") == "generate" or facts["method"] == "pretrain":
         raise ArtifactError(
             f"{folder} holds a language model, which knows no labels: let it speak with trifold fill-mask or generate, "
             f"or train it on labels with trifold finetune DATA --model {folder}"
         )
+    try:
+        method = method_entry(str(facts["method"]))
+    except SettingsError as error:
+        raise damaged(facts.path, str(error)) from None
     verify_model(folder)
-    compute = compute or ComputeSettings()
     if compute.offline:
         # Whatever is read next may name a data set of the hub.
         stay_offline()
@@ -101,7 +115,6 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmS
         from trifold.methods.exported import ExportedPredictor
 
         return Run(folder, ExportedPredictor.load(folder / "model", compute), facts)
-    method = method_entry(str(facts["method"]))
     if facts["method"] == PROMPT:
         from trifold.methods.prompted import PromptPredictor
 

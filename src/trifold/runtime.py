@@ -83,6 +83,18 @@ def memory_bytes() -> int:
     return min(total, int(limit)) if limit and limit.isdigit() else total
 
 
+def available_bytes() -> int:
+    """Memory that is free for the taking, in bytes: what the system can make so without swapping, within a limit."""
+    known = _kilobytes("/proc/meminfo", "MemAvailable:")
+    free = memory_bytes() if known is None else 1024 * known
+    limit, used = (_read_first_line(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    if limit and used and limit.isdecimal() and used.isdecimal():
+        # What files left in memory counts as used, and is given up when something else needs it.
+        cached = _kilobytes("/sys/fs/cgroup/memory.stat", "inactive_file ") or 0
+        free = min(free, int(limit) - int(used) + cached)
+    return free
+
+
 def peak_memory_bytes() -> int:
     """The largest resident set of this process so far (plus the GPU's peak allocation where one is used).
 

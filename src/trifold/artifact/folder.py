@@ -10,8 +10,10 @@ from datetime import datetime
 from pathlib import Path
 
 from trifold.artifact.manifest import STATE, write_manifest
+from trifold.artifact.records import RUN, read_run
 from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.progress import say
+from trifold.schema import finite
 
 
 def choose_folder(output_dir: Path | None, what: str, *, resume: bool = False) -> Path:
@@ -52,9 +54,31 @@ def finished_run(output_dir: Path | None, *, resume: bool) -> Path | None:
 
 
 def best_run(folder: Path) -> Path:
-    """The run that a comparison kept as its best; any other folder is taken as it is."""
+    """The run that a comparison kept as its best; any other folder is taken as it is.
+
+    Raises:
+        ArtifactError: If the folder is a comparison's and lacks it; the message names a run to take instead.
+    """
     best = folder / "best"
-    return best if (best / "run.json").is_file() else folder
+    if (best / RUN).is_file():
+        return best
+    if (folder / RUN).is_file() and "verdict" in read_run(folder):
+        raise ArtifactError(f"{best} is missing or damaged: {instead_of_best(folder)}")
+    return folder
+
+
+def instead_of_best(folder: Path) -> str:
+    """Which run of a comparison's folder can be used when `best/` cannot, as the way out of an error."""
+    try:
+        shipped = str(read_run(folder)["verdict"]["ship"])
+    except ArtifactError:
+        shipped = ""
+    runs = sorted(path.parent.name for path in folder.glob(f"*/{RUN}") if path.parent.name != "best")
+    if shipped in runs:
+        return f"name {folder / shipped} instead, of which it is a copy"
+    if runs:
+        return f"name a run inside it, such as {folder / runs[0]}"
+    return "no run is left in that folder, so compare again"
 
 
 @contextmanager
@@ -99,23 +123,9 @@ def new_file(output: Path) -> Iterator[Path]:
 def write_json(path: Path, value: object) -> None:
     """Write indented UTF-8 JSON, atomically."""
     aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    text = json.dumps(finite(value), indent=2, ensure_ascii=False, default=str)
+    aside.write_text(text + "\n", encoding="utf-8")
     os.replace(aside, path)
-
-
-def read_json(path: Path) -> dict[str, object]:
-    """Read what `write_json` wrote.
-
-    Raises:
-        ArtifactError: If the file is missing or damaged.
-    """
-    try:
-        value: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise ArtifactError(
-            f"{path} is missing or damaged: is {path.parent} a run folder? Train again, or restore it"
-        ) from None
-    return value
 
 
 def _open_to_others(folder: Path) -> None:

@@ -15,7 +15,7 @@ from trifold.backbone.attention import register_attention
 from trifold.backbone.batches import Rounding, by_token_budget, exact, usual_rounding
 from trifold.backbone.bert import Bert, bert_of, read_bert
 from trifold.backbone.int8 import in_int8, multiplies_int8
-from trifold.backbone.locate import BackboneFiles, read_config, reason_of
+from trifold.backbone.locate import BackboneFiles, file_sha256, read_config, reason_of
 from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_onnx
 from trifold.backbone.packed import packed, through_arrays
 from trifold.backbone.store import half
@@ -211,12 +211,16 @@ class Encoder:
         if self.kernels in _BY_GRAPH:
             if layers not in self._graphs:
                 module = PooledStates(self.model, layers).eval()
-                about = {"weights": self._files.sha256(), "states": list(layers), "of": self.layers}
+                about = {**self._address(), "states": list(layers), "of": self.layers}
                 self._graphs[layers] = kept_graph(module, about, int8=self.kernels == "onnx-int8")
             return self._graphs[layers]
         if self._to_lay_out:
             self._take(packed(self._reader, self.runtime))
         return through_arrays(PooledStates(self._reader, layers).eval(), self.runtime, self._autocast)
+
+    def _address(self) -> dict[str, object]:
+        """The weights, and how they are read."""
+        return {"weights": self._files.sha256(), "configuration": file_sha256(self._files.folder / "config.json")}
 
     def _find_kernels(self) -> str:
         if self._engine not in ("int8", "torch-int8"):

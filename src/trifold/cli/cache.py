@@ -48,7 +48,7 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
         rows.append(
             {
                 "what": f"{store.described['what']}{layer}",
-                "backbone": str(store.described["backbone"]),
+                "backbone": str(store.described.get("backbone", "")),
                 "precision": str(store.described.get("precision", "")),
                 "texts": f"{store.texts:,}",
                 "size": megabytes(store.size_bytes),

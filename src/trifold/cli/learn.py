@@ -106,6 +106,7 @@ def finetune(
     keep: Annotated[KeepSettings | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
     dry_run: bool = False,
+    expected_data: Annotated[str | None, Parameter(show=False)] = None,
     json: bool = False,
 ) -> None:
     """Train one method and write a run folder; its name is the last line printed.
@@ -118,6 +119,7 @@ def finetune(
         preset: A well-known recipe instead of a method, for comparison.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
         dry_run: For prompt: print what it would cost, and ask nothing.
+        expected_data: Given by compare: the hash of the data that it read.
         json: Print JSON instead.
     """
     from trifold.pipeline.finetune import finetune as run_finetune
@@ -152,7 +154,9 @@ def finetune(
         gain = pretrain_and_finetune(request, task, method or preset or "full", output_dir, keep)
         _print_gain(gain.folder, gain.named(), gain.sentence(), json=json)
         return
-    result = run_finetune(request, method or preset or "full", output_dir, announce=not json, keep=keep)
+    result = run_finetune(
+        request, method or preset or "full", output_dir, announce=not json, keep=keep, expected=expected_data
+    )
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return

@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 from trifold.artifact.arrays import read_state
-from trifold.artifact.folder import best_run, read_json
+from trifold.artifact.folder import best_run
+from trifold.artifact.manifest import verify_model
+from trifold.artifact.records import RUN, read_run
 from trifold.backbone.encoder import Encoder
 from trifold.backbone.locate import BackboneFiles, find_base, locate
 from trifold.backbone.settings import EncodingSettings
@@ -30,7 +32,7 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
         stay_offline()
     # Of a name that is no path at all, this says no; pathlib's fails.
     run = best_run(Path(model)) if os.path.isdir(model) else None
-    if run is not None and (run / "run.json").is_file():
+    if run is not None and (run / RUN).is_file():
         files = _under_head(run, settings)
     else:
         files = locate(model, offline=settings.offline, trust_remote_code=settings.trust_remote_code)
@@ -41,14 +43,15 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
 def own_reading(model: str) -> OwnReading | None:
     """The columns of the labelled run that `model` names; `None` where it is none that was trained on labels."""
     run = best_run(Path(model))
-    if not (run / "run.json").is_file():
+    if not (run / RUN).is_file():
         return None
-    facts = read_json(run / "run.json")
+    facts = read_run(run)
     return OwnReading.recorded(facts) if "labels" in facts else None
 
 
 def _under_head(run: Path, settings: EncodingSettings) -> BackboneFiles:
-    method = str(read_json(run / "run.json")["method"])
+    method = str(read_run(run)["method"])
+    verify_model(run)
     saved = run / "model"
     if (saved / "config.json").is_file() and any(saved.glob("model*.safetensors")):
         return BackboneFiles(saved, str(saved.resolve()), None, settings.trust_remote_code)

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from trifold.artifact.folder import read_json, write_json
+from trifold.artifact.folder import write_json
+from trifold.artifact.records import read_metrics, read_run
 from trifold.data.csv_file import save_rows
 from trifold.errors import ArtifactError
 from trifold.metrics import Metrics, right_rows
@@ -92,16 +93,20 @@ def read_result(folder: Path, name: str | None = None) -> RunResult:
     Raises:
         ArtifactError: If a file is missing or damaged.
     """
-    facts = read_json(folder / "run.json")
+    facts, metrics = read_run(folder), read_metrics(folder)
     labels = LabelMap.saved(facts)
+    path = folder / "predictions.csv"
     try:
-        rows = list(read_csv(folder / "predictions.csv"))
+        rows = list(read_csv(path))
         truth = labels.encode([labels.parse(row["label"]) for row in rows])
         predicted = labels.encode([labels.parse(row["prediction"]) for row in rows])
         confidence = np.array([float(row["probability"]) for row in rows])
-    except (OSError, KeyError, ValueError):
-        raise ArtifactError(f"{folder / 'predictions.csv'} is missing or damaged: run the method again") from None
-    ids = np.array([int(row["row"]) for row in rows], dtype=np.int64)
+        ids = np.array([int(row["row"]) for row in rows], dtype=np.int64)
+        whole = len(np.unique(ids)) == len(ids) == metrics["rows"] and ((confidence >= 0) & (confidence <= 1)).all()
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, OverflowError, csv.Error):
+        whole = False
+    if not whole or not len(ids):
+        raise ArtifactError(f"{path} is missing or damaged: run the method again")
     return RunResult(
         folder=folder,
         name=name or str(facts["method"]),
@@ -111,7 +116,7 @@ def read_result(folder: Path, name: str | None = None) -> RunResult:
         truth=truth,
         predicted=predicted,
         confidence=confidence,
-        metrics=read_json(folder / "metrics.json"),
+        metrics=metrics,
         facts=facts,
     )
 

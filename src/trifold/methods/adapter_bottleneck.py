@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trifold.artifact.arrays import read_state, write_state
+from trifold.artifact.arrays import Arrays, read_state, write_state
 from trifold.backbone.bert import bert_of, read_parts
 from trifold.backbone.bert_classifier import BertClassifier, linear_of
 from trifold.backbone.encoder import load_model, pool_tokens, reads_onwards
@@ -27,6 +27,7 @@ from trifold.errors import BackboneError
 from trifold.methods.defaults import ADAPTER
 from trifold.methods.tuned import Tuned, TunedPredictor
 from trifold.runtime import Runtime, choose
+from trifold.schema import damaged
 from trifold.tasks.labels import LabelMap
 
 _SIZE = 48
@@ -131,14 +132,19 @@ class BottleneckPredictor(TunedPredictor):
         labels = LabelMap.saved(settings)
         runtime = choose(compute.device, compute.precision)
         tokenizer = Tokenizer.of(files, settings)
-        own = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        size, layers, by_mean = int(str(settings["size"])), int(str(settings["layers"])), bool(settings["by_mean"])
+        size, layers, by_mean = settings["size"], settings["layers"], settings["by_mean"]
+        own = _own_arrays(arrays, size, layers, len(labels))
 
         def load() -> AdaptedEncoder:
             model = AdaptedEncoder(load_model("AutoModel", files), len(labels), size, layers, by_mean=by_mean)
-            model.load_state_dict(own, strict=False)
+            try:
+                model.load_state_dict(own, strict=False)
+            except RuntimeError:
+                raise damaged(arrays.path, f"its adapters do not fit {files.name}") from None
             return model
 
+        if 2 * layers != sum(name.endswith(".down.weight") for name in arrays):
+            raise damaged(arrays.path, f"it holds adapters for other layers than the {layers} of head.json")
         parts = read_parts(files)
         classifier = None if parts is None else _classifier_of(*parts, own, by_mean=by_mean)
         return cls(load, tokenizer, labels, compute, runtime, files, classifier)
@@ -163,6 +169,22 @@ class BottleneckPredictor(TunedPredictor):
             model.head.bias.add_(torch.from_numpy(shift).to(model.head.bias))
 
 
+def _own_arrays(arrays: Arrays, size: int, layers: int, classes: int) -> dict[str, torch.Tensor]:
+    """What a file holds of adapters and head.
+
+    Raises:
+        ArtifactError: If one is missing, or has another shape.
+    """
+    width = arrays.of_shape("head.weight", classes, None).shape[1]
+    shapes: dict[str, tuple[int, ...]] = {"head.weight": (classes, width), "head.bias": (classes,)}
+    for number in range(min(2 * layers, len(arrays))):
+        shapes[f"adapters.{number}.down.weight"] = (size, width)
+        shapes[f"adapters.{number}.down.bias"] = (size,)
+        shapes[f"adapters.{number}.up.weight"] = (width, size)
+        shapes[f"adapters.{number}.up.bias"] = (width,)
+    return {name: torch.from_numpy(arrays.of_shape(name, *shape)) for name, shape in shapes.items()}
+
+
 def _classifier_of(
     config: dict[str, Any], tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor], *, by_mean: bool
 ) -> BertClassifier | None:
@@ -175,7 +197,7 @@ def _classifier_of(
         by_mean: Whether the head reads the mean of the tokens or the first one.
     """
     bert = bert_of(config, tensors)
-    if bert is None:
+    if bert is None or bert.config.hidden_size != own["head.weight"].shape[1]:
         return None
     numbers = range(sum(name.endswith(".down.weight") for name in own))
     parts = [[linear_of(own, f"adapters.{number}.{part}") for part in ("down", "up")] for number in numbers]

@@ -49,7 +49,9 @@ class Entry:
 
 # What these promise holds for any method, be it that it has nothing random, no connection or nothing to keep.
 ANY_METHOD = frozenset({"seed", "offline", "cache", "cache_gigabytes", "report_to", "resume"})
-_READING = frozenset({"model", "revision", "max_length", "long_text", "device", "precision", "token_budget"})
+_READING = frozenset(
+    {"model", "revision", "trust_remote_code", "max_length", "long_text", "device", "precision", "token_budget"}
+)
 _FROZEN = _READING | {"engine"}
 # A head's training takes these alone from the user.
 _HEAD_STEPS = frozenset({"learning_rate", "epochs", "batch_size"})

@@ -83,7 +83,7 @@ class ContrastivePredictor(Predictor):
         files = BackboneFiles(folder, str(settings["base"]), None, compute.trust_remote_code)
         encoder = Encoder(files, choose(compute.device, compute.precision))
         labels = LabelMap.saved(settings)
-        head = LinearHead.of(arrays)
+        head = LinearHead.saved(arrays, encoder.width, len(labels))
         return cls(encoder, Tokenizer.of(files, settings), head, labels, compute, files)
 
     def divide_logits(self, temperature: float) -> None:

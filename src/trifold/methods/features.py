@@ -25,6 +25,7 @@ from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.methods.mlp import MlpHead, fit_mlp, usual_plan
 from trifold.progress import say
 from trifold.runtime import choose, seed_everything
+from trifold.schema import damaged
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.types import Examples
@@ -125,14 +126,16 @@ class FeaturesPredictor(Predictor):
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
         files = find_base(settings, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
-        places: list[list[object]] = settings["places"]  # type: ignore[assignment]
-        view = View(
-            tuple((int(str(layer)), str(how)) for layer, how in places), arrays.pop("mean"), arrays.pop("scale")
-        )
+        places: tuple[Place, ...] = tuple(settings["places"])
         labels = LabelMap.saved(settings)
-        head = MlpHead.of(arrays) if settings["head"] == "mlp" else LinearHead.of(arrays)
-        engine = str(settings.get("engine", "torch"))
-        encoder = Encoder(files, choose(compute.device, compute.precision), max(view.layers), engine)
+        highest = max(layer for layer, _ in places)
+        encoder = Encoder(files, choose(compute.device, compute.precision), highest, settings.get("engine", "torch"))
+        if highest > encoder.layers:
+            raise damaged(settings.path, f"layer {highest} is read, and {files.name} has {encoder.layers}")
+        features = len(places) * encoder.width
+        view = View(places, arrays.of_shape("mean", features), arrays.of_shape("scale", features))
+        kind = MlpHead if settings["head"] == "mlp" else LinearHead
+        head = kind.saved(arrays, features, len(labels))
         tokenizer = Tokenizer.of(files, settings)
         return cls(encoder, tokenizer, view, head, labels, compute, files)
 

@@ -4,7 +4,6 @@ The saved model is an ordinary Hugging Face folder and loads in plain transforme
 """
 
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from trifold.backbone.locate import BackboneFiles, copy_tokenizer
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.methods.defaults import FULL
-from trifold.methods.tuned import Tuned, TunedPredictor
+from trifold.methods.tuned import Tuned, TunedPredictor, require_classes
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
 
@@ -41,7 +40,12 @@ class FullPredictor(TunedPredictor):
         runtime = choose(compute.device, compute.precision)
         labels = LabelMap.saved(settings)
         tokenizer = Tokenizer.of(files, settings)
-        load = partial(saved_classifier, files)
+
+        def load() -> Any:
+            model = saved_classifier(files)
+            require_classes(model.config.num_labels, labels, files)
+            return model
+
         return cls(load, tokenizer, labels, compute, runtime, files, read_classifier(files))
 
     def divide_logits(self, temperature: float) -> None:

@@ -15,10 +15,10 @@ import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.settings import ComputeSettings
-from trifold.errors import ArtifactError
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.progress import say
+from trifold.schema import read_value
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 
@@ -69,18 +69,13 @@ class TfidfPredictor(Predictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "TfidfPredictor":  # noqa: ARG003 - it has none
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        try:
-            terms = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise ArtifactError(
-                f"{folder / _VOCABULARY} is missing or damaged: train again or restore the run folder"
-            ) from None
+        columns = {term: column for column, term in enumerate(read_value(folder / _VOCABULARY, list[str]))}
         # Before characters were tried, it was always words.
         analyzer = "char" if settings.get("analyzer") == "char" else "word"
-        vectoriser = _vectoriser(analyzer, 1, {term: column for column, term in enumerate(terms)})
-        vectoriser.idf_ = arrays["idf"]
         labels = LabelMap.saved(settings)
-        return cls(vectoriser, LinearHead.of(arrays), labels)
+        vectoriser = _vectoriser(analyzer, 1, columns)
+        vectoriser.idf_ = arrays.of_shape("idf", len(columns))
+        return cls(vectoriser, LinearHead.saved(arrays, len(columns), len(labels)), labels)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""

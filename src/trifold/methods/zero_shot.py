@@ -78,7 +78,8 @@ class ZeroShotPredictor(Predictor):
         encoder = Encoder(files, runtime, engine=str(settings.get("engine", "torch")))
         labels = LabelMap.saved(settings)
         tokenizer = Tokenizer.of(files, settings)
-        return cls(encoder, tokenizer, arrays["anchors"], arrays["centre"], labels, compute, files)
+        anchors = arrays.of_shape("anchors", len(labels), encoder.width)
+        return cls(encoder, tokenizer, anchors, arrays.of_shape("centre", len(labels)), labels, compute, files)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.artifact.folder import choose_folder, finished_run, new_folder, write_json
-from trifold.artifact.manifest import STATE
-from trifold.backbone.locate import file_sha256, find_backbone
-from trifold.data.hub import local_file
+from trifold.artifact.folder import choose_folder, new_folder, write_json
+from trifold.artifact.manifest import STATE, write_manifest
+from trifold.backbone.locate import find_backbone
 from trifold.data.source import require_lasting
-from trifold.errors import ArtifactError, require
+from trifold.drawing import drawing
+from trifold.errors import ArtifactError, DataError, require
 from trifold.evaluate.card import write_card
 from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.plots import write_confusion
@@ -24,11 +24,13 @@ from trifold.methods.catalogue import PROMPT, method_entry, method_name
 from trifold.methods.contract import Fitted, MethodSettings, Scores
 from trifold.metrics import Metrics, main_score, measure
 from trifold.pipeline.request import Request, Task, models_of, open_task, versions
+from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
 from trifold.predict import score_texts
 from trifold.progress import say
 from trifold.runtime import hardware, peak_memory_bytes, prepare
 from trifold.tasks.labels import LabelMap
+from trifold.train.history import History
 from trifold.train.settings import KeepSettings
 from trifold.train.state import keeping
 from trifold.train.tracking import report, reporting
@@ -47,8 +49,11 @@ def finetune(
     *,
     announce: bool = True,
     keep: KeepSettings | None = None,
+    expected: str | None = None,
 ) -> RunResult:
     """Train one method and write its run folder.
+
+    The run is whole and in its place before anything is drawn of it, which may fail.
 
     Args:
         request: The data and settings.
@@ -56,6 +61,7 @@ def finetune(
         output_dir: Where to; `runs/DATE-METHOD` where `None`.
         announce: Say on stderr what is unusual about the data.
         keep: When the state of the training is saved, and whether to go on from one in `output_dir`.
+        expected: `Task.digest` of the data that must be what is read.
 
     Raises:
         TrifoldError: If anything given cannot be used; nothing is left behind then.
@@ -67,11 +73,14 @@ def finetune(
     require(len(models) == 1, f"--model {','.join(models)}", "name one; compare tries several")
     keep = keep or KeepSettings()
     request.require_used([method], keep)
-    if finished := finished_run(output_dir, resume=keep.resume):
-        return read_result(finished)
+    if done := finished(output_dir, lambda: asked_for(request, method), resume=keep.resume):
+        return read_result(done)
     target = choose_folder(output_dir, method, resume=keep.resume)
     require_lasting(request.data, request.reading.test_file, request.reading.validation_file)
     task = open_task(request)
+    if expected not in (None, task.digest):
+        raise DataError(f"{request.data} is not what the comparison read: it was changed since; run compare again")
+    asked = asked_for(request, method, task.hashes)
     if entry.needs_backbone:
         prepare()
     if announce:
@@ -82,7 +91,7 @@ def finetune(
     with (
         new_folder(target) as folder,
         reporting(request.train.report_to, run, request.named()),
-        keeping(target / STATE, keep.save_steps, keep.save_minutes) as keeper,
+        keeping(target / STATE, keep.save_steps, keep.save_minutes, asked) as keeper,
     ):
         begun = time.monotonic()
         fitted = entry.load()(request.method_settings).fit(task.split.train, task.split.validation, labels)
@@ -99,6 +108,7 @@ def finetune(
         facts = {
             "method": method,
             "command": request.command("finetune", "--method", method),
+            "asked": asked,
             "started": started.isoformat(timespec="seconds"),
             "seed": request.train.seed,
             "settings": request.method_settings.named(),
@@ -127,8 +137,9 @@ def finetune(
             )
         facts["seconds"] = round(time.monotonic() - clock, 3)
         write_json(folder / "run.json", facts)
-        _write_single_report(folder, request, task)
-    return read_result(target)
+    result = read_result(target)
+    _show(result, request, task, fitted.history)
+    return result
 
 
 def _test(fitted: Fitted, texts: Sequence[str], *, repeat: bool) -> tuple[Scores, list[float]]:
@@ -159,20 +170,28 @@ def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted) -> 
     write_metrics(folder, metrics)
     step = fitted.history.rows[-1].step if fitted.history else 0
     report({"test_accuracy": metrics.accuracy.value, "test_macro_f1": metrics.macro_f1.value}, step)
-    write_confusion(folder, truth, predicted, labels)
     if fitted.history:
         fitted.history.write(folder)
     return metrics, predicted
 
 
-def _write_single_report(folder: Path, request: Request, task: Task) -> None:
-    result = read_result(folder)
-    score = str(result.facts["score_name"])
-    write_card(folder, result)
-    rows = build_leaderboard([result], score)
-    verdict = decide([result], score, 1.0)
-    title = f"{result.method} on {request.data.name}"
-    write_report(folder, title, task.facts, [result], rows, verdict, {}, str(result.facts["command"]))
+def _show(result: RunResult, request: Request, task: Task, history: History | None) -> None:
+    """What people look at: figures, model card and report, each as far as it can be made."""
+    folder = result.folder
+    with drawing("confusion.png"):
+        write_confusion(folder, result.truth, result.predicted, result.labels)
+    if history:
+        with drawing("loss.png"):
+            history.draw(folder)
+    with drawing("the model card README.md"):
+        write_card(folder, result)
+    with drawing("report.html"):
+        score = str(result.facts["score_name"])
+        rows = build_leaderboard([result], score)
+        verdict = decide([result], score, 1.0)
+        title = f"{result.method} on {request.data.name}"
+        write_report(folder, title, task.facts, [result], rows, verdict, {}, str(result.facts["command"]))
+    write_manifest(folder)
 
 
 def _prove_saved(folder: Path, method: str, fitted: Fitted, task: Task, settings: MethodSettings) -> None:
@@ -200,9 +219,9 @@ def _data_facts(request: Request, task: Task) -> dict[str, object]:
         "reading": {
             name: str(value) if isinstance(value, Path) else value for name, value in vars(request.reading).items()
         },
-        "sha256": file_sha256(local_file(request.data)),
+        "sha256": task.hashes["data_sha256"],
         **{name: str(path) if path else None for name, path in given.items()},
-        **{f"{name}_sha256": file_sha256(local_file(path)) if path else None for name, path in given.items()},
+        **{f"{name}_sha256": task.hashes[f"{name}_sha256"] for name in given},
         "text_column": task.facts.text_column,
         "label_column": task.facts.label_column,
         "rows_in": task.facts.rows_in,

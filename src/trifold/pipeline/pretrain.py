@@ -7,13 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from trifold.artifact.folder import choose_folder, finished_run, new_folder, read_json, write_json
-from trifold.artifact.manifest import STATE
+from trifold.artifact.folder import choose_folder, new_folder, write_json
+from trifold.artifact.manifest import STATE, write_manifest
+from trifold.artifact.records import WordsFacts, read_metrics, read_run
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.data.hub import stay_offline
+from trifold.drawing import drawing
 from trifold.errors import BackboneError, SettingsError, require
 from trifold.evaluate.pretraining import write_pretraining_report
 from trifold.pipeline.request import flags_of, versions
+from trifold.pipeline.resume import NO_SAY, finished, plain, weights_hashes
 from trifold.pretrain.blocks import Blocks, pack
 from trifold.pretrain.budget import kept, kept_budget, settle, trained_tokens
 from trifold.pretrain.corpus import Corpus, Part, open_corpus
@@ -71,6 +74,14 @@ class PretrainRequest:
         texts = [str(source) for source in self.sources]
         return shlex.join(["trifold", "pretrain", *texts, "--objective", self.objective, *flags])
 
+    def asked(self) -> dict[str, Any]:
+        """What decides on the model: files by their bytes, and every setting that has a say."""
+        groups = (self.corpus, self.source, self.scratch, self.learning)
+        settings = {name: value for group in groups for name, value in vars(group).items() if name not in NO_SAY}
+        model = {"model_sha256": weights_hashes(self.source.model)}
+        text = {"text_sha256": Documents(self.sources, self.corpus).address()}
+        return plain({"method": "pretrain", "objective": self.objective, **settings, **model, **text})
+
 
 @dataclass(frozen=True)
 class Pretrained:
@@ -89,7 +100,7 @@ class Pretrained:
     @classmethod
     def read(cls, folder: Path) -> "Pretrained":
         """A finished run."""
-        return cls(folder, read_json(folder / "metrics.json"), read_json(folder / "run.json"))
+        return cls(folder, read_metrics(folder, WordsFacts), read_run(folder))
 
 
 @dataclass(frozen=True)
@@ -116,19 +127,20 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
     """
     started, clock = datetime.now(UTC), time.monotonic()
     keep = keep or KeepSettings()
-    if finished := finished_run(output_dir, resume=keep.resume):
-        return Pretrained.read(finished)
+    if done := finished(output_dir, request.asked, resume=keep.resume):
+        return Pretrained.read(done)
     target = choose_folder(output_dir, request.objective, resume=keep.resume)
     _require_used(request)
     if request.source.offline:
         stay_offline()
     text = _read(request)
+    asked = request.asked()
     prepare()
     runtime = choose(request.source.device, request.source.precision)
     with (
         new_folder(target) as folder,
         reporting(request.learning.report_to, target.name, {"command": request.command()}),
-        keeping(target / STATE, keep.save_steps, keep.save_minutes) as keeper,
+        keeping(target / STATE, keep.save_steps, keep.save_minutes, asked) as keeper,
     ):
         begun = time.monotonic()
         model = _model(request, text).to(runtime.device)
@@ -160,6 +172,7 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
             "method": "pretrain",
             "objective": request.objective,
             "command": request.command(),
+            "asked": asked,
             "started": started.isoformat(timespec="seconds"),
             "seed": request.learning.seed,
             "versions": versions(),
@@ -176,8 +189,13 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
         }
         facts["seconds"] = round(time.monotonic() - clock, 3)
         write_json(folder / "run.json", facts)
-        write_pretraining_report(folder, metrics, facts)
-    return Pretrained.read(target)
+    made = Pretrained.read(target)
+    with drawing("loss.png"):
+        history.draw(target)
+    with drawing("report.html"):
+        write_pretraining_report(target, made.metrics, made.facts)
+    write_manifest(target)
+    return made
 
 
 def _require_used(request: PretrainRequest) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from trifold.artifact.arrays import read_state
 from trifold.artifact.manifest import verify_model
+from trifold.artifact.records import RUN, read_run
 from trifold.backbone.locate import BackboneFiles, find_backbone, find_base, locate
 from trifold.backbone.lora import ADAPTER_CONFIG, load_adapter
 from trifold.backbone.settings import ComputeSettings
@@ -65,7 +66,8 @@ def open_speaker(model: str, objective: Objective | None, compute: ComputeSettin
     folder = Path(model)
     # Of a name that is no path at all, this says no; pathlib's fails.
     is_folder = os.path.isdir(folder)
-    if is_folder and (folder / "run.json").is_file():
+    if is_folder and (folder / RUN).is_file():
+        read_run(folder)
         verify_model(folder)
         folder = folder / "model"
     prepare()

@@ -2,18 +2,18 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, get_type_hints
 
 import numpy as np
 
 from trifold.backbone.locate import file_sha256
 from trifold.data.examples import load_examples
 from trifold.data.label_text import plain_text
-from trifold.errors import TrifoldError
-from trifold.json_text import parse_json
+from trifold.errors import ArtifactError, TrifoldError
 from trifold.metrics import Metrics
 from trifold.pipeline.request import Request, Task
 from trifold.progress import say
+from trifold.schema import read_facts
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 
@@ -21,6 +21,19 @@ _FACTS = (
     *("data_sha256", "label_column", "true_column", "llm", "prompt"),
     *("ms_per_text", "money_per_1000", "failure_rate"),
 )
+
+
+class TeacherFacts(TypedDict):
+    """What `label` says of who labelled a file."""
+
+    data_sha256: str
+    label_column: str
+    true_column: str | None
+    llm: str
+    prompt: str
+    ms_per_text: float | None
+    money_per_1000: float | None
+    failure_rate: float
 
 
 def teacher_path(data: Path) -> Path:
@@ -34,12 +47,13 @@ def find_teacher(request: Request, task: Task) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        read: dict[str, Any] = parse_json(path.read_bytes())
-        found = {name: read[name] for name in _FACTS}
+        found = read_facts(path, TeacherFacts)
         unchanged = found["data_sha256"] == file_sha256(request.data)
         learned = found["label_column"] == task.facts.label_column
-    except (OSError, ValueError, KeyError, TypeError):
-        say(f"note: {path} is damaged; nothing is said of the labels' teacher")
+        for name in get_type_hints(TeacherFacts):
+            found[name]
+    except (OSError, ArtifactError) as error:
+        say(f"note: nothing is said of the labels' teacher: {error}")
         return None
     if not unchanged:
         say(f"note: {request.data} was changed since a language model labelled it; nothing is said of its teacher")

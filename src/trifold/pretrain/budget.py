@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 from trifold.pretrain.objectives import Excerpt
 from trifold.pretrain.settings import LearningSettings
 from trifold.progress import say
 from trifold.runtime import Runtime
+from trifold.schema import Rule, read_facts
 from trifold.train.loop import train as train_model
 from trifold.train.objective import Objective
 from trifold.train.plan import Plan
@@ -53,6 +54,11 @@ def trained_tokens(steps: int, batch_size: int, training: Objective) -> int:
     return passes * int(lengths.sum()) + rest * batch_size * int(lengths[0])
 
 
+class _BudgetFacts(TypedDict):
+    tokens: Annotated[int, Rule("a whole number, 1 or more", lambda value: value > 0)]
+    asked: str
+
+
 @contextlib.contextmanager
 def kept(budget: Budget, state: Path) -> Iterator[None]:
     """Inside, the budget lies beside a training's state; after a failure it goes unless there is a state to resume."""
@@ -70,11 +76,15 @@ def kept(budget: Budget, state: Path) -> Iterator[None]:
 
 
 def kept_budget(state: Path) -> Budget | None:
-    """What an earlier process kept, if one did."""
-    try:
-        return Budget(**json.loads((state / _FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    """What an earlier process kept, if one did.
+
+    Raises:
+        ArtifactError: If it is damaged.
+    """
+    if not (state / _FILE).is_file():
         return None
+    kept = read_facts(state / _FILE, _BudgetFacts)
+    return Budget(kept["tokens"], kept["asked"])
 
 
 def settle(

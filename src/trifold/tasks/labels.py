@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from trifold.data.label_text import known_labels
-from trifold.errors import DataError, SettingsError
+from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.types import SEPARATOR, Label, Target, labels_of
 
 
@@ -64,10 +64,17 @@ class LabelMap:
 
     @classmethod
     def saved(cls, settings: Mapping[str, Any]) -> "LabelMap":
-        """The inverse of `described`."""
-        return cls(
-            tuple(settings["labels"]), bool(settings.get("multi_label")), tuple(settings.get("thresholds") or ())
-        )
+        """The inverse of `described`.
+
+        Raises:
+            ArtifactError: If there are other thresholds than labels.
+        """
+        names, thresholds = tuple(settings["labels"]), tuple(settings.get("thresholds") or ())
+        if len(thresholds) not in (0, len(names)):
+            raise ArtifactError(
+                f"the model has {len(names)} labels and {len(thresholds)} thresholds: train again, or restore it"
+            )
+        return cls(names, bool(settings.get("multi_label")), thresholds)
 
     def described(self) -> dict[str, object]:
         """What a saved model's settings say of its labels."""

@@ -1,4 +1,4 @@
-"""What happened in training, as a table and as a picture; both are always written."""
+"""What happened in training, as a table and as a picture."""
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -48,10 +48,13 @@ class History:
     stopped_early: bool
 
     def write(self, folder: Path) -> None:
-        """Write `history.csv` and `loss.png` into `folder`."""
+        """Write `history.csv` into `folder`."""
         names = [field.name for field in fields(HistoryRow)]
         rows = ({key: _short(value) for key, value in asdict(row).items()} for row in self.rows)
         save_rows(folder / "history.csv", names, rows)
+
+    def draw(self, folder: Path) -> None:
+        """Write `loss.png` into `folder`."""
         _plot(self, folder / "loss.png")
 
 
