@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from trifold.atomic import write_text
 from trifold.backbone.locate import file_sha256
 from trifold.errors import ArtifactError
 
@@ -14,7 +15,7 @@ STATE = "state"
 def write_manifest(folder: Path) -> None:
     """Hash every file below `folder` into its manifest; runs inside it keep their own."""
     hashes = {name: file_sha256(folder / name) for name in _files(folder)}
-    (folder / MANIFEST).write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / MANIFEST, json.dumps(hashes, indent=1) + "\n")
 
 
 def verify_model(folder: Path) -> None:
@@ -46,6 +47,7 @@ def _files(folder: Path) -> list[str]:
         for path in folder.rglob("*")
         if path.is_file()
         and path.name != MANIFEST
+        and path.suffix != ".lock"
         and STATE not in path.relative_to(folder).parts
         and not any(run in path.parents for run in nested)
     )

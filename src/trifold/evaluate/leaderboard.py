@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from trifold.atomic import whole_file
 from trifold.evaluate.results import RunResult
 from trifold.progress import duration
 
@@ -68,7 +69,10 @@ def build_leaderboard(results: Sequence[RunResult], score: str) -> list[Leaderbo
 
 def write_leaderboard(folder: Path, rows: Sequence[LeaderboardRow]) -> None:
     """Write `leaderboard.csv`."""
-    with (folder / "leaderboard.csv").open("w", newline="", encoding="utf-8") as file:
+    with (
+        whole_file(folder / "leaderboard.csv") as aside,
+        aside.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.DictWriter(file, [field.name for field in fields(LeaderboardRow)], lineterminator="\n")
         writer.writeheader()
         for row in rows:

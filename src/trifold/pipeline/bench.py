@@ -19,6 +19,7 @@ import numpy as np
 
 from trifold.artifact.folder import new_folder, write_json
 from trifold.backbone.settings import ComputeSettings
+from trifold.child import end_with_parent, tied
 from trifold.data.examples import open_rows
 from trifold.data.settings import TextSettings
 from trifold.errors import BackboneError, DataError, SettingsError
@@ -213,7 +214,8 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
 
 def _in_own_process(run: Path, texts: Path, seconds: float) -> _Measured:
     command = [sys.executable, "-m", "trifold.pipeline.bench", str(run), str(texts), str(seconds), str(time.time())]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own interpreter
+    with tied() as ties:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **ties)  # noqa: S603 - our own interpreter
     if done.returncode:
         raise BackboneError(f"measuring {run} failed with exit code {done.returncode}; its message stands above")
     return _Measured(**json.loads(done.stdout))
@@ -258,6 +260,7 @@ def _timed(work: Callable[[], object], seconds: float, fewest: int) -> Iterator[
 
 
 if __name__ == "__main__":
+    end_with_parent()
     _RUN, _TEXTS, _SECONDS, _STARTED = sys.argv[1:]
     _FOUND = _measure(Path(_RUN), json.loads(Path(_TEXTS).read_text()), float(_SECONDS), float(_STARTED))
     print(json.dumps(vars(_FOUND)))  # noqa: T201

@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trifold.artifact.folder import choose_folder, write_json
+from trifold.artifact.folder import choose_folder, output_folder, require_free, write_json
 from trifold.artifact.manifest import STATE, write_manifest
+from trifold.atomic import new_aside, remove, sync_folder
+from trifold.child import tied
 from trifold.errors import SettingsError, TrainingError
 from trifold.evaluate.forecast import Forecast, forecast
 from trifold.evaluate.leaderboard import LeaderboardRow, build_leaderboard, in_words, write_leaderboard
@@ -110,6 +112,22 @@ def compare(
     contestants = line_up(request, chosen_methods(settings.methods, settings.preset, prompting=bool(request.llm.llm)))
     going_on = resume and output_dir is not None and output_dir.is_dir()
     target = output_dir if going_on and output_dir else choose_folder(output_dir, "compare")
+    with output_folder(target):
+        if not going_on:
+            # Another process may have filled it while this one waited.
+            require_free(target)
+        return _compare(request, settings, contestants, target, clock, going_on=going_on)
+
+
+def _compare(
+    request: Request,
+    settings: CompareSettings,
+    contestants: dict[str, _Contestant],
+    target: Path,
+    clock: float,
+    *,
+    going_on: bool,
+) -> Comparison:
     task = open_task(request)
     for warning in task.facts.warnings():
         say(f"note: {warning}")
@@ -128,7 +146,9 @@ def compare(
         _run_all(state, expected, clock, interrupted)
         if not state.results:
             if not going_on and not any(target.glob(f"*/{STATE}")):
-                shutil.rmtree(target, ignore_errors=True)
+                # Anything else that lies there is somebody's.
+                with suppress(OSError):
+                    target.rmdir()
             if interrupted():
                 raise KeyboardInterrupt
             reasons = "; ".join(f"{name}: {reason}" for name, reason in state.skipped.items())
@@ -269,9 +289,12 @@ def _run_method(state: _State, name: str, seconds_left: float | None, interrupte
         *(sys.executable, "-m", "trifold", "finetune", str(one.request.data), "--method", one.method),
         *("--output-dir", str(state.folder / name), "--resume", "--json", *one.request.flags()),
     ]
-    with subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
-        command, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-    ) as process:
+    with (
+        tied() as ties,
+        subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
+            command, stdout=subprocess.PIPE, text=True, encoding="utf-8", **ties
+        ) as process,
+    ):
         try:
             output = _await(process, seconds_left, interrupted)
         finally:
@@ -339,10 +362,17 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
 def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float) -> None:
     best = state.folder / "best"
-    shutil.rmtree(best, ignore_errors=True)
-    shutil.copytree(state.folder / verdict.ship, best)
+    # Methods that were stopped leave these; none of them is at work any more.
     for leftover in state.folder.glob(".*.partial"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        remove(leftover)
+    aside = new_aside(best)
+    try:
+        shutil.copytree(state.folder / verdict.ship, aside)
+        sync_folder(aside)
+        remove(best)
+        aside.rename(best)
+    finally:
+        remove(aside)
     facts = {
         "verdict": {
             "ship": verdict.ship,

@@ -119,19 +119,21 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
     if output is None:
         _write(sys.stdout, fields, rows)
         return tally
-    with new_file(output) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        _write(file, fields, rows)
     assert request.prompting.prompt is not None
-    facts = {
-        "llm": labeller.asker.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm,
-        "prompt": str(request.prompting.prompt),
-        "prompt_sha256": file_sha256(request.prompting.prompt),
-        "data_sha256": file_sha256(output),
-        "label_column": request.column,
-        "true_column": request.true_column,
-        **tally.described(request.llm),
-    }
-    write_json(teacher_path(output), facts)
+    with new_file(output) as aside:
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            _write(file, fields, rows)
+        facts = {
+            "llm": labeller.asker.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm,
+            "prompt": str(request.prompting.prompt),
+            "prompt_sha256": file_sha256(request.prompting.prompt),
+            "data_sha256": file_sha256(aside),
+            "label_column": request.column,
+            "true_column": request.true_column,
+            **tally.described(request.llm),
+        }
+        # While the output is this process's alone, so that both are of one labelling.
+        write_json(teacher_path(output), facts)
     return tally
 
 

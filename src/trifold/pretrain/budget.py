@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from trifold.atomic import write_text
 from trifold.pretrain.objectives import Excerpt
 from trifold.pretrain.settings import LearningSettings
 from trifold.progress import say
@@ -47,8 +48,8 @@ class Budget:
 def kept(budget: Budget, state: Path) -> Iterator[None]:
     """Inside, the budget lies beside a training's state; after a failure it goes unless there is a state to resume."""
     state.mkdir(parents=True, exist_ok=True)
-    (state / _FILE).write_text(json.dumps(asdict(budget)) + "\n", encoding="utf-8")
     try:
+        write_text(state / _FILE, json.dumps(asdict(budget)) + "\n")
         yield
     finally:
         if not any(state.glob("step-*")):
