@@ -11,7 +11,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from cyclopts import App
 from cyclopts.config import Toml
@@ -248,12 +248,12 @@ def _refuse(arguments: list[str], sentence: str, error_type: str) -> int:
 
 
 def _flush() -> OSError | None:
-    """Hand on what was printed; why that failed, which stays so however often it is tried."""
+    """Hand on what was printed; why that, or an earlier part of it, failed."""
     try:
         sys.stdout.flush()
     except OSError as error:
         return error
-    return None
+    return _Results.failure
 
 
 def _leave(code: int) -> NoReturn:
@@ -276,10 +276,39 @@ def _open_streams() -> None:
         sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
     if sys.stdout is None:
         sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
-    number = os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else sys.stderr.fileno()
-    sys.stderr = io.TextIOWrapper(
-        io.BufferedWriter(_Messages(number, "w", closefd=False)), errors="backslashreplace", line_buffering=True
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stdout = _like(sys.stdout, _Results(sys.stdout.fileno(), "w", closefd=False))
+    sys.stderr = _like(sys.stderr, _Messages(sys.stderr.fileno(), "w", closefd=False))
+
+
+def _like(stream: TextIO, raw: io.FileIO) -> io.TextIOWrapper:
+    """A stream that is written as another one is, through `raw`."""
+    assert isinstance(stream, io.TextIOWrapper)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
     )
+
+
+class _Results(io.FileIO):
+    """Standard output, which remembers that it failed: an exception from anywhere may be that of another file.
+
+    Attributes:
+        failure: Why.
+    """
+
+    failure: OSError | None = None
+
+    def write(self, data: "Buffer") -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            _Results.failure = error
+            raise
 
 
 class _Messages(io.FileIO):
