@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from trifold.atomic import locked
 from warm_commands import Command
 
 
@@ -95,6 +94,8 @@ def test_a_temporary_folder_that_is_missing_is_told(reviews: Path, tmp_path: Pat
 def test_a_target_that_another_process_writes_is_refused_with_its_name(
     reviews: Path, tmp_path: Path, trifold_command: Command
 ) -> None:
+    from trifold.atomic import locked
+
     with locked(tmp_path / "run"):
         done = trifold_command("finetune", reviews, "--method", "tfidf", "--output-dir", tmp_path / "run")
     assert done.returncode == 2
@@ -115,6 +116,8 @@ def test_a_comparison_that_is_killed_takes_its_child_with_it(reviews: Path, tiny
         assert child != process.pid
         process.send_signal(signal.SIGKILL)
         process.wait()
+    from trifold.atomic import locked
+
     # It ends at once, and the lock of its folder with it.
     with locked(folder / "full", wait_seconds=60):
         pass

@@ -289,8 +289,8 @@ def _like(stream: TextIO, raw: io.FileIO) -> io.TextIOWrapper:
         io.BufferedWriter(raw),
         encoding=stream.encoding,
         errors=stream.errors,
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
+        # PYTHONUNBUFFERED asks for this one.
+        line_buffering=stream.line_buffering or stream.write_through,
     )
 
 
