@@ -43,11 +43,14 @@ def choose_folder(output_dir: Path | None, what: str, *, resume: bool = False) -
         if output_dir.is_dir() and [path.name for path in output_dir.iterdir()] == [STATE]:
             if resume:
                 return output_dir
-            raise SettingsError(
-                f"{output_dir} holds the state of an unfinished training: add --resume to go on, or remove it"
-            )
+            # Nobody is to remove what another process is at work on: that one is named instead.
+            with output_folder(output_dir):
+                raise SettingsError(
+                    f"{output_dir} holds the state of an unfinished training: add --resume to go on, or remove it"
+                )
         if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
-            raise SettingsError(f"{output_dir} exists and is not empty: name another --output-dir or remove it")
+            with output_folder(output_dir):
+                raise SettingsError(f"{output_dir} exists and is not empty: name another --output-dir or remove it")
         return output_dir
     base = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{what}"
     for number in itertools.count(1):

@@ -8,6 +8,7 @@ from safetensors import SafetensorError
 
 from trifold.artifact.folder import choose_folder, new_file, new_folder
 from trifold.artifact.manifest import verify_model
+from trifold.atomic import locked
 from trifold.errors import ArtifactError, DataError, SettingsError
 
 
@@ -133,3 +134,12 @@ def test_a_result_file_whose_place_is_taken_by_a_folder_is_kept(tmp_path: Path) 
     with pytest.raises(DataError, match=r"it is kept in .*out-2\.csv"):
         write()
     assert (tmp_path / "out-2.csv").read_text() == "text"
+
+
+@pytest.mark.parametrize("inside", ["state", "tfidf"])
+def test_nobody_is_told_to_remove_what_another_process_is_at_work_on(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "run" / inside).mkdir(parents=True)
+    with locked(tmp_path / "run"), pytest.raises(SettingsError, match="is being written by process"):
+        choose_folder(tmp_path / "run", "full")
+    with pytest.raises(SettingsError, match="remove it"):
+        choose_folder(tmp_path / "run", "full")
