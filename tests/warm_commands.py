@@ -55,15 +55,23 @@ class WarmCommands:
         )
 
     def run(
-        self, arguments: Sequence[str], cwd: Path | None = None, timeout: float = 600
+        self,
+        arguments: Sequence[str],
+        cwd: Path | None = None,
+        timeout: float = 600,
+        env: Mapping[str, str] | None = None,
+        stdout: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """As `subprocess.run` with captured text, in this process's environment."""
+        """As `subprocess.run` with captured text, in this process's environment.
+
+        Variables in `env` come in addition; `stdout` goes to that file instead, `/dev/full` say.
+        """
         assert self._server.stdin is not None
         with tempfile.TemporaryDirectory() as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
             request = {
-                "arguments": list(arguments), "cwd": str(cwd or Path.cwd()), "environment": dict(os.environ),
-                "out": str(out), "err": str(err),
+                "arguments": list(arguments), "cwd": str(cwd or Path.cwd()), "environment": {**os.environ, **(env or {})},
+                "out": str(stdout or out), "err": str(err),
             }  # fmt: skip
             self._server.stdin.write(json.dumps(request).encode() + b"\n")
             # The first one waits for the imports.
@@ -75,7 +83,10 @@ class WarmCommands:
                 self._answer(60)
                 raise subprocess.TimeoutExpired(list(arguments), timeout) from None
             return subprocess.CompletedProcess(
-                list(arguments), code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8")
+                list(arguments),
+                code,
+                "" if stdout else out.read_text(encoding="utf-8"),
+                err.read_text(encoding="utf-8"),
             )
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import TypedDict
 
+from trifold.atomic import write_text
 from trifold.backbone.locate import file_sha256
 from trifold.errors import ArtifactError
 from trifold.schema import read_facts
@@ -20,7 +21,7 @@ class _Hashes(TypedDict):
 def write_manifest(folder: Path) -> None:
     """Hash every file below `folder` into its manifest; runs inside it keep their own."""
     hashes = {name: file_sha256(folder / name) for name in _files(folder)}
-    (folder / MANIFEST).write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / MANIFEST, json.dumps(hashes, indent=1) + "\n")
 
 
 def verify_model(folder: Path) -> None:
@@ -56,6 +57,7 @@ def _files(folder: Path) -> list[str]:
         for path in folder.rglob("*")
         if path.is_file()
         and path.name != MANIFEST
+        and path.suffix != ".lock"
         and STATE not in path.relative_to(folder).parts
         and not any(run in path.parents for run in nested)
     )

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from trifold.atomic import whole_file
 from trifold.backbone.settings import ComputeSettings
 from trifold.cli.output import print_piece
-from trifold.errors import LlmError, PromptError
+from trifold.errors import LlmError, PromptError, TrifoldError
 from trifold.llm.settings import LlmSettings, VariableSettings
 from trifold.progress import say
 from trifold.terminal import printable
@@ -113,12 +114,14 @@ class Talk:
         try:
             if not name:
                 raise PromptError("name a file: /save FILE")
-            with Path(name).open("x", encoding="utf-8") as file:
+            if Path(name).exists():
+                raise FileExistsError
+            with whole_file(Path(name), replace=False) as aside, aside.open("w", encoding="utf-8") as file:
                 jsonlib.dump([vars(message) for message in self.said], file, indent=1, ensure_ascii=False)
             say(f"kept in {name}")
         except FileExistsError:
             say(f"{name} is there already: name another file")
-        except (OSError, ValueError, PromptError) as error:
+        except (OSError, ValueError, TrifoldError) as error:
             say(f"not kept: {getattr(error, 'strerror', None) or error}")
 
 

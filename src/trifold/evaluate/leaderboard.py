@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trifold.atomic import whole_file
 from trifold.data.csv_file import save_rows
 from trifold.evaluate.results import RunResult
 from trifold.progress import duration
@@ -131,11 +132,10 @@ def _row(result: RunResult, score: str) -> LeaderboardRow:
 
 def write_leaderboard(folder: Path, rows: Sequence[LeaderboardRow]) -> None:
     """Write `leaderboard.csv`."""
-    save_rows(
-        folder / "leaderboard.csv",
-        [field.name for field in fields(LeaderboardRow)],
-        ({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows),
-    )
+    columns = [field.name for field in fields(LeaderboardRow)]
+    written = ({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows)
+    with whole_file(folder / "leaderboard.csv") as aside:
+        save_rows(aside, columns, written)
 
 
 def in_words(row: LeaderboardRow) -> Mapping[str, str]:

@@ -19,6 +19,7 @@ import numpy as np
 
 from trifold.artifact.folder import new_folder, write_json
 from trifold.backbone.settings import ComputeSettings
+from trifold.child import end_with_parent, tied
 from trifold.data.examples import open_rows
 from trifold.data.own_reading import OwnReading
 from trifold.data.samples import some
@@ -226,7 +227,8 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
 def _in_own_process(run: Path, texts: Path, seconds: float, trust_remote_code: bool) -> _Measured:
     given = (run, texts, seconds, time.time(), int(trust_remote_code))
     command = [sys.executable, "-m", "trifold.pipeline.bench", *map(str, given)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own interpreter
+    with tied() as ties:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **ties)  # noqa: S603 - our own interpreter
     if done.returncode:
         raise BackboneError(f"measuring {run} failed with exit code {done.returncode}; its message stands above")
     return _Measured(**json.loads(done.stdout))
@@ -270,6 +272,7 @@ def _timed(work: Callable[[], object], seconds: float, fewest: int) -> Iterator[
 
 
 if __name__ == "__main__":
+    end_with_parent()
     _RUN, _TEXTS, _SECONDS, _STARTED, _TRUST = sys.argv[1:]
     _GIVEN = json.loads(Path(_TEXTS).read_text())
     _FOUND = _measure(Path(_RUN), _GIVEN, float(_SECONDS), float(_STARTED), bool(int(_TRUST)))

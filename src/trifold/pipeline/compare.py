@@ -10,14 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from trifold.artifact.folder import choose_folder, write_json
+from trifold.artifact.folder import choose_folder, output_folder, require_free, write_json
 from trifold.artifact.manifest import STATE, write_manifest
+from trifold.atomic import new_aside, remove, sync_folder
+from trifold.child import tied
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError, SettingsError, TrainingError
@@ -122,6 +124,22 @@ def compare(
     going_on = resume and output_dir is not None and output_dir.is_dir()
     target = output_dir if going_on and output_dir else choose_folder(output_dir, "compare")
     require_lasting(request.data, request.reading.test_file, request.reading.validation_file)
+    with output_folder(target):
+        if not going_on:
+            # Another process may have filled it while this one waited.
+            require_free(target)
+        return _compare(request, settings, contestants, target, clock, going_on=going_on)
+
+
+def _compare(
+    request: Request,
+    settings: CompareSettings,
+    contestants: dict[str, _Contestant],
+    target: Path,
+    clock: float,
+    *,
+    going_on: bool,
+) -> Comparison:
     task = open_task(request)
     before = _done_before(target, contestants, task) if going_on else {}
     for warning in task.facts.warnings():
@@ -141,7 +159,9 @@ def compare(
         _run_all(state, expected, clock, interrupted)
         if not state.results:
             if not going_on and not any(target.glob(f"*/{STATE}")):
-                shutil.rmtree(target, ignore_errors=True)
+                # Anything else that lies there is somebody's.
+                with suppress(OSError):
+                    target.rmdir()
             if interrupted():
                 raise KeyboardInterrupt
             reasons = "; ".join(f"{name}: {reason}" for name, reason in state.skipped.items())
@@ -302,9 +322,12 @@ def _run_method(state: _State, name: str, seconds_left: float | None, interrupte
         *one.request.for_method(one.method).flags(),
         *("--expected-data", state.task.digest),
     ]
-    with subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
-        command, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-    ) as process:
+    with (
+        tied() as ties,
+        subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
+            command, stdout=subprocess.PIPE, text=True, encoding="utf-8", **ties
+        ) as process,
+    ):
         try:
             output = _await(process, seconds_left, interrupted)
         finally:
@@ -372,10 +395,17 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
 def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float) -> None:
     best = state.folder / "best"
-    shutil.rmtree(best, ignore_errors=True)
-    shutil.copytree(state.folder / verdict.ship, best)
+    # Methods that were stopped leave these; none of them is at work any more.
     for leftover in state.folder.glob(".*.partial"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        remove(leftover)
+    aside = new_aside(best)
+    try:
+        shutil.copytree(state.folder / verdict.ship, aside)
+        sync_folder(aside)
+        remove(best)
+        aside.rename(best)
+    finally:
+        remove(aside)
     facts = {
         "verdict": {
             "ship": verdict.ship,

@@ -122,19 +122,21 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
     if output is None:
         write_rows(sys.stdout, fields, rows, excel_safe=request.excel_safe)
         return tally
-    with new_file(output) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        write_rows(file, fields, rows, excel_safe=request.excel_safe)
     assert request.prompting.prompt is not None
-    facts = {
-        "llm": labeller.asker.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm,
-        "prompt": str(request.prompting.prompt),
-        "prompt_sha256": file_sha256(request.prompting.prompt),
-        "data_sha256": file_sha256(output),
-        "label_column": request.column,
-        "true_column": request.true_column,
-        **tally.described(request.llm),
-    }
-    write_json(teacher_path(output), facts)
+    with new_file(output) as aside:
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            write_rows(file, fields, rows, excel_safe=request.excel_safe)
+        facts = {
+            "llm": labeller.asker.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm,
+            "prompt": str(request.prompting.prompt),
+            "prompt_sha256": file_sha256(request.prompting.prompt),
+            "data_sha256": file_sha256(aside),
+            "label_column": request.column,
+            "true_column": request.true_column,
+            **tally.described(request.llm),
+        }
+        # While the output is this process's alone, so that both are of one labelling.
+        write_json(teacher_path(output), facts)
     return tally
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
+from trifold.atomic import write_text
 from trifold.pretrain.objectives import Excerpt
 from trifold.pretrain.settings import LearningSettings
 from trifold.progress import say
@@ -63,8 +64,8 @@ class _BudgetFacts(TypedDict):
 def kept(budget: Budget, state: Path) -> Iterator[None]:
     """Inside, the budget lies beside a training's state; after a failure it goes unless there is a state to resume."""
     state.mkdir(parents=True, exist_ok=True)
-    (state / _FILE).write_text(json.dumps(asdict(budget)) + "\n", encoding="utf-8")
     try:
+        write_text(state / _FILE, json.dumps(asdict(budget)) + "\n")
         yield
     finally:
         if not any(state.glob("step-*")):

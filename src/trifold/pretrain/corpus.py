@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trifold.atomic import kept_folder
 from trifold.backbone.cache import cache_folder
 from trifold.errors import DataError, SettingsError
 from trifold.pretrain.documents import FEWEST_DOCUMENTS, Documents, Piece
@@ -195,17 +195,13 @@ def _open(folder: Path) -> Corpus:
 
 def _write(documents: Documents, vocabulary: Vocabulary, folder: Path) -> None:
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(suffix=".partial", dir=folder.parent))
-        try:
+        with kept_folder(folder, "facts.json") as aside:
+            if aside is None:
+                return
             facts = _tokenise(documents, vocabulary, aside)
             facts["address"] = folder.name
             (aside / "facts.json").write_text(json.dumps(facts) + "\n")
-            shutil.rmtree(folder, ignore_errors=True)
-            aside.rename(folder)
-            _make_room(_KEPT_BYTES)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        _make_room(_KEPT_BYTES)
     except OSError as error:
         raise SettingsError(
             f"the tokenised text cannot be kept in {folder.parent} ({error.strerror}): "

@@ -8,9 +8,7 @@ a `Keeper`, the loop asks for it.
 import contextlib
 import hashlib
 import json
-import os
 import random
-import shutil
 import signal
 import threading
 import time
@@ -22,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from trifold.atomic import new_aside, remove, sync, sync_folder
 from trifold.errors import TrainingError
+from trifold.faults import fault_of, out_of_room
 from trifold.progress import duration, say
 
 _TENSORS, _FACTS, _HASHES = "tensors.safetensors", "state.json", "sha256.json"
@@ -122,12 +122,24 @@ class Keeper:
 
         Raises:
             SystemExit: After saving, if the process was asked to stop.
+            TrainingError: If it was, and there is no room for the state.
         """
         by_steps = self.save_steps is not None and step % self.save_steps == 0
         if not (by_steps or self.stopping or time.monotonic() - self._last >= 60 * self.save_minutes):
             return
-        self._save(step, fingerprint, snapshot())
         self._last = time.monotonic()
+        try:
+            self._save(step, fingerprint, snapshot())
+        except Exception as error:
+            if not out_of_room(error):
+                raise
+            if self.stopping:
+                raise TrainingError(
+                    f"the state after step {step} could not be saved: {fault_of(error)}; what was saved before is kept"
+                ) from error
+            # Hours of training are worth more than one state, and the user may make room meanwhile.
+            say(f"note: the state after step {step} is not saved: {fault_of(error)}; training goes on")
+            return
         if self.stopping:
             say(f"stopped after step {step}; the same command with --resume goes on from there")
             raise SystemExit(143)
@@ -135,23 +147,27 @@ class Keeper:
     def _save(self, step: int, fingerprint: dict[str, Any], state: State) -> None:
         from safetensors.torch import save_file
 
-        target, aside = self.folder / f"step-{step}", self.folder / f".step-{step}.partial"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}, aside / _TENSORS
-        )
-        facts = {**state.facts, "fingerprint": {"asked": self.asked, **fingerprint}}
-        (aside / _FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
-        (aside / _HASHES).write_text(json.dumps(_hashes(aside)) + "\n", encoding="utf-8")
-        for path in (aside / _TENSORS, aside / _FACTS, aside / _HASHES):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        shutil.rmtree(target, ignore_errors=True)
-        aside.rename(target)
+        target = self.folder / f"step-{step}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        aside = new_aside(target)
+        try:
+            aside.mkdir()
+            save_file(
+                {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}, aside / _TENSORS
+            )
+            facts = {**state.facts, "fingerprint": {"asked": self.asked, **fingerprint}}
+            (aside / _FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+            (aside / _HASHES).write_text(json.dumps(_hashes(aside)) + "\n", encoding="utf-8")
+            sync_folder(aside)
+            remove(target)
+            aside.rename(target)
+            sync(self.folder)
+        except BaseException:
+            remove(aside)
+            raise
         for older in (*self.folder.glob("step-*"), *self.folder.glob(".step-*")):
             if older != target:
-                shutil.rmtree(older, ignore_errors=True)
+                remove(older)
 
 
 def current_keeper() -> Keeper | None:
