@@ -14,13 +14,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 # What the fixture `trifold_command` is.
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 # What the verbs import when they run.
-_IMPORTED = (
+IMPORTED = (
     "duckdb",
     "matplotlib.pyplot",
     "peft",
@@ -43,16 +44,24 @@ _IMPORTED = (
     "trifold.cli.words",
     "trifold.methods.catalogue",
 )
+_IMPORT_SECONDS = 600
 
 
 class WarmCommands:
-    """Starts commands, one at a time."""
+    """Starts commands, one at a time.
 
-    def __init__(self) -> None:
+    Args:
+        imported: Modules that every command finds imported.
+        environment: Of the process that imports them and of the commands; this process's, as it is then, where `None`.
+    """
+
+    def __init__(self, imported: Sequence[str] = IMPORTED, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = environment
         # Unbuffered: an answer that was read ahead would be one that `select` waits for in vain.
         self._server = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
-        )
+            [sys.executable, __file__, *imported],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment,
+        )  # fmt: skip
 
     def run(
         self,
@@ -61,33 +70,38 @@ class WarmCommands:
         timeout: float = 600,
         env: Mapping[str, str] | None = None,
         stdout: Path | None = None,
+        program: str = "trifold.__main__",
     ) -> subprocess.CompletedProcess[str]:
-        """As `subprocess.run` with captured text, in this process's environment.
+        """As `subprocess.run` with captured text.
 
-        Variables in `env` come in addition; `stdout` goes to that file instead, `/dev/full` say.
+        Args:
+            arguments: Of the command.
+            cwd: Where it runs; here where `None`.
+            timeout: Seconds until it is killed, with the processes of its group where it leads one.
+            env: Variables in addition.
+            stdout: File for what it prints instead, `/dev/full` say.
+            program: Module whose `main` is the command.
         """
         assert self._server.stdin is not None
         with tempfile.TemporaryDirectory() as folder:
             out, err = Path(folder, "out"), Path(folder, "err")
+            environment = {**(os.environ if self._environment is None else self._environment), **(env or {})}
             request = {
-                "arguments": list(arguments), "cwd": str(cwd or Path.cwd()), "environment": {**os.environ, **(env or {})},
-                "out": str(stdout or out), "err": str(err),
+                "arguments": list(arguments), "cwd": str(cwd or Path.cwd()), "environment": environment,
+                "out": str(stdout or out), "err": str(err), "program": program,
             }  # fmt: skip
             self._server.stdin.write(json.dumps(request).encode() + b"\n")
             # The first one waits for the imports.
-            pid = self._answer(timeout)
+            pid = self._answer(_IMPORT_SECONDS)
             try:
                 code = self._answer(timeout)
             except TimeoutError:
-                os.kill(pid, signal.SIGKILL)
+                for kill in (os.killpg, os.kill):
+                    with suppress(ProcessLookupError):
+                        kill(pid, signal.SIGKILL)
                 self._answer(60)
-                raise subprocess.TimeoutExpired(list(arguments), timeout) from None
-            return subprocess.CompletedProcess(
-                list(arguments),
-                code,
-                "" if stdout else out.read_text(encoding="utf-8"),
-                err.read_text(encoding="utf-8"),
-            )
+                raise subprocess.TimeoutExpired(list(arguments), timeout, *map(_text, (out, err))) from None
+            return subprocess.CompletedProcess(list(arguments), code, *map(_text, (out, err)))
 
     def close(self) -> None:
         """End the process."""
@@ -104,9 +118,14 @@ class WarmCommands:
         return int(self._server.stdout.readline())
 
 
+def _text(path: Path) -> str:
+    """What was said; nothing where it went elsewhere."""
+    return path.read_text(encoding="utf-8", errors="backslashreplace") if path.exists() else ""
+
+
 def _serve() -> None:
     """Fork into every command that is asked for; say its process, then its exit code."""
-    for name in _IMPORTED:
+    for name in sys.argv[1:]:
         importlib.import_module(name)
     for line in sys.stdin:
         pid = os.fork()
@@ -122,10 +141,8 @@ def _say(number: int) -> None:
     sys.stdout.flush()
 
 
-def _become(arguments: list[str], cwd: str, environment: Mapping[str, str], out: str, err: str) -> None:
+def _become(arguments: list[str], cwd: str, environment: Mapping[str, str], out: str, err: str, program: str) -> None:
     """Be the command, in the forked process."""
-    from trifold import __main__
-
     for number, path, flags in (
         (0, os.devnull, os.O_RDONLY),
         (1, out, os.O_WRONLY | os.O_CREAT),
@@ -137,8 +154,9 @@ def _become(arguments: list[str], cwd: str, environment: Mapping[str, str], out:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)
-    sys.argv = [str(__main__.__file__), *arguments]
-    __main__.main()
+    module = importlib.import_module(program)
+    sys.argv = [str(module.__file__), *arguments]
+    module.main()
 
 
 if __name__ == "__main__":
