@@ -180,7 +180,9 @@ def locate(
             return locate(str(folder / "model"), trust_remote_code=trust_remote_code)
         raise BackboneError(f"the folder {model} holds no model: it needs config.json, weights and a tokenizer")
     if not _HUB_ID.fullmatch(model):
-        raise BackboneError(f"there is no model {_shown(model)}: give a folder with a model, a hub id, or minilm")
+        kind = "folder" if "/" in model or model.startswith((".", "~")) else "model"
+        name = _shown(model) if kind == "model" else _shown(model)[1:-1]
+        raise BackboneError(f"there is no {kind} {name}: give a folder with a model, a hub id, or minilm")
     return _from_hub(model, revision, offline, trust_remote_code)
 
 
