@@ -42,8 +42,9 @@ def test_a_result_that_cannot_be_printed_is_kept_and_told(
 
 
 def test_a_reader_that_has_had_enough_is_no_fault(reviews: Path) -> None:
-    done = in_shell('set -o pipefail; "$@" | true', "check", reviews)
-    assert (done.returncode, done.stderr) == (0, "")
+    for command in (("check", reviews), ("--help",)):
+        done = in_shell('set -o pipefail; "$@" | true', *command)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("redirected", ["2>/dev/full", "2>&-"], ids=["full", "closed"])

@@ -232,7 +232,8 @@ def _run(arguments: list[str]) -> int:
         print("trifold: stopped", file=sys.stderr)
         return _INTERRUPTED
     except SystemExit as wanted:
-        code = wanted.code
+        # Rich, which prints help, makes an exit of its own of a reader that has had enough.
+        code = 0 if isinstance(_Results.failure, BrokenPipeError) else wanted.code
     except Exception as error:
         if isinstance(error, OSError) and _flush():
             # It was standard output that failed, of which `run` tells.
