@@ -26,10 +26,10 @@ from trifold.methods.catalogue import PROMPT, method_entry, method_name
 from trifold.methods.contract import MethodSettings, Predictor
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.methods.unused import unused
-from trifold.metrics import main_score
 from trifold.pipeline.request import versions
 from trifold.predict import load_run, score_texts
 from trifold.runtime import hardware, prepared
+from trifold.statistics.metrics import main_score
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
 from trifold.train.tracking import reporting

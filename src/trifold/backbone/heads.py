@@ -16,8 +16,8 @@ from trifold.backbone.encoder import load_config, load_model
 from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.tokens import pad_id_of
-from trifold.calibration import chance_logits
 from trifold.errors import BackboneError
+from trifold.statistics.calibration import chance_logits
 from trifold.tasks.labels import LabelMap
 
 # Names of the attention's dropout across architectures. With it, PyTorch leaves its fused attention on a CPU;

@@ -98,9 +98,9 @@ def evaluate(
         json: Print metrics.json's content instead.
     """
     from trifold.evaluate.results import metrics_as_dict
-    from trifold.metrics import Interval
     from trifold.pipeline.evaluate import evaluate as run_evaluate
     from trifold.progress import say
+    from trifold.statistics.metrics import Interval
 
     _require_probability(reject_below)
     found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings(), reject_below, llm)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from trifold.calibration import coverage_curve, reliability
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow
-from trifold.metrics import confusion, label_f1
+from trifold.statistics.calibration import coverage_curve, reliability
+from trifold.statistics.metrics import confusion, label_f1
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import printable
 from trifold.types import Label

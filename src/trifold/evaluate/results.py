@@ -12,7 +12,7 @@ from trifold.artifact.folder import write_json
 from trifold.artifact.records import read_metrics, read_run
 from trifold.data.csv_file import save_rows
 from trifold.errors import ArtifactError
-from trifold.metrics import Metrics, right_rows
+from trifold.statistics.metrics import Metrics, right_rows
 from trifold.tasks.labels import LabelMap, as_text
 from trifold.types import Examples
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from trifold.evaluate.leaderboard import SCORE_NAMES, milliseconds, rarest_label
 from trifold.evaluate.results import RunResult
-from trifold.metrics import Difference
 from trifold.statistics.choice import Choice, Costs, choose, quantile
 from trifold.statistics.intervals import Z_95, Interval
+from trifold.statistics.metrics import Difference
 from trifold.statistics.scores import Scored, scored
 from trifold.tasks.labels import as_text
 

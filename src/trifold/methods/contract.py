@@ -11,9 +11,9 @@ import numpy as np
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.calibration import best_prior_shift, best_temperature, best_thresholds
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.statistics.calibration import best_prior_shift, best_temperature, best_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.train.settings import TrainSettings

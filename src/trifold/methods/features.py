@@ -18,7 +18,6 @@ from trifold.backbone.frozen import read_through_cache
 from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.calibration import calibrated_loss
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.graphs import HeadOnEncoder
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
@@ -26,6 +25,7 @@ from trifold.methods.mlp import MlpHead, fit_mlp, usual_plan
 from trifold.progress import say
 from trifold.runtime import choose, seed_everything
 from trifold.schema import damaged
+from trifold.statistics.calibration import calibrated_loss
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.types import Examples

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.special import expit, log_softmax
 
 from trifold.artifact.arrays import Arrays
-from trifold.calibration import chance_logits, mean_log_loss
 from trifold.runtime import single_threaded_scipy
+from trifold.statistics.calibration import chance_logits, mean_log_loss
 from trifold.tasks.labels import row_weights
 
 _MOST_ITERATIONS = 300

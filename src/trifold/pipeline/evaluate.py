@@ -10,8 +10,8 @@ from trifold.data.own_reading import OwnReading
 from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
 from trifold.llm.settings import LlmSettings
-from trifold.metrics import Metrics, measure, right_rows
 from trifold.predict import Run, load_run, score_texts
+from trifold.statistics.metrics import Metrics, measure, right_rows
 from trifold.types import BadRow
 
 

@@ -12,10 +12,10 @@ from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, ExportError
 from trifold.methods.contract import Predictor
 from trifold.methods.exported import ExportedPredictor
-from trifold.metrics import Difference, main_score, paired_difference
 from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.reopen import reopen_task
 from trifold.predict import load_local_run, score_texts
+from trifold.statistics.metrics import Difference, main_score, paired_difference
 from trifold.types import Examples
 
 _WAY_OUT = "name a file with labelled rows that it was not trained on: --data FILE"

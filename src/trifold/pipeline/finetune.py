@@ -22,13 +22,13 @@ from trifold.evaluate.results import RunResult, read_result, write_metrics, writ
 from trifold.evaluate.verdict import decide
 from trifold.methods.catalogue import PROMPT, method_entry, method_name
 from trifold.methods.contract import Fitted, MethodSettings, Scores
-from trifold.metrics import Metrics, main_score, measure
 from trifold.pipeline.request import Request, Task, models_of, open_task, versions
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
 from trifold.predict import score_texts
 from trifold.progress import say
 from trifold.runtime import hardware, peak_memory_bytes, prepare
+from trifold.statistics.metrics import Metrics, main_score, measure
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.train.settings import KeepSettings

@@ -11,12 +11,12 @@ from trifold.errors import ArtifactError, TrifoldError
 from trifold.evaluate.leaderboard import SCORE_NAMES
 from trifold.evaluate.results import RunResult
 from trifold.methods.catalogue import method_entry, method_name
-from trifold.metrics import Difference, paired_difference
 from trifold.pipeline.finetune import finetune
 from trifold.pipeline.pretrain import PretrainRequest, pretrain
 from trifold.pipeline.request import Request, open_task, with_model
 from trifold.pretrain.settings import CorpusSettings, LearningSettings, SourceSettings, TaskSettings
 from trifold.progress import say
+from trifold.statistics.metrics import Difference, paired_difference
 from trifold.train.settings import KeepSettings
 from trifold.types import Examples
 

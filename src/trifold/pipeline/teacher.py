@@ -10,10 +10,10 @@ from trifold.backbone.locate import file_sha256
 from trifold.data.examples import load_examples
 from trifold.data.label_text import plain_text
 from trifold.errors import ArtifactError, TrifoldError
-from trifold.metrics import Metrics
 from trifold.pipeline.request import Request, Task
 from trifold.progress import say
 from trifold.schema import read_facts
+from trifold.statistics.metrics import Metrics
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 

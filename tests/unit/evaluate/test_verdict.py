@@ -6,7 +6,7 @@ import pytest
 
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.verdict import decide
-from trifold.metrics import interval
+from trifold.statistics.metrics import interval
 from trifold.tasks.labels import LabelMap
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from trifold.backbone.encoder import POOLINGS, Pooled
-from trifold.calibration import mean_log_loss
 from trifold.methods import features
 from trifold.methods.contract import MethodSettings
 from trifold.methods.features import View, _choose_view, _fit, _Parts
 from trifold.methods.logistic import LinearHead
 from trifold.methods.mlp import MlpHead
+from trifold.statistics.calibration import mean_log_loss
 
 LAYERS = 2
 TELLING = (1, "mean")

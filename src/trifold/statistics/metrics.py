@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trifold.calibration import calibration_error
+from trifold.statistics.calibration import calibration_error
 from trifold.statistics.intervals import Z_95, Interval
 from trifold.statistics.scores import indicator, right_rows, scored
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
 
 from made_predictions import predictions, several
-from trifold.metrics import confusion, interval, label_f1, main_score, measure, paired_difference, roc_auc
+from trifold.statistics.metrics import confusion, interval, label_f1, main_score, measure, paired_difference, roc_auc
 
 
 @pytest.mark.parametrize("classes", [2, 5])
