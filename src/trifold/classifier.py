@@ -1,6 +1,11 @@
 """`TextClassifier`: any method behind scikit-learn's estimator interface."""
 
-from collections.abc import Collection, Sequence
+import shutil
+import tempfile
+import warnings
+import weakref
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,21 +15,25 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
-from trifold.artifact.folder import new_folder, write_json
+from trifold.artifact.folder import best_run, new_folder, write_json
+from trifold.artifact.records import read_run
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
+from trifold.data.sequences import targets_of, texts_of
 from trifold.data.split import split_train_validation
-from trifold.errors import DataError, SettingsError
+from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
-from trifold.methods.catalogue import method_entry, method_name
+from trifold.methods.catalogue import PROMPT, method_entry, method_name
 from trifold.methods.contract import MethodSettings, Predictor
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.methods.unused import unused
 from trifold.pipeline.request import versions
 from trifold.predict import load_run, score_texts
-from trifold.runtime import hardware, prepare
+from trifold.runtime import hardware, prepared
+from trifold.statistics.metrics import main_score
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
 from trifold.train.tracking import reporting
-from trifold.types import Examples, Label, Target
+from trifold.types import Examples, labels_of
 
 # The groups of parameters, in the order in which methods take them.
 SETTINGS = (
@@ -36,6 +45,10 @@ SETTINGS = (
     LlmSettings,
     PromptingSettings,
 )
+# What reaches out, writes or runs code: a folder may come from someone else, so it has no say in these.
+_NEVER_FROM_A_RUN = ("llm", "api_key_env", "log", "report_to", "trust_remote_code")
+
+_NO_LLM = LlmSettings()
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -43,7 +56,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     A fifth of the rows given to `fit` is held out as validation, on which settings and checkpoints are chosen.
 
-    The parameters are those of the command line, with the same names and defaults.
+    The parameters are those of the command line, with the same names and defaults; `fit` warns of those that the method
+    does not use. Texts and labels may come as a list, an iterator, a NumPy or Arrow array, a Series, or a table of one
+    column. It can be pickled, with all that `save` would write, and leaves the process as it was.
 
     Args:
         method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive`, `full`
@@ -96,6 +111,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         precision: `auto`, `float32` or `bfloat16`.
         token_budget: Tokens of one forward pass; by default what is fastest on this machine.
         offline: Open no connection.
+        trust_remote_code: Run classes that a model brings with it: only if you have read that code and trust it.
 
     Attributes:
         classes_: `(classes,)` labels as given, in the order of `predict_proba`'s columns.
@@ -152,6 +168,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         precision: str = "auto",
         token_budget: int | None = None,
         offline: bool = False,
+        trust_remote_code: bool = False,
     ) -> None:
         self.method = method
         self.model = model
@@ -201,36 +218,54 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.precision = precision
         self.token_budget = token_budget
         self.offline = offline
+        self.trust_remote_code = trust_remote_code
 
-    def fit(self, X: Sequence[str], y: Sequence[Label | Collection[Label]]) -> "TextClassifier":
+    def fit(self, X: Any, y: Any) -> "TextClassifier":
         """Learn from texts and their labels.
 
         Args:
             X: `(rows,)` texts, none empty.
-            y: `(rows,)` labels, strings or integers, at least two distinct; or a list, tuple or set of them a row.
+            y: `(rows,)` labels, all strings, all integers or all booleans, at least two distinct; or a list, tuple or
+                set of them a row.
 
         Raises:
             DataError: If the two differ in length, a text is empty, or the labels make no task.
             SettingsError: If a parameter has a value that it cannot have.
         """
-        settings = self._settings()
-        examples = _examples(X, y)
-        entry = method_entry(self.method)
-        if entry.needs_backbone:
-            prepare()
+        settings, name = self._settings(), method_name(self.method)
+        ignored = unused([name], *vars(settings).values())
+        if ignored:
+            warnings.warn(f"{name} does not use {', '.join(ignored)}", UserWarning, stacklevel=2)
+        examples, kind = _examples(X, y)
         train, validation = split_train_validation(examples)
-        with reporting(self.report_to, f"TextClassifier-{self.method}", self.get_params()):
-            fitted = entry.load()(settings).fit(train, validation, LabelMap.of(examples.labels))
+        labels, started = LabelMap.of(examples.labels), datetime.now(UTC)
+        with self._at_work(), reporting(self.report_to, f"TextClassifier-{name}", settings.named()):
+            fitted = method_entry(name).load()(settings).fit(train, validation, labels)
         self._predictor: Predictor = fitted.predictor
-        self.classes_ = np.array(fitted.predictor.labels.names)
+        self.classes_ = _as_classes(labels, kind)
+        self._facts: dict[str, Any] = {
+            "method": name,
+            "command": "TextClassifier.fit",
+            "started": started.isoformat(timespec="seconds"),
+            "settings": {name: value for name, value in settings.named().items() if name not in _NEVER_FROM_A_RUN},
+            "seed": settings.train.seed,
+            **fitted.predictor.labels.described(),
+            "label_type": str(self.classes_.dtype),
+            "score_name": main_score(list(examples.label_counts().values()), multi_label=labels.multi_label),
+            "choices": fitted.choices,
+            "trainable_parameters": fitted.trainable_parameters,
+            "versions": versions(),
+            "hardware": hardware(),
+        }
         return self
 
-    def predict_proba(self, X: Sequence[str]) -> np.ndarray:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of each class for texts, `(rows, classes)`; columns as in `classes_`."""
-        predictor = self._fitted()
-        return predictor.labels.probabilities(score_texts(predictor, _texts(X)).logits)
+        predictor, texts = self._fitted(), texts_of(X)
+        with self._at_work():
+            return predictor.labels.probabilities(score_texts(predictor, texts).logits)
 
-    def predict(self, X: Sequence[str]) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """The likeliest label of each text, `(rows,)`; in a multi-label task an array of tuples of labels."""
         labels = self._fitted().labels
         decided = labels.decide(self.predict_proba(X))
@@ -241,8 +276,29 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         found[:] = labels.decode(decided)
         return found
 
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Share of the texts that are labelled rightly; of several labels a row, all of them must be.
+
+        Args:
+            X: `(rows,)` texts.
+            y: `(rows,)` labels, as for `fit`.
+            sample_weight: `(rows,)`, how much each counts; all alike where `None`.
+
+        Raises:
+            DataError: If the model knows none of the labels.
+        """
+        labels = self._fitted().labels
+        examples, _ = _examples(X, y)
+        if not examples.label_counts().keys() & set(labels.names) and any(map(labels_of, examples.labels)):
+            known = ", ".join(repr(name) for name in labels.names[:8])
+            raise DataError(f"the model knows none of the labels given: it knows {known}, of this very type")
+        answers = labels.decode(labels.decide(self.predict_proba(examples.texts)))
+        pairs = zip(answers, examples.labels, strict=True)
+        right = [set(labels_of(answer)) == set(labels_of(truth)) for answer, truth in pairs]
+        return float(np.average(right, weights=sample_weight))
+
     def save(self, path: str | Path) -> None:
-        """Write a run folder that `load`, and the command line's `predict`, take.
+        """Write a run folder that `load`, and the command line's `predict`, `export` and `bench`, take.
 
         Raises:
             SettingsError: If `path` exists and is not an empty folder.
@@ -250,35 +306,100 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         predictor, target = self._fitted(), Path(path)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise SettingsError(f"{target} exists and is not empty: name another path or remove it")
-        with new_folder(target) as folder:
+        with new_folder(target) as folder, self._at_work():
             predictor.save(folder / "model")
-            facts = {
-                "method": method_name(self.method),
-                "command": "TextClassifier.save",
-                "started": datetime.now(UTC).isoformat(timespec="seconds"),
-                "settings": self.get_params(),
-                "seed": self.seed,
-                **predictor.labels.described(),
-                "versions": versions(),
-                "hardware": hardware(),
-            }
-            write_json(folder / "run.json", facts)
+            write_json(folder / "run.json", self._facts)
 
     @classmethod
-    def load(cls, path: str | Path, *, device: str = "auto") -> "TextClassifier":
-        """Read back what `save`, `trifold finetune` or `trifold compare` wrote.
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        device: str | None = None,
+        llm: str | None = None,
+        api_key_env: str = _NO_LLM.api_key_env,
+        trust_remote_code: bool = False,
+    ) -> "TextClassifier":
+        """Read back what `save`, `trifold finetune` or `trifold compare` wrote, with its parameters.
+
+        A folder may come from anyone, so it has no say in which server is asked, with which key, in what is logged or
+        reported, nor in whether foreign code is run: of those parameters, what is given here holds, or the default.
+
+        Args:
+            path: The folder.
+            device: Where to compute; as it was trained where `None`.
+            llm: For a run that asks a server: `openai:BASE_URL#MODEL`.
+            api_key_env: Environment variable that holds the server's key.
+            trust_remote_code: As in the class.
+
+        Args:
+            path: The folder. It may come from anyone, so it names neither a server nor a key, nor where figures are
+                reported to, and never decides on `trust_remote_code`.
+            device: Where to compute.
+            llm: For a run that asks a server: `openai:BASE_URL#MODEL`.
+            api_key_env: Environment variable that holds the server's key.
+            trust_remote_code: As in the class.
 
         Raises:
+            UnnamedServerError: If it asks a server, and `llm` names none.
             ArtifactError: If a file is missing or damaged; the message names it.
         """
-        run = load_run(path, ComputeSettings(device=device))  # type: ignore[arg-type]
-        known = cls().get_params()
-        settings = run.facts.get("settings") or {}
-        classifier = cls(**{name: value for name, value in settings.items() if name in known})
-        classifier.method, classifier.device = str(run.facts["method"]), device
-        classifier._predictor = run.predictor
-        classifier.classes_ = np.array(run.predictor.labels.names)
+        facts = read_run(best_run(Path(path)))
+        classifier = cls._of_settings(facts, facts.path)
+        classifier.llm, classifier.api_key_env = llm, api_key_env
+        classifier.trust_remote_code = trust_remote_code
+        if device is not None:
+            classifier.device = device
+        asked = LlmSettings(llm=llm, api_key_env=api_key_env)
+        with classifier._at_work():
+            run = load_run(path, classifier._part(ComputeSettings), None if asked == _NO_LLM else asked)
+        classifier._predictor, classifier._facts = run.predictor, run.facts
+        classifier.classes_ = _as_classes(run.predictor.labels, run.facts.get("label_type"))
         return classifier
+
+    @classmethod
+    def _of_settings(cls, facts: Mapping[str, Any], file: Path) -> "TextClassifier":
+        """One with the parameters that a run was made with."""
+        settings = facts.get("settings") or {}
+        try:
+            known = cls().get_params().keys() - set(_NEVER_FROM_A_RUN)
+            classifier = cls(**{name: value for name, value in settings.items() if name in known})
+            classifier.method = method_name(str(facts["method"]))
+            # Checked now, and what JSON has no words for is as it was given.
+            for name, value in classifier._settings().named().items():
+                setattr(classifier, name, value)
+        except (SettingsError, AttributeError, KeyError, TypeError) as error:
+            raise ArtifactError(f"the settings in {file} are damaged ({error}): train again or restore it") from None
+        return classifier
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the predictor, for which stand the files that it would save."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_remove_files", None)
+        if "_predictor" in state:
+            predictor = state.pop("_predictor")
+            with tempfile.TemporaryDirectory() as place, self._at_work():
+                predictor.save(Path(place))
+                paths = [path for path in Path(place).rglob("*") if path.is_file()]
+                files = {path.relative_to(place).as_posix(): path.read_bytes() for path in paths}
+            state["_saved"] = (type(predictor), files)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """The inverse: the predictor is loaded as from a run folder."""
+        kind, files = state.pop("_saved", (None, {}))
+        super().__setstate__(state)
+        if kind is None:
+            return
+        # They stay as long as this does: a model may be read from them again when it is saved.
+        folder = Path(tempfile.mkdtemp(prefix="trifold-"))
+        self._remove_files = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        with self._at_work():
+            asked = [self._part(LlmSettings)] if method_name(self.method) == PROMPT else []
+            self._predictor = kind.load(folder, self._part(ComputeSettings), *asked)
 
     def __sklearn_tags__(self) -> Any:
         """Texts, one a row, are what it takes; numbers it does not."""
@@ -296,52 +417,70 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise NotFittedError("this TextClassifier is not fitted: call fit or TextClassifier.load first")
         return self._predictor
 
+    def _at_work(self) -> AbstractContextManager[None]:
+        """Inside, the process is set up for PyTorch, where the method needs it."""
+        name = method_name(self.method)
+        return prepared() if method_entry(name).needs_backbone or name == PROMPT else nullcontext()
+
     def _settings(self) -> MethodSettings:
         return MethodSettings(*(self._part(kind) for kind in SETTINGS))
 
     def _part(self, kind: type) -> Any:
-        """One settings dataclass from the parameters of the same names; a choice that does not exist is an error."""
+        """One settings dataclass from the parameters of the same names."""
         hints = get_type_hints(kind)
-        for field in fields(kind):
-            value, hint = getattr(self, field.name), hints[field.name]
-            if get_origin(hint) is Literal and value not in get_args(hint):
-                known = ", ".join(get_args(hint))
-                raise SettingsError(f"{field.name} {value!r} is unknown: use one of {known}")
-        return kind(**{field.name: getattr(self, field.name) for field in fields(kind)})
+        return kind(
+            **{field.name: _as(hints[field.name], field.name, getattr(self, field.name)) for field in fields(kind)}
+        )
 
 
-def _texts(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise DataError("one string was given where a list of texts is expected: put it into a list")
-    found = list(texts)
-    for number, text in enumerate(found):
-        if not isinstance(text, str) or not text.strip():
-            raise DataError(f"text number {number} is {text!r}: every text must be a string with at least one word")
-    return found
+def _as(hint: Any, name: str, value: Any) -> Any:
+    """A parameter as its settings hold it: NumPy's scalars as Python's, words as a path, a list as a tuple.
 
-
-def _examples(texts: Sequence[str], labels: Sequence[Label | Collection[Label]]) -> Examples:
-    kept = _texts(texts)
-    rows = list(labels)
-    if len(kept) != len(rows):
-        raise DataError(f"there are {len(kept)} texts and {len(rows)} labels: give one label per text")
-    multi_label = any(isinstance(row, list | tuple | set | frozenset) for row in rows)
-    targets: tuple[Target, ...]
-    if multi_label:
-        targets = tuple(
-            tuple(_label(one) for one in row)
-            if isinstance(row, Collection) and not isinstance(row, str)
-            else (_label(row),)
-            for row in rows
+    Raises:
+        SettingsError: If it is of another type.
+    """
+    given = value.item() if isinstance(value, np.generic) else value
+    choices = get_args(hint)
+    if get_origin(hint) is Literal:
+        if given not in choices:
+            raise SettingsError(f"{name} {given!r} is unknown: use one of {', '.join(choices)}")
+        return given
+    if get_origin(hint) is tuple:
+        kinds: tuple[type, ...] = (tuple,)
+        given = (
+            tuple(given) if isinstance(given, list | tuple) and all(isinstance(one, str) for one in given) else given
         )
     else:
-        targets = tuple(_label(row) for row in rows)
-    return Examples(tuple(range(len(kept))), tuple(kept), targets)
+        kinds = choices or (hint,)
+    if Path in kinds and isinstance(given, str):
+        given = Path(given)
+    if float in kinds and type(given) is int:
+        given = float(given)
+    if type(given) not in kinds and not (Path in kinds and isinstance(given, Path)):
+        names = " or ".join("None" if one is type(None) else one.__name__ for one in kinds)
+        raise SettingsError(f"{name} {given!r} is not allowed: give {names}")
+    return given
 
 
-def _label(given: object) -> Label:
-    # NumPy's own scalars become Python's, so that labels are saved and compared as what they look like.
-    label = given.item() if isinstance(given, np.generic) else given
-    if isinstance(label, bool) or not isinstance(label, str | int):
-        raise DataError(f"the label {label!r} is neither a string nor an integer: convert the labels first")
-    return label
+def _examples(texts: Any, labels: Any) -> tuple[Examples, Any]:
+    """Rows, and the NumPy type of their labels."""
+    kept = texts_of(texts)
+    targets, kind = targets_of(labels)
+    if len(kept) != len(targets):
+        raise DataError(f"there are {len(kept)} texts and {len(targets)} labels: give one label per text")
+    return Examples(tuple(range(len(kept))), tuple(kept), targets), kind
+
+
+def _as_classes(labels: LabelMap, kind: Any = None) -> np.ndarray:
+    """The labels as an array of the type in which they were given, where NumPy has it.
+
+    Args:
+        labels: Of the task.
+        kind: That type, or its name; anything else is as nothing.
+    """
+    several = len({type(name) for name in labels.names}) > 1
+    try:
+        found = np.array(labels.names, dtype=object if several else kind)
+    except (TypeError, ValueError, OverflowError):
+        found = np.array(labels.names)
+    return found if found.tolist() == list(labels.names) else np.array(labels.names)

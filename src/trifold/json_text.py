@@ -4,13 +4,11 @@ Python's own parser lets some through that surface far away: nesting too deep is
 and half of a surrogate pair becomes a string that no file or terminal can be given.
 """
 
+import codecs
 import json
-import re
 from typing import Any, NoReturn
 
 MAX_DEPTH = 200
-# Half a pair shows as an escape, or stands in the string itself where bytes were decoded leniently.
-_SURROGATE = re.compile(r"\\u[dD][89abAB-Fc-f]|[\ud800-\udfff]")
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -23,13 +21,15 @@ def parse_json(text: str | bytes) -> Any:
         ValueError: If it is not JSON, nests more than `MAX_DEPTH` deep, holds a number that is not finite or is longer
             than Python reads, or half of a surrogate pair. The message says which.
     """
-    if isinstance(text, bytes):
-        text = text.decode("utf-8-sig")
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        if isinstance(text, bytes):
+            text = text.removeprefix(codecs.BOM_UTF8).decode("utf-8")
+        else:
+            text.encode("utf-8")
+        value = _DECODER.decode(text)
         if _nests_deep(text):
             _refuse_depth(value, MAX_DEPTH)
-        if _SURROGATE.search(text):
+        if "\\" in text and ("\\ud" in text or "\\uD" in text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError:
         raise ValueError(f"it nests more than {MAX_DEPTH} deep") from None
@@ -39,8 +39,9 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _nests_deep(text: str) -> bool:
-    """Whether it could nest too deep; cheap, since most texts have fewer brackets than would be needed."""
-    return text.count("[") + text.count("{") > MAX_DEPTH
+    """Whether it could nest too deep; cheap, since most texts have one bracket, or fewer than would be needed."""
+    several = "[" in text or text.find("{", 1) > 0
+    return several and text.count("[") + text.count("{") > MAX_DEPTH
 
 
 def _refuse_depth(value: object, left: int) -> None:
@@ -54,3 +55,7 @@ def _refuse_depth(value: object, left: int) -> None:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
+
+
+# Made once: to make it takes longer than to read a short text.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -1,6 +1,5 @@
 """From a run folder and texts to labels: single texts, or files streamed row by row in their order."""
 
-import csv
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,17 +10,24 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from trifold.artifact.folder import best_run, new_file, read_json
+from trifold.artifact.folder import best_run, instead_of_best, new_file
 from trifold.artifact.manifest import verify_model
+from trifold.artifact.records import read_run
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns, unusable_text
+from trifold.data.csv_file import write_rows
 from trifold.data.examples import open_rows
+from trifold.data.hub import stay_offline
+from trifold.data.own_reading import OwnReading
 from trifold.data.settings import TextSettings
-from trifold.errors import ArtifactError, DataError
-from trifold.methods.catalogue import method_entry
+from trifold.errors import ArtifactError, DataError, SettingsError
+from trifold.llm.contract import UnnamedServerError
+from trifold.llm.settings import LlmSettings
+from trifold.methods.catalogue import PROMPT, method_entry
 from trifold.methods.contract import Predictor, Scores
 from trifold.progress import counted, say, track
 from trifold.runtime import prepare
+from trifold.schema import damaged
 from trifold.tasks.labels import as_text
 from trifold.types import BadRow, Record, Target
 
@@ -63,34 +69,79 @@ class Prediction:
     probabilities: dict[str, float]
 
 
-def load_run(path: Path | str, compute: ComputeSettings | None = None) -> Run:
+def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmSettings | None = None) -> Run:
     """Load a run folder, or the best run of a comparison's folder, after checking its hashes.
+
+    Args:
+        path: The folder.
+        compute: How to run it.
+        llm: The server and the key of a run that asks one: a run folder names neither.
 
     Raises:
         ArtifactError: If it is no run folder, or a file is missing or damaged; the message names it.
+        UnnamedServerError: If it asks a server, and `llm` names none.
+        SettingsError: If `llm` is given and the run asks no language model.
     """
     folder = Path(path)
     if not folder.is_dir():
         raise ArtifactError(
             f"there is no run folder {folder}: finetune or compare prints the right name as its last line"
         )
-    folder = best_run(folder)
-    facts = read_json(folder / "run.json")
+    run = best_run(folder)
+    try:
+        return _load(run, compute or ComputeSettings(), llm)
+    except ArtifactError as error:
+        if run == folder:
+            raise
+        raise ArtifactError(f"{error}; or {instead_of_best(folder)}") from None
+
+
+def _load(folder: Path, compute: ComputeSettings, llm: LlmSettings | None) -> Run:
+    facts = read_run(folder)
     if facts.get("task") == "generate" or facts["method"] == "pretrain":
         raise ArtifactError(
             f"{folder} holds a language model, which knows no labels: let it speak with trifold fill-mask or generate, "
             f"or train it on labels with trifold finetune DATA --model {folder}"
         )
+    try:
+        method = method_entry(str(facts["method"]))
+    except SettingsError as error:
+        raise damaged(facts.path, str(error)) from None
     verify_model(folder)
-    compute = compute or ComputeSettings()
+    if compute.offline:
+        # Whatever is read next may name a data set of the hub.
+        stay_offline()
     if "exported" in facts:
         from trifold.methods.exported import ExportedPredictor
 
         return Run(folder, ExportedPredictor.load(folder / "model", compute), facts)
-    method = method_entry(str(facts["method"]))
+    if facts["method"] == PROMPT:
+        from trifold.methods.prompted import PromptPredictor
+
+        return Run(folder, PromptPredictor.load(folder / "model", compute, llm), facts)
+    if llm is not None:
+        raise SettingsError(
+            f"{folder} is a run of {facts['method']}, which asks no language model: leave out its flags"
+        )
     if method.needs_backbone:
         prepare()
     return Run(folder, method.load().predictor.load(folder / "model", compute), facts)
+
+
+def load_local_run(path: Path, compute: ComputeSettings) -> Run:
+    """Load a run whose model is on this machine, for what only such a model is for.
+
+    Raises:
+        SettingsError: If it asks a server.
+        ArtifactError: As `load_run`.
+    """
+    try:
+        return load_run(path, compute)
+    except UnnamedServerError:
+        raise SettingsError(
+            f"{path} asks a server for its answers, so there is no model here to measure or to export: name a run "
+            "whose model is on this machine"
+        ) from None
 
 
 def score_texts(predictor: Predictor, texts: Sequence[str], what: str = "scoring") -> Scores:
@@ -143,7 +194,15 @@ def as_predictions(predictor: Predictor, scores: Scores, reject_below: float = 0
     ]
 
 
-def predict_file(run: Run, source: Path, output: Path | None, settings: TextSettings, reject_below: float = 0.0) -> int:
+def predict_file(
+    run: Run,
+    source: Path,
+    output: Path | None,
+    settings: TextSettings,
+    reject_below: float = 0.0,
+    *,
+    excel_safe: bool = False,
+) -> int:
     """Label every row of a file: same order, same number of rows, bad rows marked in the column `error`.
 
     The file is streamed, so it may be larger than memory. With `output` the result appears there whole or not at all.
@@ -152,8 +211,9 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
         run: The model.
         source: CSV, TSV, JSONL or Parquet; one column of texts is enough.
         output: Where to write; standard output where `None`.
-        settings: How to read `source`.
+        settings: How to read `source`; the run's own columns are read where it names none.
         reject_below: Rows that the model is less sure of get no prediction, and say so in `error`.
+        excel_safe: As in `write_rows`.
 
     Returns:
         Rows written.
@@ -162,15 +222,15 @@ def predict_file(run: Run, source: Path, output: Path | None, settings: TextSett
         DataError: If the file cannot be read, a column that would be added is there already, or a row is bad and
             `on_bad_rows` is `fail`.
     """
-    table, columns, rows = open_rows(source, settings)
+    table, columns, rows = open_rows(source, settings, OwnReading.recorded(run.facts))
     taken = [name for name in table.columns if name in _ADDED]
     if taken:
         raise DataError(f"{source} already has a column {taken[0]!r}, which the predictions would add: rename it")
     labelled = _labelled(run.predictor, rows, columns, reject_below)
     if output is None:
-        return _write(sys.stdout, table.columns, labelled)
+        return _write(sys.stdout, table.columns, labelled, excel_safe=excel_safe)
     with new_file(output) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        return _write(file, table.columns, labelled)
+        return _write(file, table.columns, labelled, excel_safe=excel_safe)
 
 
 def _labelled(
@@ -202,15 +262,18 @@ def _labelled(
                 }
 
 
-def _write(file: TextIO, columns: Sequence[str], rows: Iterable[dict[str, object]]) -> int:
-    writer = csv.DictWriter(file, [*columns, *_ADDED], lineterminator="\n")
-    writer.writeheader()
+def _write(file: TextIO, columns: Sequence[str], rows: Iterable[dict[str, object]], *, excel_safe: bool) -> int:
     count = 0
-    tell = _teller()
-    for row in rows:
-        writer.writerow(row)
-        count += 1
-        tell(count)
+
+    def counting() -> Iterator[dict[str, object]]:
+        nonlocal count
+        tell = _teller()
+        for row in rows:
+            yield row
+            count += 1
+            tell(count)
+
+    write_rows(file, [*columns, *_ADDED], counting(), excel_safe=excel_safe)
     return count
 
 

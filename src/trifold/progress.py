@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from trifold.terminal import printable
+
 Advance = Callable[[int], None]
 _PLAIN_INTERVAL_SECONDS = 20.0
 
 
 def say(message: str) -> None:
     """One line for the user, on stderr: results alone go to stdout."""
-    print(message, file=sys.stderr, flush=True)
+    print(printable(message), file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -41,11 +43,12 @@ def track(what: str, total_tokens: int) -> Iterator[Advance]:
     )
 
     columns = (
-        *(TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()),
+        # Names in it may look like markup, and are none.
+        *(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()),
         *(TimeRemainingColumn(), TextColumn("left,"), TimeElapsedColumn(), TextColumn("so far")),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=max(1, total_tokens))
+        task = bar.add_task(printable(what), total=max(1, total_tokens))
         yield lambda tokens: bar.advance(task, tokens)
 
 

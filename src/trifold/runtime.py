@@ -6,14 +6,17 @@ Nothing here runs on import; `prepare` is called once by whoever starts work (th
 import ctypes
 import os
 import platform
+import random
 import resource
 import shutil
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Event, Thread
+from typing import TYPE_CHECKING, TypeVar
 
 from trifold.errors import SettingsError
 
@@ -21,10 +24,15 @@ if TYPE_CHECKING:
     import torch
     from threadpoolctl import ThreadpoolController
 
+_Result = TypeVar("_Result")
+
 # Names of glibc's mallopt parameters (malloc.h).
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _KEEP_BYTES = 1 << 30
+_LOOK_SECONDS = 0.001
+# Where glibc's own thresholds end in a process that works with large arrays: it raises them up to these by itself.
+_USUAL_MMAP_BYTES, _USUAL_TRIM_BYTES = 1 << 25, 1 << 26
 # Matrix products that are kept while training: those of a step come back layer after layer, some twenty a length.
 _PRODUCTS = 64
 # Tokens of a usual text from which on writing a step's products anew is lost in what the step takes.
@@ -75,6 +83,18 @@ def memory_bytes() -> int:
     return min(total, int(limit)) if limit and limit.isdigit() else total
 
 
+def available_bytes() -> int:
+    """Memory that is free for the taking, in bytes: what the system can make so without swapping, within a limit."""
+    known = _kilobytes("/proc/meminfo", "MemAvailable:")
+    free = memory_bytes() if known is None else 1024 * known
+    limit, used = (_read_first_line(f"/sys/fs/cgroup/memory.{name}") for name in ("max", "current"))
+    if limit and used and limit.isdecimal() and used.isdecimal():
+        # What files left in memory counts as used, and is given up when something else needs it.
+        cached = _kilobytes("/sys/fs/cgroup/memory.stat", "inactive_file ") or 0
+        free = min(free, int(limit) - int(used) + cached)
+    return free
+
+
 def peak_memory_bytes() -> int:
     """The largest resident set of this process so far (plus the GPU's peak allocation where one is used).
 
@@ -86,6 +106,41 @@ def peak_memory_bytes() -> int:
     if torch is not None and torch.cuda.is_available():
         peak += int(torch.cuda.max_memory_allocated())
     return peak
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now, after the allocator gave back what it kept for later."""
+    import psutil
+
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
+    return int(psutil.Process().memory_info().rss)
+
+
+def peak_while(work: Callable[[], _Result]) -> tuple[int, _Result]:
+    """The largest resident set of this process while `work` runs, looked at every millisecond, and what that gives.
+
+    The system's own high-water mark says nothing of work that stays below an earlier peak.
+    """
+    import psutil
+
+    process, done = psutil.Process(), Event()
+    peak: int = process.memory_info().rss
+
+    def look() -> None:
+        nonlocal peak
+        while not done.wait(_LOOK_SECONDS):
+            peak = max(peak, process.memory_info().rss)
+
+    watcher = Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        result = work()
+        peak = max(peak, process.memory_info().rss)
+    finally:
+        done.set()
+        watcher.join()
+    return peak, result
 
 
 def cpu_multiplies_bfloat16() -> bool:
@@ -167,16 +222,67 @@ def prepare() -> None:
     cuDNN's: it plans anew for every batch of another shape, and texts of every length make nearly all of them so
     (full fine-tuning 2.3 to 3.3 times slower, benchmarks/LOG.md).
     """
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
-            libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
-            libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
     import torch
 
+    _set_allocator(_KEEP_BYTES, _KEEP_BYTES)
     torch.set_num_threads(compute_threads())
     torch.set_flush_denormal(True)
     torch.backends.cuda.enable_cudnn_sdp(False)
+
+
+@contextmanager
+def prepared() -> Iterator[None]:
+    """As `prepare`, for work inside another program, whose process is afterwards as it was.
+
+    That is: threads, denormal numbers and attention of PyTorch; the generators of random numbers; environment
+    variables; whether transformers shows its progress. glibc does not tell its thresholds, so these get the values that
+    it raises them to by itself.
+    """
+    import numpy as np
+    import torch
+
+    environment, generators = dict(os.environ), (random.getstate(), np.random.get_state(legacy=True))
+    threads, flushes = torch.get_num_threads(), _flushes_denormal()
+    attention: bool = torch.backends.cuda.cudnn_sdp_enabled()  # type: ignore[no-untyped-call]
+    shows = _transformers_shows_progress()
+    try:
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            prepare()
+            yield
+    finally:
+        _set_allocator(_USUAL_MMAP_BYTES, _USUAL_TRIM_BYTES)
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushes)
+        torch.backends.cuda.enable_cudnn_sdp(attention)
+        random.setstate(generators[0])
+        np.random.set_state(generators[1])
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
+        if shows and not _transformers_shows_progress():
+            sys.modules["transformers"].utils.logging.enable_progress_bar()
+
+
+def _set_allocator(mmap_bytes: int, trim_bytes: int) -> None:
+    """Set glibc's thresholds: for a block to be mapped by itself, and for free memory to go back to the system."""
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_M_MMAP_THRESHOLD, mmap_bytes)
+        libc.mallopt(_M_TRIM_THRESHOLD, trim_bytes)
+
+
+def _flushes_denormal() -> bool:
+    """Whether this thread takes denormal numbers for zero, which PyTorch does not tell."""
+    import torch
+
+    return not (torch.tensor(1e-310, dtype=torch.float64) * 1.0).item()
+
+
+def _transformers_shows_progress() -> bool:
+    transformers = sys.modules.get("transformers")
+    return transformers is None or bool(transformers.utils.logging.is_progress_bar_enabled())
 
 
 def keep_few_products(usual: int) -> None:
@@ -218,8 +324,6 @@ def _scipy_blas() -> "ThreadpoolController":
 
 def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's and PyTorch's generators."""
-    import random
-
     import numpy as np
     import torch
 

@@ -1,6 +1,7 @@
 """Text from files, models and servers, made fit for a terminal."""
 
 import re
+from collections.abc import Callable
 
 # Escape sequences as a terminal reads them: CSI (colours, cursor), OSC (titles, links, the clipboard) and the like.
 _SEQUENCES = re.compile(
@@ -9,6 +10,11 @@ _SEQUENCES = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]?"
 )
+# The same at the end of a text that is not all there yet.
+_UNFINISHED = re.compile(
+    r"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*\x1b?|\x1b[ -/]*)\Z"
+)
+_LONGEST_SEQUENCE = 4_096
 # What moves the cursor, rings, or turns the direction of what follows; line breaks and tabs stay.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -20,3 +26,32 @@ def printable(text: str) -> str:
     do not.
     """
     return _CONTROLS.sub("", _SEQUENCES.sub("", text))
+
+
+class PrintablePieces:
+    """The same for a text that comes in pieces: a sequence may begin in one and end in another.
+
+    Args:
+        show: Told each part that is known to be fit for a terminal.
+    """
+
+    def __init__(self, show: Callable[[str], object]) -> None:
+        self._show = show
+        self._held = ""
+
+    def __call__(self, piece: str) -> None:
+        """Show what can be told from this piece; what may be the beginning of a sequence waits for the next."""
+        text = self._held + piece
+        begun = _UNFINISHED.search(text)
+        self._held = text[begun.start() :] if begun else ""
+        if len(self._held) > _LONGEST_SEQUENCE:
+            # It is dropped, as a whole one would be.
+            self._held = self._held[:2]
+        if shown := printable(text[: begun.start()] if begun else text):
+            self._show(shown)
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        shown, self._held = printable(self._held), ""
+        if shown:
+            self._show(shown)

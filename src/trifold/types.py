@@ -85,7 +85,7 @@ class Split:
     """The three parts of one data set.
 
     Attributes:
-        train: What a method learns from.
+        train: What a method learns from, in random order.
         validation: What settings and checkpoints are chosen on.
         test: What is reported, once.
         left_training: Rows that left `train` because their text also stands in `validation` or `test`.

@@ -179,7 +179,7 @@ def test_full_is_ahead_where_a_row_has_several_of_28_labels(other: str) -> None:
 
 @pytest.mark.parametrize("method", ["tfidf", "features", "adapter-bottleneck", "adapter-lora", "full"])
 def test_confidence_is_accuracy_within_three_points(method: str) -> None:
-    from trifold.calibration import calibration_error
+    from trifold.statistics.calibration import calibration_error
 
     result, rows = load(f"imdb-4000-{method}")
     sure = np.array([float(row["probability"]) for row in rows])

@@ -8,7 +8,6 @@ import pytest
 
 from conftest import several_labels
 from trifold.backbone.settings import BackboneSettings
-from trifold.calibration import best_temperature
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
@@ -17,7 +16,8 @@ from trifold.llm.settings import LlmSettings
 from trifold.methods import METHODS, PRESETS, method_entry
 from trifold.methods.contract import Fitted, MethodSettings
 from trifold.methods.exported import ExportedPredictor
-from trifold.metrics import measure
+from trifold.statistics.calibration import best_temperature
+from trifold.statistics.metrics import measure
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
 from trifold.types import Examples, Split

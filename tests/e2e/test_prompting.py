@@ -417,3 +417,99 @@ def test_a_mistake_is_one_sentence(
     assert done.returncode == 2
     assert sentence in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_only_rows_whose_true_label_is_known_are_counted(
+    prompt_file: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    data = tmp_path / "some.csv"
+    data.write_text(
+        "id,text,truth\n1,Good one,good\n2,Bad one,bad\n3,Fine one,\n4,Poor one,  \n5,Nice one,\n6,Ugly one,\n"
+    )
+    with scripted(lambda *_: Reply("good")) as server:
+        command = ("label", data, "--llm", server.llm, "--prompt", prompt_file, "--log", tmp_path / "log")
+        done = trifold_command(*command, "--true-column", "truth", "--output", tmp_path / "out.csv", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["true_labels"] == {"rows": 2, "right": 1, "unknown": 4}
+    assert "1 of 2 agree with truth; 4 labelled rows have no true label" in done.stderr
+
+
+def test_a_run_from_elsewhere_asks_whom_its_user_names(
+    reviews: Path, tmp_path: Path, trifold_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", SECRET)
+    with scripted(lambda *_: Reply("good")) as server:
+        asked = ("--llm", server.llm, "--api-key-env", "MY_KEY", "--log", tmp_path / "log")
+        made = trifold_command("finetune", reviews, "--method", "prompt", *asked, "--output-dir", tmp_path / "run")
+        assert made.returncode == 0, made.stderr
+        before = len(server.requests)
+        for verb in (("predict", tmp_path / "run", "--text", "x"), ("evaluate", tmp_path / "run", reviews)):
+            refused = trifold_command(*verb)
+            assert refused.returncode == 2
+            assert "asks a server for the model scripted" in refused.stderr
+            assert "give --llm openai:BASE_URL#MODEL" in refused.stderr
+            assert refused.stderr.count("\n") == 1
+        assert len(server.requests) == before
+        used = trifold_command("predict", tmp_path / "run", "--text", "something new", *asked)
+        assert used.stdout.startswith("good")
+        assert f"asking scripted at {server.url[:-3]}, with the key in MY_KEY" in used.stderr
+        measured = trifold_command("evaluate", tmp_path / "run", reviews, *asked)
+        assert measured.returncode == 0, measured.stderr
+
+
+@pytest.mark.parametrize(
+    "line", ['llm = "openai:http://127.0.0.1:9/v1#m"', 'api-key-env = "PATH"', 'api_key_env = "PATH"']
+)
+def test_a_file_of_flags_names_no_server(
+    line: str, prompt_file: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    config = tmp_path / "flags.toml"
+    config.write_text(line)
+    done = trifold_command("prompt", "run", prompt_file, "--var", "text=a", "--config", config)
+    assert done.returncode == 2
+    assert "which no file that can be passed on may" in done.stderr
+
+
+HOSTILE = "good\x1b[2J\x1b]52;c;aGk=\x07 and\r \u202eso \x9b1mon"
+
+
+def test_what_a_model_says_reaches_no_terminal_as_a_command(
+    prompt_file: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    log, data = ("--log", tmp_path / "log"), tmp_path / "new.csv"
+    data.write_text("text\none text\n")
+    with scripted(lambda _, body: Reply(HOSTILE, 400 if "fail" in str(body) else 200)) as server:
+        asked = ("--llm", server.llm, *log, "--retries", "0")
+        outputs = [
+            trifold_command("prompt", "run", prompt_file, "--var", "text=a", *asked),
+            trifold_command("prompt", "run", prompt_file, "--var", "text=fail", *asked),
+            trifold_command("prompt", "show", prompt_file, "--var", f"text={HOSTILE}"),
+            trifold_command("label", data, "--prompt", prompt_file, *asked, "--output", tmp_path / "labelled.csv"),
+            *(trifold_command("log", *more, *log) for more in ((), ("1",), ("2",))),
+        ]
+        for json_flag in ((), ("--json",)):
+            command = ["prompt", "chat", prompt_file, "--var", "text=b", *asked, *json_flag]
+            lines = b"fail\n\xff no text\n/\x1b[2J\n/save \0\nmore\n"
+            done = subprocess.run(
+                [sys.executable, "-m", "trifold", *map(str, command)], input=lines, capture_output=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            assert b"holds bytes that are no UTF-8" in done.stderr
+            assert b"not kept: embedded null byte" in done.stderr
+            outputs.append(subprocess.CompletedProcess([], 0, done.stdout.decode(), done.stderr.decode()))
+    assert outputs[0].stdout == "good and so on\n"
+    for done in outputs:
+        assert not set("\x1b\x9b\r\x07\u202e") & set(done.stdout + done.stderr), done
+        assert "Traceback" not in done.stderr
+
+
+def test_an_editor_that_is_not_there_leaves_the_prompt(
+    tmp_path: Path, trifold_command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDITOR", "/no/such/editor")
+    with scripted(lambda *_: Reply(WRITTEN)) as server:
+        asked = ("--llm", server.llm, "--log", tmp_path / "log", "--output", tmp_path / "film.toml", "--edit")
+        done = trifold_command("prompt", "write", WISH, *asked)
+    assert done.returncode == 2
+    assert "is written, but $EDITOR, '/no/such/editor', cannot be started" in done.stderr
+    assert (tmp_path / "film.toml").is_file()

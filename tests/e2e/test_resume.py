@@ -98,9 +98,10 @@ def test_a_comparison_keeps_what_is_done(
     reviews: Path, tiny_model: Path, tmp_path: Path, trifold_command: Command
 ) -> None:
     folder = tmp_path / "run"
-    flags = ("--model", tiny_model, "--output-dir", folder)
+    flags = ("--output-dir", folder)
     assert trifold_command("compare", reviews, "--methods", "tfidf", *flags).returncode == 0
-    done = trifold_command("compare", reviews, "--methods", "tfidf,features", *flags, "--resume")
+    both = ("--methods", "tfidf,features", "--model", tiny_model)
+    done = trifold_command("compare", reviews, *both, *flags, "--resume")
     assert done.returncode == 0, done.stderr
     assert "tfidf was done before" in done.stderr
     assert {path.name for path in folder.iterdir()} >= {"tfidf", "features", "best", "leaderboard.csv"}

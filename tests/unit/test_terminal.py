@@ -1,6 +1,6 @@
 import pytest
 
-from trifold.terminal import printable
+from trifold.terminal import PrintablePieces, printable
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,28 @@ from trifold.terminal import printable
 )
 def test_what_a_terminal_would_obey_is_taken_out(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
+def test_a_sequence_that_comes_in_pieces_is_taken_out_whole(size: int) -> None:
+    text = (
+        "\x1b[31mred\x1b[0m, \x1b]0;title\x07after \x1b]52;c;aGk=\x1b\\it \x9b2J, one\x1bctwo, \x9dtitle\x9cend é 😀\n"
+    )
+    shown: list[str] = []
+    pieces = PrintablePieces(shown.append)
+    for place in range(0, len(text), size):
+        pieces(text[place : place + size])
+    pieces.end()
+    assert "".join(shown) == printable(text) == "red, after it , onetwo, end é 😀\n"
+
+
+def test_a_sequence_without_an_end_takes_no_memory_and_shows_nothing() -> None:
+    shown: list[str] = []
+    pieces = PrintablePieces(shown.append)
+    pieces("seen\x1b]0;")
+    for _ in range(100):
+        pieces("title " * 1_000)
+        assert len(pieces._held) < 10_000
+    pieces("\x07and on")
+    pieces.end()
+    assert "".join(shown) == "seenand on"

@@ -7,10 +7,51 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from trifold.artifact.records import ModelFacts
 from trifold.errors import ArtifactError
+from trifold.schema import Facts, damaged, read_facts
 
 _ARRAYS = "head.safetensors"
 _SETTINGS = "head.json"
+
+
+class Arrays(dict[str, np.ndarray]):
+    """The arrays of a file: a dictionary that names the file where one is missing, or is not what it should be.
+
+    Attributes:
+        path: The file.
+    """
+
+    path: Path = Path()
+
+    def __missing__(self, name: str) -> np.ndarray:
+        """Refuse.
+
+        Raises:
+            ArtifactError: Always.
+        """
+        raise damaged(self.path, f"{name} is missing")
+
+    def of_shape(self, name: str, *shape: int | None) -> np.ndarray:
+        """An array, whose numbers are finite.
+
+        Args:
+            name: Its name.
+            shape: What it must be; any size where `None`.
+
+        Raises:
+            ArtifactError: If it is missing or another one.
+        """
+        found = self[name]
+        fits = found.ndim == len(shape) and all(
+            want in (None, have) for want, have in zip(shape, found.shape, strict=True)
+        )
+        if not fits:
+            wanted = ", ".join("any" if size is None else str(size) for size in shape)
+            raise damaged(self.path, f"{name} has the shape {found.shape} and should have ({wanted})")
+        if found.dtype.kind != "f" or not np.isfinite(found).all():
+            raise damaged(self.path, f"{name} holds something else than finite numbers")
+        return found
 
 
 def write_state(folder: Path, settings: dict[str, object], arrays: dict[str, np.ndarray]) -> None:
@@ -20,21 +61,19 @@ def write_state(folder: Path, settings: dict[str, object], arrays: dict[str, np.
     (folder / _SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_state(folder: Path) -> tuple[dict[str, object], dict[str, np.ndarray]]:
+def read_state(folder: Path) -> tuple[Facts, Arrays]:
     """Read back what `write_state` wrote.
 
     Raises:
         ArtifactError: If a file is missing or damaged; the message names it.
     """
+    settings = read_facts(folder / _SETTINGS, ModelFacts)
     try:
-        settings: dict[str, object] = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise ArtifactError(
-            f"{folder / _SETTINGS} is missing or damaged: train again or restore the run folder"
-        ) from None
-    try:
-        return settings, load_file(folder / _ARRAYS)
-    except (OSError, SafetensorError):
+        arrays = Arrays(load_file(folder / _ARRAYS))
+    except (OSError, SafetensorError, TypeError, KeyError, ValueError):
+        # Besides its own error, safetensors lets through what NumPy says of kinds of numbers that it does not have.
         raise ArtifactError(
             f"{folder / _ARRAYS} is missing or damaged: train again or restore the run folder"
         ) from None
+    arrays.path = folder / _ARRAYS
+    return settings, arrays

@@ -1,16 +1,30 @@
 """Run folders and result files: made aside and moved into place whole, so that nothing is left half-written."""
 
-import json
+import atexit
+import itertools
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from trifold.artifact.manifest import STATE, write_manifest
+from trifold.artifact.manifest import MANIFEST, STATE, write_manifest
+from trifold.artifact.records import RUN, read_run
+from trifold.atomic import (
+    clear_left_over,
+    keep_beside,
+    locked,
+    new_aside,
+    real,
+    remove,
+    sync,
+    sync_folder,
+    whole_file,
+)
+from trifold.atomic import write_json as write_json
 from trifold.errors import ArtifactError, DataError, SettingsError
+from trifold.faults import fault_of, out_of_room
 from trifold.progress import say
 
 
@@ -29,18 +43,28 @@ def choose_folder(output_dir: Path | None, what: str, *, resume: bool = False) -
         if output_dir.is_dir() and [path.name for path in output_dir.iterdir()] == [STATE]:
             if resume:
                 return output_dir
-            raise SettingsError(
-                f"{output_dir} holds the state of an unfinished training: add --resume to go on, or remove it"
-            )
+            # Nobody is to remove what another process is at work on: that one is named instead.
+            with output_folder(output_dir):
+                raise SettingsError(
+                    f"{output_dir} holds the state of an unfinished training: add --resume to go on, or remove it"
+                )
         if output_dir.exists() and (not output_dir.is_dir() or any(output_dir.iterdir())):
-            raise SettingsError(f"{output_dir} exists and is not empty: name another --output-dir or remove it")
+            with output_folder(output_dir):
+                raise SettingsError(f"{output_dir} exists and is not empty: name another --output-dir or remove it")
         return output_dir
     base = Path("runs") / f"{datetime.now():%Y%m%d-%H%M%S}-{what}"
-    folder, number = base, 1
-    while folder.exists():
-        number += 1
-        folder = base.with_name(f"{base.name}-{number}")
-    return folder
+    for number in itertools.count(1):
+        folder = base if number == 1 else base.with_name(f"{base.name}-{number}")
+        try:
+            # Made at once: another process may choose in the same second.
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _cannot_be_written(folder.parent, error) from None
+        atexit.register(_remove_empty, folder.absolute())
+        return folder
+    raise AssertionError
 
 
 def finished_run(output_dir: Path | None, *, resume: bool) -> Path | None:
@@ -52,31 +76,109 @@ def finished_run(output_dir: Path | None, *, resume: bool) -> Path | None:
 
 
 def best_run(folder: Path) -> Path:
-    """The run that a comparison kept as its best; any other folder is taken as it is."""
+    """The run that a comparison kept as its best; any other folder is taken as it is.
+
+    Raises:
+        ArtifactError: If the folder is a comparison's and lacks it; the message names a run to take instead.
+    """
     best = folder / "best"
-    return best if (best / "run.json").is_file() else folder
+    if (best / RUN).is_file():
+        return best
+    if (folder / RUN).is_file() and "verdict" in read_run(folder):
+        raise ArtifactError(f"{best} is missing or damaged: {instead_of_best(folder)}")
+    return folder
+
+
+def instead_of_best(folder: Path) -> str:
+    """Which run of a comparison's folder can be used when `best/` cannot, as the way out of an error."""
+    try:
+        shipped = str(read_run(folder)["verdict"]["ship"])
+    except ArtifactError:
+        shipped = ""
+    runs = sorted(path.parent.name for path in folder.glob(f"*/{RUN}") if path.parent.name != "best")
+    if shipped in runs:
+        return f"name {folder / shipped} instead, of which it is a copy"
+    if runs:
+        return f"name a run inside it, such as {folder / runs[0]}"
+    return "no run is left in that folder, so compare again"
+
+
+@contextmanager
+def output_folder(target: Path) -> Iterator[bool]:
+    """Inside, no other process writes into a folder, whose parent is there.
+
+    Yields:
+        Whether that is certain: some file systems know no locks.
+
+    Raises:
+        SettingsError: If it cannot be written, or another process is writing it.
+    """
+    with ExitStack() as stack:
+        try:
+            real(target).parent.mkdir(parents=True, exist_ok=True)
+            alone = stack.enter_context(locked(target, "name another --output-dir"))
+        except OSError as error:
+            raise _cannot_be_written(real(target).parent, error) from None
+        yield alone
 
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to write a run into; it becomes `target`, with a manifest, only if nothing fails."""
+    """A folder to write a run into; it becomes `target`, with a manifest, only if nothing fails.
+
+    What is finished is kept: where something else lies in `target` by then, the result stays beside it.
+
+    Raises:
+        SettingsError: If `target` cannot be written, is in use, or another process is writing it.
+        ArtifactError: If there was no room for the result, or it is kept beside.
+    """
+    place = real(target)
+    with output_folder(target) as alone:
+        require_free(target)
+        if alone:
+            clear_left_over(place, is_whole=lambda folder: (folder / MANIFEST).is_file())
+        aside = new_aside(place)
+        try:
+            aside.mkdir()
+        except OSError as error:
+            raise _cannot_be_written(place.parent, error) from None
+        try:
+            yield aside
+            _open_to_others(aside)
+            sync_folder(aside)
+            write_manifest(aside)
+            sync(aside)
+        except BaseException as error:
+            remove(aside)
+            if out_of_room(error):
+                raise ArtifactError(f"{target} could not be written: {fault_of(error)}") from error
+            raise
+        _move(aside, place, target)
+
+
+def require_free(target: Path) -> None:
+    """Refuse a folder that another process filled after it was chosen, or whose name cannot be given to a new one."""
+    if target.is_dir() and any(path.name != STATE for path in target.iterdir()):
+        raise SettingsError(f"{target} exists and is not empty: name another --output-dir or remove it")
+    if target.is_mount():
+        raise SettingsError(f"{target} is where a file system is mounted: name a folder in it as --output-dir")
+
+
+def _move(aside: Path, place: Path, target: Path) -> None:
+    """Give a finished folder its place; the state of its training goes.
+
+    Raises:
+        ArtifactError: If something else lies there by now; the result is kept beside.
+    """
+    shutil.rmtree(place / STATE, ignore_errors=True)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        aside.rename(place)
     except OSError as error:
-        raise SettingsError(
-            f"{target.parent} cannot be written to ({error.strerror}): name another --output-dir"
+        kept = keep_beside(aside, place)
+        raise ArtifactError(
+            f"something else was put in {target} meanwhile ({error.strerror}): the finished result is kept in {kept}"
         ) from None
-    try:
-        yield aside
-        write_manifest(aside)
-        _open_to_others(aside)
-        shutil.rmtree(target / STATE, ignore_errors=True)
-        if target.exists():
-            target.rmdir()
-        aside.rename(target)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    sync(place.parent)
 
 
 @contextmanager
@@ -85,37 +187,25 @@ def new_file(output: Path) -> Iterator[Path]:
 
     Raises:
         DataError: If it cannot be written.
+        SettingsError: If another process is writing it.
     """
-    aside = output.with_name(f".{output.name}.partial")
     try:
-        yield aside
-        os.replace(aside, output)
+        with whole_file(output) as aside:
+            yield aside
     except OSError as error:
-        raise DataError(f"{output} cannot be written ({error.strerror}): name another --output") from None
-    finally:
-        aside.unlink(missing_ok=True)
+        reason = error.strerror or str(error).splitlines()[0]
+        raise DataError(f"{output} cannot be written ({reason}): name another --output") from None
 
 
-def write_json(path: Path, value: object) -> None:
-    """Write indented UTF-8 JSON, atomically."""
-    aside = path.with_name(f".{path.name}.partial")
-    aside.write_text(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+def _cannot_be_written(folder: Path, error: OSError) -> SettingsError:
+    return SettingsError(f"{folder} cannot be written to ({error.strerror}): name another --output-dir")
 
 
-def read_json(path: Path) -> dict[str, object]:
-    """Read what `write_json` wrote.
-
-    Raises:
-        ArtifactError: If the file is missing or damaged.
-    """
-    try:
-        value: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise ArtifactError(
-            f"{path} is missing or damaged: is {path.parent} a run folder? Train again, or restore it"
-        ) from None
-    return value
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder that was made for a run that came to nothing."""
+    with suppress(OSError):
+        folder.rmdir()
+        folder.parent.rmdir()
 
 
 def _open_to_others(folder: Path) -> None:

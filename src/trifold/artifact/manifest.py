@@ -2,19 +2,26 @@
 
 import json
 from pathlib import Path
+from typing import TypedDict
 
+from trifold.atomic import write_text
 from trifold.backbone.locate import file_sha256
 from trifold.errors import ArtifactError
+from trifold.schema import read_facts
 
 MANIFEST = "manifest.json"
 # The folder of a training under way: it comes and goes, and is no part of what was made.
 STATE = "state"
 
 
+class _Hashes(TypedDict):
+    """File to SHA-256."""
+
+
 def write_manifest(folder: Path) -> None:
     """Hash every file below `folder` into its manifest; runs inside it keep their own."""
     hashes = {name: file_sha256(folder / name) for name in _files(folder)}
-    (folder / MANIFEST).write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / MANIFEST, json.dumps(hashes, indent=1) + "\n")
 
 
 def verify_model(folder: Path) -> None:
@@ -23,20 +30,24 @@ def verify_model(folder: Path) -> None:
     Raises:
         ArtifactError: If the manifest or a file is missing, or a file was changed; the message names it.
     """
-    try:
-        hashes: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise ArtifactError(
-            f"{folder / MANIFEST} is missing or damaged: is {folder} a run folder? Train again, or restore it"
-        ) from None
-    for name, expected in hashes.items():
-        if not name.startswith("model/"):
-            continue
+    hashes = {name: value for name, value in read_facts(folder / MANIFEST, _Hashes).items() if _of_model(name)}
+    # Compared by name, so that a manifest can neither leave a file out nor name one elsewhere.
+    found = set(filter(_of_model, _files(folder)))
+    for name in sorted(hashes.keys() | found):
         path = folder / name
-        if not path.is_file():
+        if name not in found:
             raise ArtifactError(f"{path} is missing: restore it, or train again")
-        if file_sha256(path) != expected:
+        if name not in hashes:
+            raise ArtifactError(f"{path} is not in {folder / MANIFEST}: restore both, or train again")
+        if file_sha256(path) != hashes[name]:
             raise ArtifactError(f"{path} is damaged, its SHA-256 is not the manifest's: restore it, or train again")
+    if not found:
+        raise ArtifactError(f"{folder / 'model'} holds no model: restore it, or train again")
+
+
+def _of_model(name: str) -> bool:
+    """Whether a file is part of the model; hidden ones are left there by file managers."""
+    return name.startswith("model/") and not name.rpartition("/")[2].startswith(".")
 
 
 def _files(folder: Path) -> list[str]:
@@ -46,6 +57,7 @@ def _files(folder: Path) -> list[str]:
         for path in folder.rglob("*")
         if path.is_file()
         and path.name != MANIFEST
+        and path.suffix != ".lock"
         and STATE not in path.relative_to(folder).parts
         and not any(run in path.parents for run in nested)
     )

@@ -222,6 +222,7 @@ def _plain(config: dict[str, Any]) -> BertConfig | None:
         and config.get("hidden_act", "gelu") == "gelu"
         and config.get("position_embedding_type", "absolute") == "absolute"
         and not config.get("is_decoder")
+        and not config.get("auto_map")
         and not config.get("add_cross_attention")
     )
     if not plain:

@@ -37,6 +37,13 @@ class BertClassifier(torch.nn.Module):
         super().__init__()
         self.encoder, self.head, self.by = encoder, head, by
 
+    @property
+    def classes(self) -> int:
+        """Of its logits."""
+        return next(
+            part.out_features for part in reversed(list(self.head.modules())) if isinstance(part, torch.nn.Linear)
+        )
+
     def forward(self, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """`(batch, tokens)` ids and mask, `None` where all count, to logits `(batch, classes)` float32."""
         states = self.encoder(ids, mask, first_only=self.by == "first").last_hidden_state
@@ -66,6 +73,8 @@ def classifier_of(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> B
         dense, out = (linear_of(tensors, name) for name in _HEADS.get(str(config["model_type"]), _OTHERS))
     except KeyError:
         return None
+    if (dense.in_features, dense.out_features) != (encoder.config.hidden_size, out.in_features):
+        return None
     return BertClassifier(encoder, torch.nn.Sequential(dense, torch.nn.Tanh(), out), "first").eval()
 
 
@@ -76,6 +85,8 @@ def linear_of(tensors: dict[str, torch.Tensor], name: str) -> torch.nn.Linear:
         KeyError: If there is none.
     """
     weight, bias = (tensors[f"{name}.{part}"].detach().float() for part in ("weight", "bias"))
+    if weight.ndim != 2 or bias.shape != weight.shape[:1]:
+        raise KeyError(name)
     with torch.device("meta"):
         part = torch.nn.Linear(weight.shape[1], weight.shape[0])
     part.load_state_dict({"weight": weight, "bias": bias}, assign=True)

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from trifold.backbone.cache import cache_folder
 from trifold.backbone.settings import ComputeSettings
 from trifold.progress import say
-from trifold.runtime import Runtime, hardware, memory_bytes, peak_memory_bytes
+from trifold.runtime import Runtime, hardware, memory_bytes, peak_while, resident_bytes
 
 _CANDIDATES = {
     "cpu": (1_024, 2_048, 4_096, 8_192),
@@ -88,7 +89,7 @@ def _candidates(work: Work) -> tuple[int, ...]:
 
 def _fastest(work: Work, candidates: tuple[int, ...]) -> int:
     length = max(1, int(np.median(work.lengths)))
-    before = peak_memory_bytes()
+    before = resident_bytes()
     best, best_rate, bytes_per_token = candidates[0], 0.0, 0.0
     for budget in candidates:
         if bytes_per_token * budget > _MEMORY_SHARE * (memory_bytes() or np.inf) - before:
@@ -96,22 +97,25 @@ def _fastest(work: Work, candidates: tuple[int, ...]) -> int:
         texts = max(1, budget // length)
         ids = np.full((texts, length), 5, dtype=np.int64)
         try:
-            seconds = min(_seconds(work, ids) for _ in range(_REPEATS))
+            peak, seconds = peak_while(partial(_least_seconds, work, ids))
         except RuntimeError as error:
             if "out of memory" not in str(error).lower():
                 raise
             break
         rate = texts * length / seconds
-        bytes_per_token = max(bytes_per_token, (peak_memory_bytes() - before) / (texts * length))
+        bytes_per_token = max(bytes_per_token, (peak - before) / (texts * length))
         if rate > _WORTH_IT * best_rate:
             best, best_rate = budget, rate
     return best
 
 
-def _seconds(work: Work, ids: np.ndarray) -> float:
-    begun = time.perf_counter()
-    work.attempt(ids, np.ones_like(ids))
-    return time.perf_counter() - begun
+def _least_seconds(work: Work, ids: np.ndarray) -> float:
+    tries = []
+    for _ in range(_REPEATS):
+        begun = time.perf_counter()
+        work.attempt(ids, np.ones_like(ids))
+        tries.append(time.perf_counter() - begun)
+    return min(tries)
 
 
 def _key(work: Work, largest: int) -> str:

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import shutil
+import stat
 import time
 import uuid
 import zipfile
@@ -24,6 +25,8 @@ from trifold.errors import SettingsError
 from trifold.progress import say
 
 _SECONDS = "seconds"
+# How files and folders end that are not whole yet; what was not touched for so long, nobody writes any more.
+_PARTIAL, _WRITING_SECONDS = ".partial", 600.0
 _GRAPHS, _CHOICES = "graphs", "choices"
 # A graph is as large as its model, and is written again in seconds; a choice is a head and which vectors it reads.
 _MOST_GRAPHS, _MOST_CHOICES = 8, 64
@@ -40,19 +43,32 @@ def cache_folder() -> Path:
 
 
 def clear(root: Path | None = None) -> int:
-    """Remove everything; returns the bytes that were freed.
+    """Remove everything but what other processes are writing this moment; returns the bytes that were freed.
 
     Raises:
         SettingsError: If it cannot be removed.
     """
-    size = 0
+    size, now = 0, time.time()
     for folder in ((root or cache_folder()) / name for name in _KEPT):
-        size += sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        try:
-            if folder.exists():
-                shutil.rmtree(folder)
-        except OSError as error:
-            raise SettingsError(f"{folder} cannot be removed ({error.strerror}): check its permissions") from None
+        # Deepest first, so that folders are empty when their turn comes.
+        for path in sorted(folder.rglob("*"), reverse=True):
+            try:
+                state = path.lstat()
+                fresh = now - state.st_mtime < _WRITING_SECONDS
+                if stat.S_ISDIR(state.st_mode):
+                    # An empty one may be about to be written into.
+                    if not fresh:
+                        with suppress(OSError):
+                            path.rmdir()
+                    continue
+                if fresh and _PARTIAL in str(path.relative_to(folder)):
+                    continue
+                path.unlink()
+                size += state.st_size
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise SettingsError(f"{path} cannot be removed ({error.strerror}): check its permissions") from None
     return size
 
 
@@ -98,7 +114,7 @@ def _aside(path: Path, most: int) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield aside
-        aside.rename(path)
+        os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
     for old in _latest_used(path.parent, path.suffix)[most:]:
@@ -144,6 +160,21 @@ def remembered(
     except OSError as error:
         cannot_keep(error)
     return found, 0.0
+
+
+def has_room(needed: int, limit_bytes: int) -> bool:
+    """Whether so many bytes may be kept on disk: within the limit and half of what is free; else it is said why not."""
+    folder = cache_folder()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if needed <= min(limit_bytes, free // 2):
+        return True
+    _say_once(
+        f"note: {needed / 1e9:,.1f} GB are not kept in the cache, which may take {limit_bytes / 1e9:,.1f} GB "
+        f"(--cache-gigabytes) and half of the {free / 1e9:,.1f} GB that are free on its disk"
+    )
+    return False
 
 
 def cannot_keep(error: OSError) -> None:

@@ -1,9 +1,10 @@
 """Run a frozen encoder once per text and pool every layer on the way."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ import torch
 from trifold.backbone.attention import NAME as ATTENTION
 from trifold.backbone.attention import register_attention
 from trifold.backbone.batches import Rounding, by_token_budget, exact, usual_rounding
-from trifold.backbone.bert import Bert, read_bert
+from trifold.backbone.bert import Bert, bert_of, read_bert
 from trifold.backbone.int8 import in_int8, multiplies_int8
-from trifold.backbone.locate import BackboneFiles
+from trifold.backbone.locate import BackboneFiles, file_sha256, read_config, reason_of
 from trifold.backbone.onnx import TOKEN_BUDGET, OnnxGraph, kept_graph, require_onnx
 from trifold.backbone.packed import packed, through_arrays
 from trifold.backbone.store import half
@@ -26,6 +27,7 @@ from trifold.runtime import Runtime
 POOLINGS = ("first", "mean", "max")
 # Engines that may, or do, take ONNX Runtime.
 _BY_GRAPH = ("onnx", "int8", "onnx-int8")
+_READING_CLASSES = ("AutoModel", "AutoModelForSequenceClassification")
 # A hidden state (0 = embeddings) and how its tokens are pooled.
 Place = tuple[int, str]
 
@@ -119,8 +121,12 @@ class Encoder:
         self._kernels: str | None = None
         self._autocast: Callable[[], AbstractContextManager[Any]] = runtime.autocast
         self._graphs: dict[tuple[int, ...], OnnxGraph] = {}
-        self.layers: int = reader.config.num_hidden_layers
-        self.width: int = reader.config.hidden_size
+        try:
+            self.layers: int = reader.config.num_hidden_layers
+            self.width: int = reader.config.hidden_size
+        except AttributeError:
+            kind = reader.config.model_type
+            raise BackboneError(f"{files.name} is a {kind}, which does not read texts: give another --model") from None
         if layers is not None:
             self.keep(layers)
 
@@ -154,6 +160,13 @@ class Encoder:
     def rounding(self) -> Rounding:
         """Of the lengths of batches."""
         return exact if self.kernels in _BY_GRAPH else usual_rounding(self.runtime)
+
+    def end_training(self) -> None:
+        """Read from now on as what is saved will be once it is loaded, to the bit."""
+        bert = bert_of(self.model.config.to_dict(), self.model.state_dict())
+        if bert is not None:
+            self._reader = bert.to(self.runtime.device)
+        self._to_lay_out = True
 
     def keep(self, layers: int) -> None:
         """Drop everything above the lowest `layers` layers; architectures that name them otherwise stay whole."""
@@ -198,12 +211,16 @@ class Encoder:
         if self.kernels in _BY_GRAPH:
             if layers not in self._graphs:
                 module = PooledStates(self.model, layers).eval()
-                about = {"weights": self._files.sha256(), "states": list(layers), "of": self.layers}
+                about = {**self._address(), "states": list(layers), "of": self.layers}
                 self._graphs[layers] = kept_graph(module, about, int8=self.kernels == "onnx-int8")
             return self._graphs[layers]
         if self._to_lay_out:
             self._take(packed(self._reader, self.runtime))
         return through_arrays(PooledStates(self._reader, layers).eval(), self.runtime, self._autocast)
+
+    def _address(self) -> dict[str, object]:
+        """The weights, and how they are read."""
+        return {"weights": self._files.sha256(), "configuration": file_sha256(self._files.folder / "config.json")}
 
     def _find_kernels(self) -> str:
         if self._engine not in ("int8", "torch-int8"):
@@ -268,29 +285,102 @@ def pool_tokens(states: torch.Tensor, mask: torch.Tensor | None, how: str) -> to
     return (states + torch.where(weights == 0, -torch.inf, 0.0).to(states.dtype)).amax(1).float()
 
 
-def load_model(auto_class: str, files: BackboneFiles, **options: Any) -> Any:
+def save_model(model: Any, folder: Path) -> None:
+    """Write a model as transformers does, without its progress bar."""
+    from transformers import logging
+
+    logging.disable_progress_bar()
+    model.save_pretrained(folder)
+
+
+def load_model(auto_class: str, files: BackboneFiles, *, whole: bool = False, **options: Any) -> Any:
     """Load `files` through one of transformers' auto classes, in float32 with our attention unless told else.
 
     What transformers says on the way (a report on new and unused weights, a progress bar) is held back:
     a new head is what was asked for, and alarming words on a correct run help nobody.
 
+    Args:
+        auto_class: Its name.
+        files: The model.
+        whole: Whether the head must be in the files, too: a new one would say random things.
+        options: transformers' own.
+
     Raises:
-        BackboneError: If the files do not fit the class.
+        BackboneError: If the files do not fit the class, or lack weights below its head.
     """
     import transformers
 
+    read_config(files)
+    # Where there are none that are safetensors, transformers' own message would be about another file.
+    files.shards()
     register_attention()
     logging = transformers.logging
     options = {"dtype": torch.float32, "attn_implementation": ATTENTION, **options}
+    trusted = {"trust_remote_code": files.trust_remote_code, "use_safetensors": True, "local_files_only": True}
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return getattr(transformers, auto_class).from_pretrained(files.folder, local_files_only=True, **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise BackboneError(f"{files.name} cannot be loaded as {auto_class} ({reason}): give another --model") from None
+            model, loading = getattr(transformers, auto_class).from_pretrained(
+                files.folder, output_loading_info=True, **trusted, **options
+            )
+    except Exception as error:  # noqa: BLE001 - what a damaged or unknown model makes transformers raise is no promise
+        raise BackboneError(
+            f"{files.name} cannot be loaded as {auto_class} ({reason_of(error)}): give another --model"
+        ) from None
     finally:
         logging.set_verbosity(verbosity)
+    _require_weights(files, model, loading["missing_keys"], whole=whole)
+    if getattr(model.config, "is_encoder_decoder", False) and auto_class in _READING_CLASSES:
+        raise BackboneError(
+            f"{files.name} is a {model.config.model_type}, which reads with one half and writes with the other, and no "
+            "method here learns from that: give --model an encoder or a decoder"
+        )
+    return model
+
+
+def load_config(files: BackboneFiles) -> Any:
+    """A model's configuration as transformers understands it.
+
+    Raises:
+        BackboneError: If it does not.
+    """
+    from transformers import AutoConfig
+
+    read_config(files)
+    try:
+        return AutoConfig.from_pretrained(
+            files.folder, local_files_only=True, trust_remote_code=files.trust_remote_code
+        )
+    except Exception as error:  # noqa: BLE001 - as above
+        raise BackboneError(f"{files.name} cannot be loaded ({reason_of(error)}): give another --model") from None
+
+
+def reads_onwards(config: Any) -> bool:
+    """Whether a model is a decoder, of which a token sees none behind it.
+
+    Args:
+        config: Of `load_config`.
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    both_ways = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
+    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not both_ways
+
+
+def _require_weights(files: BackboneFiles, model: Any, missing: Iterable[str], *, whole: bool) -> None:
+    """Refuse a model of which weights are missing; unless it must be whole, head and pooler may be new."""
+    body = "" if model.base_model is model else f"{model.base_model_prefix}."
+    if whole and any(not name.startswith(body) for name in missing):
+        head = "masked" if type(model).__name__.endswith("ForMaskedLM") else "next"
+        raise BackboneError(
+            f"{files.name} has no head for {head} words (its files lack {min(missing)}): give a model that was "
+            "pretrained and saved with it"
+        )
+    lacking = sorted(name for name in missing if name.startswith(body) and "pooler" not in name.split("."))
+    if lacking:
+        raise BackboneError(
+            f"{files.name} lacks {len(lacking)} of its weights ({lacking[0]} and on): give a model that is whole"
+        )

@@ -6,7 +6,7 @@ a cached run and an uncached one learn from the same numbers.
 
 import hashlib
 import json
-import shutil
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -18,16 +18,16 @@ import torch
 
 from trifold.backbone.batches import Rounding, by_token_budget, padding_share, usual_rounding
 from trifold.backbone.budget import Work, tuned_budget
-from trifold.backbone.cache import cache_folder
+from trifold.backbone.cache import has_room
 from trifold.backbone.encoder import POOLINGS, Encoder, Pooled
 from trifold.backbone.layers import encoder_layers
-from trifold.backbone.locate import BackboneFiles
+from trifold.backbone.locate import BackboneFiles, file_sha256
 from trifold.backbone.settings import BackboneSettings
 from trifold.backbone.store import HALF_LIMIT, Segment, Store, half, kept_or_computed
 from trifold.backbone.tokens import Tokenizer, Tokens
-from trifold.errors import BackboneError
+from trifold.errors import BackboneError, SettingsError
 from trifold.progress import Advance, counted, say, track
-from trifold.runtime import Runtime
+from trifold.runtime import Runtime, available_bytes
 
 # Texts that are sorted by length and written together: enough to waste nothing, few enough to lose little.
 _TEXTS_PER_SEGMENT = 2_048
@@ -85,15 +85,19 @@ def read_through_cache(
         pooled = encoder.pool(tokens.take(positions), tokenizer.pad_id, budget, advance=advance)
         return list(half(pooled.vectors).reshape(len(positions), -1, encoder.width))
 
-    kind = _kind("pooled vectors of every layer", files, encoder.precision)
+    shape = (len(tokens), encoder.layers + 1, len(POOLINGS), encoder.width)
+    _require_memory(2 * math.prod(shape), f"the vectors of {counted(len(tokens), 'text')} by {files.name}")
+    kind = {**_kind("pooled vectors of every layer", files, encoder.precision, encoder.runtime), "poolings": POOLINGS}
     if encoder.kernels != "torch":
         kind["engine"] = encoder.kernels
-    work = _Pass(compute, encoder.try_batch, encoder.runtime, encoder.rounding, kind, encoder.width)
-    shape = (len(tokens), encoder.layers + 1, len(POOLINGS), encoder.width)
+    sizes = np.full(len(tokens), 2 * math.prod(shape[1:]))
+    work = _Pass(compute, encoder.try_batch, encoder.runtime, encoder.rounding, kind, encoder.width, sizes)
     vectors = np.empty(shape, dtype=np.float16)
     with _through_cache(work, tokens, settings) as found:
         for number, array in enumerate(found.arrays):
             vectors[number] = array.reshape(shape[1:])
+            # Held once, or memory would have to take it all twice.
+            found.arrays[number] = np.empty(0)
     decisive = json.dumps(kind, sort_keys=True).encode() + b"".join(tokens.digests)
     return Vectors(
         Pooled(vectors, tuple(range(encoder.layers + 1))),
@@ -159,10 +163,10 @@ class Prefix:
                 part.training = mode
         return bool(torch.allclose(whole, again, atol=_REPLAY_TOLERANCE[self._runtime.precision]))
 
-    def has_room(self, tokens: Tokens, settings: BackboneSettings) -> bool:
-        """Whether the states of these texts fit into the cache's limit and half of the free disk."""
-        needed = 2 * self._model.config.hidden_size * int(tokens.lengths.sum())
-        return bool(needed <= min(settings.cache_bytes, _free_bytes() // 2))
+    def has_room(self, parts: Sequence[Tokens], settings: BackboneSettings) -> bool:
+        """Whether the states of these texts, all of them together, fit on disk; it is said where they do not."""
+        tokens = sum(int(part.lengths.sum()) for part in parts)
+        return has_room(2 * self._model.config.hidden_size * tokens, settings.cache_bytes)
 
     def computed(
         self, tokens: Tokens, pad_id: int, files: BackboneFiles, settings: BackboneSettings
@@ -201,8 +205,9 @@ class Prefix:
         def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
             forward(torch.from_numpy(ids), torch.from_numpy(mask))
 
-        kind = {**_kind("states of every token", files, self._runtime.precision), "layer": self.depth}
-        return _through_cache(_Pass(compute, attempt, self._runtime, rounding, kind, width), tokens, settings)
+        kind = {**_kind("states of every token", files, self._runtime.precision, self._runtime), "layer": self.depth}
+        sizes = 2 * width * tokens.lengths
+        return _through_cache(_Pass(compute, attempt, self._runtime, rounding, kind, width, sizes), tokens, settings)
 
     @contextmanager
     def replayed(self) -> Iterator[Callable[[torch.Tensor], None]]:
@@ -315,20 +320,32 @@ def _owner(body: Any, layers: torch.nn.ModuleList) -> tuple[torch.nn.Module, str
     return next((part, name) for part in body.modules() for name, child in part.named_children() if child is layers)
 
 
-def _kind(what: str, files: BackboneFiles, precision: str) -> dict[str, object]:
+def _kind(what: str, files: BackboneFiles, precision: str, runtime: Runtime) -> dict[str, object]:
+    """What decides on an array beside its tokens; `Store` adds the versions of what computes."""
     return {
         "what": what,
         "backbone": files.name,
         "weights": files.sha256(),
+        "configuration": file_sha256(files.folder / "config.json"),
         "precision": precision,
+        "device": runtime.device,
+        # Kernels differ in the last digits from one set of instructions to the other.
+        "processor": torch.backends.cpu.get_cpu_capability(),
     }
 
 
-def _free_bytes() -> int:
-    folder = cache_folder()
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+def _require_memory(needed: int, what: str) -> None:
+    """Refuse what would not fit.
+
+    Raises:
+        SettingsError: If it does not.
+    """
+    free = available_bytes()
+    if 0 < free < needed:
+        raise SettingsError(
+            f"{what} take {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free: "
+            "use fewer rows, a smaller --model, or a method that keeps none, such as full"
+        )
 
 
 @dataclass(frozen=True)
@@ -342,6 +359,7 @@ class _Pass:
         rounding: Of the lengths of its batches.
         kind: What its arrays are of, as in `Store`.
         width: Of every array.
+        sizes: `(texts,)`, bytes of each array.
     """
 
     compute: Callable[[np.ndarray, int, Advance], list[np.ndarray]]
@@ -350,6 +368,7 @@ class _Pass:
     rounding: Rounding
     kind: dict[str, object]
     width: int
+    sizes: np.ndarray
 
 
 @contextmanager
@@ -373,5 +392,8 @@ def _through_cache(work: _Pass, tokens: Tokens, settings: BackboneSettings) -> I
             say(f"encoded {budget:,} tokens at once, {100 * padding:.1f} % of them padding")
 
     store = Store(work.kind, work.width, settings.cache_bytes) if settings.cache else None
-    with kept_or_computed(store, tokens.digests, compute) as found:
+    digests = tokens.digests
+    ahead = sum(int(size) for size, digest in zip(work.sizes, digests, strict=True) if store and digest not in store)
+    keep = not ahead or has_room(ahead, settings.cache_bytes)
+    with kept_or_computed(store, digests, compute, keep=keep) as found:
         yield Computed(*found)

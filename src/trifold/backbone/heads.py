@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from trifold.backbone.encoder import load_model
+from trifold.backbone.encoder import load_config, load_model
 from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles
-from trifold.calibration import chance_logits
+from trifold.backbone.tokens import pad_id_of
 from trifold.errors import BackboneError
+from trifold.statistics.calibration import chance_logits
 from trifold.tasks.labels import LabelMap
 
 # Names of the attention's dropout across architectures. With it, PyTorch leaves its fused attention on a CPU;
@@ -24,7 +25,14 @@ from trifold.tasks.labels import LabelMap
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
-def new_classifier(files: BackboneFiles, labels: LabelMap, start: np.ndarray | None = None, *, may_grow: bool) -> Any:
+def new_classifier(
+    files: BackboneFiles,
+    labels: LabelMap,
+    start: np.ndarray | None = None,
+    *,
+    may_grow: bool,
+    shifts: bool = False,
+) -> Any:
     """Put a fresh head for `labels` on the backbone `files`.
 
     Args:
@@ -33,14 +41,14 @@ def new_classifier(files: BackboneFiles, labels: LabelMap, start: np.ndarray | N
         start: As in `start_at`; a head whose last layer is unknown starts as it comes.
         may_grow: Whether a sentence encoder may get a layer of its own to hand its mean to the head; where the
             backbone is shared with others, as under adapters, it may not.
+        shifts: Whether its logits are to be shifted in the end, as `shift_logits`.
 
     Raises:
-        BackboneError: If the files hold no encoder that takes such a head.
+        BackboneError: If the files hold no model that takes such a head.
     """
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(files.folder, local_files_only=True)
+    config = load_config(files)
     names = {number: str(label) for number, label in enumerate(labels.names)}
+    off: dict[str, Any] = {name: 0.0 for name in ATTENTION_DROPOUTS if hasattr(config, name)}
     model = load_model(
         "AutoModelForSequenceClassification",
         files,
@@ -48,11 +56,21 @@ def new_classifier(files: BackboneFiles, labels: LabelMap, start: np.ndarray | N
         id2label=names,
         label2id={name: number for number, name in names.items()},
         problem_type="multi_label_classification" if labels.multi_label else "single_label_classification",
-        **{name: 0.0 for name in ATTENTION_DROPOUTS if hasattr(config, name)},
+        **off,
     )
+    # A decoder's head reads the last token, and finds it by what is no padding.
+    if getattr(model.config, "pad_token_id", None) is None:
+        model.config.pad_token_id = pad_id_of(files)
     if may_grow and trained_on_means(files) and model.config.model_type == "bert":
         _append_mean_layer(model)
-    start_at(_find_last_linear(model), start)
+    # What its logits come from is asked again once it is trained, when it would be too late.
+    final = _last_linear(model)
+    if shifts and final.bias is None:
+        raise BackboneError(
+            f"the head of a {model.config.model_type} model has no bias, which --class-weight balanced needs: leave it "
+            "out, or take features or an encoder"
+        )
+    start_at(final, start)
     return as_used(model)
 
 
@@ -80,7 +98,8 @@ def divide_logits(model: Any, temperature: float) -> None:
     """
     final = _last_linear(model)
     final.weight.div_(temperature)
-    final.bias.div_(temperature)
+    if final.bias is not None:
+        final.bias.div_(temperature)
 
 
 @torch.no_grad()
@@ -114,15 +133,20 @@ def start_at(final: Any, logits: np.ndarray | None) -> None:
     """Let `final`, the last layer of a fresh head, begin near `logits`, `(classes,)`, whatever the text.
 
     Args:
-        final: A linear layer. Where it or `logits` is `None`, nothing happens.
+        final: A linear layer. Where it has no bias, or `logits` is `None`, nothing happens.
         logits: Of `starting_logits`.
     """
-    if final is not None and logits is not None:
+    if logits is not None and getattr(final, "bias", None) is not None:
         final.bias.copy_(torch.from_numpy(logits))
 
 
+def head_name(model: Any) -> str:
+    """What a classifier calls its head: decoders have a name of their own for it."""
+    return "score" if hasattr(model, "score") else "classifier"
+
+
 def _find_last_linear(model: Any) -> torch.nn.Linear | None:
-    head = getattr(model, "classifier", None)
+    head = getattr(model, head_name(model), None)
     final = getattr(head, "out_proj", head)
     return final if isinstance(final, torch.nn.Linear) else None
 

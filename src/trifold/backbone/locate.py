@@ -5,14 +5,15 @@ The only file that knows where `minilm` comes from: to drop the bundled package,
 
 import hashlib
 import importlib.metadata
-import json
+import os
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from trifold.backbone.settings import BackboneSettings
-from trifold.errors import ArtifactError, BackboneError
+from trifold.errors import ArtifactError, BackboneError, require
+from trifold.json_text import parse_json
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
@@ -26,46 +27,86 @@ _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
 )
-# Some published models have nothing newer. It is read as plain tensors, never run as code (torch.load's weights_only).
-_OLD_WEIGHTS = "pytorch_model.bin"
+# From any of these a tokenizer can be made; without one, transformers makes up an empty one that knows no word.
+_VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+# What pickle writes; opening it runs whatever code stands in it.
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.msgpack", "*.h5")
+_CODE_IN = ("config.json", "config.*.json", "tokenizer_config.json")
+# As the hub allows them.
+_HUB_ID = re.compile(r"(?=.{1,96}$)\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+_SHOWN_NAME, _SHOWN_REASON = 80, 200
+_SIZES = {
+    *("vocab_size", "hidden_size", "dim", "n_embd", "intermediate_size", "hidden_dim"),
+    *("num_hidden_layers", "n_layers", "n_layer", "num_attention_heads", "n_heads", "n_head"),
+}
+# Building so many would take for ever, before their weights could be missed.
+_MOST = dict.fromkeys(("num_hidden_layers", "n_layers", "n_layer"), 10_000)
 _PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "tokenizer*", "*.jinja")
 
 
 @dataclass(frozen=True)
 class BackboneFiles:
-    """A backbone on disk.
+    """A backbone on disk. Opening one refuses code that comes with it, unless that was asked for.
 
     Attributes:
         folder: Holds `config.json`, the weights and the tokenizer.
         name: Hub id where it has one, else the folder: what a saved model calls its base.
         revision: Commit on the hub; `None` for a folder.
+        trust_remote_code: Whether classes that the folder brings with it may be run.
+
+    Raises:
+        BackboneError: If its configuration names classes of its own and may not, or cannot be read.
     """
 
     folder: Path
     name: str
     revision: str | None
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        for path in (file for pattern in _CODE_IN for file in sorted(self.folder.glob(pattern))):
+            if _names_code(_read_object(path)) and not self.trust_remote_code:
+                raise BackboneError(
+                    f"{self.name} brings code of its own (auto_map in its {path.name}), which is not run: give another "
+                    "model, or --trust-remote-code if you have read that code and trust it"
+                )
 
     def weights(self) -> Path:
-        """The file with all weights: safetensors, or what models had before it.
+        """The file with all weights, in the safetensors format.
 
         Raises:
             BackboneError: If there is none.
         """
-        for name in ("model.safetensors", _OLD_WEIGHTS):
-            if (self.folder / name).exists():
-                return self.folder / name
-        raise BackboneError(f"{self.folder} has no model.safetensors: give a model saved in the safetensors format")
+        if (self.folder / _WEIGHTS).is_file():
+            return self.folder / _WEIGHTS
+        pickled = [path.name for pattern in _PICKLED for path in sorted(self.folder.glob(pattern))]
+        if pickled:
+            raise BackboneError(
+                f"{self.name} has its weights in {pickled[0]}, which can run code when it is opened: convert them to "
+                f"{_WEIGHTS} first, or give a model that has it"
+            )
+        raise BackboneError(f"{self.name} has no {_WEIGHTS}: give a model saved in the safetensors format")
 
     def shards(self) -> tuple[Path, ...]:
         """The files with the weights: mostly one, of large models several.
 
         Raises:
-            BackboneError: As `weights`.
+            BackboneError: As `weights`, or if the list of files is damaged or one of them missing.
         """
-        index = self.folder / "model.safetensors.index.json"
-        if (self.folder / "model.safetensors").exists() or not index.exists():
+        if (self.folder / "adapter_config.json").exists():
+            raise BackboneError(f"{self.name} is an adapter, no model by itself: give the model that it belongs to")
+        index = self.folder / _INDEX
+        if (self.folder / _WEIGHTS).exists() or not index.exists():
             return (self.weights(),)
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        named = _read_object(index).get("weight_map")
+        names = set(named.values()) if isinstance(named, dict) and _are_names(named.values()) else {"model weights"}
+        for name in sorted(names):
+            if Path(name).name != name or not name.endswith(".safetensors") or not (self.folder / name).is_file():
+                raise BackboneError(
+                    f"{self.name} has no file {_shown(name)}, or none that is safetensors, as its {_INDEX} asks for: "
+                    "download it again"
+                )
         return tuple(self.folder / name for name in sorted(names))
 
     def size_bytes(self) -> int:
@@ -83,38 +124,66 @@ class BackboneFiles:
         return {"name": self.name, "revision": self.revision, "sha256": self.sha256()}
 
 
-def find_backbone(settings: BackboneSettings) -> BackboneFiles:
+class NamesModel(Protocol):
+    """Settings that name a model."""
+
+    @property
+    def model(self) -> str: ...  # noqa: D102 - as in `BackboneSettings`
+    @property
+    def revision(self) -> str | None: ...  # noqa: D102
+    @property
+    def offline(self) -> bool: ...  # noqa: D102
+    @property
+    def trust_remote_code(self) -> bool: ...  # noqa: D102
+
+
+def find_backbone(settings: NamesModel) -> BackboneFiles:
     """The backbone that the settings name.
 
     Raises:
-        BackboneError: As `locate`.
+        TrifoldError: As `locate`.
     """
-    return locate(settings.model, revision=settings.revision, offline=settings.offline)
+    return locate(
+        settings.model,
+        revision=settings.revision,
+        offline=settings.offline,
+        trust_remote_code=settings.trust_remote_code,
+    )
 
 
-def locate(model: str, *, revision: str | None = None, offline: bool = False) -> BackboneFiles:
+def locate(
+    model: str, *, revision: str | None = None, offline: bool = False, trust_remote_code: bool = False
+) -> BackboneFiles:
     """Find the files of `model`, downloading them only where nothing local has them.
 
     Args:
         model: `minilm`, a folder, a run folder, or a hub id.
         revision: Commit to take from the hub; the default branch where `None`.
         offline: Never open a connection.
+        trust_remote_code: Whether classes that the model brings with it may be run.
 
     Raises:
-        BackboneError: If the model is nowhere, or its weights are not the published ones.
+        BackboneError: If the model is nowhere, brings code that may not run, or its weights are not the published ones.
+        SettingsError: If a revision is asked of what has none.
     """
     folder = Path(model)
-    if model in ("minilm", MINILM):
+    if model in ("minilm", MINILM) and revision in (None, _MINILM_REVISION):
         return _minilm()
-    if (folder / "config.json").is_file():
-        return BackboneFiles(folder, str(folder.resolve()), None)
-    if (folder / "run.json").is_file() and (folder / "model" / "config.json").is_file():
-        return locate(str(folder / "model"))
-    if folder.is_dir():
+    no_revision = f"--revision {revision} with --model {_shown(model)}"
+    require(model != "minilm", no_revision, f"minilm is one commit of {MINILM}: give that name to take another")
+    # Of a name that is no path at all, these say no; pathlib's fail.
+    if model and os.path.isdir(folder):
+        require(revision is None, no_revision, "a folder has no revisions, leave it out")
+        if (folder / "config.json").is_file():
+            return BackboneFiles(folder, str(folder.resolve()), None, trust_remote_code)
+        if (folder / "run.json").is_file() and (folder / "model" / "config.json").is_file():
+            return locate(str(folder / "model"), trust_remote_code=trust_remote_code)
         raise BackboneError(f"the folder {model} holds no model: it needs config.json, weights and a tokenizer")
-    if model.startswith((".", "/", "~")) or model.count("/") > 1:
-        raise BackboneError(f"there is no folder {model}: give a folder with a model, a hub id, or minilm")
-    return _from_hub(model, revision, offline)
+    if not _HUB_ID.fullmatch(model):
+        kind = "folder" if "/" in model or model.startswith((".", "~")) else "model"
+        name = _shown(model) if kind == "model" else _shown(model)[1:-1]
+        raise BackboneError(f"there is no {kind} {name}: give a folder with a model, a hub id, or minilm")
+    return _from_hub(model, revision, offline, trust_remote_code)
 
 
 def copy_tokenizer(files: BackboneFiles, folder: Path) -> None:
@@ -134,17 +203,26 @@ def fast_tokenizer(files: BackboneFiles) -> Any:
         BackboneError: If it has none that can be read.
     """
     path = files.folder / "tokenizer.json"
-    if path.exists():
-        from tokenizers import Tokenizer
-
-        return Tokenizer.from_file(str(path))
-    from transformers import AutoTokenizer
-
     try:
-        return AutoTokenizer.from_pretrained(files.folder, local_files_only=True).backend_tokenizer
-    except (OSError, ValueError, KeyError, AttributeError, ImportError):
+        if path.exists():
+            from tokenizers import Tokenizer
+
+            found = Tokenizer.from_file(str(path))
+        else:
+            if not any(file for pattern in _VOCABULARIES for file in files.folder.glob(pattern)):
+                raise ValueError(f"it has none of {', '.join(_VOCABULARIES)}")
+            from transformers import AutoTokenizer
+
+            found = AutoTokenizer.from_pretrained(
+                files.folder, local_files_only=True, trust_remote_code=files.trust_remote_code
+            ).backend_tokenizer
+        if found.get_vocab_size() <= len(found.get_added_tokens_decoder()):
+            raise ValueError("it knows no word")
+        return found
+    except Exception as error:  # noqa: BLE001 - what the libraries let through of damaged files is no promise
         raise BackboneError(
-            f"{files.name} has no tokenizer.json, and none can be made from its files: save it with its fast tokenizer"
+            f"{files.name} has no tokenizer that can be read ({reason_of(error)}): give a model saved with its fast "
+            "tokenizer, tokenizer.json"
         ) from None
 
 
@@ -153,20 +231,28 @@ def describe_base(files: BackboneFiles) -> dict[str, object]:
     return {"base": files.name, "base_revision": files.revision, "base_sha256": files.sha256()}
 
 
-def find_base(saved: dict[str, object], folder: Path, *, offline: bool) -> BackboneFiles:
+def find_base(
+    saved: dict[str, object], folder: Path, *, offline: bool, trust_remote_code: bool = False
+) -> BackboneFiles:
     """The backbone that the model in `folder` was trained on.
 
     Args:
         saved: What `describe_base` gave.
         folder: For the message.
         offline: Never open a connection.
+        trust_remote_code: Whether classes that it brings with it may be run: the user says so, never `saved`.
 
     Raises:
-        BackboneError: If it is nowhere.
+        BackboneError: As `locate`.
         ArtifactError: If its weights are others than then.
     """
     revision = saved["base_revision"]
-    files = locate(str(saved["base"]), revision=revision if isinstance(revision, str) else None, offline=offline)
+    files = locate(
+        str(saved["base"]),
+        revision=revision if isinstance(revision, str) else None,
+        offline=offline,
+        trust_remote_code=trust_remote_code,
+    )
     if files.sha256() != saved["base_sha256"]:
         raise ArtifactError(
             f"the weights in {files.folder} are not those that {folder} was trained on: restore them or train again"
@@ -211,16 +297,13 @@ def _cached(name: str, revision: str | None) -> Path | None:
     return Path(found[0]).parent if all(isinstance(path, str) for path in found) and isinstance(found[0], str) else None
 
 
-def _from_hub(name: str, revision: str | None, offline: bool) -> BackboneFiles:
+def _from_hub(name: str, revision: str | None, offline: bool, trust_remote_code: bool) -> BackboneFiles:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    patterns = [*_PATTERNS, "*.py"] if trust_remote_code else [*_PATTERNS]
     try:
-        folder = Path(
-            snapshot_download(name, revision=revision, local_files_only=offline, allow_patterns=list(_PATTERNS))
-        )
-        if not any(folder.glob("*.safetensors")):
-            snapshot_download(name, revision=folder.name, local_files_only=offline, allow_patterns=[_OLD_WEIGHTS])
+        folder = Path(snapshot_download(name, revision=revision, local_files_only=offline, allow_patterns=patterns))
     except LocalEntryNotFoundError:
         where = (
             "offline, and it is not in the local cache"
@@ -231,16 +314,14 @@ def _from_hub(name: str, revision: str | None, offline: bool) -> BackboneFiles:
             f"{name} cannot be loaded: {where}; use --model minilm, which needs no download, or a folder"
         ) from None
     except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise BackboneError(
-            f"{name} cannot be loaded from the hub ({str(error).splitlines()[0]}): check its name"
-        ) from None
+        raise BackboneError(f"{name} cannot be loaded from the hub ({reason_of(error)}): check its name") from None
     except Exception as error:  # noqa: BLE001 - what the hub's client lets through when a connection breaks is no promise
         raise BackboneError(
-            f"the download of {name} broke off ({str(error).splitlines()[0]}): run the command again; "
+            f"the download of {name} broke off ({reason_of(error)}): run the command again; "
             "files that had arrived are not fetched twice"
         ) from None
     # The cache keeps each commit in a folder of its name, whatever branch or tag was asked for.
-    return BackboneFiles(folder, name, folder.name)
+    return BackboneFiles(folder, name, folder.name, trust_remote_code)
 
 
 def file_sha256(path: Path) -> str:
@@ -255,7 +336,51 @@ def _sha256_as_of(path: Path, _size: int, _changed_ns: int) -> str:
     return file_sha256(path)
 
 
-def read_config(files: BackboneFiles) -> dict[str, object]:
-    """`config.json` of a backbone, as it stands."""
-    config: dict[str, object] = json.loads((files.folder / "config.json").read_text())
+def read_config(files: BackboneFiles) -> dict[str, Any]:
+    """`config.json` of a backbone, as it stands.
+
+    Raises:
+        BackboneError: If it is missing or damaged, or a size in it is none.
+    """
+    config = _read_object(files.folder / "config.json")
+    for name in _SIZES & config.keys():
+        size = config[name]
+        if size is not None and not (isinstance(size, int) and 0 < size < _MOST.get(name, size + 1)):
+            raise BackboneError(
+                f"the config.json of {files.name} says {name} {_shown(str(size))}, which is no size: "
+                "give a model that is whole"
+            )
     return config
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a library failed, as part of a sentence: its first line, or what kind of failure it was."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0] if len(lines[0]) <= _SHOWN_REASON else f"{lines[0][:_SHOWN_REASON]}…"
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object."""
+    try:
+        found = parse_json(path.read_bytes())
+        if not isinstance(found, dict):
+            raise ValueError("it is no JSON object")
+    except (OSError, ValueError) as error:
+        raise BackboneError(f"{path} cannot be read ({reason_of(error)}): give a model that is whole") from None
+    return found
+
+
+def _names_code(value: object) -> bool:
+    """Whether a configuration, or one nested in it, names classes that come with it."""
+    if isinstance(value, dict):
+        return bool(value.get("auto_map")) or any(map(_names_code, value.values()))
+    return isinstance(value, list) and any(map(_names_code, value))
+
+
+def _are_names(values: Any) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _shown(name: str) -> str:
+    """A name for a message, however long it is."""
+    return repr(name if len(name) <= _SHOWN_NAME else f"{name[:_SHOWN_NAME]}…")

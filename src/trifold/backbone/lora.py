@@ -3,7 +3,6 @@
 Source: Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models".
 """
 
-import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from trifold.backbone.locate import BackboneFiles
+from trifold.backbone.locate import BackboneFiles, reason_of
 from trifold.errors import ArtifactError
+from trifold.json_text import parse_json
 
 if TYPE_CHECKING:
     import torch
@@ -23,6 +23,7 @@ ADAPTER_CONFIG = "adapter_config.json"
 _RANK = 8
 # How peft names what it saves.
 _WEIGHTS, _SHELL, _DOWN, _UP = "adapter_model.safetensors", "base_model.model.", ".lora_A.weight", ".lora_B.weight"
+_NAMING_MODULES = ("auto_mapping", "megatron_config")
 # With any of these it computes something else than the product of two matrices, all scaled alike.
 _NOT_PLAIN = (
     *("use_dora", "use_rslora", "use_qalora", "use_bdlora", "lora_bias", "fan_in_fan_out"),
@@ -67,11 +68,18 @@ def load_adapter(model: Any, folder: Path) -> Any:
     from peft import PeftModel
 
     try:
+        config = parse_json((folder / ADAPTER_CONFIG).read_bytes())
+        # peft imports whatever modules these name, and unpickles weights where they are not safetensors.
+        if any(config.get(name) for name in _NAMING_MODULES):
+            raise ValueError(f"its {ADAPTER_CONFIG} names code to import, which is not run")
+        if not (folder / _WEIGHTS).is_file():
+            raise ValueError(f"it has no {_WEIGHTS}")
         with _quiet():
-            return PeftModel.from_pretrained(model, str(folder)).eval()
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
-        raise ArtifactError(f"the adapter in {folder} is missing or damaged ({reason}): train again") from None
+            return PeftModel.from_pretrained(model, str(folder), local_files_only=True).eval()
+    except Exception as error:  # noqa: BLE001 - what a damaged adapter makes peft raise is no promise
+        raise ArtifactError(
+            f"the adapter in {folder} is missing or damaged ({reason_of(error)}): train again"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -118,8 +126,8 @@ def read_adapter(folder: Path) -> Adapter | None:
     from safetensors.torch import load_file
 
     try:
-        return _plain(json.loads((folder / ADAPTER_CONFIG).read_text()), load_file(folder / _WEIGHTS))
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return _plain(parse_json((folder / ADAPTER_CONFIG).read_bytes()), load_file(folder / _WEIGHTS))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError, SafetensorError):
         return None
 
 

@@ -121,15 +121,17 @@ def kept_graph(module: "torch.nn.Module", about: dict[str, object], *, int8: boo
         BackboneError: As `write_graph`.
     """
     require_onnx()
-    versions = [VERSION, *(importlib.metadata.version(name) for name in _NEEDED)]
+    versions = [VERSION, *(importlib.metadata.version(name) for name in (*_NEEDED, "torch", "transformers"))]
     address = json.dumps([about, int8, cpu_multiplies_int8(), versions], sort_keys=True)
     path = graphs_folder() / f"{hashlib.sha256(address.encode()).hexdigest()[:32]}.onnx"
-    if not path.exists():
-        say(f"the backbone is written as a graph{' of 8-bit integers' if int8 else ''}, and kept for next time")
-        with graph_aside(path) as aside:
-            write_graph(module, aside, int8=int8)
-    os.utime(path)
-    return OnnxGraph(path)
+    with contextlib.suppress(OSError, BackboneError):
+        os.utime(path)
+        return OnnxGraph(path)
+    # Not there, damaged, or cleared by another process this moment.
+    say(f"the backbone is written as a graph{' of 8-bit integers' if int8 else ''}, and kept for next time")
+    with graph_aside(path) as aside:
+        write_graph(module, aside, int8=int8)
+        return OnnxGraph(aside)
 
 
 def _trace(module: "torch.nn.Module", path: Path) -> None:

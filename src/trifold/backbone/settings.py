@@ -1,7 +1,9 @@
 """Which backbone, and how it is run."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from trifold.errors import require
 
@@ -16,12 +18,15 @@ class ComputeSettings:
         token_budget: Tokens of one forward pass, padding included; splits work, never changes results. By default
             what is fastest on this machine, found out once where the work is large.
         offline: Open no connection; models must be in the local cache, a folder, or bundled.
+        trust_remote_code: Run classes that a model brings with it (auto_map): only if you have read that code and trust
+            it. A run folder never brings this along, so it is given each time.
     """
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     token_budget: int | None = None
     offline: bool = False
+    trust_remote_code: Annotated[bool, Parameter(negative=())] = False
 
     def __post_init__(self) -> None:
         given = self.token_budget
@@ -48,6 +53,11 @@ class EncodingSettings(ComputeSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.max_length >= 3, f"--max-length {self.max_length}", "it leaves no room for a word, give 3 or more")
+        require(
+            self.engine != "onnx" or self.precision != "bfloat16",
+            "--precision bfloat16 with --engine onnx",
+            "it computes in float32, leave one of them out",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

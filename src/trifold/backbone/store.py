@@ -1,37 +1,60 @@
 """What was computed of texts, kept on disk as arrays: methods, heads, epochs and runs need it once.
 
-Entries are addressed by what determines them: the weights, what was taken of them (a `kind`), the precision, and the
-text's tokens; the tokenizer, the maximum length and the rule for long texts have their say through the tokens, which
-are kept themselves, by the text. A store is a folder of segments, each an array and an index. The index is renamed
-into place last, so a process that is killed leaves nothing that could be mistaken for a segment.
+Entries are addressed by what determines them: the weights and their configuration, what was taken of them (a `kind`),
+precision and processor, the versions of what computed, the format of the files, and the text's tokens; the tokenizer,
+the maximum length and the rule for long texts have their say through the tokens, which are kept themselves, by text.
+A store is a folder of segments, each an array and an index. The index is renamed into place last, so a process that is
+killed leaves nothing that could be mistaken for a segment.
 """
 
 import hashlib
+import importlib.metadata
 import io
 import json
 import os
 import time
 import uuid
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
 from trifold.backbone.cache import cache_folder, cannot_keep
+from trifold.errors import ArtifactError
 from trifold.runtime import memory_bytes
+from trifold.schema import read_facts
+from trifold.version import VERSION
 
 _DIGEST_BYTES = 16
+# Of the files; whatever changes how they are written or read makes it another one.
+_FORMAT = 2
+# What can change numbers or tokens without any setting of ours being another.
+_MAKERS = ("torch", "transformers", "tokenizers", "onnxruntime")
+# Someone may clear the cache while a segment is written; it is written again.
+_ATTEMPTS = 3
 # What a killed process left behind is cleared away once no living one can still be writing it.
 _ABANDONED_SECONDS = 6 * 3_600.0
 HALF_LIMIT = 65_504.0
 # Of memory, for what is computed and not yet written.
 _WAITING_SHARE = 0.125
+
+
+@cache
+def _makers() -> dict[str, str]:
+    """Versions of what computes, Trifold's own among them."""
+    found = {"trifold": VERSION}
+    for package in _MAKERS:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def half(values: np.ndarray) -> np.ndarray:
@@ -93,6 +116,7 @@ class Store:
         dtype: type[np.generic] = np.float16,
     ) -> None:
         self._root = (root or cache_folder()) / "features"
+        kind = {**kind, "format": _FORMAT, "width": width, "dtype": np.dtype(dtype).name, **_makers()}
         name = hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:32]
         self._folder = self._root / name
         self._kind = kind
@@ -131,28 +155,47 @@ class Store:
         Raises:
             OSError: If it cannot be written.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / "kind.json").write_text(json.dumps(self._kind, indent=1, sort_keys=True) + "\n")
-        name = uuid.uuid4().hex
-        data, index = self._folder / f"{name}.bin", self._folder / f"{name}.npz"
-        aside = index.with_suffix(".partial")
-        with data.open("wb") as file:
-            for array in arrays:
-                file.write(np.ascontiguousarray(array).data)
-            file.flush()
-            os.fsync(file.fileno())
-        with aside.open("wb") as file:
-            np.savez(
-                file,
-                digests=np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, _DIGEST_BYTES),
-                offsets=np.cumsum([0, *(len(array) for array in arrays)]),
-                seconds=np.float64(seconds),
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        aside.rename(index)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                index = self._write(digests, arrays, seconds)
+                break
+            except FileNotFoundError:
+                if attempt == _ATTEMPTS:
+                    raise
         self._open(index)
         shrink(self._limit, self._root)
+
+    def _write(self, digests: Sequence[bytes], arrays: Sequence[np.ndarray], seconds: float) -> Path:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        index = self._folder / f"{uuid.uuid4().hex}.npz"
+        asides = [index.with_suffix(f".{part}.partial") for part in ("bin", "npz", "json")]
+        try:
+            with asides[0].open("wb") as file:
+                for array in arrays:
+                    file.write(np.ascontiguousarray(array).data)
+                file.flush()
+                os.fsync(file.fileno())
+            with asides[1].open("wb") as file:
+                np.savez(
+                    file,
+                    digests=np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, _DIGEST_BYTES),
+                    offsets=np.cumsum([0, *(len(array) for array in arrays)]),
+                    seconds=np.float64(seconds),
+                )
+                file.flush()
+                os.fsync(file.fileno())
+            asides[2].write_text(json.dumps(self._kind, indent=1, sort_keys=True) + "\n")
+            # Readers look for indices: theirs is the last to come.
+            for aside, target in zip(
+                (asides[2], asides[0], asides[1]),
+                (self._folder / "kind.json", index.with_suffix(".bin"), index),
+                strict=True,
+            ):
+                os.replace(aside, target)
+        finally:
+            for aside in asides:
+                aside.unlink(missing_ok=True)
+        return index
 
     def _open(self, index: Path) -> None:
         try:
@@ -160,10 +203,11 @@ class Store:
             data = np.memmap(index.with_suffix(".bin"), dtype=self._dtype, mode="r").reshape(-1, self._width)
             if len(data) != offsets[-1]:
                 raise ValueError
-            os.utime(index)
         except (OSError, ValueError):
             # Damaged, or cleared by another process this moment: then it is computed again.
             return
+        with suppress(OSError):
+            os.utime(index)
         for number, digest in enumerate(digests):
             key = digest.tobytes()
             self._places[key] = (data, int(offsets[number]), int(offsets[number + 1]))
@@ -175,6 +219,8 @@ def kept_or_computed(
     store: Store | None,
     digests: Sequence[bytes],
     compute: Callable[[list[int]], Iterator[Segment]],
+    *,
+    keep: bool = True,
 ) -> Iterator[tuple[list[np.ndarray], float]]:
     """Arrays from a store and, where it lacks them, computed and then kept.
 
@@ -186,6 +232,7 @@ def kept_or_computed(
         store: Where they are kept; `None` keeps nothing.
         digests: What they stand under.
         compute: Those whose numbers it is given, which may be none, a segment after the other.
+        keep: Whether what is computed is written there.
 
     Yields:
         An array for each digest, and the seconds that those from the store once took.
@@ -197,7 +244,7 @@ def kept_or_computed(
         for number in known:
             arrays[number] = store.read(digests[number])
         cached_seconds = store.seconds([digests[number] for number in known])
-    with _Writer(store, digests, arrays) as writer:
+    with _Writer(store if keep else None, digests, arrays) as writer:
         writer.take(compute(sorted(set(range(len(digests))) - set(known))))
         yield arrays, cached_seconds
 
@@ -261,9 +308,28 @@ def _read_index(index: Path) -> tuple[np.ndarray, np.ndarray, float]:
     """
     try:
         found = np.load(io.BytesIO(index.read_bytes()))
-        return found["digests"], found["offsets"], float(found["seconds"])
-    except (KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{index} is damaged") from error
+        digests, offsets, seconds = found["digests"], found["offsets"], float(found["seconds"])
+    except (
+        KeyError,
+        EOFError,
+        TypeError,
+        AttributeError,
+        MemoryError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as e:
+        raise ValueError(f"{index} is damaged") from e
+    whole = (
+        (digests.dtype, digests.ndim, digests.shape[-1]) == (np.uint8, 2, _DIGEST_BYTES)
+        and (offsets.dtype.kind, offsets.shape) == ("i", (len(digests) + 1,))
+        and offsets[0] == 0
+        and (np.diff(offsets) >= 0).all()
+        and 0 <= seconds < np.inf
+    )
+    if not whole:
+        raise ValueError(f"{index} is damaged")
+    return digests, offsets, seconds
 
 
 def list_stores(root: Path | None = None) -> list[StoredKind]:
@@ -271,14 +337,28 @@ def list_stores(root: Path | None = None) -> list[StoredKind]:
     found = []
     for folder in sorted(((root or cache_folder()) / "features").glob("*/")):
         try:
-            described = json.loads((folder / "kind.json").read_text())
-        except (OSError, ValueError):
+            facts = read_facts(folder / "kind.json", _Kind)
+            described = {**facts, "what": facts["what"]}
+        except ArtifactError:
+            described = {"what": "damaged, to be cleared", "backbone": "unknown"}
+        states, texts = [], 0
+        for path in folder.iterdir():
+            # Another process may drop it this moment.
+            with suppress(FileNotFoundError):
+                states.append((path.suffix, path.stat()))
+                texts += _texts_in(path) if path.suffix == ".npz" else 0
+        if not states:
             continue
-        indices = list(folder.glob("*.npz"))
-        texts = sum(_texts_in(index) for index in indices)
-        used = max((index.stat().st_mtime for index in indices), default=0.0)
-        found.append(StoredKind(folder, described, texts, sum(file.stat().st_size for file in folder.iterdir()), used))
+        used = max((state.st_mtime for suffix, state in states if suffix == ".npz"), default=0.0)
+        found.append(StoredKind(folder, described, texts, sum(state.st_size for _, state in states), used))
     return sorted(found, key=lambda store: -store.used)
+
+
+class _Kind(TypedDict, total=False):
+    what: str
+    backbone: str
+    precision: str
+    layer: int
 
 
 def _texts_in(index: Path) -> int:
@@ -297,7 +377,12 @@ def shrink(limit_bytes: int, root: Path) -> None:
         try:
             status = path.stat()
             if path.suffix == ".npz":
-                size = status.st_size + path.with_suffix(".bin").stat().st_size
+                data = path.with_suffix(".bin")
+                if not data.exists():
+                    # The cache was cleared between the two.
+                    path.unlink()
+                    continue
+                size = status.st_size + data.stat().st_size
                 segments.append((status.st_mtime, size, path))
             elif path.suffix != ".json" and path.with_suffix(".npz") not in indices and status.st_mtime < abandoned:
                 path.unlink()

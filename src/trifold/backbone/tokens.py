@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # A token is rarely longer than this; longer texts are cut to so many characters per token before tokenising.
 _CHARACTERS_PER_TOKEN = 40
 _TEXTS_PER_CALL = 1_024
+# Of texts' tokens, so large a share must be known; and of how many texts.
+_FEWEST_KNOWN, _SAMPLE_TEXTS = 0.1, 256
 # These count positions from behind the padding token's number, so a few of their places are never used.
 _POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
 
@@ -44,6 +46,19 @@ def places_of(files: BackboneFiles) -> int | None:
     if not isinstance(places, int):
         return None
     return places - first_position(config)
+
+
+def pad_id_of(files: BackboneFiles) -> int:
+    """The token that shorter texts of a batch are filled up with; a decoder that has none for it takes its end of text.
+
+    Its vector is never looked at, but it has to be one of the model's.
+    """
+    config = read_config(files)
+    for name in ("pad_token_id", "eos_token_id"):
+        found = config.get(name)
+        if isinstance(found, int) and 0 <= found < config.get("vocab_size", found + 1):
+            return found
+    return 0
 
 
 @dataclass(frozen=True)
@@ -143,9 +158,8 @@ class Tokenizer:
             self._tokenizer.enable_truncation(max_length)
         else:
             self._tokenizer.no_truncation()
-        config = read_config(files)
-        pad = config.get("pad_token_id")
-        self.pad_id = pad if isinstance(pad, int) else 0
+        self.pad_id = pad_id_of(files)
+        self._vectors: int | None = read_config(files).get("vocab_size")
         places = places_of(files)
         if places is not None and max_length > places:
             raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
@@ -175,7 +189,40 @@ class Tokenizer:
                     ids = self._head_and_tail(ids, np.array(encoding.special_tokens_mask, dtype=bool))
                 flat.append(ids)
                 truncated.append(too_long or len(short) < len(text))
+            self._require_vectors(flat[start:])
         return Tokens.of(flat, truncated)
+
+    def require_words(self, texts: Sequence[str]) -> None:
+        """Refuse to read texts of which the tokenizer knows next to nothing: every one would be the same to the model.
+
+        Args:
+            texts: Any number; some of the first are looked at.
+
+        Raises:
+            BackboneError: If nearly all of their tokens are the one for unknown ones, or there are none.
+        """
+        sample = [self._shorten(text) for text in texts[:_SAMPLE_TEXTS]]
+        names = (getattr(self._tokenizer.model, "unk_token", None), "[UNK]", "<unk>")
+        unknown = next(
+            (number for name in names if name and (number := self._tokenizer.token_to_id(name)) is not None), -1
+        )
+        found = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(sample, add_special_tokens=False)]
+        total = sum(map(len, found))
+        known = total - sum(ids.count(unknown) for ids in found)
+        if sample and known <= _FEWEST_KNOWN * total:
+            raise BackboneError(
+                f"the tokenizer of {self._name} knows {known:,} of the {total:,} tokens in the first texts: give a "
+                "model for their language, or one that is saved with its own tokenizer"
+            )
+
+    def _require_vectors(self, found: Sequence[np.ndarray]) -> None:
+        """Refuse tokens beyond the model's vectors: the tokenizer is another model's."""
+        highest = max((int(ids.max()) for ids in found if len(ids)), default=0)
+        if self._vectors is not None and highest >= self._vectors:
+            raise BackboneError(
+                f"the tokenizer of {self._name} gives token {highest}, and the model has vectors for {self._vectors} "
+                "tokens: give a model that is saved with its own tokenizer"
+            )
 
     def encode_once(self, texts: Sequence[str], limit_bytes: int) -> tuple[Tokens, float]:
         """The same through the cache on disk, of which `limit_bytes` are the most that all of it may take.

@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_text as print
 from trifold.progress import counted
 
 
@@ -47,7 +48,7 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
         rows.append(
             {
                 "what": f"{store.described['what']}{layer}",
-                "backbone": str(store.described["backbone"]),
+                "backbone": str(store.described.get("backbone", "")),
                 "precision": str(store.described.get("precision", "")),
                 "texts": f"{store.texts:,}",
                 "size": megabytes(store.size_bytes),

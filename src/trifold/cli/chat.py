@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from trifold.atomic import whole_file
 from trifold.backbone.settings import ComputeSettings
 from trifold.cli.output import print_piece
-from trifold.errors import LlmError, PromptError
+from trifold.errors import LlmError, PromptError, TrifoldError
 from trifold.llm.settings import LlmSettings, VariableSettings
 from trifold.progress import say
+from trifold.terminal import printable
 
 if TYPE_CHECKING:
     from trifold.llm.prompt import Conversation
@@ -78,7 +80,9 @@ class Talk:
         elif command == "/save":
             self._save(argument.strip())
         elif command.startswith("/"):
-            say(f"there is no {command}: {_HELP}")
+            say(printable(f"there is no {command}: {_HELP}"))
+        elif not _is_text(line):
+            say("that line holds bytes that are no UTF-8: type it again")
         elif line.strip():
             before = self.said
             self.said = (*before, Message("user", line))
@@ -96,12 +100,13 @@ class Talk:
         except FatalLlmError:
             raise
         except LlmError as error:
-            say(f"trifold: {error}")
+            say(printable(f"trifold: {error}"))
             return False
         except KeyboardInterrupt:
             say("\nstopped; /quit ends the conversation")
             return False
-        print(jsonlib.dumps({"answer": answer.text}, ensure_ascii=False) if self._json else "", flush=True)
+        # Escaped, no character in it is one that a terminal obeys.
+        print(jsonlib.dumps({"answer": answer.text}) if self._json else "", flush=True)
         self.said = (*self.said, Message("assistant", answer.text))
         return True
 
@@ -109,13 +114,24 @@ class Talk:
         try:
             if not name:
                 raise PromptError("name a file: /save FILE")
-            with Path(name).open("x", encoding="utf-8") as file:
+            if Path(name).exists():
+                raise FileExistsError
+            with whole_file(Path(name), replace=False) as aside, aside.open("w", encoding="utf-8") as file:
                 jsonlib.dump([vars(message) for message in self.said], file, indent=1, ensure_ascii=False)
             say(f"kept in {name}")
         except FileExistsError:
             say(f"{name} is there already: name another file")
-        except (OSError, PromptError) as error:
+        except (OSError, ValueError, TrifoldError) as error:
             say(f"not kept: {getattr(error, 'strerror', None) or error}")
+
+
+def _is_text(line: str) -> bool:
+    """Whether what was typed or piped in was UTF-8; bytes that are not stand in it as halves of surrogate pairs."""
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _lines() -> Iterator[str]:

@@ -1,14 +1,16 @@
 """Verbs on data files: `check`."""
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from trifold.backbone.settings import BackboneSettings
+from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json
+from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.progress import counted
+from trifold.terminal import printable
 
 _SHOWN_CHARACTERS = 70
 _SHOWN_LABELS = 20
@@ -16,7 +18,7 @@ _SHOWN_BAD_ROWS = 10
 
 
 def check(
-    data: Path,
+    data: DataFile,
     /,
     *,
     reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
@@ -26,7 +28,7 @@ def check(
     """Report on a data file before anything is trained on it.
 
     Args:
-        data: CSV, TSV, JSONL or Parquet file with texts and labels.
+        data: CSV, TSV, JSON or Parquet file with texts and labels, or - for standard input.
         json: Print JSON instead.
     """
     from trifold.pipeline.check import check as run_check
@@ -43,8 +45,8 @@ def check(
     print(f"text from column {facts.text_column!r}, label from column {facts.label_column!r}{guessed}")
     print("\nFirst rows")
     for text, label in facts.first_rows:
-        line = " ".join(text.split())
-        print(f"  {as_text(label):<12.12}  {line[:_SHOWN_CHARACTERS]}{'…' if len(line) > _SHOWN_CHARACTERS else ''}")
+        line, label = " ".join(printable(text).split()), printable(as_text(label))
+        print(f"  {label:<12.12}  {line[:_SHOWN_CHARACTERS]}{'…' if len(line) > _SHOWN_CHARACTERS else ''}")
     print(f"\nRows      {facts.rows_in:,} in the file = {facts.rows_used:,} used + {len(facts.bad_rows):,} left out")
     for line_number, reason in facts.bad_rows[:_SHOWN_BAD_ROWS]:
         print(f"            line {line_number}: {reason}")
@@ -65,7 +67,7 @@ def check(
     widest = max(facts.labels.values())
     for label, count in list(facts.labels.items())[:_SHOWN_LABELS]:
         bar = "█" * max(1, round(30 * count / widest))
-        print(f"  {label!s:<20.20} {count:>8,}  {100 * count / facts.rows_used:5.1f} %  {bar}")
+        print(f"  {printable(str(label)):<20.20} {count:>8,}  {100 * count / facts.rows_used:5.1f} %  {bar}")
     if len(facts.labels) > _SHOWN_LABELS:
         print(f"  and {len(facts.labels) - _SHOWN_LABELS} more")
     if facts.warnings():

@@ -5,7 +5,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from trifold.cli.inputs import OptionalDataFile
 from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import require
 from trifold.progress import counted
@@ -21,6 +23,7 @@ def export(
     reading: Annotated[LabelledSettings | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
     offline: bool = False,
+    trust_remote_code: Annotated[bool, Parameter(negative=())] = False,
     json: bool = False,
 ) -> None:
     """Write a run as an ONNX graph, in 8-bit integers if held-out rows allow it.
@@ -37,6 +40,8 @@ def export(
             are about it.
         output_dir: Folder for the result; runs/DATE-RUN-onnx by default.
         offline: Open no connection; models must be in the local cache, a folder, or bundled.
+        trust_remote_code: Run classes that the model brings with it (auto_map): only if you have read that code and
+            trust it.
         json: Print JSON instead.
     """
     from trifold.evaluate.leaderboard import megabytes
@@ -44,7 +49,16 @@ def export(
 
     require(data is not None or reading is None, "flags on reading", "they go with --data FILE")
     require(max_drop >= 0, f"--max-drop {max_drop:g}", "give points that may be lost, such as 0.5")
-    found = run_export(run, output_dir, int8=int8, max_drop=max_drop, data=data, reading=reading, offline=offline)
+    found = run_export(
+        run,
+        output_dir,
+        int8=int8,
+        max_drop=max_drop,
+        data=data,
+        reading=reading,
+        offline=offline,
+        trust_remote_code=trust_remote_code,
+    )
     if json:
         print_json(
             {"run": str(found.folder), **{name: value for name, value in vars(found).items() if name != "folder"}}
@@ -62,11 +76,12 @@ def export(
 
 def bench(
     run: Path,
-    source: Path | None = None,
+    source: OptionalDataFile = None,
     /,
     *,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
     seconds: float = 10.0,
+    trust_remote_code: Annotated[bool, Parameter(negative=())] = False,
     json: bool = False,
 ) -> None:
     """Measure how fast a run is on this machine, by each engine.
@@ -78,13 +93,15 @@ def bench(
         run: Run folder of finetune, compare or export.
         source: File with texts like those it will meet; its own test rows by default.
         seconds: How long each engine is measured, about.
+        trust_remote_code: Run classes that the model brings with it (auto_map): only if you have read that code and
+            trust it.
         json: Print JSON instead.
     """
     from trifold.pipeline.bench import bench as run_bench
 
     require(source is not None or reading is None, "flags on reading", "they go with a file: trifold bench RUN FILE")
     require(seconds > 0, f"--seconds {seconds:g}", "give how long each engine is measured, such as 10")
-    found = run_bench(run, source, seconds, reading)
+    found = run_bench(run, source, seconds, reading, trust_remote_code=trust_remote_code)
     if json:
         print_json(found)
         return

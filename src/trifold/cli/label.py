@@ -6,14 +6,16 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trifold.backbone.settings import ComputeSettings
+from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json
 from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
+from trifold.terminal import printable
 
 
 def label(
-    data: Path,
+    data: DataFile,
     /,
     *,
     output: Path | None = None,
@@ -23,6 +25,7 @@ def label(
     prompting: Annotated[PromptingSettings | None, Parameter(name="*")] = None,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
+    excel_safe: bool = False,
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
@@ -32,10 +35,11 @@ def label(
     the small model is from its teacher, and what each costs.
 
     Args:
-        data: CSV, TSV, JSONL or Parquet file with a column of texts.
+        data: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         output: File for the result; standard output by default.
         label_as: Name of the column with the labels.
         true_column: Column with labels that are known, to see how often the model is right.
+        excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
         dry_run: Print what it would cost, and ask nothing.
         json: Print the counts as JSON; needs --output.
     """
@@ -52,6 +56,7 @@ def label(
         compute or ComputeSettings(),
         label_as,
         true_column,
+        excel_safe,
     )
     if request.prompting.shots:
         raise SettingsError("--shots needs labelled rows to choose from, and label has none: put examples in --prompt")
@@ -70,12 +75,11 @@ def label(
         + (f", {tally.unusable:,} without a usable text" if tally.unusable else "")
         + (f"; {counted(tally.spent.from_log, 'answer')} came from the log" if tally.spent.from_log else "")
     )
-    if tally.known:
-        say(f"{tally.agreeing:,} of {tally.known:,} agree with {true_column}")
+    if tally.known or tally.unknown:
+        without = f"; {counted(tally.unknown, 'labelled row')} have no true label" if tally.unknown else ""
+        say(f"{tally.agreeing:,} of {tally.known:,} agree with {true_column}{without}")
     if tally.unasked:
-        say(
-            f"{tally.stopped_by}, and {tally.unasked:,} rows were left out: the same command with a higher limit asks "
-            "for them alone"
-        )
+        left = f"{tally.unasked:,} rows were left out: the same command with a higher limit asks for them alone"
+        say(f"{printable(tally.stopped_by)}, and {left}")
     if output and not json:
         print(output)

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from trifold.backbone.settings import BackboneSettings
+from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
@@ -19,7 +21,8 @@ from trifold.pretrain.settings import TaskSettings
 from trifold.train.settings import KeepSettings, TrainSettings
 
 _INTERRUPTED = 130
-_IN_TERMINAL = ("method", "accuracy", "macro-F1", "95 % interval", "training", "per text", "size", "peak memory")
+# Left to the report and to leaderboard.csv, so that a line fits into a terminal.
+_NOT_IN_TERMINAL = ("trained numbers",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,7 @@ class Asked:
 
 
 def compare(
-    data: Path,
+    data: DataFile,
     /,
     *,
     settings: Annotated[CompareSettings | None, Parameter(name="*")] = None,
@@ -79,7 +82,7 @@ def compare(
 
         print()
         print_table(
-            [{name: text for name, text in in_words(row).items() if name in _IN_TERMINAL} for row in found.rows]
+            [{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in found.rows]
         )
         print()
         for sentence in found.verdict.sentences:
@@ -93,7 +96,7 @@ def compare(
 
 
 def finetune(
-    data: Path,
+    data: DataFile,
     /,
     *,
     method: str | None = None,
@@ -103,6 +106,7 @@ def finetune(
     keep: Annotated[KeepSettings | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
     dry_run: bool = False,
+    expected_data: Annotated[str | None, Parameter(show=False)] = None,
     json: bool = False,
 ) -> None:
     """Train one method and write a run folder; its name is the last line printed.
@@ -115,6 +119,7 @@ def finetune(
         preset: A well-known recipe instead of a method, for comparison.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
         dry_run: For prompt: print what it would cost, and ask nothing.
+        expected_data: Given by compare: the hash of the data that it read.
         json: Print JSON instead.
     """
     from trifold.pipeline.finetune import finetune as run_finetune
@@ -131,6 +136,7 @@ def finetune(
             raise SettingsError(
                 "--dry-run forecasts --method prompt; for other methods, compare begins with a forecast"
             )
+        request.require_used([method], *([keep] if keep else []))
         print_estimate(expect(request), request.llm, json=json)
         return
     if keep and keep.resume and output_dir is None:
@@ -148,14 +154,16 @@ def finetune(
         gain = pretrain_and_finetune(request, task, method or preset or "full", output_dir, keep)
         _print_gain(gain.folder, gain.named(), gain.sentence(), json=json)
         return
-    result = run_finetune(request, method or preset or "full", output_dir, announce=not json, keep=keep)
+    result = run_finetune(
+        request, method or preset or "full", output_dir, announce=not json, keep=keep, expected=expected_data
+    )
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return
     from trifold.evaluate.leaderboard import build_leaderboard, in_words, milliseconds
 
     row = build_leaderboard([result], str(result.facts["score_name"]))[0]
-    print_table([{name: text for name, text in in_words(row).items() if name in _IN_TERMINAL}])
+    print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL}])
     teacher = result.facts.get("teacher") or {}
     if teacher.get("agreement"):
         print(

@@ -5,6 +5,7 @@ from pathlib import Path
 from trifold.cli.output import print_json, print_table
 from trifold.errors import SettingsError
 from trifold.progress import counted
+from trifold.terminal import printable
 
 _SHOWN_CHARACTERS = 48
 
@@ -41,13 +42,14 @@ def log(
         return
     if number is not None:
         call = calls[0]
-        print(f"{call.model}, {call.at}, {call.seconds:.2f} s, {call.prompt_tokens:,} + {call.answer_tokens:,} tokens")
+        tokens = f"{call.prompt_tokens:,} + {call.answer_tokens:,} tokens"
+        print(printable(f"{call.model}, {call.at}, {call.seconds:.2f} s, {tokens}"))
         try:
-            for message in from_json(call.prompt):
-                print(f"\n[{message.role}]\n{message.content}")
-        except (TypeError, KeyError):
-            print(f"\n{call.prompt}")
-        print(f"\n[answer]\n{call.answer}" if call.error is None else f"\n[error]\n{call.error}")
+            turns = [f"[{message.role}]\n{message.content}" for message in from_json(call.prompt)]
+        except ValueError:
+            turns = [call.prompt]
+        last = f"[answer]\n{call.answer}" if call.error is None else f"[error]\n{call.error}"
+        print(printable("".join(f"\n{part}\n" for part in [*turns, last])), end="")
         return
     if not calls:
         print(f"nothing is logged in {path}")
@@ -56,8 +58,8 @@ def log(
         [
             {
                 "number": str(call.id),
-                "at (UTC)": call.at[:19].replace("T", " "),
-                "model": call.model[-32:],
+                "at (UTC)": printable(call.at[:19].replace("T", " ")),
+                "model": printable(call.model)[-32:],
                 "prompt": _short(call.prompt),
                 "answer": _short(call.answer if call.error is None else f"failed: {call.error}"),
                 "seconds": f"{call.seconds:.2f}",
@@ -71,5 +73,5 @@ def log(
 
 def _short(text: str | None) -> str:
     """The end of a prompt is what tells it from others, and most answers are short."""
-    line = " ".join((text or "").split())
+    line = " ".join(printable(text or "").split())
     return line if len(line) <= _SHOWN_CHARACTERS else "…" + line[-_SHOWN_CHARACTERS + 1 :]

@@ -4,24 +4,35 @@ Verbs are imported only when they run, so that `trifold --help` does not wait fo
 """
 
 import atexit
+import io
 import json
 import os
+import re
 import signal
 import sys
+import tomllib
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from cyclopts import App
 from cyclopts.config import Toml
 
-from trifold.errors import TrifoldError
+from trifold.child import end_with_parent
+from trifold.errors import SettingsError, TrifoldError
+from trifold.faults import fault_of
+from trifold.terminal import printable
 from trifold.version import VERSION
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _HELP = """Every way to adapt a language model to your texts, compared on your data.
 
 Start with: trifold compare movie.csv
 """
+# What no file of flags may say, in any spelling of its name.
+_ONLY_A_PERSON = {"apikeyenv": "api-key-env", "trustremotecode": "trust-remote-code"}
 _INTERRUPTED = 130
 _TERMINATED = 143
 
@@ -195,27 +206,60 @@ def main() -> NoReturn:
     """Run the command line of this process and exit: 0 done, 2 the user's mistake, 130 interrupted."""
     # As for Ctrl-C, what was begun is cleared away.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    end_with_parent()
+    _open_streams()
+    sys.unraisablehook = _unraisable
     _leave(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run a verb; its exit code."""
+    code = _run(arguments)
+    unprinted = _flush()
+    if unprinted is None or isinstance(unprinted, BrokenPipeError):
+        # The reader of our output, `head` say, may have had enough.
+        return code
+    print(f"trifold: what was printed could not be written: {fault_of(unprinted)}", file=sys.stderr)
+    return code or TrifoldError.exit_code
+
+
+def _run(arguments: list[str]) -> int:
     try:
         code = app(_take_config(arguments), exit_on_error=True)
     except TrifoldError as error:
-        print(f"trifold: {error}", file=sys.stderr)
-        if "--json" in arguments:
-            print(json.dumps({"error": str(error), "error_type": type(error).__name__}))
-        return error.exit_code
+        return _refuse(arguments, str(error), type(error).__name__)
     except KeyboardInterrupt:
         print("trifold: stopped", file=sys.stderr)
         return _INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output, `head` say, has had enough.
-        return 0
     except SystemExit as wanted:
-        code = wanted.code
+        # Rich, which prints help, makes an exit of its own of a reader that has had enough.
+        code = 0 if isinstance(_Results.failure, BrokenPipeError) else wanted.code
+    except Exception as error:
+        if isinstance(error, OSError) and _flush():
+            # It was standard output that failed, of which `run` tells.
+            return 0
+        fault = fault_of(error)
+        if fault is None:
+            raise
+        return _refuse(arguments, fault, "MachineError")
     return code if isinstance(code, int) else 0
+
+
+def _refuse(arguments: list[str], sentence: str, error_type: str) -> int:
+    print(printable(f"trifold: {sentence}"), file=sys.stderr)
+    if "--json" in arguments:
+        with suppress(OSError):
+            print(json.dumps({"error": sentence, "error_type": error_type}))
+    return TrifoldError.exit_code
+
+
+def _flush() -> OSError | None:
+    """Hand on what was printed; why that, or an earlier part of it, failed."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return error
+    return _Results.failure
 
 
 def _leave(code: int) -> NoReturn:
@@ -224,16 +268,68 @@ def _leave(code: int) -> NoReturn:
     What was registered to be done at exit is done.
     """
     atexit._run_exitfuncs()
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        pass
-    except OSError as error:
-        print(f"trifold: what was printed could not be written: {error.strerror}", file=sys.stderr)
-        code = code or 1
-    with suppress(OSError):
-        sys.stderr.flush()
+    _flush()
+    sys.stderr.flush()
     os._exit(code)
+
+
+def _open_streams() -> None:
+    """Streams for a process that was started without, and a standard error that never ends a command.
+
+    Writing to a standard output that was closed fails, so that what was printed is not lost in silence.
+    """
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stdout = _like(sys.stdout, _Results(sys.stdout.fileno(), "w", closefd=False))
+    sys.stderr = _like(sys.stderr, _Messages(sys.stderr.fileno(), "w", closefd=False))
+
+
+def _like(stream: TextIO, raw: io.FileIO) -> io.TextIOWrapper:
+    """A stream that is written as another one is, through `raw`."""
+    assert isinstance(stream, io.TextIOWrapper)
+    return io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        # PYTHONUNBUFFERED asks for this one.
+        line_buffering=stream.line_buffering or stream.write_through,
+    )
+
+
+class _Results(io.FileIO):
+    """Standard output, which remembers that it failed: an exception from anywhere may be that of another file.
+
+    Attributes:
+        failure: Why.
+    """
+
+    failure: OSError | None = None
+
+    def write(self, data: "Buffer") -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            _Results.failure = error
+            raise
+
+
+class _Messages(io.FileIO):
+    """Standard error: a message that cannot be written is no reason to lose hours of work."""
+
+    def write(self, data: "Buffer") -> int:
+        with suppress(OSError):
+            return super().write(data)
+        return memoryview(data).nbytes
+
+
+def _unraisable(fault: "sys.UnraisableHookArgs") -> None:
+    """What goes wrong while objects are taken apart; that a disk is full was told once already."""
+    if fault.exc_value is None or fault_of(fault.exc_value) is None:
+        sys.__unraisablehook__(fault)
 
 
 def _take_config(arguments: list[str]) -> list[str]:
@@ -244,5 +340,35 @@ def _take_config(arguments: list[str]) -> list[str]:
     path = Path(arguments[place + 1]) if place + 1 < len(arguments) else None
     if path is None or not path.is_file():
         raise TrifoldError(f"there is no file {path}: give --config a TOML file")
+    _refuse_what_only_a_person_says(path)
     app.config = [Toml(path, must_exist=True, use_commands_as_keys=False, allow_unknown=False)]
     return arguments[:place] + arguments[place + 2 :]
+
+
+def _refuse_what_only_a_person_says(path: Path) -> None:
+    """A file of flags can be passed on: who gets texts, with which key, and whose code runs, is not for it to say.
+
+    Raises:
+        SettingsError: If the file says it, or is no TOML.
+    """
+    try:
+        named = _outward(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SettingsError(f"{path} is no TOML that can be read ({error}): mend it") from None
+    if named:
+        raise SettingsError(f"{path} sets {named}, which no file that can be passed on may: give --{named} itself")
+
+
+def _outward(value: Any) -> str | None:
+    """The flag among nested values that names a server or the variable with its key, or lets foreign code run."""
+    if isinstance(value, list):
+        return next(filter(None, map(_outward, value)), None)
+    if not isinstance(value, dict):
+        return None
+    for name, inner in value.items():
+        flag = re.sub("[-_]", "", name).lower()
+        if flag in _ONLY_A_PERSON or (flag == "llm" and str(inner).startswith("openai:")):
+            return str(_ONLY_A_PERSON.get(flag, flag))
+        if found := _outward(inner):
+            return found
+    return None

@@ -1,16 +1,27 @@
 """How results are printed: results on stdout, everything else on stderr."""
 
 import json
-import sys
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from trifold.terminal import printable
+
+# What JSON leaves as it is and a terminal obeys: codes beyond ASCII, turns of direction, and halves of a pair.
+_OBEYED = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_BREAKS = re.compile(r"[\n\t]+")
+
 
 def print_json(value: Any) -> None:
-    """One JSON document."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=_plain)
-    print()
+    """One JSON document, readable and yet with nothing in it that a terminal would obey: JSON has escapes for that."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
+    print(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def print_text(*parts: object, **options: Any) -> None:
+    """`print`, without what a terminal would obey: words for the user may come from files and models."""
+    print(*(printable(str(part)) for part in parts), **options)
 
 
 def _plain(value: object) -> object:
@@ -19,11 +30,13 @@ def _plain(value: object) -> object:
 
 def print_piece(text: str) -> None:
     """A part of a text, shown while the rest is still written."""
-    print(text, end="", flush=True)
+    print(printable(text), end="", flush=True)
 
 
 def print_table(rows: Sequence[Mapping[str, str]], left_aligned: int = 1) -> None:
     """Aligned columns with a header; the first `left_aligned` columns are words, the rest figures."""
+    # A line break inside a cell would be a row that is none.
+    rows = [{name: _BREAKS.sub(" ", printable(cell)) for name, cell in row.items()} for row in rows]
     names = list(rows[0])
     widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
     for line in ({name: name for name in names}, *rows):

@@ -14,6 +14,7 @@ from trifold.cli.output import print_json, print_piece
 from trifold.data.settings import DataSettings
 from trifold.errors import PromptError
 from trifold.llm.settings import LlmSettings, VariableSettings
+from trifold.terminal import printable
 
 if TYPE_CHECKING:
     from trifold.llm.estimate import Estimate
@@ -47,10 +48,10 @@ def show(
         print_json([vars(message) for message in conversation])
     elif llm and llm.llm:
         session = Session(llm, compute or ComputeSettings())
-        print(session.shown(conversation))
+        print(printable(session.shown(conversation)))
         _say_tokens(session, conversation)
     else:
-        print("\n\n".join(f"[{message.role}]\n{message.content}" for message in conversation))
+        print(printable("\n\n".join(f"[{message.role}]\n{message.content}" for message in conversation)))
 
 
 def run(
@@ -86,7 +87,7 @@ def run(
         money = {"money": price.of(answer.prompt_tokens, answer.answer_tokens)} if price else {}
         print_json({"answer": answer.text, **{n: v for n, v in vars(answer).items() if n != "text"}, **money})
     else:
-        print() if streaming else print(answer.text)
+        print() if streaming else print(printable(answer.text))
 
 
 def diff(first: Path, second: Path, /, *, json: bool = False) -> int:
@@ -104,7 +105,7 @@ def diff(first: Path, second: Path, /, *, json: bool = False) -> int:
     if json:
         print_json({"equal": not found, "diff": found.splitlines()})
     elif found:
-        print(found, end="")
+        print(printable(found), end="")
     else:
         print("the two say the same")
     return 1 if found else 0
@@ -139,13 +140,13 @@ def write(
         save_prompt(prompt, output)
         editor = os.environ.get("EDITOR")
         if editor and (sys.stdin.isatty() if edit is None else edit):
-            subprocess.run([*shlex.split(editor), str(output)], check=False)  # noqa: S603 - the user's own editor
+            _edit(editor, output)
             prompt = read_prompt(output)
         say(f"written to {output}; try it: trifold prompt show {output}")
     if json:
         print_json({"prompt": format_prompt(prompt), "file": str(output) if output else None})
     elif not output:
-        print(format_prompt(prompt), end="")
+        print(printable(format_prompt(prompt)), end="")
     else:
         print(output)
 
@@ -206,8 +207,15 @@ def improve(
         return
     for one in found.tried:
         print(f"{one.right:>4} of {one.rows} right  {one.name}{'  <- kept' if one is found.best else ''}")
-    print(f"\n{changes}" if changes else "\nnothing did better than the prompt as it is")
+    print(f"\n{printable(changes)}" if changes else "\nnothing did better than the prompt as it is")
     print(target if changes else file)
+
+
+def _edit(editor: str, path: Path) -> None:
+    try:
+        subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603 - the user's own editor
+    except (OSError, ValueError) as error:
+        raise PromptError(f"{path} is written, but $EDITOR, {editor!r}, cannot be started ({error}): mend it") from None
 
 
 def print_estimate(estimate: "Estimate", asked: LlmSettings, *, json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trifold.backbone.settings import EncodingSettings
+from trifold.cli.inputs import OptionalDataFile
 from trifold.cli.output import print_json
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError, SettingsError
@@ -13,7 +14,7 @@ from trifold.errors import DataError, SettingsError
 
 def embed(
     model: str,
-    source: Path | None = None,
+    source: OptionalDataFile = None,
     /,
     *,
     text: str | None = None,
@@ -29,7 +30,7 @@ def embed(
 
     Args:
         model: minilm, a folder, a hub id, or a run folder.
-        source: CSV, TSV, JSONL or Parquet file with a column of texts.
+        source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text; its vector is printed.
         output: File that ends in .npy or, with the file's own columns beside the vectors, in .parquet.
         json: With a file, print what was written as JSON.
@@ -37,7 +38,7 @@ def embed(
     from trifold.backbone.encoder import embed as embed_texts
     from trifold.data.columns import unusable_text
     from trifold.documents.embed import embed_file
-    from trifold.documents.models import find_encoder
+    from trifold.documents.models import find_encoder, own_reading
     from trifold.progress import counted, say
     from trifold.runtime import prepare
 
@@ -57,7 +58,8 @@ def embed(
         return
     assert source is not None
     assert output is not None
-    found = embed_file(encoder, tokenizer, source, output, reading or TextSettings(), chosen.token_budget)
+    settings, own = reading or TextSettings(), own_reading(model)
+    found = embed_file(encoder, tokenizer, source, output, settings, chosen.token_budget, own)
     for line, why in found.bad[:10]:
         say(f"note: line {line} has no vector: {why}")
     if found.truncated:

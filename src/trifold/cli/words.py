@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 from trifold.backbone.settings import ComputeSettings
 from trifold.cli.output import print_json, print_piece, print_table
+from trifold.cli.output import print_text as print
 from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError, require
 from trifold.pretrain.settings import (
@@ -43,6 +44,8 @@ def pretrain(
     """
     learning, source = learning or LearningSettings(), source or SourceSettings()
     if show is not None:
+        others = [*text, *filter(None, (corpus, scratch, keep, output_dir))]
+        require(not others, "--show with a text, or with flags on one", "it trains nothing, leave one of them out")
         _show(show, learning, source, json=json)
         return
     if not text:
@@ -75,7 +78,7 @@ def _show(text: str, learning: LearningSettings, source: SourceSettings, *, json
     require(bool(text.strip()), "--show ''", "give a sentence")
     from trifold.pipeline.speak import show_pairs
 
-    pairs = show_pairs(source.model, text, learning.mlm_probability, learning.seed, offline=source.offline)
+    pairs = show_pairs(source, text, learning.mlm_probability, learning.seed)
     if json:
         print_json(pairs)
         return
@@ -120,6 +123,7 @@ def fill_mask(
         json: Print JSON instead.
     """
     require(top_k > 0, f"--top-k {top_k}", "give 1 or more")
+    _require_one_pass(compute)
     from trifold.pipeline.speak import fill
 
     found = fill(model, text, top_k, compute or ComputeSettings())
@@ -149,6 +153,7 @@ def generate(
         prompt: What to go on with.
         json: Print JSON instead, once all is written.
     """
+    _require_one_pass(compute)
     from trifold.pipeline.speak import generate as run_generate
 
     writing = writing or WritingSettings()
@@ -162,6 +167,11 @@ def generate(
         for text in found:
             print(text.strip())
             print("---" if text is not found[-1] else "", end="\n" if text is not found[-1] else "")
+
+
+def _require_one_pass(compute: ComputeSettings | None) -> None:
+    budget = compute and compute.token_budget
+    require(budget is None, f"--token-budget {budget}", "a single text is read at once, leave it out")
 
 
 def perplexity(

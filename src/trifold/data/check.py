@@ -1,11 +1,13 @@
 """Facts on a data file that decide whether training on it makes sense, before anything is trained."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from trifold.data.examples import LoadedData, label_variants
+from trifold.data.visible import without_unseen
 from trifold.progress import counted
 from trifold.types import Examples, Label, Split, Target
 
@@ -67,9 +69,10 @@ class DataFacts:
     def warnings(self) -> list[str]:
         """Sentences on what should be looked at before training."""
         found = [
-            f"label {variant!r} ({counted(self.labels[variant], 'row')}) looks like {target!r} "
+            f"label {spell(variant)} ({counted(self.labels[variant], 'row')}) looks like {spell(target)} "
             f"({counted(self.labels[target], 'row')}): --merge-labels makes them one"
             for variant, target in self.variants.items()
+            for spell in [_spelling(variant, target)]
         ]
         if self.separator:
             found.append(
@@ -93,6 +96,11 @@ class DataFacts:
                 f"label {smallest!r} has only {counted(self.labels[smallest], 'row')}: figures on it will be shaky"
             )
         return [*found, *self.notes]
+
+
+def _spelling(one: Label, other: Label) -> Callable[[object], str]:
+    """How two labels are shown so that they differ to the eye: by escapes where nothing else would show it."""
+    return ascii if without_unseen(str(one)) == without_unseen(str(other)) else repr
 
 
 def gather_facts(data: LoadedData, split: Split) -> DataFacts:

@@ -1,9 +1,12 @@
 """Guess which columns hold the texts and the labels, by name first and content second."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from trifold.data import limits
 from trifold.data.settings import LabelledSettings, TextSettings
+from trifold.data.visible import is_blank
 from trifold.errors import DataError
 from trifold.types import Record
 
@@ -34,6 +37,8 @@ _LABEL_NAMES = (
     "rating",
 )
 
+_SHOWN = 20
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -62,13 +67,20 @@ class Columns:
         return "\n".join(str(part) for part in parts) if parts else values[self.texts[0]]
 
 
+def is_usual_name(name: str) -> bool:
+    """Whether columns of texts or labels are often called so."""
+    return name.strip().lower() in _TEXT_NAMES + _LABEL_NAMES
+
+
 def unusable_text(value: object) -> str | None:
-    """Why a value cannot serve as a text, or `None` where it can."""
+    """Why a value cannot serve as a text, or `None` where it can: some of it must be there to be seen."""
     if value is None:
         return "the text is missing"
     if not isinstance(value, str):
         return f"the text is no text but {type(value).__name__}"
-    return None if value.strip() else "the text is empty"
+    if len(value) > limits.MAX_FIELD_CHARACTERS:
+        return f"the text is longer than {limits.MAX_FIELD_CHARACTERS:,} characters"
+    return "the text is empty" if is_blank(value) else None
 
 
 def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextSettings) -> Columns:
@@ -82,7 +94,7 @@ def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextS
     Raises:
         DataError: If a named column does not exist, or none can be guessed; the message names those that exist.
     """
-    given = _named_texts(settings.text_column, names)
+    given = named_texts(settings.text_column, names)
     named_label = settings.label_column if isinstance(settings, LabelledSettings) else None
     wanted = [("--text-column", name) for name in given]
     if named_label is not None:
@@ -101,7 +113,21 @@ def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextS
     return Columns(texts, label, guessed=not given or named_label is None)
 
 
-def _named_texts(given: str | None, names: Sequence[str]) -> tuple[str, ...]:
+def require_header(path: Path | str, label_column: str, labels: Iterable[object], settings: LabelledSettings) -> None:
+    """Refuse a file whose first row was taken for the header: the guessed column of labels is called like one of them.
+
+    Raises:
+        DataError: If it is.
+    """
+    guessed = settings.label_column is None and not is_usual_name(label_column)
+    if guessed and any(str(label).strip() == label_column for label in labels):
+        raise DataError(
+            f"the first line of {path} must name the columns, but {label_column!r} is one of the labels: write a line "
+            "such as text,label above it, or if it is a name give it to --label-column"
+        )
+
+
+def named_texts(given: str | None, names: Sequence[str]) -> tuple[str, ...]:
     """The columns in `--text-column`: one name, or several with commas between, unless a column is called so."""
     if given is None:
         return ()
@@ -139,4 +165,5 @@ def _by_name(names: Sequence[str], known: Sequence[str]) -> str | None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(repr(name) for name in names)
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")

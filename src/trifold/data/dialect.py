@@ -3,10 +3,17 @@
 import codecs
 import csv
 import io
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, product
 from pathlib import Path
 
-from trifold.data.records import split_records
+from trifold.data import limits
+from trifold.data.columns import is_usual_name
+from trifold.data.records import EMPTY_ROW, RawRecord, fitted, split_records
+from trifold.data.source import open_source, plain_suffix
 from trifold.errors import DataError
 from trifold.types import BadRow
 
@@ -24,6 +31,8 @@ _WESTERN = frozenset(
     "àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ‘’“”–—…€£§°©®™½¼²«»¿¡ªº·•\xa0"  # noqa: RUF001 - these very signs are meant
 )
 _DELIMITERS = (",", "\t", ";", "|")
+# Excel's own first line, which says what stands between columns.
+_SEPARATOR_LINE = re.compile(r'"?sep=(?P<delimiter>[^\w"])"?$', re.IGNORECASE)
 # A control character made for this: a file with one column and unquoted commas has no delimiter at all.
 _NO_DELIMITER = "\x1f"
 
@@ -36,11 +45,15 @@ class Dialect:
         encoding: A Python codec name.
         delimiter: One character.
         backslash: Whether quotes are escaped by a backslash instead of being doubled.
+        spaced: Whether a space follows each delimiter, which belongs to no field.
+        lines_above: Lines above the header: blank ones, a title, or Excel's `sep=;`.
     """
 
     encoding: str
     delimiter: str
     backslash: bool
+    spaced: bool = False
+    lines_above: int = 0
 
     def python(self) -> type[csv.Dialect]:
         """The same as Python's csv module wants it, strict: what is malformed raises instead of being guessed at."""
@@ -55,7 +68,7 @@ class Dialect:
                 "escapechar": "\\" if self.backslash else None,
                 "lineterminator": "\n",
                 "quoting": csv.QUOTE_MINIMAL,
-                "skipinitialspace": False,
+                "skipinitialspace": self.spaced,
                 "strict": True,
             },
         )
@@ -67,6 +80,8 @@ class Dialect:
             f"{self.encoding}, "
             + (f"separated by {name}" if name else "one column")
             + (", backslash escapes" if self.backslash else "")
+            + (", spaces between" if self.spaced else "")
+            + (f", header in line {self.lines_above + 1}" if self.lines_above else "")
         )
 
 
@@ -81,12 +96,12 @@ def find_dialect(path: Path, encoding: str | None = None, columns: int = 2) -> D
     Raises:
         DataError: If the file is empty or is no text.
     """
-    with path.open("rb") as file:
+    with open_source(path) as file:
         sample = file.read(_SAMPLE_BYTES)
     if not sample.strip(b"\x00\t\r\n ") or sample in (mark for mark, _ in _BYTE_ORDER_MARKS):
         raise DataError(f"{path} is empty: it needs a header line and rows, such as text,label")
+    encoding = python_name(encoding, sample, path) if encoding else find_encoding(sample, path)
     try:
-        encoding = _python_name(encoding, sample) if encoding else find_encoding(sample, path)
         # A multi-byte character may be cut at the sample's end; surrogates mark it and do no harm here.
         text = codecs.getincrementaldecoder(encoding)(_errors_for(encoding)).decode(sample)
     except (LookupError, ValueError) as error:
@@ -96,12 +111,29 @@ def find_dialect(path: Path, encoding: str | None = None, columns: int = 2) -> D
     cut = len(sample) == _SAMPLE_BYTES
     if cut and len(lines) > 1:
         lines.pop()
-    dialect = _best_dialect(lines, encoding, path.suffix.lower() == ".tsv", columns, cut)
+    named = _SEPARATOR_LINE.match(lines[0].rstrip("\r\n")) if lines else None
+    blank = next((i for i, line in enumerate(lines[bool(named) :]) if line.strip()), 0) + bool(named)
+    delimiters = sorted(_DELIMITERS, key=lambda d: d != ("\t" if plain_suffix(path) == ".tsv" else ","))
+    seen = _Sample(lines[blank:], blank, encoding, cut)
+    dialect = seen.best([named["delimiter"]] if named else delimiters, columns)
     if dialect is None:
         raise DataError(
-            f"{path} has one column only: it needs at least a text and a label column, separated by commas or tabs"
+            f"{path} has one column only: it needs at least a text and a label column, separated by commas or tabs, "
+            "and a first line that names them"
         )
     return dialect
+
+
+def wide_encoding(sample: bytes) -> str | None:
+    """UTF-8 with a mark, UTF-16 or UTF-32, by the mark or by where zeros stand; `None` for anything else."""
+    for mark, name in _BYTE_ORDER_MARKS:
+        if sample.startswith(mark):
+            return name
+    zeros_even, zeros_odd = sample[0::2].count(0), sample[1::2].count(0)
+    half = len(sample) // 2
+    if half and max(zeros_even, zeros_odd) > 0.4 * half and min(zeros_even, zeros_odd) < 0.05 * half:
+        return "utf-16-le" if zeros_odd > zeros_even else "utf-16-be"
+    return None
 
 
 def find_encoding(sample: bytes, path: Path) -> str:
@@ -110,13 +142,9 @@ def find_encoding(sample: bytes, path: Path) -> str:
     Raises:
         DataError: If the bytes are no text in any of them.
     """
-    for mark, name in _BYTE_ORDER_MARKS:
-        if sample.startswith(mark):
-            return name
-    zeros_even, zeros_odd = sample[0::2].count(0), sample[1::2].count(0)
-    half = len(sample) // 2
-    if half and max(zeros_even, zeros_odd) > 0.4 * half and min(zeros_even, zeros_odd) < 0.05 * half:
-        return "utf-16-le" if zeros_odd > zeros_even else "utf-16-be"
+    wide = wide_encoding(sample)
+    if wide is not None:
+        return wide
     control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in sample)
     if control > 0.02 * len(sample):
         raise DataError(f"{path} is a binary file, not text: give a CSV, TSV or Parquet file")
@@ -137,10 +165,17 @@ def _reads_as_western(text: bytes) -> bool:
     return sum(c in _WESTERN for c in characters) >= 0.9 * len(characters)
 
 
-def _python_name(encoding: str, sample: bytes) -> str:
-    """Python's own name of an encoding given by the user; a byte order mark at the start is no part of the header."""
-    "a".encode(encoding)  # raises LookupError where Python knows a codec of this name, but not for text
-    name = codecs.lookup(encoding).name
+def python_name(encoding: str, sample: bytes, path: Path) -> str:
+    """Python's own name of an encoding given by the user; a byte order mark at the start is no part of the header.
+
+    Raises:
+        DataError: If Python knows no encoding of text by that name.
+    """
+    try:
+        "a".encode(encoding)
+        name = codecs.lookup(encoding).name
+    except (LookupError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as {encoding} ({error}): name another --encoding") from None
     marked = next((found for mark, found in _BYTE_ORDER_MARKS if sample.startswith(mark)), None)
     same_family = marked is not None and marked.split("-")[:2] == name.split("-")[:2]
     return marked if marked and same_family else name
@@ -159,34 +194,89 @@ def _errors_for(encoding: str) -> str:
     return "replace" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
-def _best_dialect(lines: list[str], encoding: str, prefer_tabs: bool, columns: int, cut: bool) -> Dialect | None:
-    """The delimiter and escaping under which most of the sample is well-formed, with enough columns."""
-    delimiters = sorted(_DELIMITERS, key=lambda d: d != ("\t" if prefer_tabs else ","))
-    best, score = _best_of(delimiters, 2, lines, encoding, cut)
-    # A header with a delimiter in it means several columns, unless most rows say otherwise.
-    if columns == 1 and (best is None or (score < 0.5 and not cut)):
-        best, _ = _best_of([_NO_DELIMITER], 1, lines, encoding, cut)
-    return best
+@dataclass(frozen=True)
+class _Sample:
+    """The beginning of a file.
 
+    Attributes:
+        lines: Its lines from the first that is not blank.
+        lines_above: How many came before.
+        encoding: A Python codec name.
+        cut: Whether more follows.
+    """
 
-def _best_of(
-    delimiters: list[str], columns: int, lines: list[str], encoding: str, cut: bool
-) -> tuple[Dialect | None, float]:
-    best, best_score = None, 0.0
-    for delimiter in delimiters:
-        for backslash in (False, True):
-            dialect = Dialect(encoding, delimiter, backslash)
-            records = [
-                fields
-                for _, fields in zip(range(_SAMPLE_RECORDS), split_records(lines, dialect.python()), strict=False)
-            ]
-            header = records[0] if records and not isinstance(records[0], BadRow) else None
-            if header is None or len(header.fields) < columns:
+    lines: list[str]
+    lines_above: int
+    encoding: str
+    cut: bool
+
+    def best(self, delimiters: Sequence[str], columns: int) -> Dialect | None:
+        """The reading under which most of it is well-formed, with enough columns."""
+        best, score = self._best_of(delimiters, 2)
+        # A header with a delimiter in it means several columns, unless most rows say otherwise.
+        if columns == 1 and (best is None or (score < 0.5 and not self.cut)):
+            best, _ = self._best_of([_NO_DELIMITER], 1)
+        return best
+
+    def _best_of(self, delimiters: Sequence[str], columns: int) -> tuple[Dialect | None, float]:
+        best, best_score = None, 0.0
+        for dialect in self._readings(delimiters):
+            records = self._records(dialect)
+            if not records:
                 continue
-            width = len(header.fields)
-            good = sum(not isinstance(r, BadRow) and len(r.fields) == width for r in records)
-            score = good / len(records)
+            place = _header_place(records) if columns > 1 else 0
+            header, rows = records[place], records[place:]
+            if not isinstance(header, RawRecord) or len(header.fields) < columns:
+                continue
+            good = sum(isinstance(row, RawRecord) and fitted(row.fields, header.fields) is not None for row in rows)
+            score = good / len(rows)
             # Without a reason to the contrary, the plainer reading wins; that the sample cuts off a long row is none.
-            if score > best_score + 0.01 or (cut and best is None):
-                best, best_score = dialect, score
-    return best, best_score
+            if score > best_score + 0.01 or (self.cut and best is None):
+                best, best_score = replace(dialect, lines_above=header.line - 1), score
+        return best, best_score
+
+    def _readings(self, delimiters: Sequence[str]) -> Iterator[Dialect]:
+        """What there is to try, the plainer first."""
+        escapes = any("\\" in line for line in self.lines)
+        for delimiter, backslash in product(delimiters, (False, True) if escapes else (False,)):
+            plain = Dialect(self.encoding, delimiter, backslash, lines_above=self.lines_above)
+            if not _all_spaced(self._records(plain)):
+                yield plain
+            if any(f"{delimiter} " in line for line in self.lines[:_SAMPLE_RECORDS]):
+                yield replace(plain, spaced=True)
+
+    def _records(self, dialect: Dialect) -> list[RawRecord | BadRow]:
+        return list(islice(split_records(self.lines, dialect.python(), self.lines_above + 1), _SAMPLE_RECORDS))
+
+
+def _all_spaced(records: Sequence[RawRecord | BadRow]) -> bool:
+    """Whether a space follows every delimiter, the header's too."""
+    later = [field for record in records if isinstance(record, RawRecord) for field in record.fields[1:] if field]
+    return bool(later) and all(field.startswith(" ") for field in later)
+
+
+def _header_place(records: Sequence[RawRecord | BadRow]) -> int:
+    """Which record names the columns: the first, unless a title and the like stand above one that surely does."""
+    widths = Counter(len(record.fields) for record in records if isinstance(record, RawRecord))
+    widths[1] = 0
+    usual = max(widths, key=lambda width: widths[width])
+    for place, record in enumerate(records[: limits.MAX_LINES_ABOVE_HEADER + 1]):
+        if _is_title(record):
+            continue
+        if isinstance(record, BadRow) or len(record.fields) != usual:
+            return 0
+        sure = (place > 0 and _is_gap(records[place - 1])) or any(is_usual_name(name) for name in record.fields)
+        return place if sure else 0
+    return 0
+
+
+def _is_title(record: RawRecord | BadRow) -> bool:
+    """Whether it says something in its first cell at most, which is no usual name of a column."""
+    if isinstance(record, BadRow):
+        return record.reason == EMPTY_ROW
+    return not any(field.strip() for field in record.fields[1:]) and not is_usual_name(record.fields[0])
+
+
+def _is_gap(record: RawRecord | BadRow) -> bool:
+    """Whether nothing stands in it; a pair of quotes by itself is a value."""
+    return isinstance(record, BadRow) or (len(record.fields) > 1 and not any(field.strip() for field in record.fields))

@@ -1,15 +1,23 @@
 """From a file's rows to examples a method can learn from, with every row accounted for."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
-from trifold.data.columns import Columns, find_columns, unusable_text
-from trifold.data.files import Table, open_table
+from trifold.data import limits
+from trifold.data.columns import Columns, find_columns, require_header, unusable_text
+from trifold.data.files import open_table
+from trifold.data.label_text import known_labels, plain_text, spelling
+from trifold.data.own_reading import OwnReading
+from trifold.data.samples import some
 from trifold.data.settings import LabelledSettings, TextSettings
+from trifold.data.table import Table
+from trifold.data.visible import is_blank
 from trifold.errors import DataError
+from trifold.progress import counted
 from trifold.types import SEPARATOR, BadRow, Examples, Label, Record, Target, labels_of
 
 _SAMPLE_ROWS = 200
@@ -44,37 +52,59 @@ class LoadedData:
         return len(self.examples) + len(self.bad_rows)
 
 
-def load_examples(path: Path | str, settings: LabelledSettings) -> LoadedData:
+def load_examples(path: Path | str, settings: LabelledSettings, own: OwnReading | None = None) -> LoadedData:
     """Read a labelled file.
 
+    Args:
+        path: The file.
+        settings: How to read it.
+        own: What is known of its like, where the settings say nothing.
+
     Raises:
-        DataError: If the file or its columns cannot be used, or a row is bad and `on_bad_rows` is `fail`.
+        DataError: If the file or its columns cannot be used, or no row can, or a row is bad and `on_bad_rows` is
+            `fail`.
     """
-    table, columns, rows = open_rows(path, settings)
+    settings = own.settle(settings) if own else settings
+    table, columns, rows = open_rows(path, settings, own)
     assert columns.label is not None
     lines: list[int] = []
     texts: list[str] = []
     labels: list[object] = []
     bad: list[BadRow] = []
-    for row in rows:
+    for number, row in enumerate(rows):
+        if number == limits.MAX_ROWS:
+            raise DataError(
+                f"{path} has more than {limits.MAX_ROWS:,} rows, the most that are read whole: give a sample"
+            )
         if isinstance(row, BadRow):
             bad.append(row)
         else:
             lines.append(row.line)
             texts.append(str(columns.text_of(row.values)))
             labels.append(row.values[columns.label])
-    separator = _separator_in_use(labels, settings.label_separator)
+    if not lines:
+        raise DataError(f"no row of {path} can be used: {_reasons(bad)}; mend the file")
+    require_header(path, columns.label, labels, settings)
+    given = settings.label_separator
+    separator = _separator_in_use(labels, SEPARATOR if given is None else given)
     targets = _as_targets(labels, separator)
     merged = label_variants(targets) if settings.merge_labels else {}
     examples = Examples(tuple(lines), tuple(texts), tuple(_renamed(target, merged) for target in targets))
     return LoadedData(Path(path), table.description, columns, examples, tuple(bad), merged, separator)
 
 
-def open_rows(path: Path | str, settings: TextSettings) -> tuple[Table, Columns, Iterator[Record | BadRow]]:
+def open_rows(
+    path: Path | str, settings: TextSettings, own: OwnReading | None = None
+) -> tuple[Table, Columns, Iterator[Record | BadRow]]:
     """Open a file, settle its columns on a sample, and stream all its rows, the sample included.
 
     Every `Record` has a usable text, and a label where the settings are those of a labelled file; all other rows come
     as `BadRow`.
+
+    Args:
+        path: The file.
+        settings: How to read it.
+        own: What is known of its like, where the settings name no column.
 
     Raises:
         DataError: As `open_table` and `find_columns`; also if the file has a header and no row, and while streaming,
@@ -87,34 +117,60 @@ def open_rows(path: Path | str, settings: TextSettings) -> tuple[Table, Columns,
     if not head:
         raise DataError(f"{path} has a header and no rows: add rows with a text and a label")
     sample = [row for row in head if isinstance(row, Record)]
-    columns = find_columns(table.columns, sample, settings)
+    if not sample and len(head) < _SAMPLE_ROWS:
+        raise DataError(f"no row of {path} can be used: {_reasons(head)}; mend the file")
+    columns = (own.find_columns if own else find_columns)(table.columns, _sample(table, head, settings), settings)
     checked = (_checked(row, columns, needs_label=labelled) for row in chain(head, rows))
     return table, columns, _up_to_bad_row(checked, path) if settings.on_bad_rows == "fail" else checked
 
 
+def _reasons(rows: Iterable[Record | BadRow]) -> str:
+    counts = Counter(row.reason for row in rows if isinstance(row, BadRow))
+    return ", ".join(f"{reason} ({counted(count, 'row')})" for reason, count in counts.most_common(3))
+
+
+def _sample(table: Table, head: Sequence[Record | BadRow], settings: TextSettings) -> list[Record]:
+    """Rows to guess columns by: the first; or any of the file where the label column is to be known by its values.
+
+    Of a file that is sorted by label the first rows all have the same one, which looks like no label.
+    """
+    try:
+        find_columns(table.columns, (), settings)
+    except DataError:
+        head = some(table.rows(), _SAMPLE_ROWS)
+    return [row for row in head if isinstance(row, Record)]
+
+
+def unusable_label(value: object) -> str | None:
+    """Why a value cannot serve as a label, or as a row's list of them; `None` where it can."""
+    if _missing(value):
+        return "it has no label"
+    for part in value if isinstance(value, list) else [value]:
+        if isinstance(part, float) and math.isinf(part):
+            return "the label is an infinite number"
+        if isinstance(part, dict | list | tuple | bytes):
+            return f"the label is neither text nor number but {type(part).__name__}"
+    return None
+
+
 def label_variants(targets: Iterable[Target]) -> dict[Label, Label]:
-    """Labels that differ from a commoner one only in case or outer spaces, mapped to that one."""
+    """Labels that only look like a commoner one, as `look_key` has it, mapped to that one."""
     counts = Counter(label for target in targets for label in labels_of(target))
     commonest: dict[str, Label] = {}
     for label, _ in counts.most_common():
-        commonest.setdefault(_key(label), label)
-    return {label: commonest[_key(label)] for label in counts if label != commonest[_key(label)]}
+        commonest.setdefault(spelling(label), label)
+    return {label: commonest[spelling(label)] for label in counts if label != commonest[spelling(label)]}
 
 
-def adopt_labels(examples: Examples, known: set[Label]) -> Examples:
-    """Labels that differ from a known one only in case or outer spaces become it."""
-    by_key = {_key(label): label for label in known}
-    names = {label: by_key[_key(label)] for label in examples.label_counts() if _key(label) in by_key}
+def adopt_labels(examples: Examples, known: Iterable[Label], *, merge: bool = False) -> Examples:
+    """Labels that say the same as a known one become it, as in `known_labels`."""
+    names = known_labels(examples.label_counts(), known, merge=merge)
     return replace(examples, labels=tuple(_renamed(target, names) for target in examples.labels))
 
 
 def as_multi_label(examples: Examples) -> Examples:
     """The same rows, each with a tuple of labels."""
     return replace(examples, labels=tuple(labels_of(target) for target in examples.labels))
-
-
-def _key(label: Label) -> str:
-    return str(label).strip().casefold()
 
 
 def _renamed(target: Target, names: Mapping[Label, Label]) -> Target:
@@ -128,9 +184,7 @@ def _checked(row: Record | BadRow, columns: Columns, *, needs_label: bool) -> Re
         return row
     reason = unusable_text(columns.text_of(row.values))
     if reason is None and needs_label:
-        label = row.values[str(columns.label)]
-        if label is None or (isinstance(label, float) and label != label) or not str(label).strip():
-            reason = "it has no label"
+        reason = unusable_label(row.values[str(columns.label)])
     return BadRow(row.line, reason, row.values) if reason else row
 
 
@@ -168,20 +222,37 @@ def _as_targets(values: Sequence[object], separator: str) -> list[Target]:
     return list(targets)
 
 
+def _missing(value: object) -> bool:
+    """Whether a value stands for no label at all."""
+    return value is None or (isinstance(value, float) and math.isnan(value)) or is_blank(str(value))
+
+
 def _parts(value: object, separator: str) -> list[object]:
     """The labels of one row: a list's members, or what stands between separators."""
     if isinstance(value, list):
-        return [part for part in value if part is not None and str(part).strip()]
+        return [part for part in value if not _missing(part)]
     if separator:
-        return [part.strip() for part in str(value).split(separator) if part.strip()]
+        return [part.strip() for part in str(value).split(separator) if not is_blank(part)]
     return [value]
 
 
 def _as_labels(values: Sequence[object]) -> list[Label]:
-    numbers = [_whole_number(value) for value in values]
+    written = {str(value) for value in values}
+    alike = [_as_others(value, written) for value in values]
+    numbers = [_whole_number(value) for value in alike]
     if all(number is not None for number in numbers):
         return [number for number in numbers if number is not None]
-    return [value if isinstance(value, str) else str(value) for value in values]
+    return [str(value) for value in alike]
+
+
+def _as_others(value: object, written: Collection[str]) -> object:
+    """The label; as its plain text where other rows have that: `1.0` beside 1, or a Boolean beside the text "true".
+
+    Texts that differ in nothing but case stay apart, since that is for the user to say (`--merge-labels`).
+    """
+    text = plain_text(value)
+    same_text = isinstance(value, str) and text.casefold() == value.casefold()
+    return text if text in written and not same_text else value
 
 
 def _whole_number(value: object) -> int | None:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from trifold.data.source import is_standard_input, require_name, standard_input
 from trifold.errors import DataError
 
 _PREFIX = "hf:"
@@ -20,16 +21,23 @@ def stay_offline() -> None:
 
 @cache
 def local_file(path: Path) -> Path:
-    """The file itself, or for `hf:NAME[:SPLIT[:CONFIG]]` a local copy of that data set's split, `train` by default.
+    """The file itself, or a copy: of standard input for `-`, for `hf:NAME[:SPLIT[:CONFIG]]` of that data set's split.
+
+    The split is `train` by default.
 
     Class numbers become the class names that the data set gives them.
 
     Raises:
         DataError: If the data set, its split or the datasets library is not to be had.
     """
+    if is_standard_input(path):
+        return standard_input()
     if not str(path).startswith(_PREFIX):
         return path
+    require_name(path)
     name, split, config = [*str(path).removeprefix(_PREFIX).split(":", 2), "", ""][:3]
+    if not any(character.isalnum() for character in name):
+        raise DataError(f"{path} names no data set: give hf:NAME, hf:NAME:SPLIT or hf:NAME:SPLIT:CONFIG")
     try:
         import datasets
     except ImportError:
@@ -41,7 +49,7 @@ def local_file(path: Path) -> Path:
         folder = Path(datasets.config.HF_DATASETS_CACHE) / "trifold"
         folder.mkdir(parents=True, exist_ok=True)
         return _written(data, folder)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, datasets.exceptions.DatasetsError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
             f"{path} cannot be loaded ({reason}): check the name, which is hf:NAME:SPLIT or hf:NAME:SPLIT:CONFIG, "

@@ -6,16 +6,19 @@ Knows nothing of columns, encodings or labels.
 """
 
 import csv
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import IO, AnyStr
 
+from trifold.data import limits
 from trifold.types import BadRow
 
-# A quoted field may span lines (reviews do), but an unclosed quote must not swallow the rest of the file.
-_MAX_LINES_PER_RECORD = 1_000
-_MAX_FIELD_CHARACTERS = 1 << 30
+EMPTY_ROW = "the row is empty"
 _UNCLOSED = "a quote is opened and never properly closed"
+_TOO_LARGE = "field larger than field limit"
 
 
 @dataclass(frozen=True)
@@ -26,17 +29,31 @@ class RawRecord:
     fields: list[str]
 
 
-def split_records(lines: Iterable[str], dialect: type[csv.Dialect]) -> Iterator[RawRecord | BadRow]:
+def bounded_lines(file: IO[AnyStr]) -> Iterator[AnyStr]:
+    """Lines with their ends; of one that is longer than `MAX_LINE_LENGTH`, one piece more than that, and no more."""
+    while line := file.readline(limits.MAX_LINE_LENGTH + 1):
+        yield line
+        rest = line
+        while len(rest) > limits.MAX_LINE_LENGTH and not rest.endswith(_ends(rest)):
+            rest = file.readline(limits.MAX_LINE_LENGTH + 1)
+
+
+def _ends(line: AnyStr) -> tuple[AnyStr, ...]:
+    return ("\n", "\r") if isinstance(line, str) else (b"\n",)
+
+
+def split_records(lines: Iterable[str], dialect: type[csv.Dialect], first: int = 1) -> Iterator[RawRecord | BadRow]:
     """Yield a record or a bad row for every row in `lines`, in order.
 
     Args:
         lines: Physical lines with their ends.
         dialect: A strict csv dialect.
+        first: Number of the first line.
     """
-    csv.field_size_limit(_MAX_FIELD_CHARACTERS)
+    csv.field_size_limit(limits.MAX_FIELD_CHARACTERS)
     source = iter(lines)
     waiting: deque[str] = deque()
-    number = 0
+    number = first - 1
 
     def look_ahead(position: int) -> str | None:
         while len(waiting) <= position:
@@ -47,35 +64,63 @@ def split_records(lines: Iterable[str], dialect: type[csv.Dialect]) -> Iterator[
         return waiting[position]
 
     empty = 0
-    while (first := look_ahead(0)) is not None:
+    while (line := look_ahead(0)) is not None:
         number += 1
-        if not first.strip():
+        if not line.strip():
             waiting.popleft()
             empty += 1
             continue
         # Reported only now that a row follows: empty lines at the end of a file are no rows.
-        for line in range(number - empty, number):
-            yield BadRow(line, "the row is empty", {})
+        for passed in range(number - empty, number):
+            yield BadRow(passed, EMPTY_ROW, {})
         empty = 0
-        fields, used = _parse_from(look_ahead, dialect)
+        found, used = _parse_from(look_ahead, dialect)
         for _ in range(used):
             waiting.popleft()
-        yield BadRow(number, _UNCLOSED, {}) if fields is None else RawRecord(number, fields)
+        yield BadRow(number, found, {}) if isinstance(found, str) else RawRecord(number, found)
         number += used - 1
 
 
-def _parse_from(look_ahead: Callable[[int], str | None], dialect: type[csv.Dialect]) -> tuple[list[str] | None, int]:
-    """Parse the record that starts at the next line: its fields, `None` if it is broken, and the lines it used."""
+def _parse_from(look_ahead: Callable[[int], str | None], dialect: type[csv.Dialect]) -> tuple[list[str] | str, int]:
+    """Parse the record that starts at the next line: its fields, or why there are none, and the lines it used."""
     used = 0
 
     def lines() -> Iterator[str]:
         nonlocal used
-        while used < _MAX_LINES_PER_RECORD and (line := look_ahead(used)) is not None:
+        while used < limits.MAX_LINES_PER_RECORD and (line := look_ahead(used)) is not None:
+            if len(line) > limits.MAX_LINE_LENGTH:
+                raise csv.Error(limits.LONG_LINE)
             used += 1
             yield line
 
     try:
-        fields = next(csv.reader(lines(), dialect), None)
-    except csv.Error:
-        fields = None
-    return (None, 1) if fields is None else (fields, used)
+        fields = next(csv.reader(lines(), dialect), [])
+        if dialect.escapechar and not _well_quoted(dialect.delimiter).fullmatch(
+            "".join(look_ahead(position) or "" for position in range(used))
+        ):
+            raise csv.Error(_UNCLOSED)
+        return fields, used
+    except csv.Error as error:
+        reasons = {limits.LONG_LINE: limits.LONG_LINE, _TOO_LARGE: limits.LONG_FIELD}
+        return next((reason for said, reason in reasons.items() if said in str(error)), _UNCLOSED), 1
+
+
+@cache
+def _well_quoted(delimiter: str) -> re.Pattern[str]:
+    """A record whose quotes are escaped by a backslash: there Python's csv module is not strict, even if told to be."""
+    plain = rf"(?:[^\\\r\n{re.escape(delimiter)}]++|\\.)*+"
+    field = rf'(?:"(?:[^"\\]++|\\.)*+"|(?!"){plain})'
+    return re.compile(rf"{field}(?:{re.escape(delimiter)}{field})*+[\r\n]*+", re.DOTALL)
+
+
+def fitted(fields: list[str], header: list[str]) -> list[str] | None:
+    """A record's fields, as many as the header has; `None` where they are too few or too many.
+
+    A delimiter more at the end of a row, or one less where only columns without a name would follow, is no matter.
+    """
+    width = len(header)
+    if len(fields) > width:
+        return None if any(field.strip() for field in fields[width:]) else fields[:width]
+    if any(name.strip() for name in header[len(fields) :]):
+        return None
+    return fields + [""] * (width - len(fields))

@@ -11,7 +11,7 @@ class TextSettings:
 
     Attributes:
         text_column: Column that holds the texts, or several with commas between; guessed and said where not given.
-        encoding: Encoding of a CSV; found out where not given.
+        encoding: Encoding of a CSV or of JSON; found out where not given.
         on_bad_rows: Report rows that cannot be used and go on without them, or stop at the first.
     """
 
@@ -26,12 +26,14 @@ class LabelledSettings(TextSettings):
 
     Attributes:
         label_column: Column that holds the labels; guessed and said where not given.
-        label_separator: What stands between the labels of a row that has several; "" keeps labels whole.
-        merge_labels: Treat labels that differ only in case or outer spaces as one, under the commonest spelling.
+        label_separator: What stands between the labels of a row that has several, | where not given; "" keeps labels
+            whole.
+        merge_labels: Treat labels that differ only in case, spaces, unseen characters or Unicode form as one, under
+            the commonest spelling.
     """
 
     label_column: str | None = None
-    label_separator: str = "|"
+    label_separator: str | None = None
     merge_labels: bool = False
 
 

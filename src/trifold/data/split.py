@@ -46,6 +46,8 @@ def split_examples(examples: Examples, test: Examples | None = None, validation:
         rest, chosen_on = _stratified(rest, examples, "validation", notes)
         validation = examples.take(chosen_on.tolist())
     else:
+        # A part that is drawn comes in random order, and so must what is left of the file: many are sorted by label.
+        rest = np.random.default_rng(SPLIT_SEED).permutation(rest)
         _require_known_labels(examples, validation, "validation")
     test_texts = {text.strip() for text in test.texts}
     kept_validation = [i for i, text in enumerate(validation.texts) if text.strip() not in test_texts]

@@ -13,12 +13,15 @@ from trifold.artifact.folder import new_file
 from trifold.backbone.encoder import Encoder, embed
 from trifold.backbone.tokens import Tokenizer
 from trifold.data.examples import open_rows
+from trifold.data.own_reading import OwnReading
 from trifold.data.settings import TextSettings
-from trifold.errors import SettingsError
+from trifold.errors import DataError, SettingsError
+from trifold.progress import say
 from trifold.types import BadRow, Record
 
 _TEXTS_PER_SLICE = 4_096
 _FORMATS = (".npy", ".parquet")
+_ADDED = "vector"
 # Room for a header whose number of rows is written last; a multiple of 64, as the format wants it.
 _HEADER_BYTES = 128
 
@@ -45,7 +48,13 @@ class _Sink(Protocol):
 
 
 def embed_file(
-    encoder: Encoder, tokenizer: Tokenizer, source: Path, output: Path, settings: TextSettings, token_budget: int | None
+    encoder: Encoder,
+    tokenizer: Tokenizer,
+    source: Path,
+    output: Path,
+    settings: TextSettings,
+    token_budget: int | None,
+    own: OwnReading | None = None,
 ) -> Embedded:
     """Write a vector of length 1 for every row of a file, in its order; it appears whole or not at all.
 
@@ -56,14 +65,20 @@ def embed_file(
         output: `.npy` for `(rows, width)` float32, or `.parquet` for the file's columns and one more, `vector`.
         settings: How to read `source`.
         token_budget: Tokens of one forward pass; the device's own where `None`.
+        own: The columns of the run that the encoder is from.
 
     Raises:
-        DataError: If the file cannot be read or `output` not be written, or a row is bad and `on_bad_rows` is `fail`.
+        DataError: If the file cannot be read or `output` not be written, a column that would be added is there
+            already, or a row is bad and `on_bad_rows` is `fail`.
         SettingsError: If the format of `output` is unknown or cannot be written here.
     """
     if output.suffix not in _FORMATS:
         raise SettingsError(f"--output {output} is no format for vectors: name a file that ends in .npy or .parquet")
-    table, columns, stream = open_rows(source, settings)
+    table, columns, stream = open_rows(source, settings, own)
+    if columns.guessed and own is None:
+        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
+    if output.suffix == ".parquet" and _ADDED in table.columns:
+        raise DataError(f"{source} already has a column {_ADDED!r}, which embedding would add: rename it")
     count, truncated = 0, 0
     bad: list[tuple[int, str]] = []
     with _sink(output, table.columns, encoder.width) as sink:
@@ -71,6 +86,8 @@ def embed_file(
             texts = {n: str(columns.text_of(row.values)) for n, row in enumerate(slice_) if isinstance(row, Record)}
             vectors = np.full((len(slice_), encoder.width), np.nan, dtype=np.float32)
             if texts:
+                if not count:
+                    tokenizer.require_words(list(texts.values()))
                 vectors[list(texts)], cut = embed(encoder, tokenizer, list(texts.values()), token_budget)
                 truncated += int(cut.sum())
             sink.write([_plain(row.values, table.columns) for row in slice_], vectors)
@@ -131,13 +148,13 @@ class _TableFile:
             raise SettingsError("writing .parquet needs pyarrow: pip install pyarrow, or name a .npy file") from None
         self._arrow: Any = pa
         self._columns, self._width = columns, width
-        fields = [(name, pa.string()) for name in columns if name != "vector"]
-        self._schema = pa.schema([*fields, ("vector", pa.list_(pa.float32(), width))])
+        fields = [(name, pa.string()) for name in columns]
+        self._schema = pa.schema([*fields, (_ADDED, pa.list_(pa.float32(), width))])
         self._writer: Any = parquet.ParquetWriter(path, self._schema)
 
     def write(self, rows: list[dict[str, str]], vectors: np.ndarray) -> None:
         pa = self._arrow
-        found = [pa.array([row[name] for row in rows], pa.string()) for name in self._columns if name != "vector"]
+        found = [pa.array([row[name] for row in rows], pa.string()) for name in self._columns]
         flat = pa.array(vectors.reshape(-1))
         found.append(pa.FixedSizeListArray.from_arrays(flat, self._width))
         self._writer.write_table(pa.Table.from_arrays(found, schema=self._schema))

@@ -1,13 +1,18 @@
 """Which encoder a MODEL argument means: a name, a folder, a hub id, or what stands under a run's head."""
 
+import os
 from pathlib import Path
 
 from trifold.artifact.arrays import read_state
-from trifold.artifact.folder import best_run, read_json
+from trifold.artifact.folder import best_run
+from trifold.artifact.manifest import verify_model
+from trifold.artifact.records import RUN, read_run
 from trifold.backbone.encoder import Encoder
 from trifold.backbone.locate import BackboneFiles, find_base, locate
 from trifold.backbone.settings import EncodingSettings
 from trifold.backbone.tokens import Tokenizer
+from trifold.data.hub import stay_offline
+from trifold.data.own_reading import OwnReading
 from trifold.errors import BackboneError
 from trifold.runtime import choose
 
@@ -22,19 +27,38 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
     Raises:
         BackboneError: If it is nowhere, or its vectors are not to be had apart from its adapters.
     """
-    run = best_run(Path(model))
-    files = _under_head(run, settings) if (run / "run.json").is_file() else locate(model, offline=settings.offline)
+    if settings.offline:
+        # The texts may be a data set of the hub.
+        stay_offline()
+    # Of a name that is no path at all, this says no; pathlib's fails.
+    run = best_run(Path(model)) if os.path.isdir(model) else None
+    if run is not None and (run / RUN).is_file():
+        files = _under_head(run, settings)
+    else:
+        files = locate(model, offline=settings.offline, trust_remote_code=settings.trust_remote_code)
     encoder = Encoder(files, choose(settings.device, settings.precision), engine=settings.engine)
     return encoder, Tokenizer(files, settings.max_length, settings.long_text)
 
 
+def own_reading(model: str) -> OwnReading | None:
+    """The columns of the labelled run that `model` names; `None` where it is none that was trained on labels."""
+    run = best_run(Path(model))
+    if not (run / RUN).is_file():
+        return None
+    facts = read_run(run)
+    return OwnReading.recorded(facts) if "labels" in facts else None
+
+
 def _under_head(run: Path, settings: EncodingSettings) -> BackboneFiles:
-    method = str(read_json(run / "run.json")["method"])
+    method = str(read_run(run)["method"])
+    verify_model(run)
     saved = run / "model"
     if (saved / "config.json").is_file() and any(saved.glob("model*.safetensors")):
-        return BackboneFiles(saved, str(saved.resolve()), None)
+        return BackboneFiles(saved, str(saved.resolve()), None, settings.trust_remote_code)
     if method in ("features", "classic", "zero-shot"):
-        return find_base(read_state(saved)[0], saved, offline=settings.offline)
+        return find_base(
+            read_state(saved)[0], saved, offline=settings.offline, trust_remote_code=settings.trust_remote_code
+        )
     raise BackboneError(
         f"{run} holds no encoder of its own ({method}): name the backbone, or a run of features, contrastive or full"
     )

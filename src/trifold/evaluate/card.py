@@ -1,10 +1,13 @@
 """`README.md` of a run folder: a model card, made from nothing but what the run recorded."""
 
+import json
+import re
 from pathlib import Path
 
 from trifold.backbone.lora import ADAPTER_CONFIG
 from trifold.evaluate.results import RunResult
 from trifold.methods.catalogue import method_entry
+from trifold.terminal import printable
 
 _WHOLE = "`model/` is an ordinary folder for `AutoModelForSequenceClassification.from_pretrained` of transformers."
 _ADAPTER = (
@@ -22,10 +25,11 @@ def write_card(folder: Path, result: RunResult) -> None:
     """
     from jinja2 import Environment, PackageLoader
 
-    # A card is Markdown, not HTML: what is quoted stands in backticks.
+    # A card is Markdown, not HTML: what comes from data and settings stands in code, where nothing is markup.
     environment = Environment(  # noqa: S701
         loader=PackageLoader("trifold.evaluate"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
+    environment.filters |= {"code": _code, "yaml": json.dumps}
     facts = result.facts
     summary = method_entry(result.method).load().summary
     source = Path(facts["data"]["path"])
@@ -43,3 +47,11 @@ def write_card(folder: Path, result: RunResult) -> None:
         percent=lambda value: f"{100 * value:.1f} %",
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _code(value: object) -> str:
+    """A value as a Markdown code span, on one line, fenced by more backticks than it holds in a row."""
+    text = printable(" ".join(str(value).split()))
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    room = " " if not text or "`" in (text[0], text[-1]) else ""
+    return f"{fence}{room}{text}{room}{fence}"

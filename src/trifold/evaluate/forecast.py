@@ -50,7 +50,8 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
     )
     truncated_share = 0.0
     if PROMPT in methods and (settings.llm.llm or "").startswith(LOCAL):
-        files = locate((settings.llm.llm or "").removeprefix(LOCAL), offline=settings.backbone.offline)
+        named, chosen = (settings.llm.llm or "").removeprefix(LOCAL), settings.backbone
+        files = locate(named, offline=chosen.offline, trust_remote_code=chosen.trust_remote_code)
         work = replace(work, llm_parameters=files.size_bytes() // 4, flops_per_second=matrix_rate(settings))
     if any(method_entry(name).needs_backbone for name in methods):
         files = find_backbone(settings.backbone)

@@ -1,14 +1,21 @@
 """The table of a comparison: one line a method, in a file for scripts and in words for people."""
 
-import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
+from trifold.atomic import whole_file
+from trifold.data.csv_file import save_rows
 from trifold.evaluate.results import RunResult
 from trifold.progress import duration
+from trifold.tasks.labels import as_text
+from trifold.types import Label
 
 SCORE_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+RARE_COLUMN = "recall, precision of {}"
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,10 @@ class LeaderboardRow:
         trainable_parameters: Numbers learned.
         size_bytes: On disk, with the backbone where one is needed.
         peak_memory_bytes: Of a process that does nothing else.
+        rarest_label: The label with the fewest test rows.
+        rarest_rows: So many.
+        rarest_recall: Share of them that get the label; not a number where none was looked for.
+        rarest_precision: Share of the rows that get the label which truly have it; not a number where none does.
     """
 
     method: str
@@ -42,37 +53,89 @@ class LeaderboardRow:
     trainable_parameters: int
     size_bytes: int
     peak_memory_bytes: int
+    rarest_label: str
+    rarest_rows: int
+    rarest_recall: float
+    rarest_precision: float
+
+
+@dataclass(frozen=True)
+class LabelFigures:
+    """How well one label is found.
+
+    Attributes:
+        label: Its name.
+        rows: Test rows that have it.
+        found: Of these, rows that are predicted to have it.
+        predicted: All rows that are predicted to have it.
+    """
+
+    label: Label
+    rows: int
+    found: int
+    predicted: int
+
+    @property
+    def recall(self) -> float:
+        """Share of its rows that are found."""
+        return self.found / self.rows if self.rows else float("nan")
+
+    @property
+    def precision(self) -> float:
+        """Share of the rows it is predicted for that have it."""
+        return self.found / self.predicted if self.predicted else float("nan")
+
+
+def rarest_label(result: RunResult) -> LabelFigures | None:
+    """The label that the fewest test rows have, of those that any has; `None` where no row has one."""
+    columns = range(len(result.labels))
+    rows = [int(_having(result.truth, column).sum()) for column in columns]
+    present = [column for column in columns if rows[column]]
+    if not present:
+        return None
+    rarest = min(present, key=lambda column: rows[column])
+    true, predicted = _having(result.truth, rarest), _having(result.predicted, rarest)
+    return LabelFigures(result.labels.names[rarest], rows[rarest], int((true & predicted).sum()), int(predicted.sum()))
+
+
+def _having(target: np.ndarray, column: int) -> np.ndarray:
+    having: np.ndarray = target[:, column] if target.ndim == 2 else target == column
+    return having
 
 
 def build_leaderboard(results: Sequence[RunResult], score: str) -> list[LeaderboardRow]:
     """The highest score first."""
-    rows = [
-        LeaderboardRow(
-            method=result.name,
-            score_name=score,
-            score=result.metrics[score]["value"],
-            score_low=result.metrics[score]["low"],
-            score_high=result.metrics[score]["high"],
-            accuracy=result.metrics["accuracy"]["value"],
-            macro_f1=result.metrics["macro_f1"]["value"],
-            train_seconds=result.facts["train_seconds"],
-            ms_per_text=result.milliseconds_per_text,
-            trainable_parameters=result.facts["trainable_parameters"],
-            size_bytes=result.facts["size_bytes"],
-            peak_memory_bytes=result.facts["peak_memory_bytes"],
-        )
-        for result in results
-    ]
-    return sorted(rows, key=lambda row: -row.score)
+    return sorted((_row(result, score) for result in results), key=lambda row: -row.score)
+
+
+def _row(result: RunResult, score: str) -> LeaderboardRow:
+    rarest = rarest_label(result)
+    return LeaderboardRow(
+        method=result.name,
+        score_name=score,
+        score=result.metrics[score]["value"],
+        score_low=result.metrics[score]["low"],
+        score_high=result.metrics[score]["high"],
+        accuracy=result.metrics["accuracy"]["value"],
+        macro_f1=result.metrics["macro_f1"]["value"],
+        train_seconds=result.facts["train_seconds"],
+        ms_per_text=result.milliseconds_per_text,
+        trainable_parameters=result.facts["trainable_parameters"],
+        size_bytes=result.facts["size_bytes"],
+        peak_memory_bytes=result.facts["peak_memory_bytes"],
+        rarest_label=as_text(rarest.label) if rarest else "",
+        rarest_rows=rarest.rows if rarest else 0,
+        rarest_recall=rarest.recall if rarest else float("nan"),
+        rarest_precision=rarest.precision if rarest else float("nan"),
+    )
 
 
 def write_leaderboard(folder: Path, rows: Sequence[LeaderboardRow]) -> None:
     """Write `leaderboard.csv`."""
-    with (folder / "leaderboard.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(LeaderboardRow)], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()})
+    columns = [field.name for field in fields(LeaderboardRow)]
+    written = ({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows)
+    with whole_file(folder / "leaderboard.csv") as aside:
+        save_rows(aside, columns, written)
 
 
 def in_words(row: LeaderboardRow) -> Mapping[str, str]:
@@ -81,12 +144,21 @@ def in_words(row: LeaderboardRow) -> Mapping[str, str]:
         "method": row.method,
         SCORE_NAMES[row.score_name]: f"{100 * row.score:.1f} %",
         "95 % interval": f"{100 * row.score_low:.1f} to {100 * row.score_high:.1f}",
+        **_rare(row),
         "training": duration(row.train_seconds),
         "per text": milliseconds(row.ms_per_text),
         "trained numbers": f"{row.trainable_parameters:,}",
         "size": megabytes(row.size_bytes),
         "peak memory": megabytes(row.peak_memory_bytes),
     }
+
+
+def _rare(row: LeaderboardRow) -> Mapping[str, str]:
+    """Recall and precision of the rarest label, where classes are so uneven that they matter."""
+    if row.score_name != "macro_f1" or not row.rarest_rows:
+        return {}
+    precision = "none" if math.isnan(row.rarest_precision) else f"{100 * row.rarest_precision:.0f} %"
+    return {RARE_COLUMN.format(row.rarest_label): f"{100 * row.rarest_recall:.0f} %, {precision}"}
 
 
 def milliseconds(value: float) -> str:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from trifold.atomic import write_text
+
 
 def write_page(folder: Path, template: str, **values: object) -> None:
     """Write `report.html` into `folder`, from a template and what it names."""
@@ -11,4 +13,4 @@ def write_page(folder: Path, template: str, **values: object) -> None:
         loader=PackageLoader("trifold.evaluate"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     page = environment.get_template(template).render(values)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    write_text(folder / "report.html", page)

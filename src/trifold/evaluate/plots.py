@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from trifold.calibration import coverage_curve, reliability
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow
-from trifold.metrics import confusion, label_f1
+from trifold.statistics.calibration import coverage_curve, reliability
+from trifold.statistics.metrics import confusion, label_f1
 from trifold.tasks.labels import LabelMap
+from trifold.terminal import printable
+from trifold.types import Label
 
 _GREEN, _GREY, _RED = "#0b6e4f", "#7a869a", "#c9302c"
 _MOST_NAMED_CLASSES = 30
+_MOST_CHARACTERS = 24
 
 
 def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap) -> Any:
@@ -34,7 +37,7 @@ def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap)
     axes.imshow(share, cmap="Greens", vmin=0, vmax=1)
     axes.set(xlabel="predicted", ylabel="true")
     if named:
-        names = [str(name)[:24] for name in labels.names]
+        names = [_short(name) for name in labels.names]
         axes.set_xticks(range(len(names)), names, **_slanted(names))
         axes.set_yticks(range(len(names)), names)
         for i, j in np.ndindex(*counts.shape):
@@ -50,6 +53,11 @@ def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap)
     return figure
 
 
+def _short(label: Label) -> str:
+    """A label's name as it stands beside an axis: one short line."""
+    return printable(" ".join(str(label).split()))[:_MOST_CHARACTERS]
+
+
 def _label_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap) -> Any:
     """F1 of each label, the best on top, with the number of rows that have it."""
     from matplotlib.figure import Figure
@@ -57,7 +65,7 @@ def _label_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap) ->
     f1 = np.nan_to_num(label_f1(truth, predicted))
     # The worst are what one looks for.
     order = np.argsort(f1, kind="stable")[: 2 * _MOST_NAMED_CLASSES]
-    names = [f"{str(labels.names[number])[:24]} ({int(truth[:, number].sum()):,})" for number in order]
+    names = [f"{_short(labels.names[number])} ({int(truth[:, number].sum()):,})" for number in order]
     figure = Figure(figsize=(5.6, 1.0 + 0.24 * len(order)), layout="constrained")
     axes = figure.subplots()
     axes.barh(range(len(order)), 100 * f1[order], color=_GREEN, height=0.7)

@@ -13,7 +13,7 @@ from trifold.evaluate.page import write_page
 from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
-from trifold.metrics import right_rows
+from trifold.statistics.metrics import right_rows
 
 _SHOWN_ERRORS = 8
 _ERROR_CHARACTERS = 600

@@ -1,20 +1,24 @@
 """What a finished run says of itself: written once by the run, read by comparison, report and tests."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trifold.artifact.folder import read_json, write_json
+from trifold.artifact.folder import write_json
+from trifold.artifact.records import read_metrics, read_run
+from trifold.data.csv_file import save_rows
 from trifold.errors import ArtifactError
-from trifold.metrics import Metrics, right_rows
+from trifold.statistics.metrics import Metrics, right_rows
 from trifold.tasks.labels import LabelMap, as_text
 from trifold.types import Examples
 
 _WORST_ERRORS = 500
+# A text may be longer than the csv module reads by itself.
+_MAX_FIELD_CHARACTERS = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,12 @@ class RunResult:
         """Prediction time per text, tokenising included."""
         return float(self.facts["ms_per_text"])
 
+    @property
+    def millisecond_range(self) -> tuple[float, float]:
+        """The least and the most of it, where it was measured several times."""
+        low, high = self.facts.get("ms_per_text_range") or [self.milliseconds_per_text] * 2
+        return float(low), float(high)
+
 
 def write_predictions(
     folder: Path, test: Examples, labels: LabelMap, predicted: np.ndarray, confidence: np.ndarray
@@ -61,10 +71,10 @@ def write_predictions(
         {"row": row, "label": as_text(label), "prediction": as_text(answer), "probability": f"{sure:.6f}"}
         for row, label, answer, sure in zip(test.rows, test.labels, answers, confidence.tolist(), strict=True)
     ]
-    _write_csv(folder / "predictions.csv", ("row", "label", "prediction", "probability"), rows)
+    save_rows(folder / "predictions.csv", ("row", "label", "prediction", "probability"), rows)
     surest = sorted(np.flatnonzero(wrong), key=lambda position: -confidence[position])[:_WORST_ERRORS]
     errors = [{**rows[position], "text": test.texts[position]} for position in surest]
-    _write_csv(folder / "errors.csv", ("row", "label", "prediction", "probability", "text"), errors)
+    save_rows(folder / "errors.csv", ("row", "label", "prediction", "probability", "text"), errors)
 
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:
@@ -83,16 +93,20 @@ def read_result(folder: Path, name: str | None = None) -> RunResult:
     Raises:
         ArtifactError: If a file is missing or damaged.
     """
-    facts = read_json(folder / "run.json")
+    facts, metrics = read_run(folder), read_metrics(folder)
     labels = LabelMap.saved(facts)
+    path = folder / "predictions.csv"
     try:
-        rows = list(read_csv(folder / "predictions.csv"))
+        rows = list(read_csv(path))
         truth = labels.encode([labels.parse(row["label"]) for row in rows])
         predicted = labels.encode([labels.parse(row["prediction"]) for row in rows])
         confidence = np.array([float(row["probability"]) for row in rows])
-    except (OSError, KeyError, ValueError):
-        raise ArtifactError(f"{folder / 'predictions.csv'} is missing or damaged: run the method again") from None
-    ids = np.array([int(row["row"]) for row in rows], dtype=np.int64)
+        ids = np.array([int(row["row"]) for row in rows], dtype=np.int64)
+        whole = len(np.unique(ids)) == len(ids) == metrics["rows"] and ((confidence >= 0) & (confidence <= 1)).all()
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, OverflowError, csv.Error):
+        whole = False
+    if not whole or not len(ids):
+        raise ArtifactError(f"{path} is missing or damaged: run the method again")
     return RunResult(
         folder=folder,
         name=name or str(facts["method"]),
@@ -102,19 +116,13 @@ def read_result(folder: Path, name: str | None = None) -> RunResult:
         truth=truth,
         predicted=predicted,
         confidence=confidence,
-        metrics=read_json(folder / "metrics.json"),
+        metrics=metrics,
         facts=facts,
     )
 
 
 def read_csv(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a CSV that this package wrote."""
+    csv.field_size_limit(_MAX_FIELD_CHARACTERS)
     with path.open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)
-
-
-def _write_csv(path: Path, names: Iterable[str], rows: Iterable[dict[str, object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(names), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -1,19 +1,27 @@
-"""Which method to ship: the cheapest that is not shown to lose more than a tolerance against the best."""
+"""Which method to ship: the cheapest that is shown to lose no more than a tolerance; where none is, a best guess."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from trifold.evaluate.leaderboard import SCORE_NAMES, milliseconds
+from trifold.evaluate.leaderboard import SCORE_NAMES, milliseconds, rarest_label
 from trifold.evaluate.results import RunResult
-from trifold.metrics import Difference, paired_difference
+from trifold.statistics.choice import Choice, Costs, choose, quantile
+from trifold.statistics.intervals import Z_95, Interval
+from trifold.statistics.metrics import Difference
+from trifold.statistics.scores import Scored, scored
+from trifold.tasks.labels import as_text
 
-# Normal quantiles: of the 95 % interval, and of a power of 80 %.
-_Z = 1.96 + 0.84
+# Of 80 % power.
+_Z_POWER = 0.84
 # More rows to label than this, or so many times those at hand, are no advice.
 _MOST_ROWS, _MOST_TIMES = 10_000, 20
+# Timings repeated in one process do not show how they differ from one process to the next.
+_TIMING_NOISE = 1.1
+# With fewer test rows in a class, the interval of macro-F1 is not to be relied on.
+_ENOUGH_ROWS = 10
 
 
 @dataclass(frozen=True)
@@ -22,17 +30,34 @@ class Contender:
 
     Attributes:
         method: Name.
-        loss: Score of the best minus its score, paired on the same rows.
-        within: Whether the upper bound of the loss is within the tolerance.
-        worse: Whether even the lower bound is beyond the tolerance.
+        loss: Score of the best method minus its score, on the same rows.
+        bound: What it may lose against the best of the others: 95 % bound, all comparisons counted.
+        within: Whether it is shown to lose no more than the tolerance.
+        worse: Whether it is shown to lose more.
         rows_to_tell: Further test rows that would settle it, where neither holds and so many could be labelled.
     """
 
     method: str
-    loss: Difference
+    loss: float
+    bound: float
     within: bool
     worse: bool
     rows_to_tell: int | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two methods on the same rows, by themselves: no other comparison is counted.
+
+    Attributes:
+        first: Name.
+        second: Name.
+        difference: Score of the first minus score of the second.
+    """
+
+    first: str
+    second: str
+    difference: Difference
 
 
 @dataclass(frozen=True)
@@ -42,16 +67,44 @@ class Verdict:
     Attributes:
         ship: Name of the method.
         best: Name of the method with the highest score on the test rows.
-        undecided: Whether a cheaper method than `ship` may well be good enough.
+        guess: Whether no method is shown to be within the tolerance, so that `ship` is a guess.
+        undecided: Whether it is a guess, or a cheaper method may well be good enough.
+        expected: The score to expect of `ship` on other rows, what choosing it flatters taken out; `None` for one
+            method alone.
         contenders: The other methods, cheapest first.
+        pairs: All pairs of methods, in the order of the scores.
         sentences: The verdict in plain words.
     """
 
     ship: str
     best: str
+    guess: bool
     undecided: bool
+    expected: Interval | None
     contenders: tuple[Contender, ...]
+    pairs: tuple[Pair, ...]
     sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What a verdict is made from: runs, cheapest first, by one score, with a tolerance in points."""
+
+    results: Sequence[RunResult]
+    score: str
+    tolerance: float
+    scored: Scored
+    costs: Costs
+    choice: Choice
+    losses: np.ndarray = field(repr=False)
+
+    @property
+    def ship(self) -> RunResult:
+        return self.results[self.choice.chosen]
+
+    @property
+    def guess(self) -> bool:
+        return not self.choice.within.any()
 
 
 def decide(results: Sequence[RunResult], score: str, tolerance_points: float) -> Verdict:
@@ -62,73 +115,157 @@ def decide(results: Sequence[RunResult], score: str, tolerance_points: float) ->
         score: `accuracy` or `macro_f1`.
         tolerance_points: What a cheaper method may lose, in points (hundredths).
     """
-    by_cost = sorted(results, key=lambda result: (result.milliseconds_per_text, -result.metrics[score]["value"]))
-    best = max(by_cost, key=lambda result: result.metrics[score]["value"])
-    contenders = tuple(
-        _contend(result, best, score, tolerance_points / 100) for result in by_cost if result is not best
+    results = sorted(results, key=lambda result: (result.milliseconds_per_text, result.name))
+    if len(results) == 1:
+        only = results[0].name
+        return Verdict(only, only, False, False, None, (), (), _alone(results[0], score))
+    case = _weigh(results, score, tolerance_points)
+    contenders = [_contend(case, number) for number in range(len(results)) if number != case.choice.best]
+    dearer = dict(zip((result.name for result in results), case.costs.dearer[:, case.choice.chosen], strict=True))
+    # A method that costs more than the one to ship is of no interest once that one is shown to be good enough.
+    still_open = [c for c in contenders if not (c.within or c.worse or (dearer[c.method] and not case.guess))]
+    return Verdict(
+        ship=case.ship.name,
+        best=results[case.choice.best].name,
+        guess=case.guess,
+        undecided=bool(still_open) or case.guess,
+        expected=case.choice.expected,
+        contenders=tuple(contenders),
+        pairs=_pairs(case),
+        sentences=(*_conclusion(case), *_rest(case, contenders, still_open), *_cautions(results[0], score)),
     )
-    cheaper = contenders[: by_cost.index(best)]
-    winner = next((contender for contender in cheaper if contender.within), None)
-    ship = winner.method if winner else best.name
-    open_ones = [c for c in cheaper[: cheaper.index(winner) if winner else None] if not c.worse]
-    sentences = _words(results, best, ship, winner, open_ones, score, tolerance_points)
-    return Verdict(ship, best.name, bool(open_ones), contenders, sentences)
 
 
-def _contend(result: RunResult, best: RunResult, score: str, tolerance: float) -> Contender:
-    assert np.array_equal(result.rows, best.rows), "methods must be compared on the same rows"
-    loss = paired_difference(score, best.truth, best.predicted, result.predicted, len(best.labels))
-    within, worse = loss.high <= tolerance, loss.low > tolerance
+def _weigh(results: Sequence[RunResult], score: str, tolerance_points: float) -> _Case:
+    first = results[0]
+    for result in results:
+        assert np.array_equal(result.rows, first.rows), "methods must be compared on the same rows"
+    methods = scored(score, first.truth, [result.predicted for result in results], len(first.labels))
+    low, high = np.array([result.millisecond_range for result in results]).T
+    costs = Costs(
+        np.array([result.milliseconds_per_text for result in results]), low[:, None] > _TIMING_NOISE * high[None, :]
+    )
+    choice = choose(methods, costs, tolerance_points / 100)
+    scores = methods.scores(methods.counts)
+    return _Case(results, score, tolerance_points, methods, costs, choice, scores.max() - scores)
+
+
+def _contend(case: _Case, number: int) -> Contender:
+    choice = case.choice
+    within, worse = bool(choice.within[number]), bool(choice.worse[number])
     return Contender(
-        result.name, loss, within, worse, None if within or worse else _rows_to_tell(loss, tolerance, len(best.rows))
+        method=case.results[number].name,
+        loss=float(case.losses[number]),
+        bound=float(choice.loss_bounds[number]),
+        within=within,
+        worse=worse,
+        rows_to_tell=None if within or worse else _rows_to_tell(case, number),
     )
 
 
-def _rows_to_tell(loss: Difference, tolerance: float, rows: int) -> int | None:
-    """Test rows to add until four in five repetitions would find the interval on one side of the tolerance.
+def _rows_to_tell(case: _Case, number: int) -> int | None:
+    """Test rows to add until four in five repetitions would find the method within the tolerance, or worse.
 
-    The loss is taken to stay what it is, and its deviation to fall with the square root of the rows n:
-    solve `(z_0.975 + z_0.8) * deviation * sqrt(rows / n) = |tolerance - loss|`.
+    The loss is taken to stay what it is, and its deviation to fall with the square root of the rows n: solve
+    `(z + z_0.8) * deviation * sqrt(rows / n) = |tolerance - loss|`, with the z that all comparisons together demand.
 
     Source: the usual formula for sample size, e.g. Cohen, "Statistical Power Analysis", chapter 2.
     """
-    distance = abs(tolerance - loss.value)
+    best = case.choice.best if case.choice.best != number else int(np.argsort(case.losses, kind="stable")[1])
+    leads = case.scored.largest_leads(case.scored.counts, Z_95)
+    loss = float(case.losses[number] - case.losses[best])
+    deviation = (leads[best, number] + leads[number, best]) / (2 * Z_95)
+    distance = abs(case.tolerance / 100 - loss)
     if distance == 0.0:
         return None
-    needed = rows * (_Z * loss.deviation / distance) ** 2
+    methods, rows = len(case.results), len(case.ship.rows)
+    comparisons = methods - 1 if loss < case.tolerance / 100 else methods * (methods - 1) / 2
+    needed = rows * ((quantile(0.025 / comparisons) + _Z_POWER) * deviation / distance) ** 2
     more = max(1, math.ceil(needed - rows))
     return more if more <= max(_MOST_ROWS, _MOST_TIMES * rows) else None
 
 
-def _words(
-    results: Sequence[RunResult],
-    best: RunResult,
-    ship: str,
-    winner: Contender | None,
-    open_ones: Sequence[Contender],
-    score: str,
-    tolerance: float,
-) -> tuple[str, ...]:
-    name = SCORE_NAMES[score]
-    figure = best.metrics[score]
-    value = (
-        f"{100 * figure['value']:.1f} % {name} (95 % interval {100 * figure['low']:.1f} to {100 * figure['high']:.1f})"
+def _pairs(case: _Case) -> tuple[Pair, ...]:
+    scores, leads = (
+        case.scored.scores(case.scored.counts),
+        case.scored.largest_leads(case.scored.counts, Z_95),
     )
-    if len(results) == 1:
-        return (f"Only {ship} was run: {value} on {len(best.rows):,} test rows.", "Run more methods to compare it.")
-    cost = {result.name: result.milliseconds_per_text for result in results}
-    if winner is None:
-        cheapest = cost[ship] == min(cost.values())
-        reason = "it is the best and also the cheapest" if cheapest else "no cheaper method is shown to come near it"
-        sentences = [f"Ship {ship}: {value} at {milliseconds(cost[ship])} a text; {reason}."]
+    order = np.argsort(-scores, kind="stable")
+    names = [result.name for result in case.results]
+    return tuple(
+        Pair(names[i], names[j], Difference(float(scores[i] - scores[j]), float(-leads[j, i]), float(leads[i, j])))
+        for place, i in enumerate(order)
+        for j in order[place + 1 :]
+    )
+
+
+def _alone(result: RunResult, score: str) -> tuple[str, ...]:
+    figure = result.metrics[score]
+    return (
+        f"Only {result.name} was run: {100 * figure['value']:.1f} % {SCORE_NAMES[score]} (95 % interval "
+        f"{100 * figure['low']:.1f} to {100 * figure['high']:.1f}) on {len(result.rows):,} test rows.",
+        "Run more methods to compare it.",
+        *_cautions(result, score),
+    )
+
+
+def _conclusion(case: _Case) -> tuple[str, ...]:
+    name, ship, choice = SCORE_NAMES[case.score], case.ship, case.choice
+    count = len(case.results) - 1
+    counted = f", {count} comparisons counted" if count > 1 else ""
+    allowed = f"the {case.tolerance:g} allowed"
+    if not case.guess:
+        best = case.results[choice.best]
+        cost = f"at {milliseconds(ship.milliseconds_per_text)} a text"
+        if ship is not best:
+            cost += (
+                f" instead of the {milliseconds(best.milliseconds_per_text)} of {best.name}, the best on these rows,"
+            )
+        elif case.costs.dearer[choice.chosen].any():
+            cost += ", the best on these rows: no cheaper method is shown to come near it, and"
+        else:
+            cost += ", it is the best and also the cheapest on these rows, and"
+        first = (
+            f"Ship {ship.name}: {cost} it is shown to lose at most "
+            f"{max(0.0, _up(choice.loss_bounds[choice.chosen])):.1f} points of {name} against any other method "
+            f"(95 % bound{counted}), within {allowed}."
+        )
     else:
-        sentences = [
-            f"Ship {ship}: at {milliseconds(cost[ship])} a text instead of the {milliseconds(cost[best.name])} of "
-            f"{best.name}, the best, it loses at most {max(0.0, 100 * winner.loss.high):.1f} points of {name} "
-            f"(95 % bound), within the {tolerance:g} allowed.",
-            f"{best.name} has {value}.",
-        ]
-    for contender in open_ones:
+        first = (
+            f"Ship {ship.name}, as a best guess: on {len(ship.rows):,} test rows no method is shown to lose at most "
+            f"{case.tolerance:g} {'point' if case.tolerance == 1 else 'points'} of {name} against every other"
+        )
+        least = choice.least_bound
+        if least > case.tolerance / 100:
+            first += f"; even one that answers as all the others do might lose {_up(least):.1f}"
+            if case.tolerance > 0:
+                needed = _round(math.ceil(len(ship.rows) * least / (case.tolerance / 100)))
+                first += f", and it takes {needed:,} rows or more to show less than {case.tolerance:g}"
+        first += "."
+    expected = choice.expected
+    value = ship.metrics[case.score]["value"]
+    second = (
+        f"Expect about {100 * expected.value:.1f} % {name} of it (95 % interval {100 * expected.low:.1f} to "
+        f"{100 * expected.high:.1f}): it has {100 * value:.1f} % on the test rows, and being chosen of "
+        f"{len(case.results)} flatters."
+    )
+    return first, second
+
+
+def _rest(case: _Case, contenders: Sequence[Contender], still_open: Sequence[Contender]) -> list[str]:
+    sentences = []
+    shipped = case.losses[case.choice.chosen]
+    equal = [c.method for c in contenders if c.loss == shipped and c.method != case.ship.name]
+    if equal:
+        sentences.append(
+            f"On these rows {_listed([case.ship.name, *equal])} have equal scores; the cheaper, or the first where "
+            "costs cannot be told apart, is named."
+        )
+    worse = [c.method for c in contenders if c.worse]
+    if worse:
+        points = "point" if case.tolerance == 1 else "points"
+        sentences.append(f"Shown to lose more than {case.tolerance:g} {points}: {_listed(worse)}.")
+    for contender in still_open:
         more = contender.rows_to_tell
         tell = (
             f"about {_round(more):,} more test rows would tell"
@@ -136,18 +273,32 @@ def _words(
             else "no practical number of test rows would tell"
         )
         sentences.append(
-            f"Undecided on {contender.method}: it loses {_span(contender.loss)} points, and {tolerance:g} "
-            f"{'is' if tolerance == 1 else 'are'} allowed; {tell}."
+            f"Undecided on {contender.method}: it loses {100 * contender.loss:.1f} points on these rows and may lose "
+            f"up to {_up(contender.bound):.1f}; {tell}."
         )
-    return tuple(sentences)
+    return sentences
 
 
-def _span(loss: Difference) -> str:
-    """The interval in points, rounded outwards: rounding must not settle what is open."""
-    return f"{math.floor(1000 * loss.low) / 10:.1f} to {math.ceil(1000 * loss.high) / 10:.1f}"
+def _cautions(result: RunResult, score: str) -> tuple[str, ...]:
+    if score != "macro_f1":
+        return ()
+    rarest = rarest_label(result)
+    if rarest is None or rarest.rows >= _ENOUGH_ROWS:
+        return ()
+    rows = "row" if rarest.rows == 1 else "rows"
+    return (f"Intervals of macro-F1 are rough here: {as_text(rarest.label)} has {rarest.rows} test {rows}.",)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _up(fraction: float) -> float:
+    """A bound in points, rounded up: rounding must not settle what is open."""
+    return math.ceil(1000 * fraction - 1e-9) / 10
 
 
 def _round(rows: int) -> int:
-    """Two significant digits: more would feign a precision that is not there."""
+    """Two significant digits, upwards: more would feign a precision that is not there."""
     digits = max(0, len(str(rows)) - 2)
     return int(math.ceil(rows / 10**digits) * 10**digits)

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 _DECORATION = " \t\r\n\"'`*_.,:;!?()[]{}<>#-"
 
 
+# Who says labels so often says none, and each is compared with those before it.
+_MOST_MENTIONS = 1_000
+
+
 def find_word(answer: str, words: Sequence[str]) -> int | None:
     """Which of `words` an answer names.
 
@@ -31,4 +35,6 @@ def find_word(answer: str, words: Sequence[str]) -> int | None:
             if not any(start <= match.start() and match.end() <= end for start, end in taken):
                 taken.append(match.span())
                 said.add(number)
+                if len(taken) > _MOST_MENTIONS:
+                    return None
     return said.pop() if len(said) == 1 else None

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 
 from trifold.errors import BudgetError, LlmError, TrifoldError
+from trifold.json_text import parse_json
 from trifold.llm.budget import Budget
 from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, Speaker, TransientError
 from trifold.llm.estimate import Estimate, expect_answers
@@ -16,6 +17,7 @@ from trifold.llm.log import Call, Log, log_path
 from trifold.llm.prompt import Conversation, Message
 from trifold.llm.settings import LlmSettings
 from trifold.progress import say
+from trifold.terminal import PrintablePieces, printable
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 60.0
@@ -62,12 +64,18 @@ class Asker:
     def ask(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
         """One answer.
 
+        Args:
+            conversation: What was said so far.
+            sampling: How the answer is written.
+            on_text: Told each piece of the answer as it comes, fit for a terminal.
+
         Raises:
             BudgetError: If the budget does not allow another call.
             LlmError: If no call brought an answer.
         """
         asked = _call(self.model, conversation, sampling)
         # Who asks for variety and numbers no votes wants another answer each time.
+        show = PrintablePieces(on_text) if on_text else None
         known = self.log.find(asked) if sampling.temperature == 0 or sampling.vote else None
         if known is not None and known.answer is not None:
             answer = Answer(known.answer, known.prompt_tokens, known.answer_tokens, known.seconds, from_log=True)
@@ -75,14 +83,15 @@ class Asker:
             self.budget.charge(
                 answer.prompt_tokens, answer.answer_tokens, answer.seconds / self.concurrency, from_log=True
             )
-            if on_text:
-                on_text(answer.text)
+            if show:
+                show(answer.text)
+                show.end()
             return answer
         for attempt in range(self._retries + 1):
             self.budget.take()
             begun = time.perf_counter()
             try:
-                answer = self.model.complete(conversation, sampling, on_text)
+                answer = self.model.complete(conversation, sampling, show)
             except (TransientError, LlmError) as error:
                 reason = error.reason if isinstance(error, TransientError) else str(error)
                 self.log.add(replace(asked, error=reason, seconds=time.perf_counter() - begun))
@@ -91,8 +100,9 @@ class Asker:
                 if attempt == self._retries:
                     kind = FatalLlmError if error.unreachable else LlmError
                     raise kind(f"{self.model.name} gave no answer in {attempt + 1} calls: {reason}") from None
-                if on_text:
-                    say(f"\nnote: {reason}; asking again from the beginning")
+                if show:
+                    show.end()
+                    say(f"\nnote: {printable(reason)}; asking again from the beginning")
                 self._wait(attempt, error.wait_seconds)
                 continue
             self.log.add(
@@ -104,6 +114,8 @@ class Asker:
                     seconds=answer.seconds,
                 )
             )
+            if show:
+                show.end()
             self.budget.charge(answer.prompt_tokens, answer.answer_tokens, answer.seconds, from_log=False)
             return answer
         raise AssertionError("the last attempt returns or raises")
@@ -188,8 +200,17 @@ def as_json(conversation: Conversation) -> str:
 
 
 def from_json(text: str) -> Conversation:
-    """The inverse of `as_json`."""
-    return tuple(Message(**message) for message in json.loads(text))
+    """The inverse of `as_json`.
+
+    Raises:
+        ValueError: If it is no conversation.
+    """
+    turns = parse_json(text)
+    if not isinstance(turns, list) or not all(
+        isinstance(one, dict) and set(one) == {"role", "content"} for one in turns
+    ):
+        raise ValueError("this is no list of messages")
+    return tuple(Message(one["role"], str(one["content"])) for one in turns)
 
 
 def _call(model: Speaker, conversation: Conversation, sampling: Sampling) -> Call:

@@ -14,6 +14,7 @@ from trifold.llm.estimate import Estimate
 from trifold.llm.labelling import Judgements, Labeller, LabellingTask
 from trifold.llm.prompt import Conversation, Message
 from trifold.progress import track
+from trifold.terminal import printable
 
 # Votes that the share of each label in general counts for.
 _PRIOR_VOTES = 0.2
@@ -139,5 +140,5 @@ class AskingLabeller(Labeller):
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(printable(text).split())
     return repr(line if len(line) <= 60 else line[:60] + "…")

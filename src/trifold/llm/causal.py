@@ -1,8 +1,11 @@
 """A model on this machine that writes: answers, and the likelihood of each of a few words."""
 
+import re
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,22 +64,74 @@ class CausalModel(Speaker, Scorer):
             first = Message("user", f"{conversation[0].content}\n\n{conversation[1].content}")
             return self.shown((first, *conversation[2:]))
 
-    def tokens(self, text: str) -> list[int]:
-        """Token ids of what is sent; a template writes its own special tokens."""
+    def tokens(self, conversation: Conversation, word: str = "", *, strip: bool = False) -> list[int]:
+        """Token ids of what is sent, and of a word behind it; without spaces at its end where it is stripped.
+
+        The template's control tokens are ones; what looks like one in a message (`</s>`, `<|im_start|>`) is text.
+
+        Raises:
+            LlmError: If a message looks so, and the template changes messages so that they cannot be told from it.
+        """
+        text = self.shown(conversation) + word
+        text = text.rstrip(" ") if strip else text
+        if not self.tokenizer.chat_template:
+            return self._ids(text, plain=True, whole=True)
+        said = "\n".join([*(message.content for message in conversation), word])
+        if self._ids(said) == self._ids(said, plain=True):
+            return self._ids(text)
+        found: list[int] = []
+        plain = ""
+        for part, is_message in [*self._parts(conversation), (word, True)]:
+            # As the tokenizer itself does: control tokens part the text, and what is between them is one piece.
+            pieces = [part] if is_message else self._control_tokens.split(part)
+            for place, piece in enumerate(pieces):
+                if place % 2:
+                    found += [*self._ids(plain, plain=True), *self._ids(piece)]
+                    plain = ""
+                else:
+                    plain += piece
+        return found + self._ids(plain.rstrip(" ") if strip else plain, plain=True)
+
+    def _ids(self, text: str, *, plain: bool = False, whole: bool = False) -> list[int]:
+        """Token ids of a text; of a plain one none is a control token, and a whole one gets those around any text."""
         with warnings.catch_warnings():
             # That a text is longer than the model reads is checked, and said, by us.
             warnings.simplefilter("ignore")
-            found = self.tokenizer(text, add_special_tokens=not self.tokenizer.chat_template, verbose=False)
+            found = self.tokenizer(text, add_special_tokens=whole, split_special_tokens=plain, verbose=False)
         return list(found["input_ids"])
+
+    @cached_property
+    def _control_tokens(self) -> re.Pattern[str]:
+        names = [re.escape(one.content) for one in self.tokenizer.added_tokens_decoder.values() if one.special]
+        return re.compile(f"({'|'.join(sorted(names, key=len, reverse=True))})")
+
+    def _parts(self, conversation: Conversation) -> Iterator[tuple[str, bool]]:
+        """What is shown in its parts, each with whether it is a message's content."""
+        left = self.shown(conversation)
+        marked = tuple(replace(turn, content=f"\ue000{place}\ue001") for place, turn in enumerate(conversation))
+        parts = re.split("\ue000(\\d+)\ue001", self.shown(marked))
+        for place, part in enumerate(parts):
+            content = conversation[int(part)].content if place % 2 else part
+            # Most templates leave out the space around a message.
+            known = next((one for one in (content, content.strip()) if left.startswith(one)), None)
+            if known is None:
+                break
+            yield known, bool(place % 2)
+            left = left[len(known) :]
+        if left:
+            raise LlmError(
+                f"a text holds what {self.name} reads as a control token, and its chat template changes texts so that "
+                "they cannot be told from its own marks: take the control token out of the text"
+            )
 
     def count_tokens(self, conversation: Conversation) -> int:
         """See `Speaker.count_tokens`."""
-        return len(self.tokens(self.shown(conversation)))
+        return len(self.tokens(conversation))
 
     @torch.inference_mode()
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
         """See `Speaker.complete`."""
-        ids = self.tokens(self.shown(conversation).rstrip(" "))
+        ids = self.tokens(conversation, strip=True)
         self._require_room(len(ids), sampling.max_tokens)
         begun = time.perf_counter()
         given = torch.tensor([ids], device=self._runtime.device)
@@ -110,9 +165,8 @@ class CausalModel(Speaker, Scorer):
         Raises:
             LlmError: If it is longer than the model reads.
         """
-        prompt = self.shown(gap.conversation)
-        wholes = [self.tokens(prompt + word) for word in gap.words]
-        shared = min(common_length([self.tokens(prompt), *wholes]), min(map(len, wholes)) - 1)
+        wholes = [self.tokens(gap.conversation, word) for word in gap.words]
+        shared = min(common_length([self.tokens(gap.conversation), *wholes]), min(map(len, wholes)) - 1)
         self._require_room(max(map(len, wholes)), 0)
         return Continuations(tuple(wholes[0][:shared]), tuple(tuple(whole[shared:]) for whole in wholes))
 

@@ -67,6 +67,10 @@ class FatalLlmError(LlmError):
     """No other call to this model can do better: a wrong key, an unknown model, no such server."""
 
 
+class UnnamedServerError(LlmError):
+    """A run asks a server, and its user has not named one."""
+
+
 class Speaker(ABC):
     """A model that answers.
 

@@ -24,7 +24,9 @@ def cut_text(tokenizer: Any, text: str, max_tokens: int, long_text: str) -> tupl
     else:
         head, tail = (text, "") if len(text) <= 2 * limit else (text[:limit], text[-limit:])
     known = f"{head} {tail}" if tail else head
-    spans = tokenizer(known, add_special_tokens=False, return_offsets_mapping=True, verbose=False)["offset_mapping"]
+    # What looks like a control token in a text is only text, and counted as what it is read as.
+    options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
+    spans = tokenizer(known, return_offsets_mapping=True, **options)["offset_mapping"]
     if len(spans) <= max_tokens:
         return known, len(known) < len(text)
     if long_text == "truncate":

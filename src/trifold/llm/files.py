@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from trifold.llm.prompt import Example, Output, Prompt, Variable, placeholders
 _PARTS = ("role", "context", "task", "instructions", "examples", "output", "variables")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_PROMPT_BYTES = 1 << 20
+_SHOWN_CHARACTERS = 200
 
 
 def read_prompt(path: Path) -> Prompt:
@@ -22,13 +25,28 @@ def read_prompt(path: Path) -> Prompt:
         PromptError: If it is missing, no TOML, or not a prompt; the message names what is wrong.
     """
     try:
-        return parse_prompt(path.read_text(encoding="utf-8"))
+        return parse_prompt(read_text(path, _PROMPT_BYTES))
     except OSError as error:
         raise PromptError(f"{path} cannot be read ({error.strerror}): name a prompt file, a .toml") from None
     except UnicodeDecodeError:
         raise PromptError(f"{path} is no UTF-8 text: save it as UTF-8") from None
     except PromptError as error:
         raise PromptError(f"{path}: {error}") from None
+
+
+def read_text(path: Path, most_bytes: int) -> str:
+    """The text of a file, or of a pipe; no more is read of either than is allowed.
+
+    Raises:
+        OSError: If it cannot be read.
+        UnicodeDecodeError: If it is no UTF-8.
+        PromptError: If it is longer.
+    """
+    with path.open("rb") as file:
+        found = file.read(most_bytes + 1)
+    if len(found) > most_bytes:
+        raise PromptError(f"{path} has more than {most_bytes >> 20} MiB: give a shorter text")
+    return found.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def parse_prompt(text: str) -> Prompt:
@@ -38,9 +56,17 @@ def parse_prompt(text: str) -> Prompt:
         PromptError: As `read_prompt`.
     """
     try:
+        return _parsed(text)
+    except RecursionError:
+        raise PromptError("its tables and lists nest too deep: a prompt file has few levels") from None
+
+
+def _parsed(text: str) -> Prompt:
+    try:
         found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PromptError(f"this is no TOML ({error}): mend that place") from None
+    except ValueError as error:
+        # Also what is no TOMLDecodeError: a number of thousands of digits.
+        raise PromptError(f"this is no TOML ({_short(str(error))}): mend that place") from None
     _known(found, _PARTS, "part")
     prompt = Prompt(
         task=_text(found, "task"),
@@ -101,13 +127,13 @@ def _check_names(prompt: Prompt) -> None:
 def _known(found: Mapping[str, Any], names: tuple[str, ...], what: str) -> None:
     for name in found:
         if name not in names:
-            raise PromptError(f"there is no {what} {name!r}: use {', '.join(names)}")
+            raise PromptError(f"there is no {what} {_short(name)!r}: use {', '.join(names)}")
 
 
 def _text(found: Mapping[str, Any], name: str) -> str:
     value = found.get(name, "")
     if not isinstance(value, str):
-        raise PromptError(f"{name} is {value!r}: it must be a text in quotes")
+        raise PromptError(f"{_short(name)} is {_short(repr(value))}: it must be a text in quotes")
     return value
 
 
@@ -150,9 +176,9 @@ def _output(found: Any) -> Output:
         labels = {str(one): str(one) for one in labels}
     if not isinstance(labels, dict) or not all(isinstance(word, str) and word.strip() for word in labels.values()):
         raise PromptError('labels must be a list of texts, or a table of them such as { 0 = "negative" }')
-    for word in labels.values():
-        if list(labels.values()).count(word) > 1:
-            raise PromptError(f"two labels are called {word!r}: give each its own word")
+    for word, times in Counter(labels.values()).items():
+        if times > 1:
+            raise PromptError(f"two labels are called {_short(word)!r}: give each its own word")
     if len(labels) == 1:
         raise PromptError("there is one label only: name at least two, or none")
     return Output(_text(found, "format"), labels)
@@ -160,7 +186,7 @@ def _output(found: Any) -> Output:
 
 def _variable(name: str, value: Any) -> Variable:
     if not _NAME.fullmatch(name) or name == "output":
-        raise PromptError(f"{name!r} cannot be a variable's name: use letters, digits and _, and not output")
+        raise PromptError(f"{_short(name)!r} cannot be a variable's name: use letters, digits and _, and not output")
     if isinstance(value, str):
         return Variable(value)
     if not isinstance(value, dict):
@@ -170,6 +196,11 @@ def _variable(name: str, value: Any) -> Variable:
     if default is not None and not isinstance(default, str):
         raise PromptError(f"the default of {name} must be a text in quotes")
     return Variable(_text(value, "description"), default)
+
+
+def _short(text: str) -> str:
+    """What a file says, short enough for a message."""
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
 def _key(name: str) -> str:

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
+from trifold.data.samples import some
 from trifold.errors import BudgetError, LlmError
+from trifold.json_text import parse_json
 from trifold.llm.asker import as_json
 from trifold.llm.budget import Budget, Spent
 from trifold.llm.contract import Gap, Scorer, Speaker
@@ -66,7 +68,7 @@ class LikelihoodLabeller(Labeller):
         """See `Labeller.expect`. A few texts are scored to see how long one takes."""
         gaps = self._gaps([self._cut(text)[0] for text in texts])
         missing = [gap for gap in gaps if self._log.find(self._call(gap)) is None]
-        tried = missing[:_TRIED_TEXTS]
+        tried = some(missing, _TRIED_TEXTS)
         begun = time.perf_counter()
         self.model.log_likelihoods(tried)
         seconds = (time.perf_counter() - begun) / max(1, len(tried))
@@ -111,10 +113,11 @@ class LikelihoodLabeller(Labeller):
             if first.setdefault(call.key, place) < place:
                 continue
             known = self._log.find(call)
-            if known is None or known.answer is None:
+            figures = _figures_of(known, self.task.words)
+            if known is None or figures is None:
                 missing.append(place)
                 continue
-            found[place] = list(json.loads(known.answer).values())
+            found[place] = figures
             seconds += known.seconds
             self._budget.charge(known.prompt_tokens, 0, known.seconds, from_log=True)
         for start in range(0, len(missing), _TEXTS_PER_SLICE):
@@ -171,3 +174,14 @@ class LikelihoodLabeller(Labeller):
         prompt = as_json(gap.conversation) if isinstance(self.model, Speaker) else json.dumps(gap.around)
         asked = json.dumps({"likelihood of": gap.words}, ensure_ascii=False)
         return Call.to_make(self.model.identity, prompt, asked)
+
+
+def _figures_of(known: Call | None, words: Sequence[str]) -> list[float] | None:
+    """The words' figures as they were logged; `None` where there are none, or the log was tampered with."""
+    try:
+        found = parse_json(known.answer) if known and known.answer else None
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or list(found) != list(words):
+        return None
+    return list(found.values()) if all(isinstance(value, float) for value in found.values()) else None

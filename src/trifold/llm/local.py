@@ -4,8 +4,8 @@ import os
 from functools import lru_cache
 from typing import Any
 
-from trifold.backbone.encoder import load_model
-from trifold.backbone.locate import BackboneFiles, locate
+from trifold.backbone.encoder import load_config, load_model, reads_onwards
+from trifold.backbone.locate import BackboneFiles, fast_tokenizer, locate, reason_of
 from trifold.backbone.settings import ComputeSettings
 from trifold.errors import BackboneError, LlmError
 from trifold.llm.causal import CausalModel
@@ -24,7 +24,7 @@ def open_local(name: str, compute: ComputeSettings) -> CausalModel | MaskedModel
         LlmError: If it is nowhere, or neither writes nor fills gaps.
     """
     try:
-        files = locate(name, offline=compute.offline)
+        files = locate(name, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
     except BackboneError as error:
         raise LlmError(str(error).replace("--model", "--llm hf:")) from None
     prepare()
@@ -40,28 +40,34 @@ def _open(files: BackboneFiles, runtime: Runtime, token_budget: int) -> CausalMo
     masked = _fills_gaps(files)
     model = _load("AutoModelForMaskedLM" if masked else "AutoModelForCausalLM", files, runtime)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(files.folder, local_files_only=True)
+        # What is wrong with its files is said by the one that reads them closely.
+        fast_tokenizer(files)
+        tokenizer = AutoTokenizer.from_pretrained(
+            files.folder, local_files_only=True, trust_remote_code=files.trust_remote_code
+        )
         if not tokenizer.is_fast:
             raise ValueError("it has only a slow tokenizer")
-    except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:
-        reason = (str(error).strip().splitlines() or ["unknown"])[0]
-        raise LlmError(f"{files.name} has no tokenizer that can be used ({reason}): give another --llm") from None
+    except Exception as error:  # noqa: BLE001 - what damaged files make transformers raise is no promise
+        raise LlmError(
+            f"{files.name} has no tokenizer that can be used ({reason_of(error)}): give another --llm"
+        ) from None
     kind = MaskedModel if masked else CausalModel
     return kind(f"hf:{files.name}", files, model, tokenizer, runtime, token_budget)
 
 
 def _fills_gaps(files: BackboneFiles) -> bool:
     """Whether the architecture reads in both directions, so that it fills gaps rather than writes."""
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING, AutoConfig
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
     try:
-        config: Any = AutoConfig.from_pretrained(files.folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise LlmError(f"{files.name} cannot be loaded ({str(error).splitlines()[0]}): give another --llm") from None
-    if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
-        return True
-    if type(config) in MODEL_FOR_CAUSAL_LM_MAPPING:
+        config = load_config(files)
+    except BackboneError as error:
+        raise LlmError(str(error).replace("--model", "--llm")) from None
+    own: dict[str, object] = getattr(config, "auto_map", None) or {}
+    if reads_onwards(config) or "AutoModelForCausalLM" in own:
         return False
+    if type(config) in MODEL_FOR_MASKED_LM_MAPPING or "AutoModelForMaskedLM" in own:
+        return True
     raise LlmError(f"{files.name} is a {config.model_type}, which neither writes nor fills gaps: give another --llm")
 
 
@@ -73,13 +79,7 @@ def _load(auto_class: str, files: BackboneFiles, runtime: Runtime) -> Any:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     dtype = torch.bfloat16 if runtime.precision == "bfloat16" else torch.float32
     try:
-        model, loading = load_model(auto_class, files, dtype=dtype, output_loading_info=True)
+        model = load_model(auto_class, files, whole=True, dtype=dtype)
     except BackboneError as error:
-        raise LlmError(str(error).replace("--model", "--llm")) from None
-    if loading["missing_keys"]:
-        head = "masked words" if auto_class == "AutoModelForMaskedLM" else "next words"
-        raise LlmError(
-            f"{files.name} has no head for {head} (its files lack {sorted(loading['missing_keys'])[0]}): give --llm a "
-            "model that was pretrained and saved with it"
-        )
+        raise LlmError(str(error).replace("--model", "--llm").replace("give a model", "give --llm a model")) from None
     return model.eval().to(runtime.device)

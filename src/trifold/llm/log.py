@@ -8,15 +8,18 @@ import hashlib
 import json
 import os
 import sqlite3
+import stat
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from trifold.backbone.cache import cache_folder
 from trifold.errors import SettingsError
+from trifold.llm.contract import FatalLlmError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calls (
@@ -34,6 +37,8 @@ CREATE TABLE IF NOT EXISTS calls (
 );
 CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key);
 """
+# How long another process may keep the file to itself.
+_LOCKED_SECONDS = 15
 _COLUMNS = "id, at, model, prompt, sampling, answer, error, prompt_tokens, answer_tokens, seconds"
 
 
@@ -96,40 +101,66 @@ class Log:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._connection = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+            _make(path)
+            self._connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, check_same_thread=False)
+            self._connection.isolation_level = None
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, ValueError, sqlite3.Error) as error:
             raise SettingsError(f"the log {path} cannot be opened ({error}): name another --log") from None
 
     def find(self, call: Call) -> Call | None:
         """The same call with its answer, if it was ever answered."""
-        with self._lock:
-            row = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM calls WHERE key = ? AND answer IS NOT NULL LIMIT 1",  # noqa: S608 - constant
-                (call.key,),
-            ).fetchone()
-        return Call(*row) if row else None
+        rows = self._ask(
+            f"SELECT {_COLUMNS} FROM calls WHERE key = ? AND answer IS NOT NULL LIMIT 1",  # noqa: S608 - constant
+            (call.key,),
+        )
+        return _call(rows[0], self.path) if rows else None
 
     def add(self, call: Call) -> None:
         """Keep a call that was made just now."""
         call = replace(call, at=datetime.now(UTC).isoformat(timespec="seconds"))
         values = (call.key, *(getattr(call, name) for name in _COLUMNS.split(", ")[1:]))
-        with self._lock:
-            self._connection.execute(
-                f"INSERT INTO calls (key, {_COLUMNS.removeprefix('id, ')}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608
-                values,
-            )
+        self._ask(
+            f"INSERT INTO calls (key, {_COLUMNS.removeprefix('id, ')}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608
+            values,
+        )
 
     def mean_call(self, model: str) -> tuple[float, float] | None:
         """Mean seconds and answer tokens of the calls that this model answered in words; `None` if none."""
-        with self._lock:
-            row = self._connection.execute(
-                "SELECT avg(seconds), avg(answer_tokens) FROM calls WHERE model = ? AND answer_tokens > 0", (model,)
-            ).fetchone()
-        return (float(row[0]), float(row[1])) if row and row[0] is not None else None
+        seconds, tokens = self._ask(
+            "SELECT avg(seconds), avg(answer_tokens) FROM calls WHERE model = ? AND answer_tokens > 0", (model,)
+        )[0]
+        return (float(seconds), float(tokens)) if seconds is not None else None
+
+    def latest(self, limit: int, model: str | None = None, number: int | None = None) -> list[Call]:
+        """See `read_log`."""
+        rows = self._ask(
+            f"SELECT {_COLUMNS} FROM calls WHERE (? IS NULL OR instr(model, ?) > 0) AND (? IS NULL OR id = ?) "  # noqa: S608
+            "ORDER BY id DESC LIMIT ?",
+            (model, model, number, number, limit),
+        )
+        return [_call(row, self.path) for row in rows]
+
+    def count(self) -> int:
+        """Calls in it."""
+        return int(self._ask("SELECT count(*) FROM calls")[0][0])
+
+    def _ask(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        """Rows of a statement.
+
+        Raises:
+            FatalLlmError: If the file cannot be read or written any more: without it nothing that is paid for is kept.
+        """
+        try:
+            with self._lock:
+                return self._connection.execute(statement, values).fetchall()
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise FatalLlmError(
+                f"the log {self.path} cannot be used ({error}): is the disk full, or the file damaged or locked by "
+                "another program? Mend that, or name another --log; what was answered until then is in it"
+            ) from None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -151,17 +182,8 @@ def read_log(path: Path, limit: int, model: str | None = None, number: int | Non
     """
     if not path.exists():
         return []
-    return list(_rows(path, limit, model, number))
-
-
-def _rows(path: Path, limit: int, model: str | None, number: int | None) -> Iterator[Call]:
     with closing(Log(path)) as log:
-        rows = log._connection.execute(
-            f"SELECT {_COLUMNS} FROM calls WHERE (? IS NULL OR instr(model, ?) > 0) AND (? IS NULL OR id = ?) "  # noqa: S608
-            "ORDER BY id DESC LIMIT ?",
-            (model, model, number, number, limit),
-        ).fetchall()
-    yield from (Call(*row) for row in rows)
+        return log.latest(limit, model, number)
 
 
 def count_calls(path: Path) -> int:
@@ -169,4 +191,34 @@ def count_calls(path: Path) -> int:
     if not path.exists():
         return 0
     with closing(Log(path)) as log:
-        return int(log._connection.execute("SELECT count(*) FROM calls").fetchone()[0])
+        return log.count()
+
+
+def _make(path: Path) -> None:
+    """An empty file where there is none, for its owner alone.
+
+    Raises:
+        OSError: If it cannot be made, or is a device or the like.
+    """
+    file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NONBLOCK, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError("it is no regular file")
+    finally:
+        os.close(file)
+
+
+def _call(row: tuple[Any, ...], path: Path) -> Call:
+    """A row as a call; SQLite keeps any type in any column.
+
+    Raises:
+        SettingsError: If it is none.
+    """
+    call = Call(*row)
+    texts = (call.at, call.model, call.prompt, call.sampling, call.answer or "", call.error or "")
+    numbers = (call.id, call.prompt_tokens, call.answer_tokens, call.seconds)
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, int | float) for one in numbers):
+        raise SettingsError(
+            f"the log {path} is damaged at call {call.id!s:.20}: name another --log, or remove the file"
+        )
+    return call

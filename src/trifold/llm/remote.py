@@ -1,28 +1,41 @@
 """A language model behind any server that speaks OpenAI's protocol: vLLM, Ollama, llama.cpp, `transformers serve`.
 
 The key lives in the client alone. Whatever a server says, in an answer or in an error, is searched for it and cleaned
-before it goes anywhere: some servers repeat the request's headers.
+before it goes anywhere: some servers repeat the request's headers. Whatever a server does, be it slow, endless or
+senseless, is a call that failed.
 """
 
 import math
-import os
+import threading
 import time
-from collections.abc import Callable, Mapping
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from trifold.errors import LlmError
+from trifold.json_text import parse_json
+from trifold.llm.bounds import BoundedBackend, Bounds
 from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, Speaker, TransientError
 from trifold.llm.prompt import Conversation
+from trifold.llm.secret import Secret
 from trifold.llm.settings import LlmSettings
+from trifold.progress import say
+from trifold.terminal import PrintablePieces, printable
 
 PREFIX = "openai:"
-_REMOVED = "[key removed]"
 # English text has about so many characters to a token: the guess before a server has counted.
 _CHARACTERS_PER_TOKEN = 4.0
 _ERROR_CHARACTERS = 300
-# What stands in for a key where none is needed ("EMPTY", "none") is no secret, and may be a word of an answer.
-_SHORTEST_KEY = 8
+# No prompt and no answer has as many; the log keeps 64 bits.
+_MOST_TOKENS = 1 << 40
+# The client adds what it knows of the machine and what OPENAI_ORG_ID, OPENAI_CUSTOM_HEADERS and others hold; of its
+# own headers it needs the last.
+_SENT_HEADERS = (
+    *("accept", "accept-encoding", "connection", "content-length", "content-type", "host"),
+    "x-stainless-raw-response",
+)
 
 
 class RemoteModel(Speaker):
@@ -33,7 +46,7 @@ class RemoteModel(Speaker):
         settings: Time limits, and which environment variable holds the key.
 
     Raises:
-        LlmError: If the address is none, or the openai package is missing.
+        LlmError: If the address is none, the key cannot be one, or the openai package is missing.
     """
 
     parallel: ClassVar[bool] = True
@@ -41,11 +54,15 @@ class RemoteModel(Speaker):
     def __init__(self, address: str, settings: LlmSettings) -> None:
         self._url, self._model = _parse(address)
         self.name = self.identity = f"{PREFIX}{self._url}#{self._model}"
-        self._key = os.environ.get(settings.api_key_env, "")
+        self._secret = Secret(settings.api_key_env)
         self._key_name = settings.api_key_env
         self._timeout = settings.timeout_seconds
         self._limit_name = "max_tokens"
-        self._client = _client(self._url, self._key, self._timeout)
+        self._bounds = Bounds()
+        self._client = _client(self._url, self._secret, self._bounds)
+        weakref.finalize(self, self._client.close)
+        self._said = False
+        self._saying = threading.Lock()
 
     def shown(self, conversation: Conversation) -> str:
         """See `Speaker.shown`."""
@@ -57,7 +74,8 @@ class RemoteModel(Speaker):
         return math.ceil(characters / _CHARACTERS_PER_TOKEN) + 4 * len(conversation)
 
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
-        """See `Speaker.complete`."""
+        """See `Speaker.complete`. Before the first call it is said where it goes."""
+        self._say_where()
         begun = time.perf_counter()
         asked: dict[str, Any] = {
             "model": self._model,
@@ -65,66 +83,94 @@ class RemoteModel(Speaker):
             "temperature": sampling.temperature,
             self._limit_name: sampling.max_tokens,
         }
-        if on_text:
-            text, usage = self._guarded(lambda: self._stream(asked, on_text))
-        else:
-            text, usage = self._guarded(lambda: _whole(self._client.chat.completions.create(**asked)))
+        self._bounds.begin(self._timeout, sampling.max_tokens)
+        text, usage = self._call(asked, on_text)
         return Answer(
-            self._clean(text),
+            self._secret.removed(text),
             usage.get("prompt_tokens") or self.count_tokens(conversation),
             usage.get("completion_tokens") or math.ceil(len(text) / _CHARACTERS_PER_TOKEN),
             time.perf_counter() - begun,
         )
 
-    def _stream(self, asked: Mapping[str, Any], on_text: OnText) -> tuple[str, Mapping[str, int]]:
-        pieces: list[str] = []
-        usage: Mapping[str, int] = {}
-        finished, deadline = False, time.monotonic() + self._timeout
-        with self._client.chat.completions.create(**asked, stream=True) as stream:
-            for chunk in stream:
-                usage = _usage(chunk) or usage
-                for choice in getattr(chunk, "choices", None) or ():
-                    piece = getattr(choice.delta, "content", None)
-                    if piece:
-                        pieces.append(piece)
-                        on_text(self._clean(piece))
-                    finished = finished or bool(choice.finish_reason)
-                if time.monotonic() > deadline and not finished:
-                    raise TransientError(f"the answer took longer than {self._timeout:g} s")
-        if not finished:
-            raise TransientError("the connection was cut in the middle of the answer")
-        return "".join(pieces), usage
+    def _say_where(self) -> None:
+        with self._saying:
+            if self._said:
+                return
+            self._said = True
+            parts = urlsplit(self._url)
+            key = f"with the key in {self._key_name}" if self._secret.value else "without a key"
+            say(printable(f"asking {self._model} at {parts.scheme}://{parts.netloc}{_through(self._url)}, {key}"))
 
-    def _guarded(self, call: Callable[[], tuple[str, Mapping[str, int]]]) -> tuple[str, Mapping[str, int]]:
-        """Make a call; what the client raises becomes an error of ours, with the key cleaned away.
+    def _call(self, asked: Mapping[str, Any], on_text: OnText | None) -> tuple[str, Mapping[str, int]]:
+        """Make a call; whatever goes wrong becomes an error of ours, and nothing of the client's hangs on it.
 
         Raises:
             TransientError: If the call may be made again.
             LlmError: If this prompt is refused.
             FatalLlmError: If any prompt would be.
         """
+        create = self._client.chat.completions.with_streaming_response.create
+        try:
+            if on_text:
+                with create(**asked, stream=True) as response:
+                    return self._streamed(response.iter_bytes(), on_text)
+            with create(**asked) as response:
+                return _whole(parse_json(response.read()))
+        except Exception as error:  # noqa: BLE001 - what a server does to its client is a call that failed, whatever it is
+            fault = self._fault(error)
+        # Here, and not where it was caught: the client's error, which an error of ours would refer to, has the key.
+        raise fault
+
+    def _streamed(self, pieces: Iterable[bytes], on_text: OnText) -> tuple[str, Mapping[str, int]]:
+        text: list[str] = []
+        usage: Mapping[str, int] = {}
+        finished = False
+        removing = self._secret.removing(on_text)
+        show = PrintablePieces(removing)
+        try:
+            for chunk in map(parse_json, _events(pieces)):
+                usage = _usage(chunk) or usage
+                for choice in chunk.get("choices") or ():
+                    piece = (choice.get("delta") or {}).get("content")
+                    if piece:
+                        text.append(piece)
+                        show(piece)
+                    finished = finished or bool(choice.get("finish_reason"))
+        except TransientError:
+            # What comes behind an answer that is whole is only its count of tokens.
+            if not finished:
+                raise
+        if not finished:
+            raise TransientError("the connection was cut in the middle of the answer")
+        show.end()
+        removing.end()
+        return "".join(text), usage
+
+    def _fault(self, error: Exception) -> Exception:
+        """What an error of the client means for the calls to come."""
         import openai
 
-        try:
-            return call()
-        except openai.APITimeoutError:
-            raise TransientError(f"no answer within {self._timeout:g} s") from None
-        except openai.APIConnectionError as error:
-            # What is known of the reason stands behind it: refused, reset, a name that does not exist.
-            reason = f"{self._url} cannot be reached ({self._clean(_reason(error))})"
-            raise TransientError(reason, unreachable=True) from None
-        except openai.APIStatusError as error:
-            raise self._refused(error.status_code, _reason(error), error.response.headers) from None
-        except (openai.OpenAIError, ValueError, AttributeError, TypeError, KeyError, IndexError) as error:
-            raise TransientError(f"the server's answer makes no sense ({self._clean(_reason(error))})") from None
+        if isinstance(error, TransientError):
+            return TransientError(self._clean(error.reason), error.wait_seconds, unreachable=error.unreachable)
+        if isinstance(error, openai.APIStatusError):
+            return self._refused(error.status_code, self._clean(_said(error)), error.response.headers)
+        if isinstance(error, openai.APIConnectionError):
+            return TransientError(f"the connection to {self._url} broke off ({self._clean(_reason(error))})")
+        return TransientError(f"the server's answer makes no sense ({self._clean(_reason(error))})")
 
     def _refused(self, status: int, reason: str, headers: Mapping[str, str]) -> Exception:
         """What an HTTP status means for the calls to come."""
-        said = f"{self._url} answered {status}: {self._clean(reason)}"
+        said = f"{self._url} answered {status}: {reason}"
         if status in (401, 403):
             return FatalLlmError(f"{said}; is the environment variable {self._key_name} set to a key for this server?")
         if status == 404:
             return FatalLlmError(f"{said}; check BASE_URL (most end in /v1) and MODEL of --llm {PREFIX}BASE_URL#MODEL")
+        if 300 <= status < 400:
+            target = self._clean(headers.get("location", "nowhere"))
+            return FatalLlmError(
+                f"{self._url} answered {status} and refers to {target}, which is not followed: if you trust that "
+                f"address, give it with --llm {PREFIX}BASE_URL#MODEL"
+            )
         if status == 400 and "max_completion_tokens" in reason and self._limit_name == "max_tokens":
             # OpenAI's newer models take the limit under its new name alone, most other servers only under the old.
             self._limit_name = "max_completion_tokens"
@@ -134,7 +180,8 @@ class RemoteModel(Speaker):
         return LlmError(said)
 
     def _clean(self, text: str) -> str:
-        return text.replace(self._key, _REMOVED) if len(self._key) >= _SHORTEST_KEY else text
+        """A server's words in one line of ours: without the key, and cut only then."""
+        return self._secret.removed(" ".join(printable(text).split()))[:_ERROR_CHARACTERS]
 
 
 def _parse(address: str) -> tuple[str, str]:
@@ -158,40 +205,110 @@ def _parse(address: str) -> tuple[str, str]:
     return url.rstrip("/"), model
 
 
-def _client(url: str, key: str, timeout: float) -> Any:
+def _through(url: str) -> str:
+    """The proxy that the environment names for this address, in words; its password is not shown."""
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc):
+        return ""
+    return f" through the proxy {proxy.rpartition('@')[2].rpartition('//')[2].rstrip('/')}"
+
+
+def _client(url: str, secret: Secret, bounds: Bounds) -> Any:
     try:
         import openai
     except ImportError:
         raise LlmError("--llm openai: needs the openai client: run pip install 'trifold[llm]'") from None
-    # Retries are counted and logged, so they are ours. Servers of one's own mostly want no key, the client wants one.
-    return openai.OpenAI(base_url=url, api_key=key or "none", timeout=timeout, max_retries=0)
+
+    def sent(request: Any) -> None:
+        for name in [name for name in request.headers if name not in _SENT_HEADERS]:
+            del request.headers[name]
+        if secret.value:
+            request.headers["authorization"] = f"Bearer {secret.value}"
+
+    def received(response: Any) -> None:
+        # None was asked for, and a few bytes may unfold to gigabytes.
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise TransientError("the server sent a compressed answer, which was not asked for")
+
+    try:
+        # A redirection would carry what is sent to a host that nobody named.
+        http = openai.DefaultHttpxClient(
+            follow_redirects=False,
+            timeout=None,
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={"request": [sent], "response": [received]},
+        )
+    except Exception:  # noqa: BLE001 - no address, an unknown kind, SOCKS without its package; it may hold a password
+        raise LlmError(
+            "no connection can be opened through the proxy that the environment names: give HTTPS_PROXY, HTTP_PROXY "
+            "or ALL_PROXY as http://HOST:PORT, or unset it (socks5:// needs the package socksio)"
+        ) from None
+    for transport in [http._transport, *http._mounts.values()]:
+        if transport is not None:
+            # The pool takes a backend, but the client does not pass one on.
+            transport._pool._network_backend = BoundedBackend(transport._pool._network_backend, bounds)
+    # Retries are counted and logged, so they are ours.
+    return openai.OpenAI(base_url=url, api_key=secret.value or "none", http_client=http, timeout=None, max_retries=0)
+
+
+def _events(pieces: Iterable[bytes]) -> Iterator[str]:
+    """The data of server-sent events, each a line of its own; comments and other fields are passed over."""
+    rest = bytearray()
+    for piece in pieces:
+        rest += piece
+        if b"\n" not in piece:
+            continue
+        *lines, last = bytes(rest).split(b"\n")
+        rest = bytearray(last)
+        for line in lines:
+            name, _, value = line.decode("utf-8").strip().partition(":")
+            if name != "data":
+                continue
+            if value.strip() == "[DONE]":
+                return
+            yield value
 
 
 def _whole(response: Any) -> tuple[str, Mapping[str, int]]:
-    text = response.choices[0].message.content
+    text = response["choices"][0]["message"]["content"]
     if not isinstance(text, str):
         raise TypeError("there is no text in it")
     return text, _usage(response)
 
 
-def _usage(response: Any) -> Mapping[str, int]:
-    usage = getattr(response, "usage", None)
+def _usage(response: Mapping[str, Any]) -> Mapping[str, int]:
+    """The counts that can be ones."""
+    usage = response.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
     return {
         name: count
         for name in ("prompt_tokens", "completion_tokens")
-        if isinstance(count := getattr(usage, name, None), int)
+        if type(count := counts.get(name)) is int and 0 <= count < _MOST_TOKENS
     }
 
 
+def _said(error: Any) -> str:
+    """What a server says of a refusal: its message, or else all that it sent."""
+    text = error.response.content.decode("utf-8", "replace").strip()
+    try:
+        body = parse_json(text)
+    except ValueError:
+        return text or _reason(error)
+    found = body.get("error", body) if isinstance(body, dict) else None
+    if isinstance(found, dict):
+        found = found.get("message") or found.get("detail")
+    return found if isinstance(found, str) and found else text
+
+
 def _reason(error: Exception) -> str:
-    body = getattr(error, "body", None)
-    said = body.get("message") or body.get("detail") if isinstance(body, dict) else None
-    text = str(said or error.__cause__ or error)
-    return (" ".join(text.split()) or type(error).__name__)[:_ERROR_CHARACTERS]
+    return str(error.__cause__ or error) or type(error.__cause__ or error).__name__
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     try:
-        return float(headers.get("retry-after", ""))
+        seconds = float(headers.get("retry-after", ""))
     except ValueError:
         return None
+    return seconds if math.isfinite(seconds) else None

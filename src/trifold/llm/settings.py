@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 from trifold.errors import PromptError, SettingsError, require
+from trifold.llm.files import read_text
 
+# No model reads more.
+_VALUE_BYTES = 64 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -32,12 +35,13 @@ class LlmSettings:
     """Which language model is asked, and what it may cost.
 
     Attributes:
-        llm: hf:NAME-OR-FOLDER for weights on this machine, openai:BASE_URL#MODEL for an OpenAI-compatible server.
+        llm: hf:NAME-OR-FOLDER for weights on this machine, openai:BASE_URL#MODEL for an OpenAI-compatible server;
+            no run folder and no --config file names a server.
         api_key_env: Environment variable that holds the server's key; the key itself is never stored or shown.
         max_tokens: Length of an answer, in tokens.
         temperature: 0 takes the likeliest word each time; more makes answers vary.
         concurrency: Calls to a server under way at the same time.
-        timeout_seconds: What a server has for an answer.
+        timeout_seconds: What a server has for a whole answer, however it comes.
         retries: How often a call that failed is made again, each time after a longer wait.
         max_calls: Stop before another call is made; answers from the log are not counted.
         max_seconds: Stop asking after so long.
@@ -118,7 +122,7 @@ class PromptingSettings:
 
     def __post_init__(self) -> None:
         require(self.shots >= 0, f"--shots {self.shots}", "give 0 or more")
-        require(self.votes >= 1, f"--votes {self.votes}", "give 1 or more")
+        require(1 <= self.votes <= 100, f"--votes {self.votes}", "give 1 to 100")
         whole = self.cloze.count("{text}") == 1 and self.cloze.count("{mask}") == 1
         require(whole, f"--cloze {self.cloze!r}", 'write {text} and {mask} once each, as in "{text} It was {mask}."')
 
@@ -155,8 +159,10 @@ class VariableSettings:
 
 def _file_text(name: str, path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, _VALUE_BYTES)
     except OSError as error:
         raise PromptError(f"the file {path} for {name} cannot be read ({error.strerror}): check its name") from None
+    except PromptError as error:
+        raise PromptError(f"the file for {name} is too long: {error}") from None
     except UnicodeDecodeError:
         raise PromptError(f"the file {path} for {name} is no UTF-8 text: convert it first") from None

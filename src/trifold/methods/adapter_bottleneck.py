@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from trifold.artifact.arrays import read_state, write_state
+from trifold.artifact.arrays import Arrays, read_state, write_state
 from trifold.backbone.bert import bert_of, read_parts
 from trifold.backbone.bert_classifier import BertClassifier, linear_of
-from trifold.backbone.encoder import load_model, pool_tokens
+from trifold.backbone.encoder import load_model, pool_tokens, reads_onwards
 from trifold.backbone.heads import in_full_precision, start_at, trained_on_means
 from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
@@ -26,15 +26,15 @@ from trifold.backbone.tokens import Tokenizer
 from trifold.errors import BackboneError
 from trifold.methods.defaults import ADAPTER
 from trifold.methods.tuned import Tuned, TunedPredictor
-from trifold.progress import say
 from trifold.runtime import Runtime, choose
+from trifold.schema import damaged
 from trifold.tasks.labels import LabelMap
 
 _SIZE = 48
 _HEAD_DROPOUT = 0.1
 # Where a layer's attention and feed-forward end, in the names of the architectures.
-_ATTENTION_ENDS = ("attention.output.dense", "attention.out_lin", "attn.Wo")
-_FEED_FORWARD_ENDS = ("output.dense", "ffn.lin2", "mlp.Wo")
+_ATTENTION_ENDS = ("attention.output.dense", "attention.out_lin", "attn.Wo", "attn.c_proj", "self_attn.o_proj")
+_FEED_FORWARD_ENDS = ("output.dense", "ffn.lin2", "mlp.Wo", "mlp.c_proj", "mlp.down_proj")
 
 
 class Bottleneck(torch.nn.Module):
@@ -128,18 +128,23 @@ class BottleneckPredictor(TunedPredictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "BottleneckPredictor":
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        files = find_base(settings, folder, offline=compute.offline)
+        files = find_base(settings, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         labels = LabelMap.saved(settings)
         runtime = choose(compute.device, compute.precision)
         tokenizer = Tokenizer.of(files, settings)
-        own = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        size, layers, by_mean = int(str(settings["size"])), int(str(settings["layers"])), bool(settings["by_mean"])
+        size, layers, by_mean = settings["size"], settings["layers"], settings["by_mean"]
+        own = _own_arrays(arrays, size, layers, len(labels))
 
         def load() -> AdaptedEncoder:
             model = AdaptedEncoder(load_model("AutoModel", files), len(labels), size, layers, by_mean=by_mean)
-            model.load_state_dict(own, strict=False)
+            try:
+                model.load_state_dict(own, strict=False)
+            except RuntimeError:
+                raise damaged(arrays.path, f"its adapters do not fit {files.name}") from None
             return model
 
+        if 2 * layers != sum(name.endswith(".down.weight") for name in arrays):
+            raise damaged(arrays.path, f"it holds adapters for other layers than the {layers} of head.json")
         parts = read_parts(files)
         classifier = None if parts is None else _classifier_of(*parts, own, by_mean=by_mean)
         return cls(load, tokenizer, labels, compute, runtime, files, classifier)
@@ -164,6 +169,22 @@ class BottleneckPredictor(TunedPredictor):
             model.head.bias.add_(torch.from_numpy(shift).to(model.head.bias))
 
 
+def _own_arrays(arrays: Arrays, size: int, layers: int, classes: int) -> dict[str, torch.Tensor]:
+    """What a file holds of adapters and head.
+
+    Raises:
+        ArtifactError: If one is missing, or has another shape.
+    """
+    width = arrays.of_shape("head.weight", classes, None).shape[1]
+    shapes: dict[str, tuple[int, ...]] = {"head.weight": (classes, width), "head.bias": (classes,)}
+    for number in range(min(2 * layers, len(arrays))):
+        shapes[f"adapters.{number}.down.weight"] = (size, width)
+        shapes[f"adapters.{number}.down.bias"] = (size,)
+        shapes[f"adapters.{number}.up.weight"] = (width, size)
+        shapes[f"adapters.{number}.up.bias"] = (width,)
+    return {name: torch.from_numpy(arrays.of_shape(name, *shape)) for name, shape in shapes.items()}
+
+
 def _classifier_of(
     config: dict[str, Any], tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor], *, by_mean: bool
 ) -> BertClassifier | None:
@@ -176,7 +197,7 @@ def _classifier_of(
         by_mean: Whether the head reads the mean of the tokens or the first one.
     """
     bert = bert_of(config, tensors)
-    if bert is None:
+    if bert is None or bert.config.hidden_size != own["head.weight"].shape[1]:
         return None
     numbers = range(sum(name.endswith(".down.weight") for name in own))
     parts = [[linear_of(own, f"adapters.{number}.{part}") for part in ("down", "up")] for number in numbers]
@@ -198,14 +219,14 @@ class BottleneckAdapter(Tuned):
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> AdaptedEncoder:
         """See `Tuned.build`."""
         tuning = self.settings.tuning
-        if tuning.merge_adapter:
-            say("note: --merge-adapter is for adapter-lora; a bottleneck is not linear and stays apart")
+        backbone = load_model("AutoModel", files)
         model = AdaptedEncoder(
-            load_model("AutoModel", files),
+            backbone,
             len(labels),
             tuning.adapter_size or _SIZE,
             tuning.adapter_layers,
-            by_mean=trained_on_means(files),
+            # A decoder's first token has seen no other.
+            by_mean=trained_on_means(files) or reads_onwards(backbone.config),
         )
         start_at(model.head, start)
         return model

@@ -18,7 +18,7 @@ import torch
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.bert import read_parts
 from trifold.backbone.bert_classifier import BertClassifier, classifier_of
-from trifold.backbone.heads import divide_logits, head_modules, head_parameters, new_classifier, shift_logits
+from trifold.backbone.heads import divide_logits, head_modules, head_name, head_parameters, new_classifier, shift_logits
 from trifold.backbone.layers import encoder_layers, freeze, top_layers
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.lora import (
@@ -56,7 +56,7 @@ class LoraPredictor(TunedPredictor):
         if not (folder / ADAPTER_CONFIG).is_file():
             return FullPredictor.load(folder, compute)
         labels = LabelMap.saved(settings)
-        files = find_base(settings, folder, offline=compute.offline)
+        files = find_base(settings, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         runtime = choose(compute.device, compute.precision)
         tokenizer = Tokenizer.of(files, settings)
 
@@ -83,11 +83,13 @@ class LoraPredictor(TunedPredictor):
     def _bare_head(self) -> Iterator[Any]:
         """The model inside peft's, and inside, its trained head without peft's shell."""
         wrapped = self.model.base_model.model
-        shell, wrapped.classifier = wrapped.classifier, wrapped.classifier.modules_to_save["default"]
+        name = head_name(wrapped)
+        shell = getattr(wrapped, name)
+        setattr(wrapped, name, shell.modules_to_save["default"])
         try:
             yield wrapped
         finally:
-            wrapped.classifier = shell
+            setattr(wrapped, name, shell)
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`: merged, so that the graph has no more to compute than the backbone's own."""
@@ -121,10 +123,14 @@ class Lora(Tuned):
 
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
         """See `Tuned.build`."""
-        model = new_classifier(files, labels, start, may_grow=False)
+        from transformers.pytorch_utils import Conv1D
+
+        model = new_classifier(files, labels, start, may_grow=False, shifts=self.shifts(labels))
         adapted = top_layers(encoder_layers(model), self.settings.tuning.adapter_layers, "--adapter-layers")
         names = {module: name for name, module in model.named_modules()}
-        targets = [names[part] for layer in adapted for part in layer.modules() if isinstance(part, torch.nn.Linear)]
+        # GPT-2 keeps its matrices the other way round.
+        kinds = (torch.nn.Linear, Conv1D)
+        targets = [names[part] for layer in adapted for part in layer.modules() if isinstance(part, kinds)]
         heads = list(head_modules(model))
         freeze(model.base_model)
         rank = self.settings.tuning.adapter_size

@@ -1,10 +1,11 @@
 """Name to method, and what is known of a method before its module is imported: TF-IDF never waits for PyTorch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 
 from trifold.errors import SettingsError
+from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.contract import Method, MethodSettings
 from trifold.methods.costs import (
     Workload,
@@ -29,6 +30,7 @@ class Entry:
         name: Of the class.
         needs_backbone: Whether a pretrained model, and so PyTorch, is needed.
         seconds: Forecast of training and testing, start-up included.
+        uses: Names of the settings that have a say in what it does, besides `ANY_METHOD`.
         obstacle: Why the method is not worth starting on such a training part, in words; `None` where it is.
     """
 
@@ -36,6 +38,7 @@ class Entry:
     name: str
     needs_backbone: bool
     seconds: Callable[[Workload, MethodSettings], float]
+    uses: frozenset[str]
     obstacle: Callable[[Examples, MethodSettings], str | None] = lambda _train, _settings: None
 
     def load(self) -> type[Method]:
@@ -44,22 +47,76 @@ class Entry:
         return found
 
 
+# What these promise holds for any method, be it that it has nothing random, no connection or nothing to keep.
+ANY_METHOD = frozenset({"seed", "offline", "cache", "cache_gigabytes", "report_to", "resume"})
+_READING = frozenset(
+    {"model", "revision", "trust_remote_code", "max_length", "long_text", "device", "precision", "token_budget"}
+)
+_FROZEN = _READING | {"engine"}
+# A head's training takes these alone from the user.
+_HEAD_STEPS = frozenset({"learning_rate", "epochs", "batch_size"})
+_STEPS = _HEAD_STEPS | {"weight_decay", "warmup_ratio", "max_grad_norm", "ema_decay", "save_steps", "save_minutes"}
+_TUNED = _READING | _STEPS | {"patience", "class_weight", "self_distillation"}
+_ADAPTER = _TUNED | {"adapter_layers", "adapter_size"}
+# Of `finetune --task generate`, by method.
+GENERATING = {
+    "full": _STEPS | _READING - {"long_text"} | {"patience"},
+    "adapter-lora": _STEPS | _READING - {"long_text"} | {"patience", "adapter_size"},
+}
+_ASKING = frozenset(field.name for kind in (LlmSettings, PromptingSettings) for field in fields(kind))
+
 _ENTRIES = {
-    "tfidf": Entry("trifold.methods.tfidf", "Tfidf", False, tfidf_seconds),
-    "zero-shot": Entry("trifold.methods.zero_shot", "ZeroShot", True, zero_shot_seconds, labels_say_nothing),
-    "features": Entry("trifold.methods.features", "Features", True, features_seconds),
-    "adapter-lora": Entry("trifold.methods.adapter_lora", "Lora", True, adapter_seconds),
-    "adapter-bottleneck": Entry("trifold.methods.adapter_bottleneck", "BottleneckAdapter", True, adapter_seconds),
-    "contrastive": Entry("trifold.methods.contrastive", "Contrastive", True, contrastive_seconds, labels_are_many),
-    "full": Entry("trifold.methods.full", "Full", True, full_seconds),
+    "tfidf": Entry("trifold.methods.tfidf", "Tfidf", False, tfidf_seconds, frozenset({"class_weight"})),
+    "zero-shot": Entry(
+        "trifold.methods.zero_shot",
+        "ZeroShot",
+        True,
+        zero_shot_seconds,
+        _FROZEN | {"label_description"},
+        labels_say_nothing,
+    ),
+    "features": Entry(
+        "trifold.methods.features",
+        "Features",
+        True,
+        features_seconds,
+        _FROZEN | _HEAD_STEPS | {"head", "class_weight"},
+    ),
+    "adapter-lora": Entry("trifold.methods.adapter_lora", "Lora", True, adapter_seconds, _ADAPTER | {"merge_adapter"}),
+    "adapter-bottleneck": Entry(
+        "trifold.methods.adapter_bottleneck", "BottleneckAdapter", True, adapter_seconds, _ADAPTER
+    ),
+    "contrastive": Entry(
+        "trifold.methods.contrastive",
+        "Contrastive",
+        True,
+        contrastive_seconds,
+        _READING | _STEPS | {"class_weight"},
+        labels_are_many,
+    ),
+    "full": Entry("trifold.methods.full", "Full", True, full_seconds, _TUNED | {"train_layers", "freeze_embeddings"}),
 }
 METHODS: tuple[str, ...] = tuple(_ENTRIES)
 # Run only where it is named, or where a language model is.
 PROMPT = "prompt"
-_ASKED_FOR = {PROMPT: Entry("trifold.methods.prompt", "Prompting", False, prompt_seconds, nothing_to_prompt)}
+_ASKED_FOR = {
+    PROMPT: Entry(
+        "trifold.methods.prompt",
+        "Prompting",
+        False,
+        prompt_seconds,
+        _READING | _ASKING | {"label_description"},
+        nothing_to_prompt,
+    )
+}
 # Run only where they are named: recipes to compare with, not ways that anyone should ship.
-PRESETS = {"classic": Entry("trifold.methods.classic", "Classic", True, features_seconds)}
+PRESETS = {
+    "classic": Entry(
+        "trifold.methods.classic", "Classic", True, features_seconds, _FROZEN | _HEAD_STEPS | {"class_weight"}
+    )
+}
 _ALL = {**_ENTRIES, **_ASKED_FOR, **PRESETS}
+ALL_METHODS: tuple[str, ...] = tuple(_ALL)
 _SHORT = {"adapter": "adapter-lora"}
 
 

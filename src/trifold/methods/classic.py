@@ -56,6 +56,7 @@ class Classic(Method):
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer.require_words(train.texts)
         encoder = Encoder(files, runtime, engine=chosen.engine)
         place: Place = (encoder.layers, "first")
         # As it comes: the notebook standardises nothing.

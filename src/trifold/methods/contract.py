@@ -11,9 +11,9 @@ import numpy as np
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.calibration import best_prior_shift, best_temperature, best_thresholds
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.statistics.calibration import best_prior_shift, best_temperature, best_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.train.settings import TrainSettings
@@ -57,6 +57,10 @@ class MethodSettings:
     labels: LabelSettings = field(default_factory=LabelSettings)
     llm: LlmSettings = field(default_factory=LlmSettings)
     prompting: PromptingSettings = field(default_factory=PromptingSettings)
+
+    def named(self) -> dict[str, object]:
+        """Every setting by its name."""
+        return {name: value for group in vars(self).values() for name, value in vars(group).items()}
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,10 @@ class Method(ABC):
     @abstractmethod
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """Learn from `train`; choose settings and checkpoints on `validation`, never learning from it."""
+
+    def reload(self, folder: Path) -> Predictor:
+        """What was learned and saved in `folder`, by the settings that it was learned with."""
+        return self.predictor.load(folder, self.settings.backbone)
 
     def fit(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """Learn, then choose on `validation` what turns logits into answers.

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.encoder import Encoder, embed, pool_tokens
+from trifold.backbone.batches import by_token_budget
+from trifold.backbone.encoder import Encoder, embed, pool_tokens, save_model
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
@@ -36,6 +37,7 @@ from trifold.types import Examples
 _STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 # Classes of a step, at most: each needs two rows at least to have a pair of its own.
 _ROWS_OF_A_CLASS = 4
+_NO_LIMIT = 1 << 30
 
 
 class ContrastivePredictor(Predictor):
@@ -64,7 +66,7 @@ class ContrastivePredictor(Predictor):
 
     def save(self, folder: Path) -> None:
         """Write the encoder as an ordinary Hugging Face folder, its tokenizer and the head."""
-        self._encoder.model.save_pretrained(folder)
+        save_model(self._encoder.model, folder)
         copy_tokenizer(self._base, folder)
         settings = {
             **self.labels.described(),
@@ -78,10 +80,10 @@ class ContrastivePredictor(Predictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "ContrastivePredictor":
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        files = BackboneFiles(folder, str(settings["base"]), None)
+        files = BackboneFiles(folder, str(settings["base"]), None, compute.trust_remote_code)
         encoder = Encoder(files, choose(compute.device, compute.precision))
         labels = LabelMap.saved(settings)
-        head = LinearHead.of(arrays)
+        head = LinearHead.saved(arrays, encoder.width, len(labels))
         return cls(encoder, Tokenizer.of(files, settings), head, labels, compute, files)
 
     def divide_logits(self, temperature: float) -> None:
@@ -117,6 +119,7 @@ class Pairs:
         device: To compute on.
         draws: Rows to draw in all, repetitions included.
         seed: Of the drawing.
+        token_budget: Tokens that go through the model at once. What is drawn together is compared all the same.
     """
 
     tokens: Tokens
@@ -125,6 +128,7 @@ class Pairs:
     device: str
     draws: int
     seed: int
+    token_budget: int = _NO_LIMIT
 
     @property
     def lengths(self) -> np.ndarray:
@@ -134,9 +138,9 @@ class Pairs:
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         """Mean squared distance of each pair's cosine from 1 (one class) or 0 (two), both kinds weighing the same."""
         rows = self.draw(len(positions), np.random.default_rng([self.seed, int(positions[0])]))
-        ids, mask = (tensor.to(self.device) for tensor in self.tokens.batch(rows, self.pad_id))
-        states = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        vectors = torch.nn.functional.normalize(pool_tokens(states, mask, "mean"), dim=1)
+        parts = by_token_budget(self.tokens.lengths[rows], self.token_budget)
+        rows = rows[np.concatenate(parts)]
+        vectors = torch.cat([self._vectors(model, part) for part in np.split(rows, np.cumsum([*map(len, parts)])[:-1])])
         cosines = vectors @ vectors.T
         same = torch.from_numpy(self.classes[rows][:, None] == self.classes[rows][None]).to(self.device)
         pairs = torch.from_numpy(rows[:, None] < rows[None]).to(self.device)
@@ -145,6 +149,11 @@ class Pairs:
         # A step that drew one row alone has no pair and nothing to say.
         mean = torch.stack(means).mean() if means else 0.0 * cosines.sum()
         return BatchLoss(mean * len(positions), torch.zeros_like(mean))
+
+    def _vectors(self, model: torch.nn.Module, rows: np.ndarray) -> torch.Tensor:
+        ids, mask = (tensor.to(self.device) for tensor in self.tokens.batch(rows, self.pad_id))
+        states = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
+        return torch.nn.functional.normalize(pool_tokens(states, mask, "mean"), dim=1)
 
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """About `count` distinct rows: some classes, and of each a few rows."""
@@ -172,12 +181,21 @@ class Contrastive(Method):
         seed_everything(given.seed)
         encoder = Encoder(files, runtime, frozen=False)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
-        plan = make_plan(
-            self.name, CONTRASTIVE, given, epochs=1, token_budget=chosen.token_budget or runtime.token_budget
-        )
+        tokenizer.require_words(train.texts)
+        # The budget splits a step's forward pass, never its rows: those apart would have no pair.
+        plan = make_plan(self.name, CONTRASTIVE, given, epochs=1, token_budget=_NO_LIMIT)
+        budget = chosen.token_budget or runtime.token_budget
         steps = contrastive_steps(len(train)) * (given.epochs or 1)
         parts = [
-            Pairs(tokenizer.encode(part.texts), labels.encode(part.labels), tokenizer.pad_id, runtime.device, draws, 0)
+            Pairs(
+                tokenizer.encode(part.texts),
+                labels.encode(part.labels),
+                tokenizer.pad_id,
+                runtime.device,
+                draws,
+                0,
+                budget,
+            )
             for part, draws in ((train, steps * plan.batch_size), (validation, plan.batch_size))
         ]
         parameters = sum(p.numel() for p in encoder.model.parameters() if p.requires_grad)
@@ -188,6 +206,7 @@ class Contrastive(Method):
         with tokens_that_occur(encoder.model, [part.tokens for part in parts], tokenizer.pad_id) as tokens:
             objectives = [replace(part, tokens=own) for part, own in zip(parts, tokens, strict=True)]
             history, _ = train_model(encoder.model, objectives[0], objectives[1], plan, runtime)
+        encoder.end_training()
         vectors = [embed(encoder, tokenizer, part.texts, chosen.token_budget)[0] for part in (train, validation)]
         data = Sample(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels))
         head = fit_path(data, _STRENGTHS, 1e-4)

@@ -52,7 +52,9 @@ class ExportedPredictor(Predictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "ExportedPredictor":
         """See `Predictor.load`."""
         settings, _ = read_state(folder)
-        tokenizer = Tokenizer.of(BackboneFiles(folder, str(settings["base"]), None), settings)
+        tokenizer = Tokenizer.of(
+            BackboneFiles(folder, str(settings["base"]), None, compute.trust_remote_code), settings
+        )
         return cls(folder, tokenizer, LabelMap.saved(settings), compute)
 
     def score(self, texts: Sequence[str]) -> Scores:

@@ -18,13 +18,14 @@ from trifold.backbone.frozen import read_through_cache
 from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.calibration import calibrated_loss
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.graphs import HeadOnEncoder
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.methods.mlp import MlpHead, fit_mlp, usual_plan
 from trifold.progress import say
 from trifold.runtime import choose, seed_everything
+from trifold.schema import damaged
+from trifold.statistics.calibration import calibrated_loss
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.types import Examples
@@ -124,15 +125,17 @@ class FeaturesPredictor(Predictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "FeaturesPredictor":
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        files = find_base(settings, folder, offline=compute.offline)
-        places: list[list[object]] = settings["places"]  # type: ignore[assignment]
-        view = View(
-            tuple((int(str(layer)), str(how)) for layer, how in places), arrays.pop("mean"), arrays.pop("scale")
-        )
+        files = find_base(settings, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
+        places: tuple[Place, ...] = tuple(settings["places"])
         labels = LabelMap.saved(settings)
-        head = MlpHead.of(arrays) if settings["head"] == "mlp" else LinearHead.of(arrays)
-        engine = str(settings.get("engine", "torch"))
-        encoder = Encoder(files, choose(compute.device, compute.precision), max(view.layers), engine)
+        highest = max(layer for layer, _ in places)
+        encoder = Encoder(files, choose(compute.device, compute.precision), highest, settings.get("engine", "torch"))
+        if highest > encoder.layers:
+            raise damaged(settings.path, f"layer {highest} is read, and {files.name} has {encoder.layers}")
+        features = len(places) * encoder.width
+        view = View(places, arrays.of_shape("mean", features), arrays.of_shape("scale", features))
+        kind = MlpHead if settings["head"] == "mlp" else LinearHead
+        head = kind.saved(arrays, features, len(labels))
         tokenizer = Tokenizer.of(files, settings)
         return cls(encoder, tokenizer, view, head, labels, compute, files)
 
@@ -171,6 +174,7 @@ class Features(Method):
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer.require_words(train.texts)
         encoder = Encoder(files, runtime, engine=chosen.engine)
         texts = [*train.texts, *validation.texts]
         say(f"features: {files.name} reads {len(texts):,} texts once, {encoder.precision} on {runtime.device}")
@@ -237,11 +241,16 @@ class _Parts:
     classes: int
     class_weight: str
 
-    def first(self, rows: int) -> "_Parts":
-        """The same with fewer training rows, which come in no order; all of them where a class would be missing."""
-        few = replace(self, train=self.train.rows(slice(rows)), train_classes=self.train_classes[:rows])
-        whole = len(np.unique(few.train_classes, axis=0)) < 2
-        return self if whole else few
+    def sampled(self, rows: int) -> "_Parts":
+        """The same with fewer training rows, drawn at random whatever their order; no class goes missing."""
+        if len(self.train_classes) <= rows:
+            return self
+        order = np.random.default_rng(0).permutation(len(self.train_classes))
+        shuffled = self.train_classes[order]
+        firsts = shuffled.argmax(axis=0) if shuffled.ndim == 2 else np.unique(shuffled, return_index=True)[1]
+        chosen = np.union1d(order[:rows], order[firsts])
+        train = Pooled(self.train.vectors[chosen], self.train.layers)
+        return replace(self, train=train, train_classes=self.train_classes[chosen])
 
     def sample(self, view: View) -> Sample:
         """What a head sees through a view."""
@@ -282,7 +291,7 @@ def _as_arrays(view: View, chosen: Chosen) -> dict[str, np.ndarray]:
 
 def _choose_view(parts: _Parts, layers: int) -> tuple[View, Chosen]:
     """Rank every single vector, then choose among joins of the best, and of all layers, by validation loss."""
-    few = parts.first(_COMPARED_ROWS)
+    few = parts.sampled(_COMPARED_ROWS)
 
     def compare(places: Sequence[Place], strengths: Sequence[float]) -> tuple[float, float]:
         chosen = _fit(few, places, strengths, _COMPARED_TOLERANCE)[1]

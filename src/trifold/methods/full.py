@@ -4,7 +4,6 @@ The saved model is an ordinary Hugging Face folder and loads in plain transforme
 """
 
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,14 @@ import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.bert_classifier import read_classifier
+from trifold.backbone.encoder import save_model
 from trifold.backbone.heads import divide_logits, head_parameters, new_classifier, saved_classifier, shift_logits
 from trifold.backbone.layers import freeze_below, freeze_embeddings
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.methods.defaults import FULL
-from trifold.methods.tuned import Tuned, TunedPredictor
+from trifold.methods.tuned import Tuned, TunedPredictor, require_classes
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
 
@@ -28,7 +28,7 @@ class FullPredictor(TunedPredictor):
 
     def save(self, folder: Path) -> None:
         """Write the model, its tokenizer, and the labels as they are in the data."""
-        self.model.save_pretrained(folder)
+        save_model(self.model, folder)
         copy_tokenizer(self.base, folder)
         write_state(folder, self.saved_settings(), {})
 
@@ -36,11 +36,16 @@ class FullPredictor(TunedPredictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "FullPredictor":
         """See `Predictor.load`."""
         settings, _ = read_state(folder)
-        files = BackboneFiles(folder, str(settings["base"]), None)
+        files = BackboneFiles(folder, str(settings["base"]), None, compute.trust_remote_code)
         runtime = choose(compute.device, compute.precision)
         labels = LabelMap.saved(settings)
         tokenizer = Tokenizer.of(files, settings)
-        load = partial(saved_classifier, files)
+
+        def load() -> Any:
+            model = saved_classifier(files)
+            require_classes(model.config.num_labels, labels, files)
+            return model
+
         return cls(load, tokenizer, labels, compute, runtime, files, read_classifier(files))
 
     def divide_logits(self, temperature: float) -> None:
@@ -64,7 +69,7 @@ class Full(Tuned):
 
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
         """See `Tuned.build`."""
-        model = new_classifier(files, labels, start, may_grow=True)
+        model = new_classifier(files, labels, start, may_grow=True, shifts=self.shifts(labels))
         freeze_below(model, self.settings.tuning.train_layers, "--train-layers")
         if self.settings.tuning.freeze_embeddings:
             freeze_embeddings(model)

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, log_softmax
 
-from trifold.calibration import chance_logits, mean_log_loss
+from trifold.artifact.arrays import Arrays
 from trifold.runtime import single_threaded_scipy
+from trifold.statistics.calibration import chance_logits, mean_log_loss
 from trifold.tasks.labels import row_weights
 
 _MOST_ITERATIONS = 300
@@ -57,6 +58,15 @@ class LinearHead:
     def of(cls, arrays: dict[str, np.ndarray]) -> "LinearHead":
         """The inverse of `arrays`."""
         return cls(arrays["weight"], arrays["bias"])
+
+    @classmethod
+    def saved(cls, arrays: Arrays, features: int, classes: int) -> "LinearHead":
+        """The same from a file.
+
+        Raises:
+            ArtifactError: If the arrays are not those of a head from so many features to so many classes.
+        """
+        return cls(arrays.of_shape("weight", features, classes), arrays.of_shape("bias", classes))
 
     def layers(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Weight `(in, out)` and bias of each linear step; between two of them stands a ReLU."""

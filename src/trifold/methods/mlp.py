@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from trifold.artifact.arrays import Arrays
 from trifold.backbone.heads import in_full_precision, start_at, starting_logits
 from trifold.methods.logistic import Sample
 from trifold.runtime import Runtime
@@ -89,9 +90,16 @@ class MlpHead:
         return dict(vars(self))
 
     @classmethod
-    def of(cls, arrays: dict[str, np.ndarray]) -> "MlpHead":
-        """The inverse of `arrays`."""
-        return cls(**{name: arrays[name] for name in ("hidden_weight", "hidden_bias", "weight", "bias")})
+    def saved(cls, arrays: Arrays, features: int, classes: int) -> "MlpHead":
+        """The inverse of `arrays`, from a file.
+
+        Raises:
+            ArtifactError: If the arrays are not those of a head from so many features to so many classes.
+        """
+        first = arrays.of_shape("hidden_weight", features, None)
+        hidden = first.shape[1]
+        rest = (arrays.of_shape("hidden_bias", hidden), arrays.of_shape("weight", hidden, classes))
+        return cls(first, *rest, arrays.of_shape("bias", classes))
 
     def layers(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """Weight `(in, out)` and bias of each linear step; between two of them stands a ReLU."""

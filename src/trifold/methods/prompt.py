@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,10 @@ class Prompting(Method):
             validation_logits=logits,
             cached_seconds=seconds,
         )
+
+    def reload(self, folder: Path) -> PromptPredictor:
+        """See `Method.reload`."""
+        return PromptPredictor.load(folder, self.settings.backbone, self.settings.llm)
 
     def prepare(self, train: Examples, labels: LabelMap) -> tuple[Labeller, dict[str, Any]]:
         """The model with its task, and what a saved predictor keeps of both; nothing is asked yet."""

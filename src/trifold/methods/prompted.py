@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,28 @@ from trifold.backbone.encoder import Encoder, embed
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer
-from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError
+from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError, SettingsError
+from trifold.json_text import parse_json
 from trifold.llm.asking_labeller import AskingLabeller
+from trifold.llm.contract import UnnamedServerError
 from trifold.llm.files import format_prompt, parse_prompt
 from trifold.llm.labelling import Judgements, Labeller, LabellingTask, common_reasons
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.opening import LOCAL, labeller_of, open_llm
 from trifold.llm.prompt import Example
+from trifold.llm.remote import PREFIX as REMOTE
 from trifold.llm.settings import LlmSettings, Price, PromptingSettings
 from trifold.llm.shots import Embed, FixedShots, NearestShots
 from trifold.methods.contract import Predictor, Scores
+from trifold.progress import say
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap
+from trifold.terminal import printable
 
 _SAID = "prompt.json"
-_KEPT = ("api_key_env", "max_tokens", "temperature", "concurrency", "timeout_seconds", "retries")
+# What answers depend on. Whom to ask, with which key and how often, is the user's to say each time: a run folder may
+# come from anyone.
+_KEPT = ("max_tokens", "temperature")
 
 
 class PromptPredictor(Predictor):
@@ -82,19 +90,32 @@ class PromptPredictor(Predictor):
         (folder / _SAID).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, compute: ComputeSettings) -> "PromptPredictor":
-        """See `Predictor.load`."""
+    def load(cls, folder: Path, compute: ComputeSettings, llm: LlmSettings | None = None) -> "PromptPredictor":
+        """See `Predictor.load`.
+
+        Args:
+            folder: As given to `save`.
+            compute: How to run it, where its weights are here.
+            llm: The server and the key, the log and the budget: a run names none of them. Weights on this machine are
+                found by the run's own word, since their hash must be that of the training.
+
+        Raises:
+            UnnamedServerError: If it asks a server, and `llm` names none.
+        """
         saved, arrays = read_state(folder)
         kept: dict[str, Any] = saved
-        labels = LabelMap.saved(kept)
-        files = find_base(kept, folder, offline=compute.offline) if "base" in kept else None
-        # A log that was named and is gone since, with the machine perhaps, is not missed.
-        log = Path(kept["log"]) if kept["log"] and Path(kept["log"]).is_file() else None
-        named = f"{LOCAL}{files.folder}" if files else kept["llm"]
-        llm = LlmSettings(llm=named, log=log, **{name: kept[name] for name in _KEPT})
-        model, task = open_llm(llm, compute), _task(folder, kept, arrays, compute)
-        labeller = labeller_of(model, task, llm, kept["votes"], arrays.get("prior"), arrays.get("bias"))
-        return cls(labeller, labels, kept, temperature=float(arrays["temperature"][0]))
+        try:
+            named = _whom(folder, kept, llm or LlmSettings(), compute)
+            labels, task = LabelMap.saved(kept), _task(folder, kept, arrays, compute)
+            votes, temperature = int(kept["votes"]), float(arrays["temperature"][0])
+            _require_whole(task, labels, votes, arrays)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, SettingsError):
+            raise ArtifactError(f"{folder} holds a damaged file: train again or restore the run folder") from None
+        if votes > 1:
+            say(f"note: {folder.parent} asks {votes} times for each text")
+        model = open_llm(named, compute)
+        labeller = labeller_of(model, task, named, votes, arrays.get("prior"), arrays.get("bias"))
+        return cls(labeller, labels, kept, named.prices, temperature)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
@@ -118,10 +139,9 @@ def kept_settings(
         files: Of the model, where they are on this machine.
     """
     return {
-        "llm": name,
+        "llm": name if files else _model_of(name),
         "llm_bytes": files.size_bytes() if files else 0,
         **{name: getattr(llm, name) for name in _KEPT},
-        "log": str(llm.log.absolute()) if llm.log else None,
         "votes": asked.votes,
         "words": list(task.words),
         "cloze": task.cloze,
@@ -157,16 +177,58 @@ def judged(labeller: Labeller, texts: Sequence[str]) -> Judgements:
     return found
 
 
+def _whom(folder: Path, kept: dict[str, Any], given: LlmSettings, compute: ComputeSettings) -> LlmSettings:
+    """Whom to ask, and how: what the user names now, and of the run what its answers depend on.
+
+    Raises:
+        UnnamedServerError: If the user has to name a server.
+        LlmError: If a server is named where weights are to be used.
+        ArtifactError: If the weights are others than those that the run was made with.
+    """
+    default, made_with = LlmSettings(), str(kept["llm"])
+    own = {name: kept[name] for name in _KEPT if getattr(given, name) == getattr(default, name)}
+    if "base" in kept:
+        if given.llm and not given.llm.startswith(LOCAL):
+            raise LlmError(f"{folder.parent} was made with weights on this machine: leave out --llm, or name them")
+        # Weights may have moved; their hash says whether they are the same.
+        base = {**kept, "base": given.llm.removeprefix(LOCAL)} if given.llm else kept
+        files = find_base(base, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
+        return replace(given, llm=f"{LOCAL}{files.folder}", **own)
+    model = printable(_model_of(made_with))
+    if not given.llm or not given.llm.startswith(REMOTE):
+        raise UnnamedServerError(
+            f"{folder.parent} asks a server for the model {model}, and a run folder may not say which server gets the "
+            f"texts: give --llm {REMOTE}BASE_URL#MODEL, and --api-key-env where its key is not in OPENAI_API_KEY"
+        )
+    if _model_of(given.llm) != _model_of(made_with):
+        say(f"note: the run was made with the model {model}: its figures are of that, not of {_model_of(given.llm)}")
+    return replace(given, **own)
+
+
+def _require_whole(task: LabellingTask, labels: LabelMap, votes: int, arrays: dict[str, np.ndarray]) -> None:
+    """Raise a `ValueError` or `SettingsError` where parts of a run do not go together, or cannot be meant."""
+    PromptingSettings(votes=votes, cloze=task.cloze)
+    shapes = [arrays[name].shape for name in ("prior", "bias") if name in arrays]
+    words = all(isinstance(word, str) for word in task.words)
+    if not words or {(len(task.words),), *shapes} != {(len(labels),)}:
+        raise ValueError("its parts do not go together")
+
+
+def _model_of(llm: str) -> str:
+    """A server's model without the server."""
+    return llm.rpartition("#")[2]
+
+
 def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], compute: ComputeSettings) -> LabellingTask:
     try:
-        said = json.loads((folder / _SAID).read_text(encoding="utf-8"))
+        said = parse_json((folder / _SAID).read_bytes())
         prompt = parse_prompt(said["prompt"])
         examples = tuple(Example(values, output) for values, output in said["shots"])
-    except (OSError, ValueError, KeyError, PromptError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, PromptError):
         raise ArtifactError(f"{folder / _SAID} is missing or damaged: train again or restore the run folder") from None
     shots: FixedShots | NearestShots = FixedShots(examples)
     if "nearest" in kept:
-        files = find_base(kept["nearest"], folder, offline=compute.offline)
+        files = find_base(kept["nearest"], folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         found = embedder(files, Tokenizer.of(files, kept["nearest"]), compute)
         shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
     words = tuple(kept["words"])

@@ -1,6 +1,11 @@
-"""`tfidf`: word 1-2-grams and logistic regression, the bar that any neural method has to clear. Needs no PyTorch."""
+"""`tfidf`: word 1-2-grams and logistic regression, the bar that any neural method has to clear. Needs no PyTorch.
+
+Where words are no good units, as in Chinese, which has no spaces, or where emoji say what matters, validation chooses
+between them and character 1-4-grams. Elsewhere characters cost four times the time and bring nothing.
+"""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,17 +15,27 @@ import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.backbone.settings import ComputeSettings
-from trifold.errors import ArtifactError
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
-from trifold.methods.logistic import LinearHead, Sample, fit_path
+from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.progress import say
+from trifold.schema import read_value
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 
 _STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)
+_UNITS = {"word": "words and word pairs", "char": "runs of one to four characters"}
 _VOCABULARY = "vocabulary.json"
 # Unlike the default, one-letter words count: "I" is one.
 _WORD = r"(?u)\b\w+\b"
+# Scripts of India and South-East Asia, whose vowel signs end a word for it, and emoji, which it passes over.
+_UNSEEN = re.compile("[\u0900-\u109f\u1780-\u17ff\u2190-\u2bff\U0001f000-\U0001faff]")
+# Characters a word, on average, from which on a text has hardly any spaces.
+_LONG_WORDS = 8
+# Share of the texts where words see little, from which on characters are tried; looked at in some texts, and tried on
+# rows of so many characters, since large data would take minutes.
+_ODD_SHARE = 0.1
+_LOOKED_AT = 1_000
+_TRIED_CHARACTERS = 500_000
 # From so much text on, n-grams that stand in one text only cost time and memory and bring nothing; with less, they do
 # help (benchmarks/LOG.md).
 _CHARACTERS_FOR_MIN_DF_2 = 3_000_000
@@ -46,7 +61,7 @@ class TfidfPredictor(Predictor):
     def save(self, folder: Path) -> None:
         """Write the vocabulary, its weights and the head."""
         arrays = {"idf": self._vectoriser.idf_, **self._head.arrays()}
-        write_state(folder, self.labels.described(), arrays)
+        write_state(folder, {**self.labels.described(), "analyzer": self._vectoriser.analyzer}, arrays)
         terms = sorted(self._vectoriser.vocabulary_, key=self._vectoriser.vocabulary_.__getitem__)
         (folder / _VOCABULARY).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
 
@@ -54,16 +69,13 @@ class TfidfPredictor(Predictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "TfidfPredictor":  # noqa: ARG003 - it has none
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        try:
-            terms = json.loads((folder / _VOCABULARY).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise ArtifactError(
-                f"{folder / _VOCABULARY} is missing or damaged: train again or restore the run folder"
-            ) from None
-        vectoriser = _vectoriser(1, {term: column for column, term in enumerate(terms)})
-        vectoriser.idf_ = arrays["idf"]
+        columns = {term: column for column, term in enumerate(read_value(folder / _VOCABULARY, list[str]))}
+        # Before characters were tried, it was always words.
+        analyzer = "char" if settings.get("analyzer") == "char" else "word"
         labels = LabelMap.saved(settings)
-        return cls(vectoriser, LinearHead.of(arrays), labels)
+        vectoriser = _vectoriser(analyzer, 1, columns)
+        vectoriser.idf_ = arrays.of_shape("idf", len(columns))
+        return cls(vectoriser, LinearHead.saved(arrays, len(columns), len(labels)), labels)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
@@ -80,7 +92,7 @@ class TfidfPredictor(Predictor):
 
 
 class Tfidf(Method):
-    """Bag of words and word pairs."""
+    """Bag of words and word pairs, or of short runs of characters."""
 
     name = "tfidf"
     summary = "words and word pairs counted, no language model"
@@ -88,38 +100,83 @@ class Tfidf(Method):
 
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """See `Method.learn`."""
+        analyzer = self._analyzer(train, validation, labels)
+        vectoriser, data, chosen = self._fit(analyzer, train, validation, labels)
+        units = _UNITS[analyzer]
+        terms = data.train.shape[1]
+        say(f"tfidf: {terms:,} {units}, strength {chosen.strength:g} chosen on validation")
+        return Fitted(
+            predictor=TfidfPredictor(vectoriser, chosen.head, labels),
+            history=None,
+            trainable_parameters=chosen.head.parameters(),
+            choices={
+                "units": units,
+                "terms": terms,
+                "strength": chosen.strength,
+                "validation_loss": chosen.validation_loss,
+            },
+            validation_logits=chosen.head.logits(data.validation),
+        )
+
+    def _analyzer(self, train: Examples, validation: Examples, labels: LabelMap) -> str:
+        """Whether words or characters are counted: words, unless validation says otherwise where they see little."""
+        generator = np.random.default_rng(0)
+        order = generator.permutation(len(train)).tolist()
+        if np.mean([_words_see_little(train.texts[row]) for row in order[:_LOOKED_AT]]) < _ODD_SHARE:
+            return "word"
+        few = train.take(_within(order, train.texts))
+        seen = validation.take(_within(generator.permutation(len(validation)).tolist(), validation.texts))
+        if len(few.label_counts()) < 2:
+            return "char"
+
+        def loss(analyzer: str) -> float:
+            try:
+                return self._fit(analyzer, few, seen, labels)[2].validation_loss
+            except ValueError:
+                # No text has a single word.
+                return np.inf
+
+        return min(("word", "char"), key=loss)
+
+    def _fit(
+        self, analyzer: str, train: Examples, validation: Examples, labels: LabelMap
+    ) -> tuple[Any, Sample, Chosen]:
         characters = sum(len(text) for text in train.texts)
-        most_terms = _MOST_WEIGHTS // len(labels)
-        vectoriser = _vectoriser(2 if characters >= _CHARACTERS_FOR_MIN_DF_2 else 1, None, most_terms)
-        matrix = vectoriser.fit_transform(train.texts)
+        min_df = 2 if characters >= _CHARACTERS_FOR_MIN_DF_2 else 1
+        vectoriser = _vectoriser(analyzer, min_df, None, _MOST_WEIGHTS // len(labels))
         data = Sample(
-            train=matrix,
+            train=vectoriser.fit_transform(train.texts),
             train_classes=labels.encode(train.labels),
             validation=vectoriser.transform(validation.texts),
             validation_classes=labels.encode(validation.labels),
             classes=len(labels),
             class_weight=self.settings.train.class_weight,
         )
-        chosen = fit_path(data, _STRENGTHS, tolerance=1e-5)
-        say(f"tfidf: {matrix.shape[1]:,} words and word pairs, strength {chosen.strength:g} chosen on validation")
-        return Fitted(
-            predictor=TfidfPredictor(vectoriser, chosen.head, labels),
-            history=None,
-            trainable_parameters=chosen.head.parameters(),
-            choices={"terms": matrix.shape[1], "strength": chosen.strength, "validation_loss": chosen.validation_loss},
-            validation_logits=chosen.head.logits(data.validation),
-        )
+        return vectoriser, data, fit_path(data, _STRENGTHS, tolerance=1e-5)
 
 
-def _vectoriser(min_df: int, vocabulary: dict[str, int] | None, most_terms: int | None = None) -> Any:
+def _words_see_little(text: str) -> bool:
+    words = re.findall(_WORD, text)
+    return sum(map(len, words)) > _LONG_WORDS * len(words) or not words or bool(_UNSEEN.search(text))
+
+
+def _within(order: Sequence[int], texts: Sequence[str]) -> list[int]:
+    """The first of `order` whose texts have no more characters together than are tried."""
+    ends = np.cumsum([len(texts[row]) for row in order])
+    return list(order[: max(1, int(np.searchsorted(ends, _TRIED_CHARACTERS, side="right")))])
+
+
+def _vectoriser(analyzer: str, min_df: int, vocabulary: dict[str, int] | None, most_terms: int | None = None) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
-        ngram_range=(1, 2),
+        analyzer=analyzer,
+        ngram_range=(1, 2) if analyzer == "word" else (1, 4),
         sublinear_tf=True,
         min_df=min_df,
         max_features=most_terms,
         vocabulary=vocabulary,
         dtype=np.float32,
-        token_pattern=_WORD,
+        # Of words alone; scikit-learn warns where it says nothing.
+        token_pattern=_WORD if analyzer == "word" else None,
     )

@@ -21,6 +21,7 @@ from trifold.backbone.locate import BackboneFiles, file_sha256, find_backbone
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import Tokenizer, Tokens
 from trifold.backbone.words import tokens_that_occur
+from trifold.errors import ArtifactError
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import Defaults, tuning_epochs
 from trifold.methods.plans import make_plan
@@ -68,7 +69,9 @@ class TunedPredictor(Predictor):
         self._runtime = runtime
         self._classifier = classifier
         self._run: Run | None = None
-        if classifier is None:
+        if classifier is not None:
+            require_classes(classifier.classes, labels, base)
+        else:
             self.model  # noqa: B018 - what is wrong with it is said now
 
     @cached_property
@@ -124,6 +127,18 @@ class TunedPredictor(Predictor):
             "base": self.base.name,
             "base_revision": self.base.revision,
         }
+
+
+def require_classes(found: int, labels: LabelMap, files: BackboneFiles) -> None:
+    """Refuse a saved model that has other classes than its labels say.
+
+    Raises:
+        ArtifactError: If it does.
+    """
+    if found != len(labels):
+        raise ArtifactError(
+            f"the model in {files.folder} has {found} classes and {len(labels)} labels: train again, or restore it"
+        )
 
 
 class _Logits(torch.nn.Module):
@@ -234,6 +249,7 @@ class Tuned(Method):
             start = starting_logits(*targets[0], len(labels))
             model = self.build(files, labels, start).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer.require_words(train.texts)
         parts = zip((train, validation), targets, strict=True)
         objectives = [_objective(part.texts, *target, tokenizer, usual_rounding(runtime)) for part, target in parts]
         if self.defaults.few_products:
@@ -274,6 +290,10 @@ class Tuned(Method):
             cached_seconds=begun.cached_seconds,
         )
 
+    def shifts(self, labels: LabelMap) -> bool:
+        """Whether the trained logits are shifted in the end, for which their layer needs a bias."""
+        return self.settings.train.class_weight == "balanced" and not labels.multi_label
+
     @property
     def _batch_size(self) -> int:
         """Texts of a step."""
@@ -311,11 +331,8 @@ class Tuned(Method):
             yield _Begun(parts)
             return
         chosen = self.settings.backbone
-        if not all(prefix.has_room(part, chosen) for part in tokens):
-            say(
-                f"note: keeping what the lowest {depth} layers compute would take too much disk, "
-                "so every epoch computes them anew"
-            )
+        if not prefix.has_room(tokens, chosen):
+            say(f"note: so every epoch computes the lowest {depth} layers anew")
             yield _Begun(parts)
             return
         say(f"{self.name}: the lowest {depth} layers are frozen and computed once")

@@ -73,12 +73,13 @@ class ZeroShotPredictor(Predictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "ZeroShotPredictor":
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        files = find_base(settings, folder, offline=compute.offline)
+        files = find_base(settings, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         runtime = choose(compute.device, compute.precision)
         encoder = Encoder(files, runtime, engine=str(settings.get("engine", "torch")))
         labels = LabelMap.saved(settings)
         tokenizer = Tokenizer.of(files, settings)
-        return cls(encoder, tokenizer, arrays["anchors"], arrays["centre"], labels, compute, files)
+        anchors = arrays.of_shape("anchors", len(labels), encoder.width)
+        return cls(encoder, tokenizer, anchors, arrays.of_shape("centre", len(labels)), labels, compute, files)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
@@ -115,6 +116,7 @@ class ZeroShot(Method):
         runtime = choose(chosen.device, chosen.precision)
         encoder = Encoder(files, runtime, engine=chosen.engine)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer.require_words(train.texts)
         wordings = [template.format(meaning) for meaning in meanings for template in _TEMPLATES]
         vectors, _ = embed(encoder, tokenizer, wordings, chosen.token_budget)
         means = vectors.reshape(len(labels), len(_TEMPLATES), -1).mean(axis=1)

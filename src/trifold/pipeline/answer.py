@@ -1,6 +1,5 @@
 """`finetune --task generate`: a decoder learns to answer prompts, whole or through low-rank adapters."""
 
-import csv
 import shlex
 import time
 from dataclasses import dataclass, replace
@@ -11,17 +10,22 @@ from typing import Any
 import numpy as np
 
 from trifold.artifact.arrays import write_state
-from trifold.artifact.folder import choose_folder, finished_run, new_folder, read_json, write_json
+from trifold.artifact.folder import choose_folder, new_folder, write_json
 from trifold.artifact.manifest import STATE
+from trifold.artifact.records import WordsFacts, read_metrics
 from trifold.backbone.locate import BackboneFiles, copy_tokenizer, describe_base, file_sha256, find_backbone
 from trifold.backbone.lora import add_adapter, load_adapter, save_adapter
 from trifold.backbone.tokens import places_of
+from trifold.data.csv_file import save_rows
 from trifold.data.examples import load_examples
 from trifold.data.hub import local_file, stay_offline
+from trifold.drawing import drawing
 from trifold.errors import BackboneError, SettingsError
 from trifold.methods.defaults import FULL, LORA, tuning_epochs
 from trifold.methods.plans import make_plan
+from trifold.methods.unused import require_used_to_generate
 from trifold.pipeline.request import Request, versions
+from trifold.pipeline.resume import asked_for, finished, plain
 from trifold.pretrain.answers import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
 from trifold.pretrain.heads import language_model, saved_model, speaks
 from trifold.pretrain.measures import measures
@@ -77,21 +81,27 @@ def learn_answers(
     if method not in _METHODS:
         raise SettingsError(f"--method {method} cannot learn to write: give {' or '.join(_METHODS)}")
     keep = keep or KeepSettings()
-    if finished := finished_run(output_dir, resume=keep.resume):
-        return Answering(finished, read_json(finished / "metrics.json"))
+    require_used_to_generate(method, *vars(request.method_settings).values(), keep)
+
+    def ask() -> dict[str, Any]:
+        return {**asked_for(request, method), **plain(vars(task))}
+
+    if done := finished(output_dir, ask, resume=keep.resume):
+        return Answering(done, read_metrics(done, WordsFacts))
     target = choose_folder(output_dir, "generate", resume=keep.resume)
     chosen = request.backbone
     if chosen.offline:
         stay_offline()
     files = _decoder(request)
     split = _split(request, task)
+    asked = ask()
     prepare()
     runtime = choose(chosen.device, chosen.precision)
     vocabulary = Vocabulary.of(files, "clm")
     with (
         new_folder(target) as folder,
         reporting(request.train.report_to, target.name, request.named()),
-        keeping(target / STATE, keep.save_steps, keep.save_minutes) as keeper,
+        keeping(target / STATE, keep.save_steps, keep.save_minutes, asked) as keeper,
     ):
         begun = time.monotonic()
         seed_everything(request.train.seed)
@@ -122,13 +132,16 @@ def learn_answers(
         saved = _load(folder / "model", files, method)
         prove_saved(model, saved, Excerpt(parts[2], _CHECKED_TEXTS), 1 << 12, runtime)
         history.write(folder)
+        with drawing("loss.png"):
+            history.draw(folder)
         metrics = _measure(model, split, parts[2], vocabulary, budget, runtime)
-        metrics |= _write_answers(folder, model, split.test)
+        metrics |= _write_answers(folder, model, split.test, files)
         write_json(folder / "metrics.json", metrics)
         columns = ["--task", "generate", "--target-column", str(task.target_column), "--method", method]
         facts = {
             "method": method,
             "task": "generate",
+            "asked": asked,
             "command": shlex.join(["trifold", "finetune", str(request.data), *columns, *request.flags()]),
             "started": started.isoformat(timespec="seconds"),
             "seed": request.train.seed,
@@ -150,7 +163,7 @@ def learn_answers(
             "seconds": round(time.monotonic() - clock, 3),
         }
         write_json(folder / "run.json", facts)
-    return Answering(target, read_json(target / "metrics.json"))
+    return Answering(target, read_metrics(target, WordsFacts))
 
 
 def _decoder(request: Request) -> BackboneFiles:
@@ -191,7 +204,7 @@ def _save(model: Any, files: BackboneFiles, method: str, folder: Path) -> None:
 def _load(folder: Path, files: BackboneFiles, method: str) -> Any:
     """The inverse of `_save`."""
     if method == "full":
-        return saved_model(BackboneFiles(folder, str(folder), None), "clm")
+        return saved_model(BackboneFiles(folder, str(folder), None, files.trust_remote_code), "clm")
     return load_adapter(saved_model(files, "clm"), folder)
 
 
@@ -204,17 +217,14 @@ def _measure(
     return measures("clm", figures.loss, figures.accuracy, tokens, said).named()
 
 
-def _write_answers(folder: Path, model: Any, test: Examples) -> dict[str, Any]:
+def _write_answers(folder: Path, model: Any, test: Examples, base: BackboneFiles) -> dict[str, Any]:
     """Write `predictions.csv`: what the model answers to the first test prompts, always the likeliest word."""
     rows = list(zip(test.rows, test.texts, test.labels, strict=True))[:_WRITTEN_ROWS]
     settings = WritingSettings(max_new_tokens=_LONGEST_ANSWER, temperature=0.0)
-    files = BackboneFiles(folder / "model", "", None)
-    right = 0
-    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("row", "prompt", "answer", "prediction"))
-        for row, prompt, answer in rows:
-            said = write(model, files, prompt + BEHIND_PROMPT, settings)[0].strip()
-            right += said == str(answer).strip()
-            writer.writerow((row, prompt, answer, said))
+    files = replace(base, folder=folder / "model")
+    said = [write(model, files, prompt + BEHIND_PROMPT, settings)[0].strip() for _, prompt, _ in rows]
+    right = sum(one == str(answer).strip() for one, (_, _, answer) in zip(said, rows, strict=True))
+    columns = ("row", "prompt", "answer", "prediction")
+    found = (dict(zip(columns, (*row, one), strict=True)) for row, one in zip(rows, said, strict=True))
+    save_rows(folder / "predictions.csv", columns, found)
     return {"exact_match": right / len(rows), "exact_match_rows": len(rows)}

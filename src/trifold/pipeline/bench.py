@@ -19,15 +19,19 @@ import numpy as np
 
 from trifold.artifact.folder import new_folder, write_json
 from trifold.backbone.settings import ComputeSettings
+from trifold.child import end_with_parent, tied
 from trifold.data.examples import open_rows
+from trifold.data.own_reading import OwnReading
+from trifold.data.samples import some
 from trifold.data.settings import TextSettings
 from trifold.errors import BackboneError, DataError, SettingsError
 from trifold.evaluate.forecast import product_rate
 from trifold.evaluate.leaderboard import megabytes, milliseconds
+from trifold.methods.catalogue import PROMPT
 from trifold.methods.contract import Exportable
 from trifold.methods.exported import ExportedPredictor
 from trifold.pipeline.reopen import reopen_task
-from trifold.predict import Run, load_run
+from trifold.predict import Run, load_local_run
 from trifold.progress import say
 from trifold.runtime import choose, hardware, peak_memory_bytes
 from trifold.types import Record
@@ -118,7 +122,14 @@ class Bench:
     machine: str
 
 
-def bench(folder: Path, source: Path | None, seconds: float, reading: TextSettings | None = None) -> Bench:
+def bench(
+    folder: Path,
+    source: Path | None,
+    seconds: float,
+    reading: TextSettings | None = None,
+    *,
+    trust_remote_code: bool = False,
+) -> Bench:
     """Measure a run by every engine that can run it.
 
     Args:
@@ -126,15 +137,16 @@ def bench(folder: Path, source: Path | None, seconds: float, reading: TextSettin
         source: File with texts; the run's own test rows where `None`.
         seconds: How long each engine is measured, about.
         reading: Which column of the file holds them.
+        trust_remote_code: Whether classes that the model brings with it may be run.
 
     Raises:
         TrifoldError: If run or texts cannot be used.
     """
-    run = load_run(folder, ComputeSettings(device="cpu"))
+    run = load_local_run(folder, ComputeSettings(device="cpu", trust_remote_code=trust_remote_code))
     if source:
-        texts = _texts_of(source, reading or TextSettings())
+        texts = _texts_of(source, reading or TextSettings(), OwnReading.recorded(run.facts))
     else:
-        texts = list(reopen_task(run, "name a file with texts").split.test.texts)[:_MOST_TEXTS]
+        texts = some(reopen_task(run, "name a file with texts").split.test.texts, _MOST_TEXTS)
     parts = run.predictor.exportable()
     tokens = parts.tokenizer.encode(texts).lengths if parts else np.zeros(1)
     operations = flops(parts, round(tokens.mean())) if parts else 0.0
@@ -145,7 +157,7 @@ def bench(folder: Path, source: Path | None, seconds: float, reading: TextSettin
         listed.write_text(json.dumps(texts))
         for engine, each in _engines(run, parts, Path(place)):
             say(f"measuring {engine}")
-            measured[engine] = _in_own_process(each, listed, seconds)
+            measured[engine] = _in_own_process(each, listed, seconds, trust_remote_code)
             # Again and again, since other work on the machine now and then slows it down.
             rates.append(product_rate(runtime))
     rate = max(rates)
@@ -196,7 +208,8 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
     if "exported" in run.facts:
         yield str(run.facts["exported"]["engine"]), run.folder
         return
-    yield str(run.facts["choices"].get("engine", "torch")) if parts else "scikit-learn", run.folder
+    computed = parts or run.facts["method"] == PROMPT
+    yield str(run.facts.get("choices", {}).get("engine", "torch")) if computed else "scikit-learn", run.folder
     if not parts:
         return
     for engine in ("onnx", "int8"):
@@ -211,27 +224,28 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
         yield engine, target
 
 
-def _in_own_process(run: Path, texts: Path, seconds: float) -> _Measured:
-    command = [sys.executable, "-m", "trifold.pipeline.bench", str(run), str(texts), str(seconds), str(time.time())]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)  # noqa: S603 - our own interpreter
+def _in_own_process(run: Path, texts: Path, seconds: float, trust_remote_code: bool) -> _Measured:
+    given = (run, texts, seconds, time.time(), int(trust_remote_code))
+    command = [sys.executable, "-m", "trifold.pipeline.bench", *map(str, given)]
+    with tied() as ties:
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **ties)  # noqa: S603 - our own interpreter
     if done.returncode:
         raise BackboneError(f"measuring {run} failed with exit code {done.returncode}; its message stands above")
     return _Measured(**json.loads(done.stdout))
 
 
-def _texts_of(source: Path, reading: TextSettings) -> list[str]:
-    """The usable texts of a file, as many as are measured."""
-    _, columns, rows = open_rows(source, reading)
-    given = (str(columns.text_of(row.values)) for row in rows if isinstance(row, Record))
-    texts = list(itertools.islice(given, _MOST_TEXTS))
+def _texts_of(source: Path, reading: TextSettings, own: OwnReading) -> list[str]:
+    """Usable texts of a file, as many as are measured."""
+    _, columns, rows = open_rows(source, reading, own)
+    texts = some((str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)), _MOST_TEXTS)
     if not texts:
         raise DataError(f"{source} has no usable text: name a file with texts")
     return texts
 
 
-def _measure(run: Path, texts: list[str], seconds: float, started: float) -> _Measured:
+def _measure(run: Path, texts: list[str], seconds: float, started: float, trust_remote_code: bool) -> _Measured:
     """In the engine's own process: passes over as many texts as fit, then texts one by one."""
-    predictor = load_run(run).predictor
+    predictor = load_local_run(run, ComputeSettings(trust_remote_code=trust_remote_code)).predictor
     predictor.score(texts[:1])
     load_seconds = time.time() - started
     predictor.score(texts[:_WARM_UP_TEXTS])
@@ -258,6 +272,8 @@ def _timed(work: Callable[[], object], seconds: float, fewest: int) -> Iterator[
 
 
 if __name__ == "__main__":
-    _RUN, _TEXTS, _SECONDS, _STARTED = sys.argv[1:]
-    _FOUND = _measure(Path(_RUN), json.loads(Path(_TEXTS).read_text()), float(_SECONDS), float(_STARTED))
+    end_with_parent()
+    _RUN, _TEXTS, _SECONDS, _STARTED, _TRUST = sys.argv[1:]
+    _GIVEN = json.loads(Path(_TEXTS).read_text())
+    _FOUND = _measure(Path(_RUN), _GIVEN, float(_SECONDS), float(_STARTED), bool(int(_TRUST)))
     print(json.dumps(vars(_FOUND)))  # noqa: T201

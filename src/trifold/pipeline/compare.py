@@ -10,13 +10,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trifold.artifact.folder import choose_folder, write_json
+import numpy as np
+
+from trifold.artifact.folder import choose_folder, output_folder, require_free, write_json
 from trifold.artifact.manifest import STATE, write_manifest
-from trifold.errors import SettingsError, TrainingError
+from trifold.atomic import new_aside, remove, sync_folder
+from trifold.child import tied
+from trifold.data.source import require_lasting
+from trifold.drawing import drawing
+from trifold.errors import ArtifactError, SettingsError, TrainingError
 from trifold.evaluate.forecast import Forecast, forecast
 from trifold.evaluate.leaderboard import LeaderboardRow, build_leaderboard, in_words, write_leaderboard
 from trifold.evaluate.report import write_report
@@ -25,8 +31,11 @@ from trifold.evaluate.settings import CompareSettings
 from trifold.evaluate.verdict import Verdict, decide
 from trifold.methods.catalogue import METHODS, PROMPT, method_entry, method_name
 from trifold.pipeline.request import Request, Task, flags_of, models_of, open_task, versions, with_model
+from trifold.pipeline.resume import asked_for, require_same
 from trifold.progress import duration, say
 from trifold.runtime import hardware
+from trifold.tasks.labels import LabelMap
+from trifold.train.state import Keeper
 
 _GRACE_SECONDS = 20.0
 _LOOK_SECONDS = 0.5
@@ -73,6 +82,7 @@ class _State:
     settings: CompareSettings
     task: Task
     contestants: dict[str, _Contestant]
+    before: dict[str, RunResult]
     results: list[RunResult] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -87,7 +97,8 @@ class _State:
         write_leaderboard(self.folder, rows)
         title = f"Which method to ship for {self.request.data.name}?"
         command = self.request.command("compare", *flags_of(self.settings))
-        write_report(self.folder, title, self.task.facts, self.results, rows, verdict, self.skipped, command)
+        with drawing("report.html"):
+            write_report(self.folder, title, self.task.facts, self.results, rows, verdict, self.skipped, command)
         return rows, verdict
 
 
@@ -107,10 +118,30 @@ def compare(
         KeyboardInterrupt: If the user stops it before the first method is done.
     """
     clock = time.monotonic()
-    contestants = line_up(request, chosen_methods(settings.methods, settings.preset, prompting=bool(request.llm.llm)))
+    methods = chosen_methods(settings.methods, settings.preset, prompting=bool(request.llm.llm))
+    request.require_used(methods)
+    contestants = line_up(request, methods)
     going_on = resume and output_dir is not None and output_dir.is_dir()
     target = output_dir if going_on and output_dir else choose_folder(output_dir, "compare")
+    require_lasting(request.data, request.reading.test_file, request.reading.validation_file)
+    with output_folder(target):
+        if not going_on:
+            # Another process may have filled it while this one waited.
+            require_free(target)
+        return _compare(request, settings, contestants, target, clock, going_on=going_on)
+
+
+def _compare(
+    request: Request,
+    settings: CompareSettings,
+    contestants: dict[str, _Contestant],
+    target: Path,
+    clock: float,
+    *,
+    going_on: bool,
+) -> Comparison:
     task = open_task(request)
+    before = _done_before(target, contestants, task) if going_on else {}
     for warning in task.facts.warnings():
         say(f"note: {warning}")
     obstacles = {
@@ -120,7 +151,7 @@ def compare(
     expected = _foresee(task, {name: one for name, one in contestants.items() if not obstacles[name]})
     _announce(expected, request)
     target.mkdir(parents=True, exist_ok=True)
-    state = _State(target, request, settings, task, contestants)
+    state = _State(target, request, settings, task, contestants, before)
     state.skipped.update({name: reason for name, reason in obstacles.items() if reason})
     for name, reason in state.skipped.items():
         say(f"{name} is skipped: {reason}")
@@ -128,7 +159,9 @@ def compare(
         _run_all(state, expected, clock, interrupted)
         if not state.results:
             if not going_on and not any(target.glob(f"*/{STATE}")):
-                shutil.rmtree(target, ignore_errors=True)
+                # Anything else that lies there is somebody's.
+                with suppress(OSError):
+                    target.rmdir()
             if interrupted():
                 raise KeyboardInterrupt
             reasons = "; ".join(f"{name}: {reason}" for name, reason in state.skipped.items())
@@ -219,9 +252,8 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
         if interrupted():
             state.skipped[name] = "stopped before it began"
             continue
-        before = _done_before(state, name)
-        if before:
-            state.results.append(before)
+        if name in state.before:
+            state.results.append(state.before[name])
             say(f"{name} was done before")
             continue
         if left is not None and seconds * slowness > left:
@@ -239,25 +271,44 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
             continue
         if method_entry(state.contestants[name].method).needs_backbone:
             slowness = max(slowness, (time.monotonic() - begun) / seconds)
-        state.results.append(read_result(state.folder / name, name))
+        state.results.append(_read_own(state.folder / name, name, state.task))
         rows, _ = state.summarise()
         words = in_words(next(row for row in rows if row.method == name))
         say(f"{name} is done: " + ", ".join(f"{value} {key}" for key, value in words.items() if key != "method"))
 
 
-def _done_before(state: _State, name: str) -> RunResult | None:
-    """What an earlier comparison in this folder found of a method, if it finished it.
+def _done_before(folder: Path, contestants: dict[str, _Contestant], task: Task) -> dict[str, RunResult]:
+    """What an earlier comparison in this folder found, of the methods that it finished.
 
     Raises:
-        SettingsError: If it did so with other settings.
+        SettingsError: If it had other data or settings; nothing is changed then.
+        TrainingError: If it left a half-trained method with other data or settings.
+        ArtifactError: If a run is damaged.
     """
-    if not (state.folder / name / "run.json").is_file():
-        return None
-    one, result = state.contestants[name], read_result(state.folder / name, name)
-    made_by = result.facts["command"]
-    if made_by != one.request.command("finetune", "--method", one.method):
-        raise SettingsError(
-            f"{state.folder / name} was made by {made_by!r}: give the same settings, or another --output-dir"
+    found = {}
+    for name, one in contestants.items():
+        run = folder / name
+        asked = asked_for(one.request, one.method, task.hashes)
+        if (run / "run.json").is_file():
+            require_same(run, asked)
+            found[name] = _read_own(run, name, task)
+        else:
+            Keeper(run / STATE, None, 1.0, asked).require_same()
+    return found
+
+
+def _read_own(folder: Path, name: str, task: Task) -> RunResult:
+    """A run of this comparison.
+
+    Raises:
+        ArtifactError: If it is damaged, or answers other rows than this comparison's test rows.
+    """
+    result, test = read_result(folder, name), task.split.test
+    labels = LabelMap.of(task.data.examples.labels)
+    same = result.labels.names == labels.names and result.rows.tolist() == list(test.rows)
+    if not (same and np.array_equal(result.truth, labels.encode(test.labels))):
+        raise ArtifactError(
+            f"{folder} holds answers to other test rows than this comparison's: remove that folder and run again"
         )
     return result
 
@@ -267,11 +318,16 @@ def _run_method(state: _State, name: str, seconds_left: float | None, interrupte
     one = state.contestants[name]
     command = [
         *(sys.executable, "-m", "trifold", "finetune", str(one.request.data), "--method", one.method),
-        *("--output-dir", str(state.folder / name), "--resume", "--json", *one.request.flags()),
+        *("--output-dir", str(state.folder / name), "--resume", "--json"),
+        *one.request.for_method(one.method).flags(),
+        *("--expected-data", state.task.digest),
     ]
-    with subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
-        command, stdout=subprocess.PIPE, text=True, encoding="utf-8"
-    ) as process:
+    with (
+        tied() as ties,
+        subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
+            command, stdout=subprocess.PIPE, text=True, encoding="utf-8", **ties
+        ) as process,
+    ):
         try:
             output = _await(process, seconds_left, interrupted)
         finally:
@@ -339,14 +395,23 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
 def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float) -> None:
     best = state.folder / "best"
-    shutil.rmtree(best, ignore_errors=True)
-    shutil.copytree(state.folder / verdict.ship, best)
+    # Methods that were stopped leave these; none of them is at work any more.
     for leftover in state.folder.glob(".*.partial"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        remove(leftover)
+    aside = new_aside(best)
+    try:
+        shutil.copytree(state.folder / verdict.ship, aside)
+        sync_folder(aside)
+        remove(best)
+        aside.rename(best)
+    finally:
+        remove(aside)
     facts = {
         "verdict": {
             "ship": verdict.ship,
             "best": verdict.best,
+            "guess": verdict.guess,
+            "expected": verdict.expected and vars(verdict.expected),
             "undecided": verdict.undecided,
             "sentences": verdict.sentences,
         },

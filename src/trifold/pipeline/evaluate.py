@@ -6,11 +6,12 @@ from pathlib import Path
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import stay_offline
+from trifold.data.own_reading import OwnReading
 from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
-from trifold.metrics import Metrics, measure, right_rows
-from trifold.predict import load_run, score_texts
-from trifold.tasks.labels import LabelMap
+from trifold.llm.settings import LlmSettings
+from trifold.predict import Run, load_run, score_texts
+from trifold.statistics.metrics import Metrics, measure, right_rows
 from trifold.types import BadRow
 
 
@@ -45,7 +46,12 @@ class Evaluation:
 
 
 def evaluate(
-    run: Path, data: Path, reading: LabelledSettings, compute: ComputeSettings, reject_below: float = 0.0
+    run: Path,
+    data: Path,
+    reading: LabelledSettings,
+    compute: ComputeSettings,
+    reject_below: float = 0.0,
+    llm: LlmSettings | None = None,
 ) -> Evaluation:
     """Score a labelled file with a run.
 
@@ -54,9 +60,9 @@ def evaluate(
     """
     if compute.offline:
         stay_offline()
-    predictor = load_run(run, compute).predictor
-    labels = predictor.labels
-    loaded = load_for(labels, data, reading)
+    chosen = load_run(run, compute, llm)
+    predictor, labels = chosen.predictor, chosen.predictor.labels
+    loaded = load_for(chosen, data, reading)
     examples = loaded.examples
     truth = labels.encode(examples.labels)
     scores = score_texts(predictor, examples.texts)
@@ -71,13 +77,14 @@ def evaluate(
     return Evaluation(metrics, answered, int(scores.truncated.sum()), loaded.bad_rows)
 
 
-def load_for(labels: LabelMap, data: Path, reading: LabelledSettings) -> LoadedData:
-    """Read a labelled file for a model that knows `labels`.
+def load_for(run: Run, data: Path, reading: LabelledSettings) -> LoadedData:
+    """Read a labelled file for a run: the columns that it was trained on, with labels as it spells them.
 
     Raises:
         DataError: If it cannot be read, holds no usable row, or rows with several labels where the model gives one.
     """
-    loaded = load_examples(data, reading)
+    own, labels = OwnReading.recorded(run.facts), run.predictor.labels
+    loaded = load_examples(data, reading, own)
     examples = loaded.examples
     if not len(examples):
         raise DataError(f"{data} has no usable row: give rows with a text and a label")
@@ -88,6 +95,5 @@ def load_for(labels: LabelMap, data: Path, reading: LabelledSettings) -> LoadedD
             f'{data} has rows with several labels, and the model gives one: is "|" part of their names? '
             'Then give --label-separator ""'
         )
-    if reading.merge_labels:
-        examples = adopt_labels(examples, set(labels.names))
-    return replace(loaded, examples=examples)
+    merge = own.settle(reading).merge_labels
+    return replace(loaded, examples=adopt_labels(examples, labels.names, merge=merge))

@@ -12,10 +12,10 @@ from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, ExportError
 from trifold.methods.contract import Predictor
 from trifold.methods.exported import ExportedPredictor
-from trifold.metrics import Difference, paired_difference
 from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.reopen import reopen_task
-from trifold.predict import load_run, score_texts
+from trifold.predict import load_local_run, score_texts
+from trifold.statistics.metrics import Difference, main_score, paired_difference
 from trifold.types import Examples
 
 _WAY_OUT = "name a file with labelled rows that it was not trained on: --data FILE"
@@ -57,6 +57,7 @@ def export(
     data: Path | None = None,
     reading: LabelledSettings | None = None,
     offline: bool = False,
+    trust_remote_code: bool = False,
 ) -> Exported:
     """Write a run's model as a graph, compare both on held-out rows, and keep it only if it loses little.
 
@@ -71,6 +72,7 @@ def export(
         data: Labelled rows to compare on instead.
         reading: Which columns of those are what.
         offline: Open no connection.
+        trust_remote_code: Whether classes that the model brings with it may be run.
 
     Raises:
         ExportError: If it loses more; nothing is kept then.
@@ -78,20 +80,24 @@ def export(
     """
     engine = "int8" if int8 else "onnx"
     target = choose_folder(output_dir, f"{run.absolute().name}-{engine}")
-    before = load_run(run, ComputeSettings(device="cpu", precision="float32", offline=offline))
+    compute = ComputeSettings(device="cpu", precision="float32", offline=offline, trust_remote_code=trust_remote_code)
+    before = load_local_run(run, compute)
     if "exported" in before.facts:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
     if data:
-        held_out = load_for(before.predictor.labels, data, reading or LabelledSettings()).examples
+        held_out = load_for(before, data, reading or LabelledSettings()).examples
     else:
         held_out = reopen_task(before, _WAY_OUT).split.validation
-    score = str(before.facts["score_name"])
+    labels = before.predictor.labels
+    # A run that `TextClassifier.save` wrote was never scored.
+    by_rows = main_score(list(held_out.label_counts().values()), multi_label=labels.multi_label)
+    score = str(before.facts.get("score_name", by_rows))
     with new_folder(target) as folder:
         ExportedPredictor.write(before.predictor, folder / "model", int8=int8)
-        after = ExportedPredictor.load(folder / "model", ComputeSettings())
-        truth = before.predictor.labels.encode(held_out.labels)
+        after = ExportedPredictor.load(folder / "model", ComputeSettings(trust_remote_code=trust_remote_code))
+        truth = labels.encode(held_out.labels)
         as_before, as_after = (_decided(predictor, held_out) for predictor in (before.predictor, after))
-        drop = paired_difference(score, truth, as_before, as_after, len(before.predictor.labels))
+        drop = paired_difference(score, truth, as_before, as_after, len(labels))
         agreement = float((as_before == as_after).reshape(len(truth), -1).all(1).mean())
         if 100 * drop.value > max_drop:
             raise ExportError(

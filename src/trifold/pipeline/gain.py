@@ -4,18 +4,19 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from trifold.artifact.folder import choose_folder, write_json
+from trifold.artifact.folder import choose_folder, output_folder, require_free, write_json
 from trifold.artifact.manifest import write_manifest
+from trifold.atomic import write_text
 from trifold.errors import ArtifactError, TrifoldError
 from trifold.evaluate.leaderboard import SCORE_NAMES
 from trifold.evaluate.results import RunResult
 from trifold.methods.catalogue import method_entry, method_name
-from trifold.metrics import Difference, paired_difference
 from trifold.pipeline.finetune import finetune
 from trifold.pipeline.pretrain import PretrainRequest, pretrain
 from trifold.pipeline.request import Request, open_task, with_model
 from trifold.pretrain.settings import CorpusSettings, LearningSettings, SourceSettings, TaskSettings
 from trifold.progress import say
+from trifold.statistics.metrics import Difference, paired_difference
 from trifold.train.settings import KeepSettings
 from trifold.types import Examples
 
@@ -81,27 +82,31 @@ def pretrain_and_finetune(
     method = method_name(method)
     if not method_entry(method).needs_backbone:
         raise TrifoldError(f"--method {method} has no backbone that could be pretrained: name full or features, say")
+    request.require_used([method], keep)
     going_on = keep.resume and output_dir is not None and output_dir.is_dir()
     target = output_dir if going_on and output_dir else choose_folder(output_dir, "gain")
-    parts = open_task(request).split
-    target.mkdir(parents=True, exist_ok=True)
-    try:
-        _write_held_out(target / _HELD_OUT, parts.test, parts.validation)
-        made = pretrain(_pretraining(request, task, target / _HELD_OUT), target / _PRETRAINING, keep)
-    except TrifoldError:
-        (target / _HELD_OUT).unlink(missing_ok=True)
-        if not any(target.iterdir()):
-            target.rmdir()
-        raise
-    say(f"{method} on the plain backbone")
-    plain = finetune(request, method, target / _PLAIN, keep=keep)
-    say(f"{method} on the pretrained backbone")
-    learned = with_model(request, str(made.folder))
-    pretrained = finetune(learned, method, target / _PRETRAINED, announce=False, keep=keep)
-    gain = _compare(target, plain, pretrained)
-    write_json(target / "gain.json", gain.named())
-    write_manifest(target)
-    return gain
+    with output_folder(target):
+        if not going_on:
+            require_free(target)
+        parts = open_task(request).split
+        target.mkdir(exist_ok=True)
+        try:
+            _write_held_out(target / _HELD_OUT, parts.test, parts.validation)
+            made = pretrain(_pretraining(request, task, target / _HELD_OUT), target / _PRETRAINING, keep)
+        except TrifoldError:
+            (target / _HELD_OUT).unlink(missing_ok=True)
+            if not any(target.iterdir()):
+                target.rmdir()
+            raise
+        say(f"{method} on the plain backbone")
+        plain = finetune(request, method, target / _PLAIN, keep=keep)
+        say(f"{method} on the pretrained backbone")
+        learned = with_model(request, str(made.folder))
+        pretrained = finetune(learned, method, target / _PRETRAINED, announce=False, keep=keep)
+        gain = _compare(target, plain, pretrained)
+        write_json(target / "gain.json", gain.named())
+        write_manifest(target)
+        return gain
 
 
 def _pretraining(request: Request, task: TaskSettings, held_out: Path) -> PretrainRequest:
@@ -120,7 +125,7 @@ def _pretraining(request: Request, task: TaskSettings, held_out: Path) -> Pretra
 
 def _write_held_out(path: Path, *parts: Examples) -> None:
     lines = (json.dumps({"text": text}, ensure_ascii=False) for part in parts for text in part.texts)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _compare(folder: Path, plain: RunResult, pretrained: RunResult) -> Gain:

@@ -1,18 +1,17 @@
 """Label a file's rows with a language model, for people to check and for small models to learn from."""
 
-import csv
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
 
 from trifold.artifact.folder import new_file, write_json
 from trifold.backbone.locate import file_sha256
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns
+from trifold.data.csv_file import write_rows
 from trifold.data.examples import open_rows
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError, PromptError
@@ -45,6 +44,7 @@ class LabelRequest:
         compute: How it is run, where its weights are here.
         column: Name of the column with the labels that are added.
         true_column: Column with labels that are known, to see how often the model is right.
+        excel_safe: As in `write_rows`.
     """
 
     data: Path
@@ -54,6 +54,7 @@ class LabelRequest:
     compute: ComputeSettings
     column: str = "label"
     true_column: str | None = None
+    excel_safe: bool = False
 
 
 @dataclass
@@ -67,7 +68,8 @@ class Tally:
         unasked: That the budget left out.
         unusable: That have no text.
         agreeing: Of those with a known label, that got it.
-        known: Labelled rows whose label is known.
+        known: Labelled rows whose true label is known.
+        unknown: Labelled rows whose true label is not known.
         seconds: Taken, now or when the answers in the log were made.
         spent: On the model.
     """
@@ -79,6 +81,7 @@ class Tally:
     unusable: int = 0
     agreeing: int = 0
     known: int = 0
+    unknown: int = 0
     seconds: float = 0.0
     spent: Spent = field(default_factory=Spent)
     stopped_by: str = ""
@@ -89,7 +92,7 @@ class Tally:
         return {
             **{name: getattr(self, name) for name in ("rows", "labelled", "failed", "unasked", "unusable")},
             "failure_rate": round(self.failed / asked, 6),
-            "true_labels": {"rows": self.known, "right": self.agreeing},
+            "true_labels": {"rows": self.known, "right": self.agreeing, "unknown": self.unknown},
             "calls": self.spent.calls,
             "from_log": self.spent.from_log,
             "prompt_tokens": self.spent.prompt_tokens,
@@ -117,21 +120,23 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
     tally = Tally()
     rows = _labelled(request, columns, labeller, labels, tally)
     if output is None:
-        _write(sys.stdout, fields, rows)
+        write_rows(sys.stdout, fields, rows, excel_safe=request.excel_safe)
         return tally
-    with new_file(output) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        _write(file, fields, rows)
     assert request.prompting.prompt is not None
-    facts = {
-        "llm": labeller.asker.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm,
-        "prompt": str(request.prompting.prompt),
-        "prompt_sha256": file_sha256(request.prompting.prompt),
-        "data_sha256": file_sha256(output),
-        "label_column": request.column,
-        "true_column": request.true_column,
-        **tally.described(request.llm),
-    }
-    write_json(teacher_path(output), facts)
+    with new_file(output) as aside:
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            write_rows(file, fields, rows, excel_safe=request.excel_safe)
+        facts = {
+            "llm": labeller.asker.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm,
+            "prompt": str(request.prompting.prompt),
+            "prompt_sha256": file_sha256(request.prompting.prompt),
+            "data_sha256": file_sha256(aside),
+            "label_column": request.column,
+            "true_column": request.true_column,
+            **tally.described(request.llm),
+        }
+        # While the output is this process's alone, so that both are of one labelling.
+        write_json(teacher_path(output), facts)
     return tally
 
 
@@ -154,6 +159,8 @@ def _columns(request: LabelRequest) -> tuple[Columns, list[str]]:
         if name in table.columns:
             way_out = f"name another --label-as than {name}" if name == request.column else "rename it"
             raise DataError(f"{request.data} already has a column {name!r}, which labelling would add: {way_out}")
+    if columns.guessed:
+        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
     if request.true_column and request.true_column not in table.columns:
         known = ", ".join(table.columns)
         raise DataError(f"there is no column {request.true_column!r} for --true-column: the file has {known}")
@@ -212,8 +219,11 @@ def _labelled(
                 number = int(probabilities[place].argmax())
                 tally.labelled += 1
                 if request.true_column:
-                    tally.known += 1
-                    tally.agreeing += str(row.values[request.true_column]) == labels.names[number]
+                    truth = row.values[request.true_column]
+                    known = truth is not None and bool(str(truth).strip())
+                    tally.known += known
+                    tally.unknown += not known
+                    tally.agreeing += known and str(truth).strip() == labels.names[number]
                 sure = f"{probabilities[place, number]:.6f}"
                 yield {**row.values, request.column: labels.names[number], "confidence": sure, "error": ""}
             place += 1
@@ -222,10 +232,3 @@ def _labelled(
 
 def _texts(rows: Iterable[Record | BadRow], columns: Columns) -> list[str]:
     return [str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)]
-
-
-def _write(file: TextIO, columns: list[str], rows: Iterator[dict[str, object]]) -> None:
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow(row)

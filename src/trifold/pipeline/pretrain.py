@@ -7,15 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from trifold.artifact.folder import choose_folder, finished_run, new_folder, read_json, write_json
-from trifold.artifact.manifest import STATE
-from trifold.backbone.locate import BackboneFiles, copy_tokenizer, locate
+from trifold.artifact.folder import choose_folder, new_folder, write_json
+from trifold.artifact.manifest import STATE, write_manifest
+from trifold.artifact.records import WordsFacts, read_metrics, read_run
+from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.data.hub import stay_offline
-from trifold.errors import SettingsError
+from trifold.drawing import drawing
+from trifold.errors import BackboneError, SettingsError, require
 from trifold.evaluate.pretraining import write_pretraining_report
 from trifold.pipeline.request import flags_of, versions
+from trifold.pipeline.resume import NO_SAY, finished, plain, weights_hashes
 from trifold.pretrain.blocks import Blocks, pack
-from trifold.pretrain.budget import kept, kept_budget, settle
+from trifold.pretrain.budget import kept, kept_budget, settle, trained_tokens
 from trifold.pretrain.corpus import Corpus, Part, open_corpus
 from trifold.pretrain.documents import Documents
 from trifold.pretrain.heads import language_model, new_model, require_fit, speaks
@@ -40,6 +43,8 @@ from trifold.train.tracking import reporting
 _NEW_MODEL_RATE, _NEW_HEAD_RATE, _GOING_ON_RATE = 1e-3, 5e-4, 1e-4
 _BATCH_SIZE = 16
 _CHECKED_BLOCKS = 4
+# Of the tokens, beyond which nothing is there to be learned.
+_MOST_UNKNOWN = 0.9
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,14 @@ class PretrainRequest:
         texts = [str(source) for source in self.sources]
         return shlex.join(["trifold", "pretrain", *texts, "--objective", self.objective, *flags])
 
+    def asked(self) -> dict[str, Any]:
+        """What decides on the model: files by their bytes, and every setting that has a say."""
+        groups = (self.corpus, self.source, self.scratch, self.learning)
+        settings = {name: value for group in groups for name, value in vars(group).items() if name not in NO_SAY}
+        model = {"model_sha256": weights_hashes(self.source.model)}
+        text = {"text_sha256": Documents(self.sources, self.corpus).address()}
+        return plain({"method": "pretrain", "objective": self.objective, **settings, **model, **text})
+
 
 @dataclass(frozen=True)
 class Pretrained:
@@ -87,7 +100,7 @@ class Pretrained:
     @classmethod
     def read(cls, folder: Path) -> "Pretrained":
         """A finished run."""
-        return cls(folder, read_json(folder / "metrics.json"), read_json(folder / "run.json"))
+        return cls(folder, read_metrics(folder, WordsFacts), read_run(folder))
 
 
 @dataclass(frozen=True)
@@ -114,18 +127,20 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
     """
     started, clock = datetime.now(UTC), time.monotonic()
     keep = keep or KeepSettings()
-    if finished := finished_run(output_dir, resume=keep.resume):
-        return Pretrained.read(finished)
+    if done := finished(output_dir, request.asked, resume=keep.resume):
+        return Pretrained.read(done)
     target = choose_folder(output_dir, request.objective, resume=keep.resume)
+    _require_used(request)
     if request.source.offline:
         stay_offline()
     text = _read(request)
+    asked = request.asked()
     prepare()
     runtime = choose(request.source.device, request.source.precision)
     with (
         new_folder(target) as folder,
         reporting(request.learning.report_to, target.name, {"command": request.command()}),
-        keeping(target / STATE, keep.save_steps, keep.save_minutes) as keeper,
+        keeping(target / STATE, keep.save_steps, keep.save_minutes, asked) as keeper,
     ):
         begun = time.monotonic()
         model = _model(request, text).to(runtime.device)
@@ -147,7 +162,7 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
         train_seconds = time.monotonic() - begun + keeper.seconds_before
         peak = peak_memory_bytes()
         _save(model, text.files, folder / "model")
-        saved = BackboneFiles(folder / "model", str(folder / "model"), None)
+        saved = BackboneFiles(folder / "model", str(folder / "model"), None, text.files.trust_remote_code)
         reloaded = language_model(saved, request.objective)
         prove_saved(model, reloaded, Excerpt(parts[1], _CHECKED_BLOCKS), runtime.token_budget, runtime)
         history.write(folder)
@@ -157,6 +172,7 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
             "method": "pretrain",
             "objective": request.objective,
             "command": request.command(),
+            "asked": asked,
             "started": started.isoformat(timespec="seconds"),
             "seed": request.learning.seed,
             "versions": versions(),
@@ -166,15 +182,40 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
             "budget": vars(budget),
             "choices": _choices(plan, runtime, text, history.best_epoch),
             "parameters": sum(weight.numel() for weight in model.parameters()),
-            "trained_tokens": history.rows[-1].step * plan.batch_size * int(parts[0].lengths[0]),
+            "trained_tokens": trained_tokens(history.rows[-1].step, plan.batch_size, parts[0]),
             "train_seconds": round(train_seconds, 3),
             "peak_memory_bytes": peak,
             "samples": samples(model, text.vocabulary, text.blocks[1], saved),
         }
         facts["seconds"] = round(time.monotonic() - clock, 3)
         write_json(folder / "run.json", facts)
-        write_pretraining_report(folder, metrics, facts)
-    return Pretrained.read(target)
+    made = Pretrained.read(target)
+    with drawing("loss.png"):
+        history.draw(target)
+    with drawing("report.html"):
+        write_pretraining_report(target, made.metrics, made.facts)
+    write_manifest(target)
+    return made
+
+
+def _require_used(request: PretrainRequest) -> None:
+    """Refuse what would change nothing.
+
+    Raises:
+        SettingsError: If something is named that goes with another choice.
+    """
+    source, scratch, learning = request.source, request.scratch, request.learning
+    if scratch.from_scratch:
+        named = [name for name in ("model", "revision") if getattr(source, name) != getattr(SourceSettings, name)]
+        way_out = "a new model has none to go on from, leave one of them out"
+        require(not named, f"--{' and --'.join(named)} with --from-scratch", way_out)
+    else:
+        require(scratch == ScratchSettings(), " ".join(flags_of(scratch)), "it goes with --from-scratch")
+    if request.objective == "clm":
+        share = learning.mlm_probability
+        require(share == LearningSettings.mlm_probability, f"--mlm-probability {share}", "it goes with --objective mlm")
+    bytewise = scratch.algorithm(request.objective) == "bpe"
+    require(not (scratch.lowercase and bytewise), "--lowercase", "it goes with --tokenizer wordpiece")
 
 
 def _read(request: PretrainRequest) -> _Text:
@@ -185,11 +226,17 @@ def _read(request: PretrainRequest) -> _Text:
             raise SettingsError("--tokenizer bpe goes with --objective clm: for mlm leave it out, or give wordpiece")
         files = BackboneFiles(new_tokenizer(documents, algorithm, request.scratch), "a new model", None)
     else:
-        files = locate(request.source.model, revision=request.source.revision, offline=request.source.offline)
+        files = find_backbone(request.source)
         # Before hours of text are tokenised for nothing.
         require_fit(files, request.objective, request.corpus.block_size)
     vocabulary = Vocabulary.of(files, request.objective)
     corpus = open_corpus(documents, vocabulary)
+    tokens, unknown = int(corpus.facts["tokens"]), int(corpus.facts["unknown"])
+    if unknown > _MOST_UNKNOWN * tokens:
+        raise BackboneError(
+            f"the tokenizer of {files.name} does not know {unknown:,} of the text's {tokens:,} tokens: give a --model "
+            "for its language, or --from-scratch"
+        )
     parts = corpus.split(request.corpus)
     return _Text(files, vocabulary, corpus, parts, pack(corpus, parts, vocabulary, request.corpus.block_size))
 
@@ -222,14 +269,16 @@ def _announce(request: PretrainRequest, text: _Text, model: Any, plan: Plan, run
         f"{counted(documents, 'document')}, {tokens:,} tokens: {len(blocks[0]):,} blocks of "
         f"{request.corpus.block_size} to train on, {len(blocks[1]):,} to validate on"
     )
+    held = text.parts[1]
+    if [span.end for span in held.spans] == [tokens]:
+        say(f"note: documents are few, so the last {100 * held.tokens / tokens:.0f} % of the text are held out")
     for name, what in (("left_out", "rows cannot be used"), ("excluded", "documents stand in a file to exclude")):
         if facts[name]:
             say(f"note: {facts[name]:,} {what} and are left out")
     parameters = sum(weight.numel() for weight in model.parameters())
-    steps = plan.epochs * (plan.round_steps or 1)
     say(
-        f"{request.objective}: training {parameters:,} parameters of {text.files.name} for {steps:,} steps of "
-        f"{plan.batch_size} blocks, learning rate {plan.learning_rate:g}, {runtime.precision} on {runtime.device}"
+        f"{request.objective}: training {parameters:,} parameters of {text.files.name} for {plan.total_steps:,} steps "
+        f"of {plan.batch_size} blocks, learning rate {plan.learning_rate:g}, {runtime.precision} on {runtime.device}"
     )
 
 
@@ -268,7 +317,7 @@ def _choices(plan: Plan, runtime: Runtime, text: _Text, best_epoch: float) -> di
         "learning_rate": plan.learning_rate,
         "batch_size": plan.batch_size,
         "block_size": text.blocks[0].size,
-        "steps": plan.epochs * (plan.round_steps or 1),
+        "steps": plan.total_steps,
         "best_epoch": round(best_epoch, 3),
         "precision": runtime.precision,
     }

@@ -3,6 +3,7 @@
 import difflib
 from pathlib import Path
 
+from trifold.atomic import whole_file
 from trifold.backbone.settings import ComputeSettings
 from trifold.errors import LlmError, PromptError
 from trifold.llm.asker import Asker
@@ -92,9 +93,11 @@ def save_prompt(prompt: Prompt, path: Path) -> None:
         PromptError: If it is there already, or cannot be written.
     """
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(format_prompt(prompt))
-    except FileExistsError:
-        raise PromptError(f"{path} is there already: name another --output") from None
+        with whole_file(path, replace=False) as aside:
+            aside.write_text(format_prompt(prompt), encoding="utf-8", newline="\n")
+    except FileExistsError as error:
+        raise PromptError(
+            f"{path} is there already: name another --output; what was written is kept in {error.filename2}"
+        ) from None
     except OSError as error:
         raise PromptError(f"{path} cannot be written ({error.strerror}): name another --output") from None

@@ -1,6 +1,9 @@
 """What a finished run was made from, found again by its own facts."""
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from trifold.backbone.locate import file_sha256
 from trifold.data.hub import local_file
@@ -8,6 +11,7 @@ from trifold.data.settings import DataSettings
 from trifold.errors import DataError
 from trifold.pipeline.request import Request, Task, open_task
 from trifold.predict import Run
+from trifold.progress import say
 
 
 def reopen_task(run: Run, way_out: str) -> Task:
@@ -20,20 +24,47 @@ def reopen_task(run: Run, way_out: str) -> Task:
     Raises:
         DataError: If the data file is gone, or is another one by now.
     """
-    facts = run.facts["data"]
-    source = Path(str(facts["path"]))
+    facts = run.facts.get("data") or {}
+    if not facts:
+        raise DataError(f"{run.folder} was not trained on a file: {way_out}")
     if "reading" not in facts:
         raise DataError(f"{run.folder} does not say how its data were read: {way_out}")
+    request = Request(Path(facts["path"]), _reading(facts))
+    # Whoever made the run names the files: none is read as data before it proves to be the one.
+    _require_own(run, request, way_out)
     try:
-        task = open_task(Request(source, _reading(facts["reading"])))
+        return open_task(request)
     except DataError as error:
         raise DataError(f"the run's own rows cannot be read ({error}): {way_out}") from None
-    if file_sha256(local_file(source)) != facts["sha256"]:
-        raise DataError(f"{source} is not the file any more that {run.folder} was trained on: {way_out}")
-    return task
 
 
-def _reading(named: dict[str, object]) -> DataSettings:
-    """The settings as they were, of what `run.json` says of them."""
-    paths = {name: Path(str(named[name])) if named[name] else None for name in ("test_file", "validation_file")}
-    return DataSettings(**{**named, **paths})  # type: ignore[arg-type]
+def _require_own(run: Run, request: Request, way_out: str) -> None:
+    """Refuse files that are gone, or are others by now.
+
+    Raises:
+        DataError: If one is.
+    """
+    facts = run.facts["data"]
+    for name, path in request.files.items():
+        if path is None:
+            continue
+        if str(path).startswith("hf:"):
+            say(f"note: {run.folder} was trained on {path}, which is asked for")
+        try:
+            file = local_file(path)
+            if not file.is_file():
+                raise DataError(f"there is no file {path}")
+            found = file_sha256(file)
+        except (OSError, ValueError, DataError) as error:
+            raise DataError(f"the run's own rows cannot be read ({error}): {way_out}") from None
+        if found != facts["sha256" if name == "data" else f"{name}_sha256"]:
+            raise DataError(f"{path} is not the file any more that {run.folder} was trained on: {way_out}")
+
+
+def _reading(facts: Mapping[str, Any]) -> DataSettings:
+    """The settings as they were, of what `run.json` says of them, with the columns that they came to."""
+    named = facts["reading"]
+    known = {field.name: named[field.name] for field in fields(DataSettings) if field.name in named}
+    paths = {name: Path(known[name]) for name in ("test_file", "validation_file") if known.get(name)}
+    columns = {name: facts[name] for name in ("text_column", "label_column")}
+    return DataSettings(**{**known, **paths, **columns})

@@ -1,23 +1,28 @@
 """What was asked for, as one value that can be turned back into the command line."""
 
+import hashlib
 import importlib.metadata
+import os
 import platform
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from trifold.backbone.locate import file_sha256
 from trifold.backbone.settings import BackboneSettings
 from trifold.data.check import DataFacts, gather_facts
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
-from trifold.data.hub import stay_offline
+from trifold.data.hub import local_file, stay_offline
+from trifold.data.own_reading import OwnReading
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.methods.unused import only_used, require_used
 from trifold.train.settings import TrainSettings
 from trifold.types import Examples, Split
 from trifold.version import VERSION
@@ -56,12 +61,27 @@ class Request:
         """The part that methods see."""
         return MethodSettings(*self._groups[1:])
 
+    def require_used(self, methods: Collection[str], *more: Any) -> None:
+        """Refuse settings, and fields of `more`, that none of the methods uses.
+
+        Raises:
+            SettingsError: If there is one.
+        """
+        require_used(methods, *self._groups[1:], *more)
+
+    def for_method(self, method: str) -> "Request":
+        """The same with everything that the method does not use at its default."""
+        return Request(self.data, self.reading, *(only_used(group, method) for group in self._groups[1:]))
+
     def named(self) -> dict[str, object]:
         """Every setting by its name."""
-        return {
-            "data": str(self.data),
-            **{name: value for group in self._groups for name, value in vars(group).items()},
-        }
+        return {"data": str(self.data), **vars(self.reading), **self.method_settings.named()}
+
+    @property
+    def files(self) -> dict[str, Path | None]:
+        """The files with rows, by the name of their setting; `None` where one is not given."""
+        reading = self.reading
+        return {"data": self.data, "test_file": reading.test_file, "validation_file": reading.validation_file}
 
     @property
     def _groups(self) -> tuple[Any, ...]:
@@ -85,7 +105,7 @@ def models_of(backbone: BackboneSettings) -> list[str]:
         SettingsError: If a name between commas is missing.
     """
     given = backbone.model
-    if "," not in given or Path(given).exists():
+    if "," not in given or os.path.exists(given):
         return [given]
     names = [name.strip() for name in given.split(",")]
     require(all(names), f"--model {given!r}", "write the names with single commas between")
@@ -105,11 +125,18 @@ class Task:
         data: The file as read.
         split: The three parts.
         facts: What the report says of it.
+        hashes: As `file_hashes`, of the very bytes that were read.
     """
 
     data: LoadedData
     split: Split
     facts: DataFacts
+    hashes: Mapping[str, str | None]
+
+    @property
+    def digest(self) -> str:
+        """One hash for all the bytes that were read."""
+        return hashlib.sha256(repr(sorted(self.hashes.items())).encode()).hexdigest()
 
 
 def open_task(request: Request) -> Task:
@@ -120,6 +147,7 @@ def open_task(request: Request) -> Task:
     """
     if request.backbone.offline:
         stay_offline()
+    before = _file_states(request)
     data = load_examples(request.data, request.reading)
     reading = request.reading
     test, validation = (_part(path, reading, data) for path in (reading.test_file, reading.validation_file))
@@ -128,17 +156,47 @@ def open_task(request: Request) -> Task:
         data = replace(data, examples=as_multi_label(data.examples))
         test, validation = (part and as_multi_label(part) for part in (test, validation))
     split = split_examples(data.examples, test, validation)
-    return Task(data, split, gather_facts(data, split))
+    hashes = file_hashes(request)
+    if _file_states(request) != before:
+        raise DataError(f"{request.data} was changed while it was being read: run the command again")
+    return Task(data, split, gather_facts(data, split), hashes)
+
+
+def file_hashes(request: Request) -> dict[str, str | None]:
+    """SHA-256 of the data file, and of those with the test and validation rows; `None` where none is given.
+
+    Raises:
+        DataError: If one cannot be read.
+    """
+    try:
+        return {
+            f"{name}_sha256": file_sha256(local_file(path)) if path else None for name, path in request.files.items()
+        }
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read ({error.strerror}): name a file that is there") from None
+
+
+def _file_states(request: Request) -> list[tuple[int, int, int] | None]:
+    """What tells whether a file was changed or exchanged since it was looked at; `None` where it is not there."""
+    found: list[tuple[int, int, int] | None] = []
+    for path in request.files.values():
+        try:
+            state = local_file(path).stat() if path else None
+        except OSError:
+            state = None
+        found.append(state and (state.st_ino, state.st_size, state.st_mtime_ns))
+    return found
 
 
 def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Examples | None:
     """Rows of a file that was given for the test or validation part."""
     if path is None:
         return None
-    part = load_examples(path, reading).examples
+    own = OwnReading(str(data.path), data.columns.text, data.columns.label)
+    part = load_examples(path, reading, own).examples
     if not len(part):
         raise DataError(f"{path} has no usable row: give rows with a text and a label")
-    return adopt_labels(part, set(data.examples.label_counts())) if reading.merge_labels else part
+    return adopt_labels(part, data.examples.label_counts(), merge=reading.merge_labels)
 
 
 def versions() -> dict[str, str]:

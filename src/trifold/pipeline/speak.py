@@ -1,5 +1,6 @@
 """Verbs that let a language model speak: hidden words, next words, and how well it knows a file."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Any
 
 from trifold.artifact.arrays import read_state
 from trifold.artifact.manifest import verify_model
-from trifold.backbone.locate import BackboneFiles, find_base, locate
+from trifold.artifact.records import RUN, read_run
+from trifold.backbone.locate import BackboneFiles, find_backbone, find_base, locate
 from trifold.backbone.lora import ADAPTER_CONFIG, load_adapter
 from trifold.backbone.settings import ComputeSettings
 from trifold.backbone.tokens import places_of
@@ -22,7 +24,7 @@ from trifold.pretrain.heads import require_head, saved_model, speaks
 from trifold.pretrain.masking import Masking
 from trifold.pretrain.measures import Measures, measures
 from trifold.pretrain.objectives import objectives
-from trifold.pretrain.settings import CorpusSettings, Objective, WritingSettings
+from trifold.pretrain.settings import CorpusSettings, Objective, SourceSettings, WritingSettings
 from trifold.pretrain.show import Pairs, training_pairs
 from trifold.pretrain.specials import Vocabulary
 from trifold.pretrain.writing import write
@@ -62,18 +64,24 @@ def open_speaker(model: str, objective: Objective | None, compute: ComputeSettin
         TrifoldError: If it is nowhere, damaged, or has no head for that.
     """
     folder = Path(model)
-    if (folder / "run.json").is_file():
+    # Of a name that is no path at all, this says no; pathlib's fails.
+    is_folder = os.path.isdir(folder)
+    if is_folder and (folder / RUN).is_file():
+        read_run(folder)
         verify_model(folder)
         folder = folder / "model"
     prepare()
     runtime = choose(compute.device, compute.precision)
-    saved: dict[str, Any] = read_state(folder)[0] if (folder / "head.json").is_file() else {}
+    saved: dict[str, Any] = read_state(folder)[0] if is_folder and (folder / "head.json").is_file() else {}
     behind = str(saved.get("behind_prompt", ""))
-    if (folder / ADAPTER_CONFIG).is_file() and "behind_prompt" in saved:
-        base = find_base(saved, folder, offline=compute.offline)
+    if "behind_prompt" in saved and (folder / ADAPTER_CONFIG).is_file():
+        base = find_base(saved, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         adapted = load_adapter(saved_model(base, "clm"), folder)
-        return Speaker(adapted.to(runtime.device), BackboneFiles(folder, model, None), runtime, behind), "clm"
-    files = replace(locate(model, offline=compute.offline), name=model)
+        return Speaker(
+            adapted.to(runtime.device), BackboneFiles(folder, model, None, compute.trust_remote_code), runtime, behind
+        ), "clm"
+    files = locate(model, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
+    files = replace(files, name=model)
     wanted = objective or speaks(files) or "mlm"
     require_head(files, wanted)
     return Speaker(saved_model(files, wanted).to(runtime.device), files, runtime, behind), wanted
@@ -95,9 +103,9 @@ def generate(
         return write(speaker.model, speaker.files, prompt + speaker.behind_prompt, settings, show)
 
 
-def show_pairs(model: str, text: str, probability: float, seed: int, *, offline: bool) -> Pairs:
+def show_pairs(source: SourceSettings, text: str, probability: float, seed: int) -> Pairs:
     """The training pairs that each objective makes of a text, cut by a masked model's tokenizer."""
-    return training_pairs(Vocabulary.of(locate(model, offline=offline), "mlm"), text, probability, seed)
+    return training_pairs(Vocabulary.of(find_backbone(source), "mlm"), text, probability, seed)
 
 
 def perplexity(model: str, sources: Sequence[Path], reading: TextSettings, compute: ComputeSettings) -> Measures:

@@ -1,20 +1,39 @@
 """A small model that learned from a language model's labels: how far it is from its teacher, and what each costs."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, get_type_hints
 
 import numpy as np
 
 from trifold.backbone.locate import file_sha256
 from trifold.data.examples import load_examples
-from trifold.errors import TrifoldError
-from trifold.metrics import Metrics
+from trifold.data.label_text import plain_text
+from trifold.errors import ArtifactError, TrifoldError
 from trifold.pipeline.request import Request, Task
 from trifold.progress import say
+from trifold.schema import read_facts
+from trifold.statistics.metrics import Metrics
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
+
+_FACTS = (
+    *("data_sha256", "label_column", "true_column", "llm", "prompt"),
+    *("ms_per_text", "money_per_1000", "failure_rate"),
+)
+
+
+class TeacherFacts(TypedDict):
+    """What `label` says of who labelled a file."""
+
+    data_sha256: str
+    label_column: str
+    true_column: str | None
+    llm: str
+    prompt: str
+    ms_per_text: float | None
+    money_per_1000: float | None
+    failure_rate: float
 
 
 def teacher_path(data: Path) -> Path:
@@ -28,11 +47,13 @@ def find_teacher(request: Request, task: Task) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = read_facts(path, TeacherFacts)
         unchanged = found["data_sha256"] == file_sha256(request.data)
         learned = found["label_column"] == task.facts.label_column
-    except (OSError, ValueError, KeyError):
-        say(f"note: {path} is damaged; nothing is said of the labels' teacher")
+        for name in get_type_hints(TeacherFacts):
+            found[name]
+    except (OSError, ArtifactError) as error:
+        say(f"note: nothing is said of the labels' teacher: {error}")
         return None
     if not unchanged:
         say(f"note: {request.data} was changed since a language model labelled it; nothing is said of its teacher")
@@ -73,17 +94,19 @@ def compare_with_teacher(
         if rows:
             found["true_labels"] = {
                 "rows": len(rows),
-                "teacher": float(np.mean([str(test.labels[place]) == truth[test.rows[place]] for place in rows])),
-                "student": float(np.mean([str(student[place]) == truth[test.rows[place]] for place in rows])),
+                "teacher": float(
+                    np.mean([plain_text(test.labels[place]) == truth[test.rows[place]] for place in rows])
+                ),
+                "student": float(np.mean([plain_text(student[place]) == truth[test.rows[place]] for place in rows])),
             }
     return found
 
 
 def _truth(request: Request, column: str) -> dict[int, str]:
-    """Row to true label, as text."""
+    """Row to what its true label says."""
     try:
         reading = replace(request.reading, label_column=column, label_separator="", merge_labels=False)
         examples = load_examples(request.data, reading).examples
     except TrifoldError:
         return {}
-    return {row: str(label) for row, label in zip(examples.rows, examples.labels, strict=True)}
+    return {row: plain_text(label) for row, label in zip(examples.rows, examples.labels, strict=True)}

@@ -6,7 +6,11 @@ import numpy as np
 
 from trifold.errors import DataError
 from trifold.pretrain.corpus import Corpus, Part
+from trifold.pretrain.settings import SMALLEST_BLOCK
 from trifold.pretrain.specials import Vocabulary
+
+# In each, what is left of rounding to whole pieces of text fits, too.
+_PARTS = 5
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,10 @@ def pack(corpus: Corpus, parts: tuple[Part, Part], vocabulary: Vocabulary, block
     """
     training, validation = (Blocks.of(corpus, part, vocabulary, block_size) for part in parts)
     if not len(training) or not len(validation):
+        fitting = len(corpus.tokens) // _PARTS - 1
+        smaller = f", or --block-size {fitting} or less" if SMALLEST_BLOCK <= fitting < block_size else ""
         raise DataError(
             f"the text has {len(corpus.tokens):,} tokens, too few for a block of {block_size} to train on and one to "
-            f"validate on: give more text, or a smaller --block-size"
+            f"validate on, for which a quarter is held out at most: give more text{smaller}"
         )
     return training, validation

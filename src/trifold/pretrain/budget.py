@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
+from trifold.atomic import write_text
 from trifold.pretrain.objectives import Excerpt
 from trifold.pretrain.settings import LearningSettings
 from trifold.progress import say
 from trifold.runtime import Runtime
+from trifold.schema import Rule, read_facts
 from trifold.train.loop import train as train_model
 from trifold.train.objective import Objective
 from trifold.train.plan import Plan
@@ -36,19 +38,34 @@ class Budget:
     asked: str
 
     def plan(self, base: Plan, training: Objective, validations: int) -> Plan:
-        """The plan with its steps, and a validation every so many of them."""
-        per_step = base.batch_size * int(training.lengths[0])
-        steps = max(1, math.ceil(self.tokens / per_step))
+        """The plan with its steps, the last of which passes the budget, and validations in between."""
+        lengths = training.lengths
+        passes, rest = divmod(self.tokens, int(lengths.sum()))
+        # A pass may end with a smaller step.
+        steps = passes * math.ceil(len(lengths) / base.batch_size)
+        steps = max(1, steps + math.ceil(rest / (base.batch_size * int(lengths[0]))))
         rounds = min(validations, steps)
-        return replace(base, epochs=rounds, round_steps=math.ceil(steps / rounds), unit="blocks")
+        return replace(base, epochs=rounds, round_steps=math.ceil(steps / rounds), total_steps=steps, unit="blocks")
+
+
+def trained_tokens(steps: int, batch_size: int, training: Objective) -> int:
+    """Tokens of so many steps, each pass over the blocks counted."""
+    lengths = training.lengths
+    passes, rest = divmod(steps, math.ceil(len(lengths) / batch_size))
+    return passes * int(lengths.sum()) + rest * batch_size * int(lengths[0])
+
+
+class _BudgetFacts(TypedDict):
+    tokens: Annotated[int, Rule("a whole number, 1 or more", lambda value: value > 0)]
+    asked: str
 
 
 @contextlib.contextmanager
 def kept(budget: Budget, state: Path) -> Iterator[None]:
     """Inside, the budget lies beside a training's state; after a failure it goes unless there is a state to resume."""
     state.mkdir(parents=True, exist_ok=True)
-    (state / _FILE).write_text(json.dumps(asdict(budget)) + "\n", encoding="utf-8")
     try:
+        write_text(state / _FILE, json.dumps(asdict(budget)) + "\n")
         yield
     finally:
         if not any(state.glob("step-*")):
@@ -60,11 +77,15 @@ def kept(budget: Budget, state: Path) -> Iterator[None]:
 
 
 def kept_budget(state: Path) -> Budget | None:
-    """What an earlier process kept, if one did."""
-    try:
-        return Budget(**json.loads((state / _FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    """What an earlier process kept, if one did.
+
+    Raises:
+        ArtifactError: If it is damaged.
+    """
+    if not (state / _FILE).is_file():
         return None
+    kept = read_facts(state / _FILE, _BudgetFacts)
+    return Budget(kept["tokens"], kept["asked"])
 
 
 def settle(
@@ -105,7 +126,7 @@ def tokens_per_second(model: Any, training: Objective, plan: Plan, runtime: Runt
         part = Excerpt(training, min(count, len(training.lengths)))
         one = Excerpt(training, 1)
         began = time.monotonic()
-        train_model(probe, part, one, replace(plan, epochs=1, round_steps=None, quiet=True), runtime)
+        train_model(probe, part, one, replace(plan, epochs=1, quiet=True), runtime)
         seconds = time.monotonic() - began
         # The first steps of a process are slow, so the first measurement does not count.
         if count > plan.batch_size and (seconds >= enough or count >= len(training.lengths)):

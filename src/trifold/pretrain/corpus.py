@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,18 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
+from trifold.atomic import kept_folder
 from trifold.backbone.cache import cache_folder
 from trifold.errors import DataError, SettingsError
-from trifold.pretrain.documents import Documents, Piece
+from trifold.pretrain.documents import FEWEST_DOCUMENTS, Documents, Piece
 from trifold.pretrain.settings import CorpusSettings
 from trifold.pretrain.specials import Vocabulary
 from trifold.progress import say
 
 _PIECES_PER_CALL = 512
 _SAY_SECONDS = 20.0
-# With fewer documents than this, no fair share of them can be held out: the end of the text is.
-_FEWEST_DOCUMENTS = 20
-_LARGEST_SHARE = 10
+# A part of the text is held out, at most: the larger where the smaller would not fill a block.
+_SHARE, _SHARE_FOR_A_BLOCK = 10, 4
 _KEPT_BYTES = 20_000_000_000
 
 
@@ -80,18 +79,20 @@ class Corpus:
     def split(self, settings: CorpusSettings) -> tuple[Part, Part]:
         """Training and validation: whole documents chosen by their content, so that equal ones stay together.
 
-        Where documents are few, the end of the text is held out instead.
+        Where documents are few, the end of the text is held out instead. It is a tenth of the text at most, or a
+        quarter where that is needed for a block.
         """
-        wanted = min(settings.validation_tokens, len(self.tokens) // _LARGEST_SHARE)
+        whole, block = len(self.tokens), settings.block_size + settings.block_size // 8
+        wanted = min(settings.validation_tokens, whole // _SHARE)
+        wanted = max(wanted, min(block, whole // _SHARE_FOR_A_BLOCK))
         last = np.flatnonzero(self.ends)
         first = np.concatenate([[0], last[:-1] + 1])
         held = np.zeros(len(self.ends), dtype=bool)
-        if len(last) >= _FEWEST_DOCUMENTS:
+        if len(last) >= FEWEST_DOCUMENTS:
             for document in self._chosen(self.pieces[first], self.pieces[last + 1], wanted):
                 held[first[document] : last[document] + 1] = True
         if not held.any() and len(held) > 1:
-            held[1:] = self.pieces[1:-1] >= len(self.tokens) - wanted
-            held[-1] = True
+            held[1:] = self.pieces[2:] > whole - wanted
         return self._part(~held), self._part(held)
 
     def _chosen(self, starts: np.ndarray, ends: np.ndarray, wanted: int) -> list[int]:
@@ -128,7 +129,7 @@ def open_corpus(documents: Documents, vocabulary: Vocabulary) -> Corpus:
         "tokenizer": hashlib.sha256(vocabulary.tokenizer.to_str().encode()).hexdigest(),
         "frame": [vocabulary.before, vocabulary.after, vocabulary.mask_id is None],
     }
-    address = {"version": 1, **documents.address(), **framing}
+    address = {"version": 2, **documents.address(), **framing}
     name = hashlib.sha256(json.dumps(address, sort_keys=True).encode()).hexdigest()[:32]
     folder = cache_folder() / "corpora" / name
     if not (folder / "facts.json").exists():
@@ -194,17 +195,13 @@ def _open(folder: Path) -> Corpus:
 
 def _write(documents: Documents, vocabulary: Vocabulary, folder: Path) -> None:
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(suffix=".partial", dir=folder.parent))
-        try:
+        with kept_folder(folder, "facts.json") as aside:
+            if aside is None:
+                return
             facts = _tokenise(documents, vocabulary, aside)
             facts["address"] = folder.name
             (aside / "facts.json").write_text(json.dumps(facts) + "\n")
-            shutil.rmtree(folder, ignore_errors=True)
-            aside.rename(folder)
-            _make_room(_KEPT_BYTES)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        _make_room(_KEPT_BYTES)
     except OSError as error:
         raise SettingsError(
             f"the tokenised text cannot be kept in {folder.parent} ({error.strerror}): "

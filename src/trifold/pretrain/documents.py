@@ -4,9 +4,12 @@ Nothing here holds more than one piece of a .txt file, or one row of a table, at
 """
 
 import hashlib
+import itertools
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from io import TextIOWrapper
 from pathlib import Path
 
 from trifold.backbone.locate import file_sha256
@@ -14,21 +17,24 @@ from trifold.data.dialect import find_encoding
 from trifold.data.examples import open_rows
 from trifold.data.hub import local_file
 from trifold.data.settings import TextSettings
+from trifold.data.source import open_source, plain_suffix, require_file, require_name
+from trifold.data.visible import is_blank
 from trifold.errors import DataError
 from trifold.pretrain.settings import CorpusSettings
 from trifold.types import BadRow
 
-_PIECE_CHARACTERS = 1_024
-# Where no line ends for so long, a piece ends anywhere.
-_LONGEST_PIECE = 64 * _PIECE_CHARACTERS
+_PIECE_CHARACTERS, _SMALLEST_PIECE = 1_024, 64
+# With fewer documents than this, no fair share of them can be held out: the end of the text is, by whole pieces.
+FEWEST_DOCUMENTS = 20
+_PIECES_OF_FEW = 40
 _SAMPLE_BYTES = 1 << 18
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 _PLAIN = (".txt", ".text", ".md", "")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Some lines of a document.
+    """Some lines of a document, or a part of a long one.
 
     Attributes:
         text: As it stands, line ends included.
@@ -65,7 +71,7 @@ class Documents:
         """What determines the text, whatever the files are called."""
         chosen = self._settings
         return {
-            "files": [[file.suffix.lower(), file_sha256(file)] for file in self.files],
+            "files": [[plain_suffix(file), file_sha256(file)] for file in self.files],
             "excluded": sorted(file_sha256(local_file(path)) for path in chosen.exclude),
             "reading": [chosen.text_column, chosen.encoding, chosen.documents, _PIECE_CHARACTERS],
         }
@@ -84,29 +90,39 @@ class Documents:
 
     def _rows(self, file: Path) -> Iterator[Iterable[Piece]]:
         _, columns, rows = open_rows(file, self._settings)
-        for row in rows:
-            if isinstance(row, BadRow):
-                self.left_out += 1
-            elif self._wanted(text := str(columns.text_of(row.values))):
-                yield _cut(text.splitlines(keepends=True))
+
+        def texts() -> Iterator[str]:
+            for row in rows:
+                if isinstance(row, BadRow):
+                    self.left_out += 1
+                else:
+                    yield str(columns.text_of(row.values))
+
+        yield from self._cut_each(texts())
 
     def _plain(self, file: Path) -> Iterator[Iterable[Piece]]:
-        with file.open("rb") as opened:
+        with open_source(file) as opened:
             sample = opened.read(_SAMPLE_BYTES)
         if not sample.strip():
             raise DataError(f"{file} is empty: give a file with text")
         encoding = self._settings.encoding or find_encoding(sample, file)
         try:
-            with file.open(encoding=encoding, errors="replace") as lines:
+            with open_source(file) as opened, TextIOWrapper(opened, encoding, errors="replace") as lines:
                 if self._settings.documents == "file":
-                    yield _cut(_bounded(lines))
+                    yield _cut(lines, _piece_size(file.stat().st_size))
                     return
                 whole = _lines if self._settings.documents == "line" else _paragraphs
-                for document in whole(lines):
-                    if self._wanted(document):
-                        yield _cut(document.splitlines(keepends=True))
+                yield from self._cut_each(whole(lines))
         except LookupError:
             raise DataError(f"there is no encoding {encoding!r}: name another --encoding") from None
+
+    def _cut_each(self, documents: Iterator[str]) -> Iterator[Iterable[Piece]]:
+        first = list(itertools.islice(documents, FEWEST_DOCUMENTS))
+        few = len(first) < FEWEST_DOCUMENTS
+        size = _piece_size(sum(map(len, first))) if few else _PIECE_CHARACTERS
+        for document in itertools.chain(first, documents):
+            if self._wanted(document):
+                yield _cut(document.splitlines(keepends=True), size)
 
     def _wanted(self, document: str) -> bool:
         if self._unwanted and _digest(document) in self._unwanted:
@@ -117,59 +133,69 @@ class Documents:
 
 def _files(source: Path) -> list[Path]:
     path = local_file(source)
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.is_file() and file.suffix.lower() in _TABLES + _PLAIN)
+    require_name(path)
+    if os.path.isdir(path):  # Path.is_dir raises where a name is too long
+        found = sorted(file for file in path.rglob("*") if file.is_file() and plain_suffix(file) in _TABLES + _PLAIN)
         found = [file for file in found if not file.name.startswith(".")]
         if not found:
             raise DataError(f"{path} holds no text: it needs .txt, .csv, .tsv, .jsonl or .parquet files")
         return found
-    if not path.exists():
-        raise DataError(f"there is no file {path}: check the name, or the folder you are in")
+    require_file(path)
     return [path]
 
 
 def _is_table(file: Path) -> bool:
-    if file.suffix.lower() in _TABLES:
+    if plain_suffix(file) in _TABLES:
         return True
-    with file.open("rb") as opened:
+    with open_source(file) as opened:
         return opened.read(4) == b"PAR1"
 
 
-def _bounded(lines: Iterable[str]) -> Iterator[str]:
-    """Lines, a very long one in parts."""
+def _piece_size(characters: int) -> int:
+    """Of so short a text, pieces small enough that a tenth of it can be held out."""
+    return max(_SMALLEST_PIECE, min(_PIECE_CHARACTERS, characters // _PIECES_OF_FEW))
+
+
+def _bounded(lines: Iterable[str], size: int) -> Iterator[str]:
+    """Lines, a long one in parts that begin with a space, or anywhere where there is none."""
     for line in lines:
-        for start in range(0, len(line), _LONGEST_PIECE):
-            yield line[start : start + _LONGEST_PIECE]
+        start = 0
+        while len(line) - start > size:
+            space = line.rfind(" ", start + 1, start + size)
+            end = space if space > 0 else start + size
+            yield line[start:end]
+            start = end
+        yield line[start:]
 
 
-def _cut(lines: Iterable[str]) -> Iterator[Piece]:
+def _cut(lines: Iterable[str], size: int) -> Iterator[Piece]:
     """A document's lines as pieces of some length, the last of which says that it ends."""
     ready, gathered, length = "", [], 0
-    for line in lines:
+    for line in _bounded(lines, size):
         gathered.append(line)
         length += len(line)
-        if length >= _PIECE_CHARACTERS:
+        if length >= size:
             if ready:
                 yield Piece(ready, ends=False)
             ready, gathered, length = "".join(gathered), [], 0
     rest = "".join(gathered)
-    if rest.strip():
+    if not is_blank(rest):
         if ready:
             yield Piece(ready, ends=False)
         ready = rest
-    if ready.strip():
+    if not is_blank(ready):
         yield Piece(ready, ends=True)
 
 
 def _lines(lines: Iterable[str]) -> Iterator[str]:
-    yield from (line for line in lines if line.strip())
+    yield from (line for line in lines if not is_blank(line))
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
     """What stands between blank lines."""
     gathered: list[str] = []
     for line in lines:
-        if line.strip():
+        if not is_blank(line):
             gathered.append(line)
         elif gathered:
             yield "".join(gathered)

@@ -54,7 +54,11 @@ def fill_mask(model: Any, vocabulary: Vocabulary, text: str, top_k: int) -> list
     found = []
     for number, row in enumerate(mask_probabilities(model, vocabulary, text)):
         best = np.argsort(-row)[:top_k].tolist()
-        words = [vocabulary.tokenizer.id_to_token(one).replace("Ġ", " ").replace("\u2581", " ").strip() for one in best]
+        # A model may have more vectors than its tokenizer has words.
+        words = [
+            (vocabulary.tokenizer.id_to_token(one) or "").replace("Ġ", " ").replace("\u2581", " ").strip()
+            for one in best
+        ]
         guesses = [
             Guess(word, float(row[one]), _with_word(text, number, word)) for one, word in zip(best, words, strict=True)
         ]

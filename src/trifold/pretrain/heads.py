@@ -56,7 +56,7 @@ def language_model(files: BackboneFiles, objective: Objective) -> Any:
     for training without dropout.
     """
     config = read_config(files)
-    off = {name: 0.0 for name in ATTENTION_DROPOUTS if name in config}
+    off: dict[str, Any] = {name: 0.0 for name in ATTENTION_DROPOUTS if name in config}
     model = _without_dropout(load_model(_CLASSES[objective], files, **off))
     transform = getattr(getattr(getattr(model, "cls", None), "predictions", None), "transform", None)
     if speaks(files) is None and transform is not None:
@@ -113,7 +113,7 @@ def saved_model(files: BackboneFiles, objective: Objective) -> Any:
     Raises:
         BackboneError: If it cannot be loaded.
     """
-    return load_model(_CLASSES[objective], files).eval()
+    return load_model(_CLASSES[objective], files, whole=True).eval()
 
 
 def _without_dropout(model: Any) -> Any:

@@ -12,6 +12,7 @@ from trifold.errors import require
 from trifold.train.settings import StepSettings
 
 Objective = Literal["mlm", "clm"]
+SMALLEST_BLOCK = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,8 @@ class CorpusSettings(TextSettings):
         exclude: Leave out documents that also stand in this file of texts, such as the rows of a later test; may be
             given several times.
         block_size: Tokens of a packed block, special tokens included.
-        validation_tokens: Tokens held out to validate on, whole documents; a tenth of the text at most.
+        validation_tokens: Tokens held out to validate on, whole documents, or of few documents the end of the text; a
+            tenth of it at most, or a quarter where that is needed for a block.
     """
 
     documents: Literal["file", "line", "paragraph"] = "file"
@@ -32,7 +34,7 @@ class CorpusSettings(TextSettings):
     validation_tokens: int = 131_072
 
     def __post_init__(self) -> None:
-        require(self.block_size >= 8, f"--block-size {self.block_size}", "give 8 or more")
+        require(self.block_size >= SMALLEST_BLOCK, f"--block-size {self.block_size}", f"give {SMALLEST_BLOCK} or more")
         require(self.validation_tokens > 0, f"--validation-tokens {self.validation_tokens}", "give a positive number")
 
 

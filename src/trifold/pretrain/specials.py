@@ -7,6 +7,7 @@ import numpy as np
 
 from trifold.backbone.locate import BackboneFiles, fast_tokenizer
 from trifold.errors import BackboneError
+from trifold.json_text import parse_json
 from trifold.pretrain.settings import Objective
 
 _MASKS = ("[MASK]", "<mask>", "<|mask|>")
@@ -48,6 +49,10 @@ class Vocabulary:
         special = np.array(sorted(i for i, t in tokenizer.get_added_tokens_decoder().items() if t.special), np.int64)
         framed = tokenizer.encode("a")
         inner = [place for place, is_special in enumerate(framed.special_tokens_mask) if not is_special]
+        if not inner:
+            raise BackboneError(
+                f"the tokenizer of {files.name} drops letters: give a model saved with its own tokenizer"
+            )
         before, after = tuple(framed.ids[: inner[0]]), tuple(framed.ids[inner[-1] + 1 :])
         one, two = (tokenizer.encode(text, add_special_tokens=False).ids for text in ("a b", "a \n b"))
         shared = (tokenizer, tokenizer.get_vocab_size(), special, before)
@@ -75,14 +80,12 @@ class Vocabulary:
 
 def _named(files: BackboneFiles, role: str) -> str | None:
     """A special token by its role, from the tokenizer's own settings."""
-    import json
-
     try:
-        settings = json.loads((files.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        token = parse_json((files.folder / "tokenizer_config.json").read_bytes()).get(role)
+    except (OSError, ValueError, AttributeError):
         return None
-    token = settings.get(role)
-    return token.get("content") if isinstance(token, dict) else token
+    name = token.get("content") if isinstance(token, dict) else token
+    return name if isinstance(name, str) else None
 
 
 def _first_known(tokenizer: Any, names: tuple[str | None, ...]) -> int | None:

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from trifold.atomic import kept_folder
 from trifold.backbone.cache import cache_folder
 from trifold.errors import DataError
 from trifold.pretrain.documents import Documents
@@ -112,11 +111,6 @@ def _keep(tokenizer: Any, algorithm: str, folder: Path) -> None:
     else:
         ends = ("bos_token", "eos_token", "unk_token", "pad_token", "cls_token", "sep_token")
         special = {**dict.fromkeys(ends, END_OF_TEXT), "mask_token": "<mask>"}
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(suffix=".partial", dir=folder.parent))
-    try:
-        PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(aside)
-        shutil.rmtree(folder, ignore_errors=True)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with kept_folder(folder, "tokenizer.json") as aside:
+        if aside:
+            PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(aside)

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from trifold.backbone.locate import BackboneFiles
-from trifold.errors import SettingsError
+from trifold.backbone.locate import BackboneFiles, reason_of
+from trifold.errors import BackboneError, SettingsError
 from trifold.pretrain.settings import WritingSettings
 from trifold.pretrain.specials import Vocabulary
 from trifold.progress import say
@@ -28,6 +28,7 @@ def write(
 
     Raises:
         SettingsError: If the model has no room to write.
+        BackboneError: If its own settings for writing are none that can be followed.
     """
     vocabulary = Vocabulary.of(files, "clm")
     device = next(model.parameters()).device
@@ -40,19 +41,24 @@ def write(
     sampling = settings.temperature > 0
     chosen = {"temperature": settings.temperature, "top_p": settings.top_p, "top_k": settings.top_k} if sampling else {}
     tokens = torch.tensor([ids], device=device)
-    found = model.generate(
-        tokens,
-        attention_mask=torch.ones_like(tokens),
-        max_new_tokens=min(settings.max_new_tokens, room),
-        do_sample=sampling,
-        repetition_penalty=settings.repetition_penalty,
-        num_return_sequences=settings.num_return_sequences,
-        eos_token_id=vocabulary.after[0],
-        pad_token_id=vocabulary.after[0],
-        streamer=streamer,
-        **chosen,
-        stopping_criteria=[_Stops(vocabulary, settings.stop, len(ids))] if settings.stop else None,
-    )
+    try:
+        found = model.generate(
+            tokens,
+            attention_mask=torch.ones_like(tokens),
+            max_new_tokens=min(settings.max_new_tokens, room),
+            do_sample=sampling,
+            repetition_penalty=settings.repetition_penalty,
+            num_return_sequences=settings.num_return_sequences,
+            eos_token_id=vocabulary.after[0],
+            pad_token_id=vocabulary.after[0],
+            streamer=streamer,
+            **chosen,
+            stopping_criteria=[_Stops(vocabulary, settings.stop, len(ids))] if settings.stop else None,
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BackboneError(
+            f"{files.name} cannot write as its own generation_config.json asks ({reason_of(error)}): mend that file"
+        ) from None
     return [_before_stop(_said(vocabulary, row[len(ids) :].tolist()), settings.stop) for row in found]
 
 

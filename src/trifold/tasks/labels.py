@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from trifold.errors import DataError, SettingsError
+from trifold.data.label_text import known_labels
+from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.types import SEPARATOR, Label, Target, labels_of
 
 
@@ -63,10 +64,17 @@ class LabelMap:
 
     @classmethod
     def saved(cls, settings: Mapping[str, Any]) -> "LabelMap":
-        """The inverse of `described`."""
-        return cls(
-            tuple(settings["labels"]), bool(settings.get("multi_label")), tuple(settings.get("thresholds") or ())
-        )
+        """The inverse of `described`.
+
+        Raises:
+            ArtifactError: If there are other thresholds than labels.
+        """
+        names, thresholds = tuple(settings["labels"]), tuple(settings.get("thresholds") or ())
+        if len(thresholds) not in (0, len(names)):
+            raise ArtifactError(
+                f"the model has {len(names)} labels and {len(thresholds)} thresholds: train again, or restore it"
+            )
+        return cls(names, bool(settings.get("multi_label")), thresholds)
 
     def described(self) -> dict[str, object]:
         """What a saved model's settings say of its labels."""
@@ -117,11 +125,12 @@ class LabelMap:
             KeyError: If it holds a label that is not in the set.
         """
         if self.multi_label:
-            return tuple(self._by_text[part] for part in text.split(SEPARATOR) if part)
-        return self._by_text[text]
+            return tuple(self.by_text[part] for part in text.split(SEPARATOR) if part)
+        return self.by_text[text]
 
     @cached_property
-    def _by_text(self) -> dict[str, Label]:
+    def by_text(self) -> dict[str, Label]:
+        """A label as text to the label."""
         return {str(name): name for name in self.names}
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
@@ -146,8 +155,11 @@ def describe_labels(labels: LabelMap, given: dict[str, str]) -> list[str]:
     Raises:
         SettingsError: If a description is for no label.
     """
-    unknown = [name for name in given if name not in {str(label) for label in labels.names}]
+    meant = {name: labels.by_text[name] for name in given if name in labels.by_text}
+    meant |= {str(name): label for name, label in known_labels(given.keys() - meant, labels.names).items()}
+    unknown = [name for name in given if name not in meant]
     if unknown:
         known = ", ".join(str(label) for label in labels.names[:8])
         raise SettingsError(f"--label-description is given for {unknown[0]!r}, which is no label: there are {known}")
-    return [given.get(str(label), re.sub(r"[_\s]+", " ", str(label)).strip()) for label in labels.names]
+    described = {str(label): given[name] for name, label in meant.items()}
+    return [described.get(str(label), re.sub(r"[_\s]+", " ", str(label)).strip()) for label in labels.names]

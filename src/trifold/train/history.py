@@ -1,8 +1,9 @@
-"""What happened in training, as a table and as a picture; both are always written."""
+"""What happened in training, as a table and as a picture."""
 
-import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from trifold.data.csv_file import save_rows
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,13 @@ class History:
     stopped_early: bool
 
     def write(self, folder: Path) -> None:
-        """Write `history.csv` and `loss.png` into `folder`."""
+        """Write `history.csv` into `folder`."""
         names = [field.name for field in fields(HistoryRow)]
-        with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({key: _short(value) for key, value in asdict(row).items()} for row in self.rows)
+        rows = ({key: _short(value) for key, value in asdict(row).items()} for row in self.rows)
+        save_rows(folder / "history.csv", names, rows)
+
+    def draw(self, folder: Path) -> None:
+        """Write `loss.png` into `folder`."""
         _plot(self, folder / "loss.png")
 
 

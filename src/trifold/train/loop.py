@@ -117,15 +117,15 @@ class _Session:
         self._model, self._training, self._validation, self._plan = model, training, validation, plan
         self._steps_per_pass = math.ceil(len(training.lengths) / plan.batch_size)
         self._steps_per_epoch = plan.round_steps or self._steps_per_pass
-        total = self._steps_per_epoch * plan.epochs
-        self._factor = warmup_then_decay(total, plan.warmup_ratio, decay=plan.decay)
+        self._total = plan.total_steps or self._steps_per_epoch * plan.epochs
+        self._factor = warmup_then_decay(self._total, plan.warmup_ratio, decay=plan.decay)
         self._rng = np.random.default_rng(plan.seed)
         # Where the generator stood when the pass over the data began, and how many of its steps are done.
         self._order: dict[str, Any] = {}
         self._pass_step = 0
         self.optimiser = AdamW(model, plan.learning_rate, plan.weight_decay, head, plan.head_rate)
         self.average = Average(model, plan.ema_decay)
-        self.recorder = Recorder(self._steps_per_epoch, self._steps_per_pass)
+        self.recorder = Recorder(self._total // plan.epochs, self._steps_per_pass)
         self.earlier = EarlierAnswers(len(training.lengths), plan.self_distillation, plan.epochs)
         self.epoch, self.step = 1, 0
         self.best, self.best_epoch = Evaluation(math.inf, 0.0, math.inf), 0
@@ -138,7 +138,7 @@ class _Session:
 
     def steps(self) -> Iterator[list[np.ndarray]]:
         """The micro-batches of each step of the epoch that is still to be done."""
-        plan, end = self._plan, self.epoch * self._steps_per_epoch
+        plan, end = self._plan, self._end_of(self.epoch)
         while True:
             if self._order:
                 self._rng.bit_generator.state = self._order
@@ -170,14 +170,17 @@ class _Session:
         """Passes over the data after which the best weights stood; a whole number where epochs are such."""
         if self._plan.round_steps is None:
             return self.best_epoch
-        return self.best_epoch * self._steps_per_epoch / self._steps_per_pass
+        return self._end_of(self.best_epoch) / self._steps_per_pass
+
+    def _end_of(self, epoch: int) -> int:
+        """Steps done when an epoch ends."""
+        return epoch * self._total // self._plan.epochs
 
     def tokens_left(self) -> int:
         """Of training, with validation counted at the third that a forward pass costs."""
         training, validation = (int(part.lengths.sum()) for part in (self._training, self._validation))
         left = self._plan.epochs - self.epoch + 1
-        steps = self._plan.epochs * self._steps_per_epoch - self.step
-        return int(steps / self._steps_per_pass * training) + left * (validation // 3)
+        return int((self._total - self.step) / self._steps_per_pass * training) + left * (validation // 3)
 
     def fingerprint(self) -> dict[str, Any]:
         """What makes two trainings the same one."""

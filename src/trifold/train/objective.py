@@ -9,10 +9,10 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from trifold.backbone.batches import Rounding, by_token_budget
-from trifold.calibration import calibrated_loss, chance_loss
 from trifold.errors import TrainingError
 from trifold.progress import Advance
 from trifold.runtime import Runtime
+from trifold.statistics.calibration import calibrated_loss, chance_loss
 
 
 @dataclass(frozen=True)

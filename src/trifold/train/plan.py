@@ -27,6 +27,7 @@ class Plan:
         must_move: Whether a loss that does not move for hundreds of steps is an error.
         round_steps: Steps between two validations; where `None`, an epoch. `epochs` and `patience` then count such
             rounds, which may be shorter than the data or run over its end.
+        total_steps: Of all rounds, where they are not to be `epochs` times `round_steps`: some are then a step shorter.
         unit: What the examples are, in words.
     """
 
@@ -46,6 +47,7 @@ class Plan:
     decay: bool = True
     must_move: bool = True
     round_steps: int | None = None
+    total_steps: int | None = None
     unit: str = "texts"
 
     @classmethod

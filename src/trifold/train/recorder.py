@@ -15,14 +15,24 @@ from trifold.train.tracking import report
 _ROWS_PER_EPOCH = 20
 # Micro-batches whose figures may still be on the device: a GPU would have to wait whenever one is read.
 _MOST_UNREAD = {"cpu": 1, "cuda": 32, "mps": 32}
-_COUNTERS = ("epoch_loss", "_step", "_rate", "_loss", "_correct", "_examples", "_epoch_total", "_epoch_examples")
+_COUNTERS = (
+    "epoch_loss",
+    "_step",
+    "_inside",
+    "_rate",
+    "_loss",
+    "_correct",
+    "_examples",
+    "_epoch_total",
+    "_epoch_examples",
+)
 
 
 class Recorder:
     """Gathers means over what counts and turns them into history rows.
 
     Args:
-        steps_per_epoch: Steps between two validations.
+        steps_per_epoch: Steps between two validations, the fewest.
         steps_per_pass: Steps of one pass over the data.
 
     Attributes:
@@ -36,7 +46,7 @@ class Recorder:
         self._steps_per_epoch, self._steps_per_pass = steps_per_epoch, steps_per_pass
         self._every = max(1, round(steps_per_epoch / _ROWS_PER_EPOCH))
         self._started = time.monotonic()
-        self._step, self._rate = 0, 0.0
+        self._step, self._inside, self._rate = 0, 0, 0.0
         self._loss, self._correct, self._examples = 0.0, 0, 0
         self._epoch_total, self._epoch_examples = 0.0, 0
         self._unread: list[tuple[torch.Tensor, torch.Tensor, int]] = []
@@ -75,17 +85,17 @@ class Recorder:
     def end_step(self, rate: float) -> None:
         """Count a step that was taken at `rate`, and write a row where one is due."""
         self._step += 1
+        self._inside += 1
         self._rate = rate
-        inside_epoch = self._step % self._steps_per_epoch
         # The epoch's last stretch is written by `end_epoch`, with the validation figures.
-        if inside_epoch % self._every == 0 and 0 < inside_epoch <= self._steps_per_epoch - self._every:
+        if self._inside % self._every == 0 and self._inside <= self._steps_per_epoch - self._every:
             self._write(None)
 
     def end_epoch(self, validation: Evaluation) -> None:
         """Write the epoch's last row."""
         self._read()
         self.epoch_loss = self._epoch_total / self._epoch_examples
-        self._epoch_total, self._epoch_examples = 0.0, 0
+        self._epoch_total, self._epoch_examples, self._inside = 0.0, 0, 0
         self._write(validation)
 
     def seconds(self) -> float:

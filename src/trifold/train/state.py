@@ -1,20 +1,18 @@
 """The state of a training, saved while it runs so that it can go on after a kill and end with the very same weights.
 
-A state is a folder of two files, tensors as safetensors and everything else as JSON, written aside and renamed into
-place. As with progress, whoever trains need not know whether a state is kept: the pipeline opens a `Keeper`, the loop
-asks for it.
+A state is a folder of three files, tensors as safetensors, everything else as JSON, and the hashes of both, written
+aside and renamed into place. As with progress, whoever trains need not know whether a state is kept: the pipeline opens
+a `Keeper`, the loop asks for it.
 """
 
 import contextlib
 import hashlib
 import json
-import os
 import random
-import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from trifold.atomic import new_aside, remove, sync, sync_folder
 from trifold.errors import TrainingError
+from trifold.faults import fault_of, out_of_room
 from trifold.progress import duration, say
 
-_TENSORS, _FACTS = "tensors.safetensors", "state.json"
+_TENSORS, _FACTS, _HASHES = "tensors.safetensors", "state.json", "sha256.json"
 _KEEPER: ContextVar["Keeper | None"] = ContextVar("keeper", default=None)
 
 
@@ -50,6 +50,7 @@ class Keeper:
         folder: Holds one state a folder, `step-N`.
         save_steps: Save after so many steps; never by steps where `None`.
         save_minutes: Save after so many minutes.
+        asked: What decides on the training before anything of it is computed: data, method and settings.
         stopping: Set when the process was asked to stop: the state is to be saved and training to end.
         seconds_before: What the training had taken before this process.
     """
@@ -57,6 +58,7 @@ class Keeper:
     folder: Path
     save_steps: int | None
     save_minutes: float
+    asked: Mapping[str, Any] = field(default_factory=dict)
     stopping: bool = False
     seconds_before: float = 0.0
     _last: float = field(default_factory=time.monotonic)
@@ -72,19 +74,41 @@ class Keeper:
         """
         from safetensors.torch import load_file
 
-        folders = sorted(self.folder.glob("step-*"), key=lambda path: -int(path.name.removeprefix("step-")))
-        for folder in folders:
+        found = self._latest()
+        if found is None:
+            return None
+        folder, facts = found
+        _require_same(facts.pop("fingerprint"), {"asked": self.asked, **fingerprint}, self.folder)
+        self.seconds_before = float(facts["seconds"])
+        return State(load_file(folder / _TENSORS), facts)
+
+    def require_same(self) -> None:
+        """Refuse to go on where the saved state is of other data, another method or other settings.
+
+        Raises:
+            TrainingError: If it is, or if every state is damaged.
+        """
+        found = self._latest()
+        if found is not None:
+            _require_same(found[1]["fingerprint"], {"asked": self.asked}, self.folder)
+
+    def _latest(self) -> tuple[Path, dict[str, Any]] | None:
+        """The folder and facts of the latest state whose files are as they were written.
+
+        Raises:
+            TrainingError: If there are states, and none is whole.
+        """
+        numbers = [path.name.removeprefix("step-") for path in self.folder.glob("step-*")]
+        for number in sorted((int(number) for number in numbers if number.isdecimal()), reverse=True):
+            folder = self.folder / f"step-{number}"
             try:
-                facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-                if facts.pop("sha256") != _sha256(folder / _TENSORS):
-                    continue
-                tensors = load_file(folder / _TENSORS)
-            except (OSError, ValueError, KeyError):
+                hashes = json.loads((folder / _HASHES).read_bytes())
+                if hashes == _hashes(folder):
+                    # Not `parse_json`: losses that are infinite yet are part of a state.
+                    return folder, json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+            except (OSError, ValueError, RecursionError):
                 continue
-            _require_same(facts.pop("fingerprint"), fingerprint, self.folder)
-            self.seconds_before = float(facts["seconds"])
-            return State(tensors, facts)
-        if folders:
+        if numbers:
             raise TrainingError(f"the saved state in {self.folder} is damaged: remove it to start afresh")
         return None
 
@@ -98,12 +122,24 @@ class Keeper:
 
         Raises:
             SystemExit: After saving, if the process was asked to stop.
+            TrainingError: If it was, and there is no room for the state.
         """
         by_steps = self.save_steps is not None and step % self.save_steps == 0
         if not (by_steps or self.stopping or time.monotonic() - self._last >= 60 * self.save_minutes):
             return
-        self._save(step, fingerprint, snapshot())
         self._last = time.monotonic()
+        try:
+            self._save(step, fingerprint, snapshot())
+        except Exception as error:
+            if not out_of_room(error):
+                raise
+            if self.stopping:
+                raise TrainingError(
+                    f"the state after step {step} could not be saved: {fault_of(error)}; what was saved before is kept"
+                ) from error
+            # Hours of training are worth more than one state, and the user may make room meanwhile.
+            say(f"note: the state after step {step} is not saved: {fault_of(error)}; training goes on")
+            return
         if self.stopping:
             say(f"stopped after step {step}; the same command with --resume goes on from there")
             raise SystemExit(143)
@@ -111,22 +147,27 @@ class Keeper:
     def _save(self, step: int, fingerprint: dict[str, Any], state: State) -> None:
         from safetensors.torch import save_file
 
-        target, aside = self.folder / f"step-{step}", self.folder / f".step-{step}.partial"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}, aside / _TENSORS
-        )
-        facts = {**state.facts, "fingerprint": fingerprint, "sha256": _sha256(aside / _TENSORS)}
-        (aside / _FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
-        for path in (aside / _TENSORS, aside / _FACTS):
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        shutil.rmtree(target, ignore_errors=True)
-        aside.rename(target)
+        target = self.folder / f"step-{step}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        aside = new_aside(target)
+        try:
+            aside.mkdir()
+            save_file(
+                {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}, aside / _TENSORS
+            )
+            facts = {**state.facts, "fingerprint": {"asked": self.asked, **fingerprint}}
+            (aside / _FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+            (aside / _HASHES).write_text(json.dumps(_hashes(aside)) + "\n", encoding="utf-8")
+            sync_folder(aside)
+            remove(target)
+            aside.rename(target)
+            sync(self.folder)
+        except BaseException:
+            remove(aside)
+            raise
         for older in (*self.folder.glob("step-*"), *self.folder.glob(".step-*")):
             if older != target:
-                shutil.rmtree(older, ignore_errors=True)
+                remove(older)
 
 
 def current_keeper() -> Keeper | None:
@@ -135,9 +176,16 @@ def current_keeper() -> Keeper | None:
 
 
 @contextlib.contextmanager
-def keeping(folder: Path, save_steps: int | None, save_minutes: float) -> Iterator[Keeper]:
-    """Inside, the state of a training is kept in `folder`, and SIGTERM and Ctrl-C save it before the process ends."""
-    keeper = Keeper(folder, save_steps, save_minutes)
+def keeping(
+    folder: Path, save_steps: int | None, save_minutes: float, asked: Mapping[str, Any] | None = None
+) -> Iterator[Keeper]:
+    """Inside, the state of a training is kept in `folder`, and SIGTERM and Ctrl-C save it before the process ends.
+
+    Raises:
+        TrainingError: If the folder holds a state of another training than is asked for.
+    """
+    keeper = Keeper(folder, save_steps, save_minutes, asked or {})
+    keeper.require_same()
     token = _KEEPER.set(keeper)
     try:
         yield keeper
@@ -201,15 +249,32 @@ def say_resumed(state: State) -> None:
 
 
 def _require_same(saved: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    differs = what_differs(saved.get("asked", {}), now["asked"]) or what_differs(
+        saved, {name: value for name, value in now.items() if name != "asked"}
+    )
+    if differs:
+        raise TrainingError(
+            f"the state in {folder} is of another training ({differs}): give the settings and data of then, "
+            "or remove it to start afresh"
+        )
+
+
+def what_differs(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first thing of what is asked for now that was another one then, in words; nothing where all is the same."""
     for name, value in now.items():
-        if saved.get(name) != value:
-            shown = f"{name} was {saved.get(name)!s:.60} and is {value!s:.60}"
-            raise TrainingError(
-                f"the state in {folder} is of another training ({shown}): give the settings and data of then, "
-                "or remove it to start afresh"
-            )
+        if saved.get(name) == value:
+            continue
+        if name.endswith("_sha256"):
+            what = name.removesuffix("_sha256").replace("_", " ")
+            return f"the {what} is not the same: its files were changed, or are other ones"
+        return f"{name} was {saved.get(name)!s:.60} and is {value!s:.60}"
+    return ""
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _hashes(folder: Path) -> dict[str, str]:
+    """File to SHA-256, of all that a state consists of."""
+    found = {}
+    for name in (_TENSORS, _FACTS):
+        with (folder / name).open("rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from conftest import BAD, GOOD, THINGS
 from trifold.backbone.locate import locate
@@ -189,8 +190,8 @@ def test_as_many_tokens_as_it_has_places_for_are_read_and_no_more(model: Path, s
         Tokenizer(files, most + 1)
 
 
-def test_a_model_in_the_formats_of_old_is_read(tmp_path: Path, split: Split) -> None:
-    """Legal-BERT, say, was published as a list of words and weights that are no safetensors."""
+def test_a_model_with_a_list_of_words_for_a_tokenizer_is_read(tmp_path: Path, split: Split) -> None:
+    """Legal-BERT, say, was published with a list of words for a tokenizer."""
     from transformers import BertConfig, BertModel
 
     old = tmp_path / "old"
@@ -198,7 +199,7 @@ def test_a_model_in_the_formats_of_old_is_read(tmp_path: Path, split: Split) -> 
     word_pieces(old)
     made = BertModel(BertConfig(vocab_size=120, max_position_embeddings=66, **BERT_LIKE))
     made.config.save_pretrained(old)
-    torch.save(made.state_dict(), old / "pytorch_model.bin")
+    save_file(made.state_dict(), old / "model.safetensors")
     fitted = fit("full", old, split)
     fitted.predictor.save(tmp_path / "new")
     assert {"model.safetensors", "tokenizer.json"} <= {path.name for path in (tmp_path / "new").iterdir()}

@@ -141,12 +141,6 @@ def change_config(**changes: object) -> Callable[[Path], None]:
     return change
 
 
-def old_format(folder: Path) -> None:
-    """The weights as they were kept before safetensors."""
-    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
-    (folder / "model.safetensors").unlink()
-
-
 def without_a_weight(folder: Path) -> None:
     """One tensor is lost."""
     tensors = load_file(folder / "model.safetensors")
@@ -169,7 +163,6 @@ def cut_short(folder: Path) -> None:
         change_config(model_type="electra"),
         change_config(hidden_size=48),
         change_config(vocab_size=None),
-        old_format,
         without_a_weight,
         cut_short,
     ],

@@ -8,13 +8,13 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import numpy as np
 import pytest
 
 from trifold.backbone.cache import clear
-from trifold.backbone.store import Segment, Store, half, kept_or_computed, list_stores, shrink
+from trifold.backbone.store import Segment, Store, _makers, half, kept_or_computed, list_stores, shrink
 
 KIND: dict[str, object] = {"what": "test", "weights": "abc"}
 WIDTH = 4
@@ -236,3 +236,82 @@ def test_what_cannot_be_written_serves_all_the_same(
     for number, one in enumerate(arrays):
         np.testing.assert_array_equal(one, array(number))
     assert capsys.readouterr().err.count("going on without it") == 1
+
+
+def test_an_address_holds_format_width_kind_and_what_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(tmp_path, 1)
+    assert digest(1) in Store(KIND, WIDTH, 1 << 30, tmp_path)
+    assert digest(1) not in Store(KIND, 2 * WIDTH, 1 << 30, tmp_path)
+    assert digest(1) not in Store(KIND, WIDTH, 1 << 30, tmp_path, np.int16)
+    for name, value in (("_FORMAT", 99), ("VERSION", "99.0")):
+        with monkeypatch.context() as changed:
+            changed.setattr(f"trifold.backbone.store.{name}", value)
+            _makers.cache_clear()
+            assert digest(1) not in Store(KIND, WIDTH, 1 << 30, tmp_path)
+        _makers.cache_clear()
+
+
+def test_clearing_beside_a_writer_costs_it_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    digests = [digest(number) for number in range(300)]
+    done = Event()
+
+    def clear_again_and_again() -> None:
+        while not done.is_set():
+            clear(tmp_path)
+
+    thread = Thread(target=clear_again_and_again)
+    thread.start()
+    try:
+        with kept_or_computed(Store(KIND, WIDTH, 1 << 30, tmp_path), digests, segments(60)) as (arrays, _):
+            pass
+    finally:
+        done.set()
+        thread.join()
+    for number, one in enumerate(arrays):
+        np.testing.assert_array_equal(one, array(number))
+    assert "going on without it" not in capsys.readouterr().err
+    # What is left of it is whole, and what is written from now on stays.
+    store = Store(KIND, WIDTH, 1 << 30, tmp_path)
+    for number, one in enumerate(digests):
+        if one in store:
+            np.testing.assert_array_equal(store.read(one), array(number))
+    filled(tmp_path, 7)
+    assert digest(7) in Store(KIND, WIDTH, 1 << 30, tmp_path)
+
+
+def test_what_another_process_is_writing_is_left_to_it(tmp_path: Path) -> None:
+    filled(tmp_path, 1)
+    (index,) = tmp_path.glob("features/*/*.npz")
+    fresh, old = index.with_suffix(".bin.partial"), index.with_suffix(".npz.partial")
+    for path in (fresh, old):
+        path.write_bytes(b"half a segment")
+    os.utime(old, (0, 0))
+    clear(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [fresh]
+
+
+@pytest.mark.parametrize("kind", ["[]", "null", '{"layer": 1}', '{"what": {}}', "[" * 10_000, ""])
+def test_a_damaged_store_is_listed_as_such(kind: str, tmp_path: Path) -> None:
+    filled(tmp_path, 1)
+    next(tmp_path.glob("features/*/kind.json")).write_text(kind)
+    assert list_stores(tmp_path)[0].described["what"] == "damaged, to be cleared"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"offsets": np.array([0, 99])},
+        {"offsets": np.array([1, 2])},
+        {"offsets": np.array([0.0, 2.0])},
+        {"digests": np.zeros((1, 3), np.uint8)},
+        {"digests": np.zeros((0, 16), np.uint8)},
+        {"seconds": np.float64("nan")},
+        {"seconds": np.array(["x"])},
+    ],
+    ids=str,
+)
+def test_an_index_of_another_shape_is_none(changed: dict[str, np.ndarray], tmp_path: Path) -> None:
+    filled(tmp_path, 1)
+    (index,) = tmp_path.glob("features/*/*.npz")
+    np.savez(index, **{**dict(np.load(index)), **changed})
+    assert digest(1) not in Store(KIND, WIDTH, 1 << 30, tmp_path)

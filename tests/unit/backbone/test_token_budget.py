@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
+import psutil
 import pytest
 
 from trifold.backbone import budget
@@ -81,23 +83,25 @@ def test_small_work_and_a_named_budget_are_not_measured(sizes: list[int], clock:
 def test_no_batch_is_tried_that_could_exhaust_memory(
     sizes: list[int], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    peak = [1_000_000_000]
+    # What an earlier peak, far above all that is tried, must not hide.
+    earlier = np.ones(400_000_000, dtype=np.uint8)
+    del earlier
+    before = psutil.Process().memory_info().rss
 
     def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
         sizes.append(ids.size)
-        peak[0] = max(peak[0], 1_000_000_000 + ids.size * 100_000)
+        held = np.ones(ids.size * 40_000, dtype=np.uint8)
+        until = perf_counter() + 0.05
+        while perf_counter() < until:
+            held[:1_000].fill(1)
         clock.now += 0.02
 
-    # Half of it is 2.5 GB, 1 of which is taken: room for 15,000 tokens of 100 kB, then for 5,000.
-    monkeypatch.setattr(budget, "peak_memory_bytes", lambda: peak[0])
-    monkeypatch.setattr(budget, "memory_bytes", lambda: 5_000_000_000)
-    tuned_budget(AUTO, replace(work(sizes, clock), attempt=attempt))
-    assert max(sizes) == 8_100
-    monkeypatch.setattr(budget, "memory_bytes", lambda: 3_000_000_000)
-    peak[0] = 1_000_000_000
-    sizes.clear()
-    tuned_budget(AUTO, replace(work(sizes, clock), model="def", attempt=attempt))
-    assert max(sizes) == 4_000
+    # Half of it leaves room for 20,000 tokens of 40 kB, then for 6,500.
+    for room, largest in ((20_000, 8_100), (6_500, 4_000)):
+        monkeypatch.setattr(budget, "memory_bytes", lambda room=room: 2 * (before + room * 40_000))
+        sizes.clear()
+        tuned_budget(AUTO, replace(work(sizes, clock), model=str(room), attempt=attempt))
+        assert max(sizes) == largest
 
 
 def test_a_damaged_memory_is_measured_again(sizes: list[int], clock: Clock, tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -58,7 +60,8 @@ def test_a_file_without_bad_rows_passes_on_bad_rows_fail(load):
         (["007", "1", "2"], ("007", "1", "2")),
         (["+1", "1", "2"], ("+1", "1", "2")),
         (["-0", "1", "2"], ("-0", "1", "2")),
-        (["1.0", "1", "2"], ("1.0", "1", "2")),
+        (["1.0", "1", "2"], (1, 1, 2)),
+        (["1.0", "2.0"], ("1.0", "2.0")),
         (["1_0", "1", "2"], ("1_0", "1", "2")),
         (["1 ", "1", "2"], ("1 ", "1", "2")),
         (["\u0661", "1", "2"], ("\u0661", "1", "2")),
@@ -97,8 +100,8 @@ def test_missing_values_in_parquet_are_bad_rows(tmp_path):
 
 
 def test_a_text_column_that_holds_numbers_is_reported_by_its_type(tmp_path):
-    data = load_parquet(tmp_path / "data.parquet", text=[1, 2], label=["x", "y"])
-    assert {row.reason for row in data.bad_rows} == {"the text is no text but int"}
+    with pytest.raises(DataError, match=r"no row of .* can be used: the text is no text but int \(2 rows\)"):
+        load_parquet(tmp_path / "data.parquet", text=[1, 2], label=["x", "y"])
 
 
 def test_labels_are_merged_under_the_commonest_spelling_only_when_asked(load):
@@ -186,3 +189,46 @@ def test_a_column_of_lists_gives_rows_with_several_labels(tmp_path):
 def test_a_label_of_a_list_may_not_hold_what_stands_between_labels(tmp_path):
     with pytest.raises(DataError, match=r"the label 'x\|y' holds a '\|', which stands between labels: rename it"):
         load_parquet(tmp_path / "d.parquet", text=["a", "b"], labels=[["x|y"], ["z"]])
+
+
+def test_the_label_column_of_a_sorted_file_is_guessed_by_all_of_it(load):
+    rows = [f"a long text with number {number},{('odd', 'even')[number > 400]}\n" for number in range(800)]
+    assert load("words,kind\n" + "".join(rows)).columns.label == "kind"
+
+
+def test_a_boolean_takes_the_spelling_that_other_rows_have(tmp_path):
+    path = tmp_path / "data.jsonl"
+    labels = ["true", "false", True, False, 1, "1.0", "1"]
+    path.write_text("".join(json.dumps({"text": "a", "label": label}) + "\n" for label in labels))
+    found = load_examples(path, DataSettings()).examples.labels
+    assert found == ("true", "false", "true", "false", "1", "1", "1")
+
+
+def test_texts_that_differ_in_case_stay_apart(load):
+    assert load("text,label\na,true\nb,True\nc,no\n").examples.labels == ("true", "True", "no")
+
+
+def test_what_cannot_be_a_label_is_reported_with_its_reason(tmp_path):
+    path = tmp_path / "data.jsonl"
+    values = ["[1, 2]", '{"a": 1}', "[]", "null", '""', '" "', '"x"', "[[1]]"]
+    path.write_text("".join(f'{{"text": "a", "label": {value}}}\n' for value in values))
+    data = load_examples(path, DataSettings())
+    assert [(row.line, row.reason) for row in data.bad_rows] == [
+        (2, "the label is neither text nor number but dict"),
+        (4, "it has no label"),
+        (5, "it has no label"),
+        (6, "it has no label"),
+        (8, "the label is neither text nor number but list"),
+    ]
+    assert data.examples.labels == (("1", "2"), (), ("x",))
+
+
+def test_a_missing_number_in_a_list_is_no_label(tmp_path):
+    labels = [[1.0, float("nan")], [2.0, None]]
+    assert load_parquet(tmp_path / "data.parquet", text=["a", "b"], label=labels).examples.labels == ((1,), (2,))
+
+
+def test_infinite_numbers_are_no_labels(tmp_path):
+    data = load_parquet(tmp_path / "data.parquet", text=["a", "b", "c"], label=[float("inf"), 1.0, 2.0])
+    assert [row.reason for row in data.bad_rows] == ["the label is an infinite number"]
+    assert data.examples.labels == (1, 2)

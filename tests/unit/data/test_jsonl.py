@@ -52,7 +52,7 @@ def test_bad_lines_are_reported_by_line_with_their_reason(tmp_path: Path) -> Non
         (7, "the text is no text but int"),
         (8, "the text is missing"),
         (9, "it has no label"),
-        (10, "it holds half of a character pair"),
+        (10, "it holds half of a surrogate pair, which is no character"),
         (11, "it holds a NUL character"),
     ]
     with pytest.raises(DataError, match="line 2: it is no JSON"):

@@ -144,6 +144,16 @@ def test_a_validation_file_leaves_all_else_to_training_and_gives_up_what_is_test
     assert len(alone.train) + alone.left_training == 80
 
 
+def test_training_rows_of_a_sorted_file_come_in_no_order_where_no_part_is_drawn_from_it():
+    data = examples([f"class {number // 100}" for number in range(600)])
+    test, validation = (examples(["class 0"], [f"another {part}"]) for part in ("a", "b"))
+    train = split_examples(data, test, validation).train
+    assert sorted(train.rows) == list(data.rows)
+    counts = Counter(train.labels[:300])
+    assert len(counts) == 6
+    assert min(counts.values()) > 30
+
+
 def test_a_label_that_only_the_validation_file_has_is_an_error():
     with pytest.raises(DataError, match="the validation file has labels that the data file lacks"):
         split_examples(examples(["a", "b"] * 20), None, examples(["c"], ["other"]))

@@ -6,7 +6,7 @@ import pytest
 
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.verdict import decide
-from trifold.metrics import interval
+from trifold.statistics.metrics import interval
 from trifold.tasks.labels import LabelMap
 
 
@@ -53,7 +53,10 @@ def test_a_cheaper_method_within_the_tolerance_is_shipped(score):
     verdict = decide([run("slow", 10, NEAR[0]), run("fast", 0.5, NEAR[1])], score, 1.0)
     assert (verdict.ship, verdict.best, verdict.undecided) == ("fast", "slow", False)
     assert verdict.contenders[0].within
-    assert "Ship fast: at 0.5 ms a text instead of the 10 ms of slow, the best, it loses at most" in text(verdict)
+    assert (
+        "Ship fast: at 0.5 ms a text instead of the 10 ms of slow, the best on these rows, it is shown to lose at most"
+        in text(verdict)
+    )
     assert "within the 1 allowed" in text(verdict)
 
 
@@ -140,6 +143,46 @@ def test_a_method_cheaper_than_the_shipped_one_may_stay_undecided():
     verdict = decide([run("slow", 10, best), run("middle", 5, near), run("fast", 1, unsure)], "accuracy", 1.0)
     assert (verdict.ship, verdict.undecided) == ("middle", True)
     assert "Undecided on fast" in text(verdict)
+
+
+def test_agreement_on_few_rows_shows_nothing():
+    right = np.arange(50) % 10 > 0
+    verdict = decide([run("slow", 10, right), run("fast", 1, right)], "accuracy", 1.0)
+    assert (verdict.ship, verdict.guess, verdict.undecided) == ("fast", True, True)
+    assert "Ship fast, as a best guess: on 50 test rows no method is shown to lose at most 1 point" in text(verdict)
+    # With no row where they differ, 3.84 / (50 + 3.84) is the smallest bound there is.
+    assert "might lose 7.2, and it takes 360 rows or more to show less than 1" in text(verdict)
+    assert "fast and slow have equal scores" in text(verdict)
+
+
+def test_what_is_shipped_does_not_hang_on_the_noise_of_timings():
+    best, near = NEAR
+    for first, second in ((1.0, 1.05), (1.05, 1.0)):
+        verdict = decide([run("good", first, best), run("less", second, near)], "accuracy", 1.0)
+        assert verdict.ship == "good"
+
+
+def test_timings_that_overlap_do_not_make_a_method_cheaper():
+    best, near = NEAR
+    cheap = run("less", 1.0, near)
+    cheap.facts["ms_per_text_range"] = [0.9, 2.1]
+    assert decide([run("good", 2.0, best), cheap], "accuracy", 1.0).ship == "good"
+    cheap.facts["ms_per_text_range"] = [0.9, 1.1]
+    assert decide([run("good", 2.0, best), cheap], "accuracy", 1.0).ship == "less"
+
+
+def test_the_best_and_cheapest_is_a_guess_where_another_may_be_better():
+    best, other = rows(152, 3, 2, 3)
+    verdict = decide([run("tfidf", 0.1, best), run("full", 5, other)], "accuracy", 1.0)
+    assert (verdict.ship, verdict.guess, verdict.undecided) == ("tfidf", True, True)
+    assert "Undecided on full" in text(verdict)
+
+
+def test_a_rare_class_makes_the_interval_of_macro_f1_rough_and_is_said_so():
+    result = run("only", 1, NEAR[0])
+    result.truth[:] = 0
+    result.truth[:4] = 1
+    assert "Intervals of macro-F1 are rough here: 1 has 4 test rows." in text(decide([result], "macro_f1", 1.0))
 
 
 def test_one_method_alone_is_shipped_without_a_comparison():

@@ -187,3 +187,38 @@ def test_what_a_model_writes_is_read_or_refused() -> None:
     asked = ask_for_instructions(parse_prompt(FILE), [("a {text}", "bad", "good")], 4, 2)
     assert "Text: a {text}\nAnswered: bad\nRight: good" in asked[-1].content
     assert "right in 3 of 4 cases" in asked[-1].content
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("task = " + "[" * 5_000, "nest too deep"),
+        ("task = " + "[" * 300 + "]" * 300, "it must be a text in quotes"),
+        ("a." * 2_000 + "a = 1", "there is no part 'a'"),
+        ("output = {labels = " + "[" * 900 + "]" * 900 + "}", "nest too deep"),
+        ("task = " + "9" * 10_000, "this is no TOML"),
+        ("x" * 100_000 + " = 1", "there is no part 'xxxx"),
+        ("task = '''" + "x" * (2 << 20) + "'''", "has more than 1 MiB"),
+    ],
+)
+def test_a_hostile_file_is_refused_in_a_short_sentence(text: str, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(text)
+    with pytest.raises(PromptError) as caught:
+        read_prompt(path)
+    assert sentence in str(caught.value)
+    assert len(str(caught.value)) < 800
+
+
+def test_of_a_device_no_more_is_read_than_is_allowed() -> None:
+    with pytest.raises(PromptError, match="has more than 1 MiB"):
+        read_prompt(Path("/dev/zero"))
+    with pytest.raises(PromptError, match="the file for text is too long: /dev/zero has more than 64 MiB"):
+        VariableSettings(var_file=("text=/dev/zero",)).read()
+
+
+def test_many_labels_are_read_soon(tmp_path: Path) -> None:
+    """Comparing each with all others takes minutes."""
+    labels = ",".join(f'"{number}"' for number in range(60_000))
+    prompt = parse_prompt(f'task = "{{text}}"\nvariables = {{ text = "" }}\noutput = {{ labels = [{labels}] }}')
+    assert len(prompt.output.labels) == 60_000

@@ -1,5 +1,6 @@
 """`contrastive`: what a step draws, what its loss says, and that few labels are what it is for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,12 @@ import torch
 
 from trifold.backbone.encoder import load_model
 from trifold.backbone.locate import locate
+from trifold.backbone.settings import BackboneSettings
 from trifold.backbone.tokens import Tokenizer
 from trifold.methods import method_entry
 from trifold.methods.contract import MethodSettings
 from trifold.methods.contrastive import Pairs
+from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 
 
@@ -56,6 +59,47 @@ def test_the_loss_is_that_of_every_pair_written_out(tiny_model: Path) -> None:
                 far.append(cosine**2)
     expected = 8 * (torch.stack(near).mean() + torch.stack(far).mean()) / 2
     torch.testing.assert_close(loss.total, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("token_budget", [1, 20, 40])
+def test_a_token_budget_splits_the_forward_pass_and_not_the_pairs(tiny_model: Path, token_budget: int) -> None:
+    objective = pairs(tiny_model, [0] * 6 + [1] * 6 + [2] * 6)
+    model = load_model("AutoModel", locate(str(tiny_model))).eval()
+    sizes: list[int] = []
+    model.register_forward_pre_hook(
+        lambda _model, _given, named: sizes.append(named["input_ids"].numel()), with_kwargs=True
+    )
+    whole = objective.loss(model, np.arange(8)).total
+    sizes.clear()
+    split = replace(objective, token_budget=token_budget).loss(model, np.arange(8)).total
+    assert len(sizes) > 1
+    assert max(sizes) <= max(token_budget, 16)
+    torch.testing.assert_close(split, whole, atol=1e-4, rtol=0)
+
+
+def test_a_small_token_budget_learns_from_the_same_pairs(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[list[int]] = []
+    draw = Pairs.draw
+
+    def noted(self: Pairs, count: int, rng: np.random.Generator) -> np.ndarray:
+        rows = draw(self, count, rng)
+        drawn.append(rows.tolist())
+        return rows
+
+    monkeypatch.setattr(Pairs, "draw", noted)
+    texts = tuple(f"the {'superb' if i % 2 else 'awful'} film number {i}" for i in range(40))
+    part = Examples(tuple(range(40)), texts, tuple(i % 2 for i in range(40)))
+    found = []
+    for budget in (4_096, 4):
+        drawn.clear()
+        settings = MethodSettings(
+            BackboneSettings(model=str(tiny_model), max_length=12, token_budget=budget, device="cpu")
+        )
+        method_entry("contrastive").load()(settings).fit(
+            part.take(range(32)), part.take(range(32, 40)), LabelMap.of((0, 1))
+        )
+        found.append([*drawn])
+    assert found[0] == found[1]
 
 
 def test_a_step_without_a_pair_says_nothing(tiny_model: Path) -> None:

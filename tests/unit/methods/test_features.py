@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from trifold.backbone.encoder import POOLINGS, Pooled
-from trifold.calibration import mean_log_loss
 from trifold.methods import features
 from trifold.methods.contract import MethodSettings
 from trifold.methods.features import View, _choose_view, _fit, _Parts
 from trifold.methods.logistic import LinearHead
 from trifold.methods.mlp import MlpHead
+from trifold.statistics.calibration import mean_log_loss
 
 LAYERS = 2
 TELLING = (1, "mean")
@@ -38,6 +38,27 @@ def test_the_join_is_chosen_on_some_rows_and_the_head_learned_from_all(
     np.testing.assert_array_equal(view.mean, same.mean)
     np.testing.assert_array_equal(chosen.head.weight, alone.head.weight)
     assert chosen.validation_loss == alone.validation_loss < 0.4
+
+
+def test_rows_sorted_by_label_are_compared_with_every_class_among_them() -> None:
+    classes = np.repeat(np.arange(6), (900, 900, 900, 900, 398, 2))
+    vectors = np.arange(4_000, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, len(POOLINGS), 1), np.float32)
+    given = _Parts(Pooled(vectors, (0,)), classes, Pooled(vectors[:6], (0,)), np.arange(6), 6, "none")
+    few = given.sampled(1_000)
+    counts = np.bincount(few.train_classes, minlength=6)
+    assert (counts > 0).all()
+    assert counts[:4].min() > 150
+    assert 1_000 <= len(few.train_classes) <= 1_006
+    np.testing.assert_array_equal(classes[few.train.vectors[:, 0, 0, 0].astype(int)], few.train_classes)
+    assert given.sampled(4_000) is given
+
+
+def test_of_several_labels_a_row_none_goes_missing_either() -> None:
+    classes = np.zeros((500, 3), dtype=bool)
+    classes[:250, 0], classes[499, 1], classes[3, 2] = True, True, True
+    pooled = Pooled(np.zeros((500, 1, len(POOLINGS), 2), np.float32), (0,))
+    few = _Parts(pooled, classes, pooled, classes, 3, "none").sampled(50)
+    assert few.train_classes.any(axis=0).all()
 
 
 def test_the_best_of_the_coarse_comparison_are_fitted_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,8 @@ def test_a_server_is_asked_again_and_abstains(split: Split, tmp_path: Path) -> N
         scores = predictor.score(split.test.texts)
         fitted.predictor.save(tmp_path / "model")
         before = len(server.requests)
-        back = PromptPredictor.load(tmp_path / "model", BackboneSettings())
+        asked = settings(server.llm, tmp_path / "log").llm
+        back = PromptPredictor.load(tmp_path / "model", BackboneSettings(), asked)
         np.testing.assert_array_equal(back.score(split.test.texts).logits, scores.logits)
         assert len(server.requests) == before, "every answer was in the log"
     on_cast = np.array(["cast" in text for text in split.test.texts])

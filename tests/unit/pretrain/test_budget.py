@@ -1,7 +1,7 @@
 """Budgets: passes, tokens and minutes become steps before the first one, and stay what they are."""
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from trifold.errors import SettingsError
-from trifold.pretrain.budget import Budget, kept, kept_budget, settle
+from trifold.pretrain.budget import Budget, kept, kept_budget, settle, trained_tokens
 from trifold.pretrain.settings import LearningSettings
 from trifold.runtime import Runtime
+from trifold.train.loop import train
 from trifold.train.objective import BatchLoss
 from trifold.train.plan import Plan
 
@@ -43,14 +44,29 @@ def test_passes_and_tokens_become_steps(settings: dict[str, float], tokens: int,
     found = budget(**settings)
     plan = found.plan(PLAN, DATA, 10)
     assert found.tokens == tokens
-    assert plan.round_steps is not None
-    assert plan.epochs * plan.round_steps == steps
+    assert plan.total_steps == steps
     assert plan.epochs == min(10, steps)
 
 
-def test_steps_that_the_validations_do_not_divide_are_rounded_up() -> None:
-    plan = Budget(103 * 500, "so many tokens").plan(PLAN, DATA, 10)
-    assert (plan.epochs, plan.round_steps) == (10, 11)
+@pytest.mark.parametrize("steps", [1, 9, 11, 21, 103])
+@pytest.mark.parametrize("validations", [1, 4, 10])
+def test_no_more_steps_are_taken_than_asked_for(steps: int, validations: int) -> None:
+    """Whether validations divide them or not, and one beyond the budget at most."""
+    for tokens in (steps * 500, steps * 500 - 499):
+        plan = Budget(tokens, "so many tokens").plan(PLAN, DATA, validations)
+        plan = replace(plan, patience=99, quiet=True, must_move=False)
+        history, _ = train(torch.nn.Linear(2, 1), DATA, DATA, plan, CPU)
+        assert history.rows[-1].step == steps
+        assert sum(row.validation_loss is not None for row in history.rows) == min(validations, steps)
+        assert trained_tokens(steps, 10, DATA) == steps * 500
+
+
+def test_passes_that_end_with_a_smaller_step_are_whole_passes() -> None:
+    few = Blocks(np.full(15, 50))
+    found = settle(LearningSettings(epochs=3), torch.nn.Linear(2, 1), (few, few), PLAN, CPU)
+    plan = found.plan(PLAN, few, 10)
+    assert plan.total_steps == 6
+    assert trained_tokens(6, 10, few) == 3 * 15 * 50
 
 
 def test_minutes_are_measured_on_a_copy_and_kept_beside_the_state(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Text to pieces to a corpus: nothing lost, boundaries kept, equal texts on one side."""
 
 import csv
+import gzip
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 
 from trifold.backbone.locate import BackboneFiles
 from trifold.errors import DataError
+from trifold.pretrain.blocks import pack
 from trifold.pretrain.corpus import open_corpus
 from trifold.pretrain.documents import Documents
 from trifold.pretrain.settings import CorpusSettings
@@ -109,7 +113,7 @@ def test_equal_documents_are_never_on_both_sides(tiny_model: Path, tmp_path: Pat
     lines = [f"the film number {i % 60} is moving, the plot superb\n" for i in range(180)]
     path = write(tmp_path / "a.txt", "".join(lines))
     corpus = open_corpus(Documents((path,), CorpusSettings(documents="line")), vocabulary_of(tiny_model))
-    parts = corpus.split(CorpusSettings())
+    parts = corpus.split(CorpusSettings(block_size=64))
     said = [
         {
             tuple(corpus.tokens[a:b].tolist())
@@ -151,3 +155,72 @@ def test_kept_text_is_listed_bounded_and_cleared(
     assert [text.folder.name for text in module.list_texts()] == [last.facts["address"]]
     assert clear() > 0
     assert not module.list_texts()
+
+
+def test_packed_files_are_read_and_found_in_folders(tmp_path: Path) -> None:
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"a packed text\n"))
+    (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"text,label\na packed row,x\n"))
+    (tmp_path / "c.json").write_text('[{"text": "an object", "label": "x"}]')
+    assert texts(tmp_path, DEFAULT) == ["a packed text\n", "a packed row", "an object"]
+
+
+def test_what_is_no_file_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    for path in (tmp_path / "pipe.txt", Path("/dev/zero")):
+        with pytest.raises(DataError, match="is a pipe or device, not a file"):
+            texts(path)
+    with pytest.raises(DataError, match="is longer than the file system takes"):
+        texts(tmp_path / ("a" * 300))
+
+
+def test_lines_of_which_nothing_can_be_seen_are_no_documents(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", "one\n\u200b\ufeff\ntwo\n")
+    assert texts(path, replace(DEFAULT, documents="line")) == ["one\n", "two\n"]
+
+
+WORDS = ("film", "plot", "cast", "is", "superb", "dull", "the", "moving")
+
+
+def one_line(words: int) -> str:
+    return " ".join(WORDS[(3 * number + number // 7) % len(WORDS)] for number in range(words))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "block_size"),
+    [
+        ("long.txt", one_line(30_000), 256),
+        ("short.txt", one_line(400), 64),
+        ("two-lines.txt", f"{one_line(3_000)}\n{one_line(3_000)}\n", 256),
+        ("no-spaces.txt", one_line(4_000).replace(" ", "."), 256),
+        ("one-row.csv", f"text\n{one_line(1_500)}\n", 128),
+        ("two-rows.csv", f"text\n{one_line(1_500)}\n{one_line(1_501)}\n", 128),
+    ],
+)
+def test_of_one_long_line_a_small_part_is_held_out(
+    name: str, text: str, block_size: int, tiny_model: Path, tmp_path: Path
+) -> None:
+    settings = CorpusSettings(text_column="text" if name.endswith(".csv") else None, block_size=block_size)
+    vocabulary = vocabulary_of(tiny_model)
+    corpus = open_corpus(Documents((write(tmp_path / name, text),), settings), vocabulary)
+    parts = corpus.split(settings)
+    blocks = pack(corpus, parts, vocabulary, block_size)
+    assert min(map(len, blocks)) >= 1
+    assert 0.05 < parts[1].tokens / len(corpus.tokens) < 0.3
+    # However it is cut, no word is.
+    if " " in text:
+        ids = np.where(corpus.tokens < 0, ~corpus.tokens, corpus.tokens)
+        rows = text.removeprefix("text\n").strip().split("\n") if name.endswith(".csv") else [text]
+        own = [[*vocabulary.tokenizer.encode(row, add_special_tokens=False).ids, 3] for row in rows]
+        assert ids.tolist() == [number for row in own for number in row]
+
+
+def test_a_text_too_short_for_two_blocks_names_a_block_that_would_do(tiny_model: Path, tmp_path: Path) -> None:
+    vocabulary = vocabulary_of(tiny_model)
+    corpus = open_corpus(Documents((write(tmp_path / "a.txt", one_line(300)),), DEFAULT), vocabulary)
+    with pytest.raises(
+        DataError, match=r"301 tokens, too few for a block of 256 .* or --block-size (\d+) or less"
+    ) as said:
+        pack(corpus, corpus.split(DEFAULT), vocabulary, 256)
+    size = int(str(said.value).split("--block-size ")[1].split()[0])
+    settings = CorpusSettings(block_size=size)
+    assert min(map(len, pack(corpus, corpus.split(settings), vocabulary, size))) >= 1

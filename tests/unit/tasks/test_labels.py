@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from trifold.errors import DataError
-from trifold.tasks.labels import LabelMap, as_text, row_weights
+from trifold.errors import DataError, SettingsError
+from trifold.tasks.labels import LabelMap, as_text, describe_labels, row_weights
 
 
 def test_numbers_are_ordered_by_value_and_strings_by_character():
@@ -84,3 +84,10 @@ def test_balanced_labels_weigh_as_much_as_their_absence():
     weights = row_weights(targets, "balanced")
     assert weights[:20, 0].sum() == pytest.approx(weights[20:, 0].sum())
     assert np.isfinite(weights).all()
+
+
+def test_a_description_is_for_the_label_that_says_the_same():
+    assert describe_labels(LabelMap.of([1, 5]), {"1.0": "bad", "5": "good"}) == ["bad", "good"]
+    assert describe_labels(LabelMap.of(["True", "False"]), {"true": "spam"}) == ["False", "spam"]
+    with pytest.raises(SettingsError, match="--label-description is given for '2', which is no label: there are 1, 5"):
+        describe_labels(LabelMap.of([1, 5]), {"1": "bad", "2": "x"})

@@ -1,38 +1,30 @@
 """Figures on predictions, with their uncertainty. Knows nothing of models or files.
 
 Truth and prediction are `(rows,)` class numbers, or `(rows, classes)` bools where a row may have several labels.
-
-Resampling rows with replacement is the same as drawing the counts of distinct (truth, prediction) rows from a
-multinomial, so thousands of bootstrap samples cost a sparse matrix product instead of a loop over rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from trifold.calibration import calibration_error
+from trifold.statistics.calibration import calibration_error
+from trifold.statistics.intervals import Z_95, Interval
+from trifold.statistics.scores import indicator, right_rows, scored
 
-BOOTSTRAP_SAMPLES = 2_000
-# Drawn so many at a time, so that memory stays linear in rows and classes.
-_SAMPLES_AT_ONCE = 200
-_BOOTSTRAP_SEED = 0
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its bootstrap 95 % interval, fractions from 0 to 1.
-
-    Attributes:
-        value: On the rows themselves.
-        low: 2.5th percentile of the bootstrap.
-        high: 97.5th percentile.
-    """
-
-    value: float
-    low: float
-    high: float
+__all__ = [
+    "Difference",
+    "Interval",
+    "Metrics",
+    "confusion",
+    "interval",
+    "label_f1",
+    "main_score",
+    "measure",
+    "paired_difference",
+    "right_rows",
+    "roc_auc",
+]
 
 
 @dataclass(frozen=True)
@@ -66,15 +58,13 @@ class Difference:
 
     Attributes:
         value: Score of the better minus score of the other, on the rows themselves.
-        low: 2.5th percentile of the paired bootstrap.
-        high: 97.5th percentile.
-        deviation: Standard deviation of the bootstrap.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
     """
 
     value: float
     low: float
     high: float
-    deviation: float
 
 
 def measure(truth: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> Metrics:
@@ -86,7 +76,7 @@ def measure(truth: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray)
         probabilities: `(rows, classes)`.
     """
     classes = probabilities.shape[1]
-    of_truth, of_prediction = (_indicator(target, classes) for target in (truth, predicted))
+    of_truth, of_prediction = (indicator(target, classes) for target in (truth, predicted))
     hits = float(of_truth.multiply(of_prediction).sum())
     return Metrics(
         rows=len(truth),
@@ -100,32 +90,24 @@ def measure(truth: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray)
 
 
 def interval(score: str, truth: np.ndarray, predicted: np.ndarray, classes: int) -> Interval:
-    """`accuracy` or `macro_f1` of predicted classes, with its bootstrap interval."""
-    (true, found), counts = _distinct(truth, predicted)
-    value = float(_score(score, counts[None, :], true, found, classes)[0])
-    samples = np.concatenate([_score(score, draws, true, found, classes) for draws in _draws(counts)])
-    low, high = _central(samples, value)
-    return Interval(value, max(0.0, low), min(1.0, high))
+    """`accuracy` or `macro_f1` of predicted classes, with its 95 % interval."""
+    one = scored(score, truth, [predicted], classes)
+    low, high = one.ends(one.counts)
+    return Interval(float(one.scores(one.counts)[0]), float(low[0]), float(high[0]))
 
 
 def paired_difference(score: str, truth: np.ndarray, better: np.ndarray, other: np.ndarray, classes: int) -> Difference:
-    """Score of `better` minus score of `other`, resampling the rows of both together."""
-    (true, *found), counts = _distinct(truth, better, other)
-
-    def difference(draws: np.ndarray) -> np.ndarray:
-        first, second = (_score(score, draws, true, one, classes) for one in found)
-        lost: np.ndarray = first - second
-        return lost
-
-    samples = np.concatenate([difference(draws) for draws in _draws(counts)])
-    value = float(difference(counts[None, :])[0])
-    return Difference(value, *_central(samples, value), float(samples.std()))
+    """Score of `better` minus score of `other` on the same rows, by itself: no other comparison is counted."""
+    both = scored(score, truth, [better, other], classes)
+    first, second = both.scores(both.counts)
+    leads = both.largest_leads(both.counts, Z_95)
+    return Difference(float(first - second), float(-leads[1, 0]), float(leads[0, 1]))
 
 
 def roc_auc(truth: np.ndarray, probabilities: np.ndarray) -> float | None:
     """Area under the ROC curve, averaged one label against the rest; `None` where a label is absent or everywhere."""
     classes = probabilities.shape[1]
-    having = _indicator(truth, classes)
+    having = indicator(truth, classes)
     counts = np.asarray(having.sum(axis=0)).ravel()
     if counts.min() == 0 or counts.max() == len(truth):
         return None
@@ -175,68 +157,9 @@ def main_score(label_counts: Sequence[int], *, multi_label: bool = False) -> str
     return "macro_f1" if multi_label or max(label_counts) >= 3 * min(label_counts) else "accuracy"
 
 
-def right_rows(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Which rows are predicted rightly, `(rows,)` bool; with several labels, all of them."""
-    same: np.ndarray = truth == predicted
-    return same if same.ndim == 1 else np.asarray(same.all(axis=1))
-
-
 def _log_loss(truth: np.ndarray, probabilities: np.ndarray) -> float:
     if truth.ndim == 2:
         picked = np.where(truth, probabilities, 1.0 - probabilities)
     else:
         picked = probabilities[np.arange(len(truth)), truth]
     return float(-np.log(np.clip(picked, 1e-15, 1.0)).mean())
-
-
-def _indicator(target: np.ndarray, classes: int) -> Any:
-    """Which row has which label, a sparse `(rows, classes)` of ones."""
-    from scipy.sparse import csr_array
-
-    if target.ndim == 2:
-        return csr_array(target, dtype=np.float64)
-    return csr_array((np.ones(len(target)), (np.arange(len(target)), target)), shape=(len(target), classes))
-
-
-def _distinct(*targets: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-    """The distinct rows of several targets side by side, and how often each occurs."""
-    if targets[0].ndim == 1:
-        cells, counts = np.unique(np.stack(targets), axis=1, return_counts=True)
-        return list(cells), counts
-    rows, counts = np.unique(np.concatenate(targets, axis=1), axis=0, return_counts=True)
-    return np.split(rows, len(targets), axis=1), counts
-
-
-def _draws(counts: np.ndarray) -> Iterator[np.ndarray]:
-    """`(samples, cells)` bootstrap counts of the cells, some samples at a time."""
-    rng = np.random.default_rng(_BOOTSTRAP_SEED)
-    shares = counts / counts.sum()
-    for _ in range(0, BOOTSTRAP_SAMPLES, _SAMPLES_AT_ONCE):
-        yield rng.multinomial(counts.sum(), shares, size=_SAMPLES_AT_ONCE)
-
-
-def _central(samples: np.ndarray, value: float) -> tuple[float, float]:
-    """The middle 95 % of `samples`, moved so that their mean is `value`.
-
-    A resampling lacks some rows, and with them whole rare classes, so it scores a macro-F1 lower than the rows do.
-
-    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 10 (the bootstrap's bias).
-    """
-    low, high = np.percentile(samples, [2.5, 97.5]) + value - samples.mean()
-    return float(low), float(high)
-
-
-def _score(score: str, draws: np.ndarray, truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """The score of each row of cell counts: `(samples, cells)` to `(samples,)`."""
-    if score == "accuracy":
-        share: np.ndarray = draws[:, right_rows(truth, predicted)].sum(axis=1) / draws.sum(axis=1)
-        return share
-    of_truth, of_prediction = (_indicator(target, classes) for target in (truth, predicted))
-    # Twice the true positives over the rows that are truly or predictedly of the class: F1 = 2TP / (2TP + FP + FN).
-    hits = draws @ (2 * of_truth.multiply(of_prediction)).tocsr()
-    appearances = draws @ (of_truth + of_prediction)
-    with np.errstate(invalid="ignore"):
-        f1 = hits / appearances
-    # As in scikit-learn, a class that occurs neither in truth nor in prediction does not count.
-    mean: np.ndarray = np.nanmean(f1, axis=1)
-    return mean

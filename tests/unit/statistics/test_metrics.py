@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, log_loss, roc_auc_score
 
 from made_predictions import predictions, several
-from trifold.metrics import confusion, interval, label_f1, main_score, measure, paired_difference, roc_auc
+from trifold.statistics.metrics import confusion, interval, label_f1, main_score, measure, paired_difference, roc_auc
 
 
 @pytest.mark.parametrize("classes", [2, 5])
@@ -82,16 +82,31 @@ def test_the_paired_interval_is_that_of_resampling_rows():
     samples = gain[np.random.default_rng(1).integers(0, 300, (2_000, 300))].mean(axis=1)
     found = paired_difference("accuracy", truth, better, other, 3)
     assert found.value == pytest.approx(gain.mean())
-    assert found.deviation == pytest.approx(samples.std(), rel=0.1)
     assert [found.low, found.high] == pytest.approx(np.percentile(samples, [2.5, 97.5]).tolist(), abs=0.012)
 
 
 @pytest.mark.parametrize("score", ["accuracy", "macro_f1"])
 @given(pairs=PAIRS)
-def test_a_prediction_loses_nothing_against_itself(score, pairs):
+def test_a_prediction_loses_nothing_against_itself_but_might_on_other_rows(score, pairs):
     truth, predicted = np.array(pairs).T
     found = paired_difference(score, truth, predicted, predicted, 6)
-    assert (found.value, found.low, found.high, found.deviation) == (0.0, 0.0, 0.0, 0.0)
+    assert found.value == 0.0
+    assert found.low == pytest.approx(-found.high)
+    assert found.high > (3.84 if score == "accuracy" else 1.9) / (len(pairs) + 3.85)
+
+
+def test_intervals_of_flawless_predictions_are_not_of_no_width():
+    truth = np.arange(10) % 2
+    accuracy = interval("accuracy", truth, truth, 2)
+    assert (accuracy.value, accuracy.high) == (1.0, 1.0)
+    assert accuracy.low == pytest.approx(0.7225, abs=1e-4)
+    assert interval("macro_f1", truth, truth, 2).low == pytest.approx(accuracy.low)
+
+
+def test_one_row_of_difference_in_four_hundred_may_be_1_4_points():
+    truth = np.zeros(400, dtype=int)
+    other = np.where(np.arange(400) == 0, 1, 0)
+    assert paired_difference("accuracy", truth, truth, other, 2).high == pytest.approx(0.0140, abs=1e-4)
 
 
 @given(PAIRS)

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import f1_score, log_loss
 
 from made_predictions import predictions, several
-from trifold.calibration import (
+from trifold.statistics.calibration import (
     best_prior_shift,
     best_temperature,
     best_thresholds,

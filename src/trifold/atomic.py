@@ -1,0 +1,296 @@
+"""Files and folders that appear whole or not at all, each written by one process at a time.
+
+A target is locked, written beside itself under a name of its own, flushed to disk, and renamed into place. Whoever
+holds the lock may clear away what an earlier process left: the system lets go of a lock when its owner dies. A result
+that is finished is never removed: where it cannot take its place it stays beside, and its name is said.
+"""
+
+import contextlib
+import errno
+import hashlib
+import itertools
+import json
+import math
+import os
+import re
+import secrets
+import shutil
+import socket
+import stat
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+from trifold.errors import SettingsError
+from trifold.progress import say
+from trifold.schema import finite
+
+try:
+    import fcntl
+except ImportError:  # Windows has none.
+    fcntl = None  # type: ignore[assignment]
+
+_WAIT_SECONDS, _LOOK_SECONDS = 5.0, 0.05
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
+_NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
+_LONGEST_NAME_BYTES = 200
+
+
+def real(path: Path) -> Path:
+    """The one name of a place, whatever links lead to it."""
+    return Path(os.path.realpath(path))
+
+
+@contextlib.contextmanager
+def locked(target: Path, way_out: str = "name another place", wait_seconds: float = _WAIT_SECONDS) -> Iterator[bool]:
+    """Inside, no other process that asks for the same lock writes `target`.
+
+    Args:
+        target: File or folder; it need not be there yet, but the folder that it lies in must.
+        way_out: What to do instead of waiting for the other process, for the message.
+        wait_seconds: How long another process is waited for; by default as long as one takes that is told to end.
+
+    Yields:
+        Whether it is locked; some network file systems know no locks, which is said.
+
+    Raises:
+        SettingsError: If another process holds it, which is named.
+        OSError: If the file of the lock cannot be made.
+    """
+    file = beside(target, ".lock")
+    handle = _acquire(file, target, way_out, wait_seconds)
+    try:
+        yield handle is not None
+    finally:
+        if handle is not None:
+            with contextlib.suppress(OSError):
+                file.unlink()
+            os.close(handle)
+
+
+def _acquire(file: Path, target: Path, way_out: str, wait_seconds: float) -> int | None:
+    until = time.monotonic() + wait_seconds
+    while True:
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            if not _locks(handle):
+                file.unlink(missing_ok=True)
+                os.close(handle)
+                return None
+            if _is_still(handle, file):
+                # On a full disk an owner goes without a name.
+                with contextlib.suppress(OSError):
+                    os.ftruncate(handle, 0)
+                    os.write(handle, f"{os.getpid()} on {socket.gethostname()}".encode())
+                return handle
+        except BlockingIOError:
+            owner = os.pread(handle, 300, 0).decode(errors="replace")
+            written = f"{target} is being written by " + (f"process {owner}" if owner else "another process")
+            if time.monotonic() > until:
+                os.close(handle)
+                raise SettingsError(f"{written}: wait until it is done, or {way_out}") from None
+            if wait_seconds == math.inf:
+                _say_once(f"{written}, which is waited for")
+            time.sleep(_LOOK_SECONDS)
+        except OSError:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _locks(handle: int) -> bool:
+    """Take the lock of an open file; whether there is such a thing here.
+
+    Raises:
+        BlockingIOError: If another process has it.
+    """
+    try:
+        if fcntl is None:
+            raise OSError(errno.ENOSYS, "no locks")
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        _say_once("note: there are no file locks here, so nothing keeps two commands from writing to one place")
+        return False
+    return True
+
+
+def _is_still(handle: int, file: Path) -> bool:
+    """Whether the open file has its name still: the owner before may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(file))
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
+    """A path to write at; it becomes `path` only if nothing fails. Devices and pipes are written as they are.
+
+    Args:
+        path: Of the file.
+        replace: Whether it may take the place of another one.
+
+    Raises:
+        FileExistsError: If it may not, and there is one by then; its `filename2` is where the new one was kept.
+        SettingsError: If another process is writing it.
+        OSError: If it cannot be written.
+    """
+    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        yield path
+        return
+    place = real(path)
+    with locked(place, "name another file") as alone:
+        if alone:
+            clear_left_over(place)
+        aside = new_aside(place)
+        try:
+            yield aside
+            sync(aside)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+        try:
+            if not replace and place.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+            os.replace(aside, place)
+        except OSError as error:
+            kept = keep_beside(aside, place)
+            raise type(error)(
+                error.errno, f"{error.strerror}; it is kept in {kept}", str(path), None, str(kept)
+            ) from None
+        sync(place.parent)
+
+
+@contextlib.contextmanager
+def kept_folder(folder: Path, last: str) -> Iterator[Path | None]:
+    """A folder to fill with what is kept for later runs; it becomes `folder` only if nothing fails.
+
+    Args:
+        folder: Named by what determines its content.
+        last: A file of it, which shows that it is whole.
+
+    Yields:
+        Where to write; `None` where another process, which was waited for, has made the same.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder, wait_seconds=math.inf) as alone:
+        if (folder / last).exists():
+            yield None
+            return
+        if alone:
+            clear_left_over(folder)
+        aside = new_aside(folder)
+        try:
+            aside.mkdir()
+            yield aside
+            remove(folder)
+            aside.rename(folder)
+        finally:
+            remove(aside)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with whole_file(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write indented UTF-8 JSON, whole or not at all."""
+    write_text(path, json.dumps(finite(value), indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def beside(path: Path, ending: str) -> Path:
+    """A hidden name beside a place, the same whenever it is asked for."""
+    place = real(path)
+    name = place.name
+    if len(os.fsencode(name)) > _LONGEST_NAME_BYTES:
+        name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+    return place.with_name(f".{name}{ending}")
+
+
+def new_aside(place: Path) -> Path:
+    """A name beside a place, for what is not whole yet."""
+    return beside(place, f".{secrets.token_hex(4)}.partial")
+
+
+def clear_left_over(place: Path, is_whole: Callable[[Path], bool] = lambda _: False) -> None:
+    """Clear away what processes that are dead by now left beside a place; whoever calls this holds its lock.
+
+    Args:
+        place: What they were writing.
+        is_whole: Whether what lies there was finished, and lacks its name alone: then it is kept.
+    """
+    begin = re.escape(beside(place, "").name)
+    for left in [Path(entry.path) for entry in os.scandir(place.parent) if entry.name.endswith(".partial")]:
+        if not re.fullmatch(rf"{begin}\.[0-9a-z_]{{8}}\.partial", left.name):
+            continue
+        if is_whole(left):
+            say(f"note: what an earlier process finished is kept in {keep_beside(left, place)}")
+        else:
+            remove(left)
+
+
+def keep_beside(aside: Path, place: Path) -> Path:
+    """Give what is finished a free name beside the one that it was made for; where it lies then."""
+    for number in itertools.count(2):
+        free = place.with_name(f"{place.stem}-{number}{place.suffix}")
+        if os.path.lexists(free):
+            continue
+        try:
+            aside.rename(free)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            if error.errno == errno.ENOTEMPTY:
+                continue
+            return aside
+        return free
+    raise AssertionError
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder as far as that is allowed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, written to disk, as far as its file system can.
+
+    Raises:
+        OSError: If that fails.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Have everything below a folder written to disk."""
+    for path in (*folder.rglob("*"), folder):
+        if not path.is_symlink():
+            sync(path)
+
+
+@cache
+def _say_once(message: str) -> None:
+    say(message)

@@ -1,0 +1,88 @@
+"""Delimited text (CSV, TSV and the like) as a table."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from io import TextIOWrapper
+from itertools import islice
+from pathlib import Path
+
+from trifold.data.dialect import Dialect, find_dialect
+from trifold.data.limits import require_columns
+from trifold.data.records import RawRecord, bounded_lines, fitted, split_records
+from trifold.data.source import open_source
+from trifold.data.table import Table
+from trifold.errors import DataError
+from trifold.types import BadRow, Record
+
+
+def open_delimited(path: Path, encoding: str | None, columns: int) -> Table:
+    """Find out how it is written, and read its header.
+
+    Raises:
+        DataError: If it is empty, binary, or has no header to speak of.
+    """
+    dialect = find_dialect(path, encoding, columns)
+    with _records(path, dialect) as records:
+        header = next(records, None)
+    if not isinstance(header, RawRecord) or _damage(header.fields):
+        raise DataError(f"the header line of {path} cannot be read: its first line must name the columns")
+    require_columns(len(header.fields), path)
+    names = tuple(name.strip("\ufeff").strip() or f"column{i + 1}" for i, name in enumerate(header.fields))
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+    if repeated:
+        raise DataError(f"{path} names a column twice ({', '.join(repeated[:5])}): give each its own name")
+    return Table(path, names, dialect.describe(), partial(_rows, dialect=dialect, header=header.fields))
+
+
+@contextmanager
+def _records(path: Path, dialect: Dialect) -> Iterator[Iterator[RawRecord | BadRow]]:
+    """The header and all that follows."""
+    wide = dialect.encoding.startswith(("utf-16", "utf-32"))
+    errors = "replace" if wide else "surrogateescape"
+    with open_source(path) as file, TextIOWrapper(file, dialect.encoding, errors, newline="") as text:
+        lines = islice(bounded_lines(text), dialect.lines_above, None)
+        yield _decoded(split_records(lines, dialect.python(), dialect.lines_above + 1), path, dialect.encoding)
+
+
+def _rows(table: Table, dialect: Dialect, header: list[str]) -> Iterator[Record | BadRow]:
+    with _records(table.path, dialect) as records:
+        next(records)
+        for record in records:
+            if isinstance(record, BadRow):
+                yield record
+                continue
+            fields = fitted(record.fields, header)
+            values: dict[str, object] = dict(zip(table.columns, fields or record.fields, strict=False))
+            reason = _unfit(record.fields, fields, header)
+            yield BadRow(record.line, reason, _printable(values)) if reason else Record(record.line, values)
+
+
+def _unfit(fields: list[str], fitted_fields: list[str] | None, header: list[str]) -> str | None:
+    if fitted_fields is None:
+        return f"it has {len(fields)} fields where the header has {len(header)}"
+    return "it repeats the header" if fields == header else _damage(fields)
+
+
+def _decoded(records: Iterator[RawRecord | BadRow], path: Path, encoding: str) -> Iterator[RawRecord | BadRow]:
+    """The same records; for the few encodings (UTF-7, HZ) that cannot step over undecodable bytes, an error."""
+    try:
+        yield from records
+    except UnicodeError as error:
+        raise DataError(f"{path} cannot be read as {encoding} ({error}): name another --encoding") from None
+
+
+def _damage(fields: list[str]) -> str | None:
+    """Why text cannot be trusted: bytes outside the encoding, or NUL."""
+    for field in fields:
+        if "\x00" in field:
+            return "it holds a NUL byte"
+        if not field.isascii() and any("\ud800" <= character <= "\udfff" for character in field):
+            return "it holds bytes that are not in the file's encoding"
+    return None
+
+
+def _printable(values: dict[str, object]) -> dict[str, object]:
+    """The values with undecodable bytes replaced, so that the row can still be written out and shown."""
+    return {key: str(value).encode("utf-8", "replace").decode() for key, value in values.items()}

@@ -1,0 +1,116 @@
+"""Texts and labels as a Python program holds them: lists, arrays, a column of a table; anything else is refused."""
+
+import math
+from collections.abc import Iterable, Mapping, Set
+from typing import Any
+
+import numpy as np
+
+from trifold.data.columns import unusable_text
+from trifold.errors import DataError
+from trifold.types import Label, Target
+
+_SHOWN = 60
+
+
+def texts_of(given: Any) -> list[str]:
+    """The texts in a list, a tuple, an iterator, a NumPy or Arrow array, a Series, or a table of one column.
+
+    Raises:
+        DataError: If they come in another shape, have no order, or one of them is no text.
+    """
+    found = []
+    for number, text in enumerate(_values(given, "texts", "text")):
+        if not isinstance(text, str):
+            way_out = "decode it first" if isinstance(text, bytes) else "every text must be a string"
+            raise DataError(f"text number {number} is {_shown(text)}: {way_out}")
+        reason = unusable_text(text)
+        if reason:
+            raise DataError(f"text number {number} is {_shown(text)} ({reason}): give at least one word")
+        if not _can_be_written(text):
+            raise DataError(f"text number {number} holds half a character (a lone surrogate): mend or leave it out")
+        found.append(str(text))
+    return found
+
+
+def targets_of(given: Any) -> tuple[tuple[Target, ...], np.dtype[Any] | None]:
+    """The label, or the labels, of each row.
+
+    Args:
+        given: One label a row, of strings, of integers or of booleans; or a list, tuple or set of them a row, which
+            makes the task multi-label. In any container that `texts_of` takes.
+
+    Returns:
+        Them as plain Python values; and of one label a row the NumPy type that they came in, `None` for strings whose
+        type follows from their length.
+
+    Raises:
+        DataError: If they come in another shape, or are of several types.
+    """
+    rows = _values(given, "labels", "label")
+    if any(isinstance(row, list | tuple | Set) for row in rows):
+        targets: tuple[Target, ...] = tuple(
+            tuple(dict.fromkeys(_label(one, number) for one in row))
+            if isinstance(row, list | tuple | Set)
+            else (_label(row, number),)
+            for number, row in enumerate(rows)
+        )
+        _require_one_type([label for row in targets if isinstance(row, tuple) for label in row])
+        return targets, None
+    labels = tuple(_label(row, number) for number, row in enumerate(rows))
+    _require_one_type(labels)
+    kind = np.asarray(given).dtype if hasattr(given, "__array__") else None
+    return labels, kind if kind is not None and kind.kind in "iubO" else None
+
+
+def _values(given: Any, what: str, one: str) -> list[Any]:
+    """The items of a container of one dimension, or of a table's only column."""
+    way_out = f"give a list of {what}, or one column of a table, such as frame[{one!r}]"
+    if isinstance(given, str | bytes):
+        raise DataError(f"one string was given where a list of {what} is expected: put it into a list")
+    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+        raise DataError(f"a {type(given).__name__} was given where a list of {what} is expected: {way_out}")
+    if isinstance(given, Set):
+        raise DataError(f"the {what} come in a {type(given).__name__}, which has no order: {way_out}")
+    if not hasattr(given, "__array__"):
+        return list(given)
+    array = np.asarray(given)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(f"the {what} come in the shape {array.shape}, one row for each is wanted: {way_out}")
+    return list(array)
+
+
+def _label(given: object, number: int) -> Label:
+    # NumPy's own scalars become Python's, so that labels are saved and compared as what they look like.
+    label = given.item() if isinstance(given, np.generic) else given
+    if label is None or (isinstance(label, float) and math.isnan(label)):
+        raise DataError(f"label number {number} is missing ({_shown(given)}): leave the row out, or give it a label")
+    if not isinstance(label, str | int):
+        raise DataError(
+            f"label number {number} is {_shown(given)}, neither a string nor an integer nor a boolean: convert the "
+            "labels first"
+        )
+    if isinstance(label, str) and not _can_be_written(label):
+        raise DataError(f"label number {number} holds half a character (a lone surrogate): mend it")
+    return label
+
+
+def _require_one_type(labels: Iterable[Label]) -> None:
+    kinds = sorted({type(label).__name__ for label in labels})
+    if len(kinds) > 1:
+        raise DataError(f"the labels are of several types ({', '.join(kinds)}): make them all strings, or all integers")
+
+
+def _can_be_written(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(value: object) -> str:
+    words = repr(value)
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"

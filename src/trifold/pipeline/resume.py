@@ -1,0 +1,87 @@
+"""Whether what a folder holds is what is asked for now: the same method and settings, and data of the same bytes."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from trifold.artifact.folder import finished_run
+from trifold.artifact.records import read_run
+from trifold.backbone.locate import file_sha256
+from trifold.errors import SettingsError
+from trifold.pipeline.request import Request, file_hashes
+from trifold.train.state import what_differs
+
+# Where things lie, how they are asked for and who is told have no say in the result; files are told by their bytes.
+NO_SAY = frozenset(
+    (
+        *("data", "exclude", "test_file", "validation_file", "offline", "cache", "cache_gigabytes", "report_to"),
+        *("log", "concurrency", "timeout_seconds", "retries", "api_key_env", "trust_remote_code"),
+    )
+)
+
+
+def asked_for(request: Request, method: str, hashes: Mapping[str, str | None] | None = None) -> dict[str, Any]:
+    """What decides on a run, in plain values: for `run.json`, for saved states, and to tell whether two are the same.
+
+    Args:
+        request: The data and settings.
+        method: Full name of the method.
+        hashes: Of the data files, as `file_hashes`; taken now where `None`.
+
+    Raises:
+        DataError: If a data file cannot be read.
+    """
+    settings = {name: value for name, value in request.for_method(method).named().items() if name not in NO_SAY}
+    prompt = settings.get("prompt")
+    by_content = {
+        "prompt": file_sha256(prompt) if isinstance(prompt, Path) and prompt.is_file() else prompt,
+        "model_sha256": weights_hashes(request.backbone.model),
+    }
+    return plain({"method": method, **settings, **by_content, **(hashes or file_hashes(request))})
+
+
+def weights_hashes(model: str) -> list[str]:
+    """SHA-256 of the weights that a folder holds; nothing of a model that has a name, which stays what it is."""
+    folder = Path(model)
+    weights = sorted(folder.glob("**/*.safetensors")) if folder.is_dir() else []
+    return [file_sha256(path) for path in weights]
+
+
+def plain(asked: Mapping[str, object]) -> dict[str, Any]:
+    """As it comes back from JSON."""
+    found: dict[str, Any] = json.loads(json.dumps(asked, default=str))
+    return found
+
+
+def finished(output_dir: Path | None, asked: Callable[[], Mapping[str, Any]], *, resume: bool) -> Path | None:
+    """The user's choice, if it holds the whole of the run that was to be resumed, which is said.
+
+    Args:
+        output_dir: The user's choice.
+        asked: Gives what is asked for now; called only where there is a run to compare it with.
+        resume: Whether anything is to be resumed.
+
+    Raises:
+        SettingsError: If it holds a run of other data, another method or other settings; nothing is changed.
+        ArtifactError: If its `run.json` is damaged.
+    """
+    if resume and output_dir is not None and (output_dir / "run.json").is_file():
+        require_same(output_dir, asked())
+    return finished_run(output_dir, resume=resume)
+
+
+def require_same(folder: Path, asked: Mapping[str, Any]) -> None:
+    """Refuse a finished run that is not what is asked for now.
+
+    Raises:
+        SettingsError: If it is another one, or an earlier version made it, which did not say.
+        ArtifactError: If its `run.json` is damaged.
+    """
+    saved = read_run(folder).get("asked")
+    differs = "an earlier version of Trifold made it" if saved is None else what_differs(saved, asked)
+    if differs:
+        raise SettingsError(
+            f"{folder} holds another run than is asked for ({differs}), and is left as it is: "
+            "give the same settings, or another --output-dir"
+        )
