@@ -247,12 +247,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "method": name,
             "command": "TextClassifier.fit",
             "started": started.isoformat(timespec="seconds"),
-            "settings": {name: value for name, value in settings.named().items() if name not in _NEVER_FROM_A_RUN},
+            "settings": _without_servers(settings.named()),
             "seed": settings.train.seed,
             **fitted.predictor.labels.described(),
             "label_type": str(self.classes_.dtype),
             "score_name": main_score(list(examples.label_counts().values()), multi_label=labels.multi_label),
-            "choices": fitted.choices,
+            "choices": _without_servers(fitted.choices),
             "trainable_parameters": fitted.trainable_parameters,
             "versions": versions(),
             "hardware": hardware(),
@@ -431,6 +431,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return kind(
             **{field.name: _as(hints[field.name], field.name, getattr(self, field.name)) for field in fields(kind)}
         )
+
+
+def _without_servers(named: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in named.items() if name not in _NEVER_FROM_A_RUN}
 
 
 def _as(hint: Any, name: str, value: Any) -> Any:

@@ -61,13 +61,13 @@ def write_state(folder: Path, settings: dict[str, object], arrays: dict[str, np.
     (folder / _SETTINGS).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_state(folder: Path) -> tuple[Facts, Arrays]:
-    """Read back what `write_state` wrote.
+def read_state(folder: Path, shape: type = ModelFacts) -> tuple[Facts, Arrays]:
+    """Read back what `write_state` wrote, checked against the shape that its kind has.
 
     Raises:
         ArtifactError: If a file is missing or damaged; the message names it.
     """
-    settings = read_facts(folder / _SETTINGS, ModelFacts)
+    settings = read_facts(folder / _SETTINGS, shape)
     try:
         arrays = Arrays(load_file(folder / _ARRAYS))
     except (OSError, SafetensorError, TypeError, KeyError, ValueError):

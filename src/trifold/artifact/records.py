@@ -149,6 +149,26 @@ class ModelFacts(TypedDict, total=False):
     analyzer: Literal["word", "char"]
 
 
+class AskingFacts(TypedDict, total=False):
+    """`model/head.json` of a run that asks a language model; what it is asked with stands in `model/prompt.json`."""
+
+    labels: Labels
+    multi_label: bool
+    thresholds: list[_Share]
+    llm: str
+    llm_bytes: Count
+    max_tokens: Size
+    temperature: Amount
+    votes: Size
+    words: list[str]
+    cloze: str
+    max_length: Size | None
+    long_text: Literal["truncate", "head+tail"]
+    base: str
+    base_revision: str | None
+    base_sha256: str
+
+
 def read_run(folder: Path) -> Facts:
     """`run.json` of a run folder.
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
+from trifold.artifact.records import AskingFacts
 from trifold.backbone.encoder import Encoder, embed
 from trifold.backbone.locate import BackboneFiles, describe_base, find_base
 from trifold.backbone.settings import ComputeSettings
@@ -102,7 +103,7 @@ class PromptPredictor(Predictor):
         Raises:
             UnnamedServerError: If it asks a server, and `llm` names none.
         """
-        saved, arrays = read_state(folder)
+        saved, arrays = read_state(folder, AskingFacts)
         kept: dict[str, Any] = saved
         try:
             named = _whom(folder, kept, llm or LlmSettings(), compute)

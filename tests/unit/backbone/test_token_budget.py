@@ -5,13 +5,12 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import psutil
 import pytest
 
 from trifold.backbone import budget
 from trifold.backbone.budget import Work, tuned_budget
 from trifold.backbone.settings import ComputeSettings
-from trifold.runtime import Runtime
+from trifold.runtime import Runtime, resident_bytes
 
 AUTO = ComputeSettings()
 MANY = np.full(8_000, 100)
@@ -86,19 +85,19 @@ def test_no_batch_is_tried_that_could_exhaust_memory(
     # What an earlier peak, far above all that is tried, must not hide.
     earlier = np.ones(400_000_000, dtype=np.uint8)
     del earlier
-    before = psutil.Process().memory_info().rss
+    before = resident_bytes()
 
     def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
         sizes.append(ids.size)
-        held = np.ones(ids.size * 40_000, dtype=np.uint8)
-        until = perf_counter() + 0.05
+        held = np.ones(ids.size * 80_000, dtype=np.uint8)
+        until = perf_counter() + 0.1
         while perf_counter() < until:
             held[:1_000].fill(1)
         clock.now += 0.02
 
-    # Half of it leaves room for 20,000 tokens of 40 kB, then for 6,500.
-    for room, largest in ((20_000, 8_100), (6_500, 4_000)):
-        monkeypatch.setattr(budget, "memory_bytes", lambda room=room: 2 * (before + room * 40_000))
+    # Half of it leaves room for 20,000 tokens of 80 kB, then for 6,000.
+    for room, largest in ((20_000, 8_100), (6_000, 4_000)):
+        monkeypatch.setattr(budget, "memory_bytes", lambda room=room: 2 * (before + room * 80_000))
         sizes.clear()
         tuned_budget(AUTO, replace(work(sizes, clock), model=str(room), attempt=attempt))
         assert max(sizes) == largest
