@@ -470,6 +470,15 @@ def test_a_file_of_flags_names_no_server(
     assert "which no file that can be passed on may" in done.stderr
 
 
+def test_a_table_in_a_file_of_flags_is_not_passed_over(
+    prompt_file: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    (tmp_path / "flags.toml").write_text("[prompt]\nmax-tokens = 3\n")
+    done = trifold_command("prompt", "show", prompt_file, "--var", "text=a", "--config", tmp_path / "flags.toml")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "has the table [prompt], which no command reads" in done.stderr
+
+
 HOSTILE = "good\x1b[2J\x1b]52;c;aGk=\x07 and\r \u202eso \x9b1mon"
 
 

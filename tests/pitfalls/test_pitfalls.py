@@ -130,7 +130,8 @@ def test_a_lost_head_is_never_reported_as_success(
     from trifold.pipeline.request import Request
 
     # The fault cannot be caused from outside: make the saved head lose its weights.
-    monkeypatch.setattr(LinearHead, "of", classmethod(lambda cls, a: cls(np.zeros_like(a["weight"]), a["bias"])))
+    lose = classmethod(lambda cls, arrays, *_: cls(np.zeros_like(arrays["weight"]), arrays["bias"]))
+    monkeypatch.setattr(LinearHead, "saved", lose)
     assert tfidf.Tfidf(MethodSettings(BackboneSettings())).name == "tfidf"
     with pytest.raises(ArtifactError, match="gives other logits than the trained one"):
         finetune(Request(reviews), "tfidf", tmp_path / "run")

@@ -72,6 +72,9 @@ def load_adapter(model: Any, folder: Path) -> Any:
         # peft imports whatever modules these name, and unpickles weights where they are not safetensors.
         if any(config.get(name) for name in _NAMING_MODULES):
             raise ValueError(f"its {ADAPTER_CONFIG} names code to import, which is not run")
+        # Other kinds may bring models of their own, found and opened by peft without asking us.
+        if config.get("peft_type") != "LORA":
+            raise ValueError(f"its {ADAPTER_CONFIG} is not of the kind LORA, the only one that is read")
         if not (folder / _WEIGHTS).is_file():
             raise ValueError(f"it has no {_WEIGHTS}")
         with _quiet():

@@ -352,11 +352,17 @@ def _refuse_what_only_a_person_says(path: Path) -> None:
         SettingsError: If the file says it, or is no TOML.
     """
     try:
-        named = _outward(tomllib.loads(path.read_text(encoding="utf-8")))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        named = _outward(values)
     except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is no TOML that can be read ({error}): mend it") from None
     if named:
         raise SettingsError(f"{path} sets {named}, which no file that can be passed on may: give --{named} itself")
+    tables = [name for name, value in values.items() if isinstance(value, dict)]
+    if tables:
+        raise SettingsError(
+            f"{path} has the table [{tables[0]}], which no command reads: write its flags without a table"
+        )
 
 
 def _outward(value: Any) -> str | None:

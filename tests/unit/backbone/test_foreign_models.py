@@ -397,7 +397,8 @@ def damaged_adapter(tiny_model: Path, folder: Path) -> Path:
     [
         ({"auto_mapping": {"base_model_class": "X", "parent_library": "antigravity"}}, "names code to import"),
         ({"megatron_config": {"a": 1}, "megatron_core": "antigravity"}, "names code to import"),
-        ({"peft_type": "NO"}, "missing or damaged"),
+        ({"peft_type": "NO"}, "not of the kind LORA"),
+        ({"peft_type": "SHADOW", "shadow_model": "a/stranger"}, "not of the kind LORA"),
         ({"r": "x"}, "missing or damaged"),
     ],
 )
