@@ -54,6 +54,28 @@ def test_a_broken_file(verb: str, kind: str, sentence: str, tmp_path: Path, trif
     assert not (tmp_path / "out").exists() or not any((tmp_path / "out").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("check",), 'Command "check" parameter DATA requires an argument'),
+        (("check", "a.csv", "--bogus"), "Unknown option: --bogus"),
+        (
+            ("compare", "a.csv", "--tolerance", "\x1b[2Jx"),
+            'Invalid value for --tolerance: unable to convert "x" into float',
+        ),
+        (("nonsense",), 'Unknown command "nonsense"'),
+    ],
+)
+def test_a_wrong_flag_is_one_sentence_without_what_a_terminal_would_obey(
+    words: tuple[str, ...], sentence: str, trifold_command: Command
+) -> None:
+    done = trifold_command(*words)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert sentence in done.stderr
+    assert done.stderr.endswith("(see --help)\n")
+    assert "\x1b" not in done.stderr
+
+
 def test_a_missing_column_names_those_that_exist(tmp_path: Path, trifold_command: Command) -> None:
     path = tmp_path / "data.csv"
     path.write_text("body,mood\n" + GOOD_ROWS)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from trifold import TextClassifier
 from trifold.artifact.manifest import write_manifest
 from trifold.backbone.settings import BackboneSettings, EncodingSettings
 from trifold.documents.models import find_encoder
-from trifold.errors import TrifoldError
+from trifold.errors import ArtifactError, TrifoldError
 from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.results import read_result
 from trifold.methods.settings import TuningSettings
@@ -45,7 +46,7 @@ def request(reviews: Path, model: Path) -> Request:
 @pytest.fixture(scope="module", params=KINDS)
 def run(request_: Request, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / request.param
-    finetune(request_, request.param, folder, announce=False)
+    finetune(request_.for_method(request.param), request.param, folder, announce=False)
     return folder
 
 
@@ -168,6 +169,7 @@ def test_arrays_of_other_shapes_are_told(run: Path) -> None:
             others = {
                 "gone": None, "empty": np.zeros((0,), np.float32), "wider": np.zeros((*array.shape[:-1], array.shape[-1] + 1), np.float32),
                 "deeper": array[None], "whole": np.zeros(array.shape, np.int64), "endless": np.full(array.shape, np.inf, np.float32),
+                "nothing": np.zeros_like(array),
             }  # fmt: skip
             for what, other in others.items():
                 save_file({key: one for key, one in {**arrays, name: other}.items() if one is not None}, path)
@@ -190,6 +192,19 @@ def test_arrays_of_other_shapes_are_told(run: Path) -> None:
     assert not problems, "\n".join(problems[:40])
 
 
+def test_a_vocabulary_that_holds_a_term_twice_is_told(run: Path) -> None:
+    path = run / "model" / "vocabulary.json"
+    if path.exists():
+        whole = path.read_text()
+        terms = json.loads(whole)
+        path.write_text(json.dumps([*terms[:-1], terms[0]]))
+        write_manifest(run)
+        with pytest.raises(ArtifactError, match="a term stands in it twice"):
+            load_run(run)
+        path.write_text(whole)
+        write_manifest(run)
+
+
 def test_a_manifest_neither_leaves_out_nor_reaches_out(run: Path) -> None:
     path = run / "manifest.json"
     hashes = json.loads(path.read_text())
@@ -206,13 +221,17 @@ def test_a_resumed_run_is_taken_by_its_hashes(run: Path, request_: Request, tmp_
     resume = KeepSettings(resume=True)
     moved = tmp_path / "moved.csv"
     shutil.copyfile(request_.data, moved)
-    again = finetune(
-        Request(moved, **{k: v for k, v in vars(request_).items() if k != "data"}), run.name, run, keep=resume
-    )
+    made_by = request_.for_method(run.name)
+    again = finetune(replace(made_by, data=moved), run.name, run, keep=resume)
     assert again.folder == run
     moved.write_text(moved.read_text().replace("film", "book"))
     before = (run / "run.json").read_bytes()
-    for other, method in ((Request(moved), run.name), (Request(request_.data), run.name), (request_, "classic")):
+    others = (
+        (replace(made_by, data=moved), run.name),
+        (replace(made_by, train=TrainSettings(seed=7)), run.name),
+        (request_.for_method("classic"), "classic"),
+    )
+    for other, method in others:
         with pytest.raises(TrifoldError, match="another run than is asked for"):
             finetune(other, method, run, keep=resume)
     assert (run / "run.json").read_bytes() == before

@@ -32,12 +32,13 @@ class Arrays(dict[str, np.ndarray]):
         """
         raise damaged(self.path, f"{name} is missing")
 
-    def of_shape(self, name: str, *shape: int | None) -> np.ndarray:
+    def of_shape(self, name: str, *shape: int | None, positive: bool = False) -> np.ndarray:
         """An array, whose numbers are finite.
 
         Args:
             name: Its name.
             shape: What it must be; any size where `None`.
+            positive: Whether all must be above 0: something is divided by them.
 
         Raises:
             ArtifactError: If it is missing or another one.
@@ -51,6 +52,8 @@ class Arrays(dict[str, np.ndarray]):
             raise damaged(self.path, f"{name} has the shape {found.shape} and should have ({wanted})")
         if found.dtype.kind != "f" or not np.isfinite(found).all():
             raise damaged(self.path, f"{name} holds something else than finite numbers")
+        if positive and not (found > 0).all():
+            raise damaged(self.path, f"{name} holds numbers that are not above 0")
         return found
 
 

@@ -228,7 +228,10 @@ def _plain(config: dict[str, Any]) -> BertConfig | None:
     if not plain:
         return None
     named = {field.name: config[field.name] for field in fields(BertConfig) if field.name in config}
-    return BertConfig(**{**named, "first_position": first_position(config)})
+    found = BertConfig(**{**named, "first_position": first_position(config)})
+    # What cannot be computed is left to transformers, which says why.
+    sound = isinstance(found.layer_norm_eps, float) and found.hidden_size % found.num_attention_heads == 0
+    return found if sound else None
 
 
 def bare_name(name: str) -> str:

@@ -41,7 +41,7 @@ _SIZES = {
     *("num_hidden_layers", "n_layers", "n_layer", "num_attention_heads", "n_heads", "n_head"),
 }
 # Building so many would take for ever, before their weights could be missed.
-_MOST = dict.fromkeys(("num_hidden_layers", "n_layers", "n_layer"), 10_000)
+_MOST = dict.fromkeys(("num_hidden_layers", "n_layers", "n_layer"), 1_000)
 _PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "tokenizer*", "*.jinja")
 
 

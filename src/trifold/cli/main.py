@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from cyclopts import App
+from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from trifold.child import end_with_parent
@@ -225,9 +225,12 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code = app(_take_config(arguments), exit_on_error=True)
+        code = app(_take_config(arguments), exit_on_error=False, print_error=False)
     except TrifoldError as error:
         return _refuse(arguments, str(error), type(error).__name__)
+    except CycloptsError as error:
+        sentence = " ".join(str(error).split()).rstrip("., ")
+        return _refuse(arguments, f"{sentence} (see --help)", "SettingsError")
     except KeyboardInterrupt:
         print("trifold: stopped", file=sys.stderr)
         return _INTERRUPTED

@@ -133,7 +133,7 @@ class FeaturesPredictor(Predictor):
         if highest > encoder.layers:
             raise damaged(settings.path, f"layer {highest} is read, and {files.name} has {encoder.layers}")
         features = len(places) * encoder.width
-        view = View(places, arrays.of_shape("mean", features), arrays.of_shape("scale", features))
+        view = View(places, arrays.of_shape("mean", features), arrays.of_shape("scale", features, positive=True))
         kind = MlpHead if settings["head"] == "mlp" else LinearHead
         head = kind.saved(arrays, features, len(labels))
         tokenizer = Tokenizer.of(files, settings)

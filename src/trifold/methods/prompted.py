@@ -108,7 +108,7 @@ class PromptPredictor(Predictor):
         try:
             named = _whom(folder, kept, llm or LlmSettings(), compute)
             labels, task = LabelMap.saved(kept), _task(folder, kept, arrays, compute)
-            votes, temperature = int(kept["votes"]), float(arrays["temperature"][0])
+            votes, temperature = int(kept["votes"]), float(arrays.of_shape("temperature", 1, positive=True)[0])
             _require_whole(task, labels, votes, arrays)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, SettingsError):
             raise ArtifactError(f"{folder} holds a damaged file: train again or restore the run folder") from None

@@ -18,7 +18,7 @@ from trifold.backbone.settings import ComputeSettings
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.progress import say
-from trifold.schema import read_value
+from trifold.schema import damaged, read_value
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 
@@ -69,7 +69,10 @@ class TfidfPredictor(Predictor):
     def load(cls, folder: Path, compute: ComputeSettings) -> "TfidfPredictor":  # noqa: ARG003 - it has none
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        columns = {term: column for column, term in enumerate(read_value(folder / _VOCABULARY, list[str]))}
+        terms = read_value(folder / _VOCABULARY, list[str])
+        columns = {term: column for column, term in enumerate(terms)}
+        if len(columns) < len(terms):
+            raise damaged(folder / _VOCABULARY, "a term stands in it twice")
         # Before characters were tried, it was always words.
         analyzer = "char" if settings.get("analyzer") == "char" else "word"
         labels = LabelMap.saved(settings)
