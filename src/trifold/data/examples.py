@@ -21,6 +21,7 @@ from trifold.progress import counted
 from trifold.types import SEPARATOR, BadRow, Examples, Label, Record, Target, labels_of
 
 _SAMPLE_ROWS = 200
+_LARGEST_LABEL = 1 << 63
 _MOST_DIGITS = 4_300  # Python refuses to convert longer ones
 
 
@@ -148,6 +149,8 @@ def unusable_label(value: object) -> str | None:
     for part in value if isinstance(value, list) else [value]:
         if isinstance(part, float) and math.isinf(part):
             return "the label is an infinite number"
+        if isinstance(part, int) and abs(part) >= _LARGEST_LABEL:
+            return "the label is a whole number of more than 64 bits"
         if isinstance(part, dict | list | tuple | bytes):
             return f"the label is neither text nor number but {type(part).__name__}"
     return None

@@ -25,4 +25,4 @@ class CompareSettings:
     def __post_init__(self) -> None:
         limit = self.time_limit
         require(limit is None or limit > 0, f"--time-limit {limit}", "give minutes, such as 10")
-        require(self.tolerance >= 0, f"--tolerance {self.tolerance}", "give points of score, such as 1")
+        require(0 <= self.tolerance < 100, f"--tolerance {self.tolerance}", "give points of score, such as 1")

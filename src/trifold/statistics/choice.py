@@ -129,7 +129,7 @@ def held_out_lead(
         tolerance: As there.
     """
     chosen = pick(methods, choosing, costs, tolerance)
-    scores = methods.scores(counts - choosing)
+    scores = methods.scores_of_part(counts, counts - choosing)
     lead: np.ndarray = np.take_along_axis(scores, chosen[..., None], -1)[..., 0] - scores.mean(axis=-1)
     return lead
 

@@ -28,6 +28,12 @@ class Scored(Protocol):
     def scores(self, counts: np.ndarray) -> np.ndarray:
         """`(..., cells)` counts to the `(..., methods)` scores, fractions."""
 
+    def scores_of_part(self, counts: np.ndarray, part: np.ndarray) -> np.ndarray:
+        """The scores of a part of the rows, `(..., methods)`, by what each row adds to the scores of all.
+
+        Of macro-F1 by itself, a small part in which a rare class is absent would say something else.
+        """
+
     def lead_statistics(self, counts: np.ndarray, lead: float) -> np.ndarray:
         """How many deviations each method's lead over each other lies above a supposed one, `(..., first, second)`."""
 
@@ -86,6 +92,10 @@ class Accuracies:
         """See `Scored`."""
         shares: np.ndarray = counts @ self._right / counts.sum(axis=-1, keepdims=True)
         return shares
+
+    def scores_of_part(self, counts: np.ndarray, part: np.ndarray) -> np.ndarray:  # noqa: ARG002 - a share is linear
+        """See `Scored`."""
+        return self.scores(part)
 
     def lead_statistics(self, counts: np.ndarray, lead: float) -> np.ndarray:
         """See `Scored`."""
@@ -149,6 +159,12 @@ class MacroF1s:
     def scores(self, counts: np.ndarray) -> np.ndarray:
         """See `Scored`."""
         return np.stack([_mean_f1(self._f1(one, counts)) for one in range(len(self._hits))], axis=-1)
+
+    def scores_of_part(self, counts: np.ndarray, part: np.ndarray) -> np.ndarray:
+        """See `Scored`."""
+        added = np.einsum("...cm,...c->...m", self._influences(counts), part)
+        scores: np.ndarray = self.scores(counts) + added / part.sum(axis=-1, keepdims=True)
+        return scores
 
     def lead_statistics(self, counts: np.ndarray, lead: float) -> np.ndarray:
         """See `Scored`."""
@@ -253,6 +269,8 @@ def _effect_of_an_error(class_rows: np.ndarray, rows: float, *, several: bool) -
     class, and as much for the class it was taken for. In classes of equal size that is 1, as for accuracy.
     """
     class_rows = class_rows[class_rows > 0]
+    if not len(class_rows):
+        return 1.0
     own = rows / (2 * len(class_rows) * class_rows)
     effect = own if several or len(own) == 1 else own + (own.sum() - own) / (len(own) - 1)
     return float((class_rows * effect**2).sum() / (class_rows * effect).sum())
