@@ -22,11 +22,13 @@ _MOST_ROWS, _MOST_TIMES = 10_000, 20
 _TIMING_NOISE = 1.1
 # With fewer test rows in a class, the interval of macro-F1 is not to be relied on.
 _ENOUGH_ROWS = 10
+# What rounds to a tenth of a point.
+_SHOWN_DIFFERENCE = 0.0005
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A method beside the best one.
+    """A method, and what it may lose.
 
     Attributes:
         method: Name.
@@ -67,11 +69,11 @@ class Verdict:
     Attributes:
         ship: Name of the method.
         best: Name of the method with the highest score on the test rows.
-        guess: Whether no method is shown to be within the tolerance, so that `ship` is a guess.
+        guess: Whether `ship` is not shown to be within the tolerance.
         undecided: Whether it is a guess, or a cheaper method may well be good enough.
         expected: The score to expect of `ship` on other rows, what choosing it flatters taken out; `None` for one
             method alone.
-        contenders: The other methods, cheapest first.
+        contenders: The methods, cheapest first, but for the one to ship where it is the best.
         pairs: All pairs of methods, in the order of the scores.
         sentences: The verdict in plain words.
     """
@@ -104,7 +106,7 @@ class _Case:
 
     @property
     def guess(self) -> bool:
-        return not self.choice.within.any()
+        return not self.choice.within[self.choice.chosen]
 
 
 def decide(results: Sequence[RunResult], score: str, tolerance_points: float) -> Verdict:
@@ -120,19 +122,29 @@ def decide(results: Sequence[RunResult], score: str, tolerance_points: float) ->
         only = results[0].name
         return Verdict(only, only, False, False, None, (), (), _alone(results[0], score))
     case = _weigh(results, score, tolerance_points)
-    contenders = [_contend(case, number) for number in range(len(results)) if number != case.choice.best]
-    dearer = dict(zip((result.name for result in results), case.costs.dearer[:, case.choice.chosen], strict=True))
+    choice = case.choice
+    left_out = {choice.chosen} & {choice.best}
+    contenders = {number: _contend(case, number) for number in range(len(results)) if number not in left_out}
     # A method that costs more than the one to ship is of no interest once that one is shown to be good enough.
-    still_open = [c for c in contenders if not (c.within or c.worse or (dearer[c.method] and not case.guess))]
+    of_interest = [case.guess or not dearer for dearer in case.costs.dearer[:, choice.chosen]]
+    still_open = [
+        one
+        for number, one in contenders.items()
+        if number != choice.chosen and of_interest[number] and not one.within and not one.worse
+    ]
     return Verdict(
         ship=case.ship.name,
         best=results[case.choice.best].name,
         guess=case.guess,
         undecided=bool(still_open) or case.guess,
         expected=case.choice.expected,
-        contenders=tuple(contenders),
+        contenders=tuple(contenders.values()),
         pairs=_pairs(case),
-        sentences=(*_conclusion(case), *_rest(case, contenders, still_open), *_cautions(results[0], score)),
+        sentences=(
+            *_conclusion(case),
+            *_rest(case, list(contenders.values()), still_open),
+            *_cautions(results[0], score),
+        ),
     )
 
 
@@ -172,15 +184,15 @@ def _rows_to_tell(case: _Case, number: int) -> int | None:
     Source: the usual formula for sample size, e.g. Cohen, "Statistical Power Analysis", chapter 2.
     """
     best = case.choice.best if case.choice.best != number else int(np.argsort(case.losses, kind="stable")[1])
-    leads = case.scored.largest_leads(case.scored.counts, Z_95)
-    loss = float(case.losses[number] - case.losses[best])
-    deviation = (leads[best, number] + leads[number, best]) / (2 * Z_95)
-    distance = abs(case.tolerance / 100 - loss)
+    tolerance, methods, rows = case.tolerance / 100, len(case.results), len(case.ship.rows)
+    distance = abs(tolerance - float(case.losses[number] - case.losses[best]))
     if distance == 0.0:
         return None
-    methods, rows = len(case.results), len(case.ship.rows)
-    comparisons = methods - 1 if loss < case.tolerance / 100 else methods * (methods - 1) / 2
-    needed = rows * ((quantile(0.025 / comparisons) + _Z_POWER) * deviation / distance) ** 2
+    better = case.losses[number] - case.losses[best] < tolerance
+    z = quantile(0.025 / (methods - 1 if better else methods * (methods - 1) / 2))
+    needed = rows * ((z + _Z_POWER) * case.scored.deviations()[best, number] / distance) ** 2
+    if better:
+        needed = max(needed, case.scored.rows_for(tolerance, z))
     more = max(1, math.ceil(needed - rows))
     return more if more <= max(_MOST_ROWS, _MOST_TIMES * rows) else None
 
@@ -209,47 +221,56 @@ def _alone(result: RunResult, score: str) -> tuple[str, ...]:
     )
 
 
-def _conclusion(case: _Case) -> tuple[str, ...]:
-    name, ship, choice = SCORE_NAMES[case.score], case.ship, case.choice
-    count = len(case.results) - 1
+def _conclusion(case: _Case) -> tuple[str, str]:
+    return (_guessed(case) if case.guess else _shown(case)), _expected(case)
+
+
+def _shown(case: _Case) -> str:
+    ship, choice = case.ship, case.choice
+    best, count = case.results[choice.best], len(case.results) - 1
     counted = f", {count} comparisons counted" if count > 1 else ""
-    allowed = f"the {case.tolerance:g} allowed"
-    if not case.guess:
-        best = case.results[choice.best]
-        cost = f"at {milliseconds(ship.milliseconds_per_text)} a text"
-        if ship is not best:
-            cost += (
-                f" instead of the {milliseconds(best.milliseconds_per_text)} of {best.name}, the best on these rows,"
-            )
-        elif case.costs.dearer[choice.chosen].any():
-            cost += ", the best on these rows: no cheaper method is shown to come near it, and"
-        else:
-            cost += ", it is the best and also the cheapest on these rows, and"
-        first = (
-            f"Ship {ship.name}: {cost} it is shown to lose at most "
-            f"{max(0.0, _up(choice.loss_bounds[choice.chosen])):.1f} points of {name} against any other method "
-            f"(95 % bound{counted}), within {allowed}."
-        )
-    else:
-        first = (
-            f"Ship {ship.name}, as a best guess: on {len(ship.rows):,} test rows no method is shown to lose at most "
-            f"{case.tolerance:g} {'point' if case.tolerance == 1 else 'points'} of {name} against every other"
-        )
-        least = choice.least_bound
-        if least > case.tolerance / 100:
-            first += f"; even one that answers as all the others do might lose {_up(least):.1f}"
-            if case.tolerance > 0:
-                needed = _round(math.ceil(len(ship.rows) * least / (case.tolerance / 100)))
-                first += f", and it takes {needed:,} rows or more to show less than {case.tolerance:g}"
-        first += "."
-    expected = choice.expected
-    value = ship.metrics[case.score]["value"]
-    second = (
-        f"Expect about {100 * expected.value:.1f} % {name} of it (95 % interval {100 * expected.low:.1f} to "
-        f"{100 * expected.high:.1f}): it has {100 * value:.1f} % on the test rows, and being chosen of "
-        f"{len(case.results)} flatters."
+    cost = f"at {milliseconds(ship.milliseconds_per_text)} a text"
+    if case.costs.dearer[choice.best, choice.chosen]:
+        cost += f" instead of the {milliseconds(best.milliseconds_per_text)} of {best.name}, the best on these rows,"
+    elif ship is best and case.costs.dearer[choice.chosen].any():
+        cost += ", the best on these rows: no cheaper method is shown to come near it, and"
+    elif ship is best:
+        cost += ", the best on these rows, than which none is clearly cheaper:"
+    return (
+        f"Ship {ship.name}: {cost} it is shown to lose at most "
+        f"{max(0.0, _up(choice.loss_bounds[choice.chosen])):.1f} points of {SCORE_NAMES[case.score]} against any other "
+        f"method (95 % bound{counted}), within the {case.tolerance:g} allowed."
     )
-    return first, second
+
+
+def _guessed(case: _Case) -> str:
+    rows, tolerance, least = len(case.ship.rows), case.tolerance / 100, case.choice.least_bound
+    said = (
+        f"Ship {case.ship.name}, as a best guess: on {rows:,} test rows it is not shown to lose at most "
+        f"{_points(case.tolerance)} of {SCORE_NAMES[case.score]} against every other method"
+    )
+    if least > tolerance:
+        said += f"; even one that answered as all the others do might lose {_up(least):.1f}"
+        if tolerance > 0:
+            z = quantile(0.025 / (len(case.results) - 1))
+            needed = _round(math.ceil(case.scored.rows_for(tolerance, z)))
+            said += f", and it takes {needed:,} rows or more to show less than {case.tolerance:g}"
+    return f"{said}."
+
+
+def _expected(case: _Case) -> str:
+    expected, value = case.choice.expected, case.ship.metrics[case.score]["value"]
+    said = (
+        f"Expect about {100 * expected.value:.1f} % {SCORE_NAMES[case.score]} of it (95 % interval "
+        f"{100 * expected.low:.1f} to {100 * expected.high:.1f})"
+    )
+    if value - expected.value >= _SHOWN_DIFFERENCE:
+        said += f": of the {100 * value:.1f} % on the test rows a part is owed to being the best of {len(case.results)}"
+    return f"{said}."
+
+
+def _points(tolerance: float) -> str:
+    return f"{tolerance:g} {'point' if tolerance == 1 else 'points'}"
 
 
 def _rest(case: _Case, contenders: Sequence[Contender], still_open: Sequence[Contender]) -> list[str]:
@@ -263,8 +284,7 @@ def _rest(case: _Case, contenders: Sequence[Contender], still_open: Sequence[Con
         )
     worse = [c.method for c in contenders if c.worse]
     if worse:
-        points = "point" if case.tolerance == 1 else "points"
-        sentences.append(f"Shown to lose more than {case.tolerance:g} {points}: {_listed(worse)}.")
+        sentences.append(f"Shown to lose more than {_points(case.tolerance)}: {_listed(worse)}.")
     for contender in still_open:
         more = contender.rows_to_tell
         tell = (

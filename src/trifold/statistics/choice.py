@@ -44,7 +44,8 @@ class Choice:
     """What the answers of several methods say.
 
     Attributes:
-        chosen: The method to ship: the cheapest that is within the tolerance, or the best where none is.
+        chosen: The method to ship: the cheapest that is within the tolerance; or the best, as a guess, where none is,
+            or where that one is the dearer of the two.
         best: The method with the highest score on the rows; of several, the cheapest.
         within: `(methods,)` bool, which are shown to lose no more than the tolerance against any other.
         worse: `(methods,)` bool, which are shown to lose more than the tolerance against the best.
@@ -87,7 +88,8 @@ def choose(methods: Scored, costs: Costs, tolerance: float) -> Choice:
 def pick(methods: Scored, counts: np.ndarray, costs: Costs, tolerance: float) -> np.ndarray:
     """The method to ship by each of some counts, `(..., cells)` to `(...)`."""
     scores, within = methods.scores(counts), shown_within(methods, counts, tolerance)
-    return np.where(within.any(axis=-1), _cheapest(within, scores, costs), _best(scores, costs))
+    cheapest, best = _cheapest(within, scores, costs), _best(scores, costs)
+    return np.where(within.any(axis=-1) & ~costs.dearer[cheapest, best], cheapest, best)
 
 
 def expected_score(methods: Scored, costs: Costs, tolerance: float) -> Interval:

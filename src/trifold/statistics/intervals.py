@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Quantile of the normal distribution for a two-sided 95 % interval, and for each of its ends.
+# Quantile of the normal distribution for each end of a two-sided 95 % interval.
 Z_95 = 1.959963984540054
-ONE_SIDED = 0.025
 
 
 @dataclass(frozen=True)

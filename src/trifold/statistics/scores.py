@@ -46,6 +46,12 @@ class Scored(Protocol):
     def least_bound(self, counts: np.ndarray, z: float) -> np.ndarray:
         """Upper bound of the lead over a method that answers alike on every row, `(...)`, `z` deviations away."""
 
+    def rows_for(self, bound: float, z: float) -> float:
+        """How many rows it takes until that bound is so small."""
+
+    def deviations(self) -> np.ndarray:
+        """`(methods, methods)`, of each method's lead over each other; 0 for two that answer alike."""
+
     def correlation(self) -> np.ndarray:
         """`(methods, methods)`, of the scores' errors."""
 
@@ -115,6 +121,17 @@ class Accuracies:
         """See `Scored`."""
         return largest_lead(np.array(0), np.array(0), counts.sum(axis=-1), z)
 
+    def rows_for(self, bound: float, z: float) -> float:
+        """See `Scored`. The bound of `rows` rows is `z**2 / (rows + z**2)`."""
+        return z * z * (1 / bound - 1)
+
+    def deviations(self) -> np.ndarray:
+        """See `Scored`."""
+        won, rows = self._wins(self.counts), self.counts.sum()
+        variances = (won + won.T) / rows - np.square((won - won.T) / rows)
+        found: np.ndarray = np.sqrt(np.maximum(variances, 0) / rows)
+        return found
+
     def correlation(self) -> np.ndarray:
         """See `Scored`."""
         return _correlation(self._right - self.scores(self.counts), self.counts)
@@ -162,7 +179,7 @@ class MacroF1s:
 
     def scores_of_part(self, counts: np.ndarray, part: np.ndarray) -> np.ndarray:
         """See `Scored`."""
-        added = np.einsum("...cm,...c->...m", self._influences(counts), part)
+        added = (part[..., None, :] @ self._influences(counts))[..., 0, :]
         scores: np.ndarray = self.scores(counts) + added / part.sum(axis=-1, keepdims=True)
         return scores
 
@@ -192,7 +209,7 @@ class MacroF1s:
     def ends(self, counts: np.ndarray, z: float = Z_95) -> tuple[np.ndarray, np.ndarray]:
         """See `Scored`."""
         scores, rows = self.scores(counts), counts.sum(axis=-1)[..., None]
-        variances = np.einsum("...cm,...c->...m", np.square(self._influences(counts)), counts) / rows
+        variances = (counts[..., None, :] @ np.square(self._influences(counts)))[..., 0, :] / rows
         wrong = counts @ self._wrong
         spread = np.maximum(scores * (1 - scores), 1e-12)
         effect = (wrong * variances / spread + _PRIOR_ERRORS * self._unit) / (wrong + _PRIOR_ERRORS)
@@ -202,6 +219,17 @@ class MacroF1s:
         """See `Scored`."""
         bound: np.ndarray = np.minimum(z * z * self._unit / counts.sum(axis=-1), 1)
         return bound
+
+    def rows_for(self, bound: float, z: float) -> float:
+        """See `Scored`. The bound of `rows` rows is `z**2 / rows` times the effect of a wrong answer."""
+        return z * z * self._unit / bound
+
+    def deviations(self) -> np.ndarray:
+        """See `Scored`."""
+        rows = self.counts.sum()
+        # Without the row that is counted beyond those there are.
+        found: np.ndarray = np.sqrt(np.maximum(self._lead_variances(self.counts) - self._unit / rows, 0) / rows)
+        return found
 
     def correlation(self) -> np.ndarray:
         """See `Scored`."""
@@ -233,7 +261,7 @@ class MacroF1s:
         Source: Agresti and Min 2005, "Simple Improved Confidence Intervals for Comparing Matched Proportions".
         """
         influences, rows = self._influences(counts), counts.sum(axis=-1)[..., None, None]
-        products = np.einsum("...ci,...cj,...c->...ij", influences, influences, counts) / rows
+        products = (influences * counts[..., None]).swapaxes(-1, -2) @ influences / rows
         own = np.diagonal(products, axis1=-2, axis2=-1)
         variances: np.ndarray = np.maximum(own[..., :, None] + own[..., None, :] - 2 * products, 0)
         variances += self._unit / rows
@@ -277,7 +305,7 @@ def _effect_of_an_error(class_rows: np.ndarray, rows: float, *, several: bool) -
 
 
 def _correlation(influences: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    products = np.einsum("ci,cj,c->ij", influences, influences, counts)
+    products = (influences * counts[:, None]).T @ influences
     deviations = np.sqrt(np.diagonal(products))
     with np.errstate(invalid="ignore"):
         found: np.ndarray = products / np.outer(deviations, deviations)
