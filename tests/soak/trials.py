@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from soak import commands
-from soak.answers import write_reply
+from soak.answers import good_reply, write_reply
 from soak.commands import Command, Make, Place
 from soak.folders import copy_folder, damage_folder, rehash
 from soak.listener import Reply
@@ -230,6 +230,8 @@ def _answered(
     key = secrets[variable] = secrets[variable][:7] if form == "short" else form.format(secrets[variable])
     other_port = int(place.other.rpartition(":")[2].partition("/")[0])
     reply, what = write_reply(rng, key, other_port, ("good", "bad", place.originals.prompt.read_text()))
+    if rng.random() < 0.1:
+        reply, what = good_reply("good"), "a good answer"
     return {
         "damage": f"{damage}; key {form!r}; {what}".lstrip("; "), "command": command, "reply": reply,
         "key_variable": variable, "terminal": rng.random() < 0.5,
