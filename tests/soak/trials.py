@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from soak import commands
-from soak.answers import write_reply
+from soak.answers import good_reply, write_reply
 from soak.commands import Command, Make, Place
 from soak.folders import copy_folder, damage_folder, rehash
 from soak.listener import Reply
@@ -89,7 +89,8 @@ def control_trials(place: Place) -> Iterator[tuple[Trial, Path]]:
         (commands.RUN, originals.runs["full"]),
         *(((commands.predict_text,), run) for run in labels.values()),
         ((commands.fill_mask,), originals.language_models["mlm"]),
-        *(((commands.generate, commands.perplexity), originals.language_models[name]) for name in ("clm", "answering")),
+        ((commands.generate, commands.perplexity), originals.language_models["clm"]),
+        ((commands.generate,), originals.language_models["answering"]),
         ((commands.embed_text, commands.finetune_model), originals.encoder),
         ((commands.prompt_model,), originals.decoder),
         (commands.PROMPT_FILE, originals.prompt),
@@ -229,6 +230,8 @@ def _answered(
     key = secrets[variable] = secrets[variable][:7] if form == "short" else form.format(secrets[variable])
     other_port = int(place.other.rpartition(":")[2].partition("/")[0])
     reply, what = write_reply(rng, key, other_port, ("good", "bad", place.originals.prompt.read_text()))
+    if rng.random() < 0.1:
+        reply, what = good_reply("good"), "a good answer"
     return {
         "damage": f"{damage}; key {form!r}; {what}".lstrip("; "), "command": command, "reply": reply,
         "key_variable": variable, "terminal": rng.random() < 0.5,
