@@ -48,6 +48,7 @@ def test_compare_leaves_what_scripts_rely_on(compared: Path) -> None:
     assert list(rows[0]) == [
         "method", "score_name", "score", "score_low", "score_high", "accuracy", "macro_f1", "train_seconds",
         "ms_per_text", "trainable_parameters", "size_bytes", "peak_memory_bytes",
+        "rarest_label", "rarest_rows", "rarest_recall", "rarest_precision",
     ]  # fmt: skip
     assert {row["method"] for row in rows} == set(RUN)
     assert all(float(row["peak_memory_bytes"]) > 50e6 for row in rows)

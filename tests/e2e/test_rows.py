@@ -99,7 +99,7 @@ def test_embed_and_export_read_the_columns_of_the_run(
     assert embedded.returncode == 0, embedded.stderr
     assert "texts are read from column 'feedback'" in embedded.stderr
     refused = trifold_command(
-        "embed", encoding_run, write(tmp_path / "o.csv", "note", "a"), "--output", tmp_path / "o.npy"
+        "embed", encoding_run, write(tmp_path / "o.csv", "note,by", [("a", "b")]), "--output", tmp_path / "o.npy"
     )
     assert refused.returncode == 2
     assert "in the column 'feedback', and this file has 'note'" in refused.stderr
@@ -165,7 +165,7 @@ def test_a_saved_classifier_does_not_know_its_columns_and_the_guess_is_said(
         assert "the run does not name its column of texts; 'title' is read, --text-column overrides" in done.stderr
     alone = trifold_command("bench", tmp_path / "words")
     assert alone.returncode == 2
-    assert "does not say how its data were read: name a file with texts" in alone.stderr
+    assert "was not trained on a file: name a file with texts" in alone.stderr
     TextClassifier("features", str(tiny_model), head="logistic", cache=False).fit(texts, labels).save(
         tmp_path / "saved"
     )

@@ -58,6 +58,9 @@ class OwnReading:
         """
         open_names = [name for name in _COLUMNS if getattr(settings, name, "") is None]
         known = {name: column for name in open_names if (column := getattr(self, name)) is not None}
+        if "text_column" in known and len(names) == 1 and not isinstance(settings, LabelledSettings):
+            # Of one column there is no question which one is meant.
+            del known["text_column"]
         for name, column in known.items():
             flag, what = _COLUMNS[name]
             missing = [part for part in named_texts(column, names) if part not in names]

@@ -17,6 +17,8 @@ from trifold.data import limits
 from trifold.types import BadRow
 
 EMPTY_ROW = "the row is empty"
+# After so many rows whose quote is never closed, the next may have only so many lines.
+_UNCLOSED_IN_A_ROW, _FEW_LINES = 20, 10
 _UNCLOSED = "a quote is opened and never properly closed"
 _TOO_LARGE = "field larger than field limit"
 
@@ -63,7 +65,7 @@ def split_records(lines: Iterable[str], dialect: type[csv.Dialect], first: int =
             waiting.append(line)
         return waiting[position]
 
-    empty = 0
+    empty = unclosed = 0
     while (line := look_ahead(0)) is not None:
         number += 1
         if not line.strip():
@@ -74,20 +76,31 @@ def split_records(lines: Iterable[str], dialect: type[csv.Dialect], first: int =
         for passed in range(number - empty, number):
             yield BadRow(passed, EMPTY_ROW, {})
         empty = 0
-        found, used = _parse_from(look_ahead, dialect)
+        # Where quote after quote is opened and never closed, looking far ahead for each would take hours.
+        most = limits.MAX_LINES_PER_RECORD if unclosed < _UNCLOSED_IN_A_ROW else _FEW_LINES
+        found, used = _parse_from(look_ahead, dialect, most)
+        unclosed = unclosed + 1 if found == _UNCLOSED else 0
         for _ in range(used):
             waiting.popleft()
         yield BadRow(number, found, {}) if isinstance(found, str) else RawRecord(number, found)
         number += used - 1
 
 
-def _parse_from(look_ahead: Callable[[int], str | None], dialect: type[csv.Dialect]) -> tuple[list[str] | str, int]:
-    """Parse the record that starts at the next line: its fields, or why there are none, and the lines it used."""
+def _parse_from(
+    look_ahead: Callable[[int], str | None], dialect: type[csv.Dialect], most: int
+) -> tuple[list[str] | str, int]:
+    """Parse the record that starts at the next line: its fields, or why there are none, and the lines it used.
+
+    Args:
+        look_ahead: Gives the line so many lines ahead.
+        dialect: As in `split_records`.
+        most: Lines that a record may have.
+    """
     used = 0
 
     def lines() -> Iterator[str]:
         nonlocal used
-        while used < limits.MAX_LINES_PER_RECORD and (line := look_ahead(used)) is not None:
+        while used < most and (line := look_ahead(used)) is not None:
             if len(line) > limits.MAX_LINE_LENGTH:
                 raise csv.Error(limits.LONG_LINE)
             used += 1

@@ -261,7 +261,7 @@ def _guessed(case: _Case) -> str:
 def _expected(case: _Case) -> str:
     expected, value = case.choice.expected, case.ship.metrics[case.score]["value"]
     said = (
-        f"Expect about {100 * expected.value:.1f} % {SCORE_NAMES[case.score]} of it (95 % interval "
+        f"Expect of it about {100 * expected.value:.1f} % {SCORE_NAMES[case.score]} (95 % interval "
         f"{100 * expected.low:.1f} to {100 * expected.high:.1f})"
     )
     if value - expected.value >= _SHOWN_DIFFERENCE:

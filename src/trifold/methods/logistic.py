@@ -179,6 +179,8 @@ class _Whole:
         with single_threaded_scipy(), warnings.catch_warnings():
             # A head that is not quite at its optimum is still judged on validation like any other.
             warnings.simplefilter("ignore", ConvergenceWarning)
+            # Many labels on few rows are warned of by `check`, in words.
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
             model.fit(data.train, data.train_classes, self._weights)
         return _spread(model.classes_, model.coef_.T, model.intercept_, data.classes)
 

@@ -1,6 +1,7 @@
 import csv
 import re
 import time
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given
@@ -98,3 +99,34 @@ def test_every_line_belongs_to_exactly_one_row_or_trails_empty(lines, dialect):
         assert row.line == line
         line += 1 + (sum(field.count("\n") for field in row.fields) if isinstance(row, RawRecord) else 0)
     assert not "".join(lines[line - 1 :]).strip()
+
+
+def test_a_file_that_opens_quote_after_quote_costs_no_square_of_its_lines() -> None:
+    looked = 0
+
+    def lines() -> Iterator[str]:
+        yield 'a,"b\n'
+        for number in range(20_000):
+            yield f'{number},"never closed\n'
+        yield "good,row\n"
+
+    class Counting(csv.excel):
+        strict = True
+
+    real = csv.reader
+
+    def counted(source: Iterable[str], *options: object) -> object:
+        def count() -> Iterator[str]:
+            nonlocal looked
+            for line in source:
+                looked += 1
+                yield line
+
+        return real(count(), *options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv, "reader", counted)
+        rows = list(split_records(lines(), Counting))
+    assert len(rows) == 20_002
+    assert isinstance(rows[-1], RawRecord)
+    assert looked < 300_000
