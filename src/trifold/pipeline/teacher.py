@@ -1,5 +1,6 @@
 """A small model that learned from a language model's labels: how far it is from its teacher, and what each costs."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, get_type_hints
@@ -44,9 +45,10 @@ def teacher_path(data: Path) -> Path:
 def find_teacher(request: Request, task: Task) -> dict[str, Any] | None:
     """Who labelled the data, if a language model did and its labels are those that are learned."""
     path = teacher_path(request.data)
-    if not path.is_file():
-        return None
     try:
+        # A name that is too long for a file system is no file to os.path alone.
+        if not os.path.isfile(path):
+            return None
         found = read_facts(path, TeacherFacts)
         unchanged = found["data_sha256"] == file_sha256(request.data)
         learned = found["label_column"] == task.facts.label_column
