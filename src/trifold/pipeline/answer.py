@@ -24,7 +24,7 @@ from trifold.errors import BackboneError, SettingsError
 from trifold.methods.defaults import FULL, LORA, tuning_epochs
 from trifold.methods.plans import make_plan
 from trifold.methods.unused import require_used_to_generate
-from trifold.pipeline.request import Request, versions
+from trifold.pipeline.request import Request, unchanged, versions
 from trifold.pipeline.resume import asked_for, finished, plain
 from trifold.pretrain.answers import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
 from trifold.pretrain.heads import language_model, saved_model, speaks
@@ -93,8 +93,9 @@ def learn_answers(
     if chosen.offline:
         stay_offline()
     files = _decoder(request)
-    split = _split(request, task)
-    asked = ask()
+    with unchanged(request.files.values()):
+        split = _split(request, task)
+        asked = ask()
     prepare()
     runtime = choose(chosen.device, chosen.precision)
     vocabulary = Vocabulary.of(files, "clm")
