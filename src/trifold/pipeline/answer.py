@@ -1,6 +1,5 @@
 """`finetune --task generate`: a decoder learns to answer prompts, whole or through low-rank adapters."""
 
-import shlex
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -138,12 +137,12 @@ def learn_answers(
         metrics = _measure(model, split, parts[2], vocabulary, budget, runtime)
         metrics |= _write_answers(folder, model, split.test, files)
         write_json(folder / "metrics.json", metrics)
-        columns = ["--task", "generate", "--target-column", str(task.target_column), "--method", method]
+        columns = ["--task", "generate", f"--target-column={task.target_column}", "--method", method]
         facts = {
             "method": method,
             "task": "generate",
             "asked": asked,
-            "command": shlex.join(["trifold", "finetune", str(request.data), *columns, *request.flags()]),
+            "command": request.command("finetune", *columns),
             "started": started.isoformat(timespec="seconds"),
             "seed": request.train.seed,
             "versions": versions(),

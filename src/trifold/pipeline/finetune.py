@@ -10,6 +10,7 @@ import numpy as np
 
 from trifold.artifact.folder import choose_folder, new_folder, write_json
 from trifold.artifact.manifest import STATE, write_manifest
+from trifold.artifact.records import sayable
 from trifold.backbone.locate import find_backbone, reason_of
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
@@ -112,7 +113,7 @@ def finetune(
             "asked": asked,
             "started": started.isoformat(timespec="seconds"),
             "seed": request.train.seed,
-            "settings": request.method_settings.named(),
+            "settings": sayable(request.method_settings.named()),
             "versions": versions(),
             "hardware": hardware(),
             "data": _data_facts(request, task),

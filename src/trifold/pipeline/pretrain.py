@@ -15,7 +15,7 @@ from trifold.data.hub import stay_offline
 from trifold.drawing import drawing
 from trifold.errors import BackboneError, SettingsError, require
 from trifold.evaluate.pretraining import write_pretraining_report
-from trifold.pipeline.request import flags_of, unchanged, versions
+from trifold.pipeline.request import as_argument, flags_of, unchanged, versions
 from trifold.pipeline.resume import NO_SAY, finished, model_hashes, plain
 from trifold.pretrain.blocks import Blocks, pack
 from trifold.pretrain.budget import kept, kept_budget, settle, trained_tokens
@@ -71,7 +71,7 @@ class PretrainRequest:
         """The command line that makes the same request."""
         groups = (self.corpus, self.source, self.scratch, self.learning)
         flags = [flag for group in groups for flag in flags_of(group)]
-        texts = [str(source) for source in self.sources]
+        texts = [as_argument(source) for source in self.sources]
         return shlex.join(["trifold", "pretrain", *texts, "--objective", self.objective, *flags])
 
     def asked(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from trifold.data.own_reading import OwnReading
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
-from trifold.llm.settings import LlmSettings, PromptingSettings
+from trifold.llm.settings import LlmSettings, PromptingSettings, without_server
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.methods.unused import only_used, require_used
@@ -95,8 +95,9 @@ class Request:
         return [flag for settings in self._groups for flag in flags_of(settings)]
 
     def command(self, verb: str, *more: str) -> str:
-        """The command line that makes the same request."""
-        return shlex.join(["trifold", verb, str(self.data), *more, *self.flags()])
+        """The command line that makes the same request, but for server and key, which no run names."""
+        told = replace(self.llm, llm=without_server(self.llm.llm), api_key_env=LlmSettings.api_key_env)
+        return shlex.join(["trifold", verb, as_argument(self.data), *more, *replace(self, llm=told).flags()])
 
 
 def models_of(backbone: BackboneSettings) -> list[str]:
@@ -226,11 +227,16 @@ def flags_of(settings: Any) -> Iterator[str]:
         value = getattr(settings, item.name)
         if value == item.default:
             continue
-        name = item.name.replace("_", "-")
+        name = f"--{item.name.replace('_', '-')}"
         if isinstance(value, bool):
-            yield f"--{name}" if value else f"--no-{name}"
-        elif isinstance(value, tuple):
-            for one in value:
-                yield from (f"--{name}", str(one))
-        else:
-            yield from (f"--{name}", str(value))
+            yield name if value else f"--no-{name.removeprefix('--')}"
+            continue
+        for one in map(str, value if isinstance(value, tuple) else (value,)):
+            # A value that looks like a flag has to be one word with its own.
+            yield from (f"{name}={one}",) if one.startswith("-") else (name, one)
+
+
+def as_argument(path: Path) -> str:
+    """A path as the command line takes it for no flag; `-` alone is standard input."""
+    name = str(path)
+    return f"./{name}" if name.startswith("-") and name != "-" else name

@@ -10,6 +10,7 @@ from trifold.artifact.folder import finished_run
 from trifold.artifact.records import read_run
 from trifold.backbone.locate import MODEL_FILES, file_sha256
 from trifold.errors import SettingsError
+from trifold.llm.settings import without_server
 from trifold.pipeline.request import Request, file_hashes
 from trifold.train.state import what_differs
 
@@ -38,13 +39,14 @@ def asked_for(request: Request, method: str, hashes: Mapping[str, str | None] | 
     prompt = settings.get("prompt")
     by_content = {
         "prompt": file_sha256(prompt) if isinstance(prompt, Path) and prompt.is_file() else prompt,
+        "llm": without_server(own.llm.llm),
         "model_sha256": model_hashes(own.backbone.model),
     }
     return plain({"method": method, **settings, **by_content, **(hashes or file_hashes(request))})
 
 
 def model_hashes(model: str) -> list[tuple[str, str]]:
-    """File and SHA-256 of all that a model in a folder consists of; nothing of one with a name, which stays as it is."""
+    """File and SHA-256 of all that a model in a folder consists of; nothing of a named one, which stays as it is."""
     folder = Path(model)
     if not os.path.isfile(folder / "config.json"):
         folder /= "model"  # of a run folder

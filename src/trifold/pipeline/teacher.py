@@ -7,10 +7,12 @@ from typing import Any, TypedDict, get_type_hints
 
 import numpy as np
 
+from trifold.atomic import real
 from trifold.backbone.locate import file_sha256
 from trifold.data.examples import load_examples
 from trifold.data.label_text import plain_text
 from trifold.errors import ArtifactError, TrifoldError
+from trifold.llm.settings import without_server
 from trifold.pipeline.request import Request, Task
 from trifold.progress import say
 from trifold.schema import read_facts
@@ -39,7 +41,8 @@ class TeacherFacts(TypedDict):
 
 def teacher_path(data: Path) -> Path:
     """Where `label` describes who labelled a file."""
-    return data.with_name(f"{data.name}.teacher.json")
+    place = real(data)
+    return place.with_name(f"{place.name}.teacher.json")
 
 
 def find_teacher(request: Request, task: Task) -> dict[str, Any] | None:
@@ -80,7 +83,7 @@ def compare_with_teacher(
         `true_labels` with the share of rows that each gets right, where true labels are known; and costs.
     """
     found: dict[str, object] = {
-        "llm": teacher["llm"],
+        "llm": without_server(teacher["llm"]),
         "prompt": teacher["prompt"],
         "teacher_ms_per_text": teacher["ms_per_text"],
         "teacher_money_per_1000": teacher["money_per_1000"],
