@@ -25,7 +25,7 @@ from sklearn.utils import estimator_checks
 
 from conftest import several_labels
 from trifold import TextClassifier
-from trifold.artifact.folder import read_json
+from trifold.artifact.records import read_run
 from trifold.backbone.settings import BackboneSettings
 from trifold.classifier import SETTINGS
 from trifold.data.settings import LabelledSettings
@@ -146,7 +146,7 @@ def test_damaged_settings_are_told(settings: Any, data: tuple[list[str], list[st
     from trifold.artifact.manifest import write_manifest
 
     TextClassifier("tfidf").fit(*data).save(tmp_path / "model")
-    facts = {**read_json(tmp_path / "model" / "run.json"), "settings": settings}
+    facts = {**read_run(tmp_path / "model"), "settings": settings}
     (tmp_path / "model" / "run.json").write_text(json.dumps(facts))
     write_manifest(tmp_path / "model")
     with pytest.raises(ArtifactError, match=r"the settings in .*run.json are damaged"):
@@ -399,7 +399,7 @@ def test_a_parameter_of_another_type_is_told_before_anything_is_read(given: dict
 
 def test_parameters_of_numpys_types_are_saved_as_numbers(data: tuple[list[str], list[str]], tmp_path: Path) -> None:
     TextClassifier("tfidf", seed=np.int64(7)).fit(*data).save(tmp_path / "model")  # type: ignore[arg-type]
-    assert read_json(tmp_path / "model" / "run.json")["settings"]["seed"] == 7  # type: ignore[index]
+    assert read_run(tmp_path / "model")["settings"]["seed"] == 7
 
 
 def test_a_parameter_that_the_method_does_not_use_is_warned_of(data: tuple[list[str], list[str]]) -> None:
@@ -445,3 +445,13 @@ def test_what_scikit_learn_asks_of_any_estimator(data: tuple[list[str], list[str
         arguments = {"score": (["a"], ["x"]), "save": ("folder",)}.get(ask, (["a"],))
         with pytest.raises(NotFittedError):
             getattr(clone(classifier), ask)(*arguments)
+
+
+def test_a_language_model_is_said_to_know_no_labels(data: tuple[list[str], list[str]], tmp_path: Path) -> None:
+    import json
+
+    TextClassifier("tfidf").fit(*data).save(tmp_path / "model")
+    facts = {**read_run(tmp_path / "model"), "method": "pretrain"}
+    (tmp_path / "model" / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(ArtifactError, match="holds a language model, which knows no labels"):
+        TextClassifier.load(tmp_path / "model")
