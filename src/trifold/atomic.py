@@ -128,12 +128,13 @@ def _is_still(handle: int, file: Path) -> bool:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
+def whole_file(path: Path, *, replace: bool = True, then: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """A path to write at; it becomes `path` only if nothing fails. Devices and pipes are written as they are.
 
     Args:
         path: Of the file.
         replace: Whether it may take the place of another one.
+        then: Called once the file has its place, before another process may write there; not for devices and pipes.
 
     Raises:
         FileExistsError: If it may not, and there is one by then; its `filename2` is where the new one was kept.
@@ -166,6 +167,7 @@ def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
                 error.errno, f"{error.strerror}; it is kept in {kept}", str(path), None, str(kept)
             ) from None
         sync(place.parent)
+        then()
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from trifold.artifact.folder import best_run, new_folder, write_json
-from trifold.artifact.records import read_run
+from trifold.artifact.records import NEVER_FROM_A_RUN, read_run, sayable
 from trifold.backbone.settings import BackboneSettings, ComputeSettings
 from trifold.data.sequences import targets_of, texts_of
 from trifold.data.split import split_train_validation
@@ -27,7 +27,7 @@ from trifold.methods.contract import MethodSettings, Predictor
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.methods.unused import unused
 from trifold.pipeline.request import versions
-from trifold.predict import load_run, score_texts
+from trifold.predict import load_run, require_labels, score_texts
 from trifold.runtime import hardware, prepared
 from trifold.statistics.metrics import main_score
 from trifold.tasks.labels import LabelMap
@@ -45,9 +45,6 @@ SETTINGS = (
     LlmSettings,
     PromptingSettings,
 )
-# What reaches out, writes or runs code: a folder may come from someone else, so it has no say in these.
-_NEVER_FROM_A_RUN = ("llm", "api_key_env", "log", "report_to", "trust_remote_code")
-
 _NO_LLM = LlmSettings()
 
 
@@ -247,12 +244,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "method": name,
             "command": "TextClassifier.fit",
             "started": started.isoformat(timespec="seconds"),
-            "settings": _without_servers(settings.named()),
+            "settings": sayable(settings.named()),
             "seed": settings.train.seed,
             **fitted.predictor.labels.described(),
             "label_type": str(self.classes_.dtype),
             "score_name": main_score(list(examples.label_counts().values()), multi_label=labels.multi_label),
-            "choices": _without_servers(fitted.choices),
+            "choices": fitted.choices,
             "trainable_parameters": fitted.trainable_parameters,
             "versions": versions(),
             "hardware": hardware(),
@@ -332,19 +329,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             api_key_env: Environment variable that holds the server's key.
             trust_remote_code: As in the class.
 
-        Args:
-            path: The folder. It may come from anyone, so it names neither a server nor a key, nor where figures are
-                reported to, and never decides on `trust_remote_code`.
-            device: Where to compute.
-            llm: For a run that asks a server: `openai:BASE_URL#MODEL`.
-            api_key_env: Environment variable that holds the server's key.
-            trust_remote_code: As in the class.
-
         Raises:
             UnnamedServerError: If it asks a server, and `llm` names none.
             ArtifactError: If a file is missing or damaged; the message names it.
         """
         facts = read_run(best_run(Path(path)))
+        require_labels(facts.path.parent, facts)
         classifier = cls._of_settings(facts, facts.path)
         classifier.llm, classifier.api_key_env = llm, api_key_env
         classifier.trust_remote_code = trust_remote_code
@@ -362,7 +352,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """One with the parameters that a run was made with."""
         settings = facts.get("settings") or {}
         try:
-            known = cls().get_params().keys() - set(_NEVER_FROM_A_RUN)
+            known = cls().get_params().keys() - NEVER_FROM_A_RUN
             classifier = cls(**{name: value for name, value in settings.items() if name in known})
             classifier.method = method_name(str(facts["method"]))
             # Checked now, and what JSON has no words for is as it was given.
@@ -431,10 +421,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return kind(
             **{field.name: _as(hints[field.name], field.name, getattr(self, field.name)) for field in fields(kind)}
         )
-
-
-def _without_servers(named: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in named.items() if name not in _NEVER_FROM_A_RUN}
 
 
 def _as(hint: Any, name: str, value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -96,13 +96,22 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmS
         raise ArtifactError(f"{error}; or {instead_of_best(folder)}") from None
 
 
-def _load(folder: Path, compute: ComputeSettings, llm: LlmSettings | None) -> Run:
-    facts = read_run(folder)
+def require_labels(folder: Path, facts: Mapping[str, Any]) -> None:
+    """Refuse a run that has no labels to tell.
+
+    Raises:
+        ArtifactError: If it is a language model.
+    """
     if facts.get("task") == "generate" or facts["method"] == "pretrain":
         raise ArtifactError(
             f"{folder} holds a language model, which knows no labels: let it speak with trifold fill-mask or generate, "
             f"or train it on labels with trifold finetune DATA --model {folder}"
         )
+
+
+def _load(folder: Path, compute: ComputeSettings, llm: LlmSettings | None) -> Run:
+    facts = read_run(folder)
+    require_labels(folder, facts)
     try:
         method = method_entry(str(facts["method"]))
     except SettingsError as error:

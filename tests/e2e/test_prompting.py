@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from conftest import GOOD, write_reviews
@@ -526,3 +529,51 @@ def test_an_editor_that_is_not_there_leaves_the_prompt(
     assert done.returncode == 2
     assert "is written, but $EDITOR, '/no/such/editor', cannot be started" in done.stderr
     assert (tmp_path / "film.toml").is_file()
+
+
+def test_labels_go_into_a_pipe_which_has_no_teacher(prompt_file: Path, tmp_path: Path) -> None:
+    data, pipe = tmp_path / "some.csv", tmp_path / "pipe"
+    data.write_text("id,text\n1,Good one\n2,Bad one\n")
+    os.mkfifo(pipe)
+    with scripted(lambda *_: Reply("good")) as server:
+        command = [
+            *(sys.executable, "-m", "trifold", "label", str(data), "--llm", server.llm, "--prompt", str(prompt_file)),
+            *("--log", str(tmp_path / "log"), "--output", str(pipe)),
+        ]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                assert "1,Good one,good" in pipe.read_text()
+                assert process.wait(60) == 0
+            finally:
+                process.kill()
+    assert not list(tmp_path.glob("*.teacher.json"))
+
+
+def test_no_teacher_is_described_whose_labels_did_not_get_their_place(
+    prompt_file: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    data, output = tmp_path / "some.csv", tmp_path / "out.csv"
+    data.write_text("id,text\n1,Good one\n2,Bad one\n")
+
+    def reply(*_: object) -> Reply:
+        # While it is being labelled, something else takes the place of the output.
+        (output / "inside").mkdir(parents=True, exist_ok=True)
+        return Reply("good")
+
+    with scripted(reply) as server:
+        command = ("label", data, "--llm", server.llm, "--prompt", prompt_file, "--log", tmp_path / "log")
+        done = trifold_command(*command, "--output", output)
+    assert done.returncode == 2, done.stderr
+    assert not list(tmp_path.glob("*.teacher.json"))
+
+
+def test_true_labels_are_compared_by_what_they_say(tmp_path: Path, trifold_command: Command) -> None:
+    prompt, data = tmp_path / "label.toml", tmp_path / "some.parquet"
+    prompt.write_text(PROMPT.replace('["bad", "good"]', '["0", "1"]'))
+    table = {"id": [1, 2, 3, 4], "text": [f"Good one {i}" for i in range(4)], "truth": [1.0, 0.0, float("nan"), None]}
+    pyarrow.parquet.write_table(pyarrow.table(table), data)
+    with scripted(lambda *_: Reply("1")) as server:
+        command = ("label", data, "--llm", server.llm, "--prompt", prompt, "--log", tmp_path / "log")
+        done = trifold_command(*command, "--true-column", "truth", "--output", tmp_path / "out.csv", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["true_labels"] == {"rows": 2, "right": 1, "unknown": 2}

@@ -445,3 +445,13 @@ def test_what_scikit_learn_asks_of_any_estimator(data: tuple[list[str], list[str
         arguments = {"score": (["a"], ["x"]), "save": ("folder",)}.get(ask, (["a"],))
         with pytest.raises(NotFittedError):
             getattr(clone(classifier), ask)(*arguments)
+
+
+def test_a_language_model_is_said_to_know_no_labels(data: tuple[list[str], list[str]], tmp_path: Path) -> None:
+    import json
+
+    TextClassifier("tfidf").fit(*data).save(tmp_path / "model")
+    facts = {**read_run(tmp_path / "model"), "method": "pretrain"}
+    (tmp_path / "model" / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(ArtifactError, match="holds a language model, which knows no labels"):
+        TextClassifier.load(tmp_path / "model")

@@ -4,7 +4,7 @@ import atexit
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -136,7 +136,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     with output_folder(target) as alone:
         require_free(target)
         if alone:
-            clear_left_over(place, is_whole=lambda folder: (folder / MANIFEST).is_file())
+            clear_unfinished(place)
         aside = new_aside(place)
         try:
             aside.mkdir()
@@ -154,6 +154,11 @@ def new_folder(target: Path) -> Iterator[Path]:
                 raise ArtifactError(f"{target} could not be written: {fault_of(error)}") from error
             raise
         _move(aside, place, target)
+
+
+def clear_unfinished(place: Path) -> None:
+    """Clear away what processes that are dead by now left beside a run folder; whole runs are kept beside it."""
+    clear_left_over(place, is_whole=lambda folder: (folder / MANIFEST).is_file())
 
 
 def require_free(target: Path) -> None:
@@ -182,15 +187,19 @@ def _move(aside: Path, place: Path, target: Path) -> None:
 
 
 @contextmanager
-def new_file(output: Path) -> Iterator[Path]:
+def new_file(output: Path, then: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """A path to write a result at; it becomes `output` only if nothing fails.
+
+    Args:
+        output: Of the file.
+        then: As in `whole_file`.
 
     Raises:
         DataError: If it cannot be written.
         SettingsError: If another process is writing it.
     """
     try:
-        with whole_file(output) as aside:
+        with whole_file(output, then=then) as aside:
             yield aside
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]

@@ -1,5 +1,6 @@
 """What the JSON files of run folders hold, as far as anything reads it back: the shapes they are checked against."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -7,6 +8,8 @@ from trifold.schema import Amount, Count, Facts, Rule, Size, read_facts
 from trifold.types import Label
 
 RUN, METRICS = "run.json", "metrics.json"
+# Settings that reach out, write or run code: a folder may come from anyone, so none has a say in them.
+NEVER_FROM_A_RUN = frozenset(("llm", "api_key_env", "log", "report_to", "trust_remote_code"))
 
 Labels = Annotated[list[Label], Rule("a list of labels, none twice", lambda names: 0 < len(names) == len(set(names)))]
 _Share = Annotated[float, Rule("a number from 0 to 1", lambda value: 0 <= value <= 1)]
@@ -167,6 +170,11 @@ class AskingFacts(TypedDict, total=False):
     base: str
     base_revision: str | None
     base_sha256: str
+
+
+def sayable(settings: Mapping[str, object]) -> dict[str, object]:
+    """Settings as `run.json` holds them: without those in which no run has a say."""
+    return {name: value for name, value in settings.items() if name not in NEVER_FROM_A_RUN}
 
 
 def read_run(folder: Path) -> Facts:

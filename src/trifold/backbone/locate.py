@@ -42,7 +42,8 @@ _SIZES = {
 }
 # Building so many would take for ever, before their weights could be missed.
 _MOST = dict.fromkeys(("num_hidden_layers", "n_layers", "n_layer"), 1_000)
-_PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "tokenizer*", "*.jinja")
+# All that a model consists of, but its code.
+MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model", "tokenizer*", "*.jinja")
 
 
 @dataclass(frozen=True)
@@ -301,7 +302,7 @@ def _from_hub(name: str, revision: str | None, offline: bool, trust_remote_code:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    patterns = [*_PATTERNS, "*.py"] if trust_remote_code else [*_PATTERNS]
+    patterns = [*MODEL_FILES, "*.py"] if trust_remote_code else [*MODEL_FILES]
     try:
         folder = Path(snapshot_download(name, revision=revision, local_files_only=offline, allow_patterns=patterns))
     except LocalEntryNotFoundError:

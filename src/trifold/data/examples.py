@@ -142,9 +142,14 @@ def _sample(table: Table, head: Sequence[Record | BadRow], settings: TextSetting
     return [row for row in head if isinstance(row, Record)]
 
 
+def is_missing(value: object) -> bool:
+    """Whether a value stands for no label at all."""
+    return value is None or (isinstance(value, float) and math.isnan(value)) or is_blank(str(value))
+
+
 def unusable_label(value: object) -> str | None:
     """Why a value cannot serve as a label, or as a row's list of them; `None` where it can."""
-    if _missing(value):
+    if is_missing(value):
         return "it has no label"
     for part in value if isinstance(value, list) else [value]:
         if isinstance(part, float) and math.isinf(part):
@@ -225,15 +230,10 @@ def _as_targets(values: Sequence[object], separator: str) -> list[Target]:
     return list(targets)
 
 
-def _missing(value: object) -> bool:
-    """Whether a value stands for no label at all."""
-    return value is None or (isinstance(value, float) and math.isnan(value)) or is_blank(str(value))
-
-
 def _parts(value: object, separator: str) -> list[object]:
     """The labels of one row: a list's members, or what stands between separators."""
     if isinstance(value, list):
-        return [part for part in value if not _missing(part)]
+        return [part for part in value if not is_missing(part)]
     if separator:
         return [part.strip() for part in str(value).split(separator) if not is_blank(part)]
     return [value]

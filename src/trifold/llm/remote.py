@@ -20,11 +20,11 @@ from trifold.llm.bounds import BoundedBackend, Bounds
 from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, Speaker, TransientError
 from trifold.llm.prompt import Conversation
 from trifold.llm.secret import Secret
-from trifold.llm.settings import LlmSettings
+from trifold.llm.settings import SERVER, LlmSettings
 from trifold.progress import say
 from trifold.terminal import PrintablePieces, printable
 
-PREFIX = "openai:"
+PREFIX = SERVER
 # English text has about so many characters to a token: the guess before a server has counted.
 _CHARACTERS_PER_TOKEN = 4.0
 _ERROR_CHARACTERS = 300

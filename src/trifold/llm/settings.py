@@ -8,9 +8,16 @@ from typing import Literal
 from trifold.errors import PromptError, SettingsError, require
 from trifold.llm.files import read_text
 
+# What begins the name of a server with its model.
+SERVER = "openai:"
 # No model reads more.
 _VALUE_BYTES = 64 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def without_server(llm: str | None) -> str | None:
+    """A language model as a run may name it: of a server its model alone."""
+    return f"{SERVER}…#{llm.rpartition('#')[2]}" if llm and llm.startswith(SERVER) else llm
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from trifold.llm.labelling import Labeller, LabellingTask, Shots
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.opening import labeller_of, open_llm
 from trifold.llm.prompt import Example
+from trifold.llm.settings import without_server
 from trifold.llm.shots import FixedShots, NearestShots, choose_balanced, choose_random
 from trifold.llm.wording import word_labels
 from trifold.methods.contract import Fitted, Method
@@ -53,7 +54,7 @@ class Prompting(Method):
         say(f"prompt: {kept['llm']} is told what to do, with {said}")
         logits, seconds = np.zeros((0, len(labels)), dtype=np.float32), 0.0
         choices: dict[str, object] = {
-            "llm": labeller.identity,
+            "llm": without_server(labeller.identity),
             "prompt": str(asked.prompt or "made from the labels"),
             "words": list(labeller.task.words),
             "shots": f"{asked.shots}, {asked.shot_choice}" if asked.shots else "none",

@@ -1,7 +1,8 @@
 """What prompting leaves behind: which model, which prompt, which examples, and how its figures are read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,13 +106,13 @@ class PromptPredictor(Predictor):
         """
         saved, arrays = read_state(folder, AskingFacts)
         kept: dict[str, Any] = saved
-        try:
-            named = _whom(folder, kept, llm or LlmSettings(), compute)
+        with _damage_told(folder):
+            LlmSettings(**{name: kept[name] for name in _KEPT})
+        named = _whom(folder, kept, llm or LlmSettings(), compute)
+        with _damage_told(folder):
             labels, task = LabelMap.saved(kept), _task(folder, kept, arrays, compute)
             votes, temperature = int(kept["votes"]), float(arrays.of_shape("temperature", 1, positive=True)[0])
             _require_whole(task, labels, votes, arrays)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError, SettingsError):
-            raise ArtifactError(f"{folder} holds a damaged file: train again or restore the run folder") from None
         if votes > 1:
             say(f"note: {folder.parent} asks {votes} times for each text")
         model = open_llm(named, compute)
@@ -178,6 +179,15 @@ def judged(labeller: Labeller, texts: Sequence[str]) -> Judgements:
     return found
 
 
+@contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    """Inside, only what a run holds is used: whatever is not allowed in it is damage."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, SettingsError):
+        raise ArtifactError(f"{folder} holds a damaged file: train again or restore the run folder") from None
+
+
 def _whom(folder: Path, kept: dict[str, Any], given: LlmSettings, compute: ComputeSettings) -> LlmSettings:
     """Whom to ask, and how: what the user names now, and of the run what its answers depend on.
 
@@ -192,7 +202,8 @@ def _whom(folder: Path, kept: dict[str, Any], given: LlmSettings, compute: Compu
         if given.llm and not given.llm.startswith(LOCAL):
             raise LlmError(f"{folder.parent} was made with weights on this machine: leave out --llm, or name them")
         # Weights may have moved; their hash says whether they are the same.
-        base = {**kept, "base": given.llm.removeprefix(LOCAL)} if given.llm else kept
+        moved = {"base": given.llm.removeprefix(LOCAL), "base_revision": None} if given.llm else {}
+        base = {**kept, **moved}
         files = find_base(base, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         return replace(given, llm=f"{LOCAL}{files.folder}", **own)
     model = printable(_model_of(made_with))

@@ -1,6 +1,5 @@
 """`finetune --task generate`: a decoder learns to answer prompts, whole or through low-rank adapters."""
 
-import shlex
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from trifold.errors import BackboneError, SettingsError
 from trifold.methods.defaults import FULL, LORA, tuning_epochs
 from trifold.methods.plans import make_plan
 from trifold.methods.unused import require_used_to_generate
-from trifold.pipeline.request import Request, versions
+from trifold.pipeline.request import Request, unchanged, versions
 from trifold.pipeline.resume import asked_for, finished, plain
 from trifold.pretrain.answers import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
 from trifold.pretrain.heads import language_model, saved_model, speaks
@@ -93,8 +92,9 @@ def learn_answers(
     if chosen.offline:
         stay_offline()
     files = _decoder(request)
-    split = _split(request, task)
-    asked = ask()
+    with unchanged(request.files.values()):
+        split = _split(request, task)
+        asked = ask()
     prepare()
     runtime = choose(chosen.device, chosen.precision)
     vocabulary = Vocabulary.of(files, "clm")
@@ -137,12 +137,12 @@ def learn_answers(
         metrics = _measure(model, split, parts[2], vocabulary, budget, runtime)
         metrics |= _write_answers(folder, model, split.test, files)
         write_json(folder / "metrics.json", metrics)
-        columns = ["--task", "generate", "--target-column", str(task.target_column), "--method", method]
+        columns = ["--task", "generate", f"--target-column={task.target_column}", "--method", method]
         facts = {
             "method": method,
             "task": "generate",
             "asked": asked,
-            "command": shlex.join(["trifold", "finetune", str(request.data), *columns, *request.flags()]),
+            "command": request.command("finetune", *columns),
             "started": started.isoformat(timespec="seconds"),
             "seed": request.train.seed,
             "versions": versions(),

@@ -24,7 +24,7 @@ from trifold.data.examples import open_rows
 from trifold.data.own_reading import OwnReading
 from trifold.data.samples import some
 from trifold.data.settings import TextSettings
-from trifold.errors import BackboneError, DataError, SettingsError
+from trifold.errors import BackboneError, DataError, SettingsError, TrifoldError
 from trifold.evaluate.forecast import product_rate
 from trifold.evaluate.leaderboard import megabytes, milliseconds
 from trifold.methods.catalogue import PROMPT
@@ -245,7 +245,7 @@ def _texts_of(source: Path, reading: TextSettings, own: OwnReading) -> list[str]
 
 def _measure(run: Path, texts: list[str], seconds: float, started: float, trust_remote_code: bool) -> _Measured:
     """In the engine's own process: passes over as many texts as fit, then texts one by one."""
-    predictor = load_local_run(run, ComputeSettings(trust_remote_code=trust_remote_code)).predictor
+    predictor = load_local_run(run, ComputeSettings(device="cpu", trust_remote_code=trust_remote_code)).predictor
     predictor.score(texts[:1])
     load_seconds = time.time() - started
     predictor.score(texts[:_WARM_UP_TEXTS])
@@ -275,5 +275,9 @@ if __name__ == "__main__":
     end_with_parent()
     _RUN, _TEXTS, _SECONDS, _STARTED, _TRUST = sys.argv[1:]
     _GIVEN = json.loads(Path(_TEXTS).read_text())
-    _FOUND = _measure(Path(_RUN), _GIVEN, float(_SECONDS), float(_STARTED), bool(int(_TRUST)))
+    try:
+        _FOUND = _measure(Path(_RUN), _GIVEN, float(_SECONDS), float(_STARTED), bool(int(_TRUST)))
+    except TrifoldError as error:
+        print(f"trifold: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
     print(json.dumps(vars(_FOUND)))  # noqa: T201

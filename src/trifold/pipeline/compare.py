@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.artifact.folder import choose_folder, output_folder, require_free, write_json
+from trifold.artifact.folder import choose_folder, clear_unfinished, output_folder, require_free, write_json
 from trifold.artifact.manifest import STATE, write_manifest
-from trifold.atomic import new_aside, remove, sync_folder
+from trifold.atomic import clear_left_over, new_aside, remove, sync_folder
 from trifold.child import tied
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
@@ -30,7 +30,7 @@ from trifold.evaluate.results import RunResult, read_result
 from trifold.evaluate.settings import CompareSettings
 from trifold.evaluate.verdict import Verdict, decide
 from trifold.methods.catalogue import METHODS, PROMPT, method_entry, method_name
-from trifold.pipeline.request import Request, Task, flags_of, models_of, open_task, versions, with_model
+from trifold.pipeline.request import Request, Task, as_argument, flags_of, models_of, open_task, versions, with_model
 from trifold.pipeline.resume import asked_for, require_same
 from trifold.progress import duration, say
 from trifold.runtime import hardware
@@ -317,8 +317,8 @@ def _run_method(state: _State, name: str, seconds_left: float | None, interrupte
     """`trifold finetune` in a process of its own, so that its peak memory is its own; the reason if it failed."""
     one = state.contestants[name]
     command = [
-        *(sys.executable, "-m", "trifold", "finetune", str(one.request.data), "--method", one.method),
-        *("--output-dir", str(state.folder / name), "--resume", "--json"),
+        *(sys.executable, "-m", "trifold", "finetune", as_argument(one.request.data), "--method", one.method),
+        *(f"--output-dir={state.folder / name}", "--resume", "--json"),
         *one.request.for_method(one.method).flags(),
         *("--expected-data", state.task.digest),
     ]
@@ -395,9 +395,10 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
 
 def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float) -> None:
     best = state.folder / "best"
-    # Methods that were stopped leave these; none of them is at work any more.
-    for leftover in state.folder.glob(".*.partial"):
-        remove(leftover)
+    # Methods that were stopped leave something; none of them is at work any more. A copy of the best is made anew.
+    for name in state.contestants:
+        clear_unfinished(state.folder / name)
+    clear_left_over(best)
     aside = new_aside(best)
     try:
         shutil.copytree(state.folder / verdict.ship, aside)

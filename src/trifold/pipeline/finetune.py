@@ -10,7 +10,8 @@ import numpy as np
 
 from trifold.artifact.folder import choose_folder, new_folder, write_json
 from trifold.artifact.manifest import STATE, write_manifest
-from trifold.backbone.locate import find_backbone
+from trifold.artifact.records import sayable
+from trifold.backbone.locate import find_backbone, reason_of
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError, DataError, require
@@ -88,6 +89,7 @@ def finetune(
     if announce:
         for warning in task.facts.warnings():
             say(f"note: {warning}")
+    teacher = find_teacher(request, task)
     labels = LabelMap.of(task.data.examples.labels)
     run = "-".join(target.absolute().parts[-2:])
     with (
@@ -113,7 +115,7 @@ def finetune(
             "asked": asked,
             "started": started.isoformat(timespec="seconds"),
             "seed": request.train.seed,
-            "settings": request.method_settings.named(),
+            "settings": sayable(request.method_settings.named()),
             "versions": versions(),
             "hardware": hardware(),
             "data": _data_facts(request, task),
@@ -132,11 +134,13 @@ def finetune(
             "truncated_test_texts": int(scores.truncated.sum()),
         }
         metrics, predicted = _write_results(folder, task, scores, fitted)
-        teacher = find_teacher(request, task)
         if teacher:
-            facts["teacher"] = compare_with_teacher(
-                teacher, request, task.split.test, fitted.predictor.labels, predicted, metrics
-            )
+            try:
+                facts["teacher"] = compare_with_teacher(
+                    teacher, request, task.split.test, fitted.predictor.labels, predicted, metrics
+                )
+            except Exception as error:  # noqa: BLE001 - no file beside the data may cost a training
+                say(f"note: nothing is said of the labels' teacher ({type(error).__name__}: {reason_of(error)})")
         facts["seconds"] = round(time.monotonic() - clock, 3)
         write_json(folder / "run.json", facts)
     result = read_result(target)

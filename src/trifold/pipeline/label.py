@@ -12,7 +12,8 @@ from trifold.backbone.locate import file_sha256
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns
 from trifold.data.csv_file import write_rows
-from trifold.data.examples import open_rows
+from trifold.data.examples import is_missing, open_rows
+from trifold.data.label_text import plain_text
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError, PromptError
 from trifold.llm.asking_labeller import AskingLabeller
@@ -122,21 +123,25 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
     if output is None:
         write_rows(sys.stdout, fields, rows, excel_safe=request.excel_safe)
         return tally
-    assert request.prompting.prompt is not None
-    with new_file(output) as aside:
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            write_rows(file, fields, rows, excel_safe=request.excel_safe)
+    prompt = request.prompting.prompt
+    assert prompt is not None
+    prompt_sha256 = file_sha256(prompt)
+
+    def describe() -> None:
         facts = {
             "llm": labeller.asker.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm,
-            "prompt": str(request.prompting.prompt),
-            "prompt_sha256": file_sha256(request.prompting.prompt),
-            "data_sha256": file_sha256(aside),
+            "prompt": str(prompt),
+            "prompt_sha256": prompt_sha256,
+            "data_sha256": file_sha256(output),
             "label_column": request.column,
             "true_column": request.true_column,
             **tally.described(request.llm),
         }
-        # While the output is this process's alone, so that both are of one labelling.
         write_json(teacher_path(output), facts)
+
+    # Described while the output is this process's alone, so that both are of one labelling.
+    with new_file(output, describe) as aside, aside.open("w", newline="", encoding="utf-8") as file:
+        write_rows(file, fields, rows, excel_safe=request.excel_safe)
     return tally
 
 
@@ -220,10 +225,10 @@ def _labelled(
                 tally.labelled += 1
                 if request.true_column:
                     truth = row.values[request.true_column]
-                    known = truth is not None and bool(str(truth).strip())
+                    known = not is_missing(truth)
                     tally.known += known
                     tally.unknown += not known
-                    tally.agreeing += known and str(truth).strip() == labels.names[number]
+                    tally.agreeing += known and _says(truth) == _says(labels.names[number])
                 sure = f"{probabilities[place, number]:.6f}"
                 yield {**row.values, request.column: labels.names[number], "confidence": sure, "error": ""}
             place += 1
@@ -232,3 +237,8 @@ def _labelled(
 
 def _texts(rows: Iterable[Record | BadRow], columns: Columns) -> list[str]:
     return [str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)]
+
+
+def _says(label: object) -> str:
+    """What a label says, whichever type it has and whatever spaces are around it."""
+    return plain_text(label.strip() if isinstance(label, str) else label)

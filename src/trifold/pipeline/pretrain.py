@@ -15,8 +15,8 @@ from trifold.data.hub import stay_offline
 from trifold.drawing import drawing
 from trifold.errors import BackboneError, SettingsError, require
 from trifold.evaluate.pretraining import write_pretraining_report
-from trifold.pipeline.request import flags_of, versions
-from trifold.pipeline.resume import NO_SAY, finished, plain, weights_hashes
+from trifold.pipeline.request import as_argument, flags_of, unchanged, versions
+from trifold.pipeline.resume import NO_SAY, finished, model_hashes, plain
 from trifold.pretrain.blocks import Blocks, pack
 from trifold.pretrain.budget import kept, kept_budget, settle, trained_tokens
 from trifold.pretrain.corpus import Corpus, Part, open_corpus
@@ -71,14 +71,14 @@ class PretrainRequest:
         """The command line that makes the same request."""
         groups = (self.corpus, self.source, self.scratch, self.learning)
         flags = [flag for group in groups for flag in flags_of(group)]
-        texts = [str(source) for source in self.sources]
+        texts = [as_argument(source) for source in self.sources]
         return shlex.join(["trifold", "pretrain", *texts, "--objective", self.objective, *flags])
 
     def asked(self) -> dict[str, Any]:
         """What decides on the model: files by their bytes, and every setting that has a say."""
         groups = (self.corpus, self.source, self.scratch, self.learning)
         settings = {name: value for group in groups for name, value in vars(group).items() if name not in NO_SAY}
-        model = {"model_sha256": weights_hashes(self.source.model)}
+        model = {"model_sha256": model_hashes(self.source.model)}
         text = {"text_sha256": Documents(self.sources, self.corpus).address()}
         return plain({"method": "pretrain", "objective": self.objective, **settings, **model, **text})
 
@@ -133,8 +133,9 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
     _require_used(request)
     if request.source.offline:
         stay_offline()
-    text = _read(request)
-    asked = request.asked()
+    with unchanged((*Documents(request.sources, request.corpus).files, *request.corpus.exclude)):
+        text = _read(request)
+        asked = request.asked()
     prepare()
     runtime = choose(request.source.device, request.source.precision)
     with (

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from trifold.backbone.locate import file_sha256
-from trifold.data.hub import local_file
 from trifold.data.settings import DataSettings
+from trifold.data.source import is_standard_input
 from trifold.errors import DataError
 from trifold.pipeline.request import Request, Task, open_task
 from trifold.predict import Run
-from trifold.progress import say
 
 
 def reopen_task(run: Run, way_out: str) -> Task:
@@ -48,14 +47,13 @@ def _require_own(run: Run, request: Request, way_out: str) -> None:
     for name, path in request.files.items():
         if path is None:
             continue
-        if str(path).startswith("hf:"):
-            say(f"note: {run.folder} was trained on {path}, which is asked for")
+        if str(path).startswith("hf:") or is_standard_input(path):
+            raise DataError(f"{run.folder} was trained on {path}, which is not opened on the word of a run: {way_out}")
         try:
-            file = local_file(path)
-            if not file.is_file():
-                raise DataError(f"there is no file {path}")
-            found = file_sha256(file)
-        except (OSError, ValueError, DataError) as error:
+            if not path.is_file():
+                raise FileNotFoundError(f"there is no file {path}")
+            found = file_sha256(path)
+        except (OSError, ValueError) as error:
             raise DataError(f"the run's own rows cannot be read ({error}): {way_out}") from None
         if found != facts["sha256" if name == "data" else f"{name}_sha256"]:
             raise DataError(f"{path} is not the file any more that {run.folder} was trained on: {way_out}")

@@ -5,7 +5,8 @@ import importlib.metadata
 import os
 import platform
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from trifold.data.own_reading import OwnReading
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
-from trifold.llm.settings import LlmSettings, PromptingSettings
+from trifold.llm.settings import LlmSettings, PromptingSettings, without_server
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.methods.unused import only_used, require_used
@@ -94,8 +95,9 @@ class Request:
         return [flag for settings in self._groups for flag in flags_of(settings)]
 
     def command(self, verb: str, *more: str) -> str:
-        """The command line that makes the same request."""
-        return shlex.join(["trifold", verb, str(self.data), *more, *self.flags()])
+        """The command line that makes the same request, but for server and key, which no run names."""
+        told = replace(self.llm, llm=without_server(self.llm.llm), api_key_env=LlmSettings.api_key_env)
+        return shlex.join(["trifold", verb, as_argument(self.data), *more, *replace(self, llm=told).flags()])
 
 
 def models_of(backbone: BackboneSettings) -> list[str]:
@@ -147,18 +149,16 @@ def open_task(request: Request) -> Task:
     """
     if request.backbone.offline:
         stay_offline()
-    before = _file_states(request)
-    data = load_examples(request.data, request.reading)
     reading = request.reading
-    test, validation = (_part(path, reading, data) for path in (reading.test_file, reading.validation_file))
+    with unchanged(request.files.values()):
+        data = load_examples(request.data, reading)
+        test, validation = (_part(path, reading, data) for path in (reading.test_file, reading.validation_file))
+        hashes = file_hashes(request)
     if any(part is not None and part.multi_label for part in (data.examples, test, validation)):
         # One file's rows may all happen to have one label.
         data = replace(data, examples=as_multi_label(data.examples))
         test, validation = (part and as_multi_label(part) for part in (test, validation))
     split = split_examples(data.examples, test, validation)
-    hashes = file_hashes(request)
-    if _file_states(request) != before:
-        raise DataError(f"{request.data} was changed while it was being read: run the command again")
     return Task(data, split, gather_facts(data, split), hashes)
 
 
@@ -176,16 +176,27 @@ def file_hashes(request: Request) -> dict[str, str | None]:
         raise DataError(f"{error.filename} cannot be read ({error.strerror}): name a file that is there") from None
 
 
-def _file_states(request: Request) -> list[tuple[int, int, int] | None]:
+@contextmanager
+def unchanged(paths: Iterable[Path | None]) -> Iterator[None]:
+    """Inside, files are read and hashed; the hashes are of what was read, or none are taken.
+
+    Raises:
+        DataError: If one is changed or exchanged meanwhile.
+    """
+    before = [(path, _state_of(path)) for path in paths if path]
+    yield
+    for path, state in before:
+        if _state_of(path) != state:
+            raise DataError(f"{path} was changed while it was being read: run the command again")
+
+
+def _state_of(path: Path) -> tuple[int, int, int] | None:
     """What tells whether a file was changed or exchanged since it was looked at; `None` where it is not there."""
-    found: list[tuple[int, int, int] | None] = []
-    for path in request.files.values():
-        try:
-            state = local_file(path).stat() if path else None
-        except OSError:
-            state = None
-        found.append(state and (state.st_ino, state.st_size, state.st_mtime_ns))
-    return found
+    try:
+        state = local_file(path).stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Examples | None:
@@ -216,11 +227,16 @@ def flags_of(settings: Any) -> Iterator[str]:
         value = getattr(settings, item.name)
         if value == item.default:
             continue
-        name = item.name.replace("_", "-")
+        name = f"--{item.name.replace('_', '-')}"
         if isinstance(value, bool):
-            yield f"--{name}" if value else f"--no-{name}"
-        elif isinstance(value, tuple):
-            for one in value:
-                yield from (f"--{name}", str(one))
-        else:
-            yield from (f"--{name}", str(value))
+            yield name if value else f"--no-{name.removeprefix('--')}"
+            continue
+        for one in map(str, value if isinstance(value, tuple) else (value,)):
+            # A value that looks like a flag has to be one word with its own.
+            yield from (f"{name}={one}",) if one.startswith("-") else (name, one)
+
+
+def as_argument(path: Path) -> str:
+    """A path as the command line takes it for no flag; `-` alone is standard input."""
+    name = str(path)
+    return f"./{name}" if name.startswith("-") and name != "-" else name

@@ -1,14 +1,16 @@
 """Whether what a folder holds is what is asked for now: the same method and settings, and data of the same bytes."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from trifold.artifact.folder import finished_run
 from trifold.artifact.records import read_run
-from trifold.backbone.locate import file_sha256
+from trifold.backbone.locate import MODEL_FILES, file_sha256
 from trifold.errors import SettingsError
+from trifold.llm.settings import without_server
 from trifold.pipeline.request import Request, file_hashes
 from trifold.train.state import what_differs
 
@@ -32,20 +34,26 @@ def asked_for(request: Request, method: str, hashes: Mapping[str, str | None] | 
     Raises:
         DataError: If a data file cannot be read.
     """
-    settings = {name: value for name, value in request.for_method(method).named().items() if name not in NO_SAY}
+    own = request.for_method(method)
+    settings = {name: value for name, value in own.named().items() if name not in NO_SAY}
     prompt = settings.get("prompt")
     by_content = {
         "prompt": file_sha256(prompt) if isinstance(prompt, Path) and prompt.is_file() else prompt,
-        "model_sha256": weights_hashes(request.backbone.model),
+        "llm": without_server(own.llm.llm),
+        "model_sha256": model_hashes(own.backbone.model),
     }
     return plain({"method": method, **settings, **by_content, **(hashes or file_hashes(request))})
 
 
-def weights_hashes(model: str) -> list[str]:
-    """SHA-256 of the weights that a folder holds; nothing of a model that has a name, which stays what it is."""
+def model_hashes(model: str) -> list[tuple[str, str]]:
+    """File and SHA-256 of all that a model in a folder consists of; nothing of a named one, which stays as it is."""
     folder = Path(model)
-    weights = sorted(folder.glob("**/*.safetensors")) if folder.is_dir() else []
-    return [file_sha256(path) for path in weights]
+    if not os.path.isfile(folder / "config.json"):
+        folder /= "model"  # of a run folder
+    if not os.path.isfile(folder / "config.json"):
+        return []
+    paths = sorted({path for pattern in (*MODEL_FILES, "*.py") for path in folder.rglob(pattern) if path.is_file()})
+    return [(path.relative_to(folder).as_posix(), file_sha256(path)) for path in paths]
 
 
 def plain(asked: Mapping[str, object]) -> dict[str, Any]:

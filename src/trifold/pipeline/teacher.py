@@ -1,15 +1,18 @@
 """A small model that learned from a language model's labels: how far it is from its teacher, and what each costs."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict, get_type_hints
 
 import numpy as np
 
+from trifold.atomic import real
 from trifold.backbone.locate import file_sha256
 from trifold.data.examples import load_examples
 from trifold.data.label_text import plain_text
 from trifold.errors import ArtifactError, TrifoldError
+from trifold.llm.settings import without_server
 from trifold.pipeline.request import Request, Task
 from trifold.progress import say
 from trifold.schema import read_facts
@@ -38,15 +41,17 @@ class TeacherFacts(TypedDict):
 
 def teacher_path(data: Path) -> Path:
     """Where `label` describes who labelled a file."""
-    return data.with_name(f"{data.name}.teacher.json")
+    place = real(data)
+    return place.with_name(f"{place.name}.teacher.json")
 
 
 def find_teacher(request: Request, task: Task) -> dict[str, Any] | None:
     """Who labelled the data, if a language model did and its labels are those that are learned."""
     path = teacher_path(request.data)
-    if not path.is_file():
-        return None
     try:
+        # A name that is too long for a file system is no file to os.path alone.
+        if not os.path.isfile(path):
+            return None
         found = read_facts(path, TeacherFacts)
         unchanged = found["data_sha256"] == file_sha256(request.data)
         learned = found["label_column"] == task.facts.label_column
@@ -78,7 +83,7 @@ def compare_with_teacher(
         `true_labels` with the share of rows that each gets right, where true labels are known; and costs.
     """
     found: dict[str, object] = {
-        "llm": teacher["llm"],
+        "llm": without_server(teacher["llm"]),
         "prompt": teacher["prompt"],
         "teacher_ms_per_text": teacher["ms_per_text"],
         "teacher_money_per_1000": teacher["money_per_1000"],

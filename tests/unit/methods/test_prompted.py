@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import write_reviews
 from scripted_server import Reply, Scripted, scripted
 from trifold.artifact.manifest import write_manifest
 from trifold.backbone.settings import ComputeSettings
@@ -16,6 +17,8 @@ from trifold.llm.settings import LlmSettings
 from trifold.pipeline.bench import bench
 from trifold.pipeline.evaluate import evaluate
 from trifold.pipeline.export import export
+from trifold.pipeline.finetune import finetune
+from trifold.pipeline.request import Request
 from trifold.predict import load_run, predict_texts
 
 SECRET = "sk-of-something-else-0123456789"
@@ -152,3 +155,39 @@ def test_weights_here_are_found_by_the_run_and_where_they_moved_to(decoder: Path
     (moved / "model.safetensors").write_bytes((decoder / "model.safetensors").read_bytes()[:-4] + b"\0\0\0\1")
     with pytest.raises(ArtifactError, match="are not those that"):
         load_run(tmp_path / "run", llm=LlmSettings(llm=f"hf:{moved}"))
+
+
+def test_weights_of_the_hub_are_named_where_they_moved_to_without_their_revision(decoder: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    TextClassifier("prompt", llm=f"hf:{decoder}", log=log).fit(TEXTS, LABELS).save(tmp_path / "run")
+    state = tmp_path / "run" / "model" / "head.json"
+    named = {"base": "someone/tiny", "base_revision": "a" * 40}
+    state.write_text(json.dumps({**json.loads(state.read_text()), **named}))
+    write_manifest(tmp_path / "run")
+    load_run(tmp_path / "run", llm=LlmSettings(llm=f"hf:{decoder}", log=log))
+
+
+def test_a_mistake_of_the_user_is_not_called_damage(
+    decoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TextClassifier("prompt", llm=f"hf:{decoder}", log=tmp_path / "log").fit(TEXTS, LABELS).save(tmp_path / "run")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise SettingsError("--llm is not allowed: give another")
+
+    monkeypatch.setattr("trifold.methods.prompted.find_base", refuse)
+    with pytest.raises(SettingsError, match="--llm is not allowed: give another"):
+        load_run(tmp_path / "run", llm=LlmSettings(llm=f"hf:{decoder}"))
+
+
+def test_a_trained_run_names_neither_server_nor_key_anywhere(tmp_path: Path) -> None:
+    data = write_reviews(tmp_path / "some.csv", rows=40)
+    with scripted(lambda *_: Reply("good")) as server:
+        llm = LlmSettings(llm=server.llm, api_key_env="MY_KEY", log=tmp_path / "log")
+        run = finetune(Request(data, llm=llm), "prompt", tmp_path / "run").folder
+    told = [path for path in run.rglob("*") if path.suffix in (".json", ".md", ".html")]
+    assert len(told) > 3
+    for path in told:
+        assert server.llm.partition("#")[0] not in path.read_text()
+        assert "MY_KEY" not in path.read_text()
+    assert "scripted" in (run / "README.md").read_text()
