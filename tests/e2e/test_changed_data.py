@@ -167,3 +167,14 @@ def test_labels_that_look_like_formulas_or_markup_lose_no_training(tmp_path: Pat
     assert "`<script>x</script>`" in card
     assert "`{{ 7 * 7 }}`" in card
     assert trifold_command("predict", folder, "--text", "a dear thing").stdout.startswith("$$$")
+
+
+def test_a_folder_that_is_no_comparison_is_not_written_over(
+    reviews: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    (tmp_path / "mine" / "best").mkdir(parents=True)
+    (tmp_path / "mine" / "best" / "thesis.txt").write_text("years of work")
+    done = trifold_command("compare", reviews, "--methods", "tfidf", "--output-dir", tmp_path / "mine", "--resume")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "holds no comparison to go on with" in done.stderr
+    assert [path.name for path in (tmp_path / "mine").rglob("*") if path.is_file()] == ["thesis.txt"]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,10 +125,23 @@ def compare(
     target = output_dir if going_on and output_dir else choose_folder(output_dir, "compare")
     require_lasting(request.data, request.reading.test_file, request.reading.validation_file)
     with output_folder(target):
-        if not going_on:
+        if going_on:
+            _require_comparison(target, contestants)
+        else:
             # Another process may have filled it while this one waited.
             require_free(target)
         return _compare(request, settings, contestants, target, clock, going_on=going_on)
+
+
+def _require_comparison(folder: Path, contestants: Collection[str]) -> None:
+    """Refuse to go on in a folder that holds something, and nothing of a comparison: it would be written over.
+
+    Raises:
+        SettingsError: If it is such a one.
+    """
+    there = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    if there and not there & {"leaderboard.csv", *contestants}:
+        raise SettingsError(f"{folder} holds no comparison to go on with: name its --output-dir, or leave out --resume")
 
 
 def _compare(
