@@ -12,7 +12,9 @@ RUN, METRICS = "run.json", "metrics.json"
 NEVER_FROM_A_RUN = frozenset(("llm", "api_key_env", "log", "report_to", "trust_remote_code"))
 
 # Of Python programs; a file gives the spelling of a truth value.
-Labels = Annotated[list[Label | bool], Rule("a list of labels, none twice", lambda names: 0 < len(names) == len(set(names)))]
+Labels = Annotated[
+    list[Label | bool], Rule("a list of labels, none twice", lambda names: 0 < len(names) == len(set(names)))
+]
 _Share = Annotated[float, Rule("a number from 0 to 1", lambda value: 0 <= value <= 1)]
 
 
