@@ -35,6 +35,7 @@ _WAIT_SECONDS, _LOOK_SECONDS = 5.0, 0.05
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
 _LONGEST_NAME_BYTES = 200
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 def real(path: Path) -> Path:
@@ -64,15 +65,17 @@ def locked(target: Path, way_out: str = "name another place", wait_seconds: floa
         yield handle is not None
     finally:
         if handle is not None:
-            with contextlib.suppress(OSError):
-                file.unlink()
+            # By now the name may be another owner's, if somebody removed the file.
+            if _is_still(handle, file):
+                with contextlib.suppress(OSError):
+                    file.unlink()
             os.close(handle)
 
 
 def _acquire(file: Path, target: Path, way_out: str, wait_seconds: float) -> int | None:
     until = time.monotonic() + wait_seconds
     while True:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = _open_lock(file)
         try:
             if not _locks(handle):
                 file.unlink(missing_ok=True)
@@ -99,6 +102,39 @@ def _acquire(file: Path, target: Path, way_out: str, wait_seconds: float) -> int
         os.close(handle)
 
 
+def _open_lock(file: Path) -> int:
+    """Open the file of a lock, never where a link leads: its name can be foretold, and its content is overwritten.
+
+    Raises:
+        SettingsError: If it is a link.
+    """
+    try:
+        return os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | _NO_FOLLOW, 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise SettingsError(
+            f"{file} is a link, where the file of a lock has to be: remove it, or name another place"
+        ) from None
+
+
+def is_held(file: Path) -> bool:
+    """Whether some process holds the lock whose file this is; no, where that cannot be told."""
+    try:
+        handle = os.open(file, os.O_RDONLY | _NO_FOLLOW)
+    except OSError:
+        return False
+    try:
+        _locks(handle)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
 def _locks(handle: int) -> bool:
     """Take the lock of an open file; whether there is such a thing here.
 
@@ -122,7 +158,7 @@ def _locks(handle: int) -> bool:
 def _is_still(handle: int, file: Path) -> bool:
     """Whether the open file has its name still: the owner before may have removed it."""
     try:
-        return os.path.samestat(os.fstat(handle), os.stat(file))
+        return os.path.samestat(os.fstat(handle), os.lstat(file))
     except FileNotFoundError:
         return False
 
