@@ -16,7 +16,6 @@ import re
 import secrets
 import shutil
 import socket
-import stat
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -164,24 +163,25 @@ def _is_still(handle: int, file: Path) -> bool:
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
+def whole_file(path: Path, *, replace: bool = True, follow: bool = True) -> Iterator[Path]:
     """A path to write at; it becomes `path` only if nothing fails. Devices and pipes are written as they are.
 
     Args:
         path: Of the file.
         replace: Whether it may take the place of another one.
+        follow: Whether a link is written through; else the file takes its place, as in folders that others may fill.
 
     Raises:
         FileExistsError: If it may not, and there is one by then; its `filename2` is where the new one was kept.
         SettingsError: If another process is writing it.
         OSError: If it cannot be written.
     """
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    place = real(path) if follow else path
+    if place.is_dir() and not place.is_symlink():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if follow and place.exists() and not place.is_file():
         yield path
         return
-    place = real(path)
     with locked(place, "name another file") as alone:
         if alone:
             clear_left_over(place)
@@ -236,19 +236,19 @@ def kept_folder(folder: Path, last: str) -> Iterator[Path | None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all."""
-    with whole_file(path) as aside:
+    """Write a text file in UTF-8, whole or not at all, and in the place of a link instead of where that leads."""
+    with whole_file(path, follow=False) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write indented UTF-8 JSON, whole or not at all."""
+    """Write indented UTF-8 JSON in the same way."""
     write_text(path, json.dumps(finite(value), indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def beside(path: Path, ending: str) -> Path:
-    """A hidden name beside a place, the same whenever it is asked for."""
-    place = real(path)
+    """A hidden name beside a place, the same whenever it is asked for and whatever links lead to its folder."""
+    place = real(path.parent) / path.name
     name = place.name
     if len(os.fsencode(name)) > _LONGEST_NAME_BYTES:
         name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"

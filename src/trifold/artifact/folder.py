@@ -116,7 +116,7 @@ def output_folder(target: Path) -> Iterator[bool]:
     with ExitStack() as stack:
         try:
             real(target).parent.mkdir(parents=True, exist_ok=True)
-            alone = stack.enter_context(locked(target, "name another --output-dir"))
+            alone = stack.enter_context(locked(real(target), "name another --output-dir"))
         except OSError as error:
             raise _cannot_be_written(real(target).parent, error) from None
         yield alone

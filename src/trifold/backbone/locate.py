@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trifold.errors import ArtifactError, BackboneError, require
-from trifold.json_text import parse_json
+from trifold.json_text import read_json
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
@@ -362,7 +362,7 @@ def reason_of(error: BaseException) -> str:
 def _read_object(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object."""
     try:
-        found = parse_json(path.read_bytes())
+        found = read_json(path)
         if not isinstance(found, dict):
             raise ValueError("it is no JSON object")
     except (OSError, ValueError) as error:
