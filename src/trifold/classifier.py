@@ -332,14 +332,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             api_key_env: Environment variable that holds the server's key.
             trust_remote_code: As in the class.
 
-        Args:
-            path: The folder. It may come from anyone, so it names neither a server nor a key, nor where figures are
-                reported to, and never decides on `trust_remote_code`.
-            device: Where to compute.
-            llm: For a run that asks a server: `openai:BASE_URL#MODEL`.
-            api_key_env: Environment variable that holds the server's key.
-            trust_remote_code: As in the class.
-
         Raises:
             UnnamedServerError: If it asks a server, and `llm` names none.
             ArtifactError: If a file is missing or damaged; the message names it.

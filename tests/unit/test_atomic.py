@@ -164,7 +164,6 @@ def test_in_a_folder_that_others_may_fill_a_link_is_replaced_and_not_followed(tm
     (tmp_path / "victim").write_text("mine")
     for name in ("run.json", "leaderboard.csv", "manifest.json"):
         (tmp_path / name).symlink_to(tmp_path / "victim")
-    os.mkfifo(tmp_path / "report.html")
     write_json(tmp_path / "run.json", {})
     write_text(tmp_path / "report.html", "page")
     write_leaderboard(tmp_path, [])

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from trifold.errors import ArtifactError, BackboneError, require
+from trifold.errors import ArtifactError, BackboneError, first_line, require
 from trifold.json_text import read_json
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -355,8 +355,8 @@ def read_config(files: BackboneFiles) -> dict[str, Any]:
 
 def reason_of(error: BaseException) -> str:
     """Why a library failed, as part of a sentence: its first line, or what kind of failure it was."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0] if len(lines[0]) <= _SHOWN_REASON else f"{lines[0][:_SHOWN_REASON]}…"
+    line = first_line(error)
+    return line if len(line) <= _SHOWN_REASON else f"{line[:_SHOWN_REASON]}…"
 
 
 def _read_object(path: Path) -> dict[str, Any]:

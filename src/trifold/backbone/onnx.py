@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trifold.backbone.cache import graph_aside, graphs_folder
-from trifold.errors import BackboneError, SettingsError
+from trifold.errors import BackboneError, SettingsError, first_line
 from trifold.progress import say
 from trifold.runtime import compute_threads, cpu_multiplies_int8
 from trifold.version import VERSION
@@ -70,7 +70,7 @@ class OnnxGraph:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - its errors share no base class
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise BackboneError(f"{path} is no graph that ONNX Runtime can run ({reason}): export again") from None
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -152,7 +152,7 @@ def _trace(module: "torch.nn.Module", path: Path) -> None:
                 opset_version=_OPERATOR_SET,
             )
     except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise BackboneError(f"this model cannot be written as an ONNX graph ({reason}): use it as it is") from None
 
 
