@@ -72,10 +72,19 @@ class OnnxGraph:
         except Exception as error:  # noqa: BLE001 - its errors share no base class
             reason = first_line(error)
             raise BackboneError(f"{path} is no graph that ONNX Runtime can run ({reason}): export again") from None
+        inputs = {one.name for one in self._session.get_inputs()}
+        if inputs != set(_INPUTS) or _OUTPUT not in {one.name for one in self._session.get_outputs()}:
+            raise BackboneError(
+                f"{path} takes or gives something else than {', '.join(_INPUTS)} and {_OUTPUT}: export again"
+            )
+        self._path = path
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """`(batch, tokens)` int64 ids and mask to what the module returns for them, float32."""
-        result: np.ndarray = self._session.run([_OUTPUT], dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
+        try:
+            result: np.ndarray = self._session.run([_OUTPUT], dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
+        except Exception as error:  # noqa: BLE001 - its errors share no base class
+            raise BackboneError(f"{self._path} cannot be run ({first_line(error)}): export again") from None
         return result
 
 
