@@ -16,7 +16,6 @@ import re
 import secrets
 import shutil
 import socket
-import stat
 import time
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -35,6 +34,7 @@ _WAIT_SECONDS, _LOOK_SECONDS = 5.0, 0.05
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
 _NO_SYNC = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EBADF})
 _LONGEST_NAME_BYTES = 200
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 def real(path: Path) -> Path:
@@ -64,15 +64,17 @@ def locked(target: Path, way_out: str = "name another place", wait_seconds: floa
         yield handle is not None
     finally:
         if handle is not None:
-            with contextlib.suppress(OSError):
-                file.unlink()
+            # By now the name may be another owner's, if somebody removed the file.
+            if _is_still(handle, file):
+                with contextlib.suppress(OSError):
+                    file.unlink()
             os.close(handle)
 
 
 def _acquire(file: Path, target: Path, way_out: str, wait_seconds: float) -> int | None:
     until = time.monotonic() + wait_seconds
     while True:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        handle = _open_lock(file)
         try:
             if not _locks(handle):
                 file.unlink(missing_ok=True)
@@ -99,6 +101,39 @@ def _acquire(file: Path, target: Path, way_out: str, wait_seconds: float) -> int
         os.close(handle)
 
 
+def _open_lock(file: Path) -> int:
+    """Open the file of a lock, never where a link leads: its name can be foretold, and its content is overwritten.
+
+    Raises:
+        SettingsError: If it is a link.
+    """
+    try:
+        return os.open(file, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | _NO_FOLLOW, 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise SettingsError(
+            f"{file} is a link, where the file of a lock has to be: remove it, or name another place"
+        ) from None
+
+
+def is_held(file: Path) -> bool:
+    """Whether some process holds the lock whose file this is; no, where that cannot be told."""
+    try:
+        handle = os.open(file, os.O_RDONLY | _NO_FOLLOW)
+    except OSError:
+        return False
+    try:
+        _locks(handle)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
 def _locks(handle: int) -> bool:
     """Take the lock of an open file; whether there is such a thing here.
 
@@ -122,18 +157,21 @@ def _locks(handle: int) -> bool:
 def _is_still(handle: int, file: Path) -> bool:
     """Whether the open file has its name still: the owner before may have removed it."""
     try:
-        return os.path.samestat(os.fstat(handle), os.stat(file))
+        return os.path.samestat(os.fstat(handle), os.lstat(file))
     except FileNotFoundError:
         return False
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, replace: bool = True, then: Callable[[], None] = lambda: None) -> Iterator[Path]:
+def whole_file(
+    path: Path, *, replace: bool = True, follow: bool = True, then: Callable[[], None] = lambda: None
+) -> Iterator[Path]:
     """A path to write at; it becomes `path` only if nothing fails. Devices and pipes are written as they are.
 
     Args:
         path: Of the file.
         replace: Whether it may take the place of another one.
+        follow: Whether a link is written through; else the file takes its place, as in folders that others may fill.
         then: Called once the file has its place, before another process may write there; not for devices and pipes.
 
     Raises:
@@ -141,12 +179,12 @@ def whole_file(path: Path, *, replace: bool = True, then: Callable[[], None] = l
         SettingsError: If another process is writing it.
         OSError: If it cannot be written.
     """
-    if path.exists() and not stat.S_ISREG(path.stat().st_mode):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    place = real(path) if follow else path
+    if place.is_dir() and not place.is_symlink():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if follow and place.exists() and not place.is_file():
         yield path
         return
-    place = real(path)
     with locked(place, "name another file") as alone:
         if alone:
             clear_left_over(place)
@@ -202,19 +240,19 @@ def kept_folder(folder: Path, last: str) -> Iterator[Path | None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all."""
-    with whole_file(path) as aside:
+    """Write a text file in UTF-8, whole or not at all, and in the place of a link instead of where that leads."""
+    with whole_file(path, follow=False) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write indented UTF-8 JSON, whole or not at all."""
+    """Write indented UTF-8 JSON in the same way."""
     write_text(path, json.dumps(finite(value), indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def beside(path: Path, ending: str) -> Path:
-    """A hidden name beside a place, the same whenever it is asked for."""
-    place = real(path)
+    """A hidden name beside a place, the same whenever it is asked for and whatever links lead to its folder."""
+    place = real(path.parent) / path.name
     name = place.name
     if len(os.fsencode(name)) > _LONGEST_NAME_BYTES:
         name = f"{name[:40]}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"

@@ -315,6 +315,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device: str | None = None,
         llm: str | None = None,
         api_key_env: str = _NO_LLM.api_key_env,
+        offline: bool = False,
         trust_remote_code: bool = False,
     ) -> "TextClassifier":
         """Read back what `save`, `trifold finetune` or `trifold compare` wrote, with its parameters.
@@ -327,6 +328,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             device: Where to compute; as it was trained where `None`.
             llm: For a run that asks a server: `openai:BASE_URL#MODEL`.
             api_key_env: Environment variable that holds the server's key.
+            offline: Never open a connection to fetch the model that it stands on; nor does one trained so.
             trust_remote_code: As in the class.
 
         Raises:
@@ -337,6 +339,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         require_labels(facts.path.parent, facts)
         classifier = cls._of_settings(facts, facts.path)
         classifier.llm, classifier.api_key_env = llm, api_key_env
+        classifier.offline = offline or classifier.offline
         classifier.trust_remote_code = trust_remote_code
         if device is not None:
             classifier.device = device

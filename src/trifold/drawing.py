@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from trifold.errors import first_line
 from trifold.progress import say
 
 
@@ -24,5 +25,5 @@ def drawing(what: str) -> Iterator[None]:
             warnings.simplefilter("ignore")
             yield
     except Exception as error:  # noqa: BLE001 - whatever breaks a picture, hours of training must not go with it
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         say(f"note: {what} cannot be made ({type(error).__name__}: {reason[:200]}); everything else is kept")

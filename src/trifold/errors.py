@@ -30,6 +30,11 @@ def require(allowed: bool, given: str, way_out: str) -> None:
         raise SettingsError(f"{given} is not allowed: {way_out}")
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception of a library says, as part of a sentence: its first line, or else its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class BackboneError(TrifoldError):
     """A pretrained model or its tokenizer cannot be found, loaded or trusted."""
 

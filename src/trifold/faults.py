@@ -4,6 +4,8 @@ import errno
 import os
 import re
 
+from trifold.errors import first_line
+
 _WORDS = {
     errno.ENOSPC: ("no space is left", "free some"),
     errno.EDQUOT: ("the disk quota is used up", "free some room"),
@@ -50,7 +52,7 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.append(error)
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return found
 
 
@@ -69,5 +71,5 @@ def _in_words(error: BaseException, code: int | None) -> str:
     if code in _WORDS:
         what, way_out = _WORDS[code]
         return f"{what}{where}: {way_out} and run the command again"
-    said = getattr(error, "strerror", None) or (str(error).splitlines() or [type(error).__name__])[0]
+    said = getattr(error, "strerror", None) or first_line(error)
     return f"{said}{where}"

@@ -6,9 +6,13 @@ and half of a surrogate pair becomes a string that no file or terminal can be gi
 
 import codecs
 import json
+import math
+import stat
+from pathlib import Path
 from typing import Any, NoReturn
 
 MAX_DEPTH = 200
+MAX_FILE_BYTES = 256 << 20
 
 
 def parse_json(text: str | bytes) -> Any:
@@ -38,6 +42,21 @@ def parse_json(text: str | bytes) -> Any:
     return value
 
 
+def read_json(path: Path) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: As `parse_json`, or if it is no plain file, which might never end, or has over `MAX_FILE_BYTES`.
+    """
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise ValueError("it is no plain file")
+    if state.st_size > MAX_FILE_BYTES:
+        raise ValueError(f"it has more than {MAX_FILE_BYTES >> 20} MB")
+    return parse_json(path.read_bytes())
+
+
 def _nests_deep(text: str) -> bool:
     """Whether it could nest too deep; cheap, since most texts have one bracket, or fewer than would be needed."""
     several = "[" in text or text.find("{", 1) > 0
@@ -57,5 +76,12 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:40]} is larger than any number here")
+    return value
+
+
 # Made once: to make it takes longer than to read a short text.
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)

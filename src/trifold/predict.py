@@ -29,6 +29,7 @@ from trifold.progress import counted, say, track
 from trifold.runtime import prepare
 from trifold.schema import damaged
 from trifold.tasks.labels import as_text
+from trifold.terminal import for_terminal
 from trifold.types import BadRow, Record, Target
 
 _TEXTS_PER_SLICE = 1_024
@@ -237,7 +238,7 @@ def predict_file(
         raise DataError(f"{source} already has a column {taken[0]!r}, which the predictions would add: rename it")
     labelled = _labelled(run.predictor, rows, columns, reject_below)
     if output is None:
-        return _write(sys.stdout, table.columns, labelled, excel_safe=excel_safe)
+        return _write(for_terminal(sys.stdout), table.columns, labelled, excel_safe=excel_safe)
     with new_file(output) as aside, aside.open("w", newline="", encoding="utf-8") as file:
         return _write(file, table.columns, labelled, excel_safe=excel_safe)
 

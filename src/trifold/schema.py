@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from trifold.errors import ArtifactError
-from trifold.json_text import parse_json
+from trifold.json_text import read_json
 
 _WAY_OUT = "restore it, or train again"
 _LARGEST = 1 << 63
@@ -91,7 +91,7 @@ def read_value(path: Path, shape: Any) -> Any:
         ArtifactError: If it is missing, no JSON, or holds something of another shape.
     """
     try:
-        value = parse_json(path.read_bytes())
+        value = read_json(path)
     except OSError as error:
         reason = "missing" if isinstance(error, FileNotFoundError) else f"not to be read ({error.strerror})"
         raise ArtifactError(
@@ -186,7 +186,8 @@ def _is_plain(value: Any, hint: Any) -> bool:
         return value in get_args(hint) and type(value) in map(type, get_args(hint))
     if hint in (int, float):
         # A truth value is a number to Python.
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        # Nothing is less than what is not finite, and whole numbers of any size are compared.
         return number and abs(value) < _LARGEST and (hint is float or isinstance(value, int))
     return isinstance(value, hint)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import TextIO, cast
 
 # Escape sequences as a terminal reads them: CSI (colours, cursor), OSC (titles, links, the clipboard) and the like.
 _SEQUENCES = re.compile(
@@ -26,6 +27,21 @@ def printable(text: str) -> str:
     do not.
     """
     return _CONTROLS.sub("", _SEQUENCES.sub("", text))
+
+
+def for_terminal(stream: TextIO) -> TextIO:
+    """The stream, or where it is a terminal one without what that would obey; pipes and files get every character."""
+    return cast("TextIO", _Printable(stream)) if stream.isatty() else stream
+
+
+class _Printable:
+    """Rows for a terminal: what introduces a sequence is dropped, and no cell can hide what stands behind it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(_CONTROLS.sub("", text))
 
 
 class PrintablePieces:

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from trifold import atomic
-from trifold.atomic import kept_folder, locked, whole_file, write_json
+from trifold.artifact.manifest import write_manifest
+from trifold.atomic import kept_folder, locked, whole_file, write_json, write_text
 from trifold.errors import SettingsError
+from trifold.evaluate.leaderboard import write_leaderboard
 
 HOLD = """
 import sys, time
@@ -140,3 +142,31 @@ def test_only_one_process_makes_what_is_kept(tmp_path: Path) -> None:
             if aside:
                 (aside / "facts.json").write_text("{}")
     assert [path.name for path in folder.parent.iterdir()] == ["abc"]
+
+
+def test_a_link_where_a_lock_has_to_be_is_refused_and_what_it_leads_to_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / ".out.csv.lock").symlink_to(tmp_path / "victim")
+    with pytest.raises(SettingsError, match="is a link, where the file of a lock has to be: remove it"):
+        take(tmp_path / "out.csv")
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
+def test_an_owner_whose_lock_was_removed_leaves_the_next_ones_alone(tmp_path: Path) -> None:
+    lock = tmp_path / ".run.lock"
+    with locked(tmp_path / "run"):
+        lock.unlink()
+        lock.write_text("the next one's")
+    assert lock.read_text() == "the next one's"
+
+
+def test_in_a_folder_that_others_may_fill_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    for name in ("run.json", "leaderboard.csv", "manifest.json"):
+        (tmp_path / name).symlink_to(tmp_path / "victim")
+    write_json(tmp_path / "run.json", {})
+    write_text(tmp_path / "report.html", "page")
+    write_leaderboard(tmp_path, [])
+    write_manifest(tmp_path)
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert all(path.is_file() and not path.is_symlink() for path in tmp_path.iterdir())

@@ -6,6 +6,7 @@ import sqlite3
 import pytest
 from safetensors import SafetensorError
 
+from trifold.errors import first_line
 from trifold.faults import fault_of, out_of_room
 
 
@@ -40,3 +41,20 @@ def test_a_fault_is_found_behind_another_exception() -> None:
 def test_a_mistake_in_a_program_is_none() -> None:
     assert fault_of(KeyError("name")) is None
     assert not out_of_room(OSError(errno.EACCES, "Permission denied"))
+
+
+def test_an_error_that_was_suppressed_hides_no_mistake() -> None:
+    def fail() -> None:
+        try:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        except OSError:
+            raise KeyError("name") from None
+
+    with pytest.raises(KeyError) as told:
+        fail()
+    assert fault_of(told.value) is None
+
+
+def test_an_error_without_a_word_has_a_first_line() -> None:
+    assert first_line(ValueError()) == "ValueError"
+    assert first_line(ValueError("\nfirst\nsecond")) == "first"

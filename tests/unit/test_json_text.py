@@ -13,6 +13,7 @@ from trifold.json_text import parse_json
         ('"\\ud800"', "surrogate"),
         ('"\\uDC00 later"', "surrogate"),
         ("9" * 5_000, "digits"),
+        ("[-1e999]", "larger than any number"),
         ("{", "Expecting"),
         (b"\xff", "utf-8"),
     ],

@@ -1,6 +1,7 @@
 """JSON files against their shapes: what is wrong is told with file and field, what is not asked for does not matter."""
 
 import json
+import os
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -40,7 +41,8 @@ def test_what_fits_comes_back_and_a_missing_field_is_told_when_it_is_asked_for(t
         ('{"size": 0}', "size is '0' and should be a whole number from 1"),
         ('{"size": 1000000000000}', "size is '1000000000000' and should be"),
         ('{"size": true}', "size is 'True' and should be a whole number"),
-        ('{"share": 1e999}', "share is 'inf' and should be a number"),
+        ('{"share": 1e999}', "no JSON: 1e999 is larger than any number"),
+        ('{"share": 1' + "0" * 400 + "}", "and should be a number"),
         ('{"name": 5}', "name is '5' and should be text"),
         ('{"inner": {"kind": "c"}}', "inner.kind is 'c' and should be 'a' or 'b'"),
         ('{"pairs": [[1]]}', "pairs[0] is '[1]' and should be a list of 2"),
@@ -66,7 +68,7 @@ def test_what_json_does_not_have_is_written_as_null(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../outside.safetensors", "/etc/passwd", "a/b.safetensors"])
 def test_weights_lie_in_the_folder_that_names_them(name: str, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"x": name}}))
-    with pytest.raises(BackboneError, match="or none that is safetensors"):
+    with pytest.raises(BackboneError, match="has no file"):
         BackboneFiles(tmp_path, "x", None).shards()
 
 
@@ -78,3 +80,13 @@ def test_a_damaged_budget_is_told(tmp_path: Path) -> None:
         (tmp_path / "budget.json").write_text(content)
         with pytest.raises(ArtifactError):
             kept_budget(tmp_path)
+
+
+def test_what_may_never_end_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "zeros.json").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.json")
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(1 << 40)
+    for name, reason in (("zeros", "no plain file"), ("pipe", "no plain file"), ("large", "more than 256 MB")):
+        with pytest.raises(ArtifactError, match=rf"{name}.json is damaged .*{reason}"):
+            read_facts(tmp_path / f"{name}.json", Shape)

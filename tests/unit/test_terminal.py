@@ -1,6 +1,10 @@
+import io
+import os
+import pty
+
 import pytest
 
-from trifold.terminal import PrintablePieces, printable
+from trifold.terminal import PrintablePieces, for_terminal, printable
 
 
 @pytest.mark.parametrize(
@@ -47,3 +51,15 @@ def test_a_sequence_without_an_end_takes_no_memory_and_shows_nothing() -> None:
     pieces("\x07and on")
     pieces.end()
     assert "".join(shown) == "seenand on"
+
+
+def test_a_terminal_obeys_no_cell_and_a_pipe_gets_every_character() -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w", encoding="utf-8") as terminal:
+        for_terminal(terminal).write("a\x1b[2Jb,\x1b]0;title,\x9b2J\u202e,good\n")
+        terminal.flush()
+        assert os.read(ours, 1_000).decode() == "a[2Jb,]0;title,2J,good\r\n"
+    os.close(ours)
+    pipe = io.StringIO()
+    for_terminal(pipe).write("\x1b[2J")
+    assert pipe.getvalue() == "\x1b[2J"

@@ -23,7 +23,7 @@ from trifold.atomic import (
     whole_file,
 )
 from trifold.atomic import write_json as write_json
-from trifold.errors import ArtifactError, DataError, SettingsError
+from trifold.errors import ArtifactError, DataError, SettingsError, first_line
 from trifold.faults import fault_of, out_of_room
 from trifold.progress import say
 
@@ -116,7 +116,7 @@ def output_folder(target: Path) -> Iterator[bool]:
     with ExitStack() as stack:
         try:
             real(target).parent.mkdir(parents=True, exist_ok=True)
-            alone = stack.enter_context(locked(target, "name another --output-dir"))
+            alone = stack.enter_context(locked(real(target), "name another --output-dir"))
         except OSError as error:
             raise _cannot_be_written(real(target).parent, error) from None
         yield alone
@@ -198,11 +198,19 @@ def new_file(output: Path, then: Callable[[], None] = lambda: None) -> Iterator[
         DataError: If it cannot be written.
         SettingsError: If another process is writing it.
     """
+    elsewhere: OSError | None = None
     try:
         with whole_file(output, then=then) as aside:
-            yield aside
+            try:
+                yield aside
+            except OSError as error:
+                if str(error.filename) not in (str(output), str(aside)):
+                    elsewhere = error
+                raise
     except OSError as error:
-        reason = error.strerror or str(error).splitlines()[0]
+        if error is elsewhere:
+            raise
+        reason = error.strerror or first_line(error)
         raise DataError(f"{output} cannot be written ({reason}): name another --output") from None
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from trifold.backbone.cache import cache_folder
 from trifold.backbone.settings import ComputeSettings
+from trifold.json_text import read_json
 from trifold.progress import say
 from trifold.runtime import Runtime, hardware, memory_bytes, peak_while, resident_bytes
 
@@ -130,7 +131,7 @@ def _file() -> Path:
 
 def _remembered() -> dict[str, int]:
     try:
-        found = json.loads(_file().read_text())
+        found = read_json(_file())
         return {str(name): int(value) for name, value in found.items() if int(value) > 0}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from trifold.atomic import is_held
 from trifold.errors import SettingsError
 from trifold.progress import say
 
@@ -50,6 +51,8 @@ def clear(root: Path | None = None) -> int:
     """
     size, now = 0, time.time()
     for folder in ((root or cache_folder()) / name for name in _KEPT):
+        # The lock of what is being written, and all that lies beside it under the same name.
+        at_work = tuple(str(lock).removesuffix("lock") for lock in folder.rglob("*.lock") if is_held(lock))
         # Deepest first, so that folders are empty when their turn comes.
         for path in sorted(folder.rglob("*"), reverse=True):
             try:
@@ -60,6 +63,8 @@ def clear(root: Path | None = None) -> int:
                     if not fresh:
                         with suppress(OSError):
                             path.rmdir()
+                    continue
+                if str(path).startswith(at_work):
                     continue
                 if fresh and _PARTIAL in str(path.relative_to(folder)):
                     continue

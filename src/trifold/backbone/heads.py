@@ -4,7 +4,6 @@ Nothing here changes what is saved: the folder stays one that plain transformers
 """
 
 import copy
-import json
 from types import MethodType
 from typing import Any
 
@@ -17,6 +16,7 @@ from trifold.backbone.layers import encoder_layers
 from trifold.backbone.locate import BackboneFiles
 from trifold.backbone.tokens import pad_id_of
 from trifold.errors import BackboneError
+from trifold.json_text import read_json
 from trifold.statistics.calibration import chance_logits
 from trifold.tasks.labels import LabelMap
 
@@ -254,7 +254,7 @@ def has_bert_layers(model: Any) -> bool:
 def trained_on_means(files: BackboneFiles) -> bool:
     """Whether the backbone is a sentence encoder that was trained on the mean of its tokens (its own files say so)."""
     try:
-        pooling = json.loads((files.folder / "1_Pooling" / "config.json").read_text())
+        pooling = read_json(files.folder / "1_Pooling" / "config.json")
     except (OSError, ValueError):
         return False
     return bool(isinstance(pooling, dict) and pooling.get("pooling_mode_mean_tokens"))

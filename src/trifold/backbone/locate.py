@@ -12,8 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from trifold.errors import ArtifactError, BackboneError, require
-from trifold.json_text import parse_json
+from trifold.errors import ArtifactError, BackboneError, first_line, require
+from trifold.json_text import read_json
+from trifold.progress import say
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
@@ -35,6 +36,7 @@ _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.msgpack", "*.h5")
 _CODE_IN = ("config.json", "config.*.json", "tokenizer_config.json")
 # As the hub allows them.
 _HUB_ID = re.compile(r"(?=.{1,96}$)\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHOWN_NAME, _SHOWN_REASON = 80, 200
 _SIZES = {
     *("vocab_size", "hidden_size", "dim", "n_embd", "intermediate_size", "hidden_dim"),
@@ -123,6 +125,10 @@ class BackboneFiles:
     def facts(self) -> dict[str, object]:
         """What `run.json` says of it."""
         return {"name": self.name, "revision": self.revision, "sha256": self.sha256()}
+
+
+class _NotHereError(BackboneError):
+    """A model of the hub that is not in its local cache, or not whole, and was not fetched."""
 
 
 class NamesModel(Protocol):
@@ -247,13 +253,22 @@ def find_base(
         BackboneError: As `locate`.
         ArtifactError: If its weights are others than then.
     """
-    revision = saved["base_revision"]
-    files = locate(
-        str(saved["base"]),
-        revision=revision if isinstance(revision, str) else None,
-        offline=offline,
-        trust_remote_code=trust_remote_code,
-    )
+    name, revision = str(saved["base"]), saved["base_revision"]
+    commit = revision if isinstance(revision, str) else None
+    try:
+        files = locate(name, revision=commit, offline=True, trust_remote_code=trust_remote_code)
+    except _NotHereError:
+        if offline:
+            raise
+        # The folder may come from anyone: it decides on no connection unseen, and on no commit that may change.
+        if commit is None or not _COMMIT.fullmatch(commit):
+            raise ArtifactError(
+                f"{folder} stands on {_shown(name)}, of which it names no full commit: download that model yourself"
+            ) from None
+        from huggingface_hub.constants import ENDPOINT
+
+        say(f"note: {folder} stands on {name}, which is fetched from {ENDPOINT}")
+        files = locate(name, revision=commit, trust_remote_code=trust_remote_code)
     if files.sha256() != saved["base_sha256"]:
         raise ArtifactError(
             f"the weights in {files.folder} are not those that {folder} was trained on: restore them or train again"
@@ -311,7 +326,7 @@ def _from_hub(name: str, revision: str | None, offline: bool, trust_remote_code:
             if offline
             else "not in the local cache, and the hub cannot be reached"
         )
-        raise BackboneError(
+        raise _NotHereError(
             f"{name} cannot be loaded: {where}; use --model minilm, which needs no download, or a folder"
         ) from None
     except (HfHubHTTPError, HFValidationError, OSError) as error:
@@ -356,14 +371,14 @@ def read_config(files: BackboneFiles) -> dict[str, Any]:
 
 def reason_of(error: BaseException) -> str:
     """Why a library failed, as part of a sentence: its first line, or what kind of failure it was."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0] if len(lines[0]) <= _SHOWN_REASON else f"{lines[0][:_SHOWN_REASON]}…"
+    line = first_line(error)
+    return line if len(line) <= _SHOWN_REASON else f"{line[:_SHOWN_REASON]}…"
 
 
 def _read_object(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object."""
     try:
-        found = parse_json(path.read_bytes())
+        found = read_json(path)
         if not isinstance(found, dict):
             raise ValueError("it is no JSON object")
     except (OSError, ValueError) as error:

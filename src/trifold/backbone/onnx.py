@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trifold.backbone.cache import graph_aside, graphs_folder
-from trifold.errors import BackboneError, SettingsError
+from trifold.errors import BackboneError, SettingsError, first_line
 from trifold.progress import say
 from trifold.runtime import compute_threads, cpu_multiplies_int8
 from trifold.version import VERSION
@@ -70,12 +70,21 @@ class OnnxGraph:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - its errors share no base class
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise BackboneError(f"{path} is no graph that ONNX Runtime can run ({reason}): export again") from None
+        inputs = {one.name for one in self._session.get_inputs()}
+        if inputs != set(_INPUTS) or _OUTPUT not in {one.name for one in self._session.get_outputs()}:
+            raise BackboneError(
+                f"{path} takes or gives something else than {', '.join(_INPUTS)} and {_OUTPUT}: export again"
+            )
+        self._path = path
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """`(batch, tokens)` int64 ids and mask to what the module returns for them, float32."""
-        result: np.ndarray = self._session.run([_OUTPUT], dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
+        try:
+            result: np.ndarray = self._session.run([_OUTPUT], dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
+        except Exception as error:  # noqa: BLE001 - its errors share no base class
+            raise BackboneError(f"{self._path} cannot be run ({first_line(error)}): export again") from None
         return result
 
 
@@ -152,7 +161,7 @@ def _trace(module: "torch.nn.Module", path: Path) -> None:
                 opset_version=_OPERATOR_SET,
             )
     except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise BackboneError(f"this model cannot be written as an ONNX graph ({reason}): use it as it is") from None
 
 

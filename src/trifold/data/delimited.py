@@ -56,7 +56,7 @@ def _rows(table: Table, dialect: Dialect, header: list[str]) -> Iterator[Record 
             fields = fitted(record.fields, header)
             values: dict[str, object] = dict(zip(table.columns, fields or record.fields, strict=False))
             reason = _unfit(record.fields, fields, header)
-            yield BadRow(record.line, reason, _printable(values)) if reason else Record(record.line, values)
+            yield BadRow(record.line, reason, _writable(values)) if reason else Record(record.line, values)
 
 
 def _unfit(fields: list[str], fitted_fields: list[str] | None, header: list[str]) -> str | None:
@@ -83,6 +83,8 @@ def _damage(fields: list[str]) -> str | None:
     return None
 
 
-def _printable(values: dict[str, object]) -> dict[str, object]:
-    """The values with undecodable bytes replaced, so that the row can still be written out and shown."""
-    return {key: str(value).encode("utf-8", "replace").decode() for key, value in values.items()}
+def _writable(values: dict[str, object]) -> dict[str, object]:
+    """The values with undecodable bytes and NUL replaced, so that the row can still be written out and shown."""
+    return {
+        key: str(value).encode("utf-8", "replace").decode().replace("\x00", "\ufffd") for key, value in values.items()
+    }

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trifold.data.source import is_standard_input, require_name, standard_input
-from trifold.errors import DataError
+from trifold.errors import DataError, first_line
 
 _PREFIX = "hf:"
 
@@ -50,7 +50,7 @@ def local_file(path: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         return _written(data, folder)
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, datasets.exceptions.DatasetsError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise DataError(
             f"{path} cannot be loaded ({reason}): check the name, which is hf:NAME:SPLIT or hf:NAME:SPLIT:CONFIG, "
             "and the connection"

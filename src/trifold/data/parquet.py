@@ -7,7 +7,7 @@ from typing import Any
 
 from trifold.data.limits import require_columns
 from trifold.data.table import Table, unwritable
-from trifold.errors import DataError
+from trifold.errors import DataError, first_line
 from trifold.types import BadRow, Record
 
 _BATCH_ROWS = 2_048
@@ -35,7 +35,7 @@ def open_parquet(path: Path) -> Table:
             require_columns(len(names), path)
             described = connection.execute(f"SELECT * {_FROM} LIMIT 0", pattern).description or []
     except duckdb.Error as error:
-        raise DataError(f"{path} is a damaged Parquet file ({_reason(error)}): write it again") from None
+        raise DataError(f"{path} is a damaged Parquet file ({first_line(error)}): write it again") from None
     if len(set(names)) < len(names) or len(names) != len(described):
         raise DataError(f"{path} names a column twice or none: give each column a name of its own")
     chosen = ", ".join(_expression(column[0], str(column[1])) for column in described)
@@ -79,14 +79,10 @@ def _rows(table: Table, query: str) -> Iterator[Record | BadRow]:
                     yield BadRow(line, reason, {}) if reason else Record(line, record)
         except duckdb.Error as error:
             raise DataError(
-                f"{table.path} is damaged after row {line - 1} ({_reason(error)}): write it again"
+                f"{table.path} is damaged after row {line - 1} ({first_line(error)}): write it again"
             ) from None
         except (ValueError, OverflowError, ImportError) as error:
             raise DataError(
                 f"{table.path} holds a value after row {line - 1} that cannot be read ({error}): "
                 "keep the columns of the texts and labels"
             ) from None
-
-
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0]

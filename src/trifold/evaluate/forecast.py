@@ -10,6 +10,7 @@ import numpy as np
 
 from trifold.backbone.locate import BackboneFiles, find_backbone, locate, read_config
 from trifold.backbone.tokens import Tokenizer
+from trifold.data.samples import some
 from trifold.llm.opening import LOCAL
 from trifold.methods.catalogue import PROMPT, method_entry
 from trifold.methods.contract import MethodSettings
@@ -41,7 +42,7 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
     Raises:
         BackboneError: If the backbone cannot be found.
     """
-    sample = split.train.texts[:_SAMPLE_TEXTS]
+    sample = some(split.train.texts, _SAMPLE_TEXTS)
     work = Workload(
         train_texts=len(split.train),
         validation_texts=len(split.validation),

@@ -134,7 +134,7 @@ def write_leaderboard(folder: Path, rows: Sequence[LeaderboardRow]) -> None:
     """Write `leaderboard.csv`."""
     columns = [field.name for field in fields(LeaderboardRow)]
     written = ({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows)
-    with whole_file(folder / "leaderboard.csv") as aside:
+    with whole_file(folder / "leaderboard.csv", follow=False) as aside:
         save_rows(aside, columns, written)
 
 

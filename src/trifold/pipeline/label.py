@@ -28,6 +28,7 @@ from trifold.llm.wording import word_labels
 from trifold.pipeline.teacher import teacher_path
 from trifold.progress import say
 from trifold.tasks.labels import LabelMap
+from trifold.terminal import for_terminal
 from trifold.types import BadRow, Record
 
 _ROWS_PER_SLICE = 1_024
@@ -121,7 +122,7 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
     tally = Tally()
     rows = _labelled(request, columns, labeller, labels, tally)
     if output is None:
-        write_rows(sys.stdout, fields, rows, excel_safe=request.excel_safe)
+        write_rows(for_terminal(sys.stdout), fields, rows, excel_safe=request.excel_safe)
         return tally
     prompt = request.prompting.prompt
     assert prompt is not None

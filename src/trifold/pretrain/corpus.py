@@ -15,6 +15,7 @@ import numpy as np
 from trifold.atomic import kept_folder
 from trifold.backbone.cache import cache_folder
 from trifold.errors import DataError, SettingsError
+from trifold.json_text import read_json
 from trifold.pretrain.documents import FEWEST_DOCUMENTS, Documents, Piece
 from trifold.pretrain.settings import CorpusSettings
 from trifold.pretrain.specials import Vocabulary
@@ -163,10 +164,10 @@ def list_texts() -> list[KeptText]:
     found = []
     for path in (cache_folder() / "corpora").glob("*/facts.json"):
         try:
-            facts, used = json.loads(path.read_text()), path.stat().st_mtime
+            facts, used = read_json(path), path.stat().st_mtime
             size = sum(file.stat().st_size for file in path.parent.iterdir())
             found.append(KeptText(path.parent, facts["documents"], facts["tokens"], size, used))
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             continue
     return sorted(found, key=lambda text: -text.used)
 
@@ -182,14 +183,14 @@ def _make_room(limit_bytes: int) -> None:
 
 def _open(folder: Path) -> Corpus:
     try:
-        facts = json.loads((folder / "facts.json").read_text())
+        facts = read_json(folder / "facts.json")
         pieces = np.load(folder / "pieces.npz")
         tokens = np.memmap(folder / "tokens.bin", dtype=np.int32, mode="r")
         if len(tokens) != facts["tokens"]:
             raise ValueError
         os.utime(folder / "facts.json")
         return Corpus(tokens, pieces["starts"], pieces["ends"], pieces["bytes"], facts)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise SettingsError(f"the tokenised text in {folder} is damaged: remove that folder and run again") from None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from trifold.backbone.batches import multiples_of
+from trifold.errors import first_line
 from trifold.progress import say
 from trifold.runtime import Runtime
 from trifold.train.objective import Capturable, Objective
@@ -77,7 +78,7 @@ class CapturedSteps(Steps):
         try:
             self._graphs[shapes] = self._capture(given)
         except RuntimeError as error:
-            say(f"note: steps cannot be captured as CUDA graphs ({str(error).splitlines()[0]}): going on without")
+            say(f"note: steps cannot be captured as CUDA graphs ({first_line(error)}): going on without")
             self._may_capture = False
         else:
             return True

@@ -143,3 +143,12 @@ def test_nobody_is_told_to_remove_what_another_process_is_at_work_on(tmp_path: P
         choose_folder(tmp_path / "run", "full")
     with pytest.raises(SettingsError, match="remove it"):
         choose_folder(tmp_path / "run", "full")
+
+
+def test_an_output_is_not_blamed_for_what_failed_elsewhere(tmp_path: Path) -> None:
+    def write() -> None:
+        with new_file(tmp_path / "out.csv"):
+            (tmp_path / "input.csv").read_bytes()
+
+    with pytest.raises(FileNotFoundError, match=r"input\.csv"):
+        write()

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trifold.backbone.cache import cache_folder, list_choices, remembered
+from trifold.atomic import kept_folder
+from trifold.backbone.cache import cache_folder, clear, list_choices, remembered
 
 
 def test_the_environment_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -74,3 +75,20 @@ def test_where_nothing_can_be_kept_it_is_computed_each_time(
         assert answer(0.1, computed)[0]["number"] == np.float32(0.1)
     assert computed == [0.1, 0.1]
     assert capsys.readouterr().err.count("going on without it") == 1
+
+
+@pytest.mark.parametrize("kind", ["corpora", "vocabularies"])
+def test_what_another_process_is_writing_stays_however_long_it_takes(tmp_path: Path, kind: str) -> None:
+    for name in (".old.lock", ".old.0123abcd.partial"):
+        (tmp_path / kind / name).parent.mkdir(exist_ok=True)
+        (tmp_path / kind / name).write_text("")
+        os.utime(tmp_path / kind / name, (1, 1))
+    with kept_folder(tmp_path / kind / "new", "last") as aside:
+        assert aside is not None
+        (aside / "first").write_text("")
+        for path in (aside / "first", aside):
+            os.utime(path, (1, 1))
+        clear(tmp_path)
+        assert len(list((tmp_path / kind).iterdir())) == 2
+        (aside / "last").write_text("")
+    assert sorted(path.name for path in (tmp_path / kind).rglob("*")) == ["first", "last", "new"]

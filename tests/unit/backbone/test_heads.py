@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from trifold.backbone.heads import new_classifier, saved_classifier
-from trifold.backbone.locate import locate
+from trifold.backbone.heads import new_classifier, saved_classifier, trained_on_means
+from trifold.backbone.locate import BackboneFiles, locate
 from trifold.tasks.labels import LabelMap
 
 
@@ -97,3 +97,9 @@ def test_the_new_layer_learns_and_loads_in_plain_transformers(sentence_encoder: 
     assert not still
     model.eval().save_pretrained(tmp_path / "saved")
     torch.testing.assert_close(model(**batch()).logits, plain(tmp_path / "saved")(**batch()).logits, atol=1e-6, rtol=0)
+
+
+def test_a_pooling_file_that_cannot_be_read_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text("[" * 100_000)
+    assert not trained_on_means(BackboneFiles(tmp_path, "x", None))

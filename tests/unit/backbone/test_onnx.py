@@ -82,3 +82,14 @@ def test_a_damaged_graph_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a graph")
     with pytest.raises(BackboneError, match=r"model\.onnx is no graph.*export again"):
         OnnxGraph(tmp_path / "model.onnx")
+
+
+def test_a_graph_with_other_inputs_is_refused_by_name(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "other", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "x.onnx")
+    with pytest.raises(BackboneError, match=r"x\.onnx takes or gives something else than input_ids, attention_mask"):
+        OnnxGraph(tmp_path / "x.onnx")

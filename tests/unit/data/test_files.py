@@ -232,3 +232,9 @@ def test_damaged_files_raise_nothing_but_data_errors(tmp_path, insertions, tail)
     with contextlib.suppress(DataError):
         lines = [row.line for row in open_table(path).rows()]
         assert lines == sorted(set(lines))
+
+
+def test_a_bad_row_is_written_out_without_its_nul(read):
+    rows = read(b"text,label\n" + b"a good row,1\nanother,0\n" * 200 + b"a\x00b,1\n")
+    assert problems(rows)[0][1] == "it holds a NUL byte"
+    assert [row.values["text"] for row in rows if isinstance(row, BadRow)] == ["a\ufffdb"]
