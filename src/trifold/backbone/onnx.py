@@ -10,6 +10,7 @@ import importlib.util
 import io
 import json
 import logging
+import mmap
 import os
 import tempfile
 import warnings
@@ -64,6 +65,7 @@ class OnnxGraph:
         require_onnx()
         import onnxruntime
 
+        _refuse_other_files(path)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = compute_threads()
         options.log_severity_level = 3
@@ -86,6 +88,28 @@ class OnnxGraph:
         except Exception as error:  # noqa: BLE001 - its errors share no base class
             raise BackboneError(f"{self._path} cannot be run ({first_line(error)}): export again") from None
         return result
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Refuse a graph whose weights lie in other files, which it may name anywhere on this machine.
+
+    Raises:
+        BackboneError: If they do.
+    """
+    import onnx
+    from onnx.external_data_helper import _get_all_tensors, uses_external_data
+
+    with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            # The word stands in every such reference; to look for it is quicker than to take the graph apart.
+            if content.find(b"location") < 0:
+                return
+        try:
+            model = onnx.load(path, load_external_data=False)
+        except Exception:  # noqa: BLE001 - a damaged one is told of when it is opened
+            return
+        if any(map(uses_external_data, _get_all_tensors(model))):
+            raise BackboneError(f"{path} keeps weights in other files, which are not opened: export again")
 
 
 def write_graph(module: "torch.nn.Module", path: Path, *, int8: bool = False) -> None:

@@ -93,3 +93,16 @@ def test_a_graph_with_other_inputs_is_refused_by_name(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "x.onnx")
     with pytest.raises(BackboneError, match=r"x\.onnx takes or gives something else than input_ids, attention_mask"):
         OnnxGraph(tmp_path / "x.onnx")
+
+
+def test_a_graph_with_weights_in_other_files_is_refused(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    end = helper.make_tensor_value_info("output", TensorProto.FLOAT, [999])
+    weights = numpy_helper.from_array(np.zeros(999, dtype=np.float32), "weights")
+    graph = helper.make_graph([helper.make_node("Identity", ["weights"], ["output"])], "g", [], [end], [weights])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "x.onnx", save_as_external_data=True, location="secret")
+    with pytest.raises(BackboneError, match="keeps weights in other files"):
+        OnnxGraph(tmp_path / "x.onnx")

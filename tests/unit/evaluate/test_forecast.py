@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,14 @@ def test_pytorch_is_not_imported_for_it(reviews: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(reviews)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr or "PyTorch was imported"
+
+
+def test_a_file_sorted_by_length_does_not_skew_it(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    monkeypatch.setattr("trifold.evaluate.forecast.Workload", lambda **facts: seen.append(facts["characters_per_text"]))
+    monkeypatch.setattr("trifold.evaluate.forecast._SAMPLE_TEXTS", 50)
+    split = split_examples(load_examples(reviews, DataSettings()).examples)
+    texts = tuple("x" * length for length in range(1, len(split.train) + 1))
+    train = replace(split.train, texts=texts)
+    forecast(replace(split, train=train), [], MethodSettings())
+    assert seen[0] == pytest.approx(len(texts) / 2, rel=0.25)
