@@ -1,5 +1,6 @@
 """What the machine refuses is one sentence and exit code 2, and what is finished is kept."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -134,3 +135,11 @@ def test_a_device_as_output_stays_a_device(reviews: Path, tmp_path: Path, trifol
     assert done.returncode == 2
     assert "output cannot be written (No space left on device)" in sentences(done)[0]
     assert output.is_char_device()
+
+
+def test_what_the_terminals_encoding_lacks_is_spelt_out(tmp_path: Path, trifold_command: Command) -> None:
+    (tmp_path / "data.csv").write_text("text,label\n" + "".join(f"größer {n},{'ab'[n % 2]}\n" for n in range(20)))
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = trifold_command("check", tmp_path / "data.csv", env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "gr\\xf6\\xdfer" in done.stdout

@@ -297,7 +297,8 @@ def _like(stream: TextIO, raw: io.FileIO) -> io.TextIOWrapper:
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=stream.encoding,
-        errors=stream.errors,
+        # What an encoding other than UTF-8 lacks is written as Python spells it, rather than not at all.
+        errors="backslashreplace" if stream.errors == "strict" else stream.errors,
         # PYTHONUNBUFFERED asks for this one.
         line_buffering=stream.line_buffering or stream.write_through,
     )
