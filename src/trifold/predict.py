@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from trifold.artifact.folder import best_run, instead_of_best, new_file
+from trifold.artifact.folder import best_run, instead_of_best, new_file, require_other_file
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.records import read_run
 from trifold.backbone.settings import ComputeSettings
@@ -232,6 +232,7 @@ def predict_file(
         DataError: If the file cannot be read, a column that would be added is there already, or a row is bad and
             `on_bad_rows` is `fail`.
     """
+    require_other_file(output, source)
     table, columns, rows = open_rows(source, settings, OwnReading.recorded(run.facts))
     taken = [name for name in table.columns if name in _ADDED]
     if taken:

@@ -360,3 +360,24 @@ def test_bars_in_labels_are_kept_whole_when_asked(
     done = trifold_command("evaluate", folder, data, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["accuracy"]["value"] > 0.9
+
+
+def test_figures_on_the_file_that_was_learned_from_are_said_to_be_too_good(
+    run: Path, titled: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    learned_from = Path(json.loads((run / "run.json").read_text())["data"]["path"])
+    assert "so these figures are too good" in trifold_command("evaluate", run, learned_from).stderr
+    other = tmp_path / "other.csv"
+    other.write_text(titled.read_text() + "\n")
+    assert "too good" not in trifold_command("evaluate", run, other).stderr
+
+
+def test_a_result_is_not_written_over_what_it_is_made_from(
+    run: Path, titled: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_bytes(titled.read_bytes())
+    done = trifold_command("predict", run, mine, "--output", tmp_path / "." / "mine.csv")
+    assert done.returncode == 2
+    assert "is the file that is read, and would be lost" in done.stderr
+    assert mine.read_bytes() == titled.read_bytes()

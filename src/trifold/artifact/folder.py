@@ -186,6 +186,17 @@ def _move(aside: Path, place: Path, target: Path) -> None:
     sync(place.parent)
 
 
+def require_other_file(output: Path | None, source: Path) -> None:
+    """Refuse to write a result over what it is made from.
+
+    Raises:
+        SettingsError: If both are one file.
+    """
+    with suppress(OSError, ValueError):
+        if output is not None and output.is_file() and os.path.samefile(output, source):
+            raise SettingsError(f"{output} is the file that is read, and would be lost: name another --output")
+
+
 @contextmanager
 def new_file(output: Path, then: Callable[[], None] = lambda: None) -> Iterator[Path]:
     """A path to write a result at; it becomes `output` only if nothing fails.

@@ -86,7 +86,7 @@ def write_report(
         students=[result for result in results if result.facts.get("teacher")],
         skipped=skipped,
         command=command,
-        run=results[0].facts,
+        run=next((result.facts for result in results if result.facts.get("backbone")), results[0].facts),
     )
 
 

@@ -194,7 +194,7 @@ def _rows_to_tell(case: _Case, number: int) -> int | None:
     if better:
         needed = max(needed, case.scored.rows_for(tolerance, z))
     more = max(1, math.ceil(needed - rows))
-    return more if more <= max(_MOST_ROWS, _MOST_TIMES * rows) else None
+    return _round(more) if more <= max(_MOST_ROWS, _MOST_TIMES * rows) else None
 
 
 def _pairs(case: _Case) -> tuple[Pair, ...]:
@@ -236,25 +236,29 @@ def _shown(case: _Case) -> str:
         cost += ", the best on these rows: no cheaper method is shown to come near it, and"
     elif ship is best:
         cost += ", the best on these rows, than which none is clearly cheaper:"
+    bound, name = _up(choice.loss_bounds[choice.chosen]), SCORE_NAMES[case.score]
+    if bound <= 0:
+        return (
+            f"Ship {ship.name}: {cost} it is shown to be better in {name} than any other method (95 % sure{counted})."
+        )
     return (
-        f"Ship {ship.name}: {cost} it is shown to lose at most "
-        f"{max(0.0, _up(choice.loss_bounds[choice.chosen])):.1f} points of {SCORE_NAMES[case.score]} against any other "
-        f"method (95 % bound{counted}), within the {case.tolerance:g} allowed."
+        f"Ship {ship.name}: {cost} it is shown to lose at most {bound:.1f} points of {name} against any other method "
+        f"(95 % bound{counted}), within the {case.tolerance:g} allowed."
     )
 
 
 def _guessed(case: _Case) -> str:
-    rows, tolerance, least = len(case.ship.rows), case.tolerance / 100, case.choice.least_bound
+    rows, tolerance = len(case.ship.rows), case.tolerance / 100
     said = (
-        f"Ship {case.ship.name}, as a best guess: on {rows:,} test rows it is not shown to lose at most "
-        f"{_points(case.tolerance)} of {SCORE_NAMES[case.score]} against every other method"
+        f"Ship {case.ship.name}, as a best guess: it has the highest score, but {rows:,} test rows do not show that it "
+        f"loses at most {_points(case.tolerance)} of {SCORE_NAMES[case.score]} against every other method"
     )
-    if least > tolerance:
-        said += f"; even one that answered as all the others do might lose {_up(least):.1f}"
-        if tolerance > 0:
-            z = quantile(0.025 / (len(case.results) - 1))
-            needed = _round(math.ceil(case.scored.rows_for(tolerance, z)))
-            said += f", and it takes {needed:,} rows or more to show less than {case.tolerance:g}"
+    if case.choice.least_bound > tolerance > 0:
+        z = quantile(0.025 / (len(case.results) - 1))
+        needed = _round(math.ceil(case.scored.rows_for(tolerance, z)))
+        said += (
+            f"; to show that of any method takes {needed:,} test rows or more (--test-file), or a larger --tolerance"
+        )
     return f"{said}."
 
 
@@ -287,11 +291,7 @@ def _rest(case: _Case, contenders: Sequence[Contender], still_open: Sequence[Con
         sentences.append(f"Shown to lose more than {_points(case.tolerance)}: {_listed(worse)}.")
     for contender in still_open:
         more = contender.rows_to_tell
-        tell = (
-            f"about {_round(more):,} more test rows would tell"
-            if more
-            else "no practical number of test rows would tell"
-        )
+        tell = f"about {more:,} more test rows would tell" if more else "no practical number of test rows would tell"
         sentences.append(
             f"Undecided on {contender.method}: it loses {100 * contender.loss:.1f} points on these rows and may lose "
             f"up to {_up(contender.bound):.1f}; {tell}."

@@ -3,14 +3,16 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from trifold.backbone.locate import file_sha256
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
-from trifold.data.hub import stay_offline
+from trifold.data.hub import local_file, stay_offline
 from trifold.data.own_reading import OwnReading
 from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
 from trifold.llm.settings import LlmSettings
 from trifold.predict import Run, load_run, score_texts
+from trifold.progress import say
 from trifold.statistics.metrics import Metrics, measure, right_rows
 from trifold.types import BadRow
 
@@ -63,6 +65,7 @@ def evaluate(
     chosen = load_run(run, compute, llm)
     predictor, labels = chosen.predictor, chosen.predictor.labels
     loaded = load_for(chosen, data, reading)
+    _say_where_learned(chosen, data)
     examples = loaded.examples
     truth = labels.encode(examples.labels)
     scores = score_texts(predictor, examples.texts)
@@ -75,6 +78,17 @@ def evaluate(
         answered = Answered(float(sure.mean()), float(right[sure].mean()) if sure.any() else None)
     metrics = measure(truth, predicted, probabilities)
     return Evaluation(metrics, answered, int(scores.truncated.sum()), loaded.bad_rows)
+
+
+def _say_where_learned(run: Run, data: Path) -> None:
+    """Figures on the rows that a run learned from are too good, and look like any others."""
+    facts = run.facts.get("data") or {}
+    if facts.get("sha256") == file_sha256(local_file(data)):
+        elsewhere = " or --test-file rows" if facts.get("test_file") else ""
+        say(
+            f"note: {data} is the file that {run.folder} learned from, so these figures are too good: those on rows it "
+            f"has not seen stand in {run.folder / 'metrics.json'}; give other rows{elsewhere} to measure it anew"
+        )
 
 
 def load_for(run: Run, data: Path, reading: LabelledSettings) -> LoadedData:

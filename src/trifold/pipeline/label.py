@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from trifold.artifact.folder import new_file, write_json
+from trifold.artifact.folder import new_file, require_other_file, write_json
 from trifold.backbone.locate import file_sha256
 from trifold.backbone.settings import ComputeSettings
 from trifold.data.columns import Columns
@@ -117,6 +117,7 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
     Raises:
         TrifoldError: If anything given cannot be used.
     """
+    require_other_file(output, request.data)
     columns, fields = _columns(request)
     labeller, labels = _open(request)
     tally = Tally()

@@ -195,17 +195,24 @@ def keeping(
 
 @contextlib.contextmanager
 def stopping_saves(keeper: Keeper | None) -> Iterator[None]:
-    """Inside, SIGTERM and Ctrl-C let the current step finish and save the state; a second one ends at once."""
+    """Inside, SIGTERM and Ctrl-C let the current step finish and save the state; the same once more ends at once.
+
+    Ctrl-C reaches every process of a terminal, so a comparison's child gets it, and then SIGTERM from its parent.
+    """
     if keeper is None or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
+    seen: set[int] = set()
+
     def note(number: int, frame: Any) -> None:
         handler = before[signal.Signals(number)]
-        if keeper.stopping and callable(handler):
+        if number in seen and callable(handler):
             handler(number, frame)
-        say("stopping after this step; its state is saved")
+        if not keeper.stopping:
+            say("stopping after this step; its state is saved")
+        seen.add(number)
         keeper.stopping = True
 
     for number in before:

@@ -79,6 +79,7 @@ def test_the_best_is_shipped_where_no_cheaper_one_comes_near():
     assert (verdict.ship, verdict.best, verdict.undecided) == ("slow", "slow", False)
     assert verdict.contenders[0].worse
     assert "no cheaper method" in text(verdict)
+    assert "it is shown to be better in accuracy than any other method" in text(verdict)
 
 
 def test_a_best_that_is_also_the_cheapest_is_shipped_and_said_so():
@@ -149,9 +150,10 @@ def test_agreement_on_few_rows_shows_nothing():
     right = np.arange(50) % 10 > 0
     verdict = decide([run("slow", 10, right), run("fast", 1, right)], "accuracy", 1.0)
     assert (verdict.ship, verdict.guess, verdict.undecided) == ("fast", True, True)
-    assert "Ship fast, as a best guess: on 50 test rows it is not shown to lose at most 1 point" in text(verdict)
-    # With no row where they differ, 3.84 / (50 + 3.84) is the smallest bound there is.
-    assert "might lose 7.2, and it takes 390 rows or more to show less than 1" in text(verdict)
+    said = "Ship fast, as a best guess: it has the highest score, but 50 test rows do not show that it loses at most 1 point"
+    assert said in text(verdict)
+    # With no row where they differ, 3.84 / (rows + 3.84) is the smallest bound there is.
+    assert "to show that of any method takes 390 test rows or more" in text(verdict)
     assert "Undecided on slow: it loses 0.0 points on these rows and may lose up to 7.2; about 340 more" in text(
         verdict
     )
