@@ -41,11 +41,14 @@ TOKEN_BUDGET = 1_024
 
 
 def require_onnx() -> None:
-    """Refuse in one sentence where the packages are missing.
+    """Refuse in one sentence where the packages are missing; whatever uses ONNX Runtime calls this first.
+
+    From 1.32 on it reports its use to its maker unless told not to before it is imported.
 
     Raises:
         SettingsError: If they are.
     """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         raise SettingsError("ONNX Runtime is not installed: pip install 'trifold[export]'")
 

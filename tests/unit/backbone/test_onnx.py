@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +108,24 @@ def test_a_graph_with_weights_in_other_files_is_refused(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "x.onnx", save_as_external_data=True, location="secret")
     with pytest.raises(BackboneError, match="keeps weights in other files"):
         OnnxGraph(tmp_path / "x.onnx")
+
+
+REPORTS = """
+from trifold.backbone.onnx import require_onnx
+require_onnx()
+import numpy, onnxruntime
+from onnx import TensorProto, helper
+ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", ends[:1], ends[1:])
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": numpy.zeros(1, numpy.float32)})
+"""
+
+
+def test_onnx_runtime_reports_nothing_to_its_maker(tmp_path: Path) -> None:
+    """What it would send is gathered in the temporary folder first, in `.ses`."""
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run(
+        [sys.executable, "-c", REPORTS], env={**environment, "TMPDIR": str(tmp_path)}, check=True, timeout=120
+    )
+    assert list(tmp_path.iterdir()) == []
