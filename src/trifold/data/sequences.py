@@ -92,6 +92,10 @@ def _label(given: object, number: int) -> Label:
             f"label number {number} is {_shown(given)}, neither a string nor an integer nor a boolean: convert the "
             "labels first"
         )
+    if isinstance(label, int) and abs(label) >= 1 << 63:
+        raise DataError(
+            f"label number {number} is {_shown(given)}, a whole number of more than 64 bits: make it a string"
+        )
     if isinstance(label, str) and not _can_be_written(label):
         raise DataError(f"label number {number} holds half a character (a lone surrogate): mend it")
     return label

@@ -198,7 +198,8 @@ def _show(result: RunResult, request: Request, task: Task, history: History | No
         verdict = decide([result], score, 1.0)
         title = f"{result.method} on {request.data.name}"
         write_report(folder, title, task.facts, [result], rows, verdict, {}, str(result.facts["command"]))
-    write_manifest(folder)
+    with drawing("the list of these files in manifest.json"):
+        write_manifest(folder)
 
 
 def _prove_saved(folder: Path, method: str, fitted: Fitted, task: Task, settings: MethodSettings) -> None:

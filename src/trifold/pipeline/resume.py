@@ -41,6 +41,7 @@ def asked_for(request: Request, method: str, hashes: Mapping[str, str | None] | 
         "prompt": file_sha256(prompt) if isinstance(prompt, Path) and prompt.is_file() else prompt,
         "llm": without_server(own.llm.llm),
         "model_sha256": model_hashes(own.backbone.model),
+        "llm_sha256": model_hashes((own.llm.llm or "").removeprefix("hf:")) if own.llm.llm else [],
     }
     return plain({"method": method, **settings, **by_content, **(hashes or file_hashes(request))})
 

@@ -46,6 +46,7 @@ class StepSettings:
         require(self.max_grad_norm > 0, f"--max-grad-norm {self.max_grad_norm}", "give a positive number")
         require(0 <= self.ema_decay < 1, f"--ema-decay {self.ema_decay}", "give 0 or more and less than 1")
         require(self.weight_decay >= 0, f"--weight-decay {self.weight_decay}", "give 0 or more")
+        require(0 <= self.seed < 1 << 32, f"--seed {self.seed}", "give a whole number from 0 to 4,294,967,295")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,3 +106,8 @@ def test_the_message_of_a_long_text_is_short() -> None:
     with pytest.raises(DataError) as error:
         take([["x" * 10_000]])
     assert len(str(error.value)) < 200
+
+
+def test_labels_that_no_file_of_ours_can_hold_are_refused_before_anything_is_learned():
+    with pytest.raises(DataError, match="more than 64 bits"):
+        targets_of([1, 2**63])
