@@ -89,15 +89,15 @@ def test_no_batch_is_tried_that_could_exhaust_memory(
 
     def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
         sizes.append(ids.size)
-        held = np.ones(ids.size * 80_000, dtype=np.uint8)
+        held = np.ones(ids.size * 200_000, dtype=np.uint8)
         until = perf_counter() + 0.1
         while perf_counter() < until:
             held[:1_000].fill(1)
         clock.now += 0.02
 
-    # Half of it leaves room for 20,000 tokens of 80 kB, then for 6,000.
+    # Half of it leaves room for 20,000 tokens of 200 kB, then for 6,000.
     for room, largest in ((20_000, 8_100), (6_000, 4_000)):
-        monkeypatch.setattr(budget, "memory_bytes", lambda room=room: 2 * (before + room * 80_000))
+        monkeypatch.setattr(budget, "memory_bytes", lambda room=room: 2 * (before + room * 200_000))
         sizes.clear()
         tuned_budget(AUTO, replace(work(sizes, clock), model=str(room), attempt=attempt))
         assert max(sizes) == largest
