@@ -15,7 +15,7 @@ from scipy.stats import binom
 
 from trifold.statistics.choice import Costs, held_out_lead, largest_error, pick, shown_within
 from trifold.statistics.intervals import Z_95, wilson
-from trifold.statistics.scores import Accuracies
+from trifold.statistics.scores import Accuracies, MacroF1s
 
 DRAWS = 1_000
 TOLERANCE = 0.01
@@ -175,3 +175,38 @@ def _joint(true: np.ndarray, correlation: float) -> tuple[np.ndarray, np.ndarray
     each = np.where(right[None], chance[:, None, :], 1 - chance[:, None, :]).prod(axis=2)
     chances = weights @ each
     return right, chances / chances.sum()
+
+
+def macro_f1_coverage(
+    rows: int, shares: tuple[float, ...], accuracy: float, gap: float, correlation: float
+) -> tuple[float, float]:
+    """How often the intervals of macro-F1, and of a pair's difference in it, cover the truth, percentages.
+
+    Args:
+        rows: Of the test part.
+        shares: Of the classes.
+        accuracy: Of the first of two methods in every class; its errors go to all other classes alike.
+        gap: By how much the second is less accurate.
+        correlation: 0 where the methods err independently, 1 where the better errs only with the other.
+    """
+    classes, wrong = len(shares), 1 / (len(shares) - 1)
+    first, second = accuracy, accuracy - gap
+    both = first * second + correlation * (min(first, second) - first * second)
+    chances = {}
+    for truth, one, other in itertools.product(range(classes), repeat=3):
+        if one == truth or other == truth:
+            known = both if one == other else (first if one == truth else second) - both
+            chance = known * (1 if one == other else wrong)
+        else:
+            chance = (1 - first - second + both) * wrong * wrong
+        chances[truth, one, other] = shares[truth] * chance
+    cells, weights = np.array(list(chances)).T, np.array(list(chances.values()))
+    methods = MacroF1s(cells[0], [cells[1], cells[2]], rows * weights, classes)
+    true = methods.scores(rows * weights)
+    drawn = np.random.default_rng(0).multinomial(rows, weights / weights.sum(), size=DRAWS)
+    low, high = methods.ends(drawn)
+    leads = methods.largest_leads(drawn, Z_95)
+    single = (low <= true + 1e-12) & (true <= high + 1e-12)
+    lead = true[0] - true[1]
+    paired = (lead <= leads[:, 0, 1] + 1e-12) & (-lead <= leads[:, 1, 0] + 1e-12)
+    return 100 * float(single.mean()), 100 * float(paired.mean())

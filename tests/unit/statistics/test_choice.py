@@ -1,7 +1,18 @@
+import itertools
+
 import numpy as np
 import pytest
 
-from simulated_methods import DRAWS, Outcome, accuracies, attainable, cells, simulate, single_coverage
+from simulated_methods import (
+    DRAWS,
+    Outcome,
+    accuracies,
+    attainable,
+    cells,
+    macro_f1_coverage,
+    simulate,
+    single_coverage,
+)
 from trifold.statistics.choice import Costs, choose
 from trifold.statistics.scores import scored
 
@@ -93,3 +104,13 @@ def test_the_score_to_expect_of_the_shipped_method_is_neither_too_good_nor_too_b
 def test_the_simulation_is_of_methods_of_the_accuracy_it_names():
     assert DRAWS == 1_000
     assert accuracies(0.9, 3, "spread") == pytest.approx((0.75, 0.825, 0.9))
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.9, 0.1), (0.6, 0.3, 0.1)])
+def test_intervals_of_macro_f1_cover_the_truth_where_no_class_has_fewer_than_ten_rows(shares):
+    for rows, accuracy, gap, correlation in itertools.product(
+        (100, 500, 5_000), (0.7, 0.9, 0.97), (0.0, 0.05), (0.2, 0.8)
+    ):
+        single, paired = macro_f1_coverage(rows, shares, accuracy, gap, correlation)
+        assert 90 <= single <= 98, (rows, accuracy, gap, correlation)
+        assert paired >= 92, (rows, accuracy, gap, correlation)
