@@ -42,9 +42,9 @@ def prepare(path: Path) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from trifold.backbone.locate import locate
-    from trifold.backbone.tokens import Tokenizer
-    from trifold.methods.contrastive import Pairs
+    from trifold.methods.contrastive import TextPairs
+    from trifold.models.locate import locate
+    from trifold.models.tokenizer import Tokenizer
     from trifold.pipeline.request import Request, open_task
     from trifold.tasks.labels import LabelMap
 
@@ -55,7 +55,7 @@ def prepare(path: Path) -> dict[str, float]:
     labels = LabelMap.of(task.data.examples.labels)
     tokenizer = Tokenizer(files, 250)
     tokens = tokenizer.encode(task.split.train.texts)
-    pairs = Pairs(tokens, labels.encode(task.split.train.labels), tokenizer.pad_id, "cpu", 150 * 16, 0)
+    pairs = TextPairs(tokens, labels.encode(task.split.train.labels), tokenizer.pad_id, "cpu", 150 * 16, 0)
     rows = pairs.draw(16, np.random.default_rng(0))
     tokens.batch(rows, tokenizer.pad_id)
     seconds = time.perf_counter() - begun

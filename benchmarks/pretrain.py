@@ -116,12 +116,12 @@ def cloze_scores(folder: Path, texts: Sequence[str]) -> list[float]:
 
     Source: Zhao et al. 2021, "Calibrate Before Use", for the correction by a question without content.
     """
-    from trifold.backbone.settings import ComputeSettings
-    from trifold.pipeline.speak import open_speaker
-    from trifold.pretrain.fill import mask_probabilities
-    from trifold.pretrain.specials import Vocabulary
+    from trifold.models.settings import ComputeSettings
+    from trifold.pipeline.language_model import open_language_model
+    from trifold.pretrain.fill_mask import mask_probabilities
+    from trifold.pretrain.special_tokens import Vocabulary
 
-    speaker, _ = open_speaker(str(folder), "mlm", ComputeSettings())
+    speaker, _ = open_language_model(str(folder), "mlm", ComputeSettings())
     known = Vocabulary.of(speaker.files, "mlm")
     places = [[known.tokenizer.token_to_id(word) for word in words] for words in (POSITIVE, NEGATIVE)]
     prior = mask_probabilities(speaker.model, known, CLOZE)[0]
@@ -213,8 +213,8 @@ def books(objective: str) -> None:
 
 def seen_texts(folder: Path, objective: str, texts: Sequence[str]) -> list[str]:
     """The texts as the model's tokens say them: what both the model and bzip2 are to pack."""
-    from trifold.backbone.locate import locate
-    from trifold.pretrain.specials import Vocabulary
+    from trifold.models.locate import locate
+    from trifold.pretrain.special_tokens import Vocabulary
 
     known = Vocabulary.of(locate(str(folder)), "mlm" if objective == "mlm" else "clm")
     return [known.seen(text) for text in texts]
@@ -228,7 +228,7 @@ def packed_sizes(folder: Path, objective: str, texts: Sequence[str]) -> list[tup
 
 def speed() -> None:
     """Our loop and the Trainer, by turns, on the same packed blocks of reviews."""
-    from trifold.backbone.locate import locate
+    from trifold.models.locate import locate
 
     MODELS.mkdir(parents=True, exist_ok=True)
     path, peer = MODELS / "blocks.npy", Path(__file__).parent / "peers" / "trainer_mlm.py"
@@ -256,12 +256,12 @@ def tokens_per_second(rows: Sequence[tuple[str, int, int, float]], mode: str) ->
 
 def speed_blocks(count: int) -> np.ndarray:
     """Packed blocks of reviews, `(count, 256)`."""
-    from trifold.backbone.locate import locate
-    from trifold.pretrain.blocks import Blocks
+    from trifold.models.locate import locate
     from trifold.pretrain.corpus import Part, Span, open_corpus
-    from trifold.pretrain.documents import Documents
+    from trifold.pretrain.packing import Blocks
     from trifold.pretrain.settings import CorpusSettings
-    from trifold.pretrain.specials import Vocabulary
+    from trifold.pretrain.special_tokens import Vocabulary
+    from trifold.pretrain.text_files import Documents
 
     known = Vocabulary.of(locate("minilm"), "mlm")
     corpus = open_corpus(Documents((DATA / "imdb" / "movie.csv",), CorpusSettings()), known)
@@ -271,22 +271,22 @@ def speed_blocks(count: int) -> np.ndarray:
 
 def speed_ours() -> None:
     """Our steps on those blocks, timed one by one."""
-    from trifold.backbone.locate import locate
-    from trifold.pretrain.blocks import Blocks
+    from trifold.models.locate import locate
     from trifold.pretrain.corpus import Part, Span, open_corpus
-    from trifold.pretrain.documents import Documents
-    from trifold.pretrain.heads import language_model
+    from trifold.pretrain.language_models import language_model
     from trifold.pretrain.masking import Masking
     from trifold.pretrain.objectives import Excerpt, objectives
+    from trifold.pretrain.packing import Blocks
     from trifold.pretrain.settings import CorpusSettings, LearningSettings
-    from trifold.pretrain.specials import Vocabulary
+    from trifold.pretrain.special_tokens import Vocabulary
+    from trifold.pretrain.text_files import Documents
     from trifold.runtime import choose, prepare
+    from trifold.train.config import TrainingConfig
     from trifold.train.loop import train
-    from trifold.train.plan import Plan
 
     prepare()
     runtime = choose()
-    plan = Plan.of(LearningSettings(), learning_rate=5e-4, epochs=1, batch_size=16, token_budget=4_096)
+    plan = TrainingConfig.of(LearningSettings(), learning_rate=5e-4, epochs=1, batch_size=16, token_budget=4_096)
     files = locate("minilm")
     known = Vocabulary.of(files, "mlm")
     corpus = open_corpus(Documents((DATA / "imdb" / "movie.csv",), CorpusSettings()), known)

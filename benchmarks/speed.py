@@ -30,9 +30,9 @@ import duckdb
 import numpy as np
 
 from provenance import provenance
-from trifold.backbone.heads import trained_on_means
-from trifold.backbone.locate import BackboneFiles, locate, read_config
-from trifold.backbone.tokens import Tokenizer
+from trifold.models.classification_head import trained_on_means
+from trifold.models.locate import BackboneFiles, locate, read_config
+from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose, prepare
 
 RESULTS = Path(__file__).parent / "results"

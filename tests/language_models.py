@@ -4,9 +4,9 @@ import random
 from pathlib import Path
 from typing import Any
 
-from trifold.llm.authoring import ask_for_prompt
-from trifold.llm.prompt import Conversation, Example, Message
-from trifold.llm.wording import plain_prompt
+from trifold.llm.label_words import plain_prompt
+from trifold.llm.prompt_template import Conversation, Example, Message
+from trifold.llm.prompt_writer import ask_for_prompt
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"

@@ -13,9 +13,9 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
-from trifold.statistics.choice import Costs, held_out_lead, largest_error, pick, shown_within
 from trifold.statistics.intervals import Z_95, wilson
 from trifold.statistics.scores import Accuracies, MacroF1s
+from trifold.statistics.selection import Costs, held_out_lead, largest_error, pick, shown_within
 
 DRAWS = 1_000
 TOLERANCE = 0.01

@@ -34,9 +34,9 @@ if way.startswith("pipeline"):
     batch = 32 if way == "pipeline32" else 1
     run = lambda some: model(some, batch_size=batch, tokenize_kwargs=options)  # noqa: E731
 elif way.startswith("trifold"):
-    from trifold.backbone.encoder import embed
-    from trifold.backbone.settings import EncodingSettings
     from trifold.documents.models import find_encoder
+    from trifold.engines.encoder import embed
+    from trifold.models.settings import EncodingSettings
     from trifold.runtime import prepare
 
     prepare()

@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 
 from trifold.errors import SettingsError
-from trifold.progress import say
+from trifold.events import say
 from trifold.schema import finite
 
 try:

@@ -15,19 +15,19 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
-from trifold.artifact.folder import best_run, new_folder, write_json
-from trifold.artifact.records import NEVER_FROM_A_RUN, read_run, sayable
-from trifold.backbone.settings import BackboneSettings, ComputeSettings
-from trifold.data.sequences import targets_of, texts_of
+from trifold.artifact.run_folder import best_run, new_folder, write_json
+from trifold.artifact.run_record import NEVER_FROM_A_RUN, as_record, read_run_record
+from trifold.data.in_memory import targets_of, texts_of
 from trifold.data.split import split_train_validation
 from trifold.errors import ArtifactError, DataError, SettingsError
+from trifold.inference.predict import load_run, require_labels, score_texts
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.catalogue import PROMPT, method_entry, method_name
 from trifold.methods.contract import MethodSettings, Predictor
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
-from trifold.methods.unused import unused
+from trifold.methods.unused_settings import unused
+from trifold.models.settings import BackboneSettings, ComputeSettings
 from trifold.pipeline.request import versions
-from trifold.predict import load_run, require_labels, score_texts
 from trifold.runtime import hardware, prepared
 from trifold.statistics.metrics import main_score
 from trifold.tasks.labels import LabelMap
@@ -244,7 +244,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "method": name,
             "command": "TextClassifier.fit",
             "started": started.isoformat(timespec="seconds"),
-            "settings": sayable(settings.named()),
+            "settings": as_record(settings.named()),
             "seed": settings.train.seed,
             **fitted.predictor.labels.described(),
             "label_type": str(self.classes_.dtype),
@@ -335,7 +335,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             UnnamedServerError: If it asks a server, and `llm` names none.
             ArtifactError: If a file is missing or damaged; the message names it.
         """
-        facts = read_run(best_run(Path(path)))
+        facts = read_run_record(best_run(Path(path)))
         require_labels(facts.path.parent, facts)
         classifier = cls._of_settings(facts, facts.path)
         classifier.llm, classifier.api_key_env = llm, api_key_env

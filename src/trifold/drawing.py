@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from trifold.errors import first_line
-from trifold.progress import say
+from trifold.events import say
 
 
 @contextmanager

@@ -53,7 +53,7 @@ class Runtime:
 
     @property
     def token_budget(self) -> int:
-        """Tokens that go through a model at once where nothing better is known (`backbone/budget.py` finds out)."""
+        """Tokens of one forward pass where nothing better is known; `engines/token_budget.py` measures it."""
         return {"cpu": 4_096, "cuda": 65_536, "mps": 16_384}[self.device]
 
     def autocast(self) -> "torch.autocast":
@@ -285,7 +285,7 @@ def _transformers_shows_progress() -> bool:
     return transformers is None or bool(transformers.utils.logging.is_progress_bar_enabled())
 
 
-def keep_few_products(usual: int) -> None:
+def limit_matmul_cache(usual: int) -> None:
     """Let a CPU's library forget what it wrote for shapes of long ago; to be called before its first product.
 
     PyTorch and oneDNN each keep the last 1,024 matrix products in bfloat16, a quarter of a megabyte apiece, wherever

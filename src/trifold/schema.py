@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from trifold.errors import ArtifactError
-from trifold.json_text import read_json
+from trifold.json_reading import read_json
 
 _WAY_OUT = "restore it, or train again"
 _LARGEST = 1 << 63

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from conftest import several_labels
-from trifold.backbone.settings import BackboneSettings
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
@@ -15,7 +14,8 @@ from trifold.errors import ArtifactError, BackboneError, SettingsError
 from trifold.llm.settings import LlmSettings
 from trifold.methods import METHODS, PRESETS, method_entry
 from trifold.methods.contract import Fitted, MethodSettings
-from trifold.methods.exported import ExportedPredictor
+from trifold.methods.exported_predictor import ExportedPredictor
+from trifold.models.settings import BackboneSettings
 from trifold.statistics.calibration import best_temperature
 from trifold.statistics.metrics import measure
 from trifold.tasks.labels import LabelMap
@@ -254,7 +254,7 @@ def test_what_cannot_work_with_several_labels_says_so(
     name: str, tiny_model: Path, several: tuple[Examples, Examples, Examples]
 ) -> None:
     train, validation, _ = several
-    assert "several labels" in str(method_entry(name).obstacle(train, settings_for(tiny_model)))
+    assert "several labels" in str(method_entry(name).skip_reason(train, settings_for(tiny_model)))
     with pytest.raises(SettingsError, match="cannot work here: rows have several labels"):
         method_entry(name).load()(settings_for(tiny_model)).fit(train, validation, LabelMap.of(train.labels))
 

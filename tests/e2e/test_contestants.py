@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from conftest import write_reviews
-from trifold.backbone.settings import BackboneSettings
 from trifold.errors import SettingsError
+from trifold.models.settings import BackboneSettings
 from trifold.pipeline.compare import chosen_methods, line_up
 from trifold.pipeline.request import Request
 from warm_commands import Command

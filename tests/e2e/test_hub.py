@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
-from trifold.backbone.locate import locate
+from trifold.models.locate import locate
 from warm_commands import Command
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}

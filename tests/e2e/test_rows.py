@@ -13,7 +13,7 @@ import pytest
 from conftest import BAD, GOOD
 from scripted_server import Reply, scripted
 from trifold import TextClassifier
-from trifold.data.own_reading import OwnReading
+from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import TextSettings
 from trifold.pipeline.bench import _texts_of
 from warm_commands import Command
@@ -327,7 +327,7 @@ def test_a_column_that_predict_would_add_is_refused(
 
 def test_speed_is_measured_on_texts_from_all_of_a_sorted_file(tmp_path: Path) -> None:
     source = write(tmp_path / "sorted.csv", "text", [("short",)] * 2500 + [("much longer",)] * 2500)
-    texts = _texts_of(source, TextSettings(), OwnReading("the run"))
+    texts = _texts_of(source, TextSettings(), RecordedColumns("the run"))
     assert len(texts) == 2000
     assert 900 < texts.count("short") < 1100
 

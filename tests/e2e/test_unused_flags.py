@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trifold.artifact.records import read_run
+from trifold.artifact.run_record import read_run_record
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_compare_hands_a_flag_to_the_methods_that_use_it(
     done = trifold_command("compare", reviews, *flags, *where)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["skipped"] == {}
-    tfidf, features = (read_run(tmp_path / "all" / name) for name in ("tfidf", "features"))
+    tfidf, features = (read_run_record(tmp_path / "all" / name) for name in ("tfidf", "features"))
     assert "--head" not in tfidf["command"]
     assert "--seed 7" in tfidf["command"]
     assert "--head logistic" in features["command"]

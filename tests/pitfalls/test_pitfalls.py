@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 
 from scripted_server import Reply, scripted
-from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import label_variants, load_examples
-from trifold.data.files import open_table
+from trifold.data.open_file import open_table
 from trifold.data.settings import DataSettings
-from trifold.llm.answers import find_word
-from trifold.llm.budget import Budget
+from trifold.llm.answer_parser import find_word
+from trifold.llm.call_log import CallLog, read_log
 from trifold.llm.contract import Scorer
-from trifold.llm.labelling import LabellingTask
+from trifold.llm.label_words import plain_prompt
+from trifold.llm.labeller import LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.log import Log, read_log
-from trifold.llm.opening import open_llm
+from trifold.llm.open_model import open_llm
 from trifold.llm.settings import LlmSettings
-from trifold.llm.wording import plain_prompt
+from trifold.llm.spending_limit import SpendingLimit
 from trifold.methods.contract import MethodSettings
+from trifold.models.settings import ComputeSettings
 from trifold.runtime import choose, cpu_multiplies_bfloat16
 from trifold.types import Record
 from warm_commands import Command
@@ -122,10 +122,10 @@ def test_offline_opens_no_socket(reviews: Path, tmp_path: Path) -> None:
 def test_a_lost_head_is_never_reported_as_success(
     reviews: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trifold.backbone.settings import BackboneSettings
     from trifold.errors import ArtifactError
     from trifold.methods import tfidf
     from trifold.methods.logistic import LinearHead
+    from trifold.models.settings import BackboneSettings
     from trifold.pipeline.finetune import finetune
     from trifold.pipeline.request import Request
 
@@ -233,7 +233,7 @@ def test_a_label_outside_the_list_is_never_given(decoder: Path, tmp_path: Path) 
     task = LabellingTask(plain_prompt(words), words, "{text} {mask}")
     model = open_llm(LlmSettings(llm=f"hf:{decoder}"), ComputeSettings(device="cpu"))
     assert isinstance(model, Scorer)
-    judged = LikelihoodLabeller(model, task, Log(tmp_path / "log"), Budget()).judge(["The film is superb"])
+    judged = LikelihoodLabeller(model, task, CallLog(tmp_path / "log"), SpendingLimit()).judge(["The film is superb"])
     assert np.isfinite(judged.logits).all()
     assert judged.logits.shape == (1, 3)
     assert find_word("Chartreuse, obviously.", words) is None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trifold.data.files import open_table
+from trifold.data.open_file import open_table
 from trifold.errors import DataError
 from trifold.types import BadRow, Record
 

@@ -25,12 +25,12 @@ from sklearn.utils import estimator_checks
 
 from conftest import several_labels
 from trifold import TextClassifier
-from trifold.artifact.records import read_run
-from trifold.backbone.settings import BackboneSettings
+from trifold.artifact.run_record import read_run_record
 from trifold.classifier import SETTINGS
 from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.methods.settings import HeadSettings
+from trifold.models.settings import BackboneSettings
 from trifold.pipeline.bench import bench
 from trifold.pipeline.export import export
 from trifold.pipeline.finetune import finetune
@@ -146,7 +146,7 @@ def test_damaged_settings_are_told(settings: Any, data: tuple[list[str], list[st
     from trifold.artifact.manifest import write_manifest
 
     TextClassifier("tfidf").fit(*data).save(tmp_path / "model")
-    facts = {**read_run(tmp_path / "model"), "settings": settings}
+    facts = {**read_run_record(tmp_path / "model"), "settings": settings}
     (tmp_path / "model" / "run.json").write_text(json.dumps(facts))
     write_manifest(tmp_path / "model")
     with pytest.raises(ArtifactError, match=r"the settings in .*run.json are damaged|run.json is damaged .settings"):
@@ -400,7 +400,7 @@ def test_a_parameter_of_another_type_is_told_before_anything_is_read(given: dict
 
 def test_parameters_of_numpys_types_are_saved_as_numbers(data: tuple[list[str], list[str]], tmp_path: Path) -> None:
     TextClassifier("tfidf", seed=np.int64(7)).fit(*data).save(tmp_path / "model")  # type: ignore[arg-type]
-    assert read_run(tmp_path / "model")["settings"]["seed"] == 7
+    assert read_run_record(tmp_path / "model")["settings"]["seed"] == 7
 
 
 def test_a_parameter_that_the_method_does_not_use_is_warned_of(data: tuple[list[str], list[str]]) -> None:
@@ -452,7 +452,7 @@ def test_a_language_model_is_said_to_know_no_labels(data: tuple[list[str], list[
     import json
 
     TextClassifier("tfidf").fit(*data).save(tmp_path / "model")
-    facts = {**read_run(tmp_path / "model"), "method": "pretrain"}
+    facts = {**read_run_record(tmp_path / "model"), "method": "pretrain"}
     (tmp_path / "model" / "run.json").write_text(json.dumps(facts))
     with pytest.raises(ArtifactError, match="holds a language model, which knows no labels"):
         TextClassifier.load(tmp_path / "model")

@@ -13,17 +13,17 @@ from safetensors.numpy import load_file, save_file
 
 from trifold import TextClassifier
 from trifold.artifact.manifest import write_manifest
-from trifold.backbone.settings import BackboneSettings, EncodingSettings
 from trifold.documents.models import find_encoder
 from trifold.errors import ArtifactError, TrifoldError
 from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.results import read_result
+from trifold.inference.predict import load_run, predict_texts
 from trifold.methods.settings import TuningSettings
+from trifold.models.settings import BackboneSettings, EncodingSettings
 from trifold.pipeline.finetune import finetune
-from trifold.pipeline.reopen import reopen_task
+from trifold.pipeline.recorded_run import reopen_task
 from trifold.pipeline.request import Request
-from trifold.predict import load_run, predict_texts
-from trifold.train.settings import KeepSettings, TrainSettings
+from trifold.train.settings import CheckpointSettings, TrainSettings
 
 KINDS = ("tfidf", "features", "zero-shot", "full", "adapter-lora", "adapter-bottleneck")
 DEEP = b"[" * 100_000
@@ -218,7 +218,7 @@ def test_a_manifest_neither_leaves_out_nor_reaches_out(run: Path) -> None:
 
 
 def test_a_resumed_run_is_taken_by_its_hashes(run: Path, request_: Request, tmp_path: Path) -> None:
-    resume = KeepSettings(resume=True)
+    resume = CheckpointSettings(resume=True)
     moved = tmp_path / "moved.csv"
     shutil.copyfile(request_.data, moved)
     made_by = request_.for_method(run.name)

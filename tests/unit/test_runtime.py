@@ -13,7 +13,7 @@ from trifold.runtime import (
     choose,
     cpu_multiplies_bfloat16,
     hardware,
-    keep_few_products,
+    limit_matmul_cache,
     memory_bytes,
     peak_memory_bytes,
     prepare,
@@ -83,7 +83,7 @@ def test_a_name_that_stands_for_several_processors_comes_with_its_numbers(monkey
 MANY_SHAPES = """
 import ctypes, sys
 import torch
-from trifold.runtime import keep_few_products
+from trifold.runtime import limit_matmul_cache
 
 class Heap(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in "a b c d e f g used free top".split()]
@@ -91,7 +91,7 @@ class Heap(ctypes.Structure):
 read = ctypes.CDLL(None).mallinfo2
 read.restype = Heap
 if sys.argv[1] != "many":
-    keep_few_products(int(sys.argv[1]))
+    limit_matmul_cache(int(sys.argv[1]))
 weight = torch.ones(64, 64, dtype=torch.bfloat16, requires_grad=True)
 
 def step(tokens):
@@ -125,7 +125,7 @@ def test_what_the_environment_says_on_products_stays(monkeypatch: pytest.MonkeyP
     names = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
     for name in names:
         monkeypatch.setenv(name, "512")
-    keep_few_products(250)
+    limit_matmul_cache(250)
     assert [os.environ[name] for name in names] == ["512", "512"]
 
 

@@ -7,9 +7,9 @@ from typing import Literal, TypedDict
 
 import pytest
 
-from trifold.backbone.locate import BackboneFiles
 from trifold.errors import ArtifactError, BackboneError
-from trifold.pretrain.budget import Budget, kept_budget
+from trifold.models.locate import BackboneFiles
+from trifold.pretrain.training_length import TrainingLength, kept_budget
 from trifold.schema import Size, finite, read_facts, read_value
 
 
@@ -75,7 +75,7 @@ def test_weights_lie_in_the_folder_that_names_them(name: str, tmp_path: Path) ->
 def test_a_damaged_budget_is_told(tmp_path: Path) -> None:
     assert kept_budget(tmp_path) is None
     (tmp_path / "budget.json").write_text('{"tokens": 5, "asked": "5 tokens"}')
-    assert kept_budget(tmp_path) == Budget(5, "5 tokens")
+    assert kept_budget(tmp_path) == TrainingLength(5, "5 tokens")
     for content in ("[]", '{"tokens": "5", "asked": ""}', '{"tokens": -1, "asked": ""}', "{}", ""):
         (tmp_path / "budget.json").write_text(content)
         with pytest.raises(ArtifactError):

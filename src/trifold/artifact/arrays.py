@@ -7,7 +7,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from trifold.artifact.records import ModelFacts
+from trifold.artifact.run_record import ModelFacts
 from trifold.errors import ArtifactError
 from trifold.schema import Facts, damaged, read_facts
 

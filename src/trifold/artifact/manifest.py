@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from trifold.atomic import write_text
-from trifold.backbone.locate import file_sha256
 from trifold.errors import ArtifactError
+from trifold.models.locate import file_sha256
 from trifold.schema import read_facts
 
 MANIFEST = "manifest.json"

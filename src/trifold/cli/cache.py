@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trifold.cli.output import print_json, print_table
 from trifold.cli.output import print_text as print
-from trifold.progress import counted
+from trifold.formatting import counted
 
 
 def cache(*, clear: bool = False, json: bool = False) -> None:
@@ -15,10 +15,10 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
         clear: Remove all of it.
         json: Print JSON instead.
     """
-    from trifold.backbone.cache import cache_folder, list_choices, list_graphs
-    from trifold.backbone.cache import clear as clear_all
-    from trifold.backbone.store import list_stores
+    from trifold.cache_folder import cache_folder, list_choices, list_graphs
+    from trifold.cache_folder import clear as clear_all
     from trifold.evaluate.leaderboard import megabytes
+    from trifold.features.store import list_stores
 
     if clear:
         freed = clear_all()

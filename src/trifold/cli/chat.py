@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.atomic import whole_file
-from trifold.backbone.settings import ComputeSettings
 from trifold.cli.output import print_piece
 from trifold.errors import LlmError, PromptError, TrifoldError
+from trifold.events import say
 from trifold.llm.settings import LlmSettings, VariableSettings
-from trifold.progress import say
+from trifold.models.settings import ComputeSettings
 from trifold.terminal import printable
 
 if TYPE_CHECKING:
-    from trifold.llm.prompt import Conversation
-    from trifold.pipeline.prompt import Session
+    from trifold.llm.prompt_template import Conversation
+    from trifold.pipeline.prompt_files import Session
 
 _HELP = "/reset begins anew, /save FILE keeps the conversation, /quit ends it"
 
@@ -40,7 +40,7 @@ def chat(
         file: Prompt file.
         json: Print each answer as a line of JSON.
     """
-    from trifold.pipeline.prompt import Session, fill_in
+    from trifold.pipeline.prompt_files import Session, fill_in
 
     beginning = fill_in(file, variables)
     session = Session(llm or LlmSettings(), compute or ComputeSettings())
@@ -69,7 +69,7 @@ class Talk:
 
     def take(self, line: str) -> bool:
         """Do what a line says; whether to go on."""
-        from trifold.llm.prompt import Message
+        from trifold.llm.prompt_template import Message
 
         command, _, argument = line.strip().partition(" ")
         if command == "/quit":
@@ -93,7 +93,7 @@ class Talk:
     def answer(self) -> bool:
         """Have the model answer; one that fails or is stopped is not remembered, and the conversation goes on."""
         from trifold.llm.contract import FatalLlmError
-        from trifold.llm.prompt import Message
+        from trifold.llm.prompt_template import Message
 
         try:
             answer = self._session.ask(self.said, None if self._json else print_piece)

@@ -5,12 +5,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from trifold.backbone.settings import ComputeSettings
 from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json
 from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
+from trifold.models.settings import ComputeSettings
 from trifold.terminal import printable
 
 
@@ -43,9 +43,9 @@ def label(
         dry_run: Print what it would cost, and ask nothing.
         json: Print the counts as JSON; needs --output.
     """
-    from trifold.cli.prompt import print_estimate
+    from trifold.cli.prompt_files import print_estimate
+    from trifold.events import counted, say
     from trifold.pipeline.label import LabelRequest, expect, label_file
-    from trifold.progress import counted, say
 
     asked = llm or LlmSettings()
     request = LabelRequest(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from trifold.cli.output import print_json, print_table
 from trifold.errors import SettingsError
-from trifold.progress import counted
+from trifold.formatting import counted
 from trifold.terminal import printable
 
 _SHOWN_CHARACTERS = 48
@@ -28,8 +28,8 @@ def log(
         log: The SQLite file; prompts.sqlite in the cache folder by default.
         json: Print JSON instead.
     """
-    from trifold.llm.asker import from_json
-    from trifold.llm.log import count_calls, log_path, read_log
+    from trifold.llm.call_log import count_calls, log_path, read_log
+    from trifold.llm.client import from_json
 
     path = log_path(log)
     if limit < 1:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
-from trifold.child import end_with_parent
+from trifold.child_process import end_with_parent
 from trifold.errors import SettingsError, TrifoldError
-from trifold.faults import fault_of
+from trifold.system_errors import fault_of
 from trifold.terminal import printable
 from trifold.version import VERSION
 
@@ -40,67 +40,67 @@ app = App(name="trifold", help=_HELP, version=VERSION, help_format="plaintext", 
 _VERBS = (
     (
         "check",
-        "trifold.cli.data:check",
+        "trifold.cli.check:check",
         "Report on a data file before anything is trained on it.",
         ("trifold check movie.csv", "trifold check movie.csv --label-column sentiment --json"),
     ),
     (
         "compare",
-        "trifold.cli.learn:compare",
+        "trifold.cli.train:compare",
         "Try every method on one split and say which to ship.",
         ("trifold compare movie.csv", "trifold compare movie.csv --methods tfidf,features --time-limit 10"),
     ),
     (
         "finetune",
-        "trifold.cli.learn:finetune",
+        "trifold.cli.train:finetune",
         "Train one method and write a run folder.",
         ("trifold finetune movie.csv --method features", "trifold finetune movie.csv --method full --epochs 2"),
     ),
     (
         "evaluate",
-        "trifold.cli.use:evaluate",
+        "trifold.cli.predict:evaluate",
         "Measure a trained model on labelled rows, with 95 % intervals.",
         ("trifold evaluate RUN fresh.csv", "trifold evaluate RUN fresh.csv --json"),
     ),
     (
         "predict",
-        "trifold.cli.use:predict",
+        "trifold.cli.predict:predict",
         "Label a text, or every row of a file in its order.",
         ('trifold predict RUN --text "A quiet, wonderful film."', "trifold predict RUN new.csv --output labelled.csv"),
     ),
     (
         "embed",
-        "trifold.cli.vectors:embed",
+        "trifold.cli.embed:embed",
         "Turn texts into vectors: a file of them, or one.",
         ("trifold embed minilm new.csv --output vectors.npy", 'trifold embed minilm --text "A quiet film."'),
     ),
     (
         "export",
-        "trifold.cli.deploy:export",
+        "trifold.cli.export:export",
         "Write a run as an ONNX graph, in 8-bit integers if held-out rows allow it.",
         ("trifold export RUN", "trifold export RUN --int8 --max-drop 0.5"),
     ),
     (
         "bench",
-        "trifold.cli.deploy:bench",
+        "trifold.cli.export:bench",
         "Measure how fast a run is on this machine, by each engine.",
         ("trifold bench RUN", "trifold bench RUN new.csv --json"),
     ),
     (
         "pretrain",
-        "trifold.cli.words:pretrain",
+        "trifold.cli.language_model:pretrain",
         "Learn from unlabelled text: hidden words or next words.",
         ("trifold pretrain reviews.txt --time-limit 45", "trifold pretrain --show 'I am a data scientist'"),
     ),
     (
         "fill-mask",
-        "trifold.cli.words:fill_mask",
+        "trifold.cli.language_model:fill_mask",
         "Name the words hidden behind [MASK].",
         ("trifold fill-mask RUN 'The film was [MASK].'", "trifold fill-mask RUN 'A [MASK] cast.' --top-k 10 --json"),
     ),
     (
         "generate",
-        "trifold.cli.words:generate",
+        "trifold.cli.language_model:generate",
         "Go on with a text.",
         (
             "trifold generate RUN 'Once upon a time' --max-new-tokens 60",
@@ -109,7 +109,7 @@ _VERBS = (
     ),
     (
         "perplexity",
-        "trifold.cli.words:perplexity",
+        "trifold.cli.language_model:perplexity",
         "How well a language model knows a text.",
         ("trifold perplexity RUN held-out.txt", "trifold perplexity RUN books.parquet --json"),
     ),
@@ -136,7 +136,7 @@ _VERBS = (
     ),
     (
         "demo",
-        "trifold.cli.learn:demo",
+        "trifold.cli.train:demo",
         "Compare all methods on the reviews that come with Trifold.",
         ("trifold demo", "trifold demo --output-dir demo"),
     ),
@@ -144,7 +144,7 @@ _VERBS = (
 _PROMPT_VERBS = (
     (
         "show",
-        "trifold.cli.prompt:show",
+        "trifold.cli.prompt_files:show",
         "Print exactly what is sent.",
         (
             'trifold prompt show sentiment.toml --var text="A quiet film."',
@@ -153,7 +153,7 @@ _PROMPT_VERBS = (
     ),
     (
         "run",
-        "trifold.cli.prompt:run",
+        "trifold.cli.prompt_files:run",
         "Send a prompt and print the answer.",
         (
             'trifold prompt run sentiment.toml --var text="A quiet film." --llm hf:FOLDER',
@@ -171,13 +171,13 @@ _PROMPT_VERBS = (
     ),
     (
         "diff",
-        "trifold.cli.prompt:diff",
+        "trifold.cli.prompt_files:diff",
         "Show what differs between two prompt files.",
         ("trifold prompt diff old.toml new.toml", "trifold prompt diff old.toml new.toml --json"),
     ),
     (
         "write",
-        "trifold.cli.prompt:write",
+        "trifold.cli.prompt_files:write",
         "Have a language model write a prompt file from a wish.",
         (
             'trifold prompt write "sort support mail by urgency" --llm hf:FOLDER',
@@ -186,7 +186,7 @@ _PROMPT_VERBS = (
     ),
     (
         "improve",
-        "trifold.cli.prompt:improve",
+        "trifold.cli.prompt_files:improve",
         "Try other instructions and examples on validation rows; keep the best.",
         (
             "trifold prompt improve sentiment.toml movie.csv --llm hf:FOLDER",

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from trifold.data.examples import LoadedData, label_variants
-from trifold.data.visible import without_unseen
-from trifold.progress import counted
+from trifold.data.visible_text import without_unseen
+from trifold.formatting import counted
 from trifold.types import Examples, Label, Split, Target
 
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class DataFacts:
+class DataSummary:
     """What `check` reports and `compare` puts into its report.
 
     Attributes:
@@ -103,12 +103,12 @@ def _spelling(one: Label, other: Label) -> Callable[[object], str]:
     return ascii if without_unseen(str(one)) == without_unseen(str(other)) else repr
 
 
-def gather_facts(data: LoadedData, split: Split) -> DataFacts:
+def summarise_data(data: LoadedData, split: Split) -> DataSummary:
     """Look at a file and its split."""
     examples = data.examples
     lengths = np.array([len(text) for text in examples.texts])
     assert data.columns.label is not None
-    return DataFacts(
+    return DataSummary(
         path=str(data.path),
         description=data.description,
         text_column=data.columns.text,

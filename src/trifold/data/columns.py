@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trifold.data import limits
 from trifold.data.settings import LabelledSettings, TextSettings
-from trifold.data.visible import is_blank
+from trifold.data.visible_text import is_blank
 from trifold.errors import DataError
 from trifold.types import Record
 

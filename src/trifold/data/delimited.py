@@ -8,9 +8,9 @@ from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
 
+from trifold.data.csv_records import RawRecord, bounded_lines, fitted, split_records
 from trifold.data.dialect import Dialect, find_dialect
 from trifold.data.limits import require_columns
-from trifold.data.records import RawRecord, bounded_lines, fitted, split_records
 from trifold.data.source import open_source
 from trifold.data.table import Table
 from trifold.errors import DataError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from trifold.data import limits
 from trifold.data.columns import is_usual_name
-from trifold.data.records import EMPTY_ROW, RawRecord, fitted, split_records
+from trifold.data.csv_records import EMPTY_ROW, RawRecord, fitted, split_records
 from trifold.data.source import open_source, plain_suffix
 from trifold.errors import DataError
 from trifold.types import BadRow

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from trifold.data import limits
 from trifold.data.columns import Columns, find_columns, require_header, unusable_text
-from trifold.data.files import open_table
 from trifold.data.label_text import known_labels, plain_text, spelling
-from trifold.data.own_reading import OwnReading
-from trifold.data.samples import some
+from trifold.data.open_file import open_table
+from trifold.data.recorded_columns import RecordedColumns
+from trifold.data.row_sample import some
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.data.table import Table
-from trifold.data.visible import is_blank
+from trifold.data.visible_text import is_blank
 from trifold.errors import DataError
-from trifold.progress import counted
+from trifold.formatting import counted
 from trifold.types import SEPARATOR, BadRow, Examples, Label, Record, Target, labels_of
 
 _SAMPLE_ROWS = 200
@@ -53,7 +53,7 @@ class LoadedData:
         return len(self.examples) + len(self.bad_rows)
 
 
-def load_examples(path: Path | str, settings: LabelledSettings, own: OwnReading | None = None) -> LoadedData:
+def load_examples(path: Path | str, settings: LabelledSettings, own: RecordedColumns | None = None) -> LoadedData:
     """Read a labelled file.
 
     Args:
@@ -95,7 +95,7 @@ def load_examples(path: Path | str, settings: LabelledSettings, own: OwnReading 
 
 
 def open_rows(
-    path: Path | str, settings: TextSettings, own: OwnReading | None = None
+    path: Path | str, settings: TextSettings, own: RecordedColumns | None = None
 ) -> tuple[Table, Columns, Iterator[Record | BadRow]]:
     """Open a file, settle its columns on a sample, and stream all its rows, the sample included.
 

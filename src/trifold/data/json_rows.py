@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from trifold.data import limits
-from trifold.data.records import bounded_lines
+from trifold.data.csv_records import bounded_lines
 from trifold.data.source import open_source
 from trifold.data.table import Table, unwritable
 from trifold.errors import DataError
-from trifold.json_text import parse_json
+from trifold.json_reading import parse_json
 from trifold.types import BadRow, Record
 
 # Objects may lack keys, so the columns are those of the first so many.

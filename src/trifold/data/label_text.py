@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from trifold.data.visible import look_key
+from trifold.data.visible_text import look_key
 from trifold.types import Label
 
 # As pandas writes a whole number once its column has a gap.

@@ -11,7 +11,7 @@ import numpy as np
 
 from trifold.data.hold_out import hold_out
 from trifold.errors import DataError
-from trifold.progress import counted
+from trifold.formatting import counted
 from trifold.types import Examples, Split, Target, labels_of
 
 SPLIT_SEED = 42

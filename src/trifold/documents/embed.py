@@ -9,14 +9,14 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from trifold.artifact.folder import new_file
-from trifold.backbone.encoder import Encoder, embed
-from trifold.backbone.tokens import Tokenizer
+from trifold.artifact.run_folder import new_file
 from trifold.data.examples import open_rows
-from trifold.data.own_reading import OwnReading
+from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import TextSettings
+from trifold.engines.encoder import Encoder, embed
 from trifold.errors import DataError, SettingsError
-from trifold.progress import say
+from trifold.events import say
+from trifold.models.tokenizer import Tokenizer
 from trifold.types import BadRow, Record
 
 _TEXTS_PER_SLICE = 4_096
@@ -54,7 +54,7 @@ def embed_file(
     output: Path,
     settings: TextSettings,
     token_budget: int | None,
-    own: OwnReading | None = None,
+    own: RecordedColumns | None = None,
 ) -> Embedded:
     """Write a vector of length 1 for every row of a file, in its order; it appears whole or not at all.
 

@@ -4,16 +4,16 @@ import os
 from pathlib import Path
 
 from trifold.artifact.arrays import read_state
-from trifold.artifact.folder import best_run
 from trifold.artifact.manifest import verify_model
-from trifold.artifact.records import RUN, read_run
-from trifold.backbone.encoder import Encoder
-from trifold.backbone.locate import BackboneFiles, find_base, locate
-from trifold.backbone.settings import EncodingSettings
-from trifold.backbone.tokens import Tokenizer
+from trifold.artifact.run_folder import best_run
+from trifold.artifact.run_record import RUN, read_run_record
 from trifold.data.hub import stay_offline
-from trifold.data.own_reading import OwnReading
+from trifold.data.recorded_columns import RecordedColumns
+from trifold.engines.encoder import Encoder
 from trifold.errors import BackboneError
+from trifold.models.locate import BackboneFiles, find_base, locate
+from trifold.models.settings import EncodingSettings
+from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose
 
 
@@ -40,17 +40,17 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
     return encoder, Tokenizer(files, settings.max_length, settings.long_text)
 
 
-def own_reading(model: str) -> OwnReading | None:
+def own_reading(model: str) -> RecordedColumns | None:
     """The columns of the labelled run that `model` names; `None` where it is none that was trained on labels."""
     run = best_run(Path(model))
     if not (run / RUN).is_file():
         return None
-    facts = read_run(run)
-    return OwnReading.recorded(facts) if "labels" in facts else None
+    facts = read_run_record(run)
+    return RecordedColumns.recorded(facts) if "labels" in facts else None
 
 
 def _under_head(run: Path, settings: EncodingSettings) -> BackboneFiles:
-    method = str(read_run(run)["method"])
+    method = str(read_run_record(run)["method"])
     verify_model(run)
     saved = run / "model"
     if (saved / "config.json").is_file() and any(saved.glob("model*.safetensors")):

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from trifold.backbone.locate import BackboneFiles, find_backbone, locate, read_config
-from trifold.backbone.tokens import Tokenizer
-from trifold.data.samples import some
-from trifold.llm.opening import LOCAL
+from trifold.data.row_sample import some
+from trifold.llm.open_model import LOCAL
 from trifold.methods.catalogue import PROMPT, method_entry
 from trifold.methods.contract import MethodSettings
-from trifold.methods.costs import Workload
+from trifold.methods.cost_forecast import Workload
+from trifold.models.locate import BackboneFiles, find_backbone, locate, read_config
+from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime, choose, cpu_multiplies_bfloat16, has_nvidia_driver
 from trifold.types import Split
 

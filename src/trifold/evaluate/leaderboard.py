@@ -10,7 +10,7 @@ import numpy as np
 from trifold.atomic import whole_file
 from trifold.data.csv_file import save_rows
 from trifold.evaluate.results import RunResult
-from trifold.progress import duration
+from trifold.formatting import duration
 from trifold.tasks.labels import as_text
 from trifold.types import Label
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trifold.backbone.locate import file_sha256
-from trifold.data.check import DataFacts
+from trifold.data.check import DataSummary
 from trifold.data.hub import local_file
+from trifold.evaluate.html_page import write_page
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
-from trifold.evaluate.page import write_page
 from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
+from trifold.models.locate import file_sha256
 from trifold.statistics.metrics import right_rows
 
 _SHOWN_ERRORS = 8
@@ -51,7 +51,7 @@ class MethodSection:
 def write_report(
     folder: Path,
     title: str,
-    facts: DataFacts,
+    facts: DataSummary,
     results: Sequence[RunResult],
     rows: Sequence[LeaderboardRow],
     verdict: Verdict,

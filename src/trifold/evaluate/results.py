@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from trifold.artifact.folder import write_json
-from trifold.artifact.records import read_metrics, read_run
+from trifold.artifact.run_folder import write_json
+from trifold.artifact.run_record import read_metrics, read_run_record
 from trifold.data.csv_file import save_rows
 from trifold.errors import ArtifactError
 from trifold.statistics.metrics import Metrics, right_rows
@@ -94,7 +94,7 @@ def read_result(folder: Path, name: str | None = None) -> RunResult:
     Raises:
         ArtifactError: If a file is missing or damaged.
     """
-    facts, metrics = read_run(folder), read_metrics(folder)
+    facts, metrics = read_run_record(folder), read_metrics(folder)
     labels = LabelMap.saved(facts)
     path = folder / "predictions.csv"
     try:

@@ -8,10 +8,10 @@ import numpy as np
 
 from trifold.evaluate.leaderboard import SCORE_NAMES, milliseconds, rarest_label
 from trifold.evaluate.results import RunResult
-from trifold.statistics.choice import Choice, Costs, choose, quantile
 from trifold.statistics.intervals import Z_95, Interval
 from trifold.statistics.metrics import Difference
 from trifold.statistics.scores import Scored, scored
+from trifold.statistics.selection import Choice, Costs, choose, quantile
 from trifold.tasks.labels import as_text
 
 # Of 80 % power.
@@ -48,7 +48,7 @@ class Contender:
 
 
 @dataclass(frozen=True)
-class Pair:
+class ComparedPair:
     """Two methods on the same rows, by themselves: no other comparison is counted.
 
     Attributes:
@@ -84,7 +84,7 @@ class Verdict:
     undecided: bool
     expected: Interval | None
     contenders: tuple[Contender, ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[ComparedPair, ...]
     sentences: tuple[str, ...]
 
 
@@ -197,7 +197,7 @@ def _rows_to_tell(case: _Case, number: int) -> int | None:
     return _round(more) if more <= max(_MOST_ROWS, _MOST_TIMES * rows) else None
 
 
-def _pairs(case: _Case) -> tuple[Pair, ...]:
+def _pairs(case: _Case) -> tuple[ComparedPair, ...]:
     scores, leads = (
         case.scored.scores(case.scored.counts),
         case.scored.largest_leads(case.scored.counts, Z_95),
@@ -205,7 +205,9 @@ def _pairs(case: _Case) -> tuple[Pair, ...]:
     order = np.argsort(-scores, kind="stable")
     names = [result.name for result in case.results]
     return tuple(
-        Pair(names[i], names[j], Difference(float(scores[i] - scores[j]), float(-leads[j, i]), float(leads[i, j])))
+        ComparedPair(
+            names[i], names[j], Difference(float(scores[i] - scores[j]), float(-leads[j, i]), float(leads[i, j]))
+        )
         for place, i in enumerate(order)
         for j in order[place + 1 :]
     )

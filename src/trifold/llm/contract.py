@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from trifold.errors import LlmError
-from trifold.llm.prompt import Conversation
+from trifold.llm.prompt_template import Conversation
 
 OnText = Callable[[str], None]
 
@@ -71,7 +71,7 @@ class UnnamedServerError(LlmError):
     """A run asks a server, and its user has not named one."""
 
 
-class Speaker(ABC):
+class TextGenerator(ABC):
     """A model that answers.
 
     Attributes:

@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from trifold.data.samples import some
+from trifold.data.row_sample import some
 from trifold.errors import BudgetError, LlmError
-from trifold.json_text import parse_json
-from trifold.llm.asker import as_json
-from trifold.llm.budget import Budget, Spent
-from trifold.llm.contract import Gap, Scorer, Speaker
-from trifold.llm.estimate import Estimate
-from trifold.llm.labelling import Judgements, Labeller, LabellingTask, Shots
-from trifold.llm.log import Call, Log
+from trifold.json_reading import parse_json
+from trifold.llm.call_log import Call, CallLog
+from trifold.llm.client import as_json
+from trifold.llm.contract import Gap, Scorer, TextGenerator
+from trifold.llm.cost_estimate import Estimate
+from trifold.llm.labeller import Judgements, Labeller, LabellingTask, Shots
+from trifold.llm.spending_limit import SpendingLimit, Spent
 
 # Few enough that little is lost when a command is killed, enough to batch well.
 _TEXTS_PER_SLICE = 256
@@ -39,7 +39,7 @@ class LikelihoodLabeller(Labeller):
     """
 
     def __init__(
-        self, model: Scorer, task: LabellingTask, log: Log, budget: Budget, bias: np.ndarray | None = None
+        self, model: Scorer, task: LabellingTask, log: CallLog, budget: SpendingLimit, bias: np.ndarray | None = None
     ) -> None:
         self.task = task
         self.model = model
@@ -171,7 +171,7 @@ class LikelihoodLabeller(Labeller):
 
     def _call(self, gap: Gap) -> Call:
         """How a gap is found in the log."""
-        prompt = as_json(gap.conversation) if isinstance(self.model, Speaker) else json.dumps(gap.around)
+        prompt = as_json(gap.conversation) if isinstance(self.model, TextGenerator) else json.dumps(gap.around)
         asked = json.dumps({"likelihood of": gap.words}, ensure_ascii=False)
         return Call.to_make(self.model.identity, prompt, asked)
 

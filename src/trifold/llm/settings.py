@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from trifold.errors import PromptError, SettingsError, require
-from trifold.llm.files import read_text
+from trifold.llm.prompt_file import read_text
 
 # What begins the name of a server with its model.
 SERVER = "openai:"

@@ -15,17 +15,19 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import Arrays, read_state, write_state
-from trifold.backbone.bert import bert_of, read_parts
-from trifold.backbone.bert_classifier import BertClassifier, linear_of
-from trifold.backbone.encoder import load_model, pool_tokens, reads_onwards
-from trifold.backbone.heads import in_full_precision, start_at, trained_on_means
-from trifold.backbone.layers import encoder_layers, freeze, top_layers
-from trifold.backbone.locate import BackboneFiles, describe_base, find_base
-from trifold.backbone.settings import ComputeSettings
-from trifold.backbone.tokens import Tokenizer
+from trifold.engines.fast_bert import fast_bert_of, read_parts
+from trifold.engines.fast_bert_classifier import FastBertClassifier, linear_of
+from trifold.engines.matmul_attention import registered_attention
 from trifold.errors import BackboneError
 from trifold.methods.defaults import ADAPTER
-from trifold.methods.tuned import Tuned, TunedPredictor
+from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning
+from trifold.models.classification_head import in_full_precision, start_at, trained_on_means
+from trifold.models.layers import encoder_layers, freeze, top_layers
+from trifold.models.loading import load_model, reads_onwards
+from trifold.models.locate import BackboneFiles, describe_base, find_base
+from trifold.models.pooling import pool_tokens
+from trifold.models.settings import ComputeSettings
+from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime, choose
 from trifold.schema import damaged
 from trifold.tasks.labels import LabelMap
@@ -110,7 +112,7 @@ def _ends(layer: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:
     return attention, feed_forward
 
 
-class BottleneckPredictor(TunedPredictor):
+class BottleneckPredictor(FineTunedPredictor):
     """A frozen backbone with bottleneck adapters and a head; only those are saved."""
 
     def save(self, folder: Path) -> None:
@@ -136,7 +138,13 @@ class BottleneckPredictor(TunedPredictor):
         own = _own_arrays(arrays, size, layers, len(labels))
 
         def load() -> AdaptedEncoder:
-            model = AdaptedEncoder(load_model("AutoModel", files), len(labels), size, layers, by_mean=by_mean)
+            model = AdaptedEncoder(
+                load_model("AutoModel", files, attention=registered_attention()),
+                len(labels),
+                size,
+                layers,
+                by_mean=by_mean,
+            )
             try:
                 model.load_state_dict(own, strict=False)
             except RuntimeError:
@@ -149,8 +157,8 @@ class BottleneckPredictor(TunedPredictor):
         classifier = None if parts is None else _classifier_of(*parts, own, by_mean=by_mean)
         return cls(load, tokenizer, labels, compute, runtime, files, classifier)
 
-    def read(self) -> BertClassifier | None:
-        """See `TunedPredictor.read`."""
+    def read(self) -> FastBertClassifier | None:
+        """See `FineTunedPredictor.read`."""
         backbone = self.model.backbone
         own = self.model.own_state()
         return _classifier_of(backbone.config.to_dict(), backbone.state_dict(), own, by_mean=self.model.by_mean)
@@ -187,7 +195,7 @@ def _own_arrays(arrays: Arrays, size: int, layers: int, classes: int) -> dict[st
 
 def _classifier_of(
     config: dict[str, Any], tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor], *, by_mean: bool
-) -> BertClassifier | None:
+) -> FastBertClassifier | None:
     """The same as we read it, each adapter behind the matrix that it follows; `None` where we do not know the backbone.
 
     Args:
@@ -196,7 +204,7 @@ def _classifier_of(
         own: As `AdaptedEncoder.own_state` gives.
         by_mean: Whether the head reads the mean of the tokens or the first one.
     """
-    bert = bert_of(config, tensors)
+    bert = fast_bert_of(config, tensors)
     if bert is None or bert.config.hidden_size != own["head.weight"].shape[1]:
         return None
     numbers = range(sum(name.endswith(".down.weight") for name in own))
@@ -205,10 +213,10 @@ def _classifier_of(
     ends = [end for layer in adapted for end in (layer.attention.output, layer.output)]
     for end, (down, up) in zip(ends, parts, strict=True):
         end.dense = torch.nn.Sequential(end.dense, Bottleneck(down, up))
-    return BertClassifier(bert, linear_of(own, "head"), "mean" if by_mean else "first").eval()
+    return FastBertClassifier(bert, linear_of(own, "head"), "mean" if by_mean else "first").eval()
 
 
-class BottleneckAdapter(Tuned):
+class BottleneckAdapter(FineTuning):
     """Adapters inside the layers, and a head."""
 
     name = "adapter-bottleneck"
@@ -217,9 +225,9 @@ class BottleneckAdapter(Tuned):
     defaults = ADAPTER
 
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> AdaptedEncoder:
-        """See `Tuned.build`."""
+        """See `FineTuning.build`."""
         tuning = self.settings.tuning
-        backbone = load_model("AutoModel", files)
+        backbone = load_model("AutoModel", files, attention=registered_attention())
         model = AdaptedEncoder(
             backbone,
             len(labels),
@@ -232,11 +240,11 @@ class BottleneckAdapter(Tuned):
         return model
 
     def head(self, model: AdaptedEncoder) -> Collection[str]:
-        """See `Tuned.head`."""
+        """See `FineTuning.head`."""
         return {f"head.{name}" for name, _ in model.head.named_parameters()}
 
     def wrap(
         self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles
     ) -> BottleneckPredictor:
-        """See `Tuned.wrap`."""
+        """See `FineTuning.wrap`."""
         return BottleneckPredictor(lambda: model, tokenizer, labels, self.settings.backbone, runtime, files)

@@ -16,12 +16,25 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.bert import read_parts
-from trifold.backbone.bert_classifier import BertClassifier, classifier_of
-from trifold.backbone.heads import divide_logits, head_modules, head_name, head_parameters, new_classifier, shift_logits
-from trifold.backbone.layers import encoder_layers, freeze, top_layers
-from trifold.backbone.locate import BackboneFiles, describe_base, find_base
-from trifold.backbone.lora import (
+from trifold.engines.fast_bert import read_parts
+from trifold.engines.fast_bert_classifier import FastBertClassifier, classifier_of
+from trifold.engines.matmul_attention import registered_attention
+from trifold.engines.partial_layers import speed_up_classifier
+from trifold.methods.contract import Exportable
+from trifold.methods.defaults import LORA
+from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning
+from trifold.methods.full import FullPredictor
+from trifold.models.classification_head import (
+    divide_logits,
+    head_modules,
+    head_name,
+    head_parameters,
+    new_classifier,
+    shift_logits,
+)
+from trifold.models.layers import encoder_layers, freeze, top_layers
+from trifold.models.locate import BackboneFiles, describe_base, find_base
+from trifold.models.lora import (
     ADAPTER_CONFIG,
     Adapter,
     adapter_of,
@@ -30,17 +43,13 @@ from trifold.backbone.lora import (
     read_adapter,
     save_adapter,
 )
-from trifold.backbone.settings import ComputeSettings
-from trifold.backbone.tokens import Tokenizer
-from trifold.methods.contract import Exportable
-from trifold.methods.defaults import LORA
-from trifold.methods.full import FullPredictor
-from trifold.methods.tuned import Tuned, TunedPredictor
+from trifold.models.settings import ComputeSettings
+from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
 
 
-class LoraPredictor(TunedPredictor):
+class LoraPredictor(FineTunedPredictor):
     """A frozen backbone with low-rank adapters and a head, in peft's format."""
 
     def save(self, folder: Path) -> None:
@@ -50,7 +59,7 @@ class LoraPredictor(TunedPredictor):
         write_state(folder, {**self.saved_settings(), **describe_base(self.base)}, {})
 
     @classmethod
-    def load(cls, folder: Path, compute: ComputeSettings) -> TunedPredictor:
+    def load(cls, folder: Path, compute: ComputeSettings) -> FineTunedPredictor:
         """See `Predictor.load`."""
         settings, _ = read_state(folder)
         if not (folder / ADAPTER_CONFIG).is_file():
@@ -61,12 +70,15 @@ class LoraPredictor(TunedPredictor):
         tokenizer = Tokenizer.of(files, settings)
 
         def load() -> Any:
-            return load_adapter(new_classifier(files, labels, may_grow=False), folder)
+            return load_adapter(
+                speed_up_classifier(new_classifier(files, labels, may_grow=False, attention=registered_attention())),
+                folder,
+            )
 
         return cls(load, tokenizer, labels, compute, runtime, files, _merged(files, read_adapter(folder)))
 
-    def read(self) -> BertClassifier | None:
-        """See `TunedPredictor.read`: to the bit what is read once it is saved."""
+    def read(self) -> FastBertClassifier | None:
+        """See `FineTunedPredictor.read`: to the bit what is read once it is saved."""
         return _merged(self.base, adapter_of(self.model))
 
     def divide_logits(self, temperature: float) -> None:
@@ -103,7 +115,7 @@ class LoraPredictor(TunedPredictor):
         return FullPredictor(lambda: model, self._tokenizer, self.labels, self._settings, self._runtime, self.base)
 
 
-def _merged(files: BackboneFiles, adapter: Adapter | None) -> BertClassifier | None:
+def _merged(files: BackboneFiles, adapter: Adapter | None) -> FastBertClassifier | None:
     """The backbone with the adapter added as we read it, where both are known."""
     base = None if adapter is None else read_parts(files)
     if adapter is None or base is None:
@@ -113,7 +125,7 @@ def _merged(files: BackboneFiles, adapter: Adapter | None) -> BertClassifier | N
     return None if merged is None else classifier_of(config, merged)
 
 
-class Lora(Tuned):
+class Lora(FineTuning):
     """Low-rank adapters beside every matrix of the layers, with the pooler and a head."""
 
     name = "adapter-lora"
@@ -122,10 +134,14 @@ class Lora(Tuned):
     defaults = LORA
 
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
-        """See `Tuned.build`."""
+        """See `FineTuning.build`."""
         from transformers.pytorch_utils import Conv1D
 
-        model = new_classifier(files, labels, start, may_grow=False, shifts=self.shifts(labels))
+        model = speed_up_classifier(
+            new_classifier(
+                files, labels, start, may_grow=False, shifts=self.shifts(labels), attention=registered_attention()
+            )
+        )
         adapted = top_layers(encoder_layers(model), self.settings.tuning.adapter_layers, "--adapter-layers")
         names = {module: name for name, module in model.named_modules()}
         # GPT-2 keeps its matrices the other way round.
@@ -137,12 +153,12 @@ class Lora(Tuned):
         return add_adapter(model, files, rank, task_type="SEQ_CLS", target_modules=targets, modules_to_save=heads)
 
     def head(self, model: Any) -> Collection[str]:
-        """See `Tuned.head`."""
+        """See `FineTuning.head`."""
         return {f"base_model.model.{name}" for name in head_parameters(model.base_model.model)}
 
     def wrap(
         self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles
-    ) -> TunedPredictor:
-        """See `Tuned.wrap`."""
+    ) -> FineTunedPredictor:
+        """See `FineTuning.wrap`."""
         predictor = LoraPredictor(lambda: model, tokenizer, labels, self.settings.backbone, runtime, files)
         return predictor.merged() if self.settings.tuning.merge_adapter else predictor

@@ -7,7 +7,7 @@ from importlib import import_module
 from trifold.errors import SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.contract import Method, MethodSettings
-from trifold.methods.costs import (
+from trifold.methods.cost_forecast import (
     Workload,
     adapter_seconds,
     contrastive_seconds,
@@ -17,12 +17,12 @@ from trifold.methods.costs import (
     tfidf_seconds,
     zero_shot_seconds,
 )
-from trifold.methods.obstacles import labels_are_many, labels_say_nothing, nothing_to_prompt
+from trifold.methods.skip_reasons import labels_are_many, labels_without_meaning, nothing_to_prompt
 from trifold.types import Examples
 
 
 @dataclass(frozen=True)
-class Entry:
+class MethodEntry:
     """A method in the catalogue.
 
     Attributes:
@@ -31,7 +31,7 @@ class Entry:
         needs_backbone: Whether a pretrained model, and so PyTorch, is needed.
         seconds: Forecast of training and testing, start-up included.
         uses: Names of the settings that have a say in what it does, besides `ANY_METHOD`.
-        obstacle: Why the method is not worth starting on such a training part, in words; `None` where it is.
+        skip_reason: Why the method is not worth starting on such a training part, in words; `None` where it is.
     """
 
     module: str
@@ -39,7 +39,7 @@ class Entry:
     needs_backbone: bool
     seconds: Callable[[Workload, MethodSettings], float]
     uses: frozenset[str]
-    obstacle: Callable[[Examples, MethodSettings], str | None] = lambda _train, _settings: None
+    skip_reason: Callable[[Examples, MethodSettings], str | None] = lambda _train, _settings: None
 
     def load(self) -> type[Method]:
         """Import the class."""
@@ -66,27 +66,29 @@ GENERATING = {
 _ASKING = frozenset(field.name for kind in (LlmSettings, PromptingSettings) for field in fields(kind))
 
 _ENTRIES = {
-    "tfidf": Entry("trifold.methods.tfidf", "Tfidf", False, tfidf_seconds, frozenset({"class_weight"})),
-    "zero-shot": Entry(
+    "tfidf": MethodEntry("trifold.methods.tfidf", "Tfidf", False, tfidf_seconds, frozenset({"class_weight"})),
+    "zero-shot": MethodEntry(
         "trifold.methods.zero_shot",
         "ZeroShot",
         True,
         zero_shot_seconds,
         _FROZEN | {"label_description"},
-        labels_say_nothing,
+        labels_without_meaning,
     ),
-    "features": Entry(
+    "features": MethodEntry(
         "trifold.methods.features",
         "Features",
         True,
         features_seconds,
         _FROZEN | _HEAD_STEPS | {"head", "class_weight"},
     ),
-    "adapter-lora": Entry("trifold.methods.adapter_lora", "Lora", True, adapter_seconds, _ADAPTER | {"merge_adapter"}),
-    "adapter-bottleneck": Entry(
+    "adapter-lora": MethodEntry(
+        "trifold.methods.adapter_lora", "Lora", True, adapter_seconds, _ADAPTER | {"merge_adapter"}
+    ),
+    "adapter-bottleneck": MethodEntry(
         "trifold.methods.adapter_bottleneck", "BottleneckAdapter", True, adapter_seconds, _ADAPTER
     ),
-    "contrastive": Entry(
+    "contrastive": MethodEntry(
         "trifold.methods.contrastive",
         "Contrastive",
         True,
@@ -94,13 +96,15 @@ _ENTRIES = {
         _READING | _STEPS | {"class_weight"},
         labels_are_many,
     ),
-    "full": Entry("trifold.methods.full", "Full", True, full_seconds, _TUNED | {"train_layers", "freeze_embeddings"}),
+    "full": MethodEntry(
+        "trifold.methods.full", "Full", True, full_seconds, _TUNED | {"train_layers", "freeze_embeddings"}
+    ),
 }
 METHODS: tuple[str, ...] = tuple(_ENTRIES)
 # Run only where it is named, or where a language model is.
 PROMPT = "prompt"
 _ASKED_FOR = {
-    PROMPT: Entry(
+    PROMPT: MethodEntry(
         "trifold.methods.prompt",
         "Prompting",
         False,
@@ -111,7 +115,7 @@ _ASKED_FOR = {
 }
 # Run only where they are named: recipes to compare with, not ways that anyone should ship.
 PRESETS = {
-    "classic": Entry(
+    "classic": MethodEntry(
         "trifold.methods.classic", "Classic", True, features_seconds, _FROZEN | _HEAD_STEPS | {"class_weight"}
     )
 }
@@ -132,7 +136,7 @@ def method_name(name: str) -> str:
     return full
 
 
-def method_entry(name: str) -> Entry:
+def method_entry(name: str) -> MethodEntry:
     """What is known of a method.
 
     Raises:

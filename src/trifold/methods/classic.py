@@ -9,23 +9,24 @@ rows that are reported (another), and the dropout that the notebook leaves switc
 
 import numpy as np
 
-from trifold.backbone.encoder import Encoder, Place
-from trifold.backbone.frozen import read_through_cache
-from trifold.backbone.locate import find_backbone
-from trifold.backbone.tokens import Tokenizer
+from trifold.engines.encoder import Encoder
+from trifold.events import say
+from trifold.features.pooled_vectors import read_through_cache
 from trifold.methods.contract import Fitted, Method
-from trifold.methods.features import FeaturesPredictor, View
+from trifold.methods.features import FeatureSelection, FeaturesPredictor
 from trifold.methods.logistic import Sample
 from trifold.methods.mlp import fit_mlp
-from trifold.progress import say
+from trifold.models.locate import find_backbone
+from trifold.models.pooling import LayerPooling
+from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
-from trifold.train.plan import Plan
+from trifold.train.config import TrainingConfig
 from trifold.types import Examples
 
 _HIDDEN = 512
 _DROPOUT = 0.1
-_PLAN = Plan(
+_PLAN = TrainingConfig(
     learning_rate=1e-5,
     epochs=5,
     batch_size=32,
@@ -58,11 +59,11 @@ class Classic(Method):
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         tokenizer.require_words(train.texts)
         encoder = Encoder(files, runtime, engine=chosen.engine)
-        place: Place = (encoder.layers, "first")
+        place: LayerPooling = (encoder.layers, "first")
         # As it comes: the notebook standardises nothing.
-        view = View((place,), np.zeros(encoder.width, np.float32), np.ones(encoder.width, np.float32))
+        selection = FeatureSelection((place,), np.zeros(encoder.width, np.float32), np.ones(encoder.width, np.float32))
         read = read_through_cache(encoder, tokenizer, [*train.texts, *validation.texts], files, chosen)
-        vectors = view.look(read.pooled)
+        vectors = selection.look(read.pooled)
         data = Sample(
             vectors[: len(train)],
             labels.encode(train.labels),
@@ -74,10 +75,10 @@ class Classic(Method):
         head, history = fit_mlp(data, given, _PLAN, hidden=_HIDDEN, dropout=_DROPOUT, members=1)
         say(f"classic: a head of {head.parameters():,} numbers on {files.name}, best epoch {history.best_epoch}")
         return Fitted(
-            predictor=FeaturesPredictor(encoder, tokenizer, view, head, labels, chosen, files),
+            predictor=FeaturesPredictor(encoder, tokenizer, selection, head, labels, chosen, files),
             history=history,
             trainable_parameters=head.parameters(),
-            choices={"best_epoch": history.best_epoch, "precision": encoder.precision, "engine": encoder.kernels},
+            choices={"best_epoch": history.best_epoch, "precision": encoder.precision, "engine": encoder.backend},
             validation_logits=head.logits(data.validation),
             cached_seconds=read.cached_seconds,
         )

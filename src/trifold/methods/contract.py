@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from trifold.backbone.locate import BackboneFiles
-from trifold.backbone.settings import BackboneSettings, ComputeSettings
-from trifold.backbone.tokens import Tokenizer
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.models.locate import BackboneFiles
+from trifold.models.settings import BackboneSettings, ComputeSettings
+from trifold.models.tokenizer import Tokenizer
 from trifold.statistics.calibration import best_prior_shift, best_temperature, best_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
@@ -197,8 +197,8 @@ class Method(ABC):
         truth, choices = labels.encode(validation.labels), dict(fitted.choices)
         logits, temperature = _calibrated(fitted.predictor, fitted.validation_logits, truth)
         if self.settings.train.class_weight == "balanced" and fitted.trainable_parameters and not labels.multi_label:
-            shares = np.bincount(labels.encode(train.labels), minlength=len(labels)) / len(train)
-            choices["prior_shift"], shift = best_prior_shift(logits, truth, shares)
+            priors = np.bincount(labels.encode(train.labels), minlength=len(labels)) / len(train)
+            choices["prior_shift"], shift = best_prior_shift(logits, truth, priors)
             fitted.predictor.shift_logits(shift)
             logits, again = _calibrated(fitted.predictor, logits + shift, truth)
             temperature *= again

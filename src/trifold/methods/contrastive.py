@@ -1,4 +1,4 @@
-"""`contrastive`: for few labels. Pairs of texts teach the backbone which belong together; then a linear head is fitted.
+"""`contrastive`: for few labels. Text pairs train the backbone, then a linear head is fitted on it.
 
 From a handful of rows a classifier sees a handful of examples, but pairs of them are many. Every step draws a few rows
 of a few classes and compares all of them with all; nothing is ever listed, so memory grows with the rows and not with
@@ -15,19 +15,21 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.batches import by_token_budget
-from trifold.backbone.encoder import Encoder, embed, pool_tokens, save_model
-from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
-from trifold.backbone.settings import ComputeSettings
-from trifold.backbone.tokens import Tokenizer, Tokens
-from trifold.backbone.words import tokens_that_occur
+from trifold.engines.encoder import Encoder, embed
 from trifold.errors import SettingsError
+from trifold.events import say
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import CONTRASTIVE, contrastive_steps
-from trifold.methods.graphs import HeadOnEncoder
+from trifold.methods.export_graph import HeadOnEncoder
 from trifold.methods.logistic import LinearHead, Sample, fit_path
-from trifold.methods.plans import make_plan
-from trifold.progress import say
+from trifold.methods.training_config import make_training_config
+from trifold.models.batching import by_token_budget
+from trifold.models.loading import save_model
+from trifold.models.locate import BackboneFiles, copy_tokenizer, find_backbone
+from trifold.models.pooling import pool_tokens
+from trifold.models.settings import ComputeSettings
+from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.vocabulary_pruning import tokens_that_occur
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
 from trifold.train.loop import train as train_model
@@ -107,7 +109,7 @@ class ContrastivePredictor(Predictor):
 
 
 @dataclass(frozen=True)
-class Pairs:
+class TextPairs:
     """Objective: texts of a class near each other, of two classes at a right angle.
 
     A step's positions only say how many rows to draw: rows of a few classes, in like numbers.
@@ -183,11 +185,11 @@ class Contrastive(Method):
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         tokenizer.require_words(train.texts)
         # The budget splits a step's forward pass, never its rows: those apart would have no pair.
-        plan = make_plan(self.name, CONTRASTIVE, given, epochs=1, token_budget=_NO_LIMIT)
+        config = make_training_config(self.name, CONTRASTIVE, given, epochs=1, token_budget=_NO_LIMIT)
         budget = chosen.token_budget or runtime.token_budget
         steps = contrastive_steps(len(train)) * (given.epochs or 1)
         parts = [
-            Pairs(
+            TextPairs(
                 tokenizer.encode(part.texts),
                 labels.encode(part.labels),
                 tokenizer.pad_id,
@@ -196,16 +198,16 @@ class Contrastive(Method):
                 0,
                 budget,
             )
-            for part, draws in ((train, steps * plan.batch_size), (validation, plan.batch_size))
+            for part, draws in ((train, steps * config.batch_size), (validation, config.batch_size))
         ]
         parameters = sum(p.numel() for p in encoder.model.parameters() if p.requires_grad)
         say(
-            f"contrastive: {steps} steps of {plan.batch_size} of the {len(train):,} texts, all compared with all, "
-            f"learning rate {plan.learning_rate:g}, {runtime.precision} on {runtime.device}"
+            f"contrastive: {steps} steps of {config.batch_size} of the {len(train):,} texts, all compared with all, "
+            f"learning rate {config.learning_rate:g}, {runtime.precision} on {runtime.device}"
         )
         with tokens_that_occur(encoder.model, [part.tokens for part in parts], tokenizer.pad_id) as tokens:
             objectives = [replace(part, tokens=own) for part, own in zip(parts, tokens, strict=True)]
-            history, _ = train_model(encoder.model, objectives[0], objectives[1], plan, runtime)
+            history, _ = train_model(encoder.model, objectives[0], objectives[1], config, runtime)
         encoder.end_training()
         vectors = [embed(encoder, tokenizer, part.texts, chosen.token_budget)[0] for part in (train, validation)]
         data = Sample(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels))
@@ -215,9 +217,9 @@ class Contrastive(Method):
             history=history,
             trainable_parameters=parameters + head.head.parameters(),
             choices={
-                "learning_rate": plan.learning_rate,
+                "learning_rate": config.learning_rate,
                 "steps": steps,
-                "batch_size": plan.batch_size,
+                "batch_size": config.batch_size,
                 "strength": head.strength,
                 "precision": runtime.precision,
             },

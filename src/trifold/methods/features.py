@@ -12,17 +12,19 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.cache import remembered
-from trifold.backbone.encoder import POOLINGS, Encoder, Place, Pooled
-from trifold.backbone.frozen import read_through_cache
-from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
-from trifold.backbone.settings import ComputeSettings
-from trifold.backbone.tokens import Tokenizer
+from trifold.cache_folder import remembered
+from trifold.engines.encoder import Encoder
+from trifold.events import say
+from trifold.features.number_format import in_half_precision
+from trifold.features.pooled_vectors import read_through_cache
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
-from trifold.methods.graphs import HeadOnEncoder
+from trifold.methods.export_graph import HeadOnEncoder
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.methods.mlp import MlpHead, fit_mlp, usual_plan
-from trifold.progress import say
+from trifold.models.locate import BackboneFiles, describe_base, find_backbone, find_base
+from trifold.models.pooling import POOLINGS, LayerPooling, Pooled
+from trifold.models.settings import ComputeSettings
+from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose, seed_everything
 from trifold.schema import damaged
 from trifold.statistics.calibration import calibrated_loss
@@ -44,28 +46,28 @@ _FINALISTS = 2
 
 
 @dataclass(frozen=True)
-class View:
+class FeatureSelection:
     """Which pooled vectors a head reads, standardised by the training part.
 
     Attributes:
-        places: Joined in this order.
+        layer_poolings: Joined in this order.
         mean: `(features,)` of the training part.
         scale: `(features,)`, its standard deviation.
     """
 
-    places: tuple[Place, ...]
+    layer_poolings: tuple[LayerPooling, ...]
     mean: np.ndarray
     scale: np.ndarray
 
     @classmethod
-    def of(cls, places: Sequence[Place], pooled: Pooled) -> "View":
-        """Standardise `places` of the training part's vectors.
+    def of(cls, layer_poolings: Sequence[LayerPooling], pooled: Pooled) -> "FeatureSelection":
+        """Standardise `layer_poolings` of the training part's vectors.
 
         What hardly varies is not blown up: its variation is rounding, and another text's rounding may differ.
         """
-        joined = pooled.join(places)
+        joined = pooled.join(layer_poolings)
         deviations = joined.std(0)
-        return cls(tuple(places), joined.mean(0), np.maximum(deviations, max(0.05 * deviations.mean(), 1e-6)))
+        return cls(tuple(layer_poolings), joined.mean(0), np.maximum(deviations, max(0.05 * deviations.mean(), 1e-6)))
 
     def look(self, pooled: Pooled) -> np.ndarray:
         """Vectors that hold at least the layers in use, rounded as those were that it was learned from.
@@ -73,13 +75,13 @@ class View:
         Returns:
             `(texts, features)` float32.
         """
-        result: np.ndarray = (pooled.join(self.places) - self.mean) / self.scale
+        result: np.ndarray = (pooled.join(self.layer_poolings) - self.mean) / self.scale
         return result
 
     @property
     def layers(self) -> list[int]:
         """Layers that are read, ascending."""
-        return sorted({layer for layer, _ in self.places})
+        return sorted({layer for layer, _ in self.layer_poolings})
 
 
 class FeaturesPredictor(Predictor):
@@ -89,7 +91,7 @@ class FeaturesPredictor(Predictor):
         self,
         encoder: Encoder,
         tokenizer: Tokenizer,
-        view: View,
+        selection: FeatureSelection,
         head: LinearHead | MlpHead,
         labels: LabelMap,
         settings: ComputeSettings,
@@ -98,7 +100,7 @@ class FeaturesPredictor(Predictor):
         self.labels = labels
         self._encoder = encoder
         self._tokenizer = tokenizer
-        self._view = view
+        self._selection = selection
         self._head = head
         self._settings = settings
         self._files = files
@@ -106,38 +108,42 @@ class FeaturesPredictor(Predictor):
     def score(self, texts: Sequence[str]) -> Scores:
         """See `Predictor.score`."""
         tokens = self._tokenizer.encode(texts)
-        pooled = self._encoder.pool(tokens, self._tokenizer.pad_id, self._settings.token_budget, self._view.layers)
-        return Scores(self._head.logits(self._view.look(pooled.rounded())), tokens.truncated)
+        pooled = self._encoder.pool(tokens, self._tokenizer.pad_id, self._settings.token_budget, self._selection.layers)
+        return Scores(self._head.logits(self._selection.look(in_half_precision(pooled))), tokens.truncated)
 
     def save(self, folder: Path) -> None:
         """Write the head, and which backbone it stands on; the backbone itself is not copied."""
         settings: dict[str, object] = {
             **self.labels.described(),
             "head": "mlp" if isinstance(self._head, MlpHead) else "logistic",
-            "places": [list(place) for place in self._view.places],
-            "engine": self._encoder.kernels,
+            "places": [list(place) for place in self._selection.layer_poolings],
+            "engine": self._encoder.backend,
             **self._tokenizer.described(),
             **describe_base(self._files),
         }
-        write_state(folder, settings, {"mean": self._view.mean, "scale": self._view.scale, **self._head.arrays()})
+        write_state(
+            folder, settings, {"mean": self._selection.mean, "scale": self._selection.scale, **self._head.arrays()}
+        )
 
     @classmethod
     def load(cls, folder: Path, compute: ComputeSettings) -> "FeaturesPredictor":
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
         files = find_base(settings, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
-        places: tuple[Place, ...] = tuple(settings["places"])
+        layer_poolings: tuple[LayerPooling, ...] = tuple(settings["places"])
         labels = LabelMap.saved(settings)
-        highest = max(layer for layer, _ in places)
+        highest = max(layer for layer, _ in layer_poolings)
         encoder = Encoder(files, choose(compute.device, compute.precision), highest, settings.get("engine", "torch"))
         if highest > encoder.layers:
             raise damaged(settings.path, f"layer {highest} is read, and {files.name} has {encoder.layers}")
-        features = len(places) * encoder.width
-        view = View(places, arrays.of_shape("mean", features), arrays.of_shape("scale", features, positive=True))
+        features = len(layer_poolings) * encoder.width
+        selection = FeatureSelection(
+            layer_poolings, arrays.of_shape("mean", features), arrays.of_shape("scale", features, positive=True)
+        )
         kind = MlpHead if settings["head"] == "mlp" else LinearHead
         head = kind.saved(arrays, features, len(labels))
         tokenizer = Tokenizer.of(files, settings)
-        return cls(encoder, tokenizer, view, head, labels, compute, files)
+        return cls(encoder, tokenizer, selection, head, labels, compute, files)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
@@ -150,9 +156,9 @@ class FeaturesPredictor(Predictor):
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`: standardising is folded into the head's first step."""
         (weight, bias), *more = self._head.layers()
-        first = weight / self._view.scale[:, None]
-        steps = [(first, bias - self._view.mean @ first), *more]
-        module = HeadOnEncoder(self._encoder, self._view.places, steps, halved=True)
+        first = weight / self._selection.scale[:, None]
+        steps = [(first, bias - self._selection.mean @ first), *more]
+        module = HeadOnEncoder(self._encoder, self._selection.layer_poolings, steps, halved=True)
         return Exportable(module.eval().cpu(), self._tokenizer, self._files)
 
     def size_bytes(self) -> int:
@@ -187,23 +193,25 @@ class Features(Method):
             len(labels),
             self.settings.train.class_weight,
         )
-        view, chosen_head, chosen_seconds = _view_once(parts, encoder.layers, read.address if chosen.cache else None)
-        data = parts.sample(view)
+        selection, chosen_head, chosen_seconds = _selection_through_cache(
+            parts, encoder.layers, read.address if chosen.cache else None
+        )
+        data = parts.sample(selection)
         head, history, losses = self._choose_head(data, chosen_head.head)
-        encoder.keep(max(view.layers))
+        encoder.keep(max(selection.layers))
         kind = "mlp" if isinstance(head, MlpHead) else "logistic"
-        say(f"features: {describe_places(view.places)} with a {kind} head chosen on validation")
+        say(f"features: {describe_layer_poolings(selection.layer_poolings)} with a {kind} head chosen on validation")
         return Fitted(
-            predictor=FeaturesPredictor(encoder, tokenizer, view, head, labels, chosen, files),
+            predictor=FeaturesPredictor(encoder, tokenizer, selection, head, labels, chosen, files),
             history=history,
             trainable_parameters=head.parameters(),
             choices={
-                "vectors": describe_places(view.places),
+                "vectors": describe_layer_poolings(selection.layer_poolings),
                 "head": kind,
                 "strength": chosen_head.strength,
                 "validation_calibrated_loss": losses,
                 "precision": encoder.precision,
-                "engine": encoder.kernels,
+                "engine": encoder.backend,
             },
             validation_logits=head.logits(data.validation),
             cached_seconds=read.cached_seconds + chosen_seconds,
@@ -252,22 +260,22 @@ class _Parts:
         train = Pooled(self.train.vectors[chosen], self.train.layers)
         return replace(self, train=train, train_classes=self.train_classes[chosen])
 
-    def sample(self, view: View) -> Sample:
-        """What a head sees through a view."""
+    def sample(self, selection: FeatureSelection) -> Sample:
+        """What a head sees through a selection."""
         return Sample(
-            view.look(self.train),
+            selection.look(self.train),
             self.train_classes,
-            view.look(self.validation),
+            selection.look(self.validation),
             self.validation_classes,
             self.classes,
             self.class_weight,
         )
 
 
-def _view_once(parts: _Parts, layers: int, address: str | None) -> tuple[View, Chosen, float]:
-    """As `_choose_view`, remembered where the vectors have an address; and the seconds that choosing once took."""
+def _selection_through_cache(parts: _Parts, layers: int, address: str | None) -> tuple[FeatureSelection, Chosen, float]:
+    """As `_choose_selection`, remembered where the vectors have an address; and the seconds that choosing once took."""
     if address is None:
-        return *_choose_view(parts, layers), 0.0
+        return *_choose_selection(parts, layers), 0.0
     classes = hashlib.sha256(parts.train_classes.tobytes() + parts.validation_classes.tobytes()).hexdigest()
     about: dict[str, object] = {
         "what": "vectors for a linear head",
@@ -277,33 +285,39 @@ def _view_once(parts: _Parts, layers: int, address: str | None) -> tuple[View, C
         "classes": [parts.classes, classes],
         "class_weight": parts.class_weight,
     }
-    found, seconds = remembered(about, lambda: _as_arrays(*_choose_view(parts, layers)))
-    places = tuple((int(layer), POOLINGS[how]) for layer, how in found["places"])
-    view = View(places, found["mean"], found["scale"])
-    return view, Chosen(LinearHead.of(found), float(found["strength"]), float(found["loss"])), seconds
+    found, seconds = remembered(about, lambda: _as_arrays(*_choose_selection(parts, layers)))
+    layer_poolings = tuple((int(layer), POOLINGS[how]) for layer, how in found["places"])
+    selection = FeatureSelection(layer_poolings, found["mean"], found["scale"])
+    return selection, Chosen(LinearHead.of(found), float(found["strength"]), float(found["loss"])), seconds
 
 
-def _as_arrays(view: View, chosen: Chosen) -> dict[str, np.ndarray]:
-    places = np.array([(layer, POOLINGS.index(how)) for layer, how in view.places])
+def _as_arrays(selection: FeatureSelection, chosen: Chosen) -> dict[str, np.ndarray]:
+    layer_poolings = np.array([(layer, POOLINGS.index(how)) for layer, how in selection.layer_poolings])
     numbers = {"strength": np.array(chosen.strength), "loss": np.array(chosen.validation_loss)}
-    return {"places": places, "mean": view.mean, "scale": view.scale, **chosen.head.arrays(), **numbers}
+    return {
+        "places": layer_poolings,
+        "mean": selection.mean,
+        "scale": selection.scale,
+        **chosen.head.arrays(),
+        **numbers,
+    }
 
 
-def _choose_view(parts: _Parts, layers: int) -> tuple[View, Chosen]:
+def _choose_selection(parts: _Parts, layers: int) -> tuple[FeatureSelection, Chosen]:
     """Rank every single vector, then choose among joins of the best, and of all layers, by validation loss."""
     few = parts.sampled(_COMPARED_ROWS)
 
-    def compare(places: Sequence[Place], strengths: Sequence[float]) -> tuple[float, float]:
-        chosen = _fit(few, places, strengths, _COMPARED_TOLERANCE)[1]
+    def compare(layer_poolings: Sequence[LayerPooling], strengths: Sequence[float]) -> tuple[float, float]:
+        chosen = _fit(few, layer_poolings, strengths, _COMPARED_TOLERANCE)[1]
         return chosen.validation_loss, chosen.strength
 
-    singles: list[Place] = [(layer, how) for layer in range(layers + 1) for how in POOLINGS]
+    singles: list[LayerPooling] = [(layer, how) for layer in range(layers + 1) for how in POOLINGS]
     ranked = sorted(singles, key=lambda place: compare([place], _SCREENING)[0])
     candidates = [ranked[:count] for count in _JOINED_COUNTS]
     candidates += [[(layer, how) for layer in range(layers + 1)] for how in POOLINGS]
-    compared = [(*compare(places, _STRENGTHS), places) for places in candidates]
+    compared = [(*compare(layer_poolings, _STRENGTHS), layer_poolings) for layer_poolings in candidates]
     finalists = sorted(compared, key=lambda one: one[0])[:_FINALISTS]
-    fitted = [_fit(parts, places, _around(strength), _TOLERANCE) for _, strength, places in finalists]
+    fitted = [_fit(parts, layer_poolings, _around(strength), _TOLERANCE) for _, strength, layer_poolings in finalists]
     return min(fitted, key=lambda one: one[1].validation_loss)
 
 
@@ -313,12 +327,14 @@ def _around(strength: float) -> tuple[float, ...]:
     return _STRENGTHS[max(0, found - 1) : found + 2]
 
 
-def _fit(parts: _Parts, places: Sequence[Place], strengths: Sequence[float], tolerance: float) -> tuple[View, Chosen]:
-    view = View.of(places, parts.train)
-    return view, fit_path(parts.sample(view), strengths, tolerance)
+def _fit(
+    parts: _Parts, layer_poolings: Sequence[LayerPooling], strengths: Sequence[float], tolerance: float
+) -> tuple[FeatureSelection, Chosen]:
+    selection = FeatureSelection.of(layer_poolings, parts.train)
+    return selection, fit_path(parts.sample(selection), strengths, tolerance)
 
 
-def describe_places(places: Sequence[Place]) -> str:
+def describe_layer_poolings(layer_poolings: Sequence[LayerPooling]) -> str:
     """In words: `layer 5 mean`, or `layer 4 mean + layer 5 mean + 6 more`."""
-    names = [f"layer {layer} {how}" for layer, how in places]
+    names = [f"layer {layer} {how}" for layer, how in layer_poolings]
     return " + ".join(names[:3]) + (f" + {len(names) - 3} more" if len(names) > 3 else "")

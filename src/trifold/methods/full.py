@@ -10,20 +10,28 @@ from typing import Any
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.bert_classifier import read_classifier
-from trifold.backbone.encoder import save_model
-from trifold.backbone.heads import divide_logits, head_parameters, new_classifier, saved_classifier, shift_logits
-from trifold.backbone.layers import freeze_below, freeze_embeddings
-from trifold.backbone.locate import BackboneFiles, copy_tokenizer
-from trifold.backbone.settings import ComputeSettings
-from trifold.backbone.tokens import Tokenizer
+from trifold.engines.fast_bert_classifier import read_classifier
+from trifold.engines.matmul_attention import registered_attention
+from trifold.engines.partial_layers import speed_up_classifier
 from trifold.methods.defaults import FULL
-from trifold.methods.tuned import Tuned, TunedPredictor, require_classes
+from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning, require_classes
+from trifold.models.classification_head import (
+    divide_logits,
+    head_parameters,
+    new_classifier,
+    saved_classifier,
+    shift_logits,
+)
+from trifold.models.layers import freeze_below, freeze_embeddings
+from trifold.models.loading import save_model
+from trifold.models.locate import BackboneFiles, copy_tokenizer
+from trifold.models.settings import ComputeSettings
+from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
 
 
-class FullPredictor(TunedPredictor):
+class FullPredictor(FineTunedPredictor):
     """A fine-tuned encoder with the library's sequence-classification head."""
 
     def save(self, folder: Path) -> None:
@@ -42,7 +50,7 @@ class FullPredictor(TunedPredictor):
         tokenizer = Tokenizer.of(files, settings)
 
         def load() -> Any:
-            model = saved_classifier(files)
+            model = speed_up_classifier(saved_classifier(files, attention=registered_attention()))
             require_classes(model.config.num_labels, labels, files)
             return model
 
@@ -59,7 +67,7 @@ class FullPredictor(TunedPredictor):
             shift_logits(model, shift)
 
 
-class Full(Tuned):
+class Full(FineTuning):
     """Full fine-tuning, of all parameters or, where asked, of the top layers only."""
 
     name = "full"
@@ -68,19 +76,23 @@ class Full(Tuned):
     defaults = FULL
 
     def build(self, files: BackboneFiles, labels: LabelMap, start: np.ndarray | None) -> Any:
-        """See `Tuned.build`."""
-        model = new_classifier(files, labels, start, may_grow=True, shifts=self.shifts(labels))
+        """See `FineTuning.build`."""
+        model = speed_up_classifier(
+            new_classifier(
+                files, labels, start, may_grow=True, shifts=self.shifts(labels), attention=registered_attention()
+            )
+        )
         freeze_below(model, self.settings.tuning.train_layers, "--train-layers")
         if self.settings.tuning.freeze_embeddings:
             freeze_embeddings(model)
         return model
 
     def head(self, model: Any) -> Collection[str]:
-        """See `Tuned.head`."""
+        """See `FineTuning.head`."""
         return head_parameters(model)
 
     def wrap(
         self, model: Any, tokenizer: Tokenizer, labels: LabelMap, runtime: Runtime, files: BackboneFiles
     ) -> FullPredictor:
-        """See `Tuned.wrap`."""
+        """See `FineTuning.wrap`."""
         return FullPredictor(lambda: model, tokenizer, labels, self.settings.backbone, runtime, files)

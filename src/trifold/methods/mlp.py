@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import Arrays
-from trifold.backbone.heads import in_full_precision, start_at, starting_logits
 from trifold.methods.logistic import Sample
+from trifold.models.classification_head import in_full_precision, start_at, starting_logits
 from trifold.runtime import Runtime
+from trifold.train.config import TrainingConfig
 from trifold.train.history import History
 from trifold.train.loop import train
 from trifold.train.objective import BatchLoss, classification_loss, weighted_loss
-from trifold.train.plan import Plan
 from trifold.train.settings import TrainSettings
 
 _HIDDEN = 128
@@ -34,12 +34,12 @@ _BATCHES = (64, 128)
 _RATE_OF_SMALLEST = 5e-4
 
 
-def usual_plan(rows: int) -> Plan:
+def usual_plan(rows: int) -> TrainingConfig:
     """How heads train on so many rows, as far as the user leaves it open: up to twenty rounds of an epoch or more."""
     smallest, largest = _BATCHES
     batch = min(max(rows // _STEPS, smallest), largest)
     several_epochs = math.ceil(rows / batch) < _STEPS
-    return Plan(
+    return TrainingConfig(
         # A larger batch's gradient is less a matter of luck, so its step may be longer, by the root of the size.
         learning_rate=_RATE_OF_SMALLEST * math.sqrt(batch / smallest),
         epochs=20,
@@ -163,7 +163,7 @@ class _Vectors:
 def fit_mlp(
     data: Sample,
     given: TrainSettings,
-    plan: Plan,
+    config: TrainingConfig,
     *,
     precision: str = "float32",
     hidden: int = _HIDDEN,
@@ -174,8 +174,8 @@ def fit_mlp(
 
     Args:
         data: Dense float32 vectors.
-        given: Learning rate, epochs and batch size win over the plan's where the user named them.
-        plan: Everything else.
+        given: Learning rate, epochs and batch size win over the config's where the user named them.
+        config: Everything else.
         precision: Of the products in training, as in `Runtime`; a head that is done answers in float32.
         hidden: Width of each one's hidden layer.
         dropout: Behind it.
@@ -184,12 +184,12 @@ def fit_mlp(
     Returns:
         One head that says what they say on average, and the history of their training.
     """
-    plan = replace(
-        plan,
-        learning_rate=given.learning_rate or plan.learning_rate,
-        epochs=given.epochs or plan.epochs,
-        round_steps=None if given.epochs else plan.round_steps,
-        batch_size=given.batch_size or plan.batch_size,
+    config = replace(
+        config,
+        learning_rate=given.learning_rate or config.learning_rate,
+        epochs=given.epochs or config.epochs,
+        round_steps=None if given.epochs else config.round_steps,
+        batch_size=given.batch_size or config.batch_size,
         seed=given.seed,
     )
     model = _Members(data.train.shape[1], hidden, data.classes, dropout, members)
@@ -205,5 +205,5 @@ def fit_mlp(
             (data.validation, data.validation_classes, data.validation_weights),
         )
     ]
-    history, _ = train(model, objectives[0], objectives[1], plan, Runtime("cpu", precision))
+    history, _ = train(model, objectives[0], objectives[1], config, Runtime("cpu", precision))
     return model.mean(), history

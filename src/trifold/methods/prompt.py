@@ -7,24 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from trifold.backbone.encoder import Encoder
-from trifold.backbone.frozen import read_through_cache
-from trifold.backbone.locate import describe_base, find_backbone
-from trifold.backbone.tokens import Tokenizer
+from trifold.engines.encoder import Encoder
 from trifold.errors import SettingsError
+from trifold.events import say
+from trifold.features.pooled_vectors import read_through_cache
 from trifold.llm.contract import Scorer
-from trifold.llm.files import read_prompt
-from trifold.llm.labelling import Labeller, LabellingTask, Shots
+from trifold.llm.few_shot import FixedShots, NearestShots, choose_balanced, choose_random
+from trifold.llm.label_words import word_labels
+from trifold.llm.labeller import Labeller, LabellingTask, Shots
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.opening import labeller_of, open_llm
-from trifold.llm.prompt import Example
+from trifold.llm.open_model import labeller_of, open_llm
+from trifold.llm.prompt_file import read_prompt
+from trifold.llm.prompt_template import Example
 from trifold.llm.settings import without_server
-from trifold.llm.shots import FixedShots, NearestShots, choose_balanced, choose_random
-from trifold.llm.wording import word_labels
 from trifold.methods.contract import Fitted, Method
-from trifold.methods.obstacles import nothing_to_prompt
-from trifold.methods.prompted import PromptPredictor, embedder, judged, kept_settings
-from trifold.progress import say
+from trifold.methods.prompt_predictor import PromptPredictor, embedder, judged, kept_settings
+from trifold.methods.skip_reasons import nothing_to_prompt
+from trifold.models.locate import describe_base, find_backbone
+from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
@@ -84,9 +84,9 @@ class Prompting(Method):
 
     def prepare(self, train: Examples, labels: LabelMap) -> tuple[Labeller, dict[str, Any]]:
         """The model with its task, and what a saved predictor keeps of both; nothing is asked yet."""
-        obstacle = nothing_to_prompt(train, self.settings)
-        if obstacle:
-            raise SettingsError(f"prompt cannot work here: {obstacle}")
+        skip_reason = nothing_to_prompt(train, self.settings)
+        if skip_reason:
+            raise SettingsError(f"prompt cannot work here: {skip_reason}")
         llm, asked, backbone = self.settings.llm, self.settings.prompting, self.settings.backbone
         given = read_prompt(asked.prompt) if asked.prompt else None
         prompt, words = word_labels(given, labels, self.settings.labels.described())

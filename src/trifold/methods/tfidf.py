@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.settings import ComputeSettings
+from trifold.events import say
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
-from trifold.progress import say
+from trifold.models.settings import ComputeSettings
 from trifold.schema import damaged, read_value
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples

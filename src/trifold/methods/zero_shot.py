@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.backbone.encoder import Encoder, embed
-from trifold.backbone.locate import BackboneFiles, describe_base, find_backbone, find_base
-from trifold.backbone.settings import ComputeSettings
-from trifold.backbone.tokens import Tokenizer
+from trifold.engines.encoder import Encoder, embed
 from trifold.errors import SettingsError
+from trifold.events import say
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
-from trifold.methods.graphs import HeadOnEncoder
-from trifold.methods.obstacles import labels_say_nothing
-from trifold.progress import say
+from trifold.methods.export_graph import HeadOnEncoder
+from trifold.methods.skip_reasons import labels_without_meaning
+from trifold.models.locate import BackboneFiles, describe_base, find_backbone, find_base
+from trifold.models.settings import ComputeSettings
+from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap, describe_labels
 from trifold.types import Examples, Target
@@ -63,7 +63,7 @@ class ZeroShotPredictor(Predictor):
         """Write the labels' vectors, and which backbone they are of."""
         settings = {
             **self.labels.described(),
-            "engine": self._encoder.kernels,
+            "engine": self._encoder.backend,
             **self._tokenizer.described(),
             **describe_base(self._files),
         }
@@ -107,9 +107,9 @@ class ZeroShot(Method):
 
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:  # noqa: ARG002 - see below
         """See `Method.learn`. Of the training part only the texts are looked at, and validation is not."""
-        obstacle = labels_say_nothing(Examples((), (), _as_seen(labels)), self.settings)
-        if obstacle:
-            raise SettingsError(f"zero-shot cannot work here: {obstacle}")
+        skip_reason = labels_without_meaning(Examples((), (), _as_seen(labels)), self.settings)
+        if skip_reason:
+            raise SettingsError(f"zero-shot cannot work here: {skip_reason}")
         meanings = describe_labels(labels, self.settings.labels.described())
         chosen = self.settings.backbone
         files = find_backbone(chosen)
@@ -130,7 +130,7 @@ class ZeroShot(Method):
             predictor=ZeroShotPredictor(encoder, tokenizer, anchors, centre, labels, chosen, files),
             history=None,
             trainable_parameters=0,
-            choices={"descriptions": meanings, "precision": encoder.precision, "engine": encoder.kernels},
+            choices={"descriptions": meanings, "precision": encoder.precision, "engine": encoder.backend},
             validation_logits=np.zeros((0, len(labels)), dtype=np.float32),
         )
 

@@ -17,22 +17,22 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.artifact.folder import new_folder, write_json
-from trifold.backbone.settings import ComputeSettings
-from trifold.child import end_with_parent, tied
+from trifold.artifact.run_folder import new_folder, write_json
+from trifold.child_process import end_with_parent, tied
 from trifold.data.examples import open_rows
-from trifold.data.own_reading import OwnReading
-from trifold.data.samples import some
+from trifold.data.recorded_columns import RecordedColumns
+from trifold.data.row_sample import some
 from trifold.data.settings import TextSettings
 from trifold.errors import BackboneError, DataError, SettingsError, TrifoldError
 from trifold.evaluate.forecast import product_rate
 from trifold.evaluate.leaderboard import megabytes, milliseconds
+from trifold.events import say
+from trifold.inference.predict import Run, load_local_run
 from trifold.methods.catalogue import PROMPT
 from trifold.methods.contract import Exportable
-from trifold.methods.exported import ExportedPredictor
-from trifold.pipeline.reopen import reopen_task
-from trifold.predict import Run, load_local_run
-from trifold.progress import say
+from trifold.methods.exported_predictor import ExportedPredictor
+from trifold.models.settings import ComputeSettings
+from trifold.pipeline.recorded_run import reopen_task
 from trifold.runtime import choose, hardware, peak_memory_bytes
 from trifold.types import Record
 
@@ -144,7 +144,7 @@ def bench(
     """
     run = load_local_run(folder, ComputeSettings(device="cpu", trust_remote_code=trust_remote_code))
     if source:
-        texts = _texts_of(source, reading or TextSettings(), OwnReading.recorded(run.facts))
+        texts = _texts_of(source, reading or TextSettings(), RecordedColumns.recorded(run.facts))
     else:
         texts = some(reopen_task(run, "name a file with texts").split.test.texts, _MOST_TEXTS)
     parts = run.predictor.exportable()
@@ -195,7 +195,7 @@ def flops(parts: Exportable, tokens: int) -> float:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from trifold.backbone.onnx import unfused_attention
+    from trifold.engines.onnx_runtime import unfused_attention
 
     ids = torch.full((1, max(1, tokens)), 5, dtype=torch.int64)
     with unfused_attention(parts.module), torch.inference_mode(), FlopCounterMode(display=False) as counter:
@@ -234,7 +234,7 @@ def _in_own_process(run: Path, texts: Path, seconds: float, trust_remote_code: b
     return _Measured(**json.loads(done.stdout))
 
 
-def _texts_of(source: Path, reading: TextSettings, own: OwnReading) -> list[str]:
+def _texts_of(source: Path, reading: TextSettings, own: RecordedColumns) -> list[str]:
     """Usable texts of a file, as many as are measured."""
     _, columns, rows = open_rows(source, reading, own)
     texts = some((str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)), _MOST_TEXTS)

@@ -2,9 +2,9 @@
 
 from dataclasses import asdict, dataclass
 
-from trifold.backbone.locate import find_backbone
-from trifold.backbone.tokens import Tokenizer
-from trifold.data.check import DataFacts
+from trifold.data.check import DataSummary
+from trifold.models.locate import find_backbone
+from trifold.models.tokenizer import Tokenizer
 from trifold.pipeline.request import Request, open_task
 
 
@@ -19,7 +19,7 @@ class CheckReport:
         truncated: Texts that are longer than `max_length` tokens.
     """
 
-    facts: DataFacts
+    facts: DataSummary
     max_length: int
     tokens: tuple[int, int, int]
     truncated: int

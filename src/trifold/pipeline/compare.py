@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.artifact.folder import choose_folder, clear_unfinished, output_folder, require_free, write_json
 from trifold.artifact.manifest import STATE, write_manifest
+from trifold.artifact.run_folder import choose_folder, clear_unfinished, output_folder, require_free, write_json
 from trifold.atomic import clear_left_over, new_aside, remove, sync_folder
-from trifold.child import tied
+from trifold.child_process import tied
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError, SettingsError, TrainingError
@@ -29,13 +29,14 @@ from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result
 from trifold.evaluate.settings import CompareSettings
 from trifold.evaluate.verdict import Verdict, decide
+from trifold.events import say
+from trifold.formatting import duration
 from trifold.methods.catalogue import METHODS, PROMPT, method_entry, method_name
 from trifold.pipeline.request import Request, Task, as_argument, flags_of, models_of, open_task, versions, with_model
 from trifold.pipeline.resume import asked_for, require_same
-from trifold.progress import duration, say
 from trifold.runtime import hardware
 from trifold.tasks.labels import LabelMap
-from trifold.train.state import Keeper
+from trifold.train.checkpoint import Checkpointer
 
 _GRACE_SECONDS = 20.0
 _LOOK_SECONDS = 0.5
@@ -157,15 +158,15 @@ def _compare(
     before = _done_before(target, contestants, task) if going_on else {}
     for warning in task.facts.warnings():
         say(f"note: {warning}")
-    obstacles = {
-        name: method_entry(one.method).obstacle(task.split.train, one.request.method_settings)
+    skip_reasons = {
+        name: method_entry(one.method).skip_reason(task.split.train, one.request.method_settings)
         for name, one in contestants.items()
     }
-    expected = _foresee(task, {name: one for name, one in contestants.items() if not obstacles[name]})
+    expected = _foresee(task, {name: one for name, one in contestants.items() if not skip_reasons[name]})
     _announce(expected, request)
     target.mkdir(parents=True, exist_ok=True)
     state = _State(target, request, settings, task, contestants, before)
-    state.skipped.update({name: reason for name, reason in obstacles.items() if reason})
+    state.skipped.update({name: reason for name, reason in skip_reasons.items() if reason})
     for name, reason in state.skipped.items():
         say(f"{name} is skipped: {reason}")
     with _interrupts() as interrupted:
@@ -306,7 +307,7 @@ def _done_before(folder: Path, contestants: dict[str, _Contestant], task: Task) 
             require_same(run, asked)
             found[name] = _read_own(run, name, task)
         else:
-            Keeper(run / STATE, None, 1.0, asked).require_same()
+            Checkpointer(run / STATE, None, 1.0, asked).require_same()
     return found
 
 

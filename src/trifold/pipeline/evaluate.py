@@ -3,16 +3,16 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trifold.backbone.locate import file_sha256
-from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import local_file, stay_offline
-from trifold.data.own_reading import OwnReading
+from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
+from trifold.events import say
+from trifold.inference.predict import Run, load_run, score_texts
 from trifold.llm.settings import LlmSettings
-from trifold.predict import Run, load_run, score_texts
-from trifold.progress import say
+from trifold.models.locate import file_sha256
+from trifold.models.settings import ComputeSettings
 from trifold.statistics.metrics import Metrics, measure, right_rows
 from trifold.types import BadRow
 
@@ -97,7 +97,7 @@ def load_for(run: Run, data: Path, reading: LabelledSettings) -> LoadedData:
     Raises:
         DataError: If it cannot be read, holds no usable row, or rows with several labels where the model gives one.
     """
-    own, labels = OwnReading.recorded(run.facts), run.predictor.labels
+    own, labels = RecordedColumns.recorded(run.facts), run.predictor.labels
     loaded = load_examples(data, reading, own)
     examples = loaded.examples
     if not len(examples):

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.artifact.folder import choose_folder, new_folder, write_json
-from trifold.backbone.settings import ComputeSettings
+from trifold.artifact.run_folder import choose_folder, new_folder, write_json
 from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, ExportError
+from trifold.inference.predict import load_local_run, score_texts
 from trifold.methods.contract import Predictor
-from trifold.methods.exported import ExportedPredictor
+from trifold.methods.exported_predictor import ExportedPredictor
+from trifold.models.settings import ComputeSettings
 from trifold.pipeline.evaluate import load_for
-from trifold.pipeline.reopen import reopen_task
-from trifold.predict import load_local_run, score_texts
+from trifold.pipeline.recorded_run import reopen_task
 from trifold.statistics.metrics import Difference, main_score, paired_difference
 from trifold.types import Examples
 

@@ -8,32 +8,32 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.artifact.folder import choose_folder, new_folder, write_json
 from trifold.artifact.manifest import STATE, write_manifest
-from trifold.artifact.records import sayable
-from trifold.backbone.locate import find_backbone, reason_of
+from trifold.artifact.run_folder import choose_folder, new_folder, write_json
+from trifold.artifact.run_record import as_record
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError, DataError, require
-from trifold.evaluate.card import write_card
 from trifold.evaluate.leaderboard import build_leaderboard
+from trifold.evaluate.model_card import write_card
 from trifold.evaluate.plots import write_confusion
 from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
+from trifold.events import say
+from trifold.inference.predict import score_texts
 from trifold.methods.catalogue import PROMPT, method_entry, method_name
 from trifold.methods.contract import Fitted, MethodSettings, Scores
+from trifold.models.locate import find_backbone, reason_of
 from trifold.pipeline.request import Request, Task, models_of, open_task, versions
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
-from trifold.predict import score_texts
-from trifold.progress import say
 from trifold.runtime import hardware, peak_memory_bytes, prepare
 from trifold.statistics.metrics import Metrics, main_score, measure
 from trifold.tasks.labels import LabelMap
+from trifold.train.checkpoint import checkpointing
 from trifold.train.history import History
-from trifold.train.settings import KeepSettings
-from trifold.train.state import keeping
+from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import report, reporting
 
 _CHECKED_TEXTS = 8
@@ -51,7 +51,7 @@ def finetune(
     output_dir: Path | None = None,
     *,
     announce: bool = True,
-    keep: KeepSettings | None = None,
+    keep: CheckpointSettings | None = None,
     expected: str | None = None,
 ) -> RunResult:
     """Train one method and write its run folder.
@@ -74,7 +74,7 @@ def finetune(
     entry = method_entry(method)
     models = models_of(request.backbone)
     require(len(models) == 1, f"--model {','.join(models)}", "name one; compare tries several")
-    keep = keep or KeepSettings()
+    keep = keep or CheckpointSettings()
     request.require_used([method], keep)
     if done := finished(output_dir, lambda: asked_for(request, method), resume=keep.resume):
         return read_result(done)
@@ -95,12 +95,12 @@ def finetune(
     with (
         new_folder(target) as folder,
         reporting(request.train.report_to, run, request.named()),
-        keeping(target / STATE, keep.save_steps, keep.save_minutes, asked) as keeper,
+        checkpointing(target / STATE, keep.save_steps, keep.save_minutes, asked) as checkpointer,
     ):
         begun = time.monotonic()
         fitted = entry.load()(request.method_settings).fit(task.split.train, task.split.validation, labels)
         # Every method is charged its whole cost: what the cache saved was spent by another run.
-        train_seconds = time.monotonic() - begun + fitted.cached_seconds + keeper.seconds_before
+        train_seconds = time.monotonic() - begun + fitted.cached_seconds + checkpointer.seconds_before
         if entry.needs_backbone:
             # What a text costs is asked for, not laying the model out for it, which comes once.
             fitted.predictor.score(task.split.test.texts[:1])
@@ -115,7 +115,7 @@ def finetune(
             "asked": asked,
             "started": started.isoformat(timespec="seconds"),
             "seed": request.train.seed,
-            "settings": sayable(request.method_settings.named()),
+            "settings": as_record(request.method_settings.named()),
             "versions": versions(),
             "hardware": hardware(),
             "data": _data_facts(request, task),

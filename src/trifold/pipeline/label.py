@@ -7,26 +7,26 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from trifold.artifact.folder import new_file, require_other_file, write_json
-from trifold.backbone.locate import file_sha256
-from trifold.backbone.settings import ComputeSettings
+from trifold.artifact.run_folder import new_file, require_other_file, write_json
 from trifold.data.columns import Columns
 from trifold.data.csv_file import write_rows
 from trifold.data.examples import is_missing, open_rows
 from trifold.data.label_text import plain_text
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError, PromptError
-from trifold.llm.asking_labeller import AskingLabeller
-from trifold.llm.budget import Spent
-from trifold.llm.estimate import Estimate
-from trifold.llm.files import read_prompt
-from trifold.llm.labelling import Labeller, LabellingTask
+from trifold.events import say
+from trifold.llm.cost_estimate import Estimate
+from trifold.llm.generation_labeller import GenerationLabeller
+from trifold.llm.label_words import word_labels
+from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.opening import labeller_of, open_llm
+from trifold.llm.open_model import labeller_of, open_llm
+from trifold.llm.prompt_file import read_prompt
 from trifold.llm.settings import LlmSettings, PromptingSettings
-from trifold.llm.wording import word_labels
+from trifold.llm.spending_limit import Spent
+from trifold.models.locate import file_sha256
+from trifold.models.settings import ComputeSettings
 from trifold.pipeline.teacher import teacher_path
-from trifold.progress import say
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import for_terminal
 from trifold.types import BadRow, Record
@@ -131,7 +131,7 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
 
     def describe() -> None:
         facts = {
-            "llm": labeller.asker.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm,
+            "llm": labeller.client.model.name if isinstance(labeller, GenerationLabeller) else request.llm.llm,
             "prompt": str(prompt),
             "prompt_sha256": prompt_sha256,
             "data_sha256": file_sha256(output),

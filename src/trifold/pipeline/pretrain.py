@@ -7,36 +7,37 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from trifold.artifact.folder import choose_folder, new_folder, write_json
 from trifold.artifact.manifest import STATE, write_manifest
-from trifold.artifact.records import WordsFacts, read_metrics, read_run
-from trifold.backbone.locate import BackboneFiles, copy_tokenizer, find_backbone
+from trifold.artifact.run_folder import choose_folder, new_folder, write_json
+from trifold.artifact.run_record import LanguageModelFacts, read_metrics, read_run_record
 from trifold.data.hub import stay_offline
 from trifold.drawing import drawing
 from trifold.errors import BackboneError, SettingsError, require
-from trifold.evaluate.pretraining import write_pretraining_report
+from trifold.evaluate.pretraining_report import write_pretraining_report
+from trifold.events import say
+from trifold.formatting import counted
+from trifold.models.locate import BackboneFiles, copy_tokenizer, find_backbone
 from trifold.pipeline.request import as_argument, flags_of, unchanged, versions
 from trifold.pipeline.resume import NO_SAY, finished, model_hashes, plain
-from trifold.pretrain.blocks import Blocks, pack
-from trifold.pretrain.budget import kept, kept_budget, settle, trained_tokens
 from trifold.pretrain.corpus import Corpus, Part, open_corpus
-from trifold.pretrain.documents import Documents
-from trifold.pretrain.heads import language_model, new_model, require_fit, speaks
+from trifold.pretrain.language_models import language_model, new_model, require_fit, speaks
 from trifold.pretrain.masking import Masking
-from trifold.pretrain.measures import measures
+from trifold.pretrain.new_tokenizer import new_tokenizer
 from trifold.pretrain.objectives import Excerpt, objectives, prove_saved
-from trifold.pretrain.samples import samples
+from trifold.pretrain.packing import Blocks, pack
+from trifold.pretrain.perplexity import measures
+from trifold.pretrain.sample_texts import samples
 from trifold.pretrain.settings import CorpusSettings, LearningSettings, Objective, ScratchSettings, SourceSettings
-from trifold.pretrain.specials import Vocabulary
-from trifold.pretrain.vocabulary import new_tokenizer
-from trifold.progress import counted, say
+from trifold.pretrain.special_tokens import Vocabulary
+from trifold.pretrain.text_files import Documents
+from trifold.pretrain.training_length import kept, kept_budget, settle, trained_tokens
 from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
+from trifold.train.checkpoint import checkpointing
+from trifold.train.config import TrainingConfig
 from trifold.train.loop import train as train_model
-from trifold.train.objective import Evaluation
 from trifold.train.objective import Objective as Learned
-from trifold.train.plan import Plan
-from trifold.train.settings import KeepSettings
-from trifold.train.state import keeping
+from trifold.train.objective import ValidationFigures
+from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import reporting
 
 # A new model wants a high rate, a new head on a trained body half of it, and what has learned to speak a low one.
@@ -100,7 +101,7 @@ class Pretrained:
     @classmethod
     def read(cls, folder: Path) -> "Pretrained":
         """A finished run."""
-        return cls(folder, read_metrics(folder, WordsFacts), read_run(folder))
+        return cls(folder, read_metrics(folder, LanguageModelFacts), read_run_record(folder))
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,9 @@ class _Text:
     blocks: tuple[Blocks, Blocks]
 
 
-def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: KeepSettings | None = None) -> Pretrained:
+def pretrain(
+    request: PretrainRequest, output_dir: Path | None = None, keep: CheckpointSettings | None = None
+) -> Pretrained:
     """Train on unlabelled text and write a run folder.
 
     Args:
@@ -126,7 +129,7 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
         TrifoldError: If anything given cannot be used; nothing is left behind then.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    keep = keep or KeepSettings()
+    keep = keep or CheckpointSettings()
     if done := finished(output_dir, request.asked, resume=keep.resume):
         return Pretrained.read(done)
     target = choose_folder(output_dir, request.objective, resume=keep.resume)
@@ -141,13 +144,13 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
     with (
         new_folder(target) as folder,
         reporting(request.learning.report_to, target.name, {"command": request.command()}),
-        keeping(target / STATE, keep.save_steps, keep.save_minutes, asked) as keeper,
+        checkpointing(target / STATE, keep.save_steps, keep.save_minutes, asked) as checkpointer,
     ):
         begun = time.monotonic()
         model = _model(request, text).to(runtime.device)
         parts = _objectives(request, text, runtime)
         # All but its steps, which the budget settles.
-        base = Plan.of(
+        base = TrainingConfig.of(
             request.learning,
             learning_rate=_default_rate(request, text.files),
             epochs=1,
@@ -155,12 +158,12 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
             token_budget=request.source.token_budget or runtime.token_budget,
         )
         budget = kept_budget(target / STATE) or settle(request.learning, model, parts, base, runtime)
-        plan = budget.plan(base, parts[0], request.learning.validations)
-        _announce(request, text, model, plan, runtime)
+        config = budget.config(base, parts[0], request.learning.validations)
+        _announce(request, text, model, config, runtime)
         seed_everything(request.learning.seed)
         with kept(budget, target / STATE):
-            history, figures = train_model(model, parts[0], parts[1], plan, runtime)
-        train_seconds = time.monotonic() - begun + keeper.seconds_before
+            history, figures = train_model(model, parts[0], parts[1], config, runtime)
+        train_seconds = time.monotonic() - begun + checkpointer.seconds_before
         peak = peak_memory_bytes()
         _save(model, text.files, folder / "model")
         saved = BackboneFiles(folder / "model", str(folder / "model"), None, text.files.trust_remote_code)
@@ -181,9 +184,9 @@ def pretrain(request: PretrainRequest, output_dir: Path | None = None, keep: Kee
             "data": _data_facts(request, text),
             "backbone": None if request.scratch.from_scratch else {**text.files.facts(), "head": speaks(text.files)},
             "budget": vars(budget),
-            "choices": _choices(plan, runtime, text, history.best_epoch),
+            "choices": _choices(config, runtime, text, history.best_epoch),
             "parameters": sum(weight.numel() for weight in model.parameters()),
-            "trained_tokens": trained_tokens(history.rows[-1].step, plan.batch_size, parts[0]),
+            "trained_tokens": trained_tokens(history.rows[-1].step, config.batch_size, parts[0]),
             "train_seconds": round(train_seconds, 3),
             "peak_memory_bytes": peak,
             "samples": samples(model, text.vocabulary, text.blocks[1], saved),
@@ -263,7 +266,7 @@ def _default_rate(request: PretrainRequest, files: BackboneFiles) -> float:
     return _GOING_ON_RATE if speaks(files) else _NEW_HEAD_RATE
 
 
-def _announce(request: PretrainRequest, text: _Text, model: Any, plan: Plan, runtime: Runtime) -> None:
+def _announce(request: PretrainRequest, text: _Text, model: Any, config: TrainingConfig, runtime: Runtime) -> None:
     facts, blocks = text.corpus.facts, text.blocks
     documents, tokens = int(facts["documents"]), int(facts["tokens"])
     say(
@@ -278,8 +281,9 @@ def _announce(request: PretrainRequest, text: _Text, model: Any, plan: Plan, run
             say(f"note: {facts[name]:,} {what} and are left out")
     parameters = sum(weight.numel() for weight in model.parameters())
     say(
-        f"{request.objective}: training {parameters:,} parameters of {text.files.name} for {plan.total_steps:,} steps "
-        f"of {plan.batch_size} blocks, learning rate {plan.learning_rate:g}, {runtime.precision} on {runtime.device}"
+        f"{request.objective}: training {parameters:,} parameters of {text.files.name} for "
+        f"{config.total_steps:,} steps of {config.batch_size} blocks, learning rate {config.learning_rate:g}, "
+        f"{runtime.precision} on {runtime.device}"
     )
 
 
@@ -296,7 +300,7 @@ def _save(model: Any, files: BackboneFiles, folder: Path) -> None:
         (folder / "1_Pooling" / "config.json").write_bytes(pooling.read_bytes())
 
 
-def _metrics(objective: Objective, figures: Evaluation, text: _Text) -> dict[str, object]:
+def _metrics(objective: Objective, figures: ValidationFigures, text: _Text) -> dict[str, object]:
     part = text.parts[1]
     found = measures(objective, figures.loss, figures.accuracy, part.tokens, part.seen_bytes)
     facts = text.corpus.facts
@@ -313,12 +317,12 @@ def _data_facts(request: PretrainRequest, text: _Text) -> dict[str, object]:
     }
 
 
-def _choices(plan: Plan, runtime: Runtime, text: _Text, best_epoch: float) -> dict[str, object]:
+def _choices(config: TrainingConfig, runtime: Runtime, text: _Text, best_epoch: float) -> dict[str, object]:
     return {
-        "learning_rate": plan.learning_rate,
-        "batch_size": plan.batch_size,
+        "learning_rate": config.learning_rate,
+        "batch_size": config.batch_size,
         "block_size": text.blocks[0].size,
-        "steps": plan.total_steps,
+        "steps": config.total_steps,
         "best_epoch": round(best_epoch, 3),
         "precision": runtime.precision,
     }

@@ -11,19 +11,19 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from trifold.backbone.locate import file_sha256
-from trifold.backbone.settings import BackboneSettings
-from trifold.data.check import DataFacts, gather_facts
+from trifold.data.check import DataSummary, summarise_data
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import local_file, stay_offline
-from trifold.data.own_reading import OwnReading
+from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
 from trifold.llm.settings import LlmSettings, PromptingSettings, without_server
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
-from trifold.methods.unused import only_used, require_used
+from trifold.methods.unused_settings import only_used, require_used
+from trifold.models.locate import file_sha256
+from trifold.models.settings import BackboneSettings
 from trifold.train.settings import TrainSettings
 from trifold.types import Examples, Split
 from trifold.version import VERSION
@@ -132,7 +132,7 @@ class Task:
 
     data: LoadedData
     split: Split
-    facts: DataFacts
+    facts: DataSummary
     hashes: Mapping[str, str | None]
 
     @property
@@ -159,7 +159,7 @@ def open_task(request: Request) -> Task:
         data = replace(data, examples=as_multi_label(data.examples))
         test, validation = (part and as_multi_label(part) for part in (test, validation))
     split = split_examples(data.examples, test, validation)
-    return Task(data, split, gather_facts(data, split), hashes)
+    return Task(data, split, summarise_data(data, split), hashes)
 
 
 def file_hashes(request: Request) -> dict[str, str | None]:
@@ -203,7 +203,7 @@ def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Example
     """Rows of a file that was given for the test or validation part."""
     if path is None:
         return None
-    own = OwnReading(str(data.path), data.columns.text, data.columns.label)
+    own = RecordedColumns(str(data.path), data.columns.text, data.columns.label)
     part = load_examples(path, reading, own).examples
     if not len(part):
         raise DataError(f"{path} has no usable row: give rows with a text and a label")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from trifold.artifact.folder import finished_run
-from trifold.artifact.records import read_run
-from trifold.backbone.locate import MODEL_FILES, file_sha256
+from trifold.artifact.run_folder import finished_run
+from trifold.artifact.run_record import read_run_record
 from trifold.errors import SettingsError
 from trifold.llm.settings import without_server
+from trifold.models.locate import MODEL_FILES, file_sha256
 from trifold.pipeline.request import Request, file_hashes
-from trifold.train.state import what_differs
+from trifold.train.checkpoint import what_differs
 
 # Where things lie, how they are asked for and who is told have no say in the result; files are told by their bytes.
 NO_SAY = frozenset(
@@ -87,7 +87,7 @@ def require_same(folder: Path, asked: Mapping[str, Any]) -> None:
         SettingsError: If it is another one, or an earlier version made it, which did not say.
         ArtifactError: If its `run.json` is damaged.
     """
-    saved = read_run(folder).get("asked")
+    saved = read_run_record(folder).get("asked")
     differs = "an earlier version of Trifold made it" if saved is None else what_differs(saved, asked)
     if differs:
         raise SettingsError(

@@ -8,13 +8,13 @@ from typing import Any, TypedDict, get_type_hints
 import numpy as np
 
 from trifold.atomic import real
-from trifold.backbone.locate import file_sha256
 from trifold.data.examples import load_examples
 from trifold.data.label_text import plain_text
 from trifold.errors import ArtifactError, TrifoldError
+from trifold.events import say
 from trifold.llm.settings import without_server
+from trifold.models.locate import file_sha256
 from trifold.pipeline.request import Request, Task
-from trifold.progress import say
 from trifold.schema import read_facts
 from trifold.statistics.metrics import Metrics
 from trifold.tasks.labels import LabelMap

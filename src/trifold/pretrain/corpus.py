@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from trifold.atomic import kept_folder
-from trifold.backbone.cache import cache_folder
+from trifold.cache_folder import cache_folder
 from trifold.errors import DataError, SettingsError
-from trifold.json_text import read_json
-from trifold.pretrain.documents import FEWEST_DOCUMENTS, Documents, Piece
+from trifold.events import say
+from trifold.json_reading import read_json
 from trifold.pretrain.settings import CorpusSettings
-from trifold.pretrain.specials import Vocabulary
-from trifold.progress import say
+from trifold.pretrain.special_tokens import Vocabulary
+from trifold.pretrain.text_files import FEWEST_DOCUMENTS, Documents, Piece
 
 _PIECES_PER_CALL = 512
 _SAY_SECONDS = 20.0

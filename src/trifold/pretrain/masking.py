@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trifold.pretrain.specials import Vocabulary
+from trifold.pretrain.special_tokens import Vocabulary
 
 _MASKED, _REPLACED = 0.8, 0.1
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from trifold.backbone.language import word_loss
+from trifold.engines.language_head import word_loss
 from trifold.errors import ArtifactError
-from trifold.pretrain.blocks import Blocks
 from trifold.pretrain.masking import Masking
+from trifold.pretrain.packing import Blocks
 from trifold.runtime import Runtime
 from trifold.train.objective import BatchLoss, Objective, evaluate
 

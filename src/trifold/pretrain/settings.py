@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from trifold.backbone.settings import ComputeSettings
 from trifold.data.settings import TextSettings
 from trifold.errors import require
-from trifold.train.settings import StepSettings
+from trifold.models.settings import ComputeSettings
+from trifold.train.settings import OptimiserSettings
 
 Objective = Literal["mlm", "clm"]
 SMALLEST_BLOCK = 8
@@ -91,7 +91,7 @@ class ScratchSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LearningSettings(StepSettings):
+class LearningSettings(OptimiserSettings):
     """What is learned from the text, and for how long: in passes (1 by default), tokens or minutes.
 
     Attributes:

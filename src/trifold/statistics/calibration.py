@@ -32,7 +32,7 @@ def mean_log_loss(
 
 
 def chance_logits(truth: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
-    """The logits, the same for every row, whose `mean_log_loss` is the lowest: those of the shares of the labels.
+    """The logits, the same for every row, whose `mean_log_loss` is the lowest: those of the priors of the labels.
 
     Args:
         truth: `(rows,)` or `(rows, classes)`.
@@ -47,22 +47,22 @@ def chance_logits(truth: np.ndarray, weights: np.ndarray, classes: int) -> np.nd
     total = weights.sum(0)
     least = 0.5 * total / len(truth)
     if not several:
-        shares = np.maximum(present, least)
-        return np.asarray(np.log(shares / shares.sum()))
+        priors = np.maximum(present, least)
+        return np.asarray(np.log(priors / priors.sum()))
     present = np.clip(present, least, total - least)
     return np.asarray(np.log(present / (total - present)))
 
 
 def chance_loss(truth: np.ndarray, weights: np.ndarray) -> float:
-    """The lowest `mean_log_loss` of answers that are the same for every row: those that give the shares of the labels.
+    """The lowest `mean_log_loss` of answers that are the same for every row: those that give the priors of the labels.
 
     Args:
         truth: `(rows,)` or `(rows, classes)`.
         weights: In the shape of `truth`.
     """
     if truth.ndim == 1:
-        shares = np.bincount(truth, weights) / weights.sum()
-        return float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
+        priors = np.bincount(truth, weights) / weights.sum()
+        return float(-(priors[priors > 0] * np.log(priors[priors > 0])).sum())
     present = (weights * truth).sum(axis=0) / weights.sum(axis=0)
     entropies = -sum(share * np.log(np.maximum(share, 1e-12)) for share in (present, 1.0 - present))
     return float(np.average(entropies, weights=weights.sum(axis=0)))
@@ -121,10 +121,10 @@ def best_thresholds(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float
     return tuple(chosen)
 
 
-def best_prior_shift(logits: np.ndarray, truth: np.ndarray, shares: np.ndarray) -> tuple[float, np.ndarray]:
+def best_prior_shift(logits: np.ndarray, truth: np.ndarray, priors: np.ndarray) -> tuple[float, np.ndarray]:
     """What to add to calibrated logits so that rare classes are named as readily as macro-F1 is best served.
 
-    Taking off the logarithms of the classes' shares gives the answers with the best mean recall, and too many of them
+    Taking off the logarithms of the classes' priors gives the answers with the best mean recall, and too many of them
     name a rare class; taking off nothing gives the best accuracy. Between the two lies the best macro-F1. The rows of a
     rare class are few to find it by, and probabilities are somewhat off: both are asked, what macro-F1 is by the true
     classes and what it would be by the probabilities, and the strength with the highest sum is taken.
@@ -132,14 +132,14 @@ def best_prior_shift(logits: np.ndarray, truth: np.ndarray, shares: np.ndarray) 
     Args:
         logits: `(rows, classes)`, divided by their temperature.
         truth: `(rows,)` the true classes.
-        shares: `(classes,)` of the training part; a class that it lacks is not shifted.
+        priors: `(classes,)` of the training part; a class that it lacks is not shifted.
 
     Returns:
         The strength from 0 to 1, of equally good ones the weakest; and the shift, `(classes,)`.
 
     Source: Menon et al. 2021, "Long-tail learning via logit adjustment", section 4.
     """
-    logs = np.log(np.where(shares > 0, shares, 1.0))
+    logs = np.log(np.where(priors > 0, priors, 1.0))
     rows, classes = np.arange(len(truth)), logits.shape[1]
     probabilities = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
     probabilities /= probabilities.sum(axis=1, keepdims=True)

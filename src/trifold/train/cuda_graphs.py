@@ -11,18 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from trifold.backbone.batches import multiples_of
+from trifold.engines.bf16_weight_cache import Bf16WeightCache
 from trifold.errors import first_line
-from trifold.progress import say
+from trifold.events import say
+from trifold.models.batching import to_multiple_of
 from trifold.runtime import Runtime
+from trifold.train.config import TrainingConfig
 from trifold.train.objective import Capturable, Objective
-from trifold.train.plan import Plan
-from trifold.train.rounded import RoundedWeights
 from trifold.train.steps import Steps
 
 # Batches are padded to multiples of so many tokens: every shape takes a graph of its own, and a capture costs as much
 # as two to three steps.
-_ROUNDING = multiples_of(64)
+_ROUNDING = to_multiple_of(64)
 # Architectures that decide nothing on the processor by what the GPU computes.
 _CAPTURABLE = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
 
@@ -48,12 +48,12 @@ class CapturedSteps(Steps):
     training: Capturable
     _graphs: dict[tuple[torch.Size, ...], _Captured] = field(default_factory=dict, init=False)
     _pool: Any = field(default=None, init=False)
-    _rounded: RoundedWeights | None = field(default=None, init=False)
+    _rounded: Bf16WeightCache | None = field(default=None, init=False)
     _may_capture: bool = field(default=True, init=False)
 
     def take(self, micro_batches: list[np.ndarray]) -> None:
         """See `Steps.take`."""
-        alike = len(micro_batches) == 1 and len(micro_batches[0]) == self.plan.batch_size
+        alike = len(micro_batches) == 1 and len(micro_batches[0]) == self.config.batch_size
         if self._pool is None or not alike or not self._may_capture:
             super().take(micro_batches)
             # By now everything stands that is made once: moments, handles, kernels.
@@ -70,7 +70,7 @@ class CapturedSteps(Steps):
         graph.replay()
         # The next replay writes over them before they are read.
         total, correct = (tensor.clone() for tensor in figures)
-        self.recorder.add(total, correct, self.plan.batch_size)
+        self.recorder.add(total, correct, self.config.batch_size)
 
     def _try_to_capture(self, shapes: tuple[torch.Size, ...], given: list[torch.Tensor]) -> bool:
         """Record a step of these shapes; where that fails, leave things as they were, and capture no more."""
@@ -97,7 +97,7 @@ class CapturedSteps(Steps):
         inputs = [tensor.to(device) for tensor in given]
         graph = torch.cuda.CUDAGraph()
         if self._rounded is None and self.runtime.precision == "bfloat16":
-            self._rounded = RoundedWeights(self.model)
+            self._rounded = Bf16WeightCache(self.model)
         # The outer context is for a capture that fails, which leaves its own stream as the current one.
         with (
             torch.cuda.stream(torch.cuda.current_stream()),
@@ -106,14 +106,16 @@ class CapturedSteps(Steps):
             with self._rounded.in_place() if self._rounded else nullcontext():
                 with self.runtime.autocast():
                     result = self.training.loss_of(self.model, inputs[:-1])
-                self.go_back(result, inputs[-1], self.plan.batch_size)
+                self.go_back(result, inputs[-1], self.config.batch_size)
             self.move()
         return _Captured(graph, inputs, (result.total.detach(), result.correct))
 
 
-def steps_of(model: torch.nn.Module, training: Objective, plan: Plan, runtime: Runtime, *rest: Any) -> Steps:
+def steps_of(
+    model: torch.nn.Module, training: Objective, config: TrainingConfig, runtime: Runtime, *rest: Any
+) -> Steps:
     """Steps as fast as the machine takes them; arguments as for `Steps`."""
     known = getattr(getattr(model, "config", None), "model_type", None) in _CAPTURABLE
     if runtime.device == "cuda" and known and isinstance(training, Capturable):
-        return CapturedSteps(model, training, plan, runtime, *rest)
-    return Steps(model, training, plan, runtime, *rest)
+        return CapturedSteps(model, training, config, runtime, *rest)
+    return Steps(model, training, config, runtime, *rest)

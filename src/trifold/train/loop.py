@@ -12,19 +12,26 @@ from typing import Any
 import numpy as np
 import torch
 
-from trifold.backbone.batches import training_steps
 from trifold.errors import TrainingError
-from trifold.progress import say, track
+from trifold.events import say, track
+from trifold.models.batching import training_steps
 from trifold.runtime import Runtime
+from trifold.train.checkpoint import (
+    Checkpoint,
+    current_checkpointer,
+    generators,
+    restore_generators,
+    saving_on_signal,
+    say_resumed,
+)
+from trifold.train.config import TrainingConfig
 from trifold.train.cuda_graphs import steps_of
 from trifold.train.dropout import bytewise_dropout
-from trifold.train.earlier_answers import EarlierAnswers
 from trifold.train.history import History
-from trifold.train.objective import Evaluation, Objective, evaluate
+from trifold.train.objective import Objective, ValidationFigures, evaluate
 from trifold.train.optimiser import AdamW, Average, warmup_then_decay
-from trifold.train.plan import Plan
 from trifold.train.recorder import Recorder
-from trifold.train.state import State, current_keeper, generators, restore_generators, say_resumed, stopping_saves
+from trifold.train.self_distillation import SelfDistillation
 
 # A loss this close to guessing after so many steps has not moved: at a sensible rate fifty steps show.
 _STEPS_TO_MOVE = 200
@@ -35,10 +42,10 @@ def train(
     model: torch.nn.Module,
     training: Objective,
     validation: Objective,
-    plan: Plan,
+    config: TrainingConfig,
     runtime: Runtime,
     head: Collection[str] = (),
-) -> tuple[History, Evaluation]:
+) -> tuple[History, ValidationFigures]:
     """Train `model` in place and leave it with the weights of the epoch with the lowest validation loss.
 
     What is validated and kept are the weights averaged over the last steps, and epochs are compared by their
@@ -49,9 +56,9 @@ def train(
         model: Parameters that require a gradient are trained.
         training: What is learned.
         validation: What the checkpoint is chosen on.
-        plan: The numbers.
+        config: The numbers.
         runtime: Where and in which precision.
-        head: Names of the parameters that move at the plan's `head_rate`.
+        head: Names of the parameters that move at the config's `head_rate`.
 
     Returns:
         What happened, and the validation figures of the weights that were kept.
@@ -59,36 +66,36 @@ def train(
     Raises:
         TrainingError: If a loss is no longer finite, or has not moved after hundreds of steps.
     """
-    session = _Session(model, training, validation, plan, head)
-    keeper = None if plan.quiet else current_keeper()
-    fingerprint = session.fingerprint() if keeper else {}
-    saved = keeper.last(fingerprint) if keeper else None
+    session = _Session(model, training, validation, config, head)
+    checkpointer = None if config.quiet else current_checkpointer()
+    fingerprint = session.fingerprint() if checkpointer else {}
+    saved = checkpointer.last(fingerprint) if checkpointer else None
     if saved:
         session.restore(saved)
         say_resumed(saved)
-    steps = steps_of(model, training, plan, runtime, session.optimiser, session.earlier, session.recorder)
-    show = track(f"training on {len(training.lengths):,} {plan.unit}", 0 if plan.quiet else session.tokens_left())
-    with stopping_saves(keeper), bytewise_dropout(model), show as advance:
+    steps = steps_of(model, training, config, runtime, session.optimiser, session.distillation, session.recorder)
+    show = track(f"training on {len(training.lengths):,} {config.unit}", 0 if config.quiet else session.tokens_left())
+    with saving_on_signal(checkpointer), bytewise_dropout(model), show as advance:
         while session.goes_on():
             model.train()
-            session.earlier.begin(session.epoch)
+            session.distillation.begin(session.epoch)
             for micro_batches in session.steps():
                 steps.take(micro_batches)
                 session.end_step()
                 advance(int(sum(training.lengths[batch].sum() for batch in micro_batches)))
-                if keeper:
-                    keeper.after_step(session.step, fingerprint, session.snapshot)
+                if checkpointer:
+                    checkpointer.after_step(session.step, fingerprint, session.snapshot)
             with session.average.in_place():
-                figures = evaluate(model, validation, plan.token_budget, runtime, lambda tokens: advance(tokens // 3))
-                _require_motion(figures, session.step, plan)
+                figures = evaluate(model, validation, config.token_budget, runtime, lambda tokens: advance(tokens // 3))
+                _require_motion(figures, session.step, config)
                 session.end_epoch(figures)
-            if not plan.quiet:
-                name = "epoch" if plan.round_steps is None else "validation"
-                say(f"{name} {session.epoch - 1} of {plan.epochs}: {session.recorder.summary()}")
+            if not config.quiet:
+                name = "epoch" if config.round_steps is None else "validation"
+                say(f"{name} {session.epoch - 1} of {config.epochs}: {session.recorder.summary()}")
     model.load_state_dict(session.best_weights, strict=False)
     model.eval()
     rows = tuple(session.recorder.rows)
-    return History(rows, session.epochs_to_best(), stopped_early=session.epoch <= plan.epochs), session.best
+    return History(rows, session.epochs_to_best(), stopped_early=session.epoch <= config.epochs), session.best
 
 
 class _Session:
@@ -98,8 +105,8 @@ class _Session:
         optimiser: Its rate follows the step.
         average: Of the weights.
         recorder: Of the figures.
-        earlier: What the model said of the examples before.
-        epoch: The one under way, from 1; as in the plan, it ends with a validation.
+        distillation: What the model said of the examples before.
+        epoch: The one under way, from 1; as in the config, it ends with a validation.
         step: Optimiser steps done.
         best: Validation figures of the best epoch so far.
         best_epoch: It; 0 before the first.
@@ -111,39 +118,39 @@ class _Session:
         model: torch.nn.Module,
         training: Objective,
         validation: Objective,
-        plan: Plan,
+        config: TrainingConfig,
         head: Collection[str],
     ) -> None:
-        self._model, self._training, self._validation, self._plan = model, training, validation, plan
-        self._steps_per_pass = math.ceil(len(training.lengths) / plan.batch_size)
-        self._steps_per_epoch = plan.round_steps or self._steps_per_pass
-        self._total = plan.total_steps or self._steps_per_epoch * plan.epochs
-        self._factor = warmup_then_decay(self._total, plan.warmup_ratio, decay=plan.decay)
-        self._rng = np.random.default_rng(plan.seed)
+        self._model, self._training, self._validation, self._config = model, training, validation, config
+        self._steps_per_pass = math.ceil(len(training.lengths) / config.batch_size)
+        self._steps_per_epoch = config.round_steps or self._steps_per_pass
+        self._total = config.total_steps or self._steps_per_epoch * config.epochs
+        self._factor = warmup_then_decay(self._total, config.warmup_ratio, decay=config.decay)
+        self._rng = np.random.default_rng(config.seed)
         # Where the generator stood when the pass over the data began, and how many of its steps are done.
         self._order: dict[str, Any] = {}
         self._pass_step = 0
-        self.optimiser = AdamW(model, plan.learning_rate, plan.weight_decay, head, plan.head_rate)
-        self.average = Average(model, plan.ema_decay)
-        self.recorder = Recorder(self._total // plan.epochs, self._steps_per_pass)
-        self.earlier = EarlierAnswers(len(training.lengths), plan.self_distillation, plan.epochs)
+        self.optimiser = AdamW(model, config.learning_rate, config.weight_decay, head, config.head_rate)
+        self.average = Average(model, config.ema_decay)
+        self.recorder = Recorder(self._total // config.epochs, self._steps_per_pass)
+        self.distillation = SelfDistillation(len(training.lengths), config.self_distillation, config.epochs)
         self.epoch, self.step = 1, 0
-        self.best, self.best_epoch = Evaluation(math.inf, 0.0, math.inf), 0
+        self.best, self.best_epoch = ValidationFigures(math.inf, 0.0, math.inf), 0
         self.best_weights: dict[str, torch.Tensor] = {}
         self._set_rate()
 
     def goes_on(self) -> bool:
         """Whether another epoch is to be trained."""
-        return self.epoch <= self._plan.epochs and self.epoch - 1 - self.best_epoch < self._plan.patience
+        return self.epoch <= self._config.epochs and self.epoch - 1 - self.best_epoch < self._config.patience
 
     def steps(self) -> Iterator[list[np.ndarray]]:
         """The micro-batches of each step of the epoch that is still to be done."""
-        plan, end = self._plan, self._end_of(self.epoch)
+        config, end = self._config, self._end_of(self.epoch)
         while True:
             if self._order:
                 self._rng.bit_generator.state = self._order
             self._order = dict(self._rng.bit_generator.state)
-            every = training_steps(self._training.lengths, plan.batch_size, plan.token_budget, self._rng)
+            every = training_steps(self._training.lengths, config.batch_size, config.token_budget, self._rng)
             yield from itertools.islice(every, self._pass_step, self._pass_step + end - self.step)
             if self._pass_step == self._steps_per_pass:
                 self._order, self._pass_step = {}, 0
@@ -159,7 +166,7 @@ class _Session:
         self.average.update()
         self.recorder.end_step(rate)
 
-    def end_epoch(self, figures: Evaluation) -> None:
+    def end_epoch(self, figures: ValidationFigures) -> None:
         """Keep the weights, which are the averaged ones now, if they are the best so far."""
         if figures.calibrated_loss < self.best.calibrated_loss:
             self.best, self.best_epoch, self.best_weights = figures, self.epoch, _trained_weights(self._model)
@@ -168,18 +175,18 @@ class _Session:
 
     def epochs_to_best(self) -> float:
         """Passes over the data after which the best weights stood; a whole number where epochs are such."""
-        if self._plan.round_steps is None:
+        if self._config.round_steps is None:
             return self.best_epoch
         return self._end_of(self.best_epoch) / self._steps_per_pass
 
     def _end_of(self, epoch: int) -> int:
         """Steps done when an epoch ends."""
-        return epoch * self._total // self._plan.epochs
+        return epoch * self._total // self._config.epochs
 
     def tokens_left(self) -> int:
         """Of training, with validation counted at the third that a forward pass costs."""
         training, validation = (int(part.lengths.sum()) for part in (self._training, self._validation))
-        left = self._plan.epochs - self.epoch + 1
+        left = self._config.epochs - self.epoch + 1
         return int((self._total - self.step) / self._steps_per_pass * training) + left * (validation // 3)
 
     def fingerprint(self) -> dict[str, Any]:
@@ -187,12 +194,12 @@ class _Session:
         names = [f"{name} {tuple(p.shape)}" for name, p in self._model.named_parameters() if p.requires_grad]
         lengths = [part.lengths.astype(np.int64).tobytes() for part in (self._training, self._validation)]
         return {
-            **vars(self._plan),
+            **vars(self._config),
             "parameters": hashlib.sha256("\n".join(names).encode()).hexdigest(),
             "texts": hashlib.sha256(b"".join(lengths)).hexdigest(),
         }
 
-    def snapshot(self) -> State:
+    def snapshot(self) -> Checkpoint:
         """Everything, between two steps."""
         tensors, generator_facts = generators()
         weights = _trained_weights(self._model)
@@ -204,8 +211,8 @@ class _Session:
         best = {**vars(self.best), "logits": None}
         if self.best.logits is not None:
             tensors["best_logits"] = torch.from_numpy(self.best.logits)
-        if self.earlier.logits is not None:
-            tensors["earlier_logits"] = self.earlier.logits
+        if self.distillation.logits is not None:
+            tensors["earlier_logits"] = self.distillation.logits
         facts = {
             "step": self.step,
             "epoch": self.epoch,
@@ -218,17 +225,17 @@ class _Session:
             "generators": generator_facts,
             "seconds": self.recorder.seconds(),
         }
-        return State(tensors, facts)
+        return Checkpoint(tensors, facts)
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: Checkpoint) -> None:
         """The inverse of `snapshot`."""
         facts, tensors = state.facts, state.tensors
         self.step, self.epoch, self.best_epoch = facts["step"], facts["epoch"], facts["best_epoch"]
         self._order, self._pass_step = facts["order"], facts["pass_step"]
         logits = tensors["best_logits"].numpy() if "best_logits" in tensors else None
-        self.best = Evaluation(**{**facts["best"], "logits": logits})
+        self.best = ValidationFigures(**{**facts["best"], "logits": logits})
         if "earlier_logits" in tensors:
-            self.earlier.logits = tensors["earlier_logits"].to(next(self._model.parameters()).device)
+            self.distillation.logits = tensors["earlier_logits"].to(next(self._model.parameters()).device)
         groups: dict[str, dict[str, torch.Tensor]] = {"weight": {}, "best": {}, "average": {}, "moment": {}}
         for name, tensor in tensors.items():
             kind, _, rest = name.partition(".")
@@ -250,7 +257,7 @@ class _Session:
         self._set_rate()
 
     def _set_rate(self) -> None:
-        self.optimiser.rate = self._plan.learning_rate * self._factor(self.step)
+        self.optimiser.rate = self._config.learning_rate * self._factor(self.step)
 
 
 def _trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -259,11 +266,11 @@ def _trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: t.detach().clone() for name, t in model.state_dict().items() if name not in frozen}
 
 
-def _require_motion(figures: Evaluation, steps: int, plan: Plan) -> None:
+def _require_motion(figures: ValidationFigures, steps: int, config: TrainingConfig) -> None:
     """Stop a training that has learned nothing: hours of it would bring nothing either."""
-    if plan.must_move and steps >= _STEPS_TO_MOVE and figures.calibrated_loss > _NO_BETTER * figures.chance_loss:
+    if config.must_move and steps >= _STEPS_TO_MOVE and figures.calibrated_loss > _NO_BETTER * figures.chance_loss:
         raise TrainingError(
             f"after {steps} steps the validation loss is {figures.calibrated_loss:.3f}, and guessing gives "
-            f"{figures.chance_loss:.3f}: raise --learning-rate (it is {plan.learning_rate:g}), "
+            f"{figures.chance_loss:.3f}: raise --learning-rate (it is {config.learning_rate:g}), "
             "or check that the labels follow from the texts"
         )

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from trifold.backbone.batches import Rounding, by_token_budget
 from trifold.errors import TrainingError
-from trifold.progress import Advance
+from trifold.events import Advance
+from trifold.models.batching import PadTo, by_token_budget
 from trifold.runtime import Runtime
 from trifold.statistics.calibration import calibrated_loss, chance_loss
 
@@ -64,7 +64,7 @@ def weighted_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Te
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class ValidationFigures:
     """An objective's figures, all means over examples, or over predictions where an example holds several.
 
     Attributes:
@@ -105,12 +105,12 @@ class Capturable(Objective, Protocol):
         device = next(model.parameters()).device
         return self.loss_of(model, [tensor.to(device) for tensor in self.inputs(positions)])
 
-    def inputs(self, positions: np.ndarray, rounding: Rounding | None = None) -> list[torch.Tensor]:
+    def inputs(self, positions: np.ndarray, pad_to: PadTo | None = None) -> list[torch.Tensor]:
         """The examples at `positions`, on the CPU.
 
         Args:
             positions: Of the examples.
-            rounding: As for `Tokens.padded`; the objective's own where `None`.
+            pad_to: As for `Tokens.padded`; the objective's own where `None`.
         """
         ...
 
@@ -122,7 +122,7 @@ class Capturable(Objective, Protocol):
 @torch.inference_mode()
 def evaluate(
     model: torch.nn.Module, objective: Objective, token_budget: int, runtime: Runtime, advance: Advance | None = None
-) -> Evaluation:
+) -> ValidationFigures:
     """Loss and accuracy of `model` in evaluation mode."""
     model.eval()
     total, correct, count = 0.0, 0, 0
@@ -143,8 +143,8 @@ def evaluate(
         raise TrainingError("the validation loss is no longer a finite number: lower --learning-rate")
     loss, accuracy = total / max(1, count), correct / max(1, count)
     if not found:
-        return Evaluation(loss, accuracy, loss)
+        return ValidationFigures(loss, accuracy, loss)
     order = np.argsort(np.concatenate(batches))
     logits, classes, weights = (np.concatenate(parts)[order] for parts in zip(*found, strict=True))
     calibrated = calibrated_loss(logits, classes, weights)
-    return Evaluation(loss, accuracy, calibrated, chance_loss(classes, weights), logits)
+    return ValidationFigures(loss, accuracy, calibrated, chance_loss(classes, weights), logits)

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from trifold.errors import TrainingError
-from trifold.progress import duration
+from trifold.formatting import duration
 from trifold.train.history import HistoryRow
-from trifold.train.objective import Evaluation
+from trifold.train.objective import ValidationFigures
 from trifold.train.tracking import report
 
 _ROWS_PER_EPOCH = 20
@@ -91,7 +91,7 @@ class Recorder:
         if self._inside % self._every == 0 and self._inside <= self._steps_per_epoch - self._every:
             self._write(None)
 
-    def end_epoch(self, validation: Evaluation) -> None:
+    def end_epoch(self, validation: ValidationFigures) -> None:
         """Write the epoch's last row."""
         self._read()
         self.epoch_loss = self._epoch_total / self._epoch_examples
@@ -127,7 +127,7 @@ class Recorder:
             f"validation accuracy {100 * row.validation_accuracy:.1f} %, after {duration(row.seconds)}"
         )
 
-    def _write(self, validation: Evaluation | None) -> None:
+    def _write(self, validation: ValidationFigures | None) -> None:
         self._read()
         row = HistoryRow(
             epoch=self._step / self._steps_per_pass,

@@ -9,7 +9,7 @@ from trifold.errors import require
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepSettings:
+class OptimiserSettings:
     """How a model is trained, whatever it learns.
 
     Attributes:
@@ -50,7 +50,7 @@ class StepSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSettings(StepSettings):
+class TrainSettings(OptimiserSettings):
     """How a model is trained on labelled texts.
 
     Attributes:
@@ -71,7 +71,7 @@ class TrainSettings(StepSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeepSettings:
+class CheckpointSettings:
     """When the state of a training is saved, so that it can go on after a kill.
 
     Attributes:

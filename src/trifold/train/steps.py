@@ -6,11 +6,11 @@ import numpy as np
 import torch
 
 from trifold.runtime import Runtime
-from trifold.train.earlier_answers import EarlierAnswers
+from trifold.train.config import TrainingConfig
 from trifold.train.objective import BatchLoss, Objective
 from trifold.train.optimiser import AdamW
-from trifold.train.plan import Plan
 from trifold.train.recorder import Recorder
+from trifold.train.self_distillation import SelfDistillation
 
 
 @dataclass
@@ -20,19 +20,19 @@ class Steps:
     Attributes:
         model: In training mode.
         training: What is learned.
-        plan: The numbers.
+        config: The numbers.
         runtime: Where and in which precision.
         optimiser: Of the model's weights.
-        earlier: What the model said of the examples before.
+        distillation: What the model said of the examples before.
         recorder: Is told every micro-batch's figures.
     """
 
     model: torch.nn.Module
     training: Objective
-    plan: Plan
+    config: TrainingConfig
     runtime: Runtime
     optimiser: AdamW
-    earlier: EarlierAnswers
+    distillation: SelfDistillation
     recorder: Recorder
 
     def take(self, micro_batches: list[np.ndarray]) -> None:
@@ -59,10 +59,10 @@ class Steps:
     def go_back(self, result: BatchLoss, positions: torch.Tensor, examples: int) -> None:
         """Add a micro-batch's share of the gradient of the mean over `examples`."""
         with self.runtime.autocast():
-            total = self.earlier.mixed_loss(result, positions)
+            total = self.distillation.mixed_loss(result, positions)
         (total / examples).backward()  # type: ignore[no-untyped-call]
 
     def move(self) -> None:
         """Move the weights by their gradients, and forget those."""
-        self.optimiser.step(self.plan.max_grad_norm)
+        self.optimiser.step(self.config.max_grad_norm)
         self.model.zero_grad(set_to_none=True)

@@ -11,7 +11,7 @@ import pytest
 from conftest import BAD, GOOD
 from trifold.cli.main import run
 from trifold.cli.output import print_json, print_piece, print_table
-from trifold.progress import say, track
+from trifold.events import say, track
 
 RED, TITLE, TURN, BELL = "\x1b[31m", "\x1b]0;owned\x07", "\u202e", "\x07"
 OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

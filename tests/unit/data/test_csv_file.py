@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trifold.data.csv_file import save_rows, write_rows
-from trifold.data.files import open_table
+from trifold.data.open_file import open_table
 from trifold.evaluate.results import read_csv
 
 # Our own reader refuses NUL, no encoding has halves of pairs, and DuckDB takes no other control characters from a CSV.

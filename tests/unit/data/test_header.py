@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trifold.data.examples import LoadedData, load_examples
-from trifold.data.files import open_table
+from trifold.data.open_file import open_table
 from trifold.data.settings import DataSettings
 from trifold.errors import DataError
 

@@ -12,7 +12,7 @@ from trifold.data import limits
 from trifold.data.examples import LoadedData, load_examples
 from trifold.data.settings import DataSettings
 from trifold.errors import DataError
-from trifold.json_text import MAX_DEPTH
+from trifold.json_reading import MAX_DEPTH
 
 Load = Callable[..., LoadedData]
 

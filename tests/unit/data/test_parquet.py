@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trifold.data.examples import load_examples
-from trifold.data.files import open_table
+from trifold.data.open_file import open_table
 from trifold.data.settings import DataSettings
 from trifold.errors import DataError
 from trifold.types import Record

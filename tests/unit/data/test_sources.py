@@ -16,8 +16,8 @@ import pytest
 
 from trifold.data import limits, source
 from trifold.data.examples import load_examples
-from trifold.data.files import open_table
 from trifold.data.hub import local_file
+from trifold.data.open_file import open_table
 from trifold.data.settings import DataSettings
 from trifold.errors import DataError
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from trifold.backbone.locate import locate
-from trifold.backbone.settings import BackboneSettings
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.evaluate.forecast import flops_per_token, forecast
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import TuningSettings
+from trifold.models.locate import locate
+from trifold.models.settings import BackboneSettings
 from trifold.train.settings import TrainSettings
 
 
@@ -55,7 +55,7 @@ def test_no_backbone_is_looked_for_where_no_method_needs_one(reviews: Path) -> N
 def test_pytorch_is_not_imported_for_it(reviews: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from trifold.pipeline.request import Request, open_task;"
-        "from trifold.evaluate.forecast import forecast; from trifold.backbone.settings import BackboneSettings;"
+        "from trifold.evaluate.forecast import forecast; from trifold.models.settings import BackboneSettings;"
         "r = Request(Path(sys.argv[1]), backbone=BackboneSettings(device='cpu'));"
         "forecast(open_task(r).split, ['tfidf', 'features', 'full'], r.method_settings); sys.exit('torch' in sys.modules)"
     )

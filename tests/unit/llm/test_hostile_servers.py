@@ -13,13 +13,13 @@ import pytest
 
 from scripted_server import Reply, scripted
 from trifold.errors import LlmError
-from trifold.llm.asker import Asker
-from trifold.llm.budget import Budget
+from trifold.llm.call_log import CallLog, read_log
+from trifold.llm.client import Client
 from trifold.llm.contract import FatalLlmError, Sampling
-from trifold.llm.log import Log, read_log
-from trifold.llm.prompt import Message
-from trifold.llm.remote import RemoteModel
+from trifold.llm.openai_server import OpenAIServer
+from trifold.llm.prompt_template import Message
 from trifold.llm.settings import LlmSettings
+from trifold.llm.spending_limit import SpendingLimit
 
 SECRET = "sk-a-very-secret-key-0123456789"
 HELLO = (Message("user", "hello"),)
@@ -31,9 +31,9 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
 
 
-def open_asker(llm: str, log: Path, seconds: float = 5.0) -> Asker:
+def open_asker(llm: str, log: Path, seconds: float = 5.0) -> Client:
     asked = LlmSettings(llm=llm, timeout_seconds=seconds, retries=0)
-    return Asker(RemoteModel(llm.removeprefix("openai:"), asked), Log(log), Budget(), retries=0)
+    return Client(OpenAIServer(llm.removeprefix("openai:"), asked), CallLog(log), SpendingLimit(), retries=0)
 
 
 Answering = Callable[[socket.socket], None]
@@ -174,8 +174,10 @@ def test_a_redirection_is_not_followed(tmp_path: Path) -> None:
 def test_a_wait_that_is_no_number_is_not_heard(tmp_path: Path) -> None:
     replies = {1: Reply("later", 429, {"Retry-After": "nan"})}
     with scripted(lambda number, _: replies.get(number, Reply("good"))) as server:
-        model = RemoteModel(server.llm.removeprefix("openai:"), LlmSettings(llm=server.llm, timeout_seconds=5))
-        assert Asker(model, Log(tmp_path / "log"), Budget(), retries=1).ask(HELLO, Sampling()).text == "good"
+        model = OpenAIServer(server.llm.removeprefix("openai:"), LlmSettings(llm=server.llm, timeout_seconds=5))
+        assert (
+            Client(model, CallLog(tmp_path / "log"), SpendingLimit(), retries=1).ask(HELLO, Sampling()).text == "good"
+        )
 
 
 def test_what_else_the_environment_holds_stays_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +212,7 @@ def test_what_stands_around_a_key_is_left_out(around: str, tmp_path: Path, monke
 def test_a_key_that_cannot_be_one_is_refused_and_not_shown(within: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", f"{SECRET[:9]}{within}{SECRET[9:]}")
     with pytest.raises(LlmError, match="OPENAI_API_KEY holds a character that no key has") as caught:
-        RemoteModel("http://127.0.0.1:9/v1#m", LlmSettings())
+        OpenAIServer("http://127.0.0.1:9/v1#m", LlmSettings())
     assert SECRET[:9] not in str(caught.value)
     assert SECRET[9:] not in str(caught.value)
 
@@ -255,7 +257,7 @@ def test_a_key_in_pieces_of_a_stream_is_not_shown(size: int, tmp_path: Path) -> 
 
 
 def test_an_answer_that_names_labels_without_end_names_none() -> None:
-    from trifold.llm.answers import find_word
+    from trifold.llm.answer_parser import find_word
 
     assert find_word("the good, the " * 20_000, ("good", "bad")) is None
     assert find_word("so good, so very good", ("good", "bad")) == 0
@@ -281,4 +283,4 @@ def test_a_proxy_of_the_environment_is_said_and_kept_within_bounds(
 def test_a_proxy_that_cannot_be_used_is_one_sentence(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("all_proxy", proxy)
     with pytest.raises(LlmError, match="through the proxy that the environment names"):
-        RemoteModel("http://server.invalid/v1#m", LlmSettings())
+        OpenAIServer("http://server.invalid/v1#m", LlmSettings())

@@ -9,19 +9,19 @@ import pytest
 import torch
 
 from conftest import write_reviews
-from trifold.backbone.settings import ComputeSettings
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.errors import LlmError
-from trifold.llm.causal import CausalModel
+from trifold.llm.causal_model import CausalModel
 from trifold.llm.contract import Gap
-from trifold.llm.labelling import LabellingTask
+from trifold.llm.few_shot import FixedShots
+from trifold.llm.label_words import plain_prompt
+from trifold.llm.labeller import LabellingTask
 from trifold.llm.likelihood import Continuations, Likelihoods
-from trifold.llm.opening import open_llm
-from trifold.llm.prompt import Example
+from trifold.llm.open_model import open_llm
+from trifold.llm.prompt_template import Example
 from trifold.llm.settings import LlmSettings
-from trifold.llm.shots import FixedShots
-from trifold.llm.wording import plain_prompt
+from trifold.models.settings import ComputeSettings
 from trifold.runtime import Runtime
 
 WORDS = ("good", "bad", "wonderful indeed", "a dull, tedious thing", "so so")

@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from trifold.backbone.encoder import load_model
-from trifold.backbone.locate import file_sha256, locate
-from trifold.backbone.settings import BackboneSettings
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
@@ -18,8 +15,11 @@ from trifold.errors import ArtifactError, SettingsError
 from trifold.methods import method_entry
 from trifold.methods.adapter_bottleneck import AdaptedEncoder, Bottleneck
 from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.fine_tuning import FineTunedPredictor
 from trifold.methods.settings import TuningSettings
-from trifold.methods.tuned import TunedPredictor
+from trifold.models.loading import load_model
+from trifold.models.locate import file_sha256, locate
+from trifold.models.settings import BackboneSettings
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
 from trifold.types import Split
@@ -135,7 +135,7 @@ def test_what_is_loaded_is_read_without_transformers_until_more_is_asked_for(
     fitted.save(tmp_path)
     compute = BackboneSettings(device="cpu", precision="float32")
     back = method_entry(method).load().predictor.load(tmp_path, compute)
-    assert isinstance(back, TunedPredictor)
+    assert isinstance(back, FineTunedPredictor)
     logits = back.score(TEXTS).logits
     assert "model" not in vars(back)
     np.testing.assert_allclose(logits, plain_logits(back.model, tiny_model), atol=1e-4)
@@ -150,7 +150,7 @@ def test_an_adapter_scaled_in_another_way_is_left_to_peft(tiny_model: Path, spli
     (tmp_path / "adapter_config.json").write_text(json.dumps({**config, "use_rslora": True}))
     load = method_entry("adapter-lora").load().predictor.load
     back = load(tmp_path, BackboneSettings(device="cpu", precision="float32"))
-    assert isinstance(back, TunedPredictor)
+    assert isinstance(back, FineTunedPredictor)
     assert "model" in vars(back)
     np.testing.assert_allclose(back.score(TEXTS).logits, plain_logits(back.model, tiny_model), atol=1e-4)
 
@@ -242,7 +242,7 @@ def test_only_full_keeps_few_products(
     method: str, few: bool, tiny_model: Path, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
-    monkeypatch.setattr("trifold.methods.tuned.keep_few_products", asked.append)
+    monkeypatch.setattr("trifold.methods.fine_tuning.limit_matmul_cache", asked.append)
     fit(method, tiny_model, split)
     assert len(asked) == few
     assert all(0 < usual < 100 for usual in asked), "the usual text of these reviews is short"

@@ -7,22 +7,22 @@ import numpy as np
 import pytest
 import torch
 
-from trifold.backbone.encoder import load_model
-from trifold.backbone.locate import locate
-from trifold.backbone.settings import BackboneSettings
-from trifold.backbone.tokens import Tokenizer
 from trifold.methods import method_entry
 from trifold.methods.contract import MethodSettings
-from trifold.methods.contrastive import Pairs
+from trifold.methods.contrastive import TextPairs
+from trifold.models.loading import load_model
+from trifold.models.locate import locate
+from trifold.models.settings import BackboneSettings
+from trifold.models.tokenizer import Tokenizer
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 
 
-def pairs(tiny_model: Path, classes: list[int]) -> Pairs:
+def pairs(tiny_model: Path, classes: list[int]) -> TextPairs:
     tokenizer = Tokenizer(locate(str(tiny_model)), 16)
     words = ("film", "plot", "cast", "pace", "score")
     texts = [f"the {words[c % 5]} number {i}" for i, c in enumerate(classes)]
-    return Pairs(tokenizer.encode(texts), np.array(classes), tokenizer.pad_id, "cpu", 64, 0)
+    return TextPairs(tokenizer.encode(texts), np.array(classes), tokenizer.pad_id, "cpu", 64, 0)
 
 
 def test_a_step_draws_few_classes_evenly_and_no_row_twice(tiny_model: Path) -> None:
@@ -79,14 +79,14 @@ def test_a_token_budget_splits_the_forward_pass_and_not_the_pairs(tiny_model: Pa
 
 def test_a_small_token_budget_learns_from_the_same_pairs(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[list[int]] = []
-    draw = Pairs.draw
+    draw = TextPairs.draw
 
-    def noted(self: Pairs, count: int, rng: np.random.Generator) -> np.ndarray:
+    def noted(self: TextPairs, count: int, rng: np.random.Generator) -> np.ndarray:
         rows = draw(self, count, rng)
         drawn.append(rows.tolist())
         return rows
 
-    monkeypatch.setattr(Pairs, "draw", noted)
+    monkeypatch.setattr(TextPairs, "draw", noted)
     texts = tuple(f"the {'superb' if i % 2 else 'awful'} film number {i}" for i in range(40))
     part = Examples(tuple(range(40)), texts, tuple(i % 2 for i in range(40)))
     found = []
@@ -116,4 +116,4 @@ def test_a_step_without_a_pair_says_nothing(tiny_model: Path) -> None:
 def test_it_is_for_few_labels(rows: int, reason: str | None) -> None:
     count = 2 * rows
     train = Examples(tuple(range(count)), ("text",) * count, tuple(i % 2 for i in range(count)))
-    assert method_entry("contrastive").obstacle(train, MethodSettings()) == reason
+    assert method_entry("contrastive").skip_reason(train, MethodSettings()) == reason

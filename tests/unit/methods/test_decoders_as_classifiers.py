@@ -10,16 +10,16 @@ import torch
 
 from conftest import several_labels
 from language_models import train_decoder
-from trifold.backbone.settings import BackboneSettings
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import BackboneError
-from trifold.llm.prompt import Message
+from trifold.llm.prompt_template import Message
 from trifold.methods import method_entry
 from trifold.methods.contract import Fitted, MethodSettings
-from trifold.methods.exported import ExportedPredictor
+from trifold.methods.exported_predictor import ExportedPredictor
 from trifold.methods.settings import TuningSettings
+from trifold.models.settings import BackboneSettings
 from trifold.pipeline.pretrain import PretrainRequest, pretrain
 from trifold.pretrain.settings import CorpusSettings, LearningSettings, ScratchSettings
 from trifold.tasks.labels import LabelMap

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from trifold.backbone.encoder import POOLINGS, Pooled
 from trifold.methods import features
 from trifold.methods.contract import MethodSettings
-from trifold.methods.features import View, _choose_view, _fit, _Parts
+from trifold.methods.features import FeatureSelection, _choose_selection, _fit, _Parts
 from trifold.methods.logistic import LinearHead
 from trifold.methods.mlp import MlpHead
+from trifold.models.pooling import POOLINGS, Pooled
 from trifold.statistics.calibration import mean_log_loss
 
 LAYERS = 2
@@ -31,11 +31,11 @@ def test_the_join_is_chosen_on_some_rows_and_the_head_learned_from_all(
 ) -> None:
     monkeypatch.setattr(features, "_COMPARED_ROWS", compared)
     given = parts(400)
-    view, chosen = _choose_view(given, LAYERS)
-    assert TELLING in view.places
-    same, alone = _fit(given, view.places, features._around(chosen.strength), features._TOLERANCE)
-    assert isinstance(same, View)
-    np.testing.assert_array_equal(view.mean, same.mean)
+    selection, chosen = _choose_selection(given, LAYERS)
+    assert TELLING in selection.layer_poolings
+    same, alone = _fit(given, selection.layer_poolings, features._around(chosen.strength), features._TOLERANCE)
+    assert isinstance(same, FeatureSelection)
+    np.testing.assert_array_equal(selection.mean, same.mean)
     np.testing.assert_array_equal(chosen.head.weight, alone.head.weight)
     assert chosen.validation_loss == alone.validation_loss < 0.4
 
@@ -64,13 +64,15 @@ def test_of_several_labels_a_row_none_goes_missing_either() -> None:
 def test_the_best_of_the_coarse_comparison_are_fitted_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted: list[tuple[float, float]] = []
 
-    def counted(given: _Parts, places: list[tuple[int, str]], strengths: tuple[float, ...], tolerance: float) -> object:
-        found = _fit(given, places, strengths, tolerance)
+    def counted(
+        given: _Parts, layer_poolings: list[tuple[int, str]], strengths: tuple[float, ...], tolerance: float
+    ) -> object:
+        found = _fit(given, layer_poolings, strengths, tolerance)
         fitted.append((tolerance, found[1].validation_loss))
         return found
 
     monkeypatch.setattr(features, "_fit", counted)
-    _, chosen = _choose_view(parts(400), LAYERS)
+    _, chosen = _choose_selection(parts(400), LAYERS)
     to_the_end = [loss for tolerance, loss in fitted if tolerance == features._TOLERANCE]
     assert len(to_the_end) == features._FINALISTS
     assert chosen.validation_loss == min(to_the_end)
@@ -85,8 +87,8 @@ def test_the_strengths_fitted_to_the_end_are_the_one_found_and_its_neighbours() 
 
 def test_heads_are_compared_as_sure_as_they_will_be(monkeypatch: pytest.MonkeyPatch) -> None:
     given = parts(400)
-    view, chosen = _choose_view(given, LAYERS)
-    data, good = given.sample(view), chosen.head
+    selection, chosen = _choose_selection(given, LAYERS)
+    data, good = given.sample(selection), chosen.head
     half = np.where(np.arange(len(good.weight)) % 2, 0.3, 1.0)[:, None].astype(np.float32)
     worse = LinearHead(good.weight * half, good.bias)
     both = 8 * np.eye(2, dtype=np.float32)

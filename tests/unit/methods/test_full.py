@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trifold.backbone import budget
-from trifold.backbone.settings import BackboneSettings
-from trifold.backbone.tokens import Tokens
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
+from trifold.engines import token_budget as budget
 from trifold.methods import method_entry
 from trifold.methods.contract import Fitted, MethodSettings
 from trifold.methods.defaults import tuning_epochs
+from trifold.models.settings import BackboneSettings
+from trifold.models.tokenizer import Tokens
 from trifold.tasks.labels import LabelMap
 from trifold.train import loop
 from trifold.train.settings import TrainSettings

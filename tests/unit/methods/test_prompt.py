@@ -11,17 +11,17 @@ import pytest
 from conftest import several_labels, write_reviews
 from language_models import train_gap_filler
 from scripted_server import Reply, scripted
-from trifold.backbone.settings import BackboneSettings
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import BudgetError, LlmError, PromptError, SettingsError
-from trifold.llm.log import read_log
+from trifold.llm.call_log import read_log
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.contract import Fitted, MethodSettings
 from trifold.methods.prompt import Prompting
-from trifold.methods.prompted import PromptPredictor
+from trifold.methods.prompt_predictor import PromptPredictor
 from trifold.methods.settings import LabelSettings
+from trifold.models.settings import BackboneSettings
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples, Split
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trifold.backbone.settings import ComputeSettings
 from trifold.data.split import split_examples
 from trifold.methods.contract import Fitted, MethodSettings
 from trifold.methods.tfidf import Tfidf, TfidfPredictor
+from trifold.models.settings import ComputeSettings
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trifold.backbone.settings import BackboneSettings
 from trifold.errors import SettingsError
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import LabelSettings
 from trifold.methods.zero_shot import ZeroShot, describe_labels
+from trifold.models.settings import BackboneSettings
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 

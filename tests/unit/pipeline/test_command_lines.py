@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from conftest import write_reviews
-from trifold.artifact.records import read_run
+from trifold.artifact.run_record import read_run_record
 from trifold.data.settings import DataSettings
 from trifold.llm.settings import LlmSettings
 from trifold.pipeline.request import Request
@@ -19,7 +19,7 @@ def test_values_and_files_that_look_like_flags_reach_the_methods_of_a_comparison
     flags = ("--label-column=-y", "--methods", "tfidf", "--output-dir=-out", "--json")
     done = trifold_command("compare", "./-x.csv", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    command = read_run(tmp_path / "-out" / "tfidf")["command"]
+    command = read_run_record(tmp_path / "-out" / "tfidf")["command"]
     assert command == "trifold finetune ./-x.csv --method tfidf --label-column=-y"
 
 

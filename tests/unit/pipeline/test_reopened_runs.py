@@ -10,11 +10,11 @@ import pytest
 
 from conftest import write_reviews
 from trifold.errors import DataError
+from trifold.inference.predict import Run, load_run
 from trifold.pipeline import bench
 from trifold.pipeline.finetune import finetune
-from trifold.pipeline.reopen import reopen_task
+from trifold.pipeline.recorded_run import reopen_task
 from trifold.pipeline.request import Request
-from trifold.predict import Run, load_run
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from conftest import write_reviews
-from trifold.backbone.settings import BackboneSettings
 from trifold.data.settings import DataSettings
 from trifold.errors import DataError
-from trifold.pipeline import answer, pretrain
-from trifold.pipeline.answer import learn_answers
+from trifold.models.settings import BackboneSettings
+from trifold.pipeline import generative_finetuning as answer
+from trifold.pipeline import pretrain
+from trifold.pipeline.generative_finetuning import learn_answers
 from trifold.pipeline.pretrain import PretrainRequest
 from trifold.pipeline.request import Request
 from trifold.pipeline.resume import asked_for

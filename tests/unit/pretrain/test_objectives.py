@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from trifold.backbone import cross_entropy
-from trifold.backbone.language import word_logits, word_loss
-from trifold.backbone.locate import BackboneFiles, locate
-from trifold.pretrain.blocks import Blocks
+from trifold.engines.language_head import word_logits, word_loss
+from trifold.models import chunked_cross_entropy as cross_entropy
+from trifold.models.locate import BackboneFiles, locate
 from trifold.pretrain.corpus import Corpus, Part, Span
-from trifold.pretrain.heads import language_model, new_model
+from trifold.pretrain.language_models import language_model, new_model
 from trifold.pretrain.masking import Masking
 from trifold.pretrain.objectives import MaskedWords, NextWords
+from trifold.pretrain.packing import Blocks
 from trifold.pretrain.settings import ScratchSettings
-from trifold.pretrain.specials import Vocabulary
+from trifold.pretrain.special_tokens import Vocabulary
 
 # Ids of a hand-made text; ~5 goes on with the word of 4. 3 ends a document.
 TEXT = [10, 11, 4, ~5, 12, 3, 13, 14, 3, 15, 16, ~17, 18, 19]

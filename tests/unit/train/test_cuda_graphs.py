@@ -8,22 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from trifold.backbone.batches import Rounding, exact
-from trifold.backbone.tokens import Tokens
+from trifold.models.batching import PadTo, to_longest
+from trifold.models.tokenizer import Tokens
 from trifold.runtime import Runtime
 from trifold.train import loop
+from trifold.train.config import TrainingConfig
 from trifold.train.cuda_graphs import CapturedSteps, steps_of
-from trifold.train.earlier_answers import EarlierAnswers
 from trifold.train.loop import train
 from trifold.train.objective import BatchLoss, Capturable, classification_loss
 from trifold.train.optimiser import AdamW
-from trifold.train.plan import Plan
 from trifold.train.recorder import Recorder
+from trifold.train.self_distillation import SelfDistillation
 from trifold.train.steps import Steps
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 CUDA = Runtime("cuda", "float32")
-PLAN = Plan(
+PLAN = TrainingConfig(
     learning_rate=1e-3, epochs=3, batch_size=8, token_budget=1 << 20, seed=0, weight_decay=0.01, warmup_ratio=0.1,
     max_grad_norm=1.0, ema_decay=0.9, patience=5, self_distillation=0.5, quiet=True, must_move=False,
 )  # fmt: skip
@@ -56,8 +56,8 @@ class Classified(Capturable):
     def lengths(self) -> np.ndarray:
         return self.tokens.lengths
 
-    def inputs(self, positions: np.ndarray, rounding: Rounding | None = None) -> list[torch.Tensor]:
-        return [*self.tokens.batch(positions, 0, rounding or exact), self.classes[positions]]
+    def inputs(self, positions: np.ndarray, rounding: PadTo | None = None) -> list[torch.Tensor]:
+        return [*self.tokens.batch(positions, 0, rounding or to_longest), self.classes[positions]]
 
     def loss_of(self, model: torch.nn.Module, inputs: list[torch.Tensor]) -> BatchLoss:
         ids, mask, classes = inputs
@@ -114,7 +114,7 @@ def test_the_same_is_learned(kind: str, precision: str, monkeypatch: pytest.Monk
 
 def steps_over(model: Any, data: Classified, recorder: Any, **changed: Any) -> Steps:
     plan = replace(PLAN, **changed)
-    earlier = EarlierAnswers(len(data.lengths), plan.self_distillation, plan.epochs)
+    earlier = SelfDistillation(len(data.lengths), plan.self_distillation, plan.epochs)
     earlier.begin(1)
     return steps_of(model.train(), data, plan, CUDA, AdamW(model, plan.learning_rate, 0.0), earlier, recorder)
 
@@ -157,7 +157,7 @@ def test_where_capturing_fails_steps_are_taken_one_kernel_after_the_other(capsys
 def test_elsewhere_steps_are_not_captured() -> None:
     data = Classified.make(8, 0)
     parts = (torch.nn.Linear(1, 1), data, PLAN)
-    rest = (AdamW(parts[0], 0.1, 0.0), EarlierAnswers(8, 0.0, 1), Recorder(1, 1))
+    rest = (AdamW(parts[0], 0.1, 0.0), SelfDistillation(8, 0.0, 1), Recorder(1, 1))
     assert type(steps_of(*parts, Runtime("cpu", "float32"), *rest)) is Steps
     # A model nobody has tried this with.
     assert type(steps_of(*parts, CUDA, *rest)) is Steps

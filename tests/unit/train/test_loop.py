@@ -13,15 +13,15 @@ import torch
 
 from trifold.errors import TrainingError
 from trifold.runtime import Runtime
+from trifold.train.checkpoint import checkpointing
+from trifold.train.config import TrainingConfig
 from trifold.train.history import History
 from trifold.train.loop import train
 from trifold.train.objective import BatchLoss, evaluate
 from trifold.train.optimiser import warmup_then_decay
-from trifold.train.plan import Plan
-from trifold.train.state import keeping
 
 CPU = Runtime("cpu", "float32")
-PLAN = Plan(
+PLAN = TrainingConfig(
     learning_rate=0.05, epochs=3, batch_size=8, token_budget=1 << 20, seed=0, weight_decay=0.0, warmup_ratio=0.1,
     max_grad_norm=1e9, ema_decay=0.0, patience=5, quiet=True,
 )  # fmt: skip
@@ -224,7 +224,7 @@ def resumable(folder: Path, stop_after: int | None, **changed: object) -> tuple[
     model = fresh_model()
     data, held_out = Noisy.make(50, 0), Noisy.make(20, 1)
     plan = replace(PLAN, epochs=5, ema_decay=0.9, quiet=False, **changed)  # type: ignore[arg-type]
-    with keeping(folder, 3, 60.0) as keeper:
+    with checkpointing(folder, 3, 60.0) as keeper:
         count = itertools.count(1)
         original = keeper.after_step
 
@@ -332,7 +332,7 @@ def test_a_round_that_was_stopped_anywhere_goes_on_with_the_same_examples(tmp_pa
     train(whole, data, validation, plan, CPU)
     for stop in range(1, 29):
         model, folder = fresh_model(), tmp_path / str(stop)
-        with keeping(folder, None, 1e9) as keeper:
+        with checkpointing(folder, None, 1e9) as keeper:
             original = keeper.after_step
 
             def stopping(
@@ -345,6 +345,6 @@ def test_a_round_that_was_stopped_anywhere_goes_on_with_the_same_examples(tmp_pa
             with pytest.raises(SystemExit):
                 train(model, data, validation, plan, CPU)
         resumed = fresh_model()
-        with keeping(folder, None, 1e9):
+        with checkpointing(folder, None, 1e9):
             train(resumed, data, validation, plan, CPU)
         assert torch.equal(resumed.weight, whole.weight)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trifold.backbone.locate import locate
+from trifold.models.locate import locate
 from trifold.runtime import Runtime
 from trifold.train.warm_up import Size, take_step, warming_up
 

@@ -1,1 +1,0 @@
-"""Pretrained models: find them, tokenise for them, batch, run. Knows nothing of labels or methods."""

@@ -1,0 +1,71 @@
+"""Verbs on documents as vectors: `embed`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trifold.cli.inputs import OptionalDataFile
+from trifold.cli.output import print_json
+from trifold.data.settings import TextSettings
+from trifold.errors import DataError, SettingsError
+from trifold.models.settings import EncodingSettings
+
+
+def embed(
+    model: str,
+    source: OptionalDataFile = None,
+    /,
+    *,
+    text: str | None = None,
+    output: Path | None = None,
+    reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
+    encoding: Annotated[EncodingSettings | None, Parameter(name="*")] = None,
+    json: bool = False,
+) -> None:
+    """Turn texts into vectors of length 1, whose products are their cosines.
+
+    A text's vector is the mean of its tokens in the model's last layer, the form that sentence encoders are trained
+    for. Rows without a usable text get not-a-number, so that row i of the result is row i of the file.
+
+    Args:
+        model: minilm, a folder, a hub id, or a run folder.
+        source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
+        text: A single text; its vector is printed.
+        output: File that ends in .npy or, with the file's own columns beside the vectors, in .parquet.
+        json: With a file, print what was written as JSON.
+    """
+    from trifold.data.columns import unusable_text
+    from trifold.documents.embed import embed_file
+    from trifold.documents.models import find_encoder, own_reading
+    from trifold.engines.encoder import embed as embed_texts
+    from trifold.events import counted, say
+    from trifold.runtime import prepare
+
+    if (source is None) == (text is None) or (source is not None and output is None):
+        raise SettingsError("embed needs a file and --output vectors.npy, or a text: trifold embed MODEL --text TEXT")
+    chosen = encoding or EncodingSettings()
+    reason = unusable_text(text) if text is not None else None
+    if reason:
+        raise DataError(f"{reason}: give a text with at least one word")
+    prepare()
+    encoder, tokenizer = find_encoder(model, chosen)
+    if text is not None:
+        vectors, truncated = embed_texts(encoder, tokenizer, [text], chosen.token_budget)
+        if truncated[0]:
+            say("note: the text is longer than the model reads; its end was cut off")
+        print_json([round(float(value), 7) for value in vectors[0]])
+        return
+    assert source is not None
+    assert output is not None
+    settings, own = reading or TextSettings(), own_reading(model)
+    found = embed_file(encoder, tokenizer, source, output, settings, chosen.token_budget, own)
+    for line, why in found.bad[:10]:
+        say(f"note: line {line} has no vector: {why}")
+    if found.truncated:
+        cut = counted(found.truncated, "text")
+        say(f"note: {cut} had more than {chosen.max_length} tokens; what came after was cut off")
+    if json:
+        print_json({"output": str(output), **vars(found)})
+    else:
+        say(f"{counted(found.rows, 'vector')} of {found.width} numbers written to {output}")

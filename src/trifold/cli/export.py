@@ -1,0 +1,110 @@
+"""Verbs that carry a run to where it serves: `export`, `bench`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trifold.cli.inputs import OptionalDataFile
+from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_text as print
+from trifold.data.settings import LabelledSettings, TextSettings
+from trifold.errors import require
+from trifold.formatting import counted
+
+
+def export(
+    run: Path,
+    /,
+    *,
+    int8: bool = False,
+    max_drop: float = 0.5,
+    data: Path | None = None,
+    reading: Annotated[LabelledSettings | None, Parameter(name="*")] = None,
+    output_dir: Path | None = None,
+    offline: bool = False,
+    trust_remote_code: Annotated[bool, Parameter(negative=())] = False,
+    json: bool = False,
+) -> None:
+    """Write a run as an ONNX graph, in 8-bit integers if held-out rows allow it.
+
+    Both models label the run's validation rows; the export is kept only if it loses no more than --max-drop. What
+    comes out is a run folder too: predict, evaluate and bench take it, without PyTorch. Its model.onnx goes from
+    input_ids and attention_mask to logits. The last line is the folder.
+
+    Args:
+        run: Run folder of finetune or compare.
+        int8: Do matrix products in 8-bit integers: smaller, faster, a little less exact.
+        max_drop: Points of the run's score that the export may lose, at most.
+        data: File with labelled rows to compare on, instead of the run's own validation rows; the flags on reading
+            are about it.
+        output_dir: Folder for the result; runs/DATE-RUN-onnx by default.
+        offline: Open no connection; models must be in the local cache, a folder, or bundled.
+        trust_remote_code: Run classes that the model brings with it (auto_map): only if you have read that code and
+            trust it.
+        json: Print JSON instead.
+    """
+    from trifold.evaluate.leaderboard import megabytes
+    from trifold.pipeline.export import export as run_export
+
+    require(data is not None or reading is None, "flags on reading", "they go with --data FILE")
+    require(max_drop >= 0, f"--max-drop {max_drop:g}", "give points that may be lost, such as 0.5")
+    found = run_export(
+        run,
+        output_dir,
+        int8=int8,
+        max_drop=max_drop,
+        data=data,
+        reading=reading,
+        offline=offline,
+        trust_remote_code=trust_remote_code,
+    )
+    if json:
+        print_json(
+            {"run": str(found.folder), **{name: value for name, value in vars(found).items() if name != "folder"}}
+        )
+        return
+    drop = found.drop
+    print(f"{megabytes(found.before_bytes)} before, {megabytes(found.size_bytes)} as {found.engine}")
+    print(
+        f"It loses {100 * drop.value:.2f} points of {found.score_name} on {counted(found.rows, 'held-out row')} "
+        f"(95 % interval {100 * drop.low:.2f} to {100 * drop.high:.2f}) and labels "
+        f"{100 * found.agreement:.1f} % of them alike."
+    )
+    print(found.folder)
+
+
+def bench(
+    run: Path,
+    source: OptionalDataFile = None,
+    /,
+    *,
+    reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
+    seconds: float = 10.0,
+    trust_remote_code: Annotated[bool, Parameter(negative=())] = False,
+    json: bool = False,
+) -> None:
+    """Measure how fast a run is on this machine, by each engine.
+
+    Every engine runs in a process of its own, so that its memory is its own: PyTorch, and where it can be written as
+    a graph, ONNX Runtime in full precision and in 8-bit integers (whose accuracy export measures).
+
+    Args:
+        run: Run folder of finetune, compare or export.
+        source: File with texts like those it will meet; its own test rows by default.
+        seconds: How long each engine is measured, about.
+        trust_remote_code: Run classes that the model brings with it (auto_map): only if you have read that code and
+            trust it.
+        json: Print JSON instead.
+    """
+    from trifold.pipeline.bench import bench as run_bench
+
+    require(source is not None or reading is None, "flags on reading", "they go with a file: trifold bench RUN FILE")
+    require(seconds > 0, f"--seconds {seconds:g}", "give how long each engine is measured, such as 10")
+    found = run_bench(run, source, seconds, reading, trust_remote_code=trust_remote_code)
+    if json:
+        print_json(found)
+        return
+    print_table([engine.in_words() for engine in found.engines])
+    length = f" of {found.mean_tokens:.0f} tokens" if found.mean_tokens else ""
+    print(f"\n{counted(found.texts, 'text')}{length}; {found.machine}")

@@ -1,0 +1,139 @@
+"""Verbs that use a trained model: `predict`, `evaluate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from trifold.cli.inputs import DataFile, OptionalDataFile
+from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_text as print
+from trifold.data.settings import LabelledSettings, TextSettings
+from trifold.errors import SettingsError, require
+from trifold.llm.settings import LlmSettings
+from trifold.models.settings import ComputeSettings
+
+
+def predict(
+    run: Path,
+    source: OptionalDataFile = None,
+    /,
+    *,
+    text: str | None = None,
+    output: Path | None = None,
+    reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
+    compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
+    llm: Annotated[LlmSettings | None, Parameter(name="*")] = None,
+    reject_below: float = 0.0,
+    excel_safe: bool = False,
+    json: bool = False,
+) -> None:
+    """Label a text, or every row of a file in its order.
+
+    A file's columns come back with prediction, probability, truncated and error added; rows that cannot be
+    read are kept and marked in the column error. The texts are read from the column that the run was trained on. A run
+    of --method prompt that asks a server needs --llm again: a run folder may come from anyone, so it names neither the
+    server nor the key.
+
+    Args:
+        run: Run folder of finetune or compare.
+        source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
+        text: A single text.
+        output: File for the results; standard output by default.
+        reject_below: Give no label where the model is less sure than this probability.
+        excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
+        json: With --text, print JSON.
+    """
+    from trifold.events import counted, say
+    from trifold.inference.predict import load_run, predict_file, predict_texts
+
+    if (source is None) == (text is None):
+        raise SettingsError(
+            "predict needs a file or a text, not both: trifold predict RUN FILE, or trifold predict RUN --text TEXT"
+        )
+    about_files = [output is not None, reading is not None, excel_safe]
+    require(text is None or not any(about_files), "a flag on files with --text", "leave out either")
+    require(text is not None or not json, "--json", "it goes with --text; the labels of a file come as CSV")
+    _require_probability(reject_below)
+    chosen = load_run(run, compute or ComputeSettings(), llm)
+    if text is not None:
+        found = predict_texts(chosen.predictor, [text], reject_below)[0]
+        if json:
+            print_json(found)
+            return
+        for label, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1])[:10]:
+            print(f"{label}  {probability:.3f}")
+        if isinstance(found.label, tuple):
+            print(f"labels: {', '.join(map(str, found.label)) or 'none'}")
+        if found.label is None:
+            say(f"declined: the model is less sure than {reject_below:g}")
+        if found.truncated:
+            say("note: the text is longer than the model reads; its end was cut off")
+        return
+    assert source is not None
+    count = predict_file(chosen, source, output, reading or TextSettings(), reject_below, excel_safe=excel_safe)
+    say(f"{counted(count, 'row')} labelled" + (f", written to {output}" if output else ""))
+
+
+def evaluate(
+    run: Path,
+    data: DataFile,
+    /,
+    *,
+    reading: Annotated[LabelledSettings | None, Parameter(name="*")] = None,
+    compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
+    llm: Annotated[LlmSettings | None, Parameter(name="*")] = None,
+    reject_below: float = 0.0,
+    json: bool = False,
+) -> None:
+    """Measure a trained model on labelled rows, with 95 % intervals.
+
+    Texts and labels are read from the columns that the run was trained on.
+
+    Args:
+        run: Run folder of finetune or compare.
+        data: CSV, TSV, JSON or Parquet file with texts and labels, or - for standard input.
+        reject_below: Also tell how many texts are answered, and how rightly, when the model declines under this
+            probability.
+        json: Print metrics.json's content instead.
+    """
+    from trifold.evaluate.results import metrics_as_dict
+    from trifold.events import say
+    from trifold.pipeline.evaluate import evaluate as run_evaluate
+    from trifold.statistics.metrics import Interval
+
+    _require_probability(reject_below)
+    found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings(), reject_below, llm)
+    for row in found.bad_rows[:10]:
+        say(f"note: line {row.line} is left out: {row.reason}")
+    if len(found.bad_rows) > 10:
+        say(f"note: and {len(found.bad_rows) - 10:,} more rows are left out")
+    if json:
+        print_json(
+            {
+                **metrics_as_dict(found.metrics),
+                **({"answered": vars(found.answered)} if found.answered else {}),
+                "truncated": found.truncated,
+                "rows_left_out": len(found.bad_rows),
+            }
+        )
+        return
+    rows = []
+    for name, value in vars(found.metrics).items():
+        if isinstance(value, Interval):
+            rows.append(
+                {"metric": name, "value": f"{value.value:.4f}", "95 % interval": f"{value.low:.4f} to {value.high:.4f}"}
+            )
+        elif value is not None:
+            rows.append(
+                {"metric": name, "value": f"{value:,}" if name == "rows" else f"{value:.4f}", "95 % interval": ""}
+            )
+    print_table(rows)
+    if found.answered:
+        share, accuracy = found.answered.share, found.answered.accuracy
+        rightly = f", {100 * accuracy:.1f} % of them rightly" if accuracy is not None else ""
+        print(f"\nDeclining under {reject_below:g}: {100 * share:.1f} % are answered{rightly}")
+
+
+def _require_probability(reject_below: float) -> None:
+    require(0 <= reject_below < 1, f"--reject-below {reject_below}", "give a probability from 0 to 1, such as 0.8")

@@ -1,0 +1,244 @@
+"""Verbs on prompt files: `prompt show`, `run`, `chat`, `diff`, `write`, `improve`."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from trifold.cli.output import print_json, print_piece
+from trifold.data.settings import DataSettings
+from trifold.errors import PromptError
+from trifold.llm.settings import LlmSettings, VariableSettings
+from trifold.models.settings import ComputeSettings
+from trifold.terminal import printable
+
+if TYPE_CHECKING:
+    from trifold.llm.cost_estimate import Estimate
+    from trifold.llm.prompt_template import Conversation
+    from trifold.pipeline.prompt_files import Session
+
+Variables = Annotated[VariableSettings | None, Parameter(name="*")]
+Llm = Annotated[LlmSettings | None, Parameter(name="*")]
+Compute = Annotated[ComputeSettings | None, Parameter(name="*")]
+
+
+def show(
+    file: Path,
+    /,
+    *,
+    variables: Variables = None,
+    llm: Llm = None,
+    compute: Compute = None,
+    json: bool = False,
+) -> None:
+    """Print exactly what is sent; with --llm hf:… also the model's own marks around it.
+
+    Args:
+        file: Prompt file.
+        json: Print the messages as JSON.
+    """
+    from trifold.pipeline.prompt_files import Session, fill_in
+
+    conversation = fill_in(file, variables)
+    if json:
+        print_json([vars(message) for message in conversation])
+    elif llm and llm.llm:
+        session = Session(llm, compute or ComputeSettings())
+        print(printable(session.shown(conversation)))
+        _say_tokens(session, conversation)
+    else:
+        print(printable("\n\n".join(f"[{message.role}]\n{message.content}" for message in conversation)))
+
+
+def run(
+    file: Path,
+    /,
+    *,
+    variables: Variables = None,
+    llm: Llm = None,
+    compute: Compute = None,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Send a prompt and print the answer.
+
+    Args:
+        file: Prompt file.
+        dry_run: Print what it would cost, and ask nothing.
+        json: Print the answer with its cost as JSON.
+    """
+    from trifold.pipeline.prompt_files import Session, fill_in
+
+    conversation = fill_in(file, variables)
+    asked = llm or LlmSettings()
+    session = Session(asked, compute or ComputeSettings())
+    if dry_run:
+        print_estimate(session.expect(conversation), asked, json=json)
+        return
+    # On a terminal the answer is read while it is written; a pipe gets it whole, or not at all.
+    streaming = sys.stdout.isatty() and not json
+    answer = session.ask(conversation, print_piece if streaming else None)
+    if json:
+        price = asked.prices
+        money = {"money": price.of(answer.prompt_tokens, answer.answer_tokens)} if price else {}
+        print_json({"answer": answer.text, **{n: v for n, v in vars(answer).items() if n != "text"}, **money})
+    else:
+        print() if streaming else print(printable(answer.text))
+
+
+def diff(first: Path, second: Path, /, *, json: bool = False) -> int:
+    """Show what differs between two prompt files; exit 1 if anything does.
+
+    Args:
+        first: Prompt file.
+        second: Another.
+        json: Print the lines of the difference as JSON.
+    """
+    from trifold.llm.prompt_file import read_prompt
+    from trifold.pipeline.prompt_files import diff_prompts
+
+    found = diff_prompts(read_prompt(first), read_prompt(second), (str(first), str(second)))
+    if json:
+        print_json({"equal": not found, "diff": found.splitlines()})
+    elif found:
+        print(printable(found), end="")
+    else:
+        print("the two say the same")
+    return 1 if found else 0
+
+
+def write(
+    wish: str,
+    /,
+    *,
+    output: Path | None = None,
+    edit: bool | None = None,
+    llm: Llm = None,
+    compute: Compute = None,
+    json: bool = False,
+) -> None:
+    """Have a language model write a prompt file from a wish, then open it in $EDITOR.
+
+    Args:
+        wish: What the prompt is for, in your words.
+        output: File for the prompt; standard output by default.
+        edit: Open the file in $EDITOR; by default where --output is given and a person sits at the terminal.
+        json: Print the prompt's text as JSON.
+    """
+    from trifold.events import say
+    from trifold.llm.prompt_file import format_prompt, read_prompt
+    from trifold.pipeline.prompt_files import Session, save_prompt, write_prompt
+
+    if output and output.exists():
+        raise PromptError(f"{output} is there already: name another --output")
+    prompt = write_prompt(Session(llm or LlmSettings(), compute or ComputeSettings()), wish)
+    if output:
+        save_prompt(prompt, output)
+        editor = os.environ.get("EDITOR")
+        if editor and (sys.stdin.isatty() if edit is None else edit):
+            _edit(editor, output)
+            prompt = read_prompt(output)
+        say(f"written to {output}; try it: trifold prompt show {output}")
+    if json:
+        print_json({"prompt": format_prompt(prompt), "file": str(output) if output else None})
+    elif not output:
+        print(printable(format_prompt(prompt)), end="")
+    else:
+        print(output)
+
+
+def improve(
+    file: Path,
+    data: Path,
+    /,
+    *,
+    output: Path | None = None,
+    candidates: int = 4,
+    rows: int = 100,
+    reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
+    label_description: tuple[str, ...] = (),
+    llm: Llm = None,
+    compute: Compute = None,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Try other instructions and examples on validation rows, and keep the prompt that does best.
+
+    The language model writes new instructions from the task and from mistakes on training rows. Test rows are left
+    untouched, so that the result can still be measured.
+
+    Args:
+        file: Prompt file for a labelling task.
+        data: CSV, TSV, JSONL or Parquet file with texts and labels.
+        output: File for the better prompt; FILE.improved.toml by default.
+        candidates: How often the model writes instructions anew.
+        rows: Validation rows that each candidate is scored on, and training rows whose mistakes are shown.
+        label_description: LABEL="what the prompt calls it"; may be given for each label.
+        dry_run: Print what it would cost, and ask nothing.
+        json: Print JSON instead.
+    """
+    from trifold.llm.prompt_file import read_prompt
+    from trifold.methods.settings import LabelSettings
+    from trifold.pipeline.improve_prompt import Improving
+    from trifold.pipeline.prompt_files import diff_prompts, save_prompt
+
+    asked = llm or LlmSettings()
+    target = output or file.with_name(f"{file.stem}.improved.toml")
+    if target.exists() and not dry_run:
+        raise PromptError(f"{target} is there already: name another --output")
+    described = LabelSettings(label_description=label_description)
+    improving = Improving(
+        read_prompt(file), data, reading or DataSettings(), described, asked, compute or ComputeSettings(), rows
+    )
+    if dry_run:
+        print_estimate(improving.expect(candidates), asked, json=json)
+        return
+    found = improving.run(candidates)
+    changes = diff_prompts(found.before.prompt, found.best.prompt, (str(file), str(target)))
+    if changes:
+        save_prompt(found.best.prompt, target)
+    if json:
+        scores = [{"candidate": one.name, "right": one.right, "of": one.rows} for one in found.tried]
+        print_json({"prompt": str(target if changes else file), "tried": scores, "diff": changes.splitlines()})
+        return
+    for one in found.tried:
+        print(f"{one.right:>4} of {one.rows} right  {one.name}{'  <- kept' if one is found.best else ''}")
+    print(f"\n{printable(changes)}" if changes else "\nnothing did better than the prompt as it is")
+    print(target if changes else file)
+
+
+def _edit(editor: str, path: Path) -> None:
+    try:
+        subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603 - the user's own editor
+    except (OSError, ValueError) as error:
+        raise PromptError(f"{path} is written, but $EDITOR, {editor!r}, cannot be started ({error}): mend it") from None
+
+
+def print_estimate(estimate: "Estimate", asked: LlmSettings, *, json: bool) -> None:
+    """What `--dry-run` prints."""
+    from trifold.formatting import duration
+
+    money = estimate.money(asked.prices)
+    if json:
+        print_json({**vars(estimate), **({} if money is None else {"money": money})})
+        return
+    about = "" if estimate.exact_tokens else "about "
+    print(
+        f"calls          {estimate.calls:,}"
+        + (f" ({estimate.from_log:,} more from the log)" if estimate.from_log else "")
+    )
+    print(f"prompt tokens  {about}{estimate.prompt_tokens:,}")
+    print(f"answer tokens  about {estimate.answer_tokens:,}")
+    print(f"time           about {duration(estimate.seconds)}, going by {estimate.basis}")
+    print("money          " + (f"about {money:,.4g}" if money is not None else "unknown: give --price PROMPT,ANSWER"))
+
+
+def _say_tokens(session: "Session", conversation: "Conversation") -> None:
+    from trifold.events import say
+
+    model = session.client.model
+    say(f"{'' if model.counts_exactly else 'about '}{model.count_tokens(conversation):,} tokens")

@@ -1,0 +1,215 @@
+"""Verbs that train: `compare`, `finetune`, `demo`."""
+
+import importlib.resources
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from trifold.cli.inputs import DataFile
+from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_text as print
+from trifold.data.settings import DataSettings
+from trifold.errors import SettingsError
+from trifold.evaluate.settings import CompareSettings
+from trifold.llm.settings import LlmSettings, PromptingSettings
+from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.models.settings import BackboneSettings
+from trifold.pretrain.settings import TaskSettings
+from trifold.train.settings import CheckpointSettings, TrainSettings
+
+_INTERRUPTED = 130
+# Left to the report and to leaderboard.csv, so that a line fits into a terminal.
+_NOT_IN_TERMINAL = ("trained numbers",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The settings that every verb that trains takes, one flag for each of their fields."""
+
+    reading: Annotated[DataSettings, Parameter(name="*")] = field(default_factory=DataSettings)
+    backbone: Annotated[BackboneSettings, Parameter(name="*")] = field(default_factory=BackboneSettings)
+    train: Annotated[TrainSettings, Parameter(name="*")] = field(default_factory=TrainSettings)
+    head: Annotated[HeadSettings, Parameter(name="*")] = field(default_factory=HeadSettings)
+    tuning: Annotated[TuningSettings, Parameter(name="*")] = field(default_factory=TuningSettings)
+    labels: Annotated[LabelSettings, Parameter(name="*")] = field(default_factory=LabelSettings)
+    llm: Annotated[LlmSettings, Parameter(name="*")] = field(default_factory=LlmSettings)
+    prompting: Annotated[PromptingSettings, Parameter(name="*")] = field(default_factory=PromptingSettings)
+
+
+def compare(
+    data: DataFile,
+    /,
+    *,
+    settings: Annotated[CompareSettings | None, Parameter(name="*")] = None,
+    asked: Annotated[Asked | None, Parameter(name="*")] = None,
+    output_dir: Path | None = None,
+    resume: bool = False,
+    json: bool = False,
+) -> int:
+    """Try every method on one split and say which to ship.
+
+    Prints the leaderboard and the verdict; the last line is the folder with the report and the models.
+
+    Args:
+        data: CSV, TSV, JSONL or Parquet file with texts and labels.
+        output_dir: Folder for the results; runs/DATE-compare by default.
+        resume: Go on with what --output-dir holds: methods that are done are kept, one that was stopped goes on.
+        json: Print JSON instead.
+    """
+    from trifold.pipeline.compare import compare as run_compare
+    from trifold.pipeline.request import Request
+
+    request = Request(data, **vars(asked or Asked()))
+    if resume and output_dir is None:
+        raise SettingsError("--resume needs the --output-dir of the comparison that is to go on")
+    found = run_compare(request, settings or CompareSettings(), output_dir, resume=resume)
+    if json:
+        shipped = next(row for row in found.rows if row.method == found.verdict.ship)
+        print_json(
+            {
+                "run": str(found.folder),
+                "metrics": {"accuracy": shipped.accuracy, "macro_f1": shipped.macro_f1},
+                "verdict": found.verdict,
+                "leaderboard": [vars(row) for row in found.rows],
+                "skipped": found.skipped,
+            }
+        )
+    else:
+        from trifold.evaluate.leaderboard import in_words
+
+        print()
+        print_table(
+            [{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in found.rows]
+        )
+        print()
+        for sentence in found.verdict.sentences:
+            print(sentence)
+        for method, reason in found.skipped.items():
+            print(f"{method} is missing: {reason}.")
+        print(f"\nReport: {found.folder / 'report.html'}")
+        print(f'Use it: trifold predict {found.folder} --text "..."')
+        print(found.folder)
+    return _INTERRUPTED if found.interrupted else 0
+
+
+def finetune(
+    data: DataFile,
+    /,
+    *,
+    method: str | None = None,
+    preset: Literal["classic"] | None = None,
+    task: Annotated[TaskSettings | None, Parameter(name="*")] = None,
+    asked: Annotated[Asked | None, Parameter(name="*")] = None,
+    keep: Annotated[CheckpointSettings | None, Parameter(name="*")] = None,
+    output_dir: Path | None = None,
+    dry_run: bool = False,
+    expected_data: Annotated[str | None, Parameter(show=False)] = None,
+    json: bool = False,
+) -> None:
+    """Train one method and write a run folder; its name is the last line printed.
+
+    Args:
+        data: CSV, TSV, JSONL or Parquet file with texts and labels.
+        method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck,
+            contrastive, prompt (with --llm) or full, which is what it does by default; with --task generate,
+            adapter-lora or full.
+        preset: A well-known recipe instead of a method, for comparison.
+        output_dir: Folder for the results; runs/DATE-METHOD by default.
+        dry_run: For prompt: print what it would cost, and ask nothing.
+        expected_data: Given by compare: the hash of the data that it read.
+        json: Print JSON instead.
+    """
+    from trifold.pipeline.finetune import finetune as run_finetune
+    from trifold.pipeline.request import Request
+
+    if method and preset:
+        raise SettingsError(f"--preset {preset} is a method of its own: leave out --method {method}")
+    request = Request(data, **vars(asked or Asked()))
+    if dry_run:
+        from trifold.cli.prompt_files import print_estimate
+        from trifold.pipeline.prompting_cost import expect
+
+        if method != "prompt":
+            raise SettingsError(
+                "--dry-run forecasts --method prompt; for other methods, compare begins with a forecast"
+            )
+        request.require_used([method], *([keep] if keep else []))
+        print_estimate(expect(request), request.llm, json=json)
+        return
+    if keep and keep.resume and output_dir is None:
+        raise SettingsError("--resume needs the --output-dir of the training that is to go on")
+    task = task or TaskSettings()
+    if task.task == "generate":
+        from trifold.pipeline.generative_finetuning import learn_answers
+
+        answering = learn_answers(request, task, method or preset or "full", output_dir, keep)
+        _print_answering(answering.folder, answering.metrics, json=json)
+        return
+    if task.pretrain_on:
+        from trifold.pipeline.pretraining_gain import pretrain_and_finetune
+
+        gain = pretrain_and_finetune(request, task, method or preset or "full", output_dir, keep)
+        _print_gain(gain.folder, gain.named(), gain.sentence(), json=json)
+        return
+    result = run_finetune(
+        request, method or preset or "full", output_dir, announce=not json, keep=keep, expected=expected_data
+    )
+    if json:
+        print_json({"run": str(result.folder), "metrics": result.metrics})
+        return
+    from trifold.evaluate.leaderboard import build_leaderboard, in_words, milliseconds
+
+    row = build_leaderboard([result], str(result.facts["score_name"]))[0]
+    print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL}])
+    teacher = result.facts.get("teacher") or {}
+    if teacher.get("agreement"):
+        print(
+            f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "
+            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(row.ms_per_text)} a text "
+            f"against {milliseconds(teacher['teacher_ms_per_text'])}"
+        )
+    print(f"\nReport: {result.folder / 'report.html'}")
+    print(f'Use it: trifold predict {result.folder} --text "..."')
+    print(result.folder)
+
+
+def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> None:
+    if json:
+        print_json({"run": str(folder), "metrics": metrics})
+        return
+    from trifold.evaluate.pretraining_report import figures_in_words
+
+    for name, value in figures_in_words(metrics).items():
+        print(f"{name:<28}  {value}")
+    print(f"{'answers that are exact':<28}  {100 * metrics['exact_match']:.1f} % of {metrics['exact_match_rows']}")
+    print(f"\nUse it: trifold generate {folder} 'a prompt' --temperature 0")
+    print(folder)
+
+
+def _print_gain(folder: Path, figures: dict[str, object], sentence: str, *, json: bool) -> None:
+    if json:
+        print_json({"run": str(folder), "metrics": figures})
+        return
+    print(sentence)
+    print(f'\nUse it: trifold predict {folder / "pretrained"} --text "..."')
+    print(folder)
+
+
+def demo(*, output_dir: Path | None = None, json: bool = False) -> int:
+    """Compare all methods on the reviews that come with Trifold; takes a few minutes.
+
+    Args:
+        output_dir: Folder for the results; runs/DATE-compare by default.
+        json: Print JSON instead.
+    """
+    reviews = Path(str(importlib.resources.files("trifold") / "demo" / "reviews.csv"))
+    if not reviews.exists():
+        # A checkout instead of an installed package: the file lies where its readers look for it.
+        reviews = Path(__file__).parents[3] / "examples" / "reviews.csv"
+    if not reviews.exists():
+        raise SettingsError("the demo's reviews are missing from this installation: install trifold again")
+    print(f"comparing all methods on {reviews}", file=sys.stderr)
+    return compare(reviews, asked=Asked(reading=DataSettings(merge_labels=True)), output_dir=output_dir, json=json)

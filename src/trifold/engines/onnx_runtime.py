@@ -1,0 +1,272 @@
+"""ONNX Runtime as an engine: a module written as a graph with its layers fused, in single precision or 8-bit integers.
+
+It does not know what the module computes: token ids and their mask go in, one array of floats comes out.
+"""
+
+import contextlib
+import hashlib
+import importlib.metadata
+import importlib.util
+import io
+import json
+import logging
+import mmap
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trifold.cache_folder import graph_aside, graphs_folder
+from trifold.errors import BackboneError, SettingsError, first_line
+from trifold.events import say
+from trifold.runtime import compute_threads, cpu_multiplies_int8
+from trifold.version import VERSION
+
+if TYPE_CHECKING:
+    import torch
+
+_INPUTS, _OUTPUT = ("input_ids", "attention_mask"), "output"
+# The newest operator set that PyTorch's tracing exporter writes and that the fusions below know.
+_OPERATOR_SET = 17
+# Fused kernels add in another order than PyTorch; a graph that is wrong is wrong by far more.
+_TOLERANCE = 2e-3
+_NEEDED = ("onnx", "onnxruntime")
+# Tokens of one pass where nothing better is known: graphs like smaller batches than PyTorch (benchmarks/LOG.md).
+TOKEN_BUDGET = 1_024
+
+
+def require_onnx() -> None:
+    """Refuse in one sentence where the packages are missing; whatever uses ONNX Runtime calls this first.
+
+    From 1.32 on it reports its use to its maker unless told not to before it is imported.
+
+    Raises:
+        SettingsError: If they are.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
+        raise SettingsError("ONNX Runtime is not installed: pip install 'trifold[export]'")
+
+
+class OnnxGraph:
+    """A graph on disk, ready to run on the CPU.
+
+    Args:
+        path: As `write_graph` left it.
+
+    Raises:
+        SettingsError: If ONNX Runtime is not installed.
+        BackboneError: If the file is no graph that it can run.
+    """
+
+    def __init__(self, path: Path) -> None:
+        require_onnx()
+        import onnxruntime
+
+        _refuse_other_files(path)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = compute_threads()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - its errors share no base class
+            reason = first_line(error)
+            raise BackboneError(f"{path} is no graph that ONNX Runtime can run ({reason}): export again") from None
+        inputs = {one.name for one in self._session.get_inputs()}
+        if inputs != set(_INPUTS) or _OUTPUT not in {one.name for one in self._session.get_outputs()}:
+            raise BackboneError(
+                f"{path} takes or gives something else than {', '.join(_INPUTS)} and {_OUTPUT}: export again"
+            )
+        self._path = path
+
+    def __call__(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """`(batch, tokens)` int64 ids and mask to what the module returns for them, float32."""
+        try:
+            result: np.ndarray = self._session.run([_OUTPUT], dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
+        except Exception as error:  # noqa: BLE001 - its errors share no base class
+            raise BackboneError(f"{self._path} cannot be run ({first_line(error)}): export again") from None
+        return result
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Refuse a graph whose weights lie in other files, which it may name anywhere on this machine.
+
+    Raises:
+        BackboneError: If they do.
+    """
+    import onnx
+    from onnx.external_data_helper import _get_all_tensors, uses_external_data
+
+    with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            # The word stands in every such reference; to look for it is quicker than to take the graph apart.
+            if content.find(b"location") < 0:
+                return
+        try:
+            model = onnx.load(path, load_external_data=False)
+        except Exception:  # noqa: BLE001 - a damaged one is told of when it is opened
+            return
+        if any(map(uses_external_data, _get_all_tensors(model))):
+            raise BackboneError(f"{path} keeps weights in other files, which are not opened: export again")
+
+
+def write_graph(module: "torch.nn.Module", path: Path, *, int8: bool = False) -> None:
+    """Write what `module` computes as a graph, and prove that it computes the same.
+
+    Matrix products of an 8-bit graph take weights quantised per output channel beforehand and activations quantised
+    as they come. Without the processor's 8-bit dot product, weights keep to 7 bits, or sums of two would overflow.
+
+    Args:
+        module: From `(batch, tokens)` ids and mask to one tensor; on the CPU, in evaluation mode.
+        path: Of the graph.
+        int8: Whether matrix products are done in 8-bit integers.
+
+    Raises:
+        SettingsError: If the packages are missing.
+        BackboneError: If the module cannot be written as a graph.
+    """
+    require_onnx()
+    # The exporter puts the module back into the mode it was in, its parts included.
+    assert not module.training
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        raw, fused = Path(folder) / "raw.onnx", Path(folder) / "fused.onnx"
+        _trace(module, raw)
+        _fuse(raw, fused, *_attention_shape(module))
+        _prove(module, fused)
+        if int8:
+            _quantise(fused, path)
+        else:
+            path.write_bytes(fused.read_bytes())
+
+
+def kept_graph(module: "torch.nn.Module", about: dict[str, object], *, int8: bool) -> OnnxGraph:
+    """The graph of `module`, from the cache folder where it was written before.
+
+    Args:
+        module: As for `write_graph`.
+        about: What determines the module: weights and what is taken of them.
+        int8: As for `write_graph`.
+
+    Raises:
+        SettingsError: As `write_graph`.
+        BackboneError: As `write_graph`.
+    """
+    require_onnx()
+    versions = [VERSION, *(importlib.metadata.version(name) for name in (*_NEEDED, "torch", "transformers"))]
+    address = json.dumps([about, int8, cpu_multiplies_int8(), versions], sort_keys=True)
+    path = graphs_folder() / f"{hashlib.sha256(address.encode()).hexdigest()[:32]}.onnx"
+    with contextlib.suppress(OSError, BackboneError):
+        os.utime(path)
+        return OnnxGraph(path)
+    # Not there, damaged, or cleared by another process this moment.
+    say(f"the backbone is written as a graph{' of 8-bit integers' if int8 else ''}, and kept for next time")
+    with graph_aside(path) as aside:
+        write_graph(module, aside, int8=int8)
+        return OnnxGraph(aside)
+
+
+def _trace(module: "torch.nn.Module", path: Path) -> None:
+    import torch
+
+    ids, mask = _example()
+    axes = {0: "batch", 1: "tokens"}
+    try:
+        with unfused_attention(module), torch.no_grad():
+            torch.onnx.export(
+                module,
+                (torch.from_numpy(ids), torch.from_numpy(mask)),
+                str(path),
+                dynamo=False,
+                input_names=list(_INPUTS),
+                output_names=[_OUTPUT],
+                dynamic_axes={**dict.fromkeys(_INPUTS, axes), _OUTPUT: {0: "batch"}},
+                opset_version=_OPERATOR_SET,
+            )
+    except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
+        reason = first_line(error)
+        raise BackboneError(f"this model cannot be written as an ONNX graph ({reason}): use it as it is") from None
+
+
+def _fuse(raw: Path, fused: Path, heads: int, width: int) -> None:
+    """Replace the many small operators of attention, normalisation and GELU by one each."""
+    from onnxruntime.transformers import optimizer
+
+    model = optimizer.optimize_model(str(raw), model_type="bert", num_heads=heads, hidden_size=width, opt_level=0)
+    model.save_model_to_file(str(fused))
+
+
+def _attention_shape(module: "torch.nn.Module") -> tuple[int, int]:
+    """Heads and width as the model's configuration has them; zeros, which let the fusions look, where it does not."""
+    config: Any = next((part.config for part in module.modules() if hasattr(part, "config")), None)
+    return getattr(config, "num_attention_heads", 0), getattr(config, "hidden_size", 0)
+
+
+def _quantise(fused: Path, path: Path) -> None:
+    from onnx import TensorProto
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(
+        fused,
+        path,
+        op_types_to_quantize=["MatMul", "Attention"],
+        per_channel=True,
+        reduce_range=not cpu_multiplies_int8(),
+        weight_type=QuantType.QInt8,
+        extra_options={"MatMulConstBOnly": True, "DefaultTensorType": TensorProto.FLOAT},
+    )
+
+
+def _prove(module: "torch.nn.Module", path: Path) -> None:
+    """Compare with the module on texts of other lengths than it was traced with."""
+    import torch
+
+    ids, mask = _example(batch=3, tokens=11)
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
+    found = OnnxGraph(path)(ids, mask)
+    difference = float(np.abs(found - expected).max()) / max(1.0, float(np.abs(expected).max()))
+    if found.shape != expected.shape or not difference <= _TOLERANCE:
+        raise BackboneError("this model computes something else as an ONNX graph: use it as it is")
+
+
+def _example(batch: int = 2, tokens: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Ids that any vocabulary has, and a mask with a shorter text, so that masking is traced."""
+    ids = np.arange(batch * tokens, dtype=np.int64).reshape(batch, tokens) % 13 + 3
+    mask = np.ones_like(ids)
+    mask[-1, tokens // 2 :] = 0
+    return ids, mask
+
+
+@contextmanager
+def unfused_attention(module: "torch.nn.Module") -> Iterator[None]:
+    """Inside, attention is spelled out, which is the pattern that the fusions look for."""
+    parts: list[tuple[Any, str]] = []
+    part: Any
+    for part in module.modules():
+        config = getattr(part, "config", None)
+        if hasattr(part, "set_attn_implementation") and config is not None:
+            parts.append((part, config._attn_implementation))
+            part.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        for part, before in reversed(parts):
+            part.set_attn_implementation(before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What exporter, fusions and quantiser say on the way is about their insides and nothing the user can mend."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

@@ -1,0 +1,57 @@
+"""`README.md` of a run folder: a model card, made from nothing but what the run recorded."""
+
+import json
+import re
+from pathlib import Path
+
+from trifold.evaluate.results import RunResult
+from trifold.methods.catalogue import method_entry
+from trifold.models.lora import ADAPTER_CONFIG
+from trifold.terminal import printable
+
+_WHOLE = "`model/` is an ordinary folder for `AutoModelForSequenceClassification.from_pretrained` of transformers."
+_ADAPTER = (
+    "`model/` is an adapter in peft's format: load the base with the configuration that lies beside the adapter, then "
+    "`PeftModel.from_pretrained(base, …)`."
+)
+
+
+def write_card(folder: Path, result: RunResult) -> None:
+    """Write `README.md` into `folder`.
+
+    Args:
+        folder: The run folder.
+        result: What it holds.
+    """
+    from jinja2 import Environment, PackageLoader
+
+    # A card is Markdown, not HTML: what comes from data and settings stands in code, where nothing is markup.
+    environment = Environment(  # noqa: S701
+        loader=PackageLoader("trifold.evaluate"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"code": _code, "yaml": json.dumps}
+    facts = result.facts
+    summary = method_entry(result.method).load().summary
+    source = Path(facts["data"]["path"])
+    is_adapter = (folder / "model" / ADAPTER_CONFIG).exists()
+    is_whole = result.method in ("full", "adapter-lora") and not is_adapter
+    card = environment.get_template("card.md").render(
+        # A card is for others, to whom the folders of this machine say nothing.
+        **{**facts, "command": facts["command"].replace(str(source), source.name)},
+        metrics=result.metrics,
+        file=source.name,
+        library="transformers" if is_whole else "peft" if is_adapter else "trifold",
+        what=f"{summary[0].upper()}{summary[1:]}.",
+        truncated=facts["truncated_test_texts"],
+        plain=_WHOLE if is_whole else _ADAPTER if is_adapter else "",
+        percent=lambda value: f"{100 * value:.1f} %",
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _code(value: object) -> str:
+    """A value as a Markdown code span, on one line, fenced by more backticks than it holds in a row."""
+    text = printable(" ".join(str(value).split()))
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    room = " " if not text or "`" in (text[0], text[-1]) else ""
+    return f"{fence}{room}{text}{room}{fence}"

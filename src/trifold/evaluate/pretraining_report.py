@@ -1,0 +1,46 @@
+"""`report.html` of a pretraining: one file without any outside part."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trifold.evaluate.html_page import write_page
+from trifold.evaluate.plots import as_svg, curves_figure
+from trifold.evaluate.results import read_csv
+
+_LABELS = {
+    "loss": "loss, nats a token",
+    "perplexity": "perplexity",
+    "pseudo_perplexity": "pseudo-perplexity",
+    "bits_per_byte": "bits per byte",
+    "pseudo_bits_per_byte": "pseudo bits per byte",
+}
+
+
+def write_pretraining_report(folder: Path, metrics: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Write `report.html` into a run folder that holds its `history.csv`.
+
+    Args:
+        folder: Of the run.
+        metrics: Content of `metrics.json`.
+        facts: Content of `run.json`.
+    """
+    sources = ", ".join(Path(path).name for path in facts["data"]["path"].split(", "))
+    write_page(
+        folder,
+        "pretraining.html",
+        title=f"{'Masked' if facts['objective'] == 'mlm' else 'Next'} words of {sources}",
+        figures=figures_in_words(metrics),
+        curves=as_svg(curves_figure(list(read_csv(folder / "history.csv")))),
+        run=facts,
+    )
+
+
+def figures_in_words(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """What a person reads of `metrics.json`."""
+    found = {label: f"{metrics[name]:.4g}" for name, label in _LABELS.items() if name in metrics}
+    asked = "hidden" if metrics["objective"] == "mlm" else "next"
+    found[f"{asked} tokens named first"] = f"{100 * metrics['accuracy']:.1f} %"
+    if "unknown_share" in metrics:
+        found["unknown tokens"] = f"{100 * metrics['unknown_share']:.3f} %"
+    return found

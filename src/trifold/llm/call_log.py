@@ -1,0 +1,224 @@
+"""Every prompt and every answer, in one SQLite file: to look things up, and so that nothing is asked twice.
+
+An answer is addressed by all that has a say in it: the model, the messages, the way of sampling. Calls that failed are
+kept as well, without an answer.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from trifold.cache_folder import cache_folder
+from trifold.errors import SettingsError
+from trifold.llm.contract import FatalLlmError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS calls (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    at TEXT NOT NULL,
+    model TEXT NOT NULL,
+    prompt TEXT NOT NULL,
+    sampling TEXT NOT NULL,
+    answer TEXT,
+    error TEXT,
+    prompt_tokens INTEGER NOT NULL,
+    answer_tokens INTEGER NOT NULL,
+    seconds REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key);
+"""
+# How long another process may keep the file to itself.
+_LOCKED_SECONDS = 15
+_COLUMNS = "id, at, model, prompt, sampling, answer, error, prompt_tokens, answer_tokens, seconds"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a language model.
+
+    Attributes:
+        id: Its number in the log; 0 before it has one.
+        at: When, ISO 8601, UTC.
+        model: Whom.
+        prompt: What was sent: messages as JSON.
+        sampling: How the answer was to be written, as JSON.
+        answer: What was said; `None` if the call failed.
+        error: Why it failed; `None` if it did not.
+        prompt_tokens: Tokens read.
+        answer_tokens: Tokens written.
+        seconds: How long it took.
+    """
+
+    id: int
+    at: str
+    model: str
+    prompt: str
+    sampling: str
+    answer: str | None = None
+    error: str | None = None
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def to_make(cls, model: str, prompt: str, sampling: str) -> "Call":
+        """A call that may have been made before: what `CallLog.find` looks for."""
+        return cls(0, "", model, prompt, sampling)
+
+    @property
+    def key(self) -> str:
+        """Where its answer is found again."""
+        return hashlib.sha256(json.dumps([self.model, self.prompt, self.sampling]).encode()).hexdigest()
+
+
+def log_path(named: Path | None = None) -> Path:
+    """Where the log lies."""
+    return named or cache_folder() / "prompts.sqlite"
+
+
+class CallLog:
+    """The log, open. Threads may share it, and so may processes.
+
+    Args:
+        path: Of the file, which is made where it is missing, for its owner's eyes alone.
+
+    Raises:
+        SettingsError: If it cannot be opened or is something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _make(path)
+            self._connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, check_same_thread=False)
+            self._connection.isolation_level = None
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.executescript(_SCHEMA)
+        except (OSError, ValueError, sqlite3.Error) as error:
+            raise SettingsError(f"the log {path} cannot be opened ({error}): name another --log") from None
+
+    def find(self, call: Call) -> Call | None:
+        """The same call with its answer, if it was ever answered."""
+        rows = self._ask(
+            f"SELECT {_COLUMNS} FROM calls WHERE key = ? AND answer IS NOT NULL LIMIT 1",  # noqa: S608 - constant
+            (call.key,),
+        )
+        return _call(rows[0], self.path) if rows else None
+
+    def add(self, call: Call) -> None:
+        """Keep a call that was made just now."""
+        call = replace(call, at=datetime.now(UTC).isoformat(timespec="seconds"))
+        values = (call.key, *(getattr(call, name) for name in _COLUMNS.split(", ")[1:]))
+        self._ask(
+            f"INSERT INTO calls (key, {_COLUMNS.removeprefix('id, ')}) VALUES ({', '.join('?' * len(values))})",  # noqa: S608
+            values,
+        )
+
+    def mean_call(self, model: str) -> tuple[float, float] | None:
+        """Mean seconds and answer tokens of the calls that this model answered in words; `None` if none."""
+        seconds, tokens = self._ask(
+            "SELECT avg(seconds), avg(answer_tokens) FROM calls WHERE model = ? AND answer_tokens > 0", (model,)
+        )[0]
+        return (float(seconds), float(tokens)) if seconds is not None else None
+
+    def latest(self, limit: int, model: str | None = None, number: int | None = None) -> list[Call]:
+        """See `read_log`."""
+        rows = self._ask(
+            f"SELECT {_COLUMNS} FROM calls WHERE (? IS NULL OR instr(model, ?) > 0) AND (? IS NULL OR id = ?) "  # noqa: S608
+            "ORDER BY id DESC LIMIT ?",
+            (model, model, number, number, limit),
+        )
+        return [_call(row, self.path) for row in rows]
+
+    def count(self) -> int:
+        """Calls in it."""
+        return int(self._ask("SELECT count(*) FROM calls")[0][0])
+
+    def _ask(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        """Rows of a statement.
+
+        Raises:
+            FatalLlmError: If the file cannot be read or written any more: without it nothing that is paid for is kept.
+        """
+        try:
+            with self._lock:
+                return self._connection.execute(statement, values).fetchall()
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise FatalLlmError(
+                f"the log {self.path} cannot be used ({error}): is the disk full, or the file damaged or locked by "
+                "another program? Mend that, or name another --log; what was answered until then is in it"
+            ) from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+
+def read_log(path: Path, limit: int, model: str | None = None, number: int | None = None) -> Sequence[Call]:
+    """The latest calls, the newest first.
+
+    Args:
+        path: Of the log.
+        limit: How many.
+        model: Only those of models whose name holds this.
+        number: Only the call with this number.
+
+    Raises:
+        SettingsError: If the file is no log.
+    """
+    if not path.exists():
+        return []
+    with closing(CallLog(path)) as log:
+        return log.latest(limit, model, number)
+
+
+def count_calls(path: Path) -> int:
+    """Calls in the log."""
+    if not path.exists():
+        return 0
+    with closing(CallLog(path)) as log:
+        return log.count()
+
+
+def _make(path: Path) -> None:
+    """An empty file where there is none, for its owner alone.
+
+    Raises:
+        OSError: If it cannot be made, or is a device or the like.
+    """
+    file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NONBLOCK, 0o600)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError("it is no regular file")
+    finally:
+        os.close(file)
+
+
+def _call(row: tuple[Any, ...], path: Path) -> Call:
+    """A row as a call; SQLite keeps any type in any column.
+
+    Raises:
+        SettingsError: If it is none.
+    """
+    call = Call(*row)
+    texts = (call.at, call.model, call.prompt, call.sampling, call.answer or "", call.error or "")
+    numbers = (call.id, call.prompt_tokens, call.answer_tokens, call.seconds)
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, int | float) for one in numbers):
+        raise SettingsError(
+            f"the log {path} is damaged at call {call.id!s:.20}: name another --log, or remove the file"
+        )
+    return call

@@ -1,0 +1,226 @@
+"""A model on this machine that writes: answers, and the likelihood of each of a few words."""
+
+import re
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from jinja2 import TemplateError
+
+from trifold.errors import LlmError
+from trifold.llm.contract import Answer, Gap, OnText, Sampling, Scorer, TextGenerator
+from trifold.llm.likelihood import Continuations, Likelihoods
+from trifold.llm.prompt_template import Conversation, Message
+from trifold.llm.truncation import cut_text
+from trifold.models.locate import BackboneFiles
+from trifold.runtime import Runtime
+
+
+class CausalModel(TextGenerator, Scorer):
+    """A decoder with its tokenizer.
+
+    Args:
+        name: As the log and the reports call it.
+        files: Of the model.
+        model: From transformers, in evaluation mode.
+        tokenizer: Its own, a fast one.
+        runtime: Where it is.
+        token_budget: Tokens of one forward pass.
+    """
+
+    def __init__(
+        self, name: str, files: BackboneFiles, model: Any, tokenizer: Any, runtime: Runtime, token_budget: int
+    ) -> None:
+        self.name = name
+        self.files = files
+        self.model = model
+        self.tokenizer = tokenizer
+        self.identity = f"{name} {files.sha256()[:16]} {runtime.precision}"
+        self.window = _window(model, tokenizer)
+        self._runtime = runtime
+        self.likelihoods = Likelihoods(model, runtime, token_budget)
+
+    @property
+    def counts_exactly(self) -> bool:
+        """See `TextGenerator.counts_exactly`."""
+        return True
+
+    def shown(self, conversation: Conversation) -> str:
+        """See `TextGenerator.shown`. By the model's chat template; a model without one reads plain paragraphs."""
+        if not self.tokenizer.chat_template:
+            return _paragraphs(conversation)
+        turns = [vars(message) for message in conversation]
+        try:
+            return str(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+        except (TemplateError, ValueError, TypeError) as error:
+            # Some templates have no place for a system message, and say so by raising.
+            if conversation[0].role != "system" or len(conversation) < 2:
+                raise LlmError(f"the chat template of {self.name} refuses this conversation ({error})") from None
+            first = Message("user", f"{conversation[0].content}\n\n{conversation[1].content}")
+            return self.shown((first, *conversation[2:]))
+
+    def tokens(self, conversation: Conversation, word: str = "", *, strip: bool = False) -> list[int]:
+        """Token ids of what is sent, and of a word behind it; without spaces at its end where it is stripped.
+
+        The template's control tokens are ones; what looks like one in a message (`</s>`, `<|im_start|>`) is text.
+
+        Raises:
+            LlmError: If a message looks so, and the template changes messages so that they cannot be told from it.
+        """
+        text = self.shown(conversation) + word
+        text = text.rstrip(" ") if strip else text
+        if not self.tokenizer.chat_template:
+            return self._ids(text, plain=True, whole=True)
+        said = "\n".join([*(message.content for message in conversation), word])
+        if self._ids(said) == self._ids(said, plain=True):
+            return self._ids(text)
+        found: list[int] = []
+        plain = ""
+        for part, is_message in [*self._parts(conversation), (word, True)]:
+            # As the tokenizer itself does: control tokens part the text, and what is between them is one piece.
+            pieces = [part] if is_message else self._control_tokens.split(part)
+            for place, piece in enumerate(pieces):
+                if place % 2:
+                    found += [*self._ids(plain, plain=True), *self._ids(piece)]
+                    plain = ""
+                else:
+                    plain += piece
+        return found + self._ids(plain.rstrip(" ") if strip else plain, plain=True)
+
+    def _ids(self, text: str, *, plain: bool = False, whole: bool = False) -> list[int]:
+        """Token ids of a text; of a plain one none is a control token, and a whole one gets those around any text."""
+        with warnings.catch_warnings():
+            # That a text is longer than the model reads is checked, and said, by us.
+            warnings.simplefilter("ignore")
+            found = self.tokenizer(text, add_special_tokens=whole, split_special_tokens=plain, verbose=False)
+        return list(found["input_ids"])
+
+    @cached_property
+    def _control_tokens(self) -> re.Pattern[str]:
+        names = [re.escape(one.content) for one in self.tokenizer.added_tokens_decoder.values() if one.special]
+        return re.compile(f"({'|'.join(sorted(names, key=len, reverse=True))})")
+
+    def _parts(self, conversation: Conversation) -> Iterator[tuple[str, bool]]:
+        """What is shown in its parts, each with whether it is a message's content."""
+        left = self.shown(conversation)
+        marked = tuple(replace(turn, content=f"\ue000{place}\ue001") for place, turn in enumerate(conversation))
+        parts = re.split("\ue000(\\d+)\ue001", self.shown(marked))
+        for place, part in enumerate(parts):
+            content = conversation[int(part)].content if place % 2 else part
+            # Most templates leave out the space around a message.
+            known = next((one for one in (content, content.strip()) if left.startswith(one)), None)
+            if known is None:
+                break
+            yield known, bool(place % 2)
+            left = left[len(known) :]
+        if left:
+            raise LlmError(
+                f"a text holds what {self.name} reads as a control token, and its chat template changes texts so that "
+                "they cannot be told from its own marks: take the control token out of the text"
+            )
+
+    def count_tokens(self, conversation: Conversation) -> int:
+        """See `TextGenerator.count_tokens`."""
+        return len(self.tokens(conversation))
+
+    @torch.inference_mode()
+    def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
+        """See `TextGenerator.complete`."""
+        ids = self.tokens(conversation, strip=True)
+        self._require_room(len(ids), sampling.max_tokens)
+        begun = time.perf_counter()
+        given = torch.tensor([ids], device=self._runtime.device)
+        options: dict[str, Any] = {"do_sample": False}
+        if sampling.temperature:
+            torch.manual_seed(sampling.vote)
+            options = {"do_sample": True, "temperature": sampling.temperature}
+        if self.tokenizer.pad_token_id is None:
+            options["pad_token_id"] = self.tokenizer.eos_token_id
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            written = self.model.generate(
+                given,
+                attention_mask=torch.ones_like(given),
+                max_new_tokens=sampling.max_tokens,
+                streamer=_streamer(self.tokenizer, on_text) if on_text else None,
+                **options,
+            )[0, len(ids) :]
+        text = self.tokenizer.decode(written, skip_special_tokens=True)
+        return Answer(text, len(ids), len(written), time.perf_counter() - begun)
+
+    def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
+        """See `Scorer.log_likelihoods`. With the part that all prompts share computed once."""
+        return self.likelihoods.of([self.continuations(gap) for gap in gaps])
+
+    def continuations(self, gap: Gap) -> Continuations:
+        """A gap's prompt and words as tokens.
+
+        The whole is tokenised and then cut, since a word after a space is another token than the word alone.
+
+        Raises:
+            LlmError: If it is longer than the model reads.
+        """
+        wholes = [self.tokens(gap.conversation, word) for word in gap.words]
+        shared = min(common_length([self.tokens(gap.conversation), *wholes]), min(map(len, wholes)) - 1)
+        self._require_room(max(map(len, wholes)), 0)
+        return Continuations(tuple(wholes[0][:shared]), tuple(tuple(whole[shared:]) for whole in wholes))
+
+    def count(self, gap: Gap) -> int:
+        """See `Scorer.count`."""
+        return self.count_tokens(gap.conversation)
+
+    def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:
+        """See `Scorer.cut`."""
+        return cut_text(self.tokenizer, text, max_tokens, long_text)
+
+    def _require_room(self, tokens: int, answer_tokens: int) -> None:
+        if self.window is None or tokens + min(answer_tokens, 1) <= self.window:
+            return
+        raise LlmError(
+            f"the prompt has {tokens:,} tokens and {self.name} reads {self.window:,}: shorten what is filled in, or "
+            "give fewer examples"
+        )
+
+
+def common_length(rows: Sequence[list[int]]) -> int:
+    """How many tokens all rows begin with alike."""
+    first, last = min(rows), max(rows)
+    for place, (one, other) in enumerate(zip(first, last, strict=False)):
+        if one != other:
+            return place
+    return min(len(first), len(last))
+
+
+def _window(model: Any, tokenizer: Any) -> int | None:
+    """Tokens that the model reads; tokenizers write a huge number where they do not know."""
+    places = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    limits = [limit for limit in (places, tokenizer.model_max_length) if isinstance(limit, int) and 0 < limit < 1 << 30]
+    return min(limits) if limits else None
+
+
+def _paragraphs(conversation: Conversation) -> str:
+    """For models that were never taught turns: instructions, then tasks and answers."""
+    parts = []
+    for message in conversation:
+        after = {"system": "\n\n", "assistant": "\n\n"}.get(
+            message.role, " " if message.content.endswith(":") else "\n"
+        )
+        parts.append(message.content + after)
+    return "".join(parts)
+
+
+def _streamer(tokenizer: Any, on_text: OnText) -> Any:
+    from transformers import TextStreamer
+
+    class Streamer(TextStreamer):  # type: ignore[misc]
+        """Hands over text as soon as its characters are whole."""
+
+        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002 - theirs
+            on_text(text)
+
+    return Streamer(tokenizer, skip_prompt=True, skip_special_tokens=True)

@@ -1,0 +1,86 @@
+"""Open a language model whose weights are on this machine: one that writes, or one that fills gaps."""
+
+import os
+from functools import lru_cache
+from typing import Any
+
+from trifold.engines.matmul_attention import registered_attention
+from trifold.errors import BackboneError, LlmError
+from trifold.llm.causal_model import CausalModel
+from trifold.llm.masked_model import MaskedModel
+from trifold.models.loading import load_config, load_model, reads_onwards
+from trifold.models.locate import BackboneFiles, fast_tokenizer, locate, reason_of
+from trifold.models.settings import ComputeSettings
+from trifold.runtime import Runtime, choose, prepare
+
+
+def open_local(name: str, compute: ComputeSettings) -> CausalModel | MaskedModel:
+    """The model that `hf:NAME-OR-FOLDER` names.
+
+    Args:
+        name: What stands behind `hf:`.
+        compute: How it is run.
+
+    Raises:
+        LlmError: If it is nowhere, or neither writes nor fills gaps.
+    """
+    try:
+        files = locate(name, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
+    except BackboneError as error:
+        raise LlmError(str(error).replace("--model", "--llm hf:")) from None
+    prepare()
+    # Loading takes seconds; a command that saves what it trained loads it again to prove it.
+    runtime = choose(compute.device, compute.precision)
+    return _open(files, runtime, compute.token_budget or runtime.token_budget)
+
+
+@lru_cache(maxsize=1)
+def _open(files: BackboneFiles, runtime: Runtime, token_budget: int) -> CausalModel | MaskedModel:
+    from transformers import AutoTokenizer
+
+    masked = _fills_gaps(files)
+    model = _load("AutoModelForMaskedLM" if masked else "AutoModelForCausalLM", files, runtime)
+    try:
+        # What is wrong with its files is said by the one that reads them closely.
+        fast_tokenizer(files)
+        tokenizer = AutoTokenizer.from_pretrained(
+            files.folder, local_files_only=True, trust_remote_code=files.trust_remote_code
+        )
+        if not tokenizer.is_fast:
+            raise ValueError("it has only a slow tokenizer")
+    except Exception as error:  # noqa: BLE001 - what damaged files make transformers raise is no promise
+        raise LlmError(
+            f"{files.name} has no tokenizer that can be used ({reason_of(error)}): give another --llm"
+        ) from None
+    kind = MaskedModel if masked else CausalModel
+    return kind(f"hf:{files.name}", files, model, tokenizer, runtime, token_budget)
+
+
+def _fills_gaps(files: BackboneFiles) -> bool:
+    """Whether the architecture reads in both directions, so that it fills gaps rather than writes."""
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
+
+    try:
+        config = load_config(files)
+    except BackboneError as error:
+        raise LlmError(str(error).replace("--model", "--llm")) from None
+    own: dict[str, object] = getattr(config, "auto_map", None) or {}
+    if reads_onwards(config) or "AutoModelForCausalLM" in own:
+        return False
+    if type(config) in MODEL_FOR_MASKED_LM_MAPPING or "AutoModelForMaskedLM" in own:
+        return True
+    raise LlmError(f"{files.name} is a {config.model_type}, which neither writes nor fills gaps: give another --llm")
+
+
+def _load(auto_class: str, files: BackboneFiles, runtime: Runtime) -> Any:
+    """The model in evaluation mode; a head that is not in the files is refused, since it would say random things."""
+    import torch
+
+    # Some libraries warn of their own threads when a process that has used them forks; nothing here does.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    dtype = torch.bfloat16 if runtime.precision == "bfloat16" else torch.float32
+    try:
+        model = load_model(auto_class, files, whole=True, attention=registered_attention(), dtype=dtype)
+    except BackboneError as error:
+        raise LlmError(str(error).replace("--model", "--llm").replace("give a model", "give --llm a model")) from None
+    return model.eval().to(runtime.device)

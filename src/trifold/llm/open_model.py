@@ -1,0 +1,83 @@
+"""From what `--llm` says to a model, and to one with a labelling task."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trifold.errors import LlmError
+from trifold.llm.call_log import CallLog, log_path
+from trifold.llm.client import Client
+from trifold.llm.contract import Sampling, Scorer, TextGenerator
+from trifold.llm.generation_labeller import GenerationLabeller
+from trifold.llm.labeller import Labeller, LabellingTask
+from trifold.llm.likelihood_labeller import LikelihoodLabeller
+from trifold.llm.openai_server import PREFIX as REMOTE
+from trifold.llm.openai_server import OpenAIServer
+from trifold.llm.settings import LlmSettings
+from trifold.llm.spending_limit import SpendingLimit
+from trifold.models.settings import ComputeSettings
+
+if TYPE_CHECKING:
+    from trifold.llm.causal_model import CausalModel
+    from trifold.llm.masked_model import MaskedModel
+
+LOCAL = "hf:"
+_WAY_OUT = "give --llm hf:FOLDER (or a hub id) for weights on this machine, or --llm openai:BASE_URL#MODEL for a server"
+
+
+def open_llm(settings: LlmSettings, compute: ComputeSettings) -> "CausalModel | MaskedModel | OpenAIServer":
+    """The model that `--llm` names.
+
+    Raises:
+        LlmError: If it names none, or one that cannot be opened.
+    """
+    given = settings.llm or ""
+    if given.startswith(REMOTE):
+        if compute.offline:
+            raise LlmError(f"--llm {REMOTE} asks a server, and --offline opens no connection: leave one of them out")
+        return OpenAIServer(given.removeprefix(REMOTE), settings)
+    if given.startswith(LOCAL) and given != LOCAL:
+        from trifold.llm.local_model import open_local
+
+        return open_local(given.removeprefix(LOCAL), compute)
+    raise LlmError(
+        f"no language model is named: {_WAY_OUT}" if not given else f"--llm {given!r} is neither: {_WAY_OUT}"
+    )
+
+
+def open_text_generator(settings: LlmSettings, compute: ComputeSettings) -> TextGenerator:
+    """The same, where answers are wanted.
+
+    Raises:
+        LlmError: Also if the model only fills gaps.
+    """
+    model = open_llm(settings, compute)
+    if not isinstance(model, TextGenerator):
+        raise LlmError(
+            f"{model.name} fills gaps and writes no answers: name a causal model here; this one serves --method prompt "
+            "and label"
+        )
+    return model
+
+
+def labeller_of(
+    model: Scorer | TextGenerator,
+    task: LabellingTask,
+    llm: LlmSettings,
+    votes: int,
+    prior: np.ndarray | None = None,
+    bias: np.ndarray | None = None,
+) -> Labeller:
+    """The model with a task: by likelihood where it gives likelihoods, by asking where it does not.
+
+    Args:
+        model: From `open_llm`.
+        task: What to label with.
+        llm: The log, the budget, and how answers are written.
+        votes: Answers for each text, where it is asked.
+        prior: As in `GenerationLabeller`.
+        bias: As in `LikelihoodLabeller`.
+    """
+    if isinstance(model, Scorer):
+        return LikelihoodLabeller(model, task, CallLog(log_path(llm.log)), SpendingLimit.of(llm), bias)
+    return GenerationLabeller(Client.of(model, llm), task, votes, prior, Sampling(llm.max_tokens, llm.temperature))

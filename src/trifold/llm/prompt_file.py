@@ -1,0 +1,223 @@
+"""Prompt files: TOML, read strictly, so that a misspelt part is an error and not a prompt that lacks something."""
+
+import json
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trifold.errors import PromptError
+from trifold.llm.prompt_template import Example, Output, Prompt, Variable, placeholders
+
+_PARTS = ("role", "context", "task", "instructions", "examples", "output", "variables")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_PROMPT_BYTES = 1 << 20
+_SHOWN_CHARACTERS = 200
+
+
+def read_prompt(path: Path) -> Prompt:
+    """Read a prompt file.
+
+    Raises:
+        PromptError: If it is missing, no TOML, or not a prompt; the message names what is wrong.
+    """
+    try:
+        return parse_prompt(read_text(path, _PROMPT_BYTES))
+    except OSError as error:
+        raise PromptError(f"{path} cannot be read ({error.strerror}): name a prompt file, a .toml") from None
+    except UnicodeDecodeError:
+        raise PromptError(f"{path} is no UTF-8 text: save it as UTF-8") from None
+    except PromptError as error:
+        raise PromptError(f"{path}: {error}") from None
+
+
+def read_text(path: Path, most_bytes: int) -> str:
+    """The text of a file, or of a pipe; no more is read of either than is allowed.
+
+    Raises:
+        OSError: If it cannot be read.
+        UnicodeDecodeError: If it is no UTF-8.
+        PromptError: If it is longer.
+    """
+    with path.open("rb") as file:
+        found = file.read(most_bytes + 1)
+    if len(found) > most_bytes:
+        raise PromptError(f"{path} has more than {most_bytes >> 20} MiB: give a shorter text")
+    return found.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_prompt(text: str) -> Prompt:
+    """A prompt from the text of its file.
+
+    Raises:
+        PromptError: As `read_prompt`.
+    """
+    try:
+        return _parsed(text)
+    except RecursionError:
+        raise PromptError("its tables and lists nest too deep: a prompt file has few levels") from None
+
+
+def _parsed(text: str) -> Prompt:
+    try:
+        found = tomllib.loads(text)
+    except ValueError as error:
+        # Also what is no TOMLDecodeError: a number of thousands of digits.
+        raise PromptError(f"this is no TOML ({_short(str(error))}): mend that place") from None
+    _known(found, _PARTS, "part")
+    prompt = Prompt(
+        task=_text(found, "task"),
+        role=_text(found, "role"),
+        context=_text(found, "context"),
+        instructions=_lines(found.get("instructions", [])),
+        examples=tuple(_example(one) for one in _tables(found, "examples")),
+        output=_output(found.get("output", {})),
+        variables={name: _variable(name, value) for name, value in _table(found, "variables").items()},
+    )
+    if not prompt.task.strip():
+        raise PromptError('there is no task: write task = "…", what the model is asked to do')
+    _check_names(prompt)
+    return prompt
+
+
+def format_prompt(prompt: Prompt) -> str:
+    """The text of a prompt file that `parse_prompt` reads as the same prompt."""
+    lines = [
+        f"{name} = {_quoted(getattr(prompt, name))}" for name in ("role", "context", "task") if getattr(prompt, name)
+    ]
+    if prompt.instructions:
+        lines += ["instructions = [", *(f"  {_quoted(one)}," for one in prompt.instructions), "]"]
+    if prompt.output != Output():
+        lines += ["", "[output]"]
+        lines += [f"format = {_quoted(prompt.output.format)}"] if prompt.output.format else []
+        labels = ", ".join(f"{_key(label)} = {_quoted(word)}" for label, word in prompt.output.labels.items())
+        lines += [f"labels = {{ {labels} }}"] if labels else []
+    for name, variable in prompt.variables.items():
+        lines += ["", f"[variables.{_key(name)}]", f"description = {_quoted(variable.description)}"]
+        lines += [f"default = {_quoted(variable.default)}"] if variable.default is not None else []
+    for example in prompt.examples:
+        lines += ["", "[[examples]]", *(f"{_key(name)} = {_quoted(value)}" for name, value in example.values.items())]
+        lines += [f"output = {_quoted(example.output)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _check_names(prompt: Prompt) -> None:
+    used = set().union(*(placeholders(template) for template in prompt.templates()))
+    undeclared, unused = sorted(used - set(prompt.variables)), sorted(set(prompt.variables) - used)
+    if undeclared:
+        raise PromptError(
+            f"{{{undeclared[0]}}} stands in the prompt and is no variable: write {undeclared[0]} = "
+            f'"what it is" under [variables], or {{{{{undeclared[0]}}}}} where braces are meant'
+        )
+    if unused:
+        raise PromptError(f"nothing in the prompt uses the variable {unused[0]}: write {{{unused[0]}}}, or remove it")
+    asked = placeholders(prompt.task)
+    for number, example in enumerate(prompt.examples, start=1):
+        superfluous = sorted(set(example.values) - asked)
+        missing = sorted(n for n in asked - set(example.values) if prompt.variables[n].default is None)
+        if superfluous:
+            raise PromptError(f"example {number} gives {superfluous[0]}, which does not stand in the task: remove it")
+        if missing:
+            raise PromptError(f"example {number} lacks {missing[0]}, which stands in the task: add it")
+
+
+def _known(found: Mapping[str, Any], names: tuple[str, ...], what: str) -> None:
+    for name in found:
+        if name not in names:
+            raise PromptError(f"there is no {what} {_short(name)!r}: use {', '.join(names)}")
+
+
+def _text(found: Mapping[str, Any], name: str) -> str:
+    value = found.get(name, "")
+    if not isinstance(value, str):
+        raise PromptError(f"{_short(name)} is {_short(repr(value))}: it must be a text in quotes")
+    return value
+
+
+def _lines(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise PromptError("instructions must be a list of texts in quotes")
+    return tuple(value)
+
+
+def _table(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = found.get(name, {})
+    if not isinstance(value, dict):
+        raise PromptError(f"{name} must be a table: write [{name}] and its lines below")
+    return value
+
+
+def _tables(found: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    value = found.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise PromptError(f"{name} must be tables: write [[{name}]] and the lines of one below, and again for the next")
+    return value
+
+
+def _example(found: Mapping[str, Any]) -> Example:
+    if not isinstance(found.get("output"), str):
+        raise PromptError('each of the examples needs its answer: write output = "…"')
+    return Example({name: _text(found, name) for name in found if name != "output"}, found["output"])
+
+
+def _output(found: Any) -> Output:
+    if isinstance(found, str):
+        return Output(found)
+    if not isinstance(found, dict):
+        raise PromptError("output must be a text in quotes, or a table with format and labels")
+    _known(found, ("format", "labels"), "part of output called")
+    labels = found.get("labels", {})
+    if isinstance(labels, list):
+        labels = {str(one): str(one) for one in labels}
+    if not isinstance(labels, dict) or not all(isinstance(word, str) and word.strip() for word in labels.values()):
+        raise PromptError('labels must be a list of texts, or a table of them such as { 0 = "negative" }')
+    for word, times in Counter(labels.values()).items():
+        if times > 1:
+            raise PromptError(f"two labels are called {_short(word)!r}: give each its own word")
+    if len(labels) == 1:
+        raise PromptError("there is one label only: name at least two, or none")
+    return Output(_text(found, "format"), labels)
+
+
+def _variable(name: str, value: Any) -> Variable:
+    if not _NAME.fullmatch(name) or name == "output":
+        raise PromptError(f"{_short(name)!r} cannot be a variable's name: use letters, digits and _, and not output")
+    if isinstance(value, str):
+        return Variable(value)
+    if not isinstance(value, dict):
+        raise PromptError(f"the variable {name} must be a text that describes it, or a table")
+    _known(value, ("description", "default"), f"part of the variable {name} called")
+    default = value.get("default")
+    if default is not None and not isinstance(default, str):
+        raise PromptError(f"the default of {name} must be a text in quotes")
+    return Variable(_text(value, "description"), default)
+
+
+def _short(text: str) -> str:
+    """What a file says, short enough for a message."""
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _one_line(name)
+
+
+def _quoted(text: str) -> str:
+    """A TOML string, on several lines where the text is."""
+    if "\n" not in text:
+        return _one_line(text)
+    body = "\n".join(_one_line(line)[1:-1] for line in text.split("\n"))
+    if '"""' not in text and not text.endswith('"'):
+        body = body.replace('\\"', '"')
+    # A line break right after the opening quotes is not part of the text.
+    return f'"""\n{body}"""'
+
+
+def _one_line(text: str) -> str:
+    # JSON's escapes are TOML's, but for one character that only TOML wants escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,82 @@
+"""A predictor written as one graph, from token ids to logits: ONNX Runtime runs it, and PyTorch is not needed."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from trifold.artifact.arrays import read_state, write_state
+from trifold.engines.onnx_runtime import TOKEN_BUDGET, OnnxGraph, write_graph
+from trifold.errors import SettingsError
+from trifold.methods.contract import Predictor, Scores
+from trifold.models.batching import by_token_budget
+from trifold.models.locate import BackboneFiles, copy_tokenizer
+from trifold.models.settings import ComputeSettings
+from trifold.models.tokenizer import Tokenizer
+from trifold.tasks.labels import LabelMap
+
+GRAPH = "model.onnx"
+_CONFIG = "config.json"
+
+
+class ExportedPredictor(Predictor):
+    """A graph with the tokenizer and the labels it was trained with."""
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer, labels: LabelMap, settings: ComputeSettings) -> None:
+        self.labels = labels
+        self._folder = folder
+        self._graph = OnnxGraph(folder / GRAPH)
+        self._tokenizer = tokenizer
+        self._settings = settings
+
+    @classmethod
+    def write(cls, predictor: Predictor, folder: Path, *, int8: bool) -> None:
+        """Write `predictor` as a graph into `folder`; `load` brings it back.
+
+        Raises:
+            SettingsError: If it has no backbone, or ONNX Runtime is not installed.
+            BackboneError: If its model cannot be written as a graph.
+        """
+        parts = predictor.exportable()
+        if parts is None:
+            raise SettingsError("this run has no neural network to export: trifold predict runs it as fast as it gets")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_graph(parts.module, folder / GRAPH, int8=int8)
+        copy_tokenizer(parts.files, folder)
+        shutil.copyfile(parts.files.folder / _CONFIG, folder / _CONFIG)
+        described = {**predictor.labels.described(), **parts.tokenizer.described(), "base": parts.files.name}
+        write_state(folder, described, {})
+
+    @classmethod
+    def load(cls, folder: Path, compute: ComputeSettings) -> "ExportedPredictor":
+        """See `Predictor.load`."""
+        settings, _ = read_state(folder)
+        tokenizer = Tokenizer.of(
+            BackboneFiles(folder, str(settings["base"]), None, compute.trust_remote_code), settings
+        )
+        return cls(folder, tokenizer, LabelMap.saved(settings), compute)
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """See `Predictor.score`."""
+        tokens = self._tokenizer.encode(texts)
+        logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
+        for batch in by_token_budget(tokens.lengths, self._settings.token_budget or TOKEN_BUDGET):
+            logits[batch] = self._graph(*tokens.padded(batch, self._tokenizer.pad_id))
+        return Scores(logits, tokens.truncated)
+
+    def save(self, folder: Path) -> None:
+        """Copy the files."""
+        shutil.copytree(self._folder, folder, dirs_exist_ok=True)
+
+    def divide_logits(self, temperature: float) -> None:
+        """A graph is written once its temperature is folded in.
+
+        Raises:
+            SettingsError: Always.
+        """
+        raise SettingsError(f"an exported model cannot be divided by {temperature:g}: export it again")
+
+    def size_bytes(self) -> int:
+        """See `Predictor.size_bytes`."""
+        return (self._folder / GRAPH).stat().st_size

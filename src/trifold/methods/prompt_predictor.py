@@ -1,0 +1,247 @@
+"""What prompting leaves behind: which model, which prompt, which examples, and how its figures are read."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trifold.artifact.arrays import read_state, write_state
+from trifold.artifact.run_record import PromptingFacts
+from trifold.engines.encoder import Encoder, embed
+from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError, SettingsError
+from trifold.events import say
+from trifold.json_reading import parse_json
+from trifold.llm.contract import UnnamedServerError
+from trifold.llm.few_shot import Embed, FixedShots, NearestShots
+from trifold.llm.generation_labeller import GenerationLabeller
+from trifold.llm.labeller import Judgements, Labeller, LabellingTask, common_reasons
+from trifold.llm.likelihood_labeller import LikelihoodLabeller
+from trifold.llm.open_model import LOCAL, labeller_of, open_llm
+from trifold.llm.openai_server import PREFIX as REMOTE
+from trifold.llm.prompt_file import format_prompt, parse_prompt
+from trifold.llm.prompt_template import Example
+from trifold.llm.settings import LlmSettings, Price, PromptingSettings
+from trifold.methods.contract import Predictor, Scores
+from trifold.models.locate import BackboneFiles, describe_base, find_base
+from trifold.models.settings import ComputeSettings
+from trifold.models.tokenizer import Tokenizer
+from trifold.runtime import choose
+from trifold.tasks.labels import LabelMap
+from trifold.terminal import printable
+
+_SAID = "prompt.json"
+# What answers depend on. Whom to ask, with which key and how often, is the user's to say each time: a run folder may
+# come from anyone.
+_KEPT = ("max_tokens", "temperature")
+
+
+class PromptPredictor(Predictor):
+    """A language model with a prompt.
+
+    Args:
+        labeller: Both, with the log.
+        labels: Class order of the words.
+        kept: What `kept_settings` gave.
+        price: What the model's tokens cost.
+        temperature: Divides the logits.
+    """
+
+    def __init__(
+        self,
+        labeller: Labeller,
+        labels: LabelMap,
+        kept: dict[str, Any],
+        price: Price | None = None,
+        temperature: float = 1.0,
+    ) -> None:
+        self.labels = labels
+        self._labeller = labeller
+        self._kept = kept
+        self._price = price
+        self._temperature = temperature
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """See `Predictor.score`."""
+        found = judged(self._labeller, texts)
+        return Scores((found.logits / self._temperature).astype(np.float32), found.truncated, found.seconds_from_log)
+
+    def account(self) -> dict[str, object]:
+        """See `Predictor.account`: what it cost, and how often no label was answered."""
+        spent = self._labeller.spent
+        found: dict[str, object] = {"calls": spent.calls, "answers_from_log": spent.from_log}
+        if isinstance(self._labeller, GenerationLabeller):
+            failures = self._labeller.abstained / max(1, self._labeller.asked)
+            found |= {"prompt_tokens": spent.prompt_tokens, "answer_tokens": spent.answer_tokens}
+            found["failure_rate"] = round(failures, 6)
+        return {**found, "money": spent.money(self._price)} if self._price else found
+
+    def save(self, folder: Path) -> None:
+        """Write the prompt with its examples; the language model is not copied, and a key was never known."""
+        task = self._labeller.task
+        arrays = {"temperature": np.array([self._temperature])}
+        arrays |= {"prior": self._labeller.prior} if isinstance(self._labeller, GenerationLabeller) else {}
+        arrays |= {"bias": self._labeller.bias} if isinstance(self._labeller, LikelihoodLabeller) else {}
+        arrays |= {"vectors": task.shots.vectors} if isinstance(task.shots, NearestShots) else {}
+        write_state(folder, {**self.labels.described(), **self._kept}, arrays)
+        shots = task.shots.examples if isinstance(task.shots, FixedShots | NearestShots) else ()
+        said = {"prompt": format_prompt(task.prompt), "shots": [[dict(one.values), one.output] for one in shots]}
+        (folder / _SAID).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, compute: ComputeSettings, llm: LlmSettings | None = None) -> "PromptPredictor":
+        """See `Predictor.load`.
+
+        Args:
+            folder: As given to `save`.
+            compute: How to run it, where its weights are here.
+            llm: The server and the key, the log and the budget: a run names none of them. Weights on this machine are
+                found by the run's own word, since their hash must be that of the training.
+
+        Raises:
+            UnnamedServerError: If it asks a server, and `llm` names none.
+        """
+        saved, arrays = read_state(folder, PromptingFacts)
+        kept: dict[str, Any] = saved
+        with _damage_told(folder):
+            LlmSettings(**{name: kept[name] for name in _KEPT})
+        named = _whom(folder, kept, llm or LlmSettings(), compute)
+        with _damage_told(folder):
+            labels, task = LabelMap.saved(kept), _task(folder, kept, arrays, compute)
+            votes, temperature = int(kept["votes"]), float(arrays.of_shape("temperature", 1, positive=True)[0])
+            _require_whole(task, labels, votes, arrays)
+        if votes > 1:
+            say(f"note: {folder.parent} asks {votes} times for each text")
+        model = open_llm(named, compute)
+        labeller = labeller_of(model, task, named, votes, arrays.get("prior"), arrays.get("bias"))
+        return cls(labeller, labels, kept, named.prices, temperature)
+
+    def divide_logits(self, temperature: float) -> None:
+        """See `Predictor.divide_logits`."""
+        self._temperature *= temperature
+
+    def size_bytes(self) -> int:
+        """See `Predictor.size_bytes`. What runs on a server takes no room here."""
+        return len(format_prompt(self._labeller.task.prompt).encode()) + int(self._kept["llm_bytes"])
+
+
+def kept_settings(
+    llm: LlmSettings, asked: PromptingSettings, task: LabellingTask, name: str, files: BackboneFiles | None
+) -> dict[str, Any]:
+    """What a saved predictor needs to ask the same model in the same way.
+
+    Args:
+        llm: How it is asked.
+        asked: How the task was put to it.
+        task: What it labels with.
+        name: Of the model.
+        files: Of the model, where they are on this machine.
+    """
+    return {
+        "llm": name if files else _model_of(name),
+        "llm_bytes": files.size_bytes() if files else 0,
+        **{name: getattr(llm, name) for name in _KEPT},
+        "votes": asked.votes,
+        "words": list(task.words),
+        "cloze": task.cloze,
+        "max_length": task.max_length,
+        "long_text": task.long_text,
+        **(describe_base(files) if files else {}),
+    }
+
+
+def embedder(files: BackboneFiles, tokenizer: Tokenizer, compute: ComputeSettings) -> Embed:
+    """Texts to vectors of length 1, by which the nearest examples are found."""
+    encoder = Encoder(files, choose(compute.device, compute.precision))
+    return lambda texts: embed(encoder, tokenizer, texts, compute.token_budget)[0]
+
+
+def judged(labeller: Labeller, texts: Sequence[str]) -> Judgements:
+    """Label texts where all of them have to be.
+
+    Raises:
+        BudgetError: If the budget does not reach for all.
+        LlmError: If none can be labelled, or a prompt is longer than a model on this machine reads.
+    """
+    found = labeller.judge(texts)
+    if found.unasked:
+        reason = found.problems[min(found.unasked)]
+        raise BudgetError(
+            f"{reason}, and {len(found.unasked):,} of {len(texts):,} texts have no answer yet; the others are in the "
+            "log: the same command with a higher limit asks for the rest alone"
+        )
+    if found.problems and (isinstance(labeller, LikelihoodLabeller) or len(found.problems) == len(texts)):
+        reasons = "; ".join(common_reasons(found.problems))
+        raise LlmError(f"{len(found.problems):,} of {len(texts):,} texts get no label: {reasons}")
+    return found
+
+
+@contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    """Inside, only what a run holds is used: whatever is not allowed in it is damage."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, SettingsError):
+        raise ArtifactError(f"{folder} holds a damaged file: train again or restore the run folder") from None
+
+
+def _whom(folder: Path, kept: dict[str, Any], given: LlmSettings, compute: ComputeSettings) -> LlmSettings:
+    """Whom to ask, and how: what the user names now, and of the run what its answers depend on.
+
+    Raises:
+        UnnamedServerError: If the user has to name a server.
+        LlmError: If a server is named where weights are to be used.
+        ArtifactError: If the weights are others than those that the run was made with.
+    """
+    default, made_with = LlmSettings(), str(kept["llm"])
+    own = {name: kept[name] for name in _KEPT if getattr(given, name) == getattr(default, name)}
+    if "base" in kept:
+        if given.llm and not given.llm.startswith(LOCAL):
+            raise LlmError(f"{folder.parent} was made with weights on this machine: leave out --llm, or name them")
+        # Weights may have moved; their hash says whether they are the same.
+        moved = {"base": given.llm.removeprefix(LOCAL), "base_revision": None} if given.llm else {}
+        base = {**kept, **moved}
+        files = find_base(base, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
+        return replace(given, llm=f"{LOCAL}{files.folder}", **own)
+    model = printable(_model_of(made_with))
+    if not given.llm or not given.llm.startswith(REMOTE):
+        raise UnnamedServerError(
+            f"{folder.parent} asks a server for the model {model}, and a run folder may not say which server gets the "
+            f"texts: give --llm {REMOTE}BASE_URL#MODEL, and --api-key-env where its key is not in OPENAI_API_KEY"
+        )
+    if _model_of(given.llm) != _model_of(made_with):
+        say(f"note: the run was made with the model {model}: its figures are of that, not of {_model_of(given.llm)}")
+    return replace(given, **own)
+
+
+def _require_whole(task: LabellingTask, labels: LabelMap, votes: int, arrays: dict[str, np.ndarray]) -> None:
+    """Raise a `ValueError` or `SettingsError` where parts of a run do not go together, or cannot be meant."""
+    PromptingSettings(votes=votes, cloze=task.cloze)
+    shapes = [arrays[name].shape for name in ("prior", "bias") if name in arrays]
+    words = all(isinstance(word, str) for word in task.words)
+    if not words or {(len(task.words),), *shapes} != {(len(labels),)}:
+        raise ValueError("its parts do not go together")
+
+
+def _model_of(llm: str) -> str:
+    """A server's model without the server."""
+    return llm.rpartition("#")[2]
+
+
+def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], compute: ComputeSettings) -> LabellingTask:
+    try:
+        said = parse_json((folder / _SAID).read_bytes())
+        prompt = parse_prompt(said["prompt"])
+        examples = tuple(Example(values, output) for values, output in said["shots"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, PromptError):
+        raise ArtifactError(f"{folder / _SAID} is missing or damaged: train again or restore the run folder") from None
+    shots: FixedShots | NearestShots = FixedShots(examples)
+    if "nearest" in kept:
+        files = find_base(kept["nearest"], folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
+        found = embedder(files, Tokenizer.of(files, kept["nearest"]), compute)
+        shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
+    words = tuple(kept["words"])
+    return LabellingTask(prompt, words, kept["cloze"], shots, kept["max_length"], kept["long_text"])

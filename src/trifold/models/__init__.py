@@ -1,0 +1,1 @@
+"""Pretrained models, generic on transformers: find them, tokenise, batch, heads, adapters. Knows nothing of speed."""

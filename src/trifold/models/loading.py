@@ -1,0 +1,116 @@
+"""Load and save a model through transformers, with one clear sentence where it cannot be done."""
+
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trifold.errors import BackboneError
+from trifold.models.locate import BackboneFiles, read_config, reason_of
+
+_READING_CLASSES = ("AutoModel", "AutoModelForSequenceClassification")
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Write a model as transformers does, without its progress bar."""
+    from transformers import logging
+
+    logging.disable_progress_bar()
+    model.save_pretrained(folder)
+
+
+def load_model(
+    auto_class: str, files: BackboneFiles, *, whole: bool = False, attention: str = "sdpa", **options: Any
+) -> Any:
+    """Load `files` through one of transformers' auto classes, in float32 unless told otherwise.
+
+    What transformers says on the way (a report on new and unused weights, a progress bar) is held back:
+    a new head is what was asked for, and alarming words on a correct run help nobody.
+
+    Args:
+        auto_class: Its name.
+        files: The model.
+        whole: Whether the head must be in the files, too: a new one would say random things.
+        attention: Name of the attention implementation, as transformers knows it.
+        options: Further options of transformers.
+
+    Raises:
+        BackboneError: If the files do not fit the class, or lack weights below its head.
+    """
+    import transformers
+
+    read_config(files)
+    # Where there are none that are safetensors, transformers' own message would be about another file.
+    files.shards()
+    logging = transformers.logging
+    options = {"dtype": torch.float32, "attn_implementation": attention, **options}
+    trusted = {"trust_remote_code": files.trust_remote_code, "use_safetensors": True, "local_files_only": True}
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model, loading = getattr(transformers, auto_class).from_pretrained(
+                files.folder, output_loading_info=True, **trusted, **options
+            )
+    except Exception as error:  # noqa: BLE001 - what a damaged or unknown model makes transformers raise is no promise
+        raise BackboneError(
+            f"{files.name} cannot be loaded as {auto_class} ({reason_of(error)}): give another --model"
+        ) from None
+    finally:
+        logging.set_verbosity(verbosity)
+    _require_weights(files, model, loading["missing_keys"], whole=whole)
+    if getattr(model.config, "is_encoder_decoder", False) and auto_class in _READING_CLASSES:
+        raise BackboneError(
+            f"{files.name} is a {model.config.model_type}, which reads with one half and writes with the other, and no "
+            "method here learns from that: give --model an encoder or a decoder"
+        )
+    return model
+
+
+def load_config(files: BackboneFiles) -> Any:
+    """A model's configuration as transformers understands it.
+
+    Raises:
+        BackboneError: If it does not.
+    """
+    from transformers import AutoConfig
+
+    read_config(files)
+    try:
+        return AutoConfig.from_pretrained(
+            files.folder, local_files_only=True, trust_remote_code=files.trust_remote_code
+        )
+    except Exception as error:  # noqa: BLE001 - as above
+        raise BackboneError(f"{files.name} cannot be loaded ({reason_of(error)}): give another --model") from None
+
+
+def reads_onwards(config: Any) -> bool:
+    """Whether a model is a decoder, of which a token sees none behind it.
+
+    Args:
+        config: Of `load_config`.
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    both_ways = type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False)
+    return type(config) in MODEL_FOR_CAUSAL_LM_MAPPING and not both_ways
+
+
+def _require_weights(files: BackboneFiles, model: Any, missing: Iterable[str], *, whole: bool) -> None:
+    """Refuse a model of which weights are missing; unless it must be whole, head and pooler may be new."""
+    body = "" if model.base_model is model else f"{model.base_model_prefix}."
+    if whole and any(not name.startswith(body) for name in missing):
+        head = "masked" if type(model).__name__.endswith("ForMaskedLM") else "next"
+        raise BackboneError(
+            f"{files.name} has no head for {head} words (its files lack {min(missing)}): give a model that was "
+            "pretrained and saved with it"
+        )
+    lacking = sorted(name for name in missing if name.startswith(body) and "pooler" not in name.split("."))
+    if lacking:
+        raise BackboneError(
+            f"{files.name} lacks {len(lacking)} of its weights ({lacking[0]} and on): give a model that is whole"
+        )

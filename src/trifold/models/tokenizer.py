@@ -1,0 +1,248 @@
+"""Texts to tokens, once: flat arrays instead of a list per text."""
+
+import hashlib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from trifold.errors import BackboneError
+from trifold.models.batching import PadTo, padded_length, to_longest
+from trifold.models.locate import BackboneFiles, fast_tokenizer, read_config
+
+if TYPE_CHECKING:
+    import torch
+
+# A token is rarely longer than this; longer texts are cut to so many characters per token before tokenising.
+_CHARACTERS_PER_TOKEN = 40
+_TEXTS_PER_CALL = 1_024
+# Of texts' tokens, so large a share must be known; and of how many texts.
+_FEWEST_KNOWN, _SAMPLE_TEXTS = 0.1, 256
+# These count positions from behind the padding token's number, so a few of their places are never used.
+_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
+
+
+def first_position(config: Mapping[str, object]) -> int:
+    """The place that a text's first token takes among a model's positions.
+
+    Args:
+        config: `config.json` of the model.
+    """
+    pad = config.get("pad_token_id")
+    behind = config.get("model_type") in _POSITIONS_AFTER_PADDING
+    return (pad if isinstance(pad, int) else 0) + 1 if behind else 0
+
+
+def places_of(files: BackboneFiles) -> int | None:
+    """Tokens that a model can read at once; `None` where its configuration does not say."""
+    config = read_config(files)
+    # GPT-2 has its own name for it.
+    places = config.get("max_position_embeddings", config.get("n_positions"))
+    if not isinstance(places, int):
+        return None
+    return places - first_position(config)
+
+
+def pad_id_of(files: BackboneFiles) -> int:
+    """The token that shorter texts of a batch are filled up with; a decoder that has none for it takes its end of text.
+
+    Its vector is never looked at, but it has to be one of the model's.
+    """
+    config = read_config(files)
+    for name in ("pad_token_id", "eos_token_id"):
+        found = config.get(name)
+        if isinstance(found, int) and 0 <= found < config.get("vocab_size", found + 1):
+            return found
+    return 0
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token ids of many texts, end to end.
+
+    Attributes:
+        ids: `(total,)` int32, all texts' ids one after the other.
+        offsets: `(texts + 1,)` int64; text i is `ids[offsets[i]:offsets[i + 1]]`.
+        truncated: `(texts,)` bool, whether the text was longer than the maximum.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    truncated: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.truncated)
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each text, `(texts,)` int64."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def _longest(self) -> int:
+        """Tokens of the longest text."""
+        return int(self.lengths.max())
+
+    def take(self, positions: np.ndarray) -> "Tokens":
+        """The texts at `positions`, in that order."""
+        ids = [self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions]
+        return Tokens.of(ids, self.truncated[positions])
+
+    @classmethod
+    def of(cls, ids: Sequence[np.ndarray], truncated: Sequence[bool]) -> "Tokens":
+        """From each text's ids, and whether it was longer."""
+        offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids])]).astype(np.int64)
+        flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
+        return cls(flat, offsets, np.array(truncated, dtype=bool))
+
+    def each(self) -> list[np.ndarray]:
+        """The ids of each text."""
+        return [self.ids[start:end] for start, end in itertools.pairwise(self.offsets)]
+
+    @cached_property
+    def digests(self) -> list[bytes]:
+        """16 bytes for each text that stand for its tokens."""
+        return [digest(part.tobytes()) for part in self.each()]
+
+    def padded(self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest) -> tuple[np.ndarray, np.ndarray]:
+        """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64.
+
+        Args:
+            positions: Of the texts.
+            pad_id: Fills up the shorter ones.
+            pad_to: What length the longest of them is filled up to, but no further than the longest of all texts.
+        """
+        lengths = self.lengths[positions]
+        longest = padded_length(lengths, pad_to, self._longest)
+        ids = np.full((len(positions), longest), pad_id, dtype=np.int64)
+        mask = np.arange(longest) < lengths[:, None]
+        ids[mask] = np.concatenate([self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions])
+        return ids, mask.astype(np.int64)
+
+    def batch(
+        self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest
+    ) -> "tuple[torch.Tensor, torch.Tensor]":
+        """The same as tensors."""
+        import torch
+
+        ids, mask = self.padded(positions, pad_id, pad_to)
+        return torch.from_numpy(ids), torch.from_numpy(mask)
+
+
+class Tokenizer:
+    """A backbone's own fast tokenizer, with a maximum length.
+
+    Args:
+        files: The backbone.
+        max_length: Tokens kept of each text, special tokens included.
+        long_text: `truncate` keeps a longer text's beginning, `head+tail` a quarter from its beginning and the rest
+            from its end, where reviews and reports tend to conclude.
+
+    Raises:
+        BackboneError: If the backbone has no fast tokenizer, or cannot read `max_length` tokens.
+
+    Source: Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?", section 5.3.1, for `head+tail`.
+    """
+
+    def __init__(self, files: BackboneFiles, max_length: int, long_text: str = "truncate") -> None:
+        self.max_length, self.long_text = max_length, long_text
+        self._name = files.name
+        self._tokenizer = fast_tokenizer(files)
+        self._tokenizer.no_padding()
+        if long_text == "truncate":
+            self._tokenizer.enable_truncation(max_length)
+        else:
+            self._tokenizer.no_truncation()
+        self.pad_id = pad_id_of(files)
+        self._vectors: int | None = read_config(files).get("vocab_size")
+        places = places_of(files)
+        if places is not None and max_length > places:
+            raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
+
+    @classmethod
+    def of(cls, files: BackboneFiles, saved: dict[str, object]) -> "Tokenizer":
+        """The inverse of `described`."""
+        return cls(files, int(str(saved["max_length"])), str(saved.get("long_text", "truncate")))
+
+    def described(self) -> dict[str, object]:
+        """What a saved model keeps of it, so that texts are read the same way in use as in training."""
+        return {"max_length": self.max_length, "long_text": self.long_text}
+
+    def encode(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise `texts` in parallel, in slices so that only the flat arrays grow with their number."""
+        flat: list[np.ndarray] = []
+        truncated: list[bool] = []
+        for start in range(0, len(texts), _TEXTS_PER_CALL):
+            slice_ = texts[start : start + _TEXTS_PER_CALL]
+            shortened = [self._shorten(text) for text in slice_]
+            # Fast: without each token's place in the text, which nobody asks for.
+            encodings = self._tokenizer.encode_batch_fast(shortened)
+            for text, short, encoding in zip(slice_, shortened, encodings, strict=True):
+                ids = np.array(encoding.ids, dtype=np.int32)
+                too_long = bool(encoding.overflowing) or len(ids) > self.max_length
+                if len(ids) > self.max_length:
+                    ids = self._head_and_tail(ids, np.array(encoding.special_tokens_mask, dtype=bool))
+                flat.append(ids)
+                truncated.append(too_long or len(short) < len(text))
+            self._require_vectors(flat[start:])
+        return Tokens.of(flat, truncated)
+
+    def require_words(self, texts: Sequence[str]) -> None:
+        """Refuse to read texts of which the tokenizer knows next to nothing: every one would be the same to the model.
+
+        Args:
+            texts: Any number; some of the first are looked at.
+
+        Raises:
+            BackboneError: If nearly all of their tokens are the one for unknown ones, or there are none.
+        """
+        sample = [self._shorten(text) for text in texts[:_SAMPLE_TEXTS]]
+        names = (getattr(self._tokenizer.model, "unk_token", None), "[UNK]", "<unk>")
+        unknown = next(
+            (number for name in names if name and (number := self._tokenizer.token_to_id(name)) is not None), -1
+        )
+        found = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(sample, add_special_tokens=False)]
+        total = sum(map(len, found))
+        known = total - sum(ids.count(unknown) for ids in found)
+        if sample and known <= _FEWEST_KNOWN * total:
+            raise BackboneError(
+                f"the tokenizer of {self._name} knows {known:,} of the {total:,} tokens in the first texts: give a "
+                "model for their language, or one that is saved with its own tokenizer"
+            )
+
+    def _require_vectors(self, found: Sequence[np.ndarray]) -> None:
+        """Refuse tokens beyond the model's vectors: the tokenizer is another model's."""
+        highest = max((int(ids.max()) for ids in found if len(ids)), default=0)
+        if self._vectors is not None and highest >= self._vectors:
+            raise BackboneError(
+                f"the tokenizer of {self._name} gives token {highest}, and the model has vectors for {self._vectors} "
+                "tokens: give a model that is saved with its own tokenizer"
+            )
+
+    def identity(self) -> dict[str, object]:
+        """Everything that decides the tokens of a text, as plain values."""
+        tokenizer = hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
+        return {"what": "tokens", "backbone": self._name, "tokenizer": tokenizer, **self.described()}
+
+    def _shorten(self, text: str) -> str:
+        """The characters that can matter, so that a 1 MB text costs no more than a page."""
+        limit = self.max_length * _CHARACTERS_PER_TOKEN
+        if self.long_text == "truncate":
+            return text[:limit]
+        return text if len(text) <= 2 * limit + 1 else f"{text[:limit]} {text[-limit:]}"
+
+    def _head_and_tail(self, ids: np.ndarray, special: np.ndarray) -> np.ndarray:
+        """Special tokens at both ends stay; between them, a quarter from the beginning and the rest from the end."""
+        words = np.flatnonzero(~special)
+        before, after = int(words[0]), len(ids) - int(words[-1]) - 1
+        room = self.max_length - before - after
+        head = before + room // 4
+        return np.concatenate([ids[:head], ids[len(ids) - after - (room - room // 4) :]])
+
+
+def digest(content: bytes) -> bytes:
+    """16 bytes that stand for `content`."""
+    return hashlib.blake2b(content, digest_size=16).digest()

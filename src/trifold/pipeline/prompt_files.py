@@ -1,0 +1,103 @@
+"""What the verbs under `prompt` do: fill in, ask, write and compare prompt files."""
+
+import difflib
+from pathlib import Path
+
+from trifold.atomic import whole_file
+from trifold.errors import LlmError, PromptError
+from trifold.llm.client import Client
+from trifold.llm.contract import Answer, OnText, Sampling
+from trifold.llm.cost_estimate import Estimate
+from trifold.llm.open_model import open_text_generator
+from trifold.llm.prompt_file import format_prompt, read_prompt
+from trifold.llm.prompt_template import Conversation, Prompt
+from trifold.llm.prompt_writer import ask_for_prompt, complain, read_written
+from trifold.llm.settings import LlmSettings, VariableSettings
+from trifold.models.settings import ComputeSettings
+
+_ATTEMPTS = 3
+
+
+class Session:
+    """A language model, opened for one command.
+
+    Args:
+        llm: Which, and what it may cost.
+        compute: How it is run, where its weights are here.
+
+    Raises:
+        LlmError: If it cannot be opened, or writes no answers.
+    """
+
+    def __init__(self, llm: LlmSettings, compute: ComputeSettings) -> None:
+        self.settings = llm
+        self.client = Client.of(open_text_generator(llm, compute), llm)
+        self.sampling = Sampling(llm.max_tokens, llm.temperature)
+
+    def ask(self, conversation: Conversation, on_text: OnText | None = None) -> Answer:
+        """One answer; see `Client.ask`."""
+        return self.client.ask(conversation, self.sampling, on_text)
+
+    def expect(self, conversation: Conversation) -> Estimate:
+        """What asking would cost."""
+        return self.client.expect([(conversation, self.sampling)])
+
+    def shown(self, conversation: Conversation) -> str:
+        """Exactly what is sent."""
+        return self.client.model.shown(conversation)
+
+
+def fill_in(path: Path, values: VariableSettings | None) -> Conversation:
+    """The messages of a prompt file with its variables filled in.
+
+    Raises:
+        PromptError: If the file, a variable or a value cannot be used.
+    """
+    return read_prompt(path).render(values.read() if values else {})
+
+
+def write_prompt(session: Session, wish: str) -> Prompt:
+    """Have the model write a prompt file; what it gets wrong it is told, twice.
+
+    Raises:
+        PromptError: If the wish is empty.
+        LlmError: If it never writes one that can be used.
+    """
+    if not wish.strip():
+        raise PromptError('there is no wish: say what the prompt is for, as in trifold prompt write "sort my mail"')
+    conversation = ask_for_prompt(wish)
+    error = PromptError("")
+    for _ in range(_ATTEMPTS):
+        answer = session.ask(conversation)
+        try:
+            return read_written(answer.text)
+        except PromptError as mistake:
+            error = mistake
+            conversation = complain(conversation, answer.text, mistake)
+    raise LlmError(
+        f"{session.client.model.name} wrote no prompt file that can be used in {_ATTEMPTS} attempts ({error}): try a "
+        "larger model or --max-tokens, or start from a file in examples/prompts; trifold log shows what it wrote"
+    )
+
+
+def diff_prompts(first: Prompt, second: Prompt, names: tuple[str, str]) -> str:
+    """What differs between two prompts, as a unified diff; empty where only comments and spacing do."""
+    before, after = (format_prompt(prompt).splitlines(keepends=True) for prompt in (first, second))
+    return "".join(difflib.unified_diff(before, after, names[0], names[1], n=2))
+
+
+def save_prompt(prompt: Prompt, path: Path) -> None:
+    """Write a prompt file.
+
+    Raises:
+        PromptError: If it is there already, or cannot be written.
+    """
+    try:
+        with whole_file(path, replace=False) as aside:
+            aside.write_text(format_prompt(prompt), encoding="utf-8", newline="\n")
+    except FileExistsError as error:
+        raise PromptError(
+            f"{path} is there already: name another --output; what was written is kept in {error.filename2}"
+        ) from None
+    except OSError as error:
+        raise PromptError(f"{path} cannot be written ({error.strerror}): name another --output") from None

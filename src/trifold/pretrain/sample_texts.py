@@ -1,0 +1,49 @@
+"""What a trained model says of held-out text: a few sentences to read, beside all figures."""
+
+from typing import Any
+
+import numpy as np
+
+from trifold.models.locate import BackboneFiles
+from trifold.pretrain.fill_mask import fill_mask
+from trifold.pretrain.generation import write
+from trifold.pretrain.packing import Blocks
+from trifold.pretrain.settings import WritingSettings
+from trifold.pretrain.special_tokens import Vocabulary
+
+_SAMPLES = 3
+_PROMPT_TOKENS, _WRITTEN_TOKENS = 16, 60
+_READ_TOKENS, _HIDDEN_TOKEN = 40, 20
+_GUESSES = 3
+
+
+def samples(model: Any, vocabulary: Vocabulary, held_out: Blocks, files: BackboneFiles) -> list[dict[str, str]]:
+    """Held-out beginnings with what the model makes of them: `given` and `said`, and for a hidden word its `truth`."""
+    model.eval()
+    positions = np.linspace(0, len(held_out) - 1, min(_SAMPLES, len(held_out))).astype(np.int64)
+    ids, goes_on = held_out.read(positions)
+    if vocabulary.mask_id is None:
+        return [_written(model, vocabulary, row, files) for row in ids]
+    return [_filled(model, vocabulary, row, more) for row, more in zip(ids, goes_on, strict=True)]
+
+
+def _written(model: Any, vocabulary: Vocabulary, ids: np.ndarray, files: BackboneFiles) -> dict[str, str]:
+    prompt = vocabulary.tokenizer.decode(ids[: min(_PROMPT_TOKENS, len(ids) // 2)].tolist())
+    room = min(_WRITTEN_TOKENS, len(ids) // 2 - 1)
+    return {"given": prompt, "said": write(model, files, prompt, WritingSettings(max_new_tokens=room))[0]}
+
+
+def _filled(model: Any, vocabulary: Vocabulary, ids: np.ndarray, goes_on: np.ndarray) -> dict[str, str]:
+    """The same with a word of one piece hidden, the first such behind the middle."""
+    count = min(_READ_TOKENS, len(ids) - 1)
+    whole = ~goes_on[:count] & ~goes_on[1 : count + 1] & ~vocabulary.is_special(ids[:count])
+    places = np.flatnonzero(whole)
+    if not len(places):
+        return {"given": "", "said": "", "truth": ""}
+    place = int(places[np.searchsorted(places, count // 2).clip(max=len(places) - 1)])
+    decode = vocabulary.tokenizer.decode
+    before, after = decode(ids[:place].tolist()), decode(ids[place + 1 : count].tolist())
+    given = f"{before} [MASK] {after}"
+    guesses = fill_mask(model, vocabulary, given, _GUESSES)[0]
+    said = ", ".join(f"{guess.word} {100 * guess.score:.0f} %" for guess in guesses)
+    return {"given": given, "said": said, "truth": decode([int(ids[place])])}

@@ -1,0 +1,93 @@
+"""A tokenizer as pretraining needs it: which ids are special, and what stands at a document's ends."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from trifold.errors import BackboneError
+from trifold.json_reading import parse_json
+from trifold.models.locate import BackboneFiles, fast_tokenizer
+from trifold.pretrain.settings import Objective
+
+_MASKS = ("[MASK]", "<mask>", "<|mask|>")
+_ENDS = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>", "[SEP]", "<|im_end|>")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A tokenizer with what is special in it.
+
+    Attributes:
+        tokenizer: Of the tokenizers library, neither padding nor truncating.
+        size: Ids, special ones included.
+        special: Sorted ids that are no text.
+        before: Ids that stand before every block of an encoder, or before every document of a decoder.
+        after: Likewise behind; for a decoder always its end of text.
+        mask_id: What stands for a hidden token; `None` in a decoder.
+        keeps_spaces: Whether the tokens tell spaces and line ends apart.
+    """
+
+    tokenizer: Any
+    size: int
+    special: np.ndarray
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    mask_id: int | None
+    keeps_spaces: bool = False
+
+    @classmethod
+    def of(cls, files: BackboneFiles, objective: Objective) -> "Vocabulary":
+        """The vocabulary of a model or of a new tokenizer.
+
+        Raises:
+            BackboneError: If it lacks a mask token for `mlm`, or an end of text for `clm`.
+        """
+        tokenizer = fast_tokenizer(files)
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        special = np.array(sorted(i for i, t in tokenizer.get_added_tokens_decoder().items() if t.special), np.int64)
+        framed = tokenizer.encode("a")
+        inner = [place for place, is_special in enumerate(framed.special_tokens_mask) if not is_special]
+        if not inner:
+            raise BackboneError(
+                f"the tokenizer of {files.name} drops letters: give a model saved with its own tokenizer"
+            )
+        before, after = tuple(framed.ids[: inner[0]]), tuple(framed.ids[inner[-1] + 1 :])
+        one, two = (tokenizer.encode(text, add_special_tokens=False).ids for text in ("a b", "a \n b"))
+        shared = (tokenizer, tokenizer.get_vocab_size(), special, before)
+        mask = _first_known(tokenizer, (_named(files, "mask_token"), *_MASKS))
+        if objective == "mlm":
+            if mask is None or not after:
+                raise BackboneError(f"the tokenizer of {files.name} has no mask token: take an encoder, such as minilm")
+            return cls(*shared, after, mask, keeps_spaces=one != two)
+        end = _first_known(tokenizer, (_named(files, "eos_token"), *_ENDS))
+        if end is None:
+            raise BackboneError(f"the tokenizer of {files.name} has no end of text: take another --model")
+        return cls(*shared, (end,), None, keeps_spaces=one != two)
+
+    def is_special(self, ids: np.ndarray) -> np.ndarray:
+        """Whether ids are no text, in their shape."""
+        return np.isin(ids, self.special)
+
+    def seen(self, text: str) -> str:
+        """The text as the tokens say it, for counting its bytes: what a tokenizer drops must not count as predicted."""
+        normaliser = self.tokenizer.normalizer
+        if normaliser is not None:
+            text = normaliser.normalize_str(text).replace("\u2581", " ")
+        return text if self.keeps_spaces else " ".join(text.split())
+
+
+def _named(files: BackboneFiles, role: str) -> str | None:
+    """A special token by its role, from the tokenizer's own settings."""
+    try:
+        token = parse_json((files.folder / "tokenizer_config.json").read_bytes()).get(role)
+    except (OSError, ValueError, AttributeError):
+        return None
+    name = token.get("content") if isinstance(token, dict) else token
+    return name if isinstance(name, str) else None
+
+
+def _first_known(tokenizer: Any, names: tuple[str | None, ...]) -> int | None:
+    known = (tokenizer.token_to_id(name) for name in names if name)
+    return next((number for number in known if number is not None), None)

@@ -1,0 +1,136 @@
+"""How long to train: passes, tokens or minutes, settled as optimiser steps before the first one is taken."""
+
+import contextlib
+import copy
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+from trifold.atomic import write_text
+from trifold.events import say
+from trifold.pretrain.objectives import Excerpt
+from trifold.pretrain.settings import LearningSettings
+from trifold.runtime import Runtime
+from trifold.schema import Rule, read_facts
+from trifold.train.config import TrainingConfig
+from trifold.train.loop import train as train_model
+from trifold.train.objective import Objective
+
+_FILE = "budget.json"
+_SHORTEST_PROBE, _LONGEST_PROBE = 2.0, 15.0
+_PROBE_SHARE = 0.02
+
+
+@dataclass(frozen=True)
+class TrainingLength:
+    """What a training may spend, the same whenever it is resumed.
+
+    Attributes:
+        tokens: Trained on, each pass counted.
+        asked: What the user gave, in words.
+    """
+
+    tokens: int
+    asked: str
+
+    def config(self, base: TrainingConfig, training: Objective, validations: int) -> TrainingConfig:
+        """The config with its steps, the last of which passes the budget, and validations in between."""
+        lengths = training.lengths
+        passes, rest = divmod(self.tokens, int(lengths.sum()))
+        # A pass may end with a smaller step.
+        steps = passes * math.ceil(len(lengths) / base.batch_size)
+        steps = max(1, steps + math.ceil(rest / (base.batch_size * int(lengths[0]))))
+        rounds = min(validations, steps)
+        return replace(base, epochs=rounds, round_steps=math.ceil(steps / rounds), total_steps=steps, unit="blocks")
+
+
+def trained_tokens(steps: int, batch_size: int, training: Objective) -> int:
+    """Tokens of so many steps, each pass over the blocks counted."""
+    lengths = training.lengths
+    passes, rest = divmod(steps, math.ceil(len(lengths) / batch_size))
+    return passes * int(lengths.sum()) + rest * batch_size * int(lengths[0])
+
+
+class _BudgetFacts(TypedDict):
+    tokens: Annotated[int, Rule("a whole number, 1 or more", lambda value: value > 0)]
+    asked: str
+
+
+@contextlib.contextmanager
+def kept(budget: TrainingLength, state: Path) -> Iterator[None]:
+    """Inside, the budget lies beside a training's state; after a failure it goes unless there is a state to resume."""
+    state.mkdir(parents=True, exist_ok=True)
+    try:
+        write_text(state / _FILE, json.dumps(asdict(budget)) + "\n")
+        yield
+    finally:
+        if not any(state.glob("step-*")):
+            (state / _FILE).unlink(missing_ok=True)
+            # Neither goes where anything else lies in it.
+            with contextlib.suppress(OSError):
+                state.rmdir()
+                state.parent.rmdir()
+
+
+def kept_budget(state: Path) -> TrainingLength | None:
+    """What an earlier process kept, if one did.
+
+    Raises:
+        ArtifactError: If it is damaged.
+    """
+    if not (state / _FILE).is_file():
+        return None
+    kept = read_facts(state / _FILE, _BudgetFacts)
+    return TrainingLength(kept["tokens"], kept["asked"])
+
+
+def settle(
+    settings: LearningSettings, model: Any, parts: tuple[Objective, Objective], config: TrainingConfig, runtime: Runtime
+) -> TrainingLength:
+    """From what the user asked for to tokens; minutes are turned into them by measuring.
+
+    Args:
+        settings: With at most one budget; one pass where there is none.
+        model: To be trained; it is measured on a copy.
+        parts: Training and validation.
+        config: All but the steps.
+        runtime: Where it is trained.
+    """
+    one_pass = int(parts[0].lengths.sum())
+    if settings.max_tokens is not None:
+        return TrainingLength(settings.max_tokens, f"{settings.max_tokens:,} tokens")
+    if settings.time_limit is None:
+        passes = settings.epochs or 1
+        return TrainingLength(passes * one_pass, f"{passes} pass{'es' if passes > 1 else ''}")
+    seconds = 60 * settings.time_limit
+    began = time.monotonic()
+    speed = tokens_per_second(model, parts[0], config, runtime, seconds)
+    left = seconds - (time.monotonic() - began)
+    # A validation is a forward pass alone, a third of the work.
+    validation = settings.validations * int(parts[1].lengths.sum()) / 3
+    tokens = int(max(speed * left - validation, config.batch_size * parts[0].lengths[0]))
+    say(f"{speed:,.0f} tokens/s measured: {settings.time_limit:g} minutes are {tokens:,} tokens of training")
+    return TrainingLength(tokens, f"{settings.time_limit:g} minutes")
+
+
+def tokens_per_second(
+    model: Any, training: Objective, config: TrainingConfig, runtime: Runtime, limit_seconds: float
+) -> float:
+    """Training speed, measured on a copy for a small share of the time there is."""
+    enough = min(max(_PROBE_SHARE * limit_seconds, _SHORTEST_PROBE), _LONGEST_PROBE)
+    probe = copy.deepcopy(model)
+    count = config.batch_size
+    while True:
+        part = Excerpt(training, min(count, len(training.lengths)))
+        one = Excerpt(training, 1)
+        began = time.monotonic()
+        train_model(probe, part, one, replace(config, epochs=1, quiet=True), runtime)
+        seconds = time.monotonic() - began
+        # The first steps of a process are slow, so the first measurement does not count.
+        if count > config.batch_size and (seconds >= enough or count >= len(training.lengths)):
+            return (int(part.lengths.sum()) + int(one.lengths.sum()) / 3) / seconds
+        count *= 2

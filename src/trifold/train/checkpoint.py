@@ -1,0 +1,288 @@
+"""The state of a training, saved while it runs so that it can go on after a kill and end with the very same weights.
+
+A state is a folder of three files, tensors as safetensors, everything else as JSON, and the hashes of both, written
+aside and renamed into place. As with progress, whoever trains need not know whether a state is kept: the pipeline opens
+a `Checkpointer`, the loop asks for it.
+"""
+
+import contextlib
+import hashlib
+import json
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trifold.atomic import new_aside, remove, sync, sync_folder
+from trifold.errors import TrainingError
+from trifold.events import say
+from trifold.formatting import duration
+from trifold.system_errors import fault_of, out_of_room
+
+_TENSORS, _FACTS, _HASHES = "tensors.safetensors", "state.json", "sha256.json"
+_KEEPER: ContextVar["Checkpointer | None"] = ContextVar("keeper", default=None)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training between two steps.
+
+    Attributes:
+        tensors: Weights, averages, the optimiser's moments, the generators of PyTorch; on any device.
+        facts: The rest, as plain values.
+    """
+
+    tensors: dict[str, Any]
+    facts: dict[str, Any]
+
+
+@dataclass
+class Checkpointer:
+    """Saves states into a folder, finds the last one, and knows when to stop.
+
+    Attributes:
+        folder: Holds one state a folder, `step-N`.
+        save_steps: Save after so many steps; never by steps where `None`.
+        save_minutes: Save after so many minutes.
+        asked: What decides on the training before anything of it is computed: data, method and settings.
+        stopping: Set when the process was asked to stop: the state is to be saved and training to end.
+        seconds_before: What the training had taken before this process.
+    """
+
+    folder: Path
+    save_steps: int | None
+    save_minutes: float
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    stopping: bool = False
+    seconds_before: float = 0.0
+    _last: float = field(default_factory=time.monotonic)
+
+    def last(self, fingerprint: dict[str, Any]) -> Checkpoint | None:
+        """The latest whole state; `None` where there is none.
+
+        Args:
+            fingerprint: What the training is: states of another one are refused.
+
+        Raises:
+            TrainingError: If the state is of other settings or data, or every state is damaged.
+        """
+        from safetensors.torch import load_file
+
+        found = self._latest()
+        if found is None:
+            return None
+        folder, facts = found
+        _require_same(facts.pop("fingerprint"), {"asked": self.asked, **fingerprint}, self.folder)
+        self.seconds_before = float(facts["seconds"])
+        return Checkpoint(load_file(folder / _TENSORS), facts)
+
+    def require_same(self) -> None:
+        """Refuse to go on where the saved state is of other data, another method or other settings.
+
+        Raises:
+            TrainingError: If it is, or if every state is damaged.
+        """
+        found = self._latest()
+        if found is not None:
+            _require_same(found[1]["fingerprint"], {"asked": self.asked}, self.folder)
+
+    def _latest(self) -> tuple[Path, dict[str, Any]] | None:
+        """The folder and facts of the latest state whose files are as they were written.
+
+        Raises:
+            TrainingError: If there are states, and none is whole.
+        """
+        numbers = [path.name.removeprefix("step-") for path in self.folder.glob("step-*")]
+        for number in sorted((int(number) for number in numbers if number.isdecimal()), reverse=True):
+            folder = self.folder / f"step-{number}"
+            try:
+                hashes = json.loads((folder / _HASHES).read_bytes())
+                if hashes == _hashes(folder):
+                    # Not `parse_json`: losses that are infinite yet are part of a state.
+                    return folder, json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+            except (OSError, ValueError, RecursionError):
+                continue
+        if numbers:
+            raise TrainingError(f"the saved state in {self.folder} is damaged: remove it to start afresh")
+        return None
+
+    def after_step(self, step: int, fingerprint: dict[str, Any], snapshot: Callable[[], Checkpoint]) -> None:
+        """Save if it is time to, or if the process was asked to stop; then end it.
+
+        Args:
+            step: Steps done.
+            fingerprint: As for `last`.
+            snapshot: Takes the state; called only where it is saved.
+
+        Raises:
+            SystemExit: After saving, if the process was asked to stop.
+            TrainingError: If it was, and there is no room for the state.
+        """
+        by_steps = self.save_steps is not None and step % self.save_steps == 0
+        if not (by_steps or self.stopping or time.monotonic() - self._last >= 60 * self.save_minutes):
+            return
+        self._last = time.monotonic()
+        try:
+            self._save(step, fingerprint, snapshot())
+        except Exception as error:
+            if not out_of_room(error):
+                raise
+            if self.stopping:
+                raise TrainingError(
+                    f"the state after step {step} could not be saved: {fault_of(error)}; what was saved before is kept"
+                ) from error
+            # Hours of training are worth more than one state, and the user may make room meanwhile.
+            say(f"note: the state after step {step} is not saved: {fault_of(error)}; training goes on")
+            return
+        if self.stopping:
+            say(f"stopped after step {step}; the same command with --resume goes on from there")
+            raise SystemExit(143)
+
+    def _save(self, step: int, fingerprint: dict[str, Any], state: Checkpoint) -> None:
+        from safetensors.torch import save_file
+
+        target = self.folder / f"step-{step}"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        aside = new_aside(target)
+        try:
+            aside.mkdir()
+            save_file(
+                {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}, aside / _TENSORS
+            )
+            facts = {**state.facts, "fingerprint": {"asked": self.asked, **fingerprint}}
+            (aside / _FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
+            (aside / _HASHES).write_text(json.dumps(_hashes(aside)) + "\n", encoding="utf-8")
+            sync_folder(aside)
+            remove(target)
+            aside.rename(target)
+            sync(self.folder)
+        except BaseException:
+            remove(aside)
+            raise
+        for older in (*self.folder.glob("step-*"), *self.folder.glob(".step-*")):
+            if older != target:
+                remove(older)
+
+
+def current_checkpointer() -> Checkpointer | None:
+    """The checkpointer of this training, if its state is kept."""
+    return _KEEPER.get()
+
+
+@contextlib.contextmanager
+def checkpointing(
+    folder: Path, save_steps: int | None, save_minutes: float, asked: Mapping[str, Any] | None = None
+) -> Iterator[Checkpointer]:
+    """Inside, the state of a training is kept in `folder`, and SIGTERM and Ctrl-C save it before the process ends.
+
+    Raises:
+        TrainingError: If the folder holds a state of another training than is asked for.
+    """
+    checkpointer = Checkpointer(folder, save_steps, save_minutes, asked or {})
+    checkpointer.require_same()
+    token = _KEEPER.set(checkpointer)
+    try:
+        yield checkpointer
+    finally:
+        _KEEPER.reset(token)
+
+
+@contextlib.contextmanager
+def saving_on_signal(checkpointer: Checkpointer | None) -> Iterator[None]:
+    """Inside, SIGTERM and Ctrl-C let the current step finish and save the state; the same once more ends at once.
+
+    Ctrl-C reaches every process of a terminal, so a comparison's child gets it, and then SIGTERM from its parent.
+    """
+    if checkpointer is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    seen: set[int] = set()
+
+    def note(number: int, frame: Any) -> None:
+        handler = before[signal.Signals(number)]
+        if number in seen and callable(handler):
+            handler(number, frame)
+        if not checkpointer.stopping:
+            say("stopping after this step; its state is saved")
+        seen.add(number)
+        checkpointer.stopping = True
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def generators() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The state of every random generator: tensors of PyTorch's, plain values of Python's and NumPy's."""
+    import torch
+
+    tensors = {"generator.torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        tensors["generator.cuda"] = torch.cuda.get_rng_state()
+    name, keys, *rest = np.random.get_state(legacy=True)
+    version, internal, gauss = random.getstate()
+    facts = {"numpy": [name, keys.tolist(), *rest], "python": [version, list(internal), gauss]}  # type: ignore[union-attr]
+    return tensors, facts
+
+
+def restore_generators(state: Checkpoint) -> None:
+    """The inverse of `generators`."""
+    import torch
+
+    torch.set_rng_state(state.tensors["generator.torch"])
+    if "generator.cuda" in state.tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state.tensors["generator.cuda"])
+    name, keys, *rest = state.facts["generators"]["numpy"]
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
+    version, internal, gauss = state.facts["generators"]["python"]
+    random.setstate((version, tuple(internal), gauss))
+
+
+def say_resumed(state: Checkpoint) -> None:
+    """Tell where a training goes on."""
+    say(f"resumed after step {state.facts['step']}, which took {duration(state.facts['seconds'])}")
+
+
+def _require_same(saved: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    differs = what_differs(saved.get("asked", {}), now["asked"]) or what_differs(
+        saved, {name: value for name, value in now.items() if name != "asked"}
+    )
+    if differs:
+        raise TrainingError(
+            f"the state in {folder} is of another training ({differs}): give the settings and data of then, "
+            "or remove it to start afresh"
+        )
+
+
+def what_differs(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first thing of what is asked for now that was another one then, in words; nothing where all is the same."""
+    for name, value in now.items():
+        if saved.get(name) == value:
+            continue
+        if name.endswith("_sha256"):
+            what = name.removesuffix("_sha256").replace("_", " ")
+            return f"the {what} is not the same: its files were changed, or are other ones"
+        return f"{name} was {saved.get(name)!s:.60} and is {value!s:.60}"
+    return ""
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """File to SHA-256, of all that a state consists of."""
+    found = {}
+    for name in (_TENSORS, _FACTS):
+        with (folder / name).open("rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found

@@ -1,0 +1,66 @@
+"""Writing: a prompt is begun as a document is, what may become a stop is held back, long prompts lose their beginning."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from trifold.models.locate import BackboneFiles
+from trifold.pretrain.generation import write
+from trifold.pretrain.language_models import new_model
+from trifold.pretrain.new_tokenizer import new_tokenizer
+from trifold.pretrain.settings import CorpusSettings, ScratchSettings, WritingSettings
+from trifold.pretrain.special_tokens import Vocabulary
+from trifold.pretrain.text_files import Documents
+
+
+@pytest.fixture(scope="module", params=["wordpiece", "bpe"])
+def decoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, BackboneFiles]:
+    text = tmp_path_factory.mktemp("text") / "a.txt"
+    text.write_text("".join(f"{number} small waves and islands far away, said the keeper.\n" for number in range(300)))
+    documents = Documents((text,), CorpusSettings())
+    scratch = ScratchSettings(vocab_size=280, layers=1, hidden_size=16, heads=2)
+    files = BackboneFiles(new_tokenizer(documents, str(request.param), scratch), "a new model", None)
+    torch.manual_seed(0)
+    return new_model(Vocabulary.of(files, "clm"), "clm", scratch, 32).eval(), files
+
+
+def test_what_is_streamed_is_what_is_returned_without_the_stop(decoder: tuple[Any, BackboneFiles]) -> None:
+    model, files = decoder
+    free = write(model, files, "waves", WritingSettings(max_new_tokens=20))[0]
+    middle = free[len(free) // 2 : len(free) // 2 + 3]
+    shown: list[str] = []
+    settings = WritingSettings(max_new_tokens=20, stop=(middle,))
+    found = write(model, files, "waves", settings, shown.append)[0]
+    assert "".join(shown) == found == free[: free.index(middle)]
+    assert len(shown) > 1
+
+
+def test_a_prompt_reads_as_the_beginning_of_a_document(decoder: tuple[Any, BackboneFiles]) -> None:
+    model, files = decoder
+    seen: list[list[int]] = []
+    handle = model.transformer.wte.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0][0].tolist()))
+    write(model, files, "small waves", WritingSettings(max_new_tokens=1))
+    handle.remove()
+    known = Vocabulary.of(files, "clm")
+    own = known.tokenizer.encode("small waves", add_special_tokens=False).ids
+    assert seen[0] == [*known.before, *own], "nothing behind the prompt that would end it"
+
+
+def test_a_long_prompt_is_read_by_its_end(
+    decoder: tuple[Any, BackboneFiles], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, files = decoder
+    assert write(model, files, "small waves and islands " * 30, WritingSettings(max_new_tokens=8))
+    assert "its last 24 are read" in capsys.readouterr().err
+
+
+def test_the_seed_decides_and_zero_temperature_does_not_ask_it(decoder: tuple[Any, BackboneFiles]) -> None:
+    model, files = decoder
+
+    def said(**options: Any) -> list[str]:
+        return write(model, files, "waves", WritingSettings(max_new_tokens=12, **options))
+
+    assert said(seed=1, num_return_sequences=3) == said(seed=1, num_return_sequences=3)
+    assert said(seed=1) != said(seed=2)
+    assert said(seed=1, temperature=0) == said(seed=2, temperature=0)
