@@ -39,7 +39,8 @@ def embed(
     from trifold.documents.embed import embed_file
     from trifold.documents.models import find_encoder, own_reading
     from trifold.engines.encoder import embed as embed_texts
-    from trifold.events import counted, say
+    from trifold.events import say
+    from trifold.formatting import counted
     from trifold.runtime import prepare
 
     if (source is None) == (text is None) or (source is not None and output is None):

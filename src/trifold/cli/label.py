@@ -44,7 +44,8 @@ def label(
         json: Print the counts as JSON; needs --output.
     """
     from trifold.cli.prompt_files import print_estimate
-    from trifold.events import counted, say
+    from trifold.events import say
+    from trifold.formatting import counted
     from trifold.pipeline.label import LabelRequest, expect, label_file
 
     asked = llm or LlmSettings()

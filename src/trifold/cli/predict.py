@@ -44,7 +44,8 @@ def predict(
         excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
         json: With --text, print JSON.
     """
-    from trifold.events import counted, say
+    from trifold.events import say
+    from trifold.formatting import counted
     from trifold.inference.predict import load_run, predict_file, predict_texts
 
     if (source is None) == (text is None):
