@@ -273,3 +273,6 @@ def test_as_a_graph_it_gives_the_same(fitted: tuple[str, Fitted], split: Split, 
     np.testing.assert_allclose(graph.score(split.test.texts).logits, before.logits, atol=2e-2, rtol=2e-3)
     # And exporting leaves the predictor as it was.
     np.testing.assert_allclose(predictor.score(split.test.texts).logits, before.logits, atol=1e-5)
+    graph.labels = replace(graph.labels, names=graph.labels.names[:1])
+    with pytest.raises(ArtifactError, match="classes and the run 1 labels: export again"):
+        graph.score(split.test.texts[:2])

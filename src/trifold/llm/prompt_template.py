@@ -136,13 +136,25 @@ class Prompt:
             turn
             for example in self.examples
             for turn in (
-                Message("user", fill(self.task, {**defaults, **example.values})),
+                Message("user", self.filled_task(example.values)),
                 Message("assistant", example.output),
             )
         ]
         system = self._system(values)
         opening = (Message("system", system),) if system else ()
         return (*opening, *turns, Message("user", fill(self.task, values)))
+
+    def filled_task(self, values: Mapping[str, str]) -> str:
+        """The task with its variables replaced.
+
+        Args:
+            values: Variable to value; a variable that is missing has its default.
+
+        Raises:
+            KeyError: If a variable has neither.
+        """
+        defaults = {name: known.default for name, known in self.variables.items() if known.default is not None}
+        return fill(self.task, {**defaults, **values})
 
     def _system(self, values: Mapping[str, str]) -> str:
         listed = "\n".join(f"- {fill(line, values)}" for line in self.instructions)

@@ -8,7 +8,7 @@ import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.engines.onnx_runtime import TOKEN_BUDGET, OnnxGraph, write_graph
-from trifold.errors import SettingsError
+from trifold.errors import ArtifactError, SettingsError
 from trifold.methods.contract import Predictor, Scores
 from trifold.models.batching import by_token_budget
 from trifold.models.locate import BackboneFiles, copy_tokenizer
@@ -62,7 +62,13 @@ class ExportedPredictor(Predictor):
         tokens = self._tokenizer.encode(texts)
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         for batch in by_token_budget(tokens.lengths, self._settings.token_budget or TOKEN_BUDGET):
-            logits[batch] = self._graph(*tokens.padded(batch, self._tokenizer.pad_id))
+            found = self._graph(*tokens.padded(batch, self._tokenizer.pad_id))
+            if found.shape != logits[batch].shape:
+                raise ArtifactError(
+                    f"the graph in {self._folder} has {found.shape[-1]} classes and the run {len(self.labels)} labels: "
+                    "export again"
+                )
+            logits[batch] = found
         return Scores(logits, tokens.truncated)
 
     def save(self, folder: Path) -> None:

@@ -236,6 +236,8 @@ def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], com
         said = parse_json((folder / _SAID).read_bytes())
         prompt = parse_prompt(said["prompt"])
         examples = tuple(Example(values, output) for values, output in said["shots"])
+        for example in examples:
+            prompt.filled_task(example.values)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, PromptError):
         raise ArtifactError(f"{folder / _SAID} is missing or damaged: train again or restore the run folder") from None
     shots: FixedShots | NearestShots = FixedShots(examples)

@@ -191,3 +191,16 @@ def test_a_trained_run_names_neither_server_nor_key_anywhere(tmp_path: Path) -> 
         assert server.llm.partition("#")[0] not in path.read_text()
         assert "MY_KEY" not in path.read_text()
     assert "scripted" in (run / "README.md").read_text()
+
+
+def test_an_example_that_lacks_a_variable_is_damage(tmp_path: Path) -> None:
+    with scripted(lambda *_: Reply("good")) as server:
+        settings = {"llm": server.llm, "log": tmp_path / "log", "shots": 2}
+        TextClassifier("prompt", **settings).fit(TEXTS, LABELS).save(tmp_path / "run")
+        kept = tmp_path / "run" / "model" / "prompt.json"
+        said = json.loads(kept.read_text())
+        said["shots"][0][0] = {"other": "text"}
+        kept.write_text(json.dumps(said))
+        write_manifest(tmp_path / "run")
+        with pytest.raises(ArtifactError, match="missing or damaged"):
+            load_run(tmp_path / "run", llm=LlmSettings(llm=server.llm))
