@@ -28,7 +28,9 @@ PAIRS = {
     "label": 4, "clear beside finetune": 2,
 }  # fmt: skip
 SHARE = float(os.environ.get("TRIFOLD_SOAK_SHARE", "1"))
-REFUSED = re.compile(r"trifold: .*(is being written by process \d+ on|exists and is not empty)")
+REFUSED = re.compile(
+    r"trifold: .*(is being written by process \d+ on|exists and is not empty|holds the state of an unfinished training)"
+)
 
 
 @dataclass(frozen=True)
