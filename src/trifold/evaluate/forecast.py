@@ -13,7 +13,8 @@ from trifold.llm.open_model import LOCAL
 from trifold.methods.catalogue import PROMPT, method_entry
 from trifold.methods.contract import MethodSettings
 from trifold.methods.cost_forecast import Workload
-from trifold.models.locate import BackboneFiles, find_backbone, locate, read_config
+from trifold.models.backbone_files import BackboneFiles, read_config
+from trifold.models.locate import find_backbone, locate
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime, choose, cpu_multiplies_bfloat16, has_nvidia_driver
 from trifold.types import Split

@@ -17,7 +17,7 @@ from trifold.llm.contract import Answer, Gap, OnText, Sampling, Scorer, TextGene
 from trifold.llm.likelihood import Continuations, Likelihoods
 from trifold.llm.prompt_template import Conversation, Message
 from trifold.llm.truncation import cut_text
-from trifold.models.locate import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles
 from trifold.runtime import Runtime
 
 

@@ -8,9 +8,11 @@ from trifold.engines.matmul_attention import registered_attention
 from trifold.errors import BackboneError, LlmError
 from trifold.llm.causal_model import CausalModel
 from trifold.llm.masked_model import MaskedModel
+from trifold.models.backbone_files import BackboneFiles, reason_of
 from trifold.models.loading import load_config, load_model, reads_onwards
-from trifold.models.locate import BackboneFiles, fast_tokenizer, locate, reason_of
+from trifold.models.locate import locate
 from trifold.models.settings import ComputeSettings
+from trifold.models.tokenizer_files import fast_tokenizer
 from trifold.runtime import Runtime, choose, prepare
 
 

@@ -14,8 +14,8 @@ from trifold.engines.language_head import word_logits
 from trifold.errors import LlmError
 from trifold.llm.contract import Gap, Scorer
 from trifold.llm.truncation import cut_text
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget
-from trifold.models.locate import BackboneFiles
 from trifold.models.tokenizer import places_of
 from trifold.runtime import Runtime
 

@@ -21,10 +21,11 @@ from trifold.engines.matmul_attention import registered_attention
 from trifold.errors import BackboneError
 from trifold.methods.defaults import ADAPTER
 from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.classification_head import in_full_precision, start_at, trained_on_means
 from trifold.models.layers import encoder_layers, freeze, top_layers
 from trifold.models.loading import load_model, reads_onwards
-from trifold.models.locate import BackboneFiles, describe_base, find_base
+from trifold.models.locate import describe_base, find_base
 from trifold.models.pooling import pool_tokens
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer

@@ -24,6 +24,7 @@ from trifold.methods.contract import Exportable
 from trifold.methods.defaults import LORA
 from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning
 from trifold.methods.full import FullPredictor
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.classification_head import (
     divide_logits,
     head_modules,
@@ -33,7 +34,7 @@ from trifold.models.classification_head import (
     shift_logits,
 )
 from trifold.models.layers import encoder_layers, freeze, top_layers
-from trifold.models.locate import BackboneFiles, describe_base, find_base
+from trifold.models.locate import describe_base, find_base
 from trifold.models.lora import (
     ADAPTER_CONFIG,
     Adapter,

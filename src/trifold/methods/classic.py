@@ -11,7 +11,7 @@ import numpy as np
 
 from trifold.engines.encoder import Encoder
 from trifold.events import say
-from trifold.features.pooled_vectors import read_through_cache
+from trifold.features.pooled_vectors import pool_through_cache
 from trifold.methods.contract import Fitted, Method
 from trifold.methods.features import FeatureSelection, FeaturesPredictor
 from trifold.methods.logistic import Sample
@@ -62,7 +62,7 @@ class Classic(Method):
         place: LayerPooling = (encoder.layers, "first")
         # As it comes: the notebook standardises nothing.
         selection = FeatureSelection((place,), np.zeros(encoder.width, np.float32), np.ones(encoder.width, np.float32))
-        read = read_through_cache(encoder, tokenizer, [*train.texts, *validation.texts], files, chosen)
+        read = pool_through_cache(encoder, tokenizer, [*train.texts, *validation.texts], files, chosen)
         vectors = selection.look(read.pooled)
         data = Sample(
             vectors[: len(train)],

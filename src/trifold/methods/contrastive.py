@@ -23,12 +23,14 @@ from trifold.methods.defaults import CONTRASTIVE, contrastive_steps
 from trifold.methods.export_graph import HeadOnEncoder
 from trifold.methods.logistic import LinearHead, Sample, fit_path
 from trifold.methods.training_config import make_training_config
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget
 from trifold.models.loading import save_model
-from trifold.models.locate import BackboneFiles, copy_tokenizer, find_backbone
+from trifold.models.locate import find_backbone
 from trifold.models.pooling import pool_tokens
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.models.vocabulary_pruning import tokens_that_occur
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from trifold.engines.encoder import Encoder, PooledStates
-from trifold.features.number_format import HALF_LIMIT
+from trifold.features.half_precision import HALF_LIMIT
 from trifold.models.pooling import POOLINGS, LayerPooling
 
 

@@ -10,10 +10,11 @@ from trifold.artifact.arrays import read_state, write_state
 from trifold.engines.onnx_runtime import TOKEN_BUDGET, OnnxGraph, write_graph
 from trifold.errors import SettingsError
 from trifold.methods.contract import Predictor, Scores
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget
-from trifold.models.locate import BackboneFiles, copy_tokenizer
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.tasks.labels import LabelMap
 
 GRAPH = "model.onnx"

@@ -15,13 +15,14 @@ from trifold.artifact.arrays import read_state, write_state
 from trifold.cache_folder import remembered
 from trifold.engines.encoder import Encoder
 from trifold.events import say
-from trifold.features.number_format import in_half_precision
-from trifold.features.pooled_vectors import read_through_cache
+from trifold.features.half_precision import in_half_precision
+from trifold.features.pooled_vectors import pool_through_cache
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.export_graph import HeadOnEncoder
 from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
 from trifold.methods.mlp import MlpHead, fit_mlp, usual_plan
-from trifold.models.locate import BackboneFiles, describe_base, find_backbone, find_base
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import describe_base, find_backbone, find_base
 from trifold.models.pooling import POOLINGS, LayerPooling, Pooled
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
@@ -184,7 +185,7 @@ class Features(Method):
         encoder = Encoder(files, runtime, engine=chosen.engine)
         texts = [*train.texts, *validation.texts]
         say(f"features: {files.name} reads {len(texts):,} texts once, {encoder.precision} on {runtime.device}")
-        read = read_through_cache(encoder, tokenizer, texts, files, chosen)
+        read = pool_through_cache(encoder, tokenizer, texts, files, chosen)
         parts = _Parts(
             read.pooled.rows(slice(0, len(train))),
             labels.encode(train.labels),

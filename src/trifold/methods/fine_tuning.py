@@ -18,12 +18,14 @@ from trifold.errors import ArtifactError
 from trifold.events import say
 from trifold.features.prefix_cache import PrefixCache, PrefixStates, frozen_depth
 from trifold.formatting import counted
+from trifold.hashing import file_sha256
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import Defaults, tuning_epochs
 from trifold.methods.training_config import make_training_config
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import PadTo, by_token_budget, default_padding
 from trifold.models.classification_head import starting_logits
-from trifold.models.locate import BackboneFiles, file_sha256, find_backbone
+from trifold.models.locate import find_backbone
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer, Tokens
 from trifold.models.vocabulary_pruning import tokens_that_occur

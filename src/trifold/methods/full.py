@@ -15,6 +15,7 @@ from trifold.engines.matmul_attention import registered_attention
 from trifold.engines.partial_layers import speed_up_classifier
 from trifold.methods.defaults import FULL
 from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning, require_classes
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.classification_head import (
     divide_logits,
     head_parameters,
@@ -24,9 +25,9 @@ from trifold.models.classification_head import (
 )
 from trifold.models.layers import freeze_below, freeze_embeddings
 from trifold.models.loading import save_model
-from trifold.models.locate import BackboneFiles, copy_tokenizer
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
 

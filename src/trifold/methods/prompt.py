@@ -10,7 +10,7 @@ import numpy as np
 from trifold.engines.encoder import Encoder
 from trifold.errors import SettingsError
 from trifold.events import say
-from trifold.features.pooled_vectors import read_through_cache
+from trifold.features.pooled_vectors import pool_through_cache
 from trifold.llm.contract import Scorer
 from trifold.llm.few_shot import FixedShots, NearestShots, choose_balanced, choose_random
 from trifold.llm.label_words import word_labels
@@ -114,7 +114,7 @@ class Prompting(Method):
         files = find_backbone(backbone)
         tokenizer = Tokenizer(files, backbone.max_length, backbone.long_text)
         encoder = Encoder(files, choose(backbone.device, backbone.precision))
-        read = read_through_cache(encoder, tokenizer, train.texts, files, backbone)
+        read = pool_through_cache(encoder, tokenizer, train.texts, files, backbone)
         vectors = read.pooled.join([(encoder.layers, "mean")])
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         shots = self.settings.prompting.shots

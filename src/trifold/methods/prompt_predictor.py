@@ -26,7 +26,8 @@ from trifold.llm.prompt_file import format_prompt, parse_prompt
 from trifold.llm.prompt_template import Example
 from trifold.llm.settings import LlmSettings, Price, PromptingSettings
 from trifold.methods.contract import Predictor, Scores
-from trifold.models.locate import BackboneFiles, describe_base, find_base
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import describe_base, find_base
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose

@@ -18,7 +18,8 @@ from trifold.events import say
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.export_graph import HeadOnEncoder
 from trifold.methods.skip_reasons import labels_without_meaning
-from trifold.models.locate import BackboneFiles, describe_base, find_backbone, find_base
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import describe_base, find_backbone, find_base
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose

@@ -11,8 +11,8 @@ import torch
 
 from trifold.errors import BackboneError
 from trifold.json_reading import read_json
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.loading import load_config, load_model
-from trifold.models.locate import BackboneFiles
 from trifold.models.tokenizer import pad_id_of
 from trifold.statistics.calibration import chance_logits
 from trifold.tasks.labels import LabelMap

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from trifold.errors import BackboneError
-from trifold.models.locate import BackboneFiles, read_config, reason_of
+from trifold.models.backbone_files import BackboneFiles, read_config, reason_of
 
 _READING_CLASSES = ("AutoModel", "AutoModelForSequenceClassification")
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from trifold.errors import ArtifactError
 from trifold.json_reading import parse_json
-from trifold.models.locate import BackboneFiles, reason_of
+from trifold.models.backbone_files import BackboneFiles, reason_of
 from trifold.models.weight_names import bare_name
 
 if TYPE_CHECKING:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trifold.errors import BackboneError
+from trifold.hashing import short_digest
+from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.batching import PadTo, padded_length, to_longest
-from trifold.models.locate import BackboneFiles, fast_tokenizer, read_config
+from trifold.models.tokenizer_files import fast_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +107,7 @@ class Tokens:
     @cached_property
     def digests(self) -> list[bytes]:
         """16 bytes for each text that stand for its tokens."""
-        return [digest(part.tobytes()) for part in self.each()]
+        return [short_digest(part.tobytes()) for part in self.each()]
 
     def padded(self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest) -> tuple[np.ndarray, np.ndarray]:
         """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64.
@@ -241,8 +243,3 @@ class Tokenizer:
         room = self.max_length - before - after
         head = before + room // 4
         return np.concatenate([ids[:head], ids[len(ids) - after - (room - room // 4) :]])
-
-
-def digest(content: bytes) -> bytes:
-    """16 bytes that stand for `content`."""
-    return hashlib.blake2b(content, digest_size=16).digest()

@@ -19,12 +19,15 @@ from trifold.drawing import drawing
 from trifold.errors import BackboneError, SettingsError
 from trifold.events import say
 from trifold.formatting import counted
+from trifold.hashing import file_sha256
 from trifold.methods.defaults import FULL, LORA, tuning_epochs
 from trifold.methods.training_config import make_training_config
 from trifold.methods.unused_settings import require_used_to_generate
-from trifold.models.locate import BackboneFiles, copy_tokenizer, describe_base, file_sha256, find_backbone
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import describe_base, find_backbone
 from trifold.models.lora import add_adapter, load_adapter, save_adapter
 from trifold.models.tokenizer import places_of
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pipeline.request import Request, unchanged, versions
 from trifold.pipeline.resume import asked_for, finished, plain
 from trifold.pretrain.answer_objective import BEHIND_PROMPT, Answers, split_answers, tokenise_answers

@@ -12,7 +12,8 @@ from trifold.artifact.run_record import RUN, read_run_record
 from trifold.data.hub import stay_offline
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError
-from trifold.models.locate import BackboneFiles, find_backbone, find_base, locate
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import find_backbone, find_base, locate
 from trifold.models.lora import ADAPTER_CONFIG, load_adapter
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import places_of

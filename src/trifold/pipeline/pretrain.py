@@ -16,7 +16,9 @@ from trifold.errors import BackboneError, SettingsError, require
 from trifold.evaluate.pretraining_report import write_pretraining_report
 from trifold.events import say
 from trifold.formatting import counted
-from trifold.models.locate import BackboneFiles, copy_tokenizer, find_backbone
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import find_backbone
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pipeline.request import as_argument, flags_of, unchanged, versions
 from trifold.pipeline.resume import NO_SAY, finished, model_hashes, plain
 from trifold.pretrain.corpus import Corpus, Part, open_corpus

@@ -1,6 +1,7 @@
 """Text to tokens, once: a memory-mapped file named by what determines its content, so that the next run finds it."""
 
 import hashlib
+import importlib.metadata
 import itertools
 import json
 import os
@@ -13,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from trifold.atomic import kept_folder
-from trifold.cache_folder import cache_folder
+from trifold.cache_folder import CacheEntry, cache_folder, least_recently_used, read_npz
 from trifold.errors import DataError, SettingsError
 from trifold.events import say
+from trifold.hashing import content_address
 from trifold.json_reading import read_json
 from trifold.pretrain.settings import CorpusSettings
 from trifold.pretrain.special_tokens import Vocabulary
@@ -26,6 +28,8 @@ _SAY_SECONDS = 20.0
 # A part of the text is held out, at most: the larger where the smaller would not fill a block.
 _SHARE, _SHARE_FOR_A_BLOCK = 10, 4
 _KEPT_BYTES = 20_000_000_000
+# Version of the files' format, and of the library that tokenises.
+_FORMAT, _TOKENIZERS = 2, importlib.metadata.version("tokenizers")
 
 
 @dataclass(frozen=True)
@@ -130,9 +134,8 @@ def open_corpus(documents: Documents, vocabulary: Vocabulary) -> Corpus:
         "tokenizer": hashlib.sha256(vocabulary.tokenizer.to_str().encode()).hexdigest(),
         "frame": [vocabulary.before, vocabulary.after, vocabulary.mask_id is None],
     }
-    address = {"version": 2, **documents.address(), **framing}
-    name = hashlib.sha256(json.dumps(address, sort_keys=True).encode()).hexdigest()[:32]
-    folder = cache_folder() / "corpora" / name
+    address = {"version": _FORMAT, "tokenizers": _TOKENIZERS, **documents.address(), **framing}
+    folder = cache_folder() / "corpora" / content_address(address)
     if not (folder / "facts.json").exists():
         _write(documents, vocabulary, folder)
     else:
@@ -173,18 +176,16 @@ def list_texts() -> list[KeptText]:
 
 
 def _make_room(limit_bytes: int) -> None:
-    """Remove the longest unused texts until all together are within the limit; the latest stays."""
-    taken = 0
-    for number, text in enumerate(list_texts()):
-        taken += text.size_bytes
-        if number and taken > limit_bytes:
-            shutil.rmtree(text.folder, ignore_errors=True)
+    """Remove the least recently used corpora until the others are within the limit; the latest, now in use, stays."""
+    kept = [CacheEntry(text.folder, text.used, text.size_bytes) for text in list_texts()]
+    for entry in least_recently_used(kept, max_bytes=limit_bytes, always_kept=1):
+        shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _open(folder: Path) -> Corpus:
     try:
         facts = read_json(folder / "facts.json")
-        pieces = np.load(folder / "pieces.npz")
+        pieces = read_npz(folder / "pieces.npz")
         tokens = np.memmap(folder / "tokens.bin", dtype=np.int32, mode="r")
         if len(tokens) != facts["tokens"]:
             raise ValueError

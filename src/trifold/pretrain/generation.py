@@ -7,7 +7,7 @@ import torch
 
 from trifold.errors import BackboneError, SettingsError
 from trifold.events import say
-from trifold.models.locate import BackboneFiles, reason_of
+from trifold.models.backbone_files import BackboneFiles, reason_of
 from trifold.pretrain.settings import WritingSettings
 from trifold.pretrain.special_tokens import Vocabulary
 from trifold.runtime import seed_everything

@@ -7,9 +7,9 @@ import torch
 from trifold.engines.language_head import CAUSAL_ENDINGS
 from trifold.engines.matmul_attention import registered_attention
 from trifold.errors import BackboneError, SettingsError
+from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.classification_head import ATTENTION_DROPOUTS
 from trifold.models.loading import load_model
-from trifold.models.locate import BackboneFiles, read_config
 from trifold.models.tokenizer import places_of
 from trifold.pretrain.settings import Objective, ScratchSettings
 from trifold.pretrain.special_tokens import Vocabulary

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from trifold.models.locate import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles
 from trifold.pretrain.fill_mask import fill_mask
 from trifold.pretrain.generation import write
 from trifold.pretrain.packing import Blocks

@@ -7,7 +7,8 @@ import numpy as np
 
 from trifold.errors import BackboneError
 from trifold.json_reading import parse_json
-from trifold.models.locate import BackboneFiles, fast_tokenizer
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.tokenizer_files import fast_tokenizer
 from trifold.pretrain.settings import Objective
 
 _MASKS = ("[MASK]", "<mask>", "<|mask|>")

@@ -3,7 +3,6 @@
 Nothing here holds more than one piece of a .txt file, or one row of a table, at a time.
 """
 
-import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +18,7 @@ from trifold.data.settings import TextSettings
 from trifold.data.source import open_source, plain_suffix, require_file, require_name
 from trifold.data.visible_text import is_blank
 from trifold.errors import DataError
-from trifold.models.locate import file_sha256
+from trifold.hashing import file_sha256, short_digest
 from trifold.pretrain.settings import CorpusSettings
 from trifold.types import BadRow
 
@@ -205,7 +204,7 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.strip().encode("utf-8", "replace"), digest_size=16).digest()
+    return short_digest(text.strip().encode("utf-8", "replace"))
 
 
 @cache
