@@ -13,8 +13,9 @@ from trifold.engines.encoder import Encoder
 from trifold.events import say
 from trifold.features.pooled_vectors import pool_through_cache
 from trifold.methods.contract import Fitted, Method
-from trifold.methods.features import FeatureSelection, FeaturesPredictor
-from trifold.methods.logistic import Sample
+from trifold.methods.feature_selection import FeatureSelection
+from trifold.methods.features import FeaturesPredictor
+from trifold.methods.linear_head import HeadData
 from trifold.methods.mlp import fit_mlp
 from trifold.models.locate import find_backbone
 from trifold.models.pooling import LayerPooling
@@ -63,8 +64,8 @@ class Classic(Method):
         # As it comes: the notebook standardises nothing.
         selection = FeatureSelection((place,), np.zeros(encoder.width, np.float32), np.ones(encoder.width, np.float32))
         read = pool_through_cache(encoder, tokenizer, [*train.texts, *validation.texts], files, chosen)
-        vectors = selection.look(read.pooled)
-        data = Sample(
+        vectors = selection.features(read.pooled)
+        data = HeadData(
             vectors[: len(train)],
             labels.encode(train.labels),
             vectors[len(train) :],

@@ -21,7 +21,8 @@ from trifold.events import say
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import CONTRASTIVE, contrastive_steps
 from trifold.methods.export_graph import HeadOnEncoder
-from trifold.methods.logistic import LinearHead, Sample, fit_path
+from trifold.methods.linear_head import HeadData, LinearHead
+from trifold.methods.logistic import fit_path
 from trifold.methods.training_config import make_training_config
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget
@@ -38,7 +39,8 @@ from trifold.train.loop import train as train_model
 from trifold.train.objective import BatchLoss
 from trifold.types import Examples
 
-_STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+# Values of C (inverse regularisation strength) of the linear head.
+_C_VALUES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 # Classes of a step, at most: each needs two rows at least to have a pair of its own.
 _ROWS_OF_A_CLASS = 4
 _NO_LIMIT = 1 << 30
@@ -212,18 +214,18 @@ class Contrastive(Method):
             history, _ = train_model(encoder.model, objectives[0], objectives[1], config, runtime)
         encoder.end_training()
         vectors = [embed(encoder, tokenizer, part.texts, chosen.token_budget)[0] for part in (train, validation)]
-        data = Sample(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels))
-        head = fit_path(data, _STRENGTHS, 1e-4)
+        data = HeadData(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels))
+        fitted = fit_path(data, _C_VALUES, tolerance=1e-4)
         return Fitted(
-            predictor=ContrastivePredictor(encoder, tokenizer, head.head, labels, chosen, files),
+            predictor=ContrastivePredictor(encoder, tokenizer, fitted.head, labels, chosen, files),
             history=history,
-            trainable_parameters=parameters + head.head.parameters(),
+            trainable_parameters=parameters + fitted.head.parameters(),
             choices={
                 "learning_rate": config.learning_rate,
                 "steps": steps,
                 "batch_size": config.batch_size,
-                "strength": head.strength,
+                "strength": fitted.c,
                 "precision": runtime.precision,
             },
-            validation_logits=head.head.logits(vectors[1]),
+            validation_logits=fitted.head.logits(vectors[1]),
         )

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import Arrays
-from trifold.methods.logistic import Sample
+from trifold.methods.linear_head import HeadData
 from trifold.models.classification_head import in_full_precision, start_at, starting_logits
 from trifold.runtime import Runtime
 from trifold.train.config import TrainingConfig
@@ -161,7 +161,7 @@ class _Vectors:
 
 
 def fit_mlp(
-    data: Sample,
+    data: HeadData,
     given: TrainSettings,
     config: TrainingConfig,
     *,

@@ -16,13 +16,14 @@ import numpy as np
 from trifold.artifact.arrays import read_state, write_state
 from trifold.events import say
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
-from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
+from trifold.methods.linear_head import HeadData, LinearHead
+from trifold.methods.logistic import FittedHead, fit_path
 from trifold.models.settings import ComputeSettings
 from trifold.schema import damaged, read_value
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 
-_STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)
+_C_VALUES = (3.0, 10.0, 30.0, 100.0, 300.0)
 _UNITS = {"word": "words and word pairs", "char": "runs of one to four characters"}
 _VOCABULARY = "vocabulary.json"
 # Unlike the default, one-letter words count: "I" is one.
@@ -107,7 +108,7 @@ class Tfidf(Method):
         vectoriser, data, chosen = self._fit(analyzer, train, validation, labels)
         units = _UNITS[analyzer]
         terms = data.train.shape[1]
-        say(f"tfidf: {terms:,} {units}, strength {chosen.strength:g} chosen on validation")
+        say(f"tfidf: {terms:,} {units}, C = {chosen.c:g} chosen on validation")
         return Fitted(
             predictor=TfidfPredictor(vectoriser, chosen.head, labels),
             history=None,
@@ -115,7 +116,7 @@ class Tfidf(Method):
             choices={
                 "units": units,
                 "terms": terms,
-                "strength": chosen.strength,
+                "strength": chosen.c,
                 "validation_loss": chosen.validation_loss,
             },
             validation_logits=chosen.head.logits(data.validation),
@@ -143,11 +144,11 @@ class Tfidf(Method):
 
     def _fit(
         self, analyzer: str, train: Examples, validation: Examples, labels: LabelMap
-    ) -> tuple[Any, Sample, Chosen]:
+    ) -> tuple[Any, HeadData, FittedHead]:
         characters = sum(len(text) for text in train.texts)
         min_df = 2 if characters >= _CHARACTERS_FOR_MIN_DF_2 else 1
         vectoriser = _vectoriser(analyzer, min_df, None, _MOST_WEIGHTS // len(labels))
-        data = Sample(
+        data = HeadData(
             train=vectoriser.fit_transform(train.texts),
             train_classes=labels.encode(train.labels),
             validation=vectoriser.transform(validation.texts),
@@ -155,7 +156,7 @@ class Tfidf(Method):
             classes=len(labels),
             class_weight=self.settings.train.class_weight,
         )
-        return vectoriser, data, fit_path(data, _STRENGTHS, tolerance=1e-5)
+        return vectoriser, data, fit_path(data, _C_VALUES, tolerance=1e-5)
 
 
 def _words_see_little(text: str) -> bool:
