@@ -1,4 +1,4 @@
-"""A model on this machine that writes: answers, and the likelihood of each of a few words."""
+"""A causal language model on this machine: it writes answers, and scores the likelihood of given words."""
 
 import re
 import time
@@ -9,15 +9,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from jinja2 import TemplateError
 
-from trifold.errors import LlmError
+from trifold.errors import BackboneError, LlmError
 from trifold.llm.contract import Answer, Gap, OnText, Sampling, Scorer, TextGenerator
 from trifold.llm.likelihood import Continuations, Likelihoods
 from trifold.llm.prompt_template import Conversation, Message
-from trifold.llm.truncation import cut_text
 from trifold.models.backbone_files import BackboneFiles
+from trifold.models.long_text import cut_text
+from trifold.models.text_generation import Decoding, continue_prompt, model_context
 from trifold.runtime import Runtime
 
 
@@ -25,12 +25,15 @@ class CausalModel(TextGenerator, Scorer):
     """A decoder with its tokenizer.
 
     Args:
-        name: As the log and the reports call it.
-        files: Of the model.
-        model: From transformers, in evaluation mode.
-        tokenizer: Its own, a fast one.
-        runtime: Where it is.
+        name: Its name in the log and in reports.
+        files: The model's files.
+        model: The model of transformers, in evaluation mode.
+        tokenizer: Its fast tokenizer of transformers.
+        runtime: Device and precision.
         token_budget: Tokens of one forward pass.
+
+    Attributes:
+        window: The most tokens that it reads; `None` if that is unknown.
     """
 
     def __init__(
@@ -128,30 +131,29 @@ class CausalModel(TextGenerator, Scorer):
         """See `TextGenerator.count_tokens`."""
         return len(self.tokens(conversation))
 
-    @torch.inference_mode()
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
         """See `TextGenerator.complete`."""
         ids = self.tokens(conversation, strip=True)
         self._require_room(len(ids), sampling.max_tokens)
         begun = time.perf_counter()
-        given = torch.tensor([ids], device=self._runtime.device)
-        options: dict[str, Any] = {"do_sample": False}
-        if sampling.temperature:
-            torch.manual_seed(sampling.vote)
-            options = {"do_sample": True, "temperature": sampling.temperature}
-        if self.tokenizer.pad_token_id is None:
-            options["pad_token_id"] = self.tokenizer.eos_token_id
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            written = self.model.generate(
-                given,
-                attention_mask=torch.ones_like(given),
-                max_new_tokens=sampling.max_tokens,
-                streamer=_streamer(self.tokenizer, on_text) if on_text else None,
-                **options,
-            )[0, len(ids) :]
-        text = self.tokenizer.decode(written, skip_special_tokens=True)
-        return Answer(text, len(ids), len(written), time.perf_counter() - begun)
+        room = sampling.max_tokens if self.window is None else min(sampling.max_tokens, self.window - len(ids))
+        decoding = Decoding(
+            max_new_tokens=room,
+            temperature=sampling.temperature,
+            seed=sampling.vote,
+            pad_id=self.tokenizer.eos_token_id if self.tokenizer.pad_token_id is None else None,
+        )
+        try:
+            with warnings.catch_warnings():
+                # transformers warns of settings in generation_config.json that do not apply without sampling.
+                warnings.simplefilter("ignore")
+                (written,) = continue_prompt(self.model, self.name, ids, self._decode, decoding, on_text)
+        except BackboneError as error:
+            raise LlmError(str(error)) from None
+        return Answer(written.text, len(ids), written.tokens, time.perf_counter() - begun)
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
 
     def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
         """See `Scorer.log_likelihoods`. With the part that all prompts share computed once."""
@@ -197,10 +199,10 @@ def common_length(rows: Sequence[list[int]]) -> int:
 
 
 def _window(model: Any, tokenizer: Any) -> int | None:
-    """Tokens that the model reads; tokenizers write a huge number where they do not know."""
-    places = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    limits = [limit for limit in (places, tokenizer.model_max_length) if isinstance(limit, int) and 0 < limit < 1 << 30]
-    return min(limits) if limits else None
+    """The most tokens that the model reads. Tokenizers that do not know it say a huge number."""
+    limits = [model_context(model), tokenizer.model_max_length]
+    known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < 1 << 30]
+    return min(known, default=None)
 
 
 def _paragraphs(conversation: Conversation) -> str:
@@ -212,15 +214,3 @@ def _paragraphs(conversation: Conversation) -> str:
         )
         parts.append(message.content + after)
     return "".join(parts)
-
-
-def _streamer(tokenizer: Any, on_text: OnText) -> Any:
-    from transformers import TextStreamer
-
-    class Streamer(TextStreamer):  # type: ignore[misc]
-        """Hands over text as soon as its characters are whole."""
-
-        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002 - theirs
-            on_text(text)
-
-    return Streamer(tokenizer, skip_prompt=True, skip_special_tokens=True)

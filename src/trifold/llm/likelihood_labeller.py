@@ -12,10 +12,10 @@ from trifold.data.row_sample import some
 from trifold.errors import BudgetError, LlmError
 from trifold.json_reading import parse_json
 from trifold.llm.call_log import Call, CallLog
-from trifold.llm.client import as_json
 from trifold.llm.contract import Gap, Scorer, TextGenerator
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask, Shots
+from trifold.llm.prompt_template import conversation_to_json
 from trifold.llm.spending_limit import SpendingLimit, Spent
 
 # Few enough that little is lost when a command is killed, enough to batch well.
@@ -171,7 +171,9 @@ class LikelihoodLabeller(Labeller):
 
     def _call(self, gap: Gap) -> Call:
         """How a gap is found in the log."""
-        prompt = as_json(gap.conversation) if isinstance(self.model, TextGenerator) else json.dumps(gap.around)
+        prompt = (
+            conversation_to_json(gap.conversation) if isinstance(self.model, TextGenerator) else json.dumps(gap.around)
+        )
         asked = json.dumps({"likelihood of": gap.words}, ensure_ascii=False)
         return Call.to_make(self.model.identity, prompt, asked)
 

@@ -13,10 +13,10 @@ import torch
 from trifold.engines.language_head import word_logits
 from trifold.errors import LlmError
 from trifold.llm.contract import Gap, Scorer
-from trifold.llm.truncation import cut_text
-from trifold.models.backbone_files import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.batching import by_token_budget
-from trifold.models.tokenizer import places_of
+from trifold.models.context_length import context_length
+from trifold.models.long_text import cut_text
 from trifold.runtime import Runtime
 
 
@@ -49,7 +49,7 @@ class MaskedModel(Scorer):
         self._token_budget = token_budget
         # Special tokens stand around any text: the first before it, the others after.
         self._around = tokenizer("")["input_ids"]
-        self._window = places_of(files)
+        self._window = context_length(read_config(files))
 
     def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
         """See `Scorer.log_likelihoods`. A word of several tokens gets as many gaps."""

@@ -4,12 +4,14 @@ Placeholders are `{name}`, `{{name}}` stands for the same in braces, and any oth
 written as it is. What is put in for a placeholder is never looked at again: braces in a text are text.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from trifold.errors import PromptError
+from trifold.json_reading import parse_json
 
 _PLACEHOLDER = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
 Role = Literal["system", "user", "assistant"]
@@ -29,6 +31,25 @@ class Message:
 
 
 Conversation = tuple[Message, ...]
+
+
+def conversation_to_json(conversation: Conversation) -> str:
+    """Messages in the form in which they are logged."""
+    return json.dumps([asdict(message) for message in conversation], ensure_ascii=False)
+
+
+def conversation_from_json(text: str) -> Conversation:
+    """Messages from what `conversation_to_json` returned.
+
+    Raises:
+        ValueError: If the text holds no messages.
+    """
+    turns = parse_json(text)
+    if not isinstance(turns, list) or not all(
+        isinstance(one, dict) and set(one) == {"role", "content"} for one in turns
+    ):
+        raise ValueError("this is no list of messages")
+    return tuple(Message(one["role"], str(one["content"])) for one in turns)
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,17 @@ from typing import Literal
 from trifold.errors import PromptError, SettingsError, require
 from trifold.llm.prompt_file import read_text
 
-# What begins the name of a server with its model.
-SERVER = "openai:"
-# No model reads more.
+# How --llm begins for a server, and for weights on this machine.
+SERVER_PREFIX = "openai:"
+LOCAL_PREFIX = "hf:"
+# The most bytes of a variable's value; no model reads more.
 _VALUE_BYTES = 64 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def without_server(llm: str | None) -> str | None:
-    """A language model as a run may name it: of a server its model alone."""
-    return f"{SERVER}…#{llm.rpartition('#')[2]}" if llm and llm.startswith(SERVER) else llm
+    """A language model as a run folder may name it: a server's address is left out, its model is kept."""
+    return f"{SERVER_PREFIX}…#{llm.rpartition('#')[2]}" if llm and llm.startswith(SERVER_PREFIX) else llm
 
 
 @dataclass(frozen=True)

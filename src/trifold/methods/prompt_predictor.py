@@ -20,11 +20,10 @@ from trifold.llm.few_shot import Embed, FixedShots, NearestShots
 from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask, common_reasons
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import LOCAL, labeller_of, open_llm
-from trifold.llm.openai_server import PREFIX as REMOTE
+from trifold.llm.open_model import labeller_of, open_llm
 from trifold.llm.prompt_file import format_prompt, parse_prompt
 from trifold.llm.prompt_template import Example
-from trifold.llm.settings import LlmSettings, Price, PromptingSettings
+from trifold.llm.settings import LOCAL_PREFIX, SERVER_PREFIX, LlmSettings, Price, PromptingSettings
 from trifold.methods.contract import Predictor, Scores
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import describe_base, find_base
@@ -200,18 +199,18 @@ def _whom(folder: Path, kept: dict[str, Any], given: LlmSettings, compute: Compu
     default, made_with = LlmSettings(), str(kept["llm"])
     own = {name: kept[name] for name in _KEPT if getattr(given, name) == getattr(default, name)}
     if "base" in kept:
-        if given.llm and not given.llm.startswith(LOCAL):
+        if given.llm and not given.llm.startswith(LOCAL_PREFIX):
             raise LlmError(f"{folder.parent} was made with weights on this machine: leave out --llm, or name them")
         # Weights may have moved; their hash says whether they are the same.
-        moved = {"base": given.llm.removeprefix(LOCAL), "base_revision": None} if given.llm else {}
+        moved = {"base": given.llm.removeprefix(LOCAL_PREFIX), "base_revision": None} if given.llm else {}
         base = {**kept, **moved}
         files = find_base(base, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
-        return replace(given, llm=f"{LOCAL}{files.folder}", **own)
+        return replace(given, llm=f"{LOCAL_PREFIX}{files.folder}", **own)
     model = printable(_model_of(made_with))
-    if not given.llm or not given.llm.startswith(REMOTE):
+    if not given.llm or not given.llm.startswith(SERVER_PREFIX):
         raise UnnamedServerError(
             f"{folder.parent} asks a server for the model {model}, and a run folder may not say which server gets the "
-            f"texts: give --llm {REMOTE}BASE_URL#MODEL, and --api-key-env where its key is not in OPENAI_API_KEY"
+            f"texts: give --llm {SERVER_PREFIX}BASE_URL#MODEL, and --api-key-env where its key is not in OPENAI_API_KEY"
         )
     if _model_of(given.llm) != _model_of(made_with):
         say(f"note: the run was made with the model {model}: its figures are of that, not of {_model_of(given.llm)}")

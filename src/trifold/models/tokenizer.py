@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,39 +13,16 @@ from trifold.errors import BackboneError
 from trifold.hashing import short_digest
 from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.batching import PadTo, padded_length, to_longest
+from trifold.models.context_length import context_length
+from trifold.models.long_text import head_and_tail, relevant_characters
 from trifold.models.tokenizer_files import fast_tokenizer
 
 if TYPE_CHECKING:
     import torch
 
-# A token is rarely longer than this; longer texts are cut to so many characters per token before tokenising.
-_CHARACTERS_PER_TOKEN = 40
 _TEXTS_PER_CALL = 1_024
-# Of texts' tokens, so large a share must be known; and of how many texts.
-_FEWEST_KNOWN, _SAMPLE_TEXTS = 0.1, 256
-# These count positions from behind the padding token's number, so a few of their places are never used.
-_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
-
-
-def first_position(config: Mapping[str, object]) -> int:
-    """The place that a text's first token takes among a model's positions.
-
-    Args:
-        config: `config.json` of the model.
-    """
-    pad = config.get("pad_token_id")
-    behind = config.get("model_type") in _POSITIONS_AFTER_PADDING
-    return (pad if isinstance(pad, int) else 0) + 1 if behind else 0
-
-
-def places_of(files: BackboneFiles) -> int | None:
-    """Tokens that a model can read at once; `None` where its configuration does not say."""
-    config = read_config(files)
-    # GPT-2 has its own name for it.
-    places = config.get("max_position_embeddings", config.get("n_positions"))
-    if not isinstance(places, int):
-        return None
-    return places - first_position(config)
+# At least this share of the tokens in the first texts must be known to the tokenizer; and how many texts are looked at.
+_MIN_KNOWN_SHARE, _SAMPLE_TEXTS = 0.1, 256
 
 
 def pad_id_of(files: BackboneFiles) -> int:
@@ -160,9 +137,9 @@ class Tokenizer:
             self._tokenizer.no_truncation()
         self.pad_id = pad_id_of(files)
         self._vectors: int | None = read_config(files).get("vocab_size")
-        places = places_of(files)
-        if places is not None and max_length > places:
-            raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
+        context = context_length(read_config(files))
+        if context is not None and max_length > context:
+            raise BackboneError(f"{files.name} reads at most {context} tokens: use --max-length {context} or less")
 
     @classmethod
     def of(cls, files: BackboneFiles, saved: dict[str, object]) -> "Tokenizer":
@@ -179,8 +156,8 @@ class Tokenizer:
         truncated: list[bool] = []
         for start in range(0, len(texts), _TEXTS_PER_CALL):
             slice_ = texts[start : start + _TEXTS_PER_CALL]
-            shortened = [self._shorten(text) for text in slice_]
-            # Fast: without each token's place in the text, which nobody asks for.
+            shortened = [self._relevant(text) for text in slice_]
+            # The fast form leaves out each token's position in the text, which nothing here needs.
             encodings = self._tokenizer.encode_batch_fast(shortened)
             for text, short, encoding in zip(slice_, shortened, encodings, strict=True):
                 ids = np.array(encoding.ids, dtype=np.int32)
@@ -201,7 +178,7 @@ class Tokenizer:
         Raises:
             BackboneError: If nearly all of their tokens are the one for unknown ones, or there are none.
         """
-        sample = [self._shorten(text) for text in texts[:_SAMPLE_TEXTS]]
+        sample = [self._relevant(text) for text in texts[:_SAMPLE_TEXTS]]
         names = (getattr(self._tokenizer.model, "unk_token", None), "[UNK]", "<unk>")
         unknown = next(
             (number for name in names if name and (number := self._tokenizer.token_to_id(name)) is not None), -1
@@ -209,7 +186,7 @@ class Tokenizer:
         found = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(sample, add_special_tokens=False)]
         total = sum(map(len, found))
         known = total - sum(ids.count(unknown) for ids in found)
-        if sample and known <= _FEWEST_KNOWN * total:
+        if sample and known <= _MIN_KNOWN_SHARE * total:
             raise BackboneError(
                 f"the tokenizer of {self._name} knows {known:,} of the {total:,} tokens in the first texts: give a "
                 "model for their language, or one that is saved with its own tokenizer"
@@ -229,17 +206,12 @@ class Tokenizer:
         tokenizer = hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
         return {"what": "tokens", "backbone": self._name, "tokenizer": tokenizer, **self.described()}
 
-    def _shorten(self, text: str) -> str:
-        """The characters that can matter, so that a 1 MB text costs no more than a page."""
-        limit = self.max_length * _CHARACTERS_PER_TOKEN
-        if self.long_text == "truncate":
-            return text[:limit]
-        return text if len(text) <= 2 * limit + 1 else f"{text[:limit]} {text[-limit:]}"
+    def _relevant(self, text: str) -> str:
+        return relevant_characters(text, self.max_length, self.long_text)
 
     def _head_and_tail(self, ids: np.ndarray, special: np.ndarray) -> np.ndarray:
-        """Special tokens at both ends stay; between them, a quarter from the beginning and the rest from the end."""
-        words = np.flatnonzero(~special)
-        before, after = int(words[0]), len(ids) - int(words[-1]) - 1
-        room = self.max_length - before - after
-        head = before + room // 4
-        return np.concatenate([ids[:head], ids[len(ids) - after - (room - room // 4) :]])
+        """Keep the special tokens at both ends, and between them the head and the tail of the text."""
+        text = np.flatnonzero(~special)
+        before, after = int(text[0]), len(ids) - int(text[-1]) - 1
+        head, tail = head_and_tail(self.max_length - before - after, self.long_text)
+        return np.concatenate([ids[: before + head], ids[len(ids) - after - tail :]])

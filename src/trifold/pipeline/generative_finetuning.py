@@ -23,10 +23,10 @@ from trifold.hashing import file_sha256
 from trifold.methods.defaults import FULL, LORA, tuning_epochs
 from trifold.methods.training_config import make_training_config
 from trifold.methods.unused_settings import require_used_to_generate
-from trifold.models.backbone_files import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles, read_config
+from trifold.models.context_length import context_length
 from trifold.models.locate import describe_base, find_backbone
 from trifold.models.lora import add_adapter, load_adapter, save_adapter
-from trifold.models.tokenizer import places_of
 from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pipeline.request import Request, unchanged, versions
 from trifold.pipeline.resume import asked_for, finished, plain
@@ -181,7 +181,7 @@ def _decoder(request: Request) -> BackboneFiles:
             f"{files.name} reads text and does not write it: name a decoder with --model, or make one with "
             "trifold pretrain TEXT.txt --objective clm --from-scratch"
         )
-    places = places_of(files)
+    places = context_length(read_config(files))
     if places is not None and request.backbone.max_length > places:
         raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
     return files

@@ -9,8 +9,8 @@ from trifold.engines.matmul_attention import registered_attention
 from trifold.errors import BackboneError, SettingsError
 from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.classification_head import ATTENTION_DROPOUTS
+from trifold.models.context_length import context_length
 from trifold.models.loading import load_model
-from trifold.models.tokenizer import places_of
 from trifold.pretrain.settings import Objective, ScratchSettings
 from trifold.pretrain.special_tokens import Vocabulary
 
@@ -41,9 +41,9 @@ def require_fit(files: BackboneFiles, objective: Objective, block_size: int) -> 
         )
     if objective == "mlm" and head == "clm":
         raise BackboneError(f"{files.name} is a decoder, which sees the words before: give it --objective clm")
-    places = places_of(files)
-    if places is not None and block_size > places:
-        raise BackboneError(f"{files.name} reads at most {places} tokens: use --block-size {places} or less")
+    context = context_length(read_config(files))
+    if context is not None and block_size > context:
+        raise BackboneError(f"{files.name} reads at most {context} tokens: use --block-size {context} or less")
 
 
 def language_model(files: BackboneFiles, objective: Objective) -> Any:
