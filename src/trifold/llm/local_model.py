@@ -9,7 +9,7 @@ from trifold.errors import BackboneError, LlmError
 from trifold.llm.causal_model import CausalModel
 from trifold.llm.masked_model import MaskedModel
 from trifold.models.backbone_files import BackboneFiles, reason_of
-from trifold.models.loading import load_config, load_model, reads_onwards
+from trifold.models.loading import is_decoder, load_config, load_model
 from trifold.models.locate import locate
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer_files import fast_tokenizer
@@ -67,7 +67,7 @@ def _fills_gaps(files: BackboneFiles) -> bool:
     except BackboneError as error:
         raise LlmError(str(error).replace("--model", "--llm")) from None
     own: dict[str, object] = getattr(config, "auto_map", None) or {}
-    if reads_onwards(config) or "AutoModelForCausalLM" in own:
+    if is_decoder(config) or "AutoModelForCausalLM" in own:
         return False
     if type(config) in MODEL_FOR_MASKED_LM_MAPPING or "AutoModelForMaskedLM" in own:
         return True

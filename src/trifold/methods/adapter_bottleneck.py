@@ -24,7 +24,7 @@ from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.classification_head import in_full_precision, start_at, trained_on_means
 from trifold.models.layers import encoder_layers, freeze, top_layers
-from trifold.models.loading import load_model, reads_onwards
+from trifold.models.loading import is_decoder, load_model
 from trifold.models.locate import describe_base, find_base
 from trifold.models.pooling import pool_tokens
 from trifold.models.settings import ComputeSettings
@@ -235,7 +235,7 @@ class BottleneckAdapter(FineTuning):
             tuning.adapter_size or _SIZE,
             tuning.adapter_layers,
             # A decoder's first token has seen no other.
-            by_mean=trained_on_means(files) or reads_onwards(backbone.config),
+            by_mean=trained_on_means(files) or is_decoder(backbone.config),
         )
         start_at(model.head, start)
         return model

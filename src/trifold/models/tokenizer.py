@@ -1,4 +1,4 @@
-"""Texts to tokens, once: flat arrays instead of a list per text."""
+"""Texts to tokens, in flat arrays instead of a list per text."""
 
 import hashlib
 import itertools
@@ -26,9 +26,9 @@ _MIN_KNOWN_SHARE, _SAMPLE_TEXTS = 0.1, 256
 
 
 def pad_id_of(files: BackboneFiles) -> int:
-    """The token that shorter texts of a batch are filled up with; a decoder that has none for it takes its end of text.
+    """The id that shorter texts of a batch are padded with: the padding token, or else the end-of-text token.
 
-    Its vector is never looked at, but it has to be one of the model's.
+    Its vector is masked, but the id must be one that the model has a vector for.
     """
     config = read_config(files)
     for name in ("pad_token_id", "eos_token_id"):
@@ -40,12 +40,12 @@ def pad_id_of(files: BackboneFiles) -> int:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token ids of many texts, end to end.
+    """Token ids of many texts in one array.
 
     Attributes:
-        ids: `(total,)` int32, all texts' ids one after the other.
+        ids: `(total,)` int32, the ids of all texts one after the other.
         offsets: `(texts + 1,)` int64; text i is `ids[offsets[i]:offsets[i + 1]]`.
-        truncated: `(texts,)` bool, whether the text was longer than the maximum.
+        truncated: `(texts,)` bool, whether a text was longer than the maximum.
     """
 
     ids: np.ndarray
@@ -72,7 +72,7 @@ class Tokens:
 
     @classmethod
     def of(cls, ids: Sequence[np.ndarray], truncated: Sequence[bool]) -> "Tokens":
-        """From each text's ids, and whether it was longer."""
+        """From the ids of each text, and whether it was truncated."""
         offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids])]).astype(np.int64)
         flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
         return cls(flat, offsets, np.array(truncated, dtype=bool))
@@ -83,16 +83,16 @@ class Tokens:
 
     @cached_property
     def digests(self) -> list[bytes]:
-        """16 bytes for each text that stand for its tokens."""
+        """A digest of 16 bytes of each text's tokens."""
         return [short_digest(part.tobytes()) for part in self.each()]
 
     def padded(self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest) -> tuple[np.ndarray, np.ndarray]:
         """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64.
 
         Args:
-            positions: Of the texts.
-            pad_id: Fills up the shorter ones.
-            pad_to: What length the longest of them is filled up to, but no further than the longest of all texts.
+            positions: Positions of the texts, `(batch,)`.
+            pad_id: The id that shorter texts are padded with.
+            pad_to: The padding rule; no text is padded beyond the longest of all texts.
         """
         lengths = self.lengths[positions]
         longest = padded_length(lengths, pad_to, self._longest)
@@ -104,7 +104,7 @@ class Tokens:
     def batch(
         self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest
     ) -> "tuple[torch.Tensor, torch.Tensor]":
-        """The same as tensors."""
+        """`padded`, as tensors."""
         import torch
 
         ids, mask = self.padded(positions, pad_id, pad_to)
@@ -117,13 +117,10 @@ class Tokenizer:
     Args:
         files: The backbone.
         max_length: Tokens kept of each text, special tokens included.
-        long_text: `truncate` keeps a longer text's beginning, `head+tail` a quarter from its beginning and the rest
-            from its end, where reviews and reports tend to conclude.
+        long_text: What is kept of a longer text, `truncate` or `head+tail` (`long_text.py`).
 
     Raises:
-        BackboneError: If the backbone has no fast tokenizer, or cannot read `max_length` tokens.
-
-    Source: Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?", section 5.3.1, for `head+tail`.
+        BackboneError: If the backbone has no fast tokenizer, or its context is shorter than `max_length`.
     """
 
     def __init__(self, files: BackboneFiles, max_length: int, long_text: str = "truncate") -> None:
@@ -143,15 +140,21 @@ class Tokenizer:
 
     @classmethod
     def of(cls, files: BackboneFiles, saved: dict[str, object]) -> "Tokenizer":
-        """The inverse of `described`."""
+        """The tokenizer from what `described` returned."""
         return cls(files, int(str(saved["max_length"])), str(saved.get("long_text", "truncate")))
 
     def described(self) -> dict[str, object]:
-        """What a saved model keeps of it, so that texts are read the same way in use as in training."""
+        """What a saved model stores, so that it tokenises as in training."""
         return {"max_length": self.max_length, "long_text": self.long_text}
 
     def encode(self, texts: Sequence[str]) -> Tokens:
-        """Tokenise `texts` in parallel, in slices so that only the flat arrays grow with their number."""
+        """Tokenise `texts` in parallel.
+
+        They are tokenised in slices, so that only the flat arrays grow with the number of texts.
+
+        Raises:
+            BackboneError: If a token has no vector in the model.
+        """
         flat: list[np.ndarray] = []
         truncated: list[bool] = []
         for start in range(0, len(texts), _TEXTS_PER_CALL):
@@ -170,13 +173,13 @@ class Tokenizer:
         return Tokens.of(flat, truncated)
 
     def require_words(self, texts: Sequence[str]) -> None:
-        """Refuse to read texts of which the tokenizer knows next to nothing: every one would be the same to the model.
+        """Refuse texts whose words the tokenizer hardly knows: they would all look alike to the model.
 
         Args:
-            texts: Any number; some of the first are looked at.
+            texts: Any number; the first 256 are looked at.
 
         Raises:
-            BackboneError: If nearly all of their tokens are the one for unknown ones, or there are none.
+            BackboneError: If nearly all of their tokens are the unknown token, or they have no tokens.
         """
         sample = [self._relevant(text) for text in texts[:_SAMPLE_TEXTS]]
         names = (getattr(self._tokenizer.model, "unk_token", None), "[UNK]", "<unk>")
@@ -193,7 +196,7 @@ class Tokenizer:
             )
 
     def _require_vectors(self, found: Sequence[np.ndarray]) -> None:
-        """Refuse tokens beyond the model's vectors: the tokenizer is another model's."""
+        """Refuse token ids that the model has no vector for: the tokenizer belongs to another model."""
         highest = max((int(ids.max()) for ids in found if len(ids)), default=0)
         if self._vectors is not None and highest >= self._vectors:
             raise BackboneError(
@@ -202,7 +205,7 @@ class Tokenizer:
             )
 
     def identity(self) -> dict[str, object]:
-        """Everything that decides the tokens of a text, as plain values."""
+        """Everything that determines the tokens of a text, as values that JSON can hold."""
         tokenizer = hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
         return {"what": "tokens", "backbone": self._name, "tokenizer": tokenizer, **self.described()}
 
