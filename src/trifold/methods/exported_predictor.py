@@ -1,4 +1,4 @@
-"""A predictor written as one graph, from token ids to logits: ONNX Runtime runs it, and PyTorch is not needed."""
+"""A predictor exported as one ONNX graph, from token ids to logits; it runs without PyTorch."""
 
 import shutil
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _CONFIG = "config.json"
 
 
 class ExportedPredictor(Predictor):
-    """A graph with the tokenizer and the labels it was trained with."""
+    """An ONNX graph with its tokenizer and labels."""
 
     def __init__(self, folder: Path, tokenizer: Tokenizer, labels: LabelMap, settings: ComputeSettings) -> None:
         self.labels = labels
@@ -33,7 +33,7 @@ class ExportedPredictor(Predictor):
 
     @classmethod
     def write(cls, predictor: Predictor, folder: Path, *, int8: bool) -> None:
-        """Write `predictor` as a graph into `folder`; `load` brings it back.
+        """Write `predictor` as a graph into `folder`, for `load`.
 
         Raises:
             SettingsError: If it has no backbone, or ONNX Runtime is not installed.
@@ -67,11 +67,11 @@ class ExportedPredictor(Predictor):
         return Scores(logits, tokens.truncated)
 
     def save(self, folder: Path) -> None:
-        """Copy the files."""
+        """Copy the exported folder."""
         shutil.copytree(self._folder, folder, dirs_exist_ok=True)
 
     def divide_logits(self, temperature: float) -> None:
-        """A graph is written once its temperature is folded in.
+        """Refused: the temperature is part of the graph since the export.
 
         Raises:
             SettingsError: Always.

@@ -44,10 +44,10 @@ class FineTunedPredictor(Predictor):
         load: Gives transformers' model when it is first asked for; that takes `input_ids` and `attention_mask`, and
             returns something with `logits`.
         tokenizer: The backbone's.
-        labels: Of the task.
+        labels: Of the task, in class order.
         settings: How it is run.
-        runtime: Where the model is.
-        base: The backbone it was made from, or the folder it was loaded from.
+        runtime: Device and precision.
+        base: The backbone that it was trained from, or the folder that it was loaded from.
         classifier: The same model as we read it. Where there is none, the model is loaded at once.
     """
 
@@ -72,11 +72,11 @@ class FineTunedPredictor(Predictor):
         if classifier is not None:
             require_classes(classifier.classes, labels, base)
         else:
-            self.model  # noqa: B018 - what is wrong with it is said now
+            self.model  # noqa: B018 - loaded now, so that a damaged model is refused now
 
     @cached_property
     def model(self) -> Any:
-        """As transformers has it, in evaluation mode."""
+        """The model of transformers, in evaluation mode."""
         return self._load().to(self._runtime.device).eval()
 
     def read(self) -> FastBertClassifier | None:
@@ -107,7 +107,7 @@ class FineTunedPredictor(Predictor):
 
     @contextmanager
     def changing(self) -> Iterator[Any]:
-        """The model, of which the numbers are changed inside: it is read anew afterwards."""
+        """The model, to change its parameters inside the block; afterwards the faster implementation is built anew."""
         yield self.model
         self._classifier = self._run = None
 
@@ -120,7 +120,7 @@ class FineTunedPredictor(Predictor):
         return sum(tensor.nbytes for tensor in self.model.state_dict().values())
 
     def saved_settings(self) -> dict[str, object]:
-        """What every such predictor needs to come back, beside its weights."""
+        """What every fine-tuned predictor needs to be loaded again, apart from its weights."""
         return {
             **self.labels.described(),
             **self._tokenizer.described(),
@@ -130,10 +130,10 @@ class FineTunedPredictor(Predictor):
 
 
 def require_classes(found: int, labels: LabelMap, files: BackboneFiles) -> None:
-    """Refuse a saved model that has other classes than its labels say.
+    """Refuse a saved model whose number of classes is not its number of labels.
 
     Raises:
-        ArtifactError: If it does.
+        ArtifactError: If the numbers differ.
     """
     if found != len(labels):
         raise ArtifactError(
@@ -142,7 +142,7 @@ def require_classes(found: int, labels: LabelMap, files: BackboneFiles) -> None:
 
 
 class _Logits(torch.nn.Module):
-    """A classifier that takes its arguments in order and returns nothing but the logits."""
+    """A classifier with positional arguments that returns the logits alone, as an exported graph needs it."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -155,10 +155,10 @@ class _Logits(torch.nn.Module):
 
 
 class FineTuning(Method):
-    """A method that trains some of a model's parameters by steps.
+    """A method that trains some of a model's parameters with the training loop.
 
     Attributes:
-        defaults: What it does where the user names nothing.
+        defaults: The method's values for what the user did not set.
     """
 
     defaults: ClassVar[Defaults]
@@ -170,12 +170,12 @@ class FineTuning(Method):
         Args:
             files: The backbone.
             labels: Of the task.
-            start: `(classes,)`, the logits its head is to begin at; as it comes where `None`.
+            start: `(classes,)`, the logits that its head starts at; `None` leaves the head as initialised.
         """
 
     @abstractmethod
     def head(self, model: Any) -> Collection[str]:
-        """Names of the parameters that move at the defaults' `head_rate`; what is frozen may be among them."""
+        """Names of the head's parameters, trained at `head_rate` times the learning rate; some may be frozen."""
 
     @abstractmethod
     def wrap(
@@ -243,12 +243,12 @@ class FineTuning(Method):
         )
 
     def shifts(self, labels: LabelMap) -> bool:
-        """Whether the trained logits are shifted in the end, for which their layer needs a bias."""
+        """Whether the logits are shifted after training, for which the last layer needs a bias."""
         return self.settings.train.class_weight == "balanced" and not labels.multi_label
 
     @property
     def _batch_size(self) -> int:
-        """Texts of a step."""
+        """Texts of an optimiser step."""
         return self.settings.train.batch_size or self.defaults.batch_size
 
     def _targets(self, part: Examples, labels: LabelMap) -> tuple[np.ndarray, np.ndarray]:

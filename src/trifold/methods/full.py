@@ -1,4 +1,4 @@
-"""`full`: the backbone itself is trained, under the library's own classification head.
+"""`full`: the whole backbone is trained, with the classification head of transformers.
 
 The saved model is an ordinary Hugging Face folder and loads in plain transformers.
 """
@@ -33,10 +33,10 @@ from trifold.tasks.labels import LabelMap
 
 
 class FullPredictor(FineTunedPredictor):
-    """A fine-tuned encoder with the library's sequence-classification head."""
+    """A fine-tuned encoder with the sequence-classification head of transformers."""
 
     def save(self, folder: Path) -> None:
-        """Write the model, its tokenizer, and the labels as they are in the data."""
+        """Write the model, its tokenizer, and the labels with their types in the data."""
         save_model(self.model, folder)
         copy_tokenizer(self.base, folder)
         write_state(folder, self.saved_settings(), {})

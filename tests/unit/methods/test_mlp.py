@@ -8,14 +8,14 @@ import torch
 
 from trifold.errors import TrainingError
 from trifold.methods.linear_head import HeadData
-from trifold.methods.mlp import _Members, _Vectors, fit_mlp, usual_plan
+from trifold.methods.mlp import _Ensemble, _Vectors, fit_mlp, usual_plan
 from trifold.train.objective import weighted_loss
 from trifold.train.settings import TrainSettings
 
 
-def members() -> _Members:
+def members() -> _Ensemble:
     torch.manual_seed(0)
-    return _Members(features=6, hidden=5, classes=3, dropout=0.0, count=4)
+    return _Ensemble(features=6, hidden=5, classes=3, dropout=0.0, count=4)
 
 
 def vectors(*, several: bool) -> _Vectors:
