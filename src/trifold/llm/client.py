@@ -1,4 +1,4 @@
-"""Ask a model: the log first, within the budget, again where a call fails, several at a time."""
+"""Ask a language model: through the log, within the budget, with retries, several calls at a time."""
 
 import json
 import threading
@@ -24,8 +24,8 @@ class Failure:
     """Why there is no answer.
 
     Attributes:
-        reason: In plain words.
-        unasked: Whether the budget was spent before it could be asked.
+        reason: The reason, for a message.
+        unasked: Whether the budget ended before the model was asked.
     """
 
     reason: str
@@ -36,11 +36,11 @@ class Client:
     """A model with its log and budget.
 
     Args:
-        model: Whom to ask.
-        log: Where answers are kept and found.
-        budget: What may be spent.
+        model: The model to ask.
+        log: Holds the answers of earlier calls and takes new ones.
+        budget: Limits calls and seconds.
         retries: How often a failed call is made again.
-        concurrency: Calls under way at the same time, where the model takes that.
+        concurrency: The most calls at the same time, if the model allows several.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Client:
 
     @classmethod
     def of(cls, model: TextGenerator, settings: LlmSettings) -> "Client":
-        """With the log and the budget that the flags name."""
+        """A client with the log and the budget that the settings name."""
         log, budget = CallLog(log_path(settings.log)), SpendingLimit.of(settings)
         return cls(model, log, budget, settings.retries, settings.concurrency)
 
@@ -139,23 +139,27 @@ class Client:
     def ask_all(
         self, conversations: Sequence[Conversation], samplings: Sequence[Sampling]
     ) -> Generator[tuple[int, Answer | Failure]]:
-        """Ask many, several at a time; answers come as they are there, each with its position.
+        """Ask many conversations, several at a time.
 
-        What is under way when the caller stops, or the user does, is still waited for, since it is paid for.
+        If the caller or the user stops early, the calls that were started are still waited for and logged, since they
+        cost money.
+
+        Yields:
+            The position of a conversation and its answer, in the order in which the answers arrive.
 
         Raises:
-            LlmError: If a call fails in a way that no other call can escape (a wrong key, an unknown model).
+            LlmError: If a call fails in a way that every other call would (a wrong key, an unknown model).
         """
         if self.concurrency == 1:
-            for place, (conversation, sampling) in enumerate(zip(conversations, samplings, strict=True)):
-                yield place, self._try(conversation, sampling)
+            for position, (conversation, sampling) in enumerate(zip(conversations, samplings, strict=True)):
+                yield position, self._try(conversation, sampling)
             return
         pool = ThreadPoolExecutor(self.concurrency)
         waiting = iter(enumerate(zip(conversations, samplings, strict=True)))
         running: dict[Future[Answer | Failure], int] = {}
         try:
             while True:
-                # Few are handed over at a time, so that stopping does not have to call back thousands.
+                # Few are submitted at a time, so that stopping need not cancel thousands.
                 while len(running) < 2 * self.concurrency and (one := next(waiting, None)):
                     running[pool.submit(self._try, *one[1])] = one[0]
                 if not running:
@@ -172,7 +176,7 @@ class Client:
             self._stopped.clear()
 
     def expect(self, asked: Sequence[tuple[Conversation, Sampling]]) -> Estimate:
-        """What asking so much would cost; no call is made."""
+        """What asking all of these would cost; no call is made."""
         missing = [one for one in asked if self.log.find(_call(self.model, *one)) is None]
         return expect_answers(
             self.log,

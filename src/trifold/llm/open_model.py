@@ -1,4 +1,4 @@
-"""From what `--llm` says to a model, and to one with a labelling task."""
+"""From the name given with `--llm` to a model, and to a labeller."""
 
 from typing import TYPE_CHECKING
 
@@ -46,10 +46,10 @@ def open_llm(settings: LlmSettings, compute: ComputeSettings) -> "CausalModel | 
 
 
 def open_text_generator(settings: LlmSettings, compute: ComputeSettings) -> TextGenerator:
-    """The same, where answers are wanted.
+    """The model that `--llm` names, which must be able to write.
 
     Raises:
-        LlmError: Also if the model only fills gaps.
+        LlmError: As `open_llm`, and if the model only fills gaps.
     """
     model = open_llm(settings, compute)
     if not isinstance(model, TextGenerator):
@@ -68,13 +68,13 @@ def labeller_of(
     prior: np.ndarray | None = None,
     bias: np.ndarray | None = None,
 ) -> Labeller:
-    """The model with a task: by likelihood where it gives likelihoods, by asking where it does not.
+    """A labeller: by likelihoods if the model gives them, else by asking the model.
 
     Args:
-        model: From `open_llm`.
-        task: What to label with.
+        model: As returned by `open_llm`.
+        task: The labelling task.
         llm: The log, the budget, and how answers are written.
-        votes: Answers for each text, where it is asked.
+        votes: Answers for each text, where the model is asked.
         prior: As in `GenerationLabeller`.
         bias: As in `LikelihoodLabeller`.
     """
