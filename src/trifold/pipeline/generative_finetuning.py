@@ -32,7 +32,7 @@ from trifold.pipeline.request import Request, unchanged, versions
 from trifold.pipeline.resume import asked_for, finished, plain
 from trifold.pretrain.answer_objective import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
 from trifold.pretrain.generation import write
-from trifold.pretrain.language_models import language_model, saved_model, speaks
+from trifold.pretrain.language_models import head_objective, language_model, saved_model
 from trifold.pretrain.objectives import Excerpt, prove_saved
 from trifold.pretrain.perplexity import measures
 from trifold.pretrain.settings import TaskSettings, WritingSettings
@@ -176,7 +176,7 @@ def learn_answers(
 
 def _decoder(request: Request) -> BackboneFiles:
     files = find_backbone(request.backbone)
-    if speaks(files) != "clm":
+    if head_objective(files) != "clm":
         raise BackboneError(
             f"{files.name} reads text and does not write it: name a decoder with --model, or make one with "
             "trifold pretrain TEXT.txt --objective clm --from-scratch"

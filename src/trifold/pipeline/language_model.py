@@ -20,7 +20,7 @@ from trifold.models.settings import ComputeSettings
 from trifold.pretrain.corpus import Corpus, Part, Span, open_corpus
 from trifold.pretrain.fill_mask import Guess, fill_mask
 from trifold.pretrain.generation import write
-from trifold.pretrain.language_models import require_head, saved_model, speaks
+from trifold.pretrain.language_models import head_objective, require_head, saved_model
 from trifold.pretrain.masking import Masking
 from trifold.pretrain.objectives import objectives
 from trifold.pretrain.packing import Blocks
@@ -85,7 +85,7 @@ def open_language_model(
         ), "clm"
     files = locate(model, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
     files = replace(files, name=model)
-    wanted = objective or speaks(files) or "mlm"
+    wanted = objective or head_objective(files) or "mlm"
     require_head(files, wanted)
     return LanguageModel(saved_model(files, wanted).to(runtime.device), files, runtime, behind), wanted
 

@@ -101,7 +101,7 @@ def test_a_logged_prompt_that_is_no_conversation(prompt: str) -> None:
     "answer", ["", "{", "[1.0]", '{"good": NaN, "bad": 0.5}', '{"good": "1", "bad": 0.5}', '{"bad": 0.5}']
 )
 def test_logged_figures_that_are_none_are_computed_again(answer: str) -> None:
-    from trifold.llm.likelihood_labeller import _figures_of
+    from trifold.llm.likelihood_labeller import _logged_figures
 
-    assert _figures_of(Call(1, "", "", "", "", answer), ("good", "bad")) is None
-    assert _figures_of(Call(1, "", "", "", "", '{"good": -1.5, "bad": -0.5}'), ("good", "bad")) == [-1.5, -0.5]
+    assert _logged_figures(Call(1, "", "", "", "", answer), ("good", "bad")) is None
+    assert _logged_figures(Call(1, "", "", "", "", '{"good": -1.5, "bad": -0.5}'), ("good", "bad")) == [-1.5, -0.5]
