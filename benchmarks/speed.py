@@ -30,8 +30,9 @@ import duckdb
 import numpy as np
 
 from provenance import provenance
+from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.classification_head import trained_on_means
-from trifold.models.locate import BackboneFiles, locate, read_config
+from trifold.models.locate import locate
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose, prepare
 

@@ -124,7 +124,7 @@ def test_a_lost_head_is_never_reported_as_success(
 ) -> None:
     from trifold.errors import ArtifactError
     from trifold.methods import tfidf
-    from trifold.methods.logistic import LinearHead
+    from trifold.methods.linear_head import LinearHead
     from trifold.models.settings import BackboneSettings
     from trifold.pipeline.finetune import finetune
     from trifold.pipeline.request import Request

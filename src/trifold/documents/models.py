@@ -11,7 +11,8 @@ from trifold.data.hub import stay_offline
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.engines.encoder import Encoder
 from trifold.errors import BackboneError
-from trifold.models.locate import BackboneFiles, find_base, locate
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import find_base, locate
 from trifold.models.settings import EncodingSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose

@@ -14,9 +14,10 @@ from trifold.engines.onnx_runtime import TOKEN_BUDGET, OnnxGraph, kept_graph, re
 from trifold.engines.prepacked import prepack, through_arrays
 from trifold.errors import BackboneError, require
 from trifold.events import Advance, say
+from trifold.hashing import file_sha256
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import PadTo, by_token_budget, default_padding, to_longest
 from trifold.models.loading import load_model
-from trifold.models.locate import BackboneFiles, file_sha256
 from trifold.models.pooling import POOLINGS, Pooled, pool_tokens
 from trifold.models.tokenizer import Tokenizer, Tokens
 from trifold.runtime import Runtime

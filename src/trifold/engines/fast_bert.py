@@ -12,8 +12,8 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from trifold.engines.matmul_attention import applies, attend
-from trifold.models.locate import BackboneFiles, read_config
-from trifold.models.tokenizer import first_position
+from trifold.models.backbone_files import BackboneFiles, read_config
+from trifold.models.context_length import first_position
 from trifold.models.weight_names import bare_name
 
 _KINDS = ("bert", "roberta", "xlm-roberta", "camembert")

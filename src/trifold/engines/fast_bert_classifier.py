@@ -12,7 +12,7 @@ import torch
 
 from trifold.engines.fast_bert import FastBert, fast_bert_of, read_parts
 from trifold.engines.prepacked import prepack, through_arrays
-from trifold.models.locate import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.pooling import pool_tokens
 from trifold.runtime import Runtime
 

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from trifold.engines.fast_bert import BertConfig, FastBert
-from trifold.models.locate import BackboneFiles, fast_tokenizer
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.tokenizer_files import fast_tokenizer
 from trifold.runtime import Runtime, cpu_multiplies_int8
 
 # Rows of a product that its weights are laid out for; others only run a little slower.

@@ -12,7 +12,7 @@ from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
 from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
-from trifold.models.locate import file_sha256
+from trifold.hashing import file_sha256
 from trifold.statistics.metrics import right_rows
 
 _SHOWN_ERRORS = 8

@@ -1,7 +1,7 @@
 """`adapter-bottleneck`: small two-layer networks inside the frozen backbone's layers, and a head.
 
-Each layer gets two, one after attention and one after the feed-forward, before the sum with the layer's input. They
-start as the identity, so the first step starts from the backbone as it was published.
+Each layer gets two, one after the attention and one after the feed-forward, before the residual sum. They start as the
+identity, so training starts from the backbone as it was published.
 
 Source: Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", section 2.1.
 """
@@ -21,10 +21,11 @@ from trifold.engines.matmul_attention import registered_attention
 from trifold.errors import BackboneError
 from trifold.methods.defaults import ADAPTER
 from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.classification_head import in_full_precision, start_at, trained_on_means
 from trifold.models.layers import encoder_layers, freeze, top_layers
-from trifold.models.loading import load_model, reads_onwards
-from trifold.models.locate import BackboneFiles, describe_base, find_base
+from trifold.models.loading import is_decoder, load_model
+from trifold.models.locate import describe_base, find_base
 from trifold.models.pooling import pool_tokens
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
@@ -34,17 +35,17 @@ from trifold.tasks.labels import LabelMap
 
 _SIZE = 48
 _HEAD_DROPOUT = 0.1
-# Where a layer's attention and feed-forward end, in the names of the architectures.
+# Names of the last matrix of a layer's attention and feed-forward in the architectures.
 _ATTENTION_ENDS = ("attention.output.dense", "attention.out_lin", "attn.Wo", "attn.c_proj", "self_attn.o_proj")
 _FEED_FORWARD_ENDS = ("output.dense", "ffn.lin2", "mlp.Wo", "mlp.c_proj", "mlp.down_proj")
 
 
 class Bottleneck(torch.nn.Module):
-    """Down, a non-linearity, up, and the input again: `(…, width)` to the same.
+    """`states + up(gelu(down(states)))`, from `(…, width)` to `(…, width)`.
 
     Args:
-        down: From the backbone's width to the narrow part.
-        up: Back.
+        down: From the backbone's width to the bottleneck's.
+        up: From the bottleneck's width to the backbone's.
     """
 
     def __init__(self, down: torch.nn.Linear, up: torch.nn.Linear) -> None:
@@ -53,7 +54,7 @@ class Bottleneck(torch.nn.Module):
 
     @classmethod
     def identity(cls, width: int, size: int) -> "Bottleneck":
-        """One that adds nothing yet, `width` wide and `size` in its narrow part."""
+        """A bottleneck of `size` units that adds zero, for states of `width`."""
         found = cls(torch.nn.Linear(width, size), torch.nn.Linear(size, width))
         torch.nn.init.zeros_(found.up.weight)
         torch.nn.init.zeros_(found.up.bias)
@@ -69,16 +70,16 @@ class AdaptedEncoder(torch.nn.Module):
     """A frozen encoder with adapters in its top layers and a linear head.
 
     Args:
-        backbone: An encoder without a head; it is frozen, and its own parameters are never touched.
-        classes: Of the head.
-        size: Of each adapter's narrow part.
-        layers: How many, from the top; all where `None`.
-        by_mean: Whether the head reads the mean of the tokens or the first one.
+        backbone: An encoder without a head; it is frozen, and its parameters never change.
+        classes: Number of classes of the head.
+        size: Width of each bottleneck.
+        layers: Layers with adapters, counted from the top; `None` for all.
+        by_mean: Whether the head reads the mean of the tokens, else the first token.
     """
 
     def __init__(self, backbone: Any, classes: int, size: int, layers: int | None, *, by_mean: bool) -> None:
         super().__init__()
-        # First, so that whoever looks for the layers finds them before the adapters.
+        # Set first, so that `encoder_layers` finds the layers before the list of adapters.
         self.backbone, self.config = backbone, backbone.config
         freeze(backbone)
         width = backbone.config.hidden_size
@@ -98,12 +99,12 @@ class AdaptedEncoder(torch.nn.Module):
         return SimpleNamespace(logits=in_full_precision(self.head, self.dropout(pooled)))
 
     def own_state(self) -> dict[str, torch.Tensor]:
-        """What training has changed: adapters and head, not the backbone."""
+        """The trained tensors: those of adapters and head, not of the backbone."""
         return {name: t for name, t in self.state_dict().items() if not name.startswith("backbone.")}
 
 
 def _ends(layer: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """The last matrix of a layer's attention, and that of its feed-forward."""
+    """The last matrix of a layer's attention, and the last one of its feed-forward."""
     modules = dict(layer.named_modules())
     attention = next((modules[name] for name in _ATTENTION_ENDS if name in modules), None)
     feed_forward = next((modules[name] for name in _FEED_FORWARD_ENDS if name in modules), None)
@@ -116,7 +117,7 @@ class BottleneckPredictor(FineTunedPredictor):
     """A frozen backbone with bottleneck adapters and a head; only those are saved."""
 
     def save(self, folder: Path) -> None:
-        """Write adapters and head, and which backbone they stand in; the backbone itself is not copied."""
+        """Write adapters, head and the name of their backbone; the backbone itself is not copied."""
         settings = {
             **self.saved_settings(),
             **describe_base(self.base),
@@ -178,10 +179,10 @@ class BottleneckPredictor(FineTunedPredictor):
 
 
 def _own_arrays(arrays: Arrays, size: int, layers: int, classes: int) -> dict[str, torch.Tensor]:
-    """What a file holds of adapters and head.
+    """The tensors of adapters and head from a file.
 
     Raises:
-        ArtifactError: If one is missing, or has another shape.
+        ArtifactError: If one is missing or has another shape.
     """
     width = arrays.of_shape("head.weight", classes, None).shape[1]
     shapes: dict[str, tuple[int, ...]] = {"head.weight": (classes, width), "head.bias": (classes,)}
@@ -196,13 +197,13 @@ def _own_arrays(arrays: Arrays, size: int, layers: int, classes: int) -> dict[st
 def _classifier_of(
     config: dict[str, Any], tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor], *, by_mean: bool
 ) -> FastBertClassifier | None:
-    """The same as we read it, each adapter behind the matrix that it follows; `None` where we do not know the backbone.
+    """The adapted encoder in our faster implementation of BERT; `None` if the backbone has another architecture.
 
     Args:
         config: Of the backbone.
         tensors: Of the backbone, by their names in its files.
-        own: As `AdaptedEncoder.own_state` gives.
-        by_mean: Whether the head reads the mean of the tokens or the first one.
+        own: As returned by `AdaptedEncoder.own_state`.
+        by_mean: Whether the head reads the mean of the tokens, else the first token.
     """
     bert = fast_bert_of(config, tensors)
     if bert is None or bert.config.hidden_size != own["head.weight"].shape[1]:
@@ -217,7 +218,7 @@ def _classifier_of(
 
 
 class BottleneckAdapter(FineTuning):
-    """Adapters inside the layers, and a head."""
+    """Bottleneck adapters inside the layers, and a head."""
 
     name = "adapter-bottleneck"
     summary = "the backbone is frozen, small networks inside its layers are trained"
@@ -233,8 +234,8 @@ class BottleneckAdapter(FineTuning):
             len(labels),
             tuning.adapter_size or _SIZE,
             tuning.adapter_layers,
-            # A decoder's first token has seen no other.
-            by_mean=trained_on_means(files) or reads_onwards(backbone.config),
+            # A decoder's first token attends to no other token.
+            by_mean=trained_on_means(files) or is_decoder(backbone.config),
         )
         start_at(model.head, start)
         return model

@@ -10,7 +10,7 @@ import numpy as np
 
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
-from trifold.models.locate import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.settings import BackboneSettings, ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.statistics.calibration import best_prior_shift, best_temperature, best_thresholds

@@ -1,13 +1,10 @@
-"""What full fine-tuning and adapters share: a model with a head, trained by the loop on labelled texts."""
+"""The base of full fine-tuning and the adapters: a model with a head, trained by the loop on labelled texts."""
 
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
-from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,39 +13,41 @@ from trifold.engines.fast_bert_classifier import FastBertClassifier, Run, classi
 from trifold.engines.token_budget import Work, tuned_budget
 from trifold.errors import ArtifactError
 from trifold.events import say
-from trifold.features.prefix_cache import PrefixCache, PrefixStates, frozen_depth
 from trifold.formatting import counted
+from trifold.hashing import file_sha256
+from trifold.methods.classification_objective import Classification, above_frozen_prefix, with_tokens
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import Defaults, tuning_epochs
 from trifold.methods.training_config import make_training_config
-from trifold.models.batching import PadTo, by_token_budget, default_padding
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.batching import by_token_budget, default_padding
 from trifold.models.classification_head import starting_logits
-from trifold.models.locate import BackboneFiles, file_sha256, find_backbone
+from trifold.models.locate import find_backbone
 from trifold.models.settings import ComputeSettings
-from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.tokenizer import Tokenizer
 from trifold.models.vocabulary_pruning import tokens_that_occur
 from trifold.runtime import Runtime, choose, limit_matmul_cache, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
+from trifold.train.config import TrainingConfig
 from trifold.train.loop import train as train_model
-from trifold.train.objective import BatchLoss, Capturable, classification_loss
 from trifold.train.warm_up import warming_up
 from trifold.types import Examples
 
 
 class FineTunedPredictor(Predictor):
-    """A model whose forward pass gives logits.
+    """A model whose forward pass computes logits.
 
-    A BERT is read without transformers, as trained as well as loaded; transformers' model is there for whatever else is
-    done with it, and where we do not know the architecture.
+    A BERT is run by our own faster implementation, after training as well as after loading. transformers' model serves
+    everything else (saving, export), and all other architectures.
 
     Args:
         load: Gives transformers' model when it is first asked for; that takes `input_ids` and `attention_mask`, and
             returns something with `logits`.
         tokenizer: The backbone's.
-        labels: Of the task.
+        labels: Of the task, in class order.
         settings: How it is run.
-        runtime: Where the model is.
-        base: The backbone it was made from, or the folder it was loaded from.
+        runtime: Device and precision.
+        base: The backbone that it was trained from, or the folder that it was loaded from.
         classifier: The same model as we read it. Where there is none, the model is loaded at once.
     """
 
@@ -73,11 +72,11 @@ class FineTunedPredictor(Predictor):
         if classifier is not None:
             require_classes(classifier.classes, labels, base)
         else:
-            self.model  # noqa: B018 - what is wrong with it is said now
+            self.model  # noqa: B018 - loaded now, so that a damaged model is refused now
 
     @cached_property
     def model(self) -> Any:
-        """As transformers has it, in evaluation mode."""
+        """The model of transformers, in evaluation mode."""
         return self._load().to(self._runtime.device).eval()
 
     def read(self) -> FastBertClassifier | None:
@@ -108,7 +107,7 @@ class FineTunedPredictor(Predictor):
 
     @contextmanager
     def changing(self) -> Iterator[Any]:
-        """The model, of which the numbers are changed inside: it is read anew afterwards."""
+        """The model, to change its parameters inside the block; afterwards the faster implementation is built anew."""
         yield self.model
         self._classifier = self._run = None
 
@@ -121,7 +120,7 @@ class FineTunedPredictor(Predictor):
         return sum(tensor.nbytes for tensor in self.model.state_dict().values())
 
     def saved_settings(self) -> dict[str, object]:
-        """What every such predictor needs to come back, beside its weights."""
+        """What every fine-tuned predictor needs to be loaded again, apart from its weights."""
         return {
             **self.labels.described(),
             **self._tokenizer.described(),
@@ -131,10 +130,10 @@ class FineTunedPredictor(Predictor):
 
 
 def require_classes(found: int, labels: LabelMap, files: BackboneFiles) -> None:
-    """Refuse a saved model that has other classes than its labels say.
+    """Refuse a saved model whose number of classes is not its number of labels.
 
     Raises:
-        ArtifactError: If it does.
+        ArtifactError: If the numbers differ.
     """
     if found != len(labels):
         raise ArtifactError(
@@ -143,7 +142,7 @@ def require_classes(found: int, labels: LabelMap, files: BackboneFiles) -> None:
 
 
 class _Logits(torch.nn.Module):
-    """A classifier that takes its arguments in order and returns nothing but the logits."""
+    """A classifier with positional arguments that returns the logits alone, as an exported graph needs it."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -155,66 +154,11 @@ class _Logits(torch.nn.Module):
         return logits
 
 
-@dataclass(frozen=True)
-class _Classification(Capturable):
-    """Objective: cross-entropy of a sequence classifier on tokenised, labelled texts.
-
-    Attributes:
-        pad_to: Of the lengths of batches.
-        states: Of each text below the first trained layer, where they are computed once.
-        give: Hands a batch of them to the model.
-    """
-
-    tokens: Tokens
-    classes: torch.Tensor
-    weights: torch.Tensor
-    pad_id: int
-    pad_to: PadTo
-    states: PrefixStates | None = None
-    give: Callable[[torch.Tensor], None] | None = None
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return self.tokens.lengths
-
-    def inputs(self, positions: np.ndarray, pad_to: PadTo | None = None) -> list[torch.Tensor]:
-        ids, mask = self.tokens.batch(positions, self.pad_id, pad_to or self.pad_to)
-        # Where nothing is padding, attention is sooner done without a mask; one of no tokens stands for that.
-        mask = mask[:, :0] if mask.all() else mask
-        below = [] if self.states is None else [self.states.batch(positions, ids.shape[1])]
-        return [ids, mask, self.classes[positions], self.weights[positions], *below]
-
-    def loss_of(self, model: torch.nn.Module, inputs: list[torch.Tensor]) -> BatchLoss:
-        ids, mask, classes, weights, *below = inputs
-        if self.states is not None and self.give is not None:
-            self.give(self.states.padded(below[0]))
-        logits = model(input_ids=ids, attention_mask=mask if mask.numel() else None).logits.float()
-        return classification_loss(logits, classes, weights)
-
-
-class _Begun(NamedTuple):
-    """Objectives that start above what is frozen, where that is computed once.
-
-    Attributes:
-        parts: To train on, and to validate on.
-        cached_seconds: What computing what came from the cache once took.
-        choices: Facts on it for the run.
-    """
-
-    parts: list[_Classification]
-    cached_seconds: float = 0.0
-    choices: Mapping[str, object] = MappingProxyType({})
-
-
-def _with_tokens(parts: list[_Classification], tokens: list[Tokens]) -> list[_Classification]:
-    return [replace(part, tokens=own) for part, own in zip(parts, tokens, strict=True)]
-
-
 class FineTuning(Method):
-    """A method that trains some of a model's parameters by steps.
+    """A method that trains some of a model's parameters with the training loop.
 
     Attributes:
-        defaults: What it does where the user names nothing.
+        defaults: The method's values for what the user did not set.
     """
 
     defaults: ClassVar[Defaults]
@@ -226,12 +170,12 @@ class FineTuning(Method):
         Args:
             files: The backbone.
             labels: Of the task.
-            start: `(classes,)`, the logits its head is to begin at; as it comes where `None`.
+            start: `(classes,)`, the logits that its head starts at; `None` leaves the head as initialised.
         """
 
     @abstractmethod
     def head(self, model: Any) -> Collection[str]:
-        """Names of the parameters that move at the defaults' `head_rate`; what is frozen may be among them."""
+        """Names of the head's parameters, trained at `head_rate` times the learning rate; some may be frozen."""
 
     @abstractmethod
     def wrap(
@@ -241,10 +185,10 @@ class FineTuning(Method):
 
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """See `Method.learn`."""
-        chosen = self.settings.backbone
+        chosen, given = self.settings.backbone, self.settings.train
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
-        seed_everything(self.settings.train.seed)
+        seed_everything(given.seed)
         targets = [self._targets(part, labels) for part in (train, validation)]
         with warming_up(runtime, files, self._batch_size, chosen.max_length):
             start = starting_logits(*targets[0], len(labels))
@@ -252,26 +196,21 @@ class FineTuning(Method):
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         tokenizer.require_words(train.texts)
         parts = zip((train, validation), targets, strict=True)
-        objectives = [_objective(part.texts, *target, tokenizer, default_padding(runtime)) for part, target in parts]
+        objectives = [Classification.of(part.texts, *target, tokenizer, runtime) for part, target in parts]
         if self.defaults.small_matmul_cache:
             limit_matmul_cache(int(np.median(objectives[0].lengths)))
-        given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
         budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))
         config = make_training_config(self.name, self.defaults, given, epochs=epochs, token_budget=budget)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        head_rate = config.head_rate * config.learning_rate
-        say(
-            f"{self.name}: training {parameters:,} parameters on top of {files.name} with {len(train):,} texts, "
-            f"{counted(config.epochs, 'epoch')}, learning rate {config.learning_rate:g} ({head_rate:g} in the head), "
-            f"batch {config.batch_size}, {runtime.precision} on {runtime.device}, "
-            f"{config.token_budget:,} tokens at once"
-        )
+        self._announce(config, parameters, len(train), files, runtime)
         with (
             tokens_that_occur(model, [part.tokens for part in objectives], tokenizer.pad_id) as tokens,
-            self._prefix(model, _with_tokens(objectives, tokens), runtime, files) as begun,
+            above_frozen_prefix(self.name, model, with_tokens(objectives, tokens), runtime, files, chosen) as started,
         ):
-            history, figures = train_model(model, begun.parts[0], begun.parts[1], config, runtime, self.head(model))
+            history, figures = train_model(
+                model, started.objectives[0], started.objectives[1], config, runtime, self.head(model)
+            )
         assert figures.logits is not None
         return Fitted(
             predictor=self.wrap(model, tokenizer, labels, runtime, files),
@@ -279,35 +218,46 @@ class FineTuning(Method):
             trainable_parameters=parameters,
             choices={
                 "learning_rate": config.learning_rate,
-                "head_learning_rate": head_rate,
+                "head_learning_rate": config.head_rate * config.learning_rate,
                 "epochs": config.epochs,
                 "batch_size": config.batch_size,
                 "token_budget": config.token_budget,
                 "best_epoch": history.best_epoch,
                 "stopped_early": history.stopped_early,
                 "precision": runtime.precision,
-                **begun.choices,
+                **started.choices,
             },
             validation_logits=figures.logits,
-            cached_seconds=begun.cached_seconds,
+            cached_seconds=started.cached_seconds,
+        )
+
+    def _announce(
+        self, config: TrainingConfig, parameters: int, texts: int, files: BackboneFiles, runtime: Runtime
+    ) -> None:
+        head_rate = config.head_rate * config.learning_rate
+        say(
+            f"{self.name}: training {parameters:,} parameters on top of {files.name} with {texts:,} texts, "
+            f"{counted(config.epochs, 'epoch')}, learning rate {config.learning_rate:g} ({head_rate:g} in the head), "
+            f"batch {config.batch_size}, {runtime.precision} on {runtime.device}, "
+            f"{config.token_budget:,} tokens at once"
         )
 
     def shifts(self, labels: LabelMap) -> bool:
-        """Whether the trained logits are shifted in the end, for which their layer needs a bias."""
+        """Whether the logits are shifted after training, for which the last layer needs a bias."""
         return self.settings.train.class_weight == "balanced" and not labels.multi_label
 
     @property
     def _batch_size(self) -> int:
-        """Texts of a step."""
+        """Texts of an optimiser step."""
         return self.settings.train.batch_size or self.defaults.batch_size
 
     def _targets(self, part: Examples, labels: LabelMap) -> tuple[np.ndarray, np.ndarray]:
-        """The classes of a part's rows, and how much each row counts."""
+        """The classes of a part's rows, and the weight of each row."""
         classes = labels.encode(part.labels)
         return classes, row_weights(classes, self.settings.train.class_weight)
 
-    def _work(self, model: Any, training: _Classification, epochs: int, files: BackboneFiles, runtime: Runtime) -> Work:
-        """A step forward and back, after which model and random generators stand as they stood."""
+    def _work(self, model: Any, training: Classification, epochs: int, files: BackboneFiles, runtime: Runtime) -> Work:
+        """A forward and a backward pass to measure, which leave model and random generators unchanged."""
 
         def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
             model.train()
@@ -321,36 +271,3 @@ class FineTuning(Method):
 
         shape = file_sha256(files.folder / "config.json")
         return Work(self.name, shape, runtime, training.lengths, epochs, attempt, self._batch_size)
-
-    @contextmanager
-    def _prefix(
-        self, model: Any, parts: list[_Classification], runtime: Runtime, files: BackboneFiles
-    ) -> Iterator[_Begun]:
-        """The same objectives, starting above what is frozen wherever its states can be computed once and kept."""
-        depth, tokens = frozen_depth(model), [part.tokens for part in parts]
-        prefix = PrefixCache(model, depth, runtime) if depth and self.settings.backbone.cache else None
-        if prefix is None or not prefix.fits(tokens[0], parts[0].pad_id):
-            yield _Begun(parts)
-            return
-        chosen = self.settings.backbone
-        if not prefix.has_room(tokens, chosen):
-            say(f"note: so every epoch computes the lowest {depth} layers anew")
-            yield _Begun(parts)
-            return
-        say(f"{self.name}: the lowest {depth} layers are frozen and computed once")
-        started = time.monotonic()
-        with ExitStack() as inside:
-            found = [inside.enter_context(prefix.computed(part, parts[0].pad_id, files, chosen)) for part in tokens]
-            cached_seconds = sum(one.cached_seconds for one in found)
-            seconds = time.monotonic() - started + cached_seconds
-            give = inside.enter_context(prefix.replayed())
-            states = (PrefixStates(one.arrays, runtime) for one in found)
-            replayed = [replace(part, states=one, give=give) for part, one in zip(parts, states, strict=True)]
-            yield _Begun(replayed, cached_seconds, {"prefix_layers": depth, "prefix_seconds": round(seconds, 3)})
-
-
-def _objective(
-    texts: Sequence[str], classes: np.ndarray, weights: np.ndarray, tokenizer: Tokenizer, pad_to: PadTo
-) -> _Classification:
-    tokens = tokenizer.encode(texts)
-    return _Classification(tokens, torch.from_numpy(classes), torch.from_numpy(weights), tokenizer.pad_id, pad_to)

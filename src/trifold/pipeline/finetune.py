@@ -24,7 +24,8 @@ from trifold.events import say
 from trifold.inference.predict import score_texts
 from trifold.methods.catalogue import PROMPT, method_entry, method_name
 from trifold.methods.contract import Fitted, MethodSettings, Scores
-from trifold.models.locate import find_backbone, reason_of
+from trifold.models.backbone_files import reason_of
+from trifold.models.locate import find_backbone
 from trifold.pipeline.request import Request, Task, models_of, open_task, versions
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher

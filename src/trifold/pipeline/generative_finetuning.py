@@ -19,17 +19,20 @@ from trifold.drawing import drawing
 from trifold.errors import BackboneError, SettingsError
 from trifold.events import say
 from trifold.formatting import counted
+from trifold.hashing import file_sha256
 from trifold.methods.defaults import FULL, LORA, tuning_epochs
 from trifold.methods.training_config import make_training_config
 from trifold.methods.unused_settings import require_used_to_generate
-from trifold.models.locate import BackboneFiles, copy_tokenizer, describe_base, file_sha256, find_backbone
+from trifold.models.backbone_files import BackboneFiles, read_config
+from trifold.models.context_length import context_length
+from trifold.models.locate import describe_base, find_backbone
 from trifold.models.lora import add_adapter, load_adapter, save_adapter
-from trifold.models.tokenizer import places_of
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pipeline.request import Request, unchanged, versions
 from trifold.pipeline.resume import asked_for, finished, plain
 from trifold.pretrain.answer_objective import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
 from trifold.pretrain.generation import write
-from trifold.pretrain.language_models import language_model, saved_model, speaks
+from trifold.pretrain.language_models import head_objective, language_model, saved_model
 from trifold.pretrain.objectives import Excerpt, prove_saved
 from trifold.pretrain.perplexity import measures
 from trifold.pretrain.settings import TaskSettings, WritingSettings
@@ -173,12 +176,12 @@ def learn_answers(
 
 def _decoder(request: Request) -> BackboneFiles:
     files = find_backbone(request.backbone)
-    if speaks(files) != "clm":
+    if head_objective(files) != "clm":
         raise BackboneError(
             f"{files.name} reads text and does not write it: name a decoder with --model, or make one with "
             "trifold pretrain TEXT.txt --objective clm --from-scratch"
         )
-    places = places_of(files)
+    places = context_length(read_config(files))
     if places is not None and request.backbone.max_length > places:
         raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
     return files

@@ -16,11 +16,13 @@ from trifold.errors import BackboneError, SettingsError, require
 from trifold.evaluate.pretraining_report import write_pretraining_report
 from trifold.events import say
 from trifold.formatting import counted
-from trifold.models.locate import BackboneFiles, copy_tokenizer, find_backbone
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import find_backbone
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pipeline.request import as_argument, flags_of, unchanged, versions
 from trifold.pipeline.resume import NO_SAY, finished, model_hashes, plain
 from trifold.pretrain.corpus import Corpus, Part, open_corpus
-from trifold.pretrain.language_models import language_model, new_model, require_fit, speaks
+from trifold.pretrain.language_models import head_objective, language_model, new_model, require_fit
 from trifold.pretrain.masking import Masking
 from trifold.pretrain.new_tokenizer import new_tokenizer
 from trifold.pretrain.objectives import Excerpt, objectives, prove_saved
@@ -182,7 +184,9 @@ def pretrain(
             "versions": versions(),
             "hardware": hardware(),
             "data": _data_facts(request, text),
-            "backbone": None if request.scratch.from_scratch else {**text.files.facts(), "head": speaks(text.files)},
+            "backbone": None
+            if request.scratch.from_scratch
+            else {**text.files.facts(), "head": head_objective(text.files)},
             "budget": vars(budget),
             "choices": _choices(config, runtime, text, history.best_epoch),
             "parameters": sum(weight.numel() for weight in model.parameters()),
@@ -263,7 +267,7 @@ def _objectives(request: PretrainRequest, text: _Text, runtime: Runtime) -> tupl
 def _default_rate(request: PretrainRequest, files: BackboneFiles) -> float:
     if request.scratch.from_scratch:
         return _NEW_MODEL_RATE
-    return _GOING_ON_RATE if speaks(files) else _NEW_HEAD_RATE
+    return _GOING_ON_RATE if head_objective(files) else _NEW_HEAD_RATE
 
 
 def _announce(request: PretrainRequest, text: _Text, model: Any, config: TrainingConfig, runtime: Runtime) -> None:

@@ -18,11 +18,11 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
+from trifold.hashing import file_sha256
 from trifold.llm.settings import LlmSettings, PromptingSettings, without_server
 from trifold.methods.contract import MethodSettings
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.methods.unused_settings import only_used, require_used
-from trifold.models.locate import file_sha256
 from trifold.models.settings import BackboneSettings
 from trifold.train.settings import TrainSettings
 from trifold.types import Examples, Split

@@ -12,8 +12,8 @@ from trifold.data.examples import load_examples
 from trifold.data.label_text import plain_text
 from trifold.errors import ArtifactError, TrifoldError
 from trifold.events import say
+from trifold.hashing import file_sha256
 from trifold.llm.settings import without_server
-from trifold.models.locate import file_sha256
 from trifold.pipeline.request import Request, Task
 from trifold.schema import read_facts
 from trifold.statistics.metrics import Metrics

@@ -16,7 +16,7 @@ from torch.nn.functional import (
     scaled_dot_product_attention,
 )
 
-from trifold.models.locate import BackboneFiles, read_config
+from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.runtime import Runtime
 from trifold.train.optimiser import AdamW, Average
 

@@ -10,7 +10,8 @@ import torch
 from trifold.engines import int8
 from trifold.engines.encoder import Encoder
 from trifold.engines.int8 import in_int8, multiplies_int8
-from trifold.models.locate import BackboneFiles, locate
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import locate
 from trifold.models.pooling import Pooled
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime, cpu_multiplies_bfloat16

@@ -12,13 +12,14 @@ from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import ArtifactError, SettingsError
+from trifold.hashing import file_sha256
 from trifold.methods import method_entry
 from trifold.methods.adapter_bottleneck import AdaptedEncoder, Bottleneck
 from trifold.methods.contract import Fitted, MethodSettings
 from trifold.methods.fine_tuning import FineTunedPredictor
 from trifold.methods.settings import TuningSettings
 from trifold.models.loading import load_model
-from trifold.models.locate import file_sha256, locate
+from trifold.models.locate import locate
 from trifold.models.settings import BackboneSettings
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings

@@ -149,7 +149,9 @@ def test_weights_here_are_found_by_the_run_and_where_they_moved_to(decoder: Path
     with pytest.raises(TrifoldError, match=r"give a folder with a model"):
         load_run(tmp_path / "run")
     again = load_run(tmp_path / "run", llm=LlmSettings(llm=f"hf:{moved}", log=log))
-    assert predict_texts(again.predictor, ["The film is superb"]) == before
+    # What was kept of earlier prompts changes the order of operations, and so the last digits.
+    (first,), (second,) = before, predict_texts(again.predictor, ["The film is superb"])
+    assert second.probabilities == pytest.approx(first.probabilities, abs=1e-6)
     with pytest.raises(LlmError, match="was made with weights on this machine: leave out --llm, or name them"):
         load_run(tmp_path / "run", llm=LlmSettings(llm="openai:http://127.0.0.1:9/v1#m"))
     (moved / "model.safetensors").write_bytes((decoder / "model.safetensors").read_bytes()[:-4] + b"\0\0\0\1")
