@@ -9,7 +9,8 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
 from trifold.events import say
-from trifold.inference.predict import Run, load_run, score_texts
+from trifold.inference.predict import score_texts
+from trifold.inference.run import Run, load_run
 from trifold.llm.settings import LlmSettings
 from trifold.models.locate import file_sha256
 from trifold.models.settings import ComputeSettings

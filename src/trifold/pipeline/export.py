@@ -9,7 +9,8 @@ import numpy as np
 from trifold.artifact.run_folder import choose_folder, new_folder, write_json
 from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, ExportError
-from trifold.inference.predict import load_local_run, score_texts
+from trifold.inference.predict import score_texts
+from trifold.inference.run import load_local_run
 from trifold.methods.contract import Predictor
 from trifold.methods.exported_predictor import ExportedPredictor
 from trifold.models.settings import ComputeSettings

@@ -8,7 +8,7 @@ from typing import Any
 from trifold.data.settings import DataSettings
 from trifold.data.source import is_standard_input
 from trifold.errors import DataError
-from trifold.inference.predict import Run
+from trifold.inference.run import Run
 from trifold.models.locate import file_sha256
 from trifold.pipeline.request import Request, Task, open_task
 
