@@ -1,69 +1,134 @@
-"""Progress on stderr with a true time of arrival, counted in tokens (texts differ in length a hundredfold)."""
+"""Messages and progress of long work, sent to whoever listens: a terminal, a log of JSON lines, a server, an app.
 
-import sys
+Code that works calls `say` and `track`. Where they go is decided by whoever starts the work, with `sending_to`; without
+it they go to standard error as text (`event_sinks.Terminal`).
+"""
+
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
+from typing import ParamSpec, Protocol, TypeVar
 
-from trifold.formatting import duration
-from trifold.terminal import printable
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
+# Told how many more tokens (or characters, or calls) are done.
 Advance = Callable[[int], None]
-_PLAIN_INTERVAL_SECONDS = 20.0
 
 
-def say(message: str) -> None:
-    """One line for the user, on stderr: results alone go to stdout."""
-    print(printable(message), file=sys.stderr, flush=True)
+@dataclass(frozen=True)
+class Message:
+    """A line for the user.
+
+    Attributes:
+        text: The line; begins with `note: ` where something is unusual.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a piece of work has come.
+
+    Attributes:
+        work: A number that is unique within the process, equal in all events of this piece of work.
+        task: What is done, such as `encoding 4,000 texts`.
+        done: Units done, tokens for most work: texts differ in length a hundredfold.
+        total: Units of the whole work.
+        seconds: Since the work began.
+        ended: Whether this is the last event of the work, finished or not.
+    """
+
+    work: int
+    task: str
+    done: int
+    total: int
+    seconds: float
+    ended: bool = False
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the end at the speed so far; `None` before anything is done."""
+        return self.seconds * (self.total - self.done) / self.done if self.done else None
+
+
+Event = Message | Progress
+
+
+class EventSink(Protocol):
+    """Takes events, from any thread."""
+
+    def send(self, event: Event) -> None:
+        """Take one event; must not raise."""
+        ...
+
+
+_SINK: ContextVar[EventSink | None] = ContextVar("event sink", default=None)
+_WORKS = itertools.count(1)
+
+
+def current_sink() -> EventSink:
+    """The sink that events go to here."""
+    from trifold.event_sinks import Terminal
+
+    return _SINK.get() or Terminal.of_process()
 
 
 @contextmanager
-def track(what: str, total_tokens: int) -> Iterator[Advance]:
-    """Show how far `what` has come; the caller reports tokens done.
+def sending_to(sink: EventSink) -> Iterator[None]:
+    """Inside, events of this thread (or asynchronous task) go to `sink`."""
+    token = _SINK.set(sink)
+    try:
+        yield
+    finally:
+        _SINK.reset(token)
 
-    On a terminal this is a bar; elsewhere a plain line now and then, so that a log file stays readable.
+
+def with_this_sink(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """`function` for another thread, where its events go to the sink of this one."""
+
+    def call(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        return context.copy().run(function, *arguments, **named)
+
+    context = copy_context()
+    return call
+
+
+def say(message: str) -> None:
+    """Send a line for the user."""
+    current_sink().send(Message(message))
+
+
+@contextmanager
+def track(task: str, total: int) -> Iterator[Advance]:
+    """Send how far a piece of work has come.
 
     Args:
-        what: For example `"encoding 4,000 texts"`.
-        total_tokens: Tokens of the whole work; nothing is shown where it is 0.
+        task: What is done, such as `encoding 4,000 texts`.
+        total: Units of the whole work; nothing is sent where it is 0.
+
+    Yields:
+        A function that is told how many more units are done.
     """
-    if total_tokens == 0:
-        yield lambda _tokens: None
+    if total == 0:
+        yield lambda _units: None
         return
-    if not sys.stderr.isatty():
-        yield _plain(what, total_tokens)
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    sink, work, begun, done = current_sink(), next(_WORKS), time.monotonic(), 0
 
-    columns = (
-        # Names in it may look like markup, and are none.
-        *(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()),
-        *(TimeRemainingColumn(), TextColumn("left,"), TimeElapsedColumn(), TextColumn("so far")),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(printable(what), total=max(1, total_tokens))
-        yield lambda tokens: bar.advance(task, tokens)
+    def send(*, ended: bool = False) -> None:
+        sink.send(Progress(work, task, done, total, time.monotonic() - begun, ended))
 
+    def advance(units: int) -> None:
+        nonlocal done
+        done += units
+        send()
 
-def _plain(what: str, total_tokens: int) -> Advance:
-    started = last = time.monotonic()
-    done = 0
-
-    def advance(tokens: int) -> None:
-        nonlocal done, last
-        done += tokens
-        now = time.monotonic()
-        if now - last >= _PLAIN_INTERVAL_SECONDS and 0 < done < total_tokens:
-            last = now
-            left = (now - started) * (total_tokens - done) / done
-            say(f"{what}: {100 * done / total_tokens:.0f} %, {duration(left)} left")
-
-    return advance
+    send()
+    try:
+        yield advance
+    finally:
+        send(ended=True)

@@ -19,7 +19,9 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Toml
 
 from trifold.child_process import end_with_parent
+from trifold.cli.event_flag import take_event_flag
 from trifold.errors import SettingsError, TrifoldError
+from trifold.events import sending_to
 from trifold.system_errors import fault_of
 from trifold.terminal import printable
 from trifold.version import VERSION
@@ -225,7 +227,9 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code = app(_take_config(arguments), exit_on_error=False, print_error=False)
+        words, sink = take_event_flag(_take_config(arguments))
+        with sending_to(sink):
+            code = app(words, exit_on_error=False, print_error=False)
     except TrifoldError as error:
         return _refuse(arguments, str(error), type(error).__name__)
     except CycloptsError as error:

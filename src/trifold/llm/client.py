@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, replace
 
 from trifold.errors import BudgetError, LlmError, TrifoldError
-from trifold.events import say
+from trifold.events import say, with_this_sink
 from trifold.json_reading import parse_json
 from trifold.llm.call_log import Call, CallLog, log_path
 from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, TextGenerator, TransientError
@@ -136,14 +136,14 @@ class Client:
             for place, (conversation, sampling) in enumerate(zip(conversations, samplings, strict=True)):
                 yield place, self._try(conversation, sampling)
             return
-        pool = ThreadPoolExecutor(self.concurrency)
+        pool, attempt = ThreadPoolExecutor(self.concurrency), with_this_sink(self._try)
         waiting = iter(enumerate(zip(conversations, samplings, strict=True)))
         running: dict[Future[Answer | Failure], int] = {}
         try:
             while True:
                 # Few are handed over at a time, so that stopping does not have to call back thousands.
                 while len(running) < 2 * self.concurrency and (one := next(waiting, None)):
-                    running[pool.submit(self._try, *one[1])] = one[0]
+                    running[pool.submit(attempt, *one[1])] = one[0]
                 if not running:
                     return
                 done, _ = wait(running, return_when=FIRST_COMPLETED)

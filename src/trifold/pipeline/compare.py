@@ -32,6 +32,7 @@ from trifold.evaluate.verdict import Verdict, decide
 from trifold.events import say
 from trifold.formatting import duration
 from trifold.methods.catalogue import METHODS, PROMPT, method_entry, method_name
+from trifold.pipeline.child_events import events_of_child
 from trifold.pipeline.request import Request, Task, as_argument, flags_of, models_of, open_task, versions, with_model
 from trifold.pipeline.resume import asked_for, require_same
 from trifold.runtime import hardware
@@ -338,8 +339,9 @@ def _run_method(state: _State, name: str, seconds_left: float | None, interrupte
     ]
     with (
         tied() as ties,
+        events_of_child() as events,
         subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
-            command, stdout=subprocess.PIPE, text=True, encoding="utf-8", **ties
+            [*command, *events.flags], stdout=subprocess.PIPE, text=True, encoding="utf-8", **ties, **events.popen
         ) as process,
     ):
         try:

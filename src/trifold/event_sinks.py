@@ -1,0 +1,148 @@
+"""Where messages and progress can go: text on a terminal or in a log, JSON lines, or nowhere."""
+
+import json
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache
+from typing import TYPE_CHECKING, TextIO
+
+from trifold.events import Event, Message, Progress
+from trifold.formatting import duration
+from trifold.terminal import printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
+
+_LINE_SECONDS = 20.0
+_JSON_SECONDS = 1.0
+
+
+class Terminal:
+    """Text on standard error: a bar that is redrawn on a terminal; elsewhere a line now and then, fit for a log.
+
+    Results alone go to standard output.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lines = _Seldom(_LINE_SECONDS)
+        self._bars: dict[int, tuple[Bars, TaskID]] = {}
+
+    @staticmethod
+    @cache
+    def of_process() -> "Terminal":
+        """The one that is used where no sink is named: bars of one process must know of each other."""
+        return Terminal()
+
+    def send(self, event: Event) -> None:
+        """Show the event."""
+        if isinstance(event, Message):
+            print(printable(event.text), file=sys.stderr, flush=True)
+            return
+        with self._lock:
+            if event.work in self._bars or (sys.stderr.isatty() and not self._bars):
+                self._draw(event)
+            else:
+                self._write(event)
+
+    def _draw(self, event: Progress) -> None:
+        if event.work not in self._bars:
+            bars = _new_bars()
+            bars.start()
+            self._bars[event.work] = bars, bars.add_task(printable(event.task), total=event.total)
+        bars, task = self._bars[event.work]
+        bars.update(task, completed=event.done)
+        if event.ended:
+            bars.stop()
+            del self._bars[event.work]
+
+    def _write(self, event: Progress) -> None:
+        left = event.seconds_left
+        if self._lines.is_due(event) and left is not None and event.done < event.total:
+            percent = 100 * event.done / event.total
+            print(
+                printable(f"{event.task}: {percent:.0f} %, {duration(left)} left"),
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+class JsonLines:
+    """A JSON object a line, for programs: `{"event": "message", "text": …}` and `{"event": "progress", …}`.
+
+    Progress comes at its beginning, at most once a second, and at its end.
+
+    Args:
+        stream: Where to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._lines = _Seldom(_JSON_SECONDS)
+
+    def send(self, event: Event) -> None:
+        """Write the event."""
+        with self._lock:
+            if isinstance(event, Message) or not event.done or event.ended or self._lines.is_due(event):
+                kind = type(event).__name__.lower()
+                # Whoever listened may be gone, which is no reason to lose the work.
+                with suppress(OSError):
+                    print(json.dumps({"event": kind, **asdict(event)}), file=self._stream, flush=True)
+
+
+class Silence:
+    """Takes events and shows nothing."""
+
+    def send(self, event: Event) -> None:
+        """Drop the event."""
+
+
+class _Seldom:
+    """Lets an event of a piece of work through when so many seconds have gone by since the last one."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last: dict[int, float] = {}
+
+    def is_due(self, event: Progress) -> bool:
+        if event.ended:
+            self._last.pop(event.work, None)
+            return False
+        if event.seconds - self._last.setdefault(event.work, 0.0) < self._seconds:
+            return False
+        self._last[event.work] = event.seconds
+        return True
+
+
+def read_json_line(line: str) -> Event:
+    """The event that `JsonLines` wrote as `line`; any other line, such as a warning of a library, as a message."""
+    try:
+        found = json.loads(line)
+        kind = {"message": Message, "progress": Progress}[found.pop("event")]
+        event: Event = kind(**found)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Message(line.rstrip("\n"))
+    return event
+
+
+def _new_bars() -> "Bars":
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    columns = (
+        # Names in it may look like markup, and are none.
+        *(TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()),
+        *(TimeRemainingColumn(), TextColumn("left,"), TimeElapsedColumn(), TextColumn("so far")),
+    )
+    return Bars(*columns, console=Console(stderr=True), transient=True)

@@ -1,0 +1,51 @@
+"""Messages and progress of a `trifold` command that runs as a child process, sent to this process's event sink."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from trifold.event_sinks import Terminal, read_json_line
+from trifold.events import EventSink, Progress, current_sink
+
+
+class ChildEvents(NamedTuple):
+    """How a child is started so that its events arrive.
+
+    Attributes:
+        flags: For its command line.
+        popen: Keyword arguments for `subprocess.Popen`.
+    """
+
+    flags: tuple[str, ...]
+    popen: dict[str, Any]
+
+
+@contextmanager
+def events_of_child() -> Iterator[ChildEvents]:
+    """Inside, one child is started with what this yields; at the end all its events have been sent.
+
+    On a terminal the child writes to standard error itself: bars are drawn where the terminal is.
+    """
+    sink = current_sink()
+    if isinstance(sink, Terminal):
+        yield ChildEvents((), {})
+        return
+    read_end, write_end = os.pipe()
+    forwarder = threading.Thread(target=_forward, args=(read_end, sink), daemon=True)
+    forwarder.start()
+    try:
+        yield ChildEvents(("--events", "json"), {"stderr": write_end})
+    finally:
+        os.close(write_end)
+        forwarder.join()
+
+
+def _forward(read_end: int, sink: EventSink) -> None:
+    with open(read_end, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            event = read_json_line(line)
+            # Numbers of works are unique within a process: those of a child are told from ours by their sign.
+            sink.send(replace(event, work=-event.work) if isinstance(event, Progress) else event)

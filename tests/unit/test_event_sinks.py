@@ -1,0 +1,59 @@
+"""How events are shown."""
+
+import io
+import json
+
+import pytest
+
+from trifold.event_sinks import JsonLines, Silence, Terminal, read_json_line
+from trifold.events import Message, Progress
+
+
+def test_text_for_a_log_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = Terminal()
+    for done, seconds in ((0, 0.0), (10, 5.0), (50, 21.0), (60, 22.0)):
+        sink.send(Progress(1, "encoding 4 texts", done, 100, seconds))
+    sink.send(Progress(1, "encoding 4 texts", 100, 100, 40.0, ended=True))
+    assert capsys.readouterr().err == "encoding 4 texts: 50 %, 21 s left\n"
+
+
+def test_text_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal().send(Message("red \x1b[31mname"))
+    assert capsys.readouterr().err == "red name\n"
+
+
+def test_json_lines_are_read_back_as_the_events_they_were() -> None:
+    stream = io.StringIO()
+    sink = JsonLines(stream)
+    sent = [Message("note: é"), Progress(1, "encoding", 0, 9, 0.0), Progress(1, "encoding", 9, 9, 2.0, ended=True)]
+    for event in sent:
+        sink.send(event)
+    lines = stream.getvalue().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["message", "progress", "progress"]
+    assert [read_json_line(line) for line in lines] == sent
+
+
+def test_json_progress_comes_at_most_once_a_second() -> None:
+    stream = io.StringIO()
+    sink = JsonLines(stream)
+    for done in range(1_000):
+        sink.send(Progress(1, "encoding", done, 1_000, 0.1))
+    assert len(stream.getvalue().splitlines()) == 1
+
+
+@pytest.mark.parametrize("line", ["a library's warning\n", '{"event": "unknown"}', "[1]", '{"event": "message"}'])
+def test_any_other_line_is_a_message(line: str) -> None:
+    assert read_json_line(line) == Message(line.rstrip("\n"))
+
+
+def test_a_stream_that_is_closed_by_its_reader_is_no_error() -> None:
+    class Closed(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    JsonLines(Closed()).send(Message("lost"))
+
+
+def test_silence_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    Silence().send(Message("unheard"))
+    assert capsys.readouterr() == ("", "")
