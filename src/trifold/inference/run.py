@@ -1,7 +1,6 @@
 """Open a run folder: check its files and load its predictor."""
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +8,13 @@ from typing import Any
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run, instead_of_best
 from trifold.artifact.run_record import read_run_record
-from trifold.errors import ArtifactError, SettingsError, TrifoldError
+from trifold.errors import ArtifactError, SettingsError
 from trifold.llm.contract import UnnamedServerError
 from trifold.llm.settings import LlmSettings
 from trifold.methods.catalogue import PROMPT, method_entry
 from trifold.methods.contract import Predictor
 from trifold.models.settings import ComputeSettings
-from trifold.runtime import unchanged_process
+from trifold.runtime import prepare_own, unchanged_process
 from trifold.schema import damaged
 
 
@@ -37,8 +36,7 @@ class Run:
 def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmSettings | None = None) -> Run:
     """Load a run folder, or the best run of a comparison's folder, after checking its hashes.
 
-    The process is left as it was. A command sets its own process up for the work before (`runtime.prepare`), where
-    `computes_with_torch` says so.
+    The process is left as it was, unless it is a command's own (`runtime.own_process`).
 
     Args:
         path: The folder.
@@ -57,7 +55,8 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmS
         )
     run = best_run(folder)
     try:
-        return _load(run, compute or ComputeSettings(), llm)
+        with unchanged_process():
+            return _load(run, compute or ComputeSettings(), llm)
     except ArtifactError as error:
         if run == folder:
             raise
@@ -78,15 +77,6 @@ def load_local_run(path: Path, compute: ComputeSettings) -> Run:
             f"{path} asks a server for its answers, so there is no model here to measure or to export: name a run "
             "whose model is on this machine"
         ) from None
-
-
-def computes_with_torch(path: Path | str) -> bool:
-    """Whether the model of a run folder is computed by PyTorch; `False` also where the folder cannot be read."""
-    try:
-        facts = read_run_record(best_run(Path(path)))
-        return "exported" not in facts and method_entry(str(facts["method"])).needs_backbone
-    except (TrifoldError, OSError, KeyError):
-        return False
 
 
 def require_labels(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -122,5 +112,6 @@ def _load(folder: Path, compute: ComputeSettings, llm: LlmSettings | None) -> Ru
         raise SettingsError(
             f"{folder} is a run of {facts['method']}, which asks no language model: leave out its flags"
         )
-    with unchanged_process() if method.needs_backbone else nullcontext():
-        return Run(folder, method.load().predictor.load(folder / "model", compute), facts)
+    if method.needs_backbone:
+        prepare_own()
+    return Run(folder, method.load().predictor.load(folder / "model", compute), facts)

@@ -11,7 +11,7 @@ from trifold.llm.masked_model import MaskedModel
 from trifold.models.loading import load_config, load_model, reads_onwards
 from trifold.models.locate import BackboneFiles, fast_tokenizer, locate, reason_of
 from trifold.models.settings import ComputeSettings
-from trifold.runtime import Runtime, choose, prepare
+from trifold.runtime import Runtime, choose, prepare_own
 
 
 def open_local(name: str, compute: ComputeSettings) -> CausalModel | MaskedModel:
@@ -28,7 +28,7 @@ def open_local(name: str, compute: ComputeSettings) -> CausalModel | MaskedModel
         files = locate(name, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
     except BackboneError as error:
         raise LlmError(str(error).replace("--model", "--llm hf:")) from None
-    prepare()
+    prepare_own()
     # Loading takes seconds; a command that saves what it trained loads it again to prove it.
     runtime = choose(compute.device, compute.precision)
     return _open(files, runtime, compute.token_budget or runtime.token_budget)

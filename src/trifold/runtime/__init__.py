@@ -6,7 +6,15 @@ Importing it neither imports PyTorch nor changes anything.
 from trifold.runtime.device import Runtime, choose
 from trifold.runtime.machine import hardware, has_nvidia_driver
 from trifold.runtime.memory import available_bytes, memory_bytes, peak_memory_bytes, peak_while, resident_bytes
-from trifold.runtime.process import limit_matmul_cache, prepare, prepared, seed_everything, unchanged_process
+from trifold.runtime.process import (
+    limit_matmul_cache,
+    own_process,
+    prepare,
+    prepare_own,
+    prepared,
+    seed_everything,
+    unchanged_process,
+)
 from trifold.runtime.processor import (
     compute_threads,
     cpu_multiplies_bfloat16,
@@ -28,9 +36,11 @@ __all__ = [
     "has_nvidia_driver",
     "limit_matmul_cache",
     "memory_bytes",
+    "own_process",
     "peak_memory_bytes",
     "peak_while",
     "prepare",
+    "prepare_own",
     "prepared",
     "resident_bytes",
     "seed_everything",

@@ -1,7 +1,7 @@
 """Set a process up for long numeric work, for good or for a while.
 
-A command sets up its own process with `prepare`. Inside another program, `prepared` and `unchanged_process` put
-everything back at their end. Nothing here runs on import.
+The process of a command is its own: the command says so (`own_process`), and `prepare` sets it up. Inside another
+program, `prepared` and `unchanged_process` put everything back at their end. Nothing here runs on import.
 """
 
 import ctypes
@@ -9,9 +9,9 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, Generic, TypeVar
 
 from trifold.runtime.processor import compute_threads
@@ -27,11 +27,26 @@ _PRODUCTS = 64
 # Tokens of a usual text from which on writing a step's products anew is lost in what the step takes.
 _LONG = 64
 
+# The seed that PyTorch's generators have when it is imported (c10's default_rng_seed_val).
+_TORCH_SEED = 67_280_421_310_721
+
 _State = TypeVar("_State")
+_OWNED = Event()
+
+
+def own_process() -> None:
+    """Say that this process is a command's own, so that `prepare_own` may set it up; called by the command line."""
+    _OWNED.set()
+
+
+def prepare_own() -> None:
+    """As `prepare`, in the process of a command; nothing inside another program, which has settings of its own."""
+    if _OWNED.is_set():
+        prepare()
 
 
 def prepare() -> None:
-    """Set this process up for long numeric work, once, before the first tensor; for the command line alone.
+    """Set this process up for long numeric work, once, before the first tensor.
 
     glibc hands memory back to the system after every batch and fetches it again, which costs about
     30 % of training time on a CPU; raising its two thresholds in process cures that. Denormal numbers
@@ -72,9 +87,10 @@ def prepared() -> Iterator[None]:
 def unchanged_process() -> Iterator[None]:
     """Afterwards, these are as they were: environment, random generators, and the progress bars of transformers.
 
-    Several threads may be inside at the same time: the last one to leave puts them back.
+    Several threads may be inside at the same time: the last one to leave puts them back. A command's own process needs
+    none of that, and is left alone.
     """
-    with _GLOBALS:
+    with nullcontext() if _OWNED.is_set() else _GLOBALS:
         yield
 
 
@@ -129,6 +145,7 @@ class _Globals:
     """What all of a process shares: environment, states of random generators, whether transformers shows progress.
 
     Attributes:
+        torch: `None` where PyTorch was not imported.
         cuda: A state for each GPU; empty where none was in use, since asking would start them all.
     """
 
@@ -142,34 +159,42 @@ class _Globals:
     @classmethod
     def look(cls) -> "_Globals":
         import numpy as np
-        import torch
 
+        torch = sys.modules.get("torch")
         return cls(
             dict(os.environ),
             random.getstate(),
             np.random.get_state(legacy=True),
-            torch.get_rng_state(),
-            torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+            torch and torch.get_rng_state(),
+            torch.cuda.get_rng_state_all() if torch and torch.cuda.is_initialized() else [],
             _transformers_shows_progress(),
         )
 
     def put_back(self) -> None:
         import numpy as np
-        import torch
 
         random.setstate(self.python)
         np.random.set_state(self.numpy)
-        torch.set_rng_state(self.torch)
-        if self.cuda:
-            torch.cuda.set_rng_state_all(self.cuda)
-        else:
-            # A generator that was never used starts from the seed that PyTorch was given.
-            torch.cuda.manual_seed_all(torch.initial_seed())
+        if "torch" in sys.modules:
+            self._put_back_torch()
         for name in os.environ.keys() - self.environment.keys():
             del os.environ[name]
         os.environ.update(self.environment)
         if self.shows_progress and not _transformers_shows_progress():
             sys.modules["transformers"].utils.logging.enable_progress_bar()
+
+    def _put_back_torch(self) -> None:
+        import torch
+
+        if self.torch is None:
+            torch.manual_seed(_TORCH_SEED)
+        else:
+            torch.set_rng_state(self.torch)
+        if self.cuda:
+            torch.cuda.set_rng_state_all(self.cuda)
+        else:
+            # A generator that was never used starts from the seed that PyTorch was given.
+            torch.cuda.manual_seed_all(torch.initial_seed())
 
 
 _TORCH = _Shared(_TorchSettings.look, _TorchSettings.put_back)
