@@ -42,12 +42,13 @@ def exports(trifold_command: Command, run: Path) -> dict[str, Path]:
 
 def test_an_export_predicts_the_same_without_pytorch(run: Path, exports: dict[str, Path]) -> None:
     program = (
-        "import sys; from trifold.inference.predict import load_run, predict_texts\n"
+        "import sys; from trifold.inference.predict import predict_texts; from trifold.inference.run import load_run\n"
         f"found = predict_texts(load_run({str(exports['onnx'])!r}).predictor, ['The film is superb', 'dull'])\n"
         "print([round(one.probabilities['good'], 4) for one in found], 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    from trifold.inference.predict import load_run, predict_texts
+    from trifold.inference.predict import predict_texts
+    from trifold.inference.run import load_run
 
     expected = [
         one.probabilities["good"] for one in predict_texts(load_run(run).predictor, ["The film is superb", "dull"])
@@ -83,7 +84,8 @@ def test_8_bits_that_cost_too_much_are_refused_and_leave_nothing(
 
     Random weights without a trained head are never sure, so that 8 bits change many answers.
     """
-    from trifold.inference.predict import load_run, predict_texts
+    from trifold.inference.predict import predict_texts
+    from trifold.inference.run import load_run
 
     run, small, out = (tmp_path / name for name in ("run", "small", "refused"))
     done = trifold_command("finetune", reviews, "--method", "zero-shot", "--model", tiny_model, "--output-dir", run)

@@ -16,7 +16,8 @@ from trifold.runtime import hardware
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "soak"
 # Prints the peak of the whole command behind its own output.
 MEASURED = (
-    "import sys; from trifold.cli.main import run; from trifold.runtime import peak_memory_bytes\n"
+    "import sys; from trifold.cli.main import run; from trifold.runtime import own_process, peak_memory_bytes\n"
+    "own_process()\n"
     "code = run(sys.argv[1:]); print(peak_memory_bytes(), file=sys.stderr); sys.exit(code)"
 )
 

@@ -26,7 +26,7 @@ from sklearn.utils import estimator_checks
 from conftest import several_labels
 from trifold import TextClassifier
 from trifold.artifact.run_record import read_run_record
-from trifold.classifier import SETTINGS
+from trifold.classifier.parameters import SETTINGS
 from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.methods.settings import HeadSettings

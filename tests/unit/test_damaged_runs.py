@@ -17,7 +17,8 @@ from trifold.documents.models import find_encoder
 from trifold.errors import ArtifactError, TrifoldError
 from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.results import read_result
-from trifold.inference.predict import load_run, predict_texts
+from trifold.inference.predict import predict_texts
+from trifold.inference.run import load_run
 from trifold.methods.settings import TuningSettings
 from trifold.models.settings import BackboneSettings, EncodingSettings
 from trifold.pipeline.finetune import finetune

@@ -1,7 +1,7 @@
 """The verb `label`: a language model labels a file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,6 +12,9 @@ from trifold.errors import SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import ComputeSettings
 from trifold.terminal import printable
+
+if TYPE_CHECKING:
+    from trifold.pipeline.label import Tally
 
 
 def label(
@@ -44,8 +47,6 @@ def label(
         json: Print the counts as JSON; needs --output.
     """
     from trifold.cli.prompt_files import print_estimate
-    from trifold.events import say
-    from trifold.formatting import counted
     from trifold.pipeline.label import LabelRequest, expect, label_file
 
     asked = llm or LlmSettings()
@@ -67,9 +68,18 @@ def label(
     if json and output is None:
         raise SettingsError("--json prints the counts, and the rows need a place: add --output FILE")
     tally = label_file(request, output)
-    facts = tally.described(asked)
     if json:
-        print_json({"output": str(output), **facts})
+        print_json({"output": str(output), **tally.described(asked)})
+    _tell(tally, true_column)
+    if output and not json:
+        print(output)
+
+
+def _tell(tally: "Tally", true_column: str | None) -> None:
+    """Say how labelling went."""
+    from trifold.events import say
+    from trifold.formatting import counted
+
     say(
         f"{tally.labelled:,} of {counted(tally.rows, 'row')} labelled"
         + (f", {tally.failed:,} without a usable answer" if tally.failed else "")
@@ -82,5 +92,3 @@ def label(
     if tally.unasked:
         left = f"{tally.unasked:,} rows were left out: the same command with a higher limit asks for them alone"
         say(f"{printable(tally.stopped_by)}, and {left}")
-    if output and not json:
-        print(output)

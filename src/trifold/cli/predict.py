@@ -1,7 +1,7 @@
 """Verbs that use a trained model: `predict`, `evaluate`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,6 +12,10 @@ from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import SettingsError, require
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
+
+if TYPE_CHECKING:
+    from trifold.methods.contract import Predictor
+    from trifold.pipeline.evaluate import Evaluation
 
 
 def predict(
@@ -44,9 +48,11 @@ def predict(
         excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
         json: With --text, print JSON.
     """
+    from trifold.data.hub import stay_offline
     from trifold.events import say
     from trifold.formatting import counted
-    from trifold.inference.predict import load_run, predict_file, predict_texts
+    from trifold.inference.run import load_run
+    from trifold.inference.stream import predict_file
 
     if (source is None) == (text is None):
         raise SettingsError(
@@ -56,24 +62,35 @@ def predict(
     require(text is None or not any(about_files), "a flag on files with --text", "leave out either")
     require(text is not None or not json, "--json", "it goes with --text; the labels of a file come as CSV")
     _require_probability(reject_below)
-    chosen = load_run(run, compute or ComputeSettings(), llm)
+    how = compute or ComputeSettings()
+    if how.offline:
+        stay_offline()
+    chosen = load_run(run, how, llm)
     if text is not None:
-        found = predict_texts(chosen.predictor, [text], reject_below)[0]
-        if json:
-            print_json(found)
-            return
-        for label, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1])[:10]:
-            print(f"{label}  {probability:.3f}")
-        if isinstance(found.label, tuple):
-            print(f"labels: {', '.join(map(str, found.label)) or 'none'}")
-        if found.label is None:
-            say(f"declined: the model is less sure than {reject_below:g}")
-        if found.truncated:
-            say("note: the text is longer than the model reads; its end was cut off")
+        _predict_text(chosen.predictor, text, reject_below, json=json)
         return
     assert source is not None
     count = predict_file(chosen, source, output, reading or TextSettings(), reject_below, excel_safe=excel_safe)
     say(f"{counted(count, 'row')} labelled" + (f", written to {output}" if output else ""))
+
+
+def _predict_text(predictor: "Predictor", text: str, reject_below: float, *, json: bool) -> None:
+    """Print the labels of one text with their probabilities, ten at most."""
+    from trifold.events import say
+    from trifold.inference.predict import predict_texts
+
+    found = predict_texts(predictor, [text], reject_below)[0]
+    if json:
+        print_json(found)
+        return
+    for label, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1])[:10]:
+        print(f"{label}  {probability:.3f}")
+    if isinstance(found.label, tuple):
+        print(f"labels: {', '.join(map(str, found.label)) or 'none'}")
+    if found.label is None:
+        say(f"declined: the model is less sure than {reject_below:g}")
+    if found.truncated:
+        say("note: the text is longer than the model reads; its end was cut off")
 
 
 def evaluate(
@@ -101,7 +118,6 @@ def evaluate(
     from trifold.evaluate.results import metrics_as_dict
     from trifold.events import say
     from trifold.pipeline.evaluate import evaluate as run_evaluate
-    from trifold.statistics.metrics import Interval
 
     _require_probability(reject_below)
     found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings(), reject_below, llm)
@@ -109,7 +125,9 @@ def evaluate(
         say(f"note: line {row.line} is left out: {row.reason}")
     if len(found.bad_rows) > 10:
         say(f"note: and {len(found.bad_rows) - 10:,} more rows are left out")
-    if json:
+    if not json:
+        _print_metrics(found, reject_below)
+    else:
         print_json(
             {
                 **metrics_as_dict(found.metrics),
@@ -118,7 +136,12 @@ def evaluate(
                 "rows_left_out": len(found.bad_rows),
             }
         )
-        return
+
+
+def _print_metrics(found: "Evaluation", reject_below: float) -> None:
+    """Print every metric with its interval, and what declining does."""
+    from trifold.statistics.metrics import Interval
+
     rows = []
     for name, value in vars(found.metrics).items():
         if isinstance(value, Interval):

@@ -1,1 +1,1 @@
-"""Open a run and predict: single texts, or files streamed row by row. Trains nothing."""
+"""Open a run and predict: single texts, or the rows of a file. It is used while training and trains nothing itself."""

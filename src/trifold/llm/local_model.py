@@ -13,7 +13,7 @@ from trifold.models.loading import is_decoder, load_config, load_model
 from trifold.models.locate import locate
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer_files import fast_tokenizer
-from trifold.runtime import Runtime, choose, prepare
+from trifold.runtime import Runtime, choose, prepare_own
 
 
 def open_local(name: str, compute: ComputeSettings) -> CausalModel | MaskedModel:
@@ -30,7 +30,7 @@ def open_local(name: str, compute: ComputeSettings) -> CausalModel | MaskedModel
         files = locate(name, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
     except BackboneError as error:
         raise LlmError(str(error).replace("--model", "--llm hf:")) from None
-    prepare()
+    prepare_own()
     # The opened model is kept, since loading takes seconds and a command that saves a run loads it again.
     runtime = choose(compute.device, compute.precision)
     return _open(files, runtime, compute.token_budget or runtime.token_budget)

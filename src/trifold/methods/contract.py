@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from trifold.llm.settings import LlmSettings, PromptingSettings
+from trifold.methods.pickling import load_files, saved_files
 from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.settings import BackboneSettings, ComputeSettings
@@ -131,6 +132,14 @@ class Predictor(ABC):
     def exportable(self) -> Exportable | None:
         """The predictor as one module, or `None` where it has no neural network."""
         return None
+
+    def load_arguments(self) -> tuple[Any, ...]:
+        """What `load` takes after the folder, to bring this predictor back as it runs now."""
+        return (ComputeSettings(),)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle, and copy, by way of the files that `save` writes."""
+        return load_files, (type(self), saved_files(self), self.load_arguments())
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,10 @@ class ContrastivePredictor(Predictor):
         module = HeadOnEncoder(self._encoder, last_mean, self._head.layers(), normalised=True)
         return Exportable(module.eval().cpu(), self._tokenizer, self._base)
 
+    def load_arguments(self) -> tuple[ComputeSettings]:
+        """See `Predictor.load_arguments`."""
+        return (self._settings,)
+
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
         weights: int = sum(tensor.nbytes for tensor in self._encoder.model.state_dict().values())

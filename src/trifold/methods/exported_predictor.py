@@ -84,6 +84,10 @@ class ExportedPredictor(Predictor):
         """
         raise SettingsError(f"an exported model cannot be divided by {temperature:g}: export it again")
 
+    def load_arguments(self) -> tuple[ComputeSettings]:
+        """See `Predictor.load_arguments`."""
+        return (self._settings,)
+
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
         return (self._folder / GRAPH).stat().st_size

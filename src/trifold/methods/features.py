@@ -126,6 +126,10 @@ class FeaturesPredictor(Predictor):
         module = HeadOnEncoder(self._encoder, self._selection.layer_poolings, layers, in_half_precision=True)
         return Exportable(module.eval().cpu(), self._tokenizer, self._files)
 
+    def load_arguments(self) -> tuple[ComputeSettings]:
+        """See `Predictor.load_arguments`."""
+        return (self._settings,)
+
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
         return self._files.size_bytes() + sum(array.nbytes for array in self._head.arrays().values())

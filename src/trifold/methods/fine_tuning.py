@@ -115,6 +115,10 @@ class FineTunedPredictor(Predictor):
         """See `Predictor.exportable`."""
         return Exportable(_Logits(self.model).eval().cpu(), self._tokenizer, self.base)
 
+    def load_arguments(self) -> tuple[ComputeSettings]:
+        """See `Predictor.load_arguments`."""
+        return (self._settings,)
+
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
         return sum(tensor.nbytes for tensor in self.model.state_dict().values())

@@ -70,7 +70,7 @@ class Prompting(Method):
         else:
             choices["votes"] = asked.votes
         return Fitted(
-            predictor=PromptPredictor(labeller, labels, kept, llm.prices),
+            predictor=PromptPredictor(labeller, labels, kept, llm.prices, how=(self.settings.backbone, llm)),
             history=None,
             trainable_parameters=0,
             choices=choices,

@@ -48,6 +48,7 @@ class PromptPredictor(Predictor):
         kept: As returned by `kept_settings`.
         price: What the model's tokens cost.
         temperature: Divides the logits.
+        how: What `load` is given beside the folder, to open the same model again.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class PromptPredictor(Predictor):
         kept: dict[str, Any],
         price: Price | None = None,
         temperature: float = 1.0,
+        how: tuple[ComputeSettings, LlmSettings | None] = (ComputeSettings(), None),
     ) -> None:
         self.labels = labels
+        self._how = how
         self._labeller = labeller
         self._kept = kept
         self._price = price
@@ -117,11 +120,15 @@ class PromptPredictor(Predictor):
             say(f"note: {folder.parent} asks {votes} times for each text")
         model = open_llm(named, compute)
         labeller = labeller_of(model, task, named, votes, arrays.get("prior"), arrays.get("bias"))
-        return cls(labeller, labels, kept, named.prices, temperature)
+        return cls(labeller, labels, kept, named.prices, temperature, (compute, llm))
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
         self._temperature *= temperature
+
+    def load_arguments(self) -> tuple[ComputeSettings, LlmSettings | None]:
+        """See `Predictor.load_arguments`."""
+        return self._how
 
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`. A model on a server counts nothing."""

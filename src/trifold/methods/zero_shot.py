@@ -103,6 +103,10 @@ class ZeroShotPredictor(Predictor):
         module = HeadOnEncoder(self._encoder, [(self._encoder.layers, "mean")], [similarity], normalised=True)
         return Exportable(module.eval().cpu(), self._tokenizer, self._files)
 
+    def load_arguments(self) -> tuple[ComputeSettings]:
+        """See `Predictor.load_arguments`."""
+        return (self._settings,)
+
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
         return self._files.size_bytes() + int(self._anchors.nbytes)

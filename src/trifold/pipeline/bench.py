@@ -27,13 +27,13 @@ from trifold.errors import BackboneError, DataError, SettingsError, TrifoldError
 from trifold.evaluate.forecast import product_rate
 from trifold.evaluate.leaderboard import megabytes, milliseconds
 from trifold.events import say
-from trifold.inference.predict import Run, load_local_run
+from trifold.inference.run import Run, load_local_run
 from trifold.methods.catalogue import PROMPT
 from trifold.methods.contract import Exportable
 from trifold.methods.exported_predictor import ExportedPredictor
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.recorded_run import reopen_task
-from trifold.runtime import choose, hardware, peak_memory_bytes
+from trifold.runtime import choose, hardware, own_process, peak_memory_bytes
 from trifold.types import Record
 
 _MOST_TEXTS = 2_000
@@ -273,6 +273,7 @@ def _timed(work: Callable[[], object], seconds: float, fewest: int) -> Iterator[
 
 if __name__ == "__main__":
     end_with_parent()
+    own_process()
     _RUN, _TEXTS, _SECONDS, _STARTED, _TRUST = sys.argv[1:]
     _GIVEN = json.loads(Path(_TEXTS).read_text())
     try:

@@ -10,7 +10,8 @@ from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
 from trifold.events import say
 from trifold.hashing import file_sha256
-from trifold.inference.predict import Run, load_run, score_texts
+from trifold.inference.predict import score_texts
+from trifold.inference.run import Run, load_run
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
 from trifold.statistics.metrics import Metrics, measure, right_rows

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.run_folder import choose_folder, new_folder, write_json
+from trifold.data.hub import stay_offline
 from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, ExportError
-from trifold.inference.predict import load_local_run, score_texts
+from trifold.inference.predict import score_texts
+from trifold.inference.run import Run, load_local_run
 from trifold.methods.contract import Predictor
 from trifold.methods.exported_predictor import ExportedPredictor
 from trifold.models.settings import ComputeSettings
@@ -78,31 +80,25 @@ def export(
         ExportError: If it loses more; nothing is kept then.
         TrifoldError: If the run or the rows cannot be used.
     """
+    if offline:
+        stay_offline()
     engine = "int8" if int8 else "onnx"
     target = choose_folder(output_dir, f"{run.absolute().name}-{engine}")
     compute = ComputeSettings(device="cpu", precision="float32", offline=offline, trust_remote_code=trust_remote_code)
     before = load_local_run(run, compute)
     if "exported" in before.facts:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
-    if data:
-        held_out = load_for(before, data, reading or LabelledSettings()).examples
-    else:
-        held_out = reopen_task(before, _WAY_OUT).split.validation
-    labels = before.predictor.labels
-    # A run that `TextClassifier.save` wrote was never scored.
-    by_rows = main_score(list(held_out.label_counts().values()), multi_label=labels.multi_label)
-    score = str(before.facts.get("score_name", by_rows))
+    held_out = _held_out(before, data, reading)
     with new_folder(target) as folder:
         ExportedPredictor.write(before.predictor, folder / "model", int8=int8)
         after = ExportedPredictor.load(folder / "model", ComputeSettings(trust_remote_code=trust_remote_code))
-        truth = labels.encode(held_out.labels)
-        as_before, as_after = (_decided(predictor, held_out) for predictor in (before.predictor, after))
-        drop = paired_difference(score, truth, as_before, as_after, len(labels))
-        agreement = float((as_before == as_after).reshape(len(truth), -1).all(1).mean())
+        compared = _compare(before, after, held_out)
+        drop = compared.drop
         if 100 * drop.value > max_drop:
             raise ExportError(
-                f"the {engine} model loses {100 * drop.value:.2f} points of {score} on {len(truth):,} held-out rows, "
-                f"and --max-drop allows {max_drop:g}: nothing was kept; export without --int8, or allow more"
+                f"the {engine} model loses {100 * drop.value:.2f} points of {compared.score_name} on "
+                f"{len(held_out):,} held-out rows, and --max-drop allows {max_drop:g}: nothing was kept; export "
+                "without --int8, or allow more"
             )
         facts = {
             "engine": engine,
@@ -111,15 +107,51 @@ def export(
             "drop_low": round(100 * drop.low, 3),
             "drop_high": round(100 * drop.high, 3),
             "max_drop": max_drop,
-            "rows": len(truth),
+            "rows": len(held_out),
             "rows_from": str(data) if data else "validation part",
-            "agreement": round(agreement, 5),
+            "agreement": round(compared.agreement, 5),
             "command": shlex.join(["trifold", "export", str(run), *(["--int8"] if int8 else [])]),
         }
         size = after.size_bytes()
         kept = {name: value for name, value in before.facts.items() if name not in _OF_TRAINING}
         write_json(folder / "run.json", {**kept, "exported": facts, "size_bytes": size})
-    return Exported(target, engine, score, drop, len(truth), agreement, size, before.predictor.size_bytes())
+    return Exported(
+        target,
+        engine,
+        compared.score_name,
+        drop,
+        len(held_out),
+        compared.agreement,
+        size,
+        before.predictor.size_bytes(),
+    )
+
+
+def _held_out(run: Run, data: Path | None, reading: LabelledSettings | None) -> Examples:
+    """The rows of `data`, or the run's own validation part."""
+    if data:
+        return load_for(run, data, reading or LabelledSettings()).examples
+    return reopen_task(run, _WAY_OUT).split.validation
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Two models on the same rows; attributes as in `Exported`."""
+
+    score_name: str
+    drop: Difference
+    agreement: float
+
+
+def _compare(before: Run, after: Predictor, rows: Examples) -> _Compared:
+    labels = before.predictor.labels
+    # A run that `TextClassifier.save` wrote was never scored.
+    by_rows = main_score(list(rows.label_counts().values()), multi_label=labels.multi_label)
+    score = str(before.facts.get("score_name", by_rows))
+    truth = labels.encode(rows.labels)
+    as_before, as_after = (_decided(predictor, rows) for predictor in (before.predictor, after))
+    drop = paired_difference(score, truth, as_before, as_after, len(labels))
+    return _Compared(score, drop, float((as_before == as_after).reshape(len(truth), -1).all(1).mean()))
 
 
 def _decided(predictor: Predictor, examples: Examples) -> np.ndarray:

@@ -1,21 +1,19 @@
 """Label a file's rows with a language model, for people to check and for small models to learn from."""
 
-import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
-from trifold.artifact.run_folder import new_file, require_other_file, write_json
+from trifold.artifact.run_folder import require_other_file, write_json
 from trifold.data.columns import Columns
-from trifold.data.csv_file import write_rows
 from trifold.data.examples import is_missing, open_rows
 from trifold.data.label_text import plain_text
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError, PromptError
 from trifold.events import say
 from trifold.hashing import file_sha256
+from trifold.inference.stream import label_rows, write_labelled
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.label_words import word_labels
@@ -28,10 +26,9 @@ from trifold.llm.spending_limit import Spent
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.teacher import teacher_path
 from trifold.tasks.labels import LabelMap
-from trifold.terminal import for_terminal
 from trifold.types import BadRow, Record
 
-_ROWS_PER_SLICE = 1_024
+_CONFIDENCE = "confidence"
 
 
 @dataclass(frozen=True)
@@ -40,10 +37,10 @@ class LabelRequest:
 
     Attributes:
         data: The file.
-        reading: How it is read.
-        llm: Who labels, and what it may cost.
-        prompting: How it is asked.
-        compute: How it is run, where its weights are here.
+        reading: How the file is read.
+        llm: The language model, and what it may cost.
+        prompting: How the model is asked.
+        compute: How the model is run, where its weights are on this machine.
         column: Name of the column with the labels that are added.
         true_column: Column with labels that are known, to see how often the model is right.
         excel_safe: As in `write_rows`.
@@ -61,19 +58,20 @@ class LabelRequest:
 
 @dataclass
 class Tally:
-    """How labelling went; counted while rows stream by.
+    """How labelling went: numbers of rows, time and money, counted while the rows stream by.
 
     Attributes:
-        rows: Of the file.
-        labelled: That got a label.
-        failed: That the model was asked about in vain.
-        unasked: That the budget left out.
-        unusable: That have no text.
-        agreeing: Of those with a known label, that got it.
+        rows: All rows of the file.
+        labelled: Rows that got a label.
+        failed: Rows for which the model gave no usable answer.
+        unasked: Rows that the budget did not reach.
+        unusable: Rows without a usable text.
+        agreeing: Labelled rows whose known true label is the one that they got.
         known: Labelled rows whose true label is known.
         unknown: Labelled rows whose true label is not known.
-        seconds: Taken, now or when the answers in the log were made.
-        spent: On the model.
+        seconds: Taken by the model, now or when the answers in the log were made.
+        spent: Calls and tokens of the model.
+        stopped_by: Which limit was reached, in words; empty where none was.
     """
 
     rows: int = 0
@@ -107,8 +105,8 @@ class Tally:
 def label_file(request: LabelRequest, output: Path | None) -> Tally:
     """Write the file's rows with a label, a confidence and an error each; rows keep their order.
 
-    Beside `output` its teacher is described, for `finetune` to say how far a small model is from it. Where the budget
-    ends, the rows that are left say so, and running again asks for them alone.
+    Beside `output`, a second file describes the teacher, for `finetune` to say how far a small model is from it. Rows
+    that the budget did not reach say so, and the same command asks for those alone.
 
     Args:
         request: What to label, and how.
@@ -120,31 +118,29 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
     require_other_file(output, request.data)
     columns, fields = _columns(request)
     labeller, labels = _open(request)
-    tally = Tally()
-    rows = _labelled(request, columns, labeller, labels, tally)
-    if output is None:
-        write_rows(for_terminal(sys.stdout), fields, rows, excel_safe=request.excel_safe)
-        return tally
+    counting = _Counting(request, labeller, labels)
+    rows = label_rows(counting.rows(_rows(request)), columns, counting.label, [request.column, _CONFIDENCE])
     prompt = request.prompting.prompt
     assert prompt is not None
     prompt_sha256 = file_sha256(prompt)
 
     def describe() -> None:
+        assert output is not None
+        model = labeller.client.model.name if isinstance(labeller, GenerationLabeller) else request.llm.llm
         facts = {
-            "llm": labeller.client.model.name if isinstance(labeller, GenerationLabeller) else request.llm.llm,
+            "llm": model,
             "prompt": str(prompt),
             "prompt_sha256": prompt_sha256,
             "data_sha256": file_sha256(output),
             "label_column": request.column,
             "true_column": request.true_column,
-            **tally.described(request.llm),
+            **counting.tally.described(request.llm),
         }
         write_json(teacher_path(output), facts)
 
-    # Described while the output is this process's alone, so that both are of one labelling.
-    with new_file(output, describe) as aside, aside.open("w", newline="", encoding="utf-8") as file:
-        write_rows(file, fields, rows, excel_safe=request.excel_safe)
-    return tally
+    # Described while the output is this process's alone, so that both files are of one labelling.
+    write_labelled(rows, fields, output, excel_safe=request.excel_safe, then=describe)
+    return counting.tally
 
 
 def expect(request: LabelRequest) -> Estimate:
@@ -159,10 +155,10 @@ def expect(request: LabelRequest) -> Estimate:
 
 
 def _columns(request: LabelRequest) -> tuple[Columns, list[str]]:
-    """The columns in use, and those of the result."""
+    """The columns in use, and those of the result but for `error`."""
     table, columns, _ = open_rows(request.data, request.reading)
-    added = [request.column, "confidence", "error"]
-    for name in added:
+    added = [request.column, _CONFIDENCE]
+    for name in (*added, "error"):
         if name in table.columns:
             way_out = f"name another --label-as than {name}" if name == request.column else "rename it"
             raise DataError(f"{request.data} already has a column {name!r}, which labelling would add: {way_out}")
@@ -198,49 +194,66 @@ def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
     return labeller, labels
 
 
-def _labelled(
-    request: LabelRequest, columns: Columns, labeller: Labeller, labels: LabelMap, tally: Tally
-) -> Iterator[dict[str, object]]:
-    """Each row with what is added, slice by slice."""
-    stream = _rows(request)
-    while slice_ := list(islice(stream, _ROWS_PER_SLICE)):
-        texts = _texts(slice_, columns)
+class _Counting:
+    """A language model as a `RowLabeller`, which counts how it went.
+
+    Args:
+        request: What was asked for.
+        labeller: The model with its task.
+        labels: In the order of its words.
+    """
+
+    def __init__(self, request: LabelRequest, labeller: Labeller, labels: LabelMap) -> None:
+        self.tally = Tally()
+        self._column, self._true_column = request.column, request.true_column
+        self._labeller, self._labels = labeller, labels
+
+    def rows(self, rows: Iterable[Record | BadRow]) -> Iterator[Record | BadRow]:
+        """The rows as they come, counted."""
+        for row in rows:
+            self.tally.rows += 1
+            self.tally.unusable += isinstance(row, BadRow)
+            yield row
+
+    def label(self, rows: Sequence[Record], texts: Sequence[str]) -> Iterator[dict[str, object]]:
+        """See `RowLabeller`."""
+        tally = self.tally
         begun = time.perf_counter()
-        found = labeller.judge(texts)
+        found = self._labeller.judge(texts)
         tally.seconds += time.perf_counter() - begun + found.seconds_from_log
-        probabilities = labels.probabilities(found.logits)
-        place = 0
-        for row in slice_:
-            tally.rows += 1
-            if isinstance(row, BadRow):
-                tally.unusable += 1
-                yield {**row.values, request.column: "", "confidence": "", "error": f"line {row.line}: {row.reason}"}
-                continue
+        tally.spent = self._labeller.spent
+        probabilities = self._labels.probabilities(found.logits)
+        for place, row in enumerate(rows):
             problem = found.problems.get(place)
             if problem:
-                tally.unasked += place in found.unasked
-                tally.failed += place not in found.unasked
-                tally.stopped_by = problem if place in found.unasked else tally.stopped_by
-                yield {**row.values, request.column: "", "confidence": "", "error": problem}
-            else:
-                number = int(probabilities[place].argmax())
-                tally.labelled += 1
-                if request.true_column:
-                    truth = row.values[request.true_column]
-                    known = not is_missing(truth)
-                    tally.known += known
-                    tally.unknown += not known
-                    tally.agreeing += known and _says(truth) == _says(labels.names[number])
-                sure = f"{probabilities[place, number]:.6f}"
-                yield {**row.values, request.column: labels.names[number], "confidence": sure, "error": ""}
-            place += 1
-        tally.spent = labeller.spent
+                self._count_problem(problem, unasked=place in found.unasked)
+                yield {"error": problem}
+                continue
+            number = int(probabilities[place].argmax())
+            label = self._labels.names[number]
+            tally.labelled += 1
+            if self._true_column:
+                self._compare(label, row.values[self._true_column])
+            yield {self._column: label, _CONFIDENCE: f"{probabilities[place, number]:.6f}"}
+
+    def _count_problem(self, problem: str, *, unasked: bool) -> None:
+        if unasked:
+            self.tally.unasked += 1
+            self.tally.stopped_by = problem
+        else:
+            self.tally.failed += 1
+
+    def _compare(self, label: object, truth: object) -> None:
+        known = not is_missing(truth)
+        self.tally.known += known
+        self.tally.unknown += not known
+        self.tally.agreeing += known and _as_words(truth) == _as_words(label)
 
 
 def _texts(rows: Iterable[Record | BadRow], columns: Columns) -> list[str]:
     return [str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)]
 
 
-def _says(label: object) -> str:
-    """What a label says, whichever type it has and whatever spaces are around it."""
+def _as_words(label: object) -> str:
+    """A label as text, whichever type it has and whatever spaces are around it."""
     return plain_text(label.strip() if isinstance(label, str) else label)

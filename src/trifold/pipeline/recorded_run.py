@@ -9,7 +9,7 @@ from trifold.data.settings import DataSettings
 from trifold.data.source import is_standard_input
 from trifold.errors import DataError
 from trifold.hashing import file_sha256
-from trifold.inference.predict import Run
+from trifold.inference.run import Run
 from trifold.pipeline.request import Request, Task, open_task
 
 

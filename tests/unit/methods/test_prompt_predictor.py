@@ -12,7 +12,8 @@ from trifold.artifact.manifest import write_manifest
 from trifold.classifier import TextClassifier
 from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, LlmError, SettingsError, TrifoldError
-from trifold.inference.predict import load_run, predict_texts
+from trifold.inference.predict import predict_texts
+from trifold.inference.run import load_run
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.bench import bench

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import write_reviews
 from trifold.errors import DataError
-from trifold.inference.predict import Run, load_run
+from trifold.inference.run import Run, load_run
 from trifold.pipeline import bench
 from trifold.pipeline.finetune import finetune
 from trifold.pipeline.recorded_run import reopen_task

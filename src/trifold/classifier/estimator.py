@@ -1,15 +1,11 @@
 """`TextClassifier`: any method behind scikit-learn's estimator interface."""
 
-import shutil
-import tempfile
 import warnings
-import weakref
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -17,34 +13,25 @@ from sklearn.exceptions import NotFittedError
 
 from trifold.artifact.run_folder import best_run, new_folder, write_json
 from trifold.artifact.run_record import NEVER_FROM_A_RUN, as_record, read_run_record
-from trifold.data.in_memory import targets_of, texts_of
+from trifold.classifier.labels import as_classes, as_examples
+from trifold.classifier.parameters import DEFAULTS, method_settings, require_known, settings_of, takes_settings
+from trifold.data.in_memory import texts_of
 from trifold.data.split import split_train_validation
 from trifold.errors import ArtifactError, DataError, SettingsError
-from trifold.inference.predict import load_run, require_labels, score_texts
-from trifold.llm.settings import LlmSettings, PromptingSettings
+from trifold.inference.predict import score_texts
+from trifold.inference.run import load_run, require_labels
+from trifold.llm.settings import LlmSettings
 from trifold.methods.catalogue import PROMPT, method_entry, method_name
 from trifold.methods.contract import MethodSettings, Predictor
-from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
 from trifold.methods.unused_settings import unused
-from trifold.models.settings import BackboneSettings, ComputeSettings
+from trifold.models.settings import ComputeSettings
 from trifold.pipeline.request import versions
-from trifold.runtime import hardware, prepared
+from trifold.runtime import hardware, prepared, unchanged_process
 from trifold.statistics.metrics import main_score
 from trifold.tasks.labels import LabelMap
-from trifold.train.settings import TrainSettings
 from trifold.train.tracking import reporting
-from trifold.types import Examples, labels_of
+from trifold.types import labels_of
 
-# The groups of parameters, in the order in which methods take them.
-SETTINGS = (
-    BackboneSettings,
-    TrainSettings,
-    HeadSettings,
-    TuningSettings,
-    LabelSettings,
-    LlmSettings,
-    PromptingSettings,
-)
 _NO_LLM = LlmSettings()
 
 
@@ -55,7 +42,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     The parameters are those of the command line, with the same names and defaults; `fit` warns of those that the method
     does not use. Texts and labels may come as a list, an iterator, a NumPy or Arrow array, a Series, or a table of one
-    column. It can be pickled, with all that `save` would write, and leaves the process as it was.
+    column. It can be pickled, with all that `save` would write. Threads, random generators, environment and settings of
+    PyTorch are afterwards as they were.
 
     Args:
         method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive`, `full`
@@ -114,108 +102,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classes_: `(classes,)` labels as given, in the order of `predict_proba`'s columns.
     """
 
-    def __init__(
-        self,
-        method: str = "features",
-        model: str = "minilm",
-        *,
-        revision: str | None = None,
-        max_length: int = 250,
-        long_text: str = "truncate",
-        engine: str = "torch",
-        cache: bool = True,
-        cache_gigabytes: float = 10.0,
-        learning_rate: float | None = None,
-        epochs: int | None = None,
-        batch_size: int | None = None,
-        seed: int = 42,
-        weight_decay: float = 0.01,
-        warmup_ratio: float = 0.1,
-        max_grad_norm: float = 1.0,
-        ema_decay: float = 0.99,
-        class_weight: str = "none",
-        self_distillation: float | None = None,
-        patience: int = 2,
-        report_to: str = "none",
-        head: str = "auto",
-        train_layers: int | None = None,
-        freeze_embeddings: bool = False,
-        adapter_layers: int | None = None,
-        adapter_size: int | None = None,
-        merge_adapter: bool = False,
-        label_description: tuple[str, ...] = (),
-        llm: str | None = None,
-        api_key_env: str = "OPENAI_API_KEY",
-        max_tokens: int = 256,
-        temperature: float = 0.0,
-        concurrency: int = 4,
-        timeout_seconds: float = 60.0,
-        retries: int = 4,
-        max_calls: int | None = None,
-        max_seconds: float | None = None,
-        price: str | None = None,
-        log: Path | None = None,
-        prompt: Path | None = None,
-        shots: int = 0,
-        shot_choice: str = "balanced",
-        votes: int = 1,
-        calibrate: bool = True,
-        cloze: str = "{text} All in all, it was {mask}.",
-        device: str = "auto",
-        precision: str = "auto",
-        token_budget: int | None = None,
-        offline: bool = False,
-        trust_remote_code: bool = False,
-    ) -> None:
+    @takes_settings
+    def __init__(self, method: str = "features", model: str = "minilm", **settings: Any) -> None:
+        require_known(settings)
         self.method = method
-        self.model = model
-        self.revision = revision
-        self.max_length = max_length
-        self.long_text = long_text
-        self.engine = engine
-        self.cache = cache
-        self.cache_gigabytes = cache_gigabytes
-        self.learning_rate = learning_rate
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.seed = seed
-        self.weight_decay = weight_decay
-        self.warmup_ratio = warmup_ratio
-        self.max_grad_norm = max_grad_norm
-        self.ema_decay = ema_decay
-        self.class_weight = class_weight
-        self.self_distillation = self_distillation
-        self.patience = patience
-        self.report_to = report_to
-        self.head = head
-        self.train_layers = train_layers
-        self.freeze_embeddings = freeze_embeddings
-        self.adapter_layers = adapter_layers
-        self.adapter_size = adapter_size
-        self.merge_adapter = merge_adapter
-        self.label_description = label_description
-        self.llm = llm
-        self.api_key_env = api_key_env
-        self.max_tokens = max_tokens
-        self.temperature = temperature
-        self.concurrency = concurrency
-        self.timeout_seconds = timeout_seconds
-        self.retries = retries
-        self.max_calls = max_calls
-        self.max_seconds = max_seconds
-        self.price = price
-        self.log = log
-        self.prompt = prompt
-        self.shots = shots
-        self.shot_choice = shot_choice
-        self.votes = votes
-        self.calibrate = calibrate
-        self.cloze = cloze
-        self.device = device
-        self.precision = precision
-        self.token_budget = token_budget
-        self.offline = offline
-        self.trust_remote_code = trust_remote_code
+        for name, value in {**DEFAULTS, **settings, "model": model}.items():
+            setattr(self, name, value)
 
     def fit(self, X: Any, y: Any) -> "TextClassifier":
         """Learn from texts and their labels.
@@ -233,13 +125,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ignored = unused([name], *vars(settings).values())
         if ignored:
             warnings.warn(f"{name} does not use {', '.join(ignored)}", UserWarning, stacklevel=2)
-        examples, kind = _examples(X, y)
+        examples, kind = as_examples(X, y)
         train, validation = split_train_validation(examples)
         labels, started = LabelMap.of(examples.labels), datetime.now(UTC)
-        with self._at_work(), reporting(self.report_to, f"TextClassifier-{name}", settings.named()):
+        with (
+            self._set_up(learning=True),
+            reporting(settings.train.report_to, f"TextClassifier-{name}", settings.named()),
+        ):
             fitted = method_entry(name).load()(settings).fit(train, validation, labels)
         self._predictor: Predictor = fitted.predictor
-        self.classes_ = _as_classes(labels, kind)
+        self.classes_ = as_classes(labels, kind)
         self._facts: dict[str, Any] = {
             "method": name,
             "command": "TextClassifier.fit",
@@ -259,7 +154,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of each class for texts, `(rows, classes)`; columns as in `classes_`."""
         predictor, texts = self._fitted(), texts_of(X)
-        with self._at_work():
+        with self._set_up(learning=False):
             return predictor.labels.probabilities(score_texts(predictor, texts).logits)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -285,7 +180,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             DataError: If the model knows none of the labels.
         """
         labels = self._fitted().labels
-        examples, _ = _examples(X, y)
+        examples, _ = as_examples(X, y)
         if not examples.label_counts().keys() & set(labels.names) and any(map(labels_of, examples.labels)):
             known = ", ".join(repr(name) for name in labels.names[:8])
             raise DataError(f"the model knows none of the labels given: it knows {known}, of this very type")
@@ -303,7 +198,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         predictor, target = self._fitted(), Path(path)
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise SettingsError(f"{target} exists and is not empty: name another path or remove it")
-        with new_folder(target) as folder, self._at_work():
+        with new_folder(target) as folder, unchanged_process():
             predictor.save(folder / "model")
             write_json(folder / "run.json", self._facts)
 
@@ -338,16 +233,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         facts = read_run_record(best_run(Path(path)))
         require_labels(facts.path.parent, facts)
         classifier = cls._of_settings(facts, facts.path)
-        classifier.llm, classifier.api_key_env = llm, api_key_env
-        classifier.offline = offline or classifier.offline
-        classifier.trust_remote_code = trust_remote_code
-        if device is not None:
-            classifier.device = device
+        given = {"llm": llm, "api_key_env": api_key_env, "trust_remote_code": trust_remote_code}
+        given |= {"offline": True} if offline else {}
+        given |= {"device": device} if device is not None else {}
+        classifier.set_params(**given)
         asked = LlmSettings(llm=llm, api_key_env=api_key_env)
-        with classifier._at_work():
-            run = load_run(path, classifier._part(ComputeSettings), None if asked == _NO_LLM else asked)
+        compute = settings_of(ComputeSettings, classifier.get_params())
+        run = load_run(path, compute, None if asked == _NO_LLM else asked)
         classifier._predictor, classifier._facts = run.predictor, run.facts
-        classifier.classes_ = _as_classes(run.predictor.labels, run.facts.get("label_type"))
+        classifier.classes_ = as_classes(run.predictor.labels, run.facts.get("label_type"))
         return classifier
 
     @classmethod
@@ -365,35 +259,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ArtifactError(f"the settings in {file} are damaged ({error}): train again or restore it") from None
         return classifier
 
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the predictor, for which stand the files that it would save."""
-        state: dict[str, Any] = dict(super().__getstate__())
-        state.pop("_remove_files", None)
-        if "_predictor" in state:
-            predictor = state.pop("_predictor")
-            with tempfile.TemporaryDirectory() as place, self._at_work():
-                predictor.save(Path(place))
-                paths = [path for path in Path(place).rglob("*") if path.is_file()]
-                files = {path.relative_to(place).as_posix(): path.read_bytes() for path in paths}
-            state["_saved"] = (type(predictor), files)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """The inverse: the predictor is loaded as from a run folder."""
-        kind, files = state.pop("_saved", (None, {}))
-        super().__setstate__(state)
-        if kind is None:
-            return
-        # They stay as long as this does: a model may be read from them again when it is saved.
-        folder = Path(tempfile.mkdtemp(prefix="trifold-"))
-        self._remove_files = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        for name, content in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
-        with self._at_work():
-            asked = [self._part(LlmSettings)] if method_name(self.method) == PROMPT else []
-            self._predictor = kind.load(folder, self._part(ComputeSettings), *asked)
-
     def __sklearn_tags__(self) -> Any:
         """Texts, one a row, are what it takes; numbers it does not."""
         tags = super().__sklearn_tags__()
@@ -410,70 +275,17 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise NotFittedError("this TextClassifier is not fitted: call fit or TextClassifier.load first")
         return self._predictor
 
-    def _at_work(self) -> AbstractContextManager[None]:
-        """Inside, the process is set up for PyTorch, where the method needs it."""
+    @contextmanager
+    def _set_up(self, *, learning: bool) -> Iterator[None]:
+        """Inside, the process is set up for the method; afterwards it is as it was."""
         name = method_name(self.method)
-        return prepared() if method_entry(name).needs_backbone or name == PROMPT else nullcontext()
+        with ExitStack() as contexts:
+            if method_entry(name).needs_backbone or name == PROMPT:
+                contexts.enter_context(prepared())
+            # A language model draws its answers at random.
+            if learning or name == PROMPT:
+                contexts.enter_context(unchanged_process())
+            yield
 
     def _settings(self) -> MethodSettings:
-        return MethodSettings(*(self._part(kind) for kind in SETTINGS))
-
-    def _part(self, kind: type) -> Any:
-        """One settings dataclass from the parameters of the same names."""
-        hints = get_type_hints(kind)
-        return kind(
-            **{field.name: _as(hints[field.name], field.name, getattr(self, field.name)) for field in fields(kind)}
-        )
-
-
-def _as(hint: Any, name: str, value: Any) -> Any:
-    """A parameter as its settings hold it: NumPy's scalars as Python's, words as a path, a list as a tuple.
-
-    Raises:
-        SettingsError: If it is of another type.
-    """
-    given = value.item() if isinstance(value, np.generic) else value
-    choices = get_args(hint)
-    if get_origin(hint) is Literal:
-        if given not in choices:
-            raise SettingsError(f"{name} {given!r} is unknown: use one of {', '.join(choices)}")
-        return given
-    if get_origin(hint) is tuple:
-        kinds: tuple[type, ...] = (tuple,)
-        given = (
-            tuple(given) if isinstance(given, list | tuple) and all(isinstance(one, str) for one in given) else given
-        )
-    else:
-        kinds = choices or (hint,)
-    if Path in kinds and isinstance(given, str):
-        given = Path(given)
-    if float in kinds and type(given) is int:
-        given = float(given)
-    if type(given) not in kinds and not (Path in kinds and isinstance(given, Path)):
-        names = " or ".join("None" if one is type(None) else one.__name__ for one in kinds)
-        raise SettingsError(f"{name} {given!r} is not allowed: give {names}")
-    return given
-
-
-def _examples(texts: Any, labels: Any) -> tuple[Examples, Any]:
-    """Rows, and the NumPy type of their labels."""
-    kept = texts_of(texts)
-    targets, kind = targets_of(labels)
-    if len(kept) != len(targets):
-        raise DataError(f"there are {len(kept)} texts and {len(targets)} labels: give one label per text")
-    return Examples(tuple(range(len(kept))), tuple(kept), targets), kind
-
-
-def _as_classes(labels: LabelMap, kind: Any = None) -> np.ndarray:
-    """The labels as an array of the type in which they were given, where NumPy has it.
-
-    Args:
-        labels: Of the task.
-        kind: That type, or its name; anything else is as nothing.
-    """
-    several = len({type(name) for name in labels.names}) > 1
-    try:
-        found = np.array(labels.names, dtype=object if several else kind)
-    except (TypeError, ValueError, OverflowError):
-        found = np.array(labels.names)
-    return found if found.tolist() == list(labels.names) else np.array(labels.names)
+        return method_settings(self.get_params())
