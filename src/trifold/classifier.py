@@ -21,30 +21,19 @@ from trifold.data.in_memory import targets_of, texts_of
 from trifold.data.split import split_train_validation
 from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.inference.predict import load_run, require_labels, score_texts
-from trifold.llm.settings import LlmSettings, PromptingSettings
+from trifold.llm.settings import LlmSettings
 from trifold.methods.catalogue import PROMPT, method_entry, method_name
-from trifold.methods.contract import MethodSettings, Predictor
-from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.methods.contract import Predictor
+from trifold.methods.settings import MethodSettings
 from trifold.methods.unused_settings import unused
-from trifold.models.settings import BackboneSettings, ComputeSettings
+from trifold.models.settings import ComputeSettings
 from trifold.pipeline.request import versions
 from trifold.runtime import hardware, prepared
 from trifold.statistics.metrics import main_score
 from trifold.tasks.labels import LabelMap
-from trifold.train.settings import TrainSettings
 from trifold.train.tracking import reporting
 from trifold.types import Examples, labels_of
 
-# The groups of parameters, in the order in which methods take them.
-SETTINGS = (
-    BackboneSettings,
-    TrainSettings,
-    HeadSettings,
-    TuningSettings,
-    LabelSettings,
-    LlmSettings,
-    PromptingSettings,
-)
 _NO_LLM = LlmSettings()
 
 
@@ -230,7 +219,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             SettingsError: If a parameter has a value that it cannot have.
         """
         settings, name = self._settings(), method_name(self.method)
-        ignored = unused([name], *vars(settings).values())
+        ignored = unused([name], *settings.method_groups.values())
         if ignored:
             warnings.warn(f"{name} does not use {', '.join(ignored)}", UserWarning, stacklevel=2)
         examples, kind = _examples(X, y)
@@ -416,7 +405,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return prepared() if method_entry(name).needs_backbone or name == PROMPT else nullcontext()
 
     def _settings(self) -> MethodSettings:
-        return MethodSettings(*(self._part(kind) for kind in SETTINGS))
+        return MethodSettings(
+            **{name: self._part(type(group)) for name, group in MethodSettings().method_groups.items()}
+        )
 
     def _part(self, kind: type) -> Any:
         """One settings dataclass from the parameters of the same names."""

@@ -125,14 +125,13 @@ def test_a_lost_head_is_never_reported_as_success(
     from trifold.errors import ArtifactError
     from trifold.methods import tfidf
     from trifold.methods.logistic import LinearHead
-    from trifold.models.settings import BackboneSettings
     from trifold.pipeline.finetune import finetune
     from trifold.pipeline.request import Request
 
     # The fault cannot be caused from outside: make the saved head lose its weights.
     lose = classmethod(lambda cls, arrays, *_: cls(np.zeros_like(arrays["weight"]), arrays["bias"]))
     monkeypatch.setattr(LinearHead, "saved", lose)
-    assert tfidf.Tfidf(MethodSettings(BackboneSettings())).name == "tfidf"
+    assert tfidf.Tfidf(MethodSettings()).name == "tfidf"
     with pytest.raises(ArtifactError, match="gives other logits than the trained one"):
         finetune(Request(reviews), "tfidf", tmp_path / "run")
     assert list(tmp_path.iterdir()) == []

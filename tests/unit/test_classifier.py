@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import warnings
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +25,9 @@ from sklearn.utils import estimator_checks
 from conftest import several_labels
 from trifold import TextClassifier
 from trifold.artifact.run_record import read_run_record
-from trifold.classifier import SETTINGS
 from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, DataError, SettingsError
-from trifold.methods.settings import HeadSettings
+from trifold.methods.settings import HeadSettings, MethodSettings
 from trifold.models.settings import BackboneSettings
 from trifold.pipeline.bench import bench
 from trifold.pipeline.export import export
@@ -154,8 +152,7 @@ def test_damaged_settings_are_told(settings: Any, data: tuple[list[str], list[st
 
 
 def test_its_parameters_are_the_flags_with_their_defaults() -> None:
-    flags = {field.name: field.default for kind in SETTINGS for field in fields(kind)}
-    assert TextClassifier().get_params() == {"method": "features", **flags}
+    assert TextClassifier().get_params() == {"method": "features", **MethodSettings().named()}
 
 
 # scikit-learn leaves estimators of texts out of `check_estimator`; these of its checks need no numbers to fit on.

@@ -28,7 +28,7 @@ def reopen_task(run: Run, way_out: str) -> Task:
         raise DataError(f"{run.folder} was not trained on a file: {way_out}")
     if "reading" not in facts:
         raise DataError(f"{run.folder} does not say how its data were read: {way_out}")
-    request = Request(Path(facts["path"]), _reading(facts))
+    request = Request(Path(facts["path"]), reading=_reading(facts))
     # Whoever made the run names the files: none is read as data before it proves to be the one.
     _require_own(run, request, way_out)
     try:

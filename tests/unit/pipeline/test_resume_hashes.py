@@ -48,7 +48,11 @@ def test_data_that_change_while_they_are_read_are_refused(
         return then
 
     monkeypatch.setattr(answer, "_split", touched(answer._split))
-    request = Request(data, DataSettings(text_column="text"), BackboneSettings(model=str(decoder), max_length=32))
+    request = Request(
+        data,
+        reading=DataSettings(text_column="text"),
+        backbone=BackboneSettings(model=str(decoder), max_length=32),
+    )
     with pytest.raises(DataError, match="was changed while it was being read"):
         learn_answers(request, TaskSettings(task="generate", target_column="label"), "adapter-lora", tmp_path / "run")
     monkeypatch.setattr(pretrain, "_read", touched(pretrain._read))
