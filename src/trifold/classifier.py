@@ -4,7 +4,6 @@ import shutil
 import tempfile
 import warnings
 import weakref
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from datetime import UTC, datetime
@@ -15,14 +14,21 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
-from trifold.artifact.run_folder import best_run, new_folder, write_json
-from trifold.artifact.run_record import NEVER_FROM_A_RUN, as_record, read_run_record
+from trifold.artifact.run_folder import best_run, new_folder
+from trifold.artifact.run_record import (
+    NEVER_FROM_A_RUN,
+    RUN,
+    ClassifierRecord,
+    as_record,
+    read_run_record,
+    write_run_record,
+)
 from trifold.data.in_memory import targets_of, texts_of
 from trifold.data.split import split_train_validation
 from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.inference.predict import load_run, require_labels, score_texts
 from trifold.llm.settings import LlmSettings
-from trifold.methods.catalogue import PROMPT, method_entry, method_name
+from trifold.methods.catalogue import method_entry, method_name
 from trifold.methods.contract import Predictor
 from trifold.methods.settings import MethodSettings
 from trifold.methods.unused_settings import unused
@@ -229,20 +235,23 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             fitted = method_entry(name).load()(settings).fit(train, validation, labels)
         self._predictor: Predictor = fitted.predictor
         self.classes_ = _as_classes(labels, kind)
-        self._facts: dict[str, Any] = {
-            "method": name,
-            "command": "TextClassifier.fit",
-            "started": started.isoformat(timespec="seconds"),
-            "settings": as_record(settings.named()),
-            "seed": settings.train.seed,
-            **fitted.predictor.labels.described(),
-            "label_type": str(self.classes_.dtype),
-            "score_name": main_score(list(examples.label_counts().values()), multi_label=labels.multi_label),
-            "choices": fitted.choices,
-            "trainable_parameters": fitted.trainable_parameters,
-            "versions": versions(),
-            "hardware": hardware(),
-        }
+        fitted_labels = fitted.predictor.labels
+        self._record = ClassifierRecord(
+            method=name,
+            command="TextClassifier.fit",
+            started=started.isoformat(timespec="seconds"),
+            settings=as_record(settings.named()),
+            seed=settings.train.seed,
+            labels=list(fitted_labels.names),
+            multi_label=fitted_labels.multi_label or None,
+            thresholds=list(fitted_labels.thresholds) if fitted_labels.multi_label else None,
+            label_type=str(self.classes_.dtype),
+            score_name=main_score(list(examples.label_counts().values()), multi_label=labels.multi_label),
+            choices=fitted.choices,
+            trainable_parameters=fitted.trainable_parameters,
+            versions=versions(),
+            hardware=hardware(),
+        )
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -294,7 +303,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise SettingsError(f"{target} exists and is not empty: name another path or remove it")
         with new_folder(target) as folder, self._at_work():
             predictor.save(folder / "model")
-            write_json(folder / "run.json", self._facts)
+            write_run_record(folder, self._record)
 
     @classmethod
     def load(
@@ -324,9 +333,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             UnnamedServerError: If it asks a server, and `llm` names none.
             ArtifactError: If a file is missing or damaged; the message names it.
         """
-        facts = read_run_record(best_run(Path(path)))
-        require_labels(facts.path.parent, facts)
-        classifier = cls._of_settings(facts, facts.path)
+        folder = best_run(Path(path))
+        record = require_labels(folder, read_run_record(folder))
+        classifier = cls._of_settings(record, folder / RUN)
         classifier.llm, classifier.api_key_env = llm, api_key_env
         classifier.offline = offline or classifier.offline
         classifier.trust_remote_code = trust_remote_code
@@ -335,18 +344,18 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         asked = LlmSettings(llm=llm, api_key_env=api_key_env)
         with classifier._at_work():
             run = load_run(path, classifier._part(ComputeSettings), None if asked == _NO_LLM else asked)
-        classifier._predictor, classifier._facts = run.predictor, run.facts
-        classifier.classes_ = _as_classes(run.predictor.labels, run.facts.get("label_type"))
+        classifier._predictor, classifier._record = run.predictor, run.record
+        classifier.classes_ = _as_classes(run.predictor.labels, run.record.label_type)
         return classifier
 
     @classmethod
-    def _of_settings(cls, facts: Mapping[str, Any], file: Path) -> "TextClassifier":
+    def _of_settings(cls, record: ClassifierRecord, file: Path) -> "TextClassifier":
         """One with the parameters that a run was made with."""
-        settings = facts.get("settings") or {}
+        settings = record.get("settings") or {}
         try:
             known = cls().get_params().keys() - NEVER_FROM_A_RUN
             classifier = cls(**{name: value for name, value in settings.items() if name in known})
-            classifier.method = method_name(str(facts["method"]))
+            classifier.method = method_name(record.method)
             # Checked now, and what JSON has no words for is as it was given.
             for name, value in classifier._settings().named().items():
                 setattr(classifier, name, value)
@@ -380,7 +389,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         with self._at_work():
-            asked = [self._part(LlmSettings)] if method_name(self.method) == PROMPT else []
+            asked = [self._part(LlmSettings)] if method_entry(self.method).asks_llm else []
             self._predictor = kind.load(folder, self._part(ComputeSettings), *asked)
 
     def __sklearn_tags__(self) -> Any:
@@ -401,8 +410,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _at_work(self) -> AbstractContextManager[None]:
         """Inside, the process is set up for PyTorch, where the method needs it."""
-        name = method_name(self.method)
-        return prepared() if method_entry(name).needs_backbone or name == PROMPT else nullcontext()
+        entry = method_entry(self.method)
+        return prepared() if entry.needs_backbone or entry.asks_llm else nullcontext()
 
     def _settings(self) -> MethodSettings:
         return MethodSettings(

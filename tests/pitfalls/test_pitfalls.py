@@ -180,7 +180,7 @@ def test_how_sure_a_model_is_is_calibrated_on_validation(reviews: Path, tmp_path
     from trifold.pipeline.request import Request
 
     result = finetune(Request(reviews), "tfidf", tmp_path / "run")
-    assert result.facts["choices"]["temperature"] > 0
+    assert result.record.choices["temperature"] > 0
     assert "calibration_error" in result.metrics
     assert "expected calibration error" in (tmp_path / "run" / "report.html").read_text()
 

@@ -145,9 +145,9 @@ def finetune(
         return
     from trifold.evaluate.leaderboard import build_leaderboard, in_words, milliseconds
 
-    row = build_leaderboard([result], str(result.facts["score_name"]))[0]
+    row = build_leaderboard([result], result.record.score_name)[0]
     print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL}])
-    teacher = result.facts.get("teacher") or {}
+    teacher = result.record.teacher or {}
     if teacher.get("agreement"):
         print(
             f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trifold.artifact.run_record import PretrainRecord
 from trifold.evaluate.html_page import write_page
 from trifold.evaluate.plots import as_svg, curves_figure
 from trifold.evaluate.results import read_csv
@@ -17,22 +18,22 @@ _LABELS = {
 }
 
 
-def write_pretraining_report(folder: Path, metrics: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+def write_pretraining_report(folder: Path, metrics: Mapping[str, Any], record: PretrainRecord) -> None:
     """Write `report.html` into a run folder that holds its `history.csv`.
 
     Args:
         folder: Of the run.
         metrics: Content of `metrics.json`.
-        facts: Content of `run.json`.
+        record: Content of `run.json`.
     """
-    sources = ", ".join(Path(path).name for path in facts["data"]["path"].split(", "))
+    sources = ", ".join(Path(path).name for path in record.data["path"].split(", "))
     write_page(
         folder,
         "pretraining.html",
-        title=f"{'Masked' if facts['objective'] == 'mlm' else 'Next'} words of {sources}",
+        title=f"{'Masked' if record.objective == 'mlm' else 'Next'} words of {sources}",
         figures=figures_in_words(metrics),
         curves=as_svg(curves_figure(list(read_csv(folder / "history.csv")))),
-        run=facts,
+        run=record,
     )
 
 

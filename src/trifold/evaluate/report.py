@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from trifold.data.check import DataSummary
 from trifold.data.hub import local_file
@@ -83,10 +82,10 @@ def write_report(
         sections=[
             _section(result) for result in sorted(results, key=lambda r: [row.method for row in rows].index(r.name))
         ],
-        students=[result for result in results if result.facts.get("teacher")],
+        students=[result for result in results if result.record.teacher],
         skipped=skipped,
         command=command,
-        run=next((result.facts for result in results if result.facts.get("backbone")), results[0].facts),
+        run=next((result.record for result in results if result.record.backbone), results[0].record),
     )
 
 
@@ -95,7 +94,7 @@ def _section(result: RunResult) -> MethodSection:
     if (result.folder / "history.csv").exists():
         history = list(read_csv(result.folder / "history.csv"))
     errors = [{**row, "text": _shorten(row["text"])} for row in read_csv(result.folder / "errors.csv")]
-    choices: dict[str, Any] = result.facts["choices"]
+    choices = result.record.choices
     right = right_rows(result.truth, result.predicted)
     return MethodSection(
         name=result.name,

@@ -2,17 +2,17 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import numpy as np
 
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run, instead_of_best, new_file, require_other_file
-from trifold.artifact.run_record import read_run_record
+from trifold.artifact.run_record import RUN, FinetuneRecord, RunRecord, read_run_record
 from trifold.data.columns import Columns, unusable_text
 from trifold.data.csv_file import write_rows
 from trifold.data.examples import open_rows
@@ -24,7 +24,7 @@ from trifold.events import say, track
 from trifold.formatting import counted
 from trifold.llm.contract import UnnamedServerError
 from trifold.llm.settings import LlmSettings
-from trifold.methods.catalogue import PROMPT, method_entry
+from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import Predictor, Scores
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import prepare
@@ -45,12 +45,12 @@ class Run:
     Attributes:
         folder: Where it lies.
         predictor: Ready to use.
-        facts: Content of `run.json`.
+        record: Content of `run.json`.
     """
 
     folder: Path
     predictor: Predictor
-    facts: dict[str, Any]
+    record: FinetuneRecord
 
 
 @dataclass(frozen=True)
@@ -98,45 +98,43 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmS
         raise ArtifactError(f"{error}; or {instead_of_best(folder)}") from None
 
 
-def require_labels(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Refuse a run that has no labels to tell.
+def require_labels(folder: Path, record: RunRecord) -> FinetuneRecord:
+    """The record, if it is that of a classifier.
 
     Raises:
         ArtifactError: If it is a language model.
     """
-    if facts.get("task") == "generate" or facts["method"] == "pretrain":
+    if not isinstance(record, FinetuneRecord):
         raise ArtifactError(
             f"{folder} holds a language model, which knows no labels: let it speak with trifold fill-mask or generate, "
             f"or train it on labels with trifold finetune DATA --model {folder}"
         )
+    return record
 
 
 def _load(folder: Path, compute: ComputeSettings, llm: LlmSettings | None) -> Run:
-    facts = read_run_record(folder)
-    require_labels(folder, facts)
+    record = require_labels(folder, read_run_record(folder))
     try:
-        method = method_entry(str(facts["method"]))
+        method = method_entry(record.method)
     except SettingsError as error:
-        raise damaged(facts.path, str(error)) from None
+        raise damaged(folder / RUN, str(error)) from None
     verify_model(folder)
     if compute.offline:
         # Whatever is read next may name a data set of the hub.
         stay_offline()
-    if "exported" in facts:
+    if record.exported:
         from trifold.methods.exported_predictor import ExportedPredictor
 
-        return Run(folder, ExportedPredictor.load(folder / "model", compute), facts)
-    if facts["method"] == PROMPT:
+        return Run(folder, ExportedPredictor.load(folder / "model", compute), record)
+    if method.asks_llm:
         from trifold.methods.prompt_predictor import PromptPredictor
 
-        return Run(folder, PromptPredictor.load(folder / "model", compute, llm), facts)
+        return Run(folder, PromptPredictor.load(folder / "model", compute, llm), record)
     if llm is not None:
-        raise SettingsError(
-            f"{folder} is a run of {facts['method']}, which asks no language model: leave out its flags"
-        )
+        raise SettingsError(f"{folder} is a run of {record.method}, which asks no language model: leave out its flags")
     if method.needs_backbone:
         prepare()
-    return Run(folder, method.load().predictor.load(folder / "model", compute), facts)
+    return Run(folder, method.load().predictor.load(folder / "model", compute), record)
 
 
 def load_local_run(path: Path, compute: ComputeSettings) -> Run:
@@ -234,7 +232,7 @@ def predict_file(
             `on_bad_rows` is `fail`.
     """
     require_other_file(output, source)
-    table, columns, rows = open_rows(source, settings, RecordedColumns.recorded(run.facts))
+    table, columns, rows = open_rows(source, settings, RecordedColumns.recorded(run.record.as_json()))
     taken = [name for name in table.columns if name in _ADDED]
     if taken:
         raise DataError(f"{source} already has a column {taken[0]!r}, which the predictions would add: rename it")

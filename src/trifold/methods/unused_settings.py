@@ -48,10 +48,10 @@ def require_used_to_generate(method: str, *settings: Any) -> None:
     Raises:
         SettingsError: If there is one.
     """
-    used = GENERATING[method] | ANY_METHOD
+    known = {name: (method_entry(name).generating or frozenset()) | ANY_METHOD for name in GENERATING}
+    used = known[method]
     names = [name for name in _given(settings) if name not in used]
     if names:
-        known = {name: uses | ANY_METHOD for name, uses in GENERATING.items()}
         _refuse(names, f"--task generate --method {method}", used, known)
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.manifest import STATE, write_manifest
-from trifold.artifact.run_folder import choose_folder, clear_unfinished, output_folder, require_free, write_json
+from trifold.artifact.run_folder import choose_folder, clear_unfinished, output_folder, require_free
+from trifold.artifact.run_record import RUN, ComparisonRecord, VerdictRecord, write_run_record
 from trifold.atomic import clear_left_over, new_aside, remove, sync_folder
 from trifold.child_process import tied
 from trifold.data.source import require_lasting
@@ -89,7 +90,7 @@ class _State:
 
     @property
     def score(self) -> str:
-        return str(self.results[0].facts["score_name"])
+        return self.results[0].record.score_name
 
     def summarise(self) -> tuple[list[LeaderboardRow], Verdict]:
         """Rewrite leaderboard and report from what is done."""
@@ -303,7 +304,7 @@ def _done_before(folder: Path, contestants: dict[str, _Contestant], task: Task) 
     for name, one in contestants.items():
         run = folder / name
         asked = asked_for(one.request, one.method, task.hashes)
-        if (run / "run.json").is_file():
+        if (run / RUN).is_file():
             require_same(run, asked)
             found[name] = _read_own(run, name, task)
         else:
@@ -421,24 +422,24 @@ def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float)
         aside.rename(best)
     finally:
         remove(aside)
-    facts = {
-        "verdict": {
-            "ship": verdict.ship,
-            "best": verdict.best,
-            "guess": verdict.guess,
-            "expected": verdict.expected and vars(verdict.expected),
-            "undecided": verdict.undecided,
-            "sentences": verdict.sentences,
-        },
-        "skipped": state.skipped,
-        "forecast_seconds": {name: round(value, 1) for name, value in expected.seconds.items()},
-        "command": state.request.command("compare", *flags_of(state.settings)),
-        "seed": state.request.train.seed,
-        "versions": versions(),
-        "hardware": hardware(),
-        "data": state.results[0].facts["data"],
-        "train_seconds": sum(result.facts["train_seconds"] for result in state.results),
-        "seconds": round(seconds, 3),
-    }
-    write_json(state.folder / "run.json", facts)
+    record = ComparisonRecord(
+        verdict=VerdictRecord(
+            ship=verdict.ship,
+            best=verdict.best,
+            guess=verdict.guess,
+            expected=vars(verdict.expected) if verdict.expected else None,
+            undecided=verdict.undecided,
+            sentences=list(verdict.sentences),
+        ),
+        skipped=state.skipped,
+        forecast_seconds={name: round(value, 1) for name, value in expected.seconds.items()},
+        command=state.request.command("compare", *flags_of(state.settings)),
+        seed=state.request.train.seed,
+        versions=versions(),
+        hardware=hardware(),
+        data=state.results[0].record.data,
+        train_seconds=sum(result.record.train_seconds for result in state.results),
+        seconds=round(seconds, 3),
+    )
+    write_run_record(state.folder, record)
     write_manifest(state.folder)

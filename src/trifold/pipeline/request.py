@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from trifold.artifact.run_record import DataRecord, ReadingRecord
 from trifold.data.check import DataSummary, summarise_data
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import local_file, stay_offline
@@ -179,6 +180,29 @@ def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Example
     if not len(part):
         raise DataError(f"{path} has no usable row: give rows with a text and a label")
     return adopt_labels(part, data.examples.label_counts(), merge=reading.merge_labels)
+
+
+def data_record(request: Request, task: Task) -> DataRecord:
+    """What `run.json` says of the data."""
+    reading, facts = request.reading, task.facts
+    test_file, validation_file = (str(path) if path else None for path in (reading.test_file, reading.validation_file))
+    return DataRecord(
+        path=str(request.data),
+        reading=ReadingRecord(**{**vars(reading), "test_file": test_file, "validation_file": validation_file}),
+        sha256=str(task.hashes["data_sha256"]),
+        test_file=test_file,
+        validation_file=validation_file,
+        test_file_sha256=task.hashes["test_file_sha256"],
+        validation_file_sha256=task.hashes["validation_file_sha256"],
+        text_column=facts.text_column,
+        label_column=facts.label_column,
+        rows_in=facts.rows_in,
+        rows_used=facts.rows_used,
+        rows_left_out=len(facts.bad_rows),
+        parts=facts.parts,
+        left_training=facts.left_training,
+        left_validation=facts.left_validation,
+    )
 
 
 def versions() -> dict[str, str]:

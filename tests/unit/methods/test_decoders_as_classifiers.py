@@ -20,7 +20,8 @@ from trifold.methods.contract import Fitted, MethodSettings
 from trifold.methods.exported_predictor import ExportedPredictor
 from trifold.methods.settings import TuningSettings
 from trifold.models.settings import BackboneSettings
-from trifold.pipeline.pretrain import PretrainRequest, pretrain
+from trifold.pipeline.pretrain import pretrain
+from trifold.pipeline.pretrain_request import PretrainRequest
 from trifold.pretrain.settings import CorpusSettings, LearningSettings, ScratchSettings
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings

@@ -18,7 +18,7 @@ def test_values_and_files_that_look_like_flags_reach_the_methods_of_a_comparison
     flags = ("--label-column=-y", "--methods", "tfidf", "--output-dir=-out", "--json")
     done = trifold_command("compare", "./-x.csv", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    command = read_run_record(tmp_path / "-out" / "tfidf")["command"]
+    command = read_run_record(tmp_path / "-out" / "tfidf").command
     assert command == "trifold finetune ./-x.csv --method tfidf --label-column=-y"
 
 
