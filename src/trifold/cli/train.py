@@ -113,9 +113,10 @@ def finetune(
     request = Request(data, **vars(asked or TrainingSettings()))
     if dry_run:
         from trifold.cli.prompt_files import print_estimate
+        from trifold.methods.catalogue import method_entry
         from trifold.pipeline.prompting_cost import expect
 
-        if method != "prompt":
+        if method is None or not method_entry(method).asks_llm:
             raise SettingsError(
                 "--dry-run forecasts --method prompt; for other methods, compare begins with a forecast"
             )

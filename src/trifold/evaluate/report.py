@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trifold.data.check import DataSummary
-from trifold.data.hub import local_file
 from trifold.evaluate.html_page import write_page
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
 from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
-from trifold.models.locate import file_sha256
 from trifold.statistics.metrics import right_rows
 
 _SHOWN_ERRORS = 8
@@ -74,7 +72,7 @@ def write_report(
         "report.html",
         title=title,
         facts=facts,
-        data_sha256=file_sha256(local_file(Path(facts.path))),
+        data_sha256=results[0].record.data.sha256,
         table=[in_words(row) for row in rows],
         verdict=verdict,
         score_name=SCORE_NAMES[rows[0].score_name],

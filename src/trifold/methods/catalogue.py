@@ -69,7 +69,7 @@ _STEPS = _HEAD_STEPS | {"weight_decay", "warmup_ratio", "max_grad_norm", "ema_de
 _TUNED = _READING | _STEPS | {"patience", "class_weight", "self_distillation"}
 _ADAPTER = _TUNED | {"adapter_layers", "adapter_size"}
 _GENERATING = _STEPS | _READING - {"long_text"} | {"patience"}
-_ASKING = frozenset(field.name for kind in (LlmSettings, PromptingSettings) for field in fields(kind))
+_LLM_SETTINGS = frozenset(field.name for kind in (LlmSettings, PromptingSettings) for field in fields(kind))
 
 _ENTRIES = {
     "tfidf": MethodEntry("trifold.methods.tfidf", "Tfidf", False, tfidf_seconds, frozenset({"class_weight"})),
@@ -123,14 +123,13 @@ _ENTRIES = {
 }
 METHODS: tuple[str, ...] = tuple(_ENTRIES)
 # Run only where it is named, or where a language model is.
-PROMPT = "prompt"
 _ASKED_FOR = {
-    PROMPT: MethodEntry(
+    "prompt": MethodEntry(
         "trifold.methods.prompt",
         "Prompting",
         False,
         prompt_seconds,
-        _READING | _ASKING | {"label_description"},
+        _READING | _LLM_SETTINGS | {"label_description"},
         nothing_to_prompt,
         asks_llm=True,
     )
@@ -147,6 +146,8 @@ PRESETS = {
     )
 }
 _ALL = {**_ENTRIES, **_ASKED_FOR, **PRESETS}
+# Those that ask a language model about each text.
+ASKING: tuple[str, ...] = tuple(_ASKED_FOR)
 ALL_METHODS: tuple[str, ...] = tuple(_ALL)
 # Those of `finetune --task generate`.
 GENERATING: tuple[str, ...] = tuple(name for name, entry in _ALL.items() if entry.generating is not None)
