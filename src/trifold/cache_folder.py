@@ -11,19 +11,18 @@ import os
 import shutil
 import stat
 import time
-import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trifold.atomic import is_held
+from trifold.atomic import replaced_file
 from trifold.errors import SettingsError
-from trifold.events import say
+from trifold.events import say_once
+from trifold.file_lock import is_held
 
 _SECONDS = "seconds"
 # How files and folders end that are not whole yet; what was not touched for so long, nobody writes any more.
@@ -115,13 +114,8 @@ def _aside(path: Path, most: int) -> Iterator[Path]:
     Raises:
         OSError: If it cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_file(path) as aside:
         yield aside
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
     for old in _latest_used(path.parent, path.suffix)[most:]:
         old.unlink(missing_ok=True)
 
@@ -175,7 +169,7 @@ def has_room(needed: int, limit_bytes: int) -> bool:
     free = shutil.disk_usage(folder).free
     if needed <= min(limit_bytes, free // 2):
         return True
-    _say_once(
+    say_once(
         f"note: {needed / 1e9:,.1f} GB are not kept in the cache, which may take {limit_bytes / 1e9:,.1f} GB "
         f"(--cache-gigabytes) and half of the {free / 1e9:,.1f} GB that are free on its disk"
     )
@@ -184,10 +178,4 @@ def has_room(needed: int, limit_bytes: int) -> bool:
 
 def cannot_keep(error: OSError) -> None:
     """Say that the cache cannot be written; work goes on without it."""
-    _say_once(f"note: the cache in {cache_folder()} cannot be written ({error.strerror or error}); going on without it")
-
-
-@cache
-def _say_once(message: str) -> None:
-    """Tokens, vectors and choices all meet the same."""
-    say(message)
+    say_once(f"note: the cache in {cache_folder()} cannot be written ({error.strerror or error}); going on without it")

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from trifold.formatting import duration
 from trifold.terminal import printable
@@ -15,6 +16,12 @@ _PLAIN_INTERVAL_SECONDS = 20.0
 def say(message: str) -> None:
     """One line for the user, on stderr: results alone go to stdout."""
     print(printable(message), file=sys.stderr, flush=True)
+
+
+@cache
+def say_once(message: str) -> None:
+    """Say something that many callers may meet, the first time alone."""
+    say(message)
 
 
 @contextmanager

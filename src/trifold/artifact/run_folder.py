@@ -11,20 +11,11 @@ from pathlib import Path
 
 from trifold.artifact.manifest import MANIFEST, STATE, write_manifest
 from trifold.artifact.run_record import RUN, ComparisonRecord, read_run_record
-from trifold.atomic import (
-    clear_left_over,
-    keep_beside,
-    locked,
-    new_aside,
-    real,
-    remove,
-    sync,
-    sync_folder,
-    whole_file,
-)
+from trifold.atomic import clear_left_over, keep_beside, new_aside, remove, sync, sync_folder, whole_file
 from trifold.atomic import write_json as write_json
 from trifold.errors import ArtifactError, DataError, SettingsError, first_line
 from trifold.events import say
+from trifold.file_lock import locked, real
 from trifold.system_errors import fault_of, out_of_room
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 from trifold.artifact.run_record import PretrainRecord
 from trifold.evaluate.html_page import write_page
-from trifold.evaluate.plots import as_svg, curves_figure
+from trifold.evaluate.plot_style import as_svg
+from trifold.evaluate.plots import curves_figure
 from trifold.evaluate.results import read_csv
+from trifold.train.history import HISTORY
 
 _LABELS = {
     "loss": "loss, nats a token",
@@ -32,7 +34,7 @@ def write_pretraining_report(folder: Path, metrics: Mapping[str, Any], record: P
         "pretraining.html",
         title=f"{'Masked' if record.objective == 'mlm' else 'Next'} words of {sources}",
         figures=figures_in_words(metrics),
-        curves=as_svg(curves_figure(list(read_csv(folder / "history.csv")))),
+        curves=as_svg(curves_figure(list(read_csv(folder / HISTORY)))),
         run=record,
     )
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from trifold.data.check import DataSummary
 from trifold.evaluate.html_page import write_page
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
-from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure, trust_figure
+from trifold.evaluate.plot_style import as_svg
+from trifold.evaluate.plots import confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
 from trifold.statistics.metrics import right_rows
+from trifold.train.history import HISTORY
 
 _SHOWN_ERRORS = 8
 _ERROR_CHARACTERS = 600
@@ -89,8 +91,8 @@ def write_report(
 
 def _section(result: RunResult) -> MethodSection:
     history: list[dict[str, str]] = []
-    if (result.folder / "history.csv").exists():
-        history = list(read_csv(result.folder / "history.csv"))
+    if (result.folder / HISTORY).exists():
+        history = list(read_csv(result.folder / HISTORY))
     errors = [{**row, "text": _shorten(row["text"])} for row in read_csv(result.folder / "errors.csv")]
     choices = result.record.choices
     right = right_rows(result.truth, result.predicted)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from trifold.errors import ArtifactError, BackboneError, first_line, require
 from trifold.events import say
+from trifold.file_hash import file_sha256 as file_sha256
 from trifold.json_reading import read_json
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -338,12 +339,6 @@ def _from_hub(name: str, revision: str | None, offline: bool, trust_remote_code:
         ) from None
     # The cache keeps each commit in a folder of its name, whatever branch or tag was asked for.
     return BackboneFiles(folder, name, folder.name, trust_remote_code)
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ import numpy as np
 from trifold.artifact.manifest import STATE, write_manifest
 from trifold.artifact.run_folder import choose_folder, clear_unfinished, output_folder, require_free
 from trifold.artifact.run_record import RUN, ComparisonRecord, VerdictRecord, write_run_record
-from trifold.atomic import clear_left_over, new_aside, remove, sync_folder
+from trifold.atomic import clear_left_over, replaced_folder, sync_folder
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError, SettingsError, TrainingError
@@ -243,14 +243,9 @@ def _keep_best(state: _State, verdict: Verdict) -> None:
     for name in state.contestants:
         clear_unfinished(state.folder / name)
     clear_left_over(best)
-    aside = new_aside(best)
-    try:
-        shutil.copytree(state.folder / verdict.ship, aside)
+    with replaced_folder(best) as aside:
+        shutil.copytree(state.folder / verdict.ship, aside, dirs_exist_ok=True)
         sync_folder(aside)
-        remove(best)
-        aside.rename(best)
-    finally:
-        remove(aside)
 
 
 def _show(state: _State, rows: Sequence[LeaderboardRow], verdict: Verdict) -> None:

@@ -10,9 +10,9 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
 from trifold.events import say
+from trifold.file_hash import file_sha256
 from trifold.inference.predict import Run, load_run, score_texts
 from trifold.llm.settings import LlmSettings
-from trifold.models.locate import file_sha256
 from trifold.models.settings import ComputeSettings
 from trifold.statistics.metrics import Metrics, measure, right_rows
 from trifold.types import BadRow

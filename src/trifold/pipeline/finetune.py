@@ -17,7 +17,7 @@ from trifold.drawing import drawing
 from trifold.errors import ArtifactError, DataError, require
 from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.model_card import write_card
-from trifold.evaluate.plots import write_confusion
+from trifold.evaluate.plots import write_confusion, write_curves
 from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
@@ -33,7 +33,6 @@ from trifold.runtime import hardware, peak_memory_bytes, prepare
 from trifold.statistics.metrics import Metrics, main_score, measure
 from trifold.tasks.labels import LabelMap
 from trifold.train.checkpoint import Checkpointer, checkpointing
-from trifold.train.history import History
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import report, reporting
 
@@ -103,7 +102,7 @@ def finetune(
         )
         write_run_record(folder, record)
     result = read_result(target)
-    _show(result, request, task, trained.fitted.history)
+    _show(result, request, task, fitted_by_steps=trained.fitted.history is not None)
     return result
 
 
@@ -236,14 +235,14 @@ def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted) -> 
     return metrics, predicted
 
 
-def _show(result: RunResult, request: Request, task: Task, history: History | None) -> None:
+def _show(result: RunResult, request: Request, task: Task, *, fitted_by_steps: bool) -> None:
     """What people look at: figures, model card and report, each as far as it can be made."""
     folder = result.folder
     with drawing("confusion.png"):
         write_confusion(folder, result.truth, result.predicted, result.labels)
-    if history:
+    if fitted_by_steps:
         with drawing("loss.png"):
-            history.draw(folder)
+            write_curves(folder)
     with drawing("the model card README.md"):
         write_card(folder, result)
     with drawing("report.html"):

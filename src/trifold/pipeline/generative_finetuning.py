@@ -19,16 +19,17 @@ from trifold.artifact.run_folder import choose_folder, new_folder, write_json
 from trifold.artifact.run_record import AnswersDataRecord, BackboneRecord, GenerateRecord, write_run_record
 from trifold.data.csv_file import save_rows
 from trifold.data.examples import load_examples
-from trifold.data.hub import local_file, stay_offline
+from trifold.data.hub import stay_offline
 from trifold.drawing import drawing
 from trifold.errors import BackboneError, SettingsError
+from trifold.evaluate.plots import write_curves
 from trifold.events import say
 from trifold.formatting import counted
 from trifold.methods.catalogue import GENERATING, method_entry, method_name
 from trifold.methods.defaults import FULL, LORA, tuning_epochs
 from trifold.methods.training_config import make_training_config
 from trifold.methods.unused_settings import require_used_to_generate
-from trifold.models.locate import BackboneFiles, copy_tokenizer, describe_base, file_sha256, find_backbone
+from trifold.models.locate import BackboneFiles, copy_tokenizer, describe_base, find_backbone
 from trifold.models.lora import add_adapter, load_adapter, save_adapter
 from trifold.models.tokenizer import places_of
 from trifold.pipeline.request import Request, unchanged, versions
@@ -127,7 +128,7 @@ def learn_answers(
         metrics = _measure(learned, split, files, runtime)
         metrics |= _write_answers(folder, learned.model, split.test, files)
         write_json(folder / METRICS, metrics)
-        record = _record(request, method, files, split, learned).but(
+        record = _record(request, method, files, split, learned, asked["data_sha256"]).but(
             command=_command(request, task, method),
             asked=asked,
             started=started.isoformat(timespec="seconds"),
@@ -135,7 +136,7 @@ def learn_answers(
         )
         write_run_record(folder, record)
     with drawing("loss.png"):
-        learned.history.draw(target)
+        write_curves(target)
     write_manifest(target)
     return Answering.read(target)
 
@@ -195,7 +196,9 @@ def _learn(
     return _Learned(model, config, history, test, trained, truncated, seconds)
 
 
-def _record(request: Request, method: str, files: BackboneFiles, split: Split, learned: _Learned) -> GenerateRecord:
+def _record(
+    request: Request, method: str, files: BackboneFiles, split: Split, learned: _Learned, data_sha256: str
+) -> GenerateRecord:
     """What `run.json` says, but for the command, its times and what was asked for."""
     return GenerateRecord(
         method=method,
@@ -207,7 +210,7 @@ def _record(request: Request, method: str, files: BackboneFiles, split: Split, l
         hardware=hardware(),
         data=AnswersDataRecord(
             path=str(request.data),
-            sha256=file_sha256(local_file(request.data)),
+            sha256=data_sha256,
             parts={"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
             left_training=split.left_training,
             left_validation=split.left_validation,

@@ -15,6 +15,7 @@ from trifold.data.label_text import plain_text
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError, PromptError
 from trifold.events import say
+from trifold.file_hash import file_sha256
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.label_words import word_labels
@@ -24,7 +25,6 @@ from trifold.llm.open_model import labeller_of, open_llm
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.llm.spending_limit import Spent
-from trifold.models.locate import file_sha256
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.teacher import teacher_path
 from trifold.tasks.labels import LabelMap

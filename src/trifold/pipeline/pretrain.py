@@ -13,6 +13,7 @@ from trifold.artifact.run_record import RUN, BackboneRecord, PretrainRecord, rea
 from trifold.data.hub import stay_offline
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError
+from trifold.evaluate.plots import write_curves
 from trifold.evaluate.pretraining_report import write_pretraining_report
 from trifold.events import say
 from trifold.formatting import counted
@@ -111,7 +112,7 @@ def pretrain(
         write_run_record(folder, record)
     made = Pretrained.read(target)
     with drawing("loss.png"):
-        learned.history.draw(target)
+        write_curves(target)
     with drawing("report.html"):
         write_pretraining_report(target, made.metrics, made.record)
     write_manifest(target)

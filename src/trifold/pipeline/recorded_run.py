@@ -6,8 +6,8 @@ from trifold.artifact.run_record import DataRecord
 from trifold.data.settings import DataSettings
 from trifold.data.source import is_standard_input
 from trifold.errors import DataError
+from trifold.file_hash import file_sha256
 from trifold.inference.predict import Run
-from trifold.models.locate import file_sha256
 from trifold.pipeline.request import Request, Task, open_task
 
 

@@ -19,10 +19,10 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
+from trifold.file_hash import file_sha256
 from trifold.llm.settings import LlmSettings, without_server
 from trifold.methods.settings import TrainingSettings
 from trifold.methods.unused_settings import only_used, require_used
-from trifold.models.locate import file_sha256
 from trifold.models.settings import BackboneSettings
 from trifold.types import Examples, Split
 from trifold.version import VERSION

@@ -9,8 +9,9 @@ from typing import Any
 from trifold.artifact.run_folder import finished_run
 from trifold.artifact.run_record import ModelRecord, read_run_record
 from trifold.errors import SettingsError
+from trifold.file_hash import file_sha256
 from trifold.llm.settings import without_server
-from trifold.models.locate import MODEL_FILES, file_sha256
+from trifold.models.locate import MODEL_FILES
 from trifold.pipeline.request import Request, file_hashes
 from trifold.train.checkpoint import what_differs
 

@@ -7,11 +7,11 @@ from typing import Any, TypedDict, get_type_hints
 
 import numpy as np
 
-from trifold.atomic import real
 from trifold.data.examples import load_examples
 from trifold.data.label_text import plain_text
 from trifold.errors import ArtifactError, TrifoldError
 from trifold.events import say
+from trifold.file_lock import real
 from trifold.llm.settings import without_server
 from trifold.pipeline.request import Request, Task
 from trifold.schema import read_facts
