@@ -11,7 +11,6 @@ import os
 import shutil
 import stat
 import time
-import uuid
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -22,9 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from trifold.atomic import is_held
+from trifold.atomic import replaced_file
 from trifold.errors import SettingsError
-from trifold.events import say
+from trifold.events import say_once
+from trifold.file_lock import is_held
 from trifold.hashing import content_address
 
 _SECONDS = "seconds"
@@ -186,13 +186,8 @@ def _aside(path: Path, max_count: int) -> Iterator[Path]:
     Raises:
         OSError: If it cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_PARTIAL}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_file(path) as aside:
         yield aside
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
     for old in least_recently_used(_entries(path.parent, path.suffix), max_count=max_count):
         old.path.unlink(missing_ok=True)
 
@@ -263,7 +258,7 @@ def has_room(needed_bytes: int, limit_bytes: int) -> bool:
     free = shutil.disk_usage(folder).free
     if needed_bytes <= min(limit_bytes, free // 2):
         return True
-    _say_once(
+    say_once(
         f"note: {needed_bytes / 1e9:,.1f} GB are not kept in the cache, which may take {limit_bytes / 1e9:,.1f} GB "
         f"(--cache-gigabytes) and half of the {free / 1e9:,.1f} GB that are free on its disk"
     )
@@ -272,10 +267,4 @@ def has_room(needed_bytes: int, limit_bytes: int) -> bool:
 
 def cannot_keep(error: OSError) -> None:
     """Tell the user that the cache cannot be written; the command goes on without it."""
-    _say_once(f"note: the cache in {cache_folder()} cannot be written ({error.strerror or error}); going on without it")
-
-
-@cache
-def _say_once(message: str) -> None:
-    """Tokens, vectors and choices run into one problem after the other; the user is told once."""
-    say(message)
+    say_once(f"note: the cache in {cache_folder()} cannot be written ({error.strerror or error}); going on without it")

@@ -35,7 +35,7 @@ HOPES = ["The film is wonderful, the plot brilliant", "The cast is awful, the pa
 
 def settings_for(model: Path, epochs: int | None = 4, rate: float = 3e-3, **backbone: object) -> MethodSettings:
     chosen = replace(EXACT, model=str(model), **backbone)  # type: ignore[arg-type]
-    return MethodSettings(chosen, TrainSettings(learning_rate=rate, epochs=epochs))
+    return MethodSettings(backbone=chosen, train=TrainSettings(learning_rate=rate, epochs=epochs))
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trifold.artifact.arrays import read_state, write_state
-from trifold.artifact.run_record import PromptingFacts
+from trifold.artifact.arrays import PromptingFacts, read_state, write_state
 from trifold.engines.encoder import Encoder, embed
 from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError, SettingsError
 from trifold.events import say

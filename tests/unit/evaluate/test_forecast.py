@@ -48,7 +48,7 @@ def test_what_is_computed_once_is_not_forecast_for_every_epoch(reviews: Path, mo
 
 def test_no_backbone_is_looked_for_where_no_method_needs_one(reviews: Path) -> None:
     split = split_examples(load_examples(reviews, DataSettings()).examples)
-    settings = MethodSettings(BackboneSettings(model="./nowhere", offline=True))
+    settings = MethodSettings(backbone=BackboneSettings(model="./nowhere", offline=True))
     assert list(forecast(split, ["tfidf"], settings).seconds) == ["tfidf"]
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from trifold.cache_folder import _say_once
 from trifold.engines.encoder import Encoder
 from trifold.errors import SettingsError
+from trifold.events import say_once
 from trifold.features import prefix_cache as frozen
 from trifold.features.pooled_vectors import PooledTexts, pool_through_cache
 from trifold.features.prefix_cache import PrefixStates
@@ -76,7 +76,7 @@ def test_what_the_disk_cannot_hold_is_computed_without_keeping_it(
 ) -> None:
     expected = vectors_of(tiny_model, cache=False).pooled.vectors
     monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path))
-    _say_once.cache_clear()
+    say_once.cache_clear()
     found = vectors_of(tiny_model, cache_gigabytes=1e-8)
     np.testing.assert_array_equal(found.pooled.vectors, expected)
     assert "GB are not kept in the cache" in capsys.readouterr().err

@@ -35,8 +35,8 @@ def split(reviews: Path) -> Split:
 
 def fit(method: str, model: Path, split: Split, rate: float = 1e-2, **tuning: object) -> Fitted:
     settings = MethodSettings(
-        BackboneSettings(model=str(model), device="cpu", offline=True),
-        TrainSettings(learning_rate=rate, epochs=1),
+        backbone=BackboneSettings(model=str(model), device="cpu", offline=True),
+        train=TrainSettings(learning_rate=rate, epochs=1),
         tuning=TuningSettings(**tuning),  # type: ignore[arg-type]
     )
     return method_entry(method).load()(settings).fit(split.train, split.validation, LabelMap.of(split.train.labels))

@@ -48,7 +48,7 @@ def test_what_measures_the_token_budget_leaves_no_trace(
 
     def learned(token_budget: int | None) -> Fitted:
         backbone = BackboneSettings(model=str(tiny_model), device="cpu", offline=True, token_budget=token_budget)
-        settings = MethodSettings(backbone, TrainSettings(learning_rate=1e-3, epochs=1))
+        settings = MethodSettings(backbone=backbone, train=TrainSettings(learning_rate=1e-3, epochs=1))
         # Warnings are errors here, so none is shown either.
         return method_entry("full").load()(settings).fit(split.train, split.validation, labels)
 
@@ -64,7 +64,7 @@ def fit(
     method: str, rows: Examples, labels: LabelMap, model: Path, rate: float | None, precision: str = "float32"
 ) -> Fitted:
     backbone = BackboneSettings(model=str(model), device="cpu", precision=precision, offline=True)
-    settings = MethodSettings(backbone, TrainSettings(learning_rate=rate, epochs=1))
+    settings = MethodSettings(backbone=backbone, train=TrainSettings(learning_rate=rate, epochs=1))
     return method_entry(method).load()(settings).learn(rows, rows, labels)
 
 

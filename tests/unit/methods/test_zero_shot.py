@@ -19,7 +19,7 @@ TEXTS = ("Parliament passed the budget.", "The telescope saw a distant galaxy.",
 
 def settings(*descriptions: str) -> MethodSettings:
     return MethodSettings(
-        BackboneSettings(device="cpu", offline=True), labels=LabelSettings(label_description=descriptions)
+        backbone=BackboneSettings(device="cpu", offline=True), labels=LabelSettings(label_description=descriptions)
     )
 
 
