@@ -6,13 +6,14 @@ A GPU needs no layout of its own: there the copy is in bfloat16, and nothing els
 """
 
 import copy
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
+from trifold.engines.module_engine import ModuleEngine
+from trifold.engines.protocol import EncoderModule
 from trifold.runtime import Runtime
 
 # Rows of a product that the layout is made for; others only run a little slower.
@@ -42,6 +43,19 @@ class PrepackedLinear(torch.nn.Module):
         return found
 
 
+class PrepackedEngine(ModuleEngine):
+    """A copy of the encoder in bfloat16 whose weights are laid out for the processor."""
+
+    settings: ClassVar[tuple[str, ...]] = ("torch", "torch-int8")
+    name: ClassVar[str] = "torch"
+
+    @classmethod
+    def of(cls, source: EncoderModule) -> Self | None:
+        """See `Engine.of`."""
+        packed = prepack(source.module, source.runtime)
+        return None if packed is None else cls(packed, source.runtime, nullcontext)
+
+
 def prepack(model: Any, runtime: Runtime) -> Any | None:
     """A prepacked copy of an encoder in evaluation mode, which stays as it is.
 
@@ -58,28 +72,6 @@ def prepack(model: Any, runtime: Runtime) -> Any | None:
         return one if _says_the_same(one, model, runtime) else None
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
         return None
-
-
-def through_arrays(
-    module: Any, runtime: Runtime, context: Callable[[], AbstractContextManager[Any]]
-) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """A module that takes ids and their mask, `None` where all count, as a function of arrays.
-
-    Args:
-        module: Gives one tensor.
-        runtime: Where it is.
-        context: It is run in.
-    """
-
-    @torch.inference_mode()
-    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        # Texts of one length, as those that were cut are, need no mask: 3 % of the time.
-        kept = None if mask.all() else torch.from_numpy(mask).to(runtime.device)
-        with context():
-            found: np.ndarray = module(torch.from_numpy(ids).to(runtime.device), kept).cpu().numpy()
-        return found
-
-    return run
 
 
 def _supported() -> bool:

@@ -12,7 +12,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 
-from trifold.engines.fast_bert_classifier import FastBertClassifier, Run, classifier_of, logits_by
+from trifold.engines.classifier import Logits, classifier_engine
+from trifold.engines.classifier_weights import ClassifierWeights
+from trifold.engines.protocol import Weights
 from trifold.engines.token_budget import Work, tuned_budget
 from trifold.errors import ArtifactError
 from trifold.events import say
@@ -38,8 +40,8 @@ from trifold.types import Examples
 class FineTunedPredictor(Predictor):
     """A model whose forward pass gives logits.
 
-    A BERT is read without transformers, as trained as well as loaded; transformers' model is there for whatever else is
-    done with it, and where we do not know the architecture.
+    transformers' model is trained, saved and exported; where an engine of ours knows the architecture, logits come from
+    that, as trained as well as loaded.
 
     Args:
         load: Gives transformers' model when it is first asked for; that takes `input_ids` and `attention_mask`, and
@@ -49,7 +51,7 @@ class FineTunedPredictor(Predictor):
         settings: How it is run.
         runtime: Where the model is.
         base: The backbone it was made from, or the folder it was loaded from.
-        classifier: The same model as we read it. Where there is none, the model is loaded at once.
+        saved: The weights in `base` as an engine may compute them. Where there are none, the model is loaded at once.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class FineTunedPredictor(Predictor):
         settings: ComputeSettings,
         runtime: Runtime,
         base: BackboneFiles,
-        classifier: FastBertClassifier | None = None,
+        saved: ClassifierWeights | None = None,
     ) -> None:
         self.labels = labels
         self.base = base
@@ -68,10 +70,9 @@ class FineTunedPredictor(Predictor):
         self._tokenizer = tokenizer
         self._settings = settings
         self._runtime = runtime
-        self._classifier = classifier
-        self._run: Run | None = None
-        if classifier is not None:
-            require_classes(classifier.classes, labels, base)
+        self._logits: Logits | None = None
+        if saved is not None:
+            self._logits = self._engine(saved)
         else:
             self.model  # noqa: B018 - what is wrong with it is said now
 
@@ -80,37 +81,29 @@ class FineTunedPredictor(Predictor):
         """As transformers has it, in evaluation mode."""
         return self._load().to(self._runtime.device).eval()
 
-    def read(self) -> FastBertClassifier | None:
-        """The model as we read it, where that is known."""
-        return classifier_of(self.model.config.to_dict(), self.model.state_dict())
+    def weights(self) -> ClassifierWeights | None:
+        """The model's weights as an engine may compute them."""
+        return ClassifierWeights(Weights(self.model.config.to_dict(), self.model.state_dict()))
 
     def score(self, texts: Sequence[str]) -> Scores:
         """See `Predictor.score`."""
-        tokens, run = self._tokenizer.encode(texts), self._forward()
+        if self._logits is None:
+            self._logits = self._engine(self.weights())
+        tokens = self._tokenizer.encode(texts)
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         for batch in by_token_budget(tokens.lengths, self._settings.token_budget or self._runtime.token_budget):
-            logits[batch] = run(*tokens.padded(batch, self._tokenizer.pad_id, default_padding(self._runtime)))
+            padded = tokens.padded(batch, self._tokenizer.pad_id, default_padding(self._runtime))
+            logits[batch] = self._logits(*padded)
         return Scores(logits, tokens.truncated)
 
-    def _forward(self) -> Run:
-        """From padded ids and their mask to logits."""
-        if self._run is None:
-            classifier = self._classifier or self.read()
-            self._run = self._by_transformers if classifier is None else logits_by(classifier, self._runtime)
-        return self._run
-
-    @torch.inference_mode()
-    def _by_transformers(self, *given: np.ndarray) -> np.ndarray:
-        ids, mask = (torch.from_numpy(array).to(self._runtime.device) for array in given)
-        with self._runtime.autocast():
-            logits: np.ndarray = self.model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
-        return logits
+    def _engine(self, weights: ClassifierWeights | None) -> Logits:
+        return classifier_engine(weights, len(self.labels), self._runtime, lambda: self.model)
 
     @contextmanager
     def changing(self) -> Iterator[Any]:
-        """The model, of which the numbers are changed inside: it is read anew afterwards."""
+        """The model, whose weights are changed inside; its engine is made anew afterwards."""
         yield self.model
-        self._classifier = self._run = None
+        self._logits = None
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`."""
