@@ -17,6 +17,7 @@ import torch
 from trifold.engines.fast_bert import BertConfig, FastBert
 from trifold.engines.int8_linear import Affine, ChannelRanges, Int8Linear, quantised, split_outliers
 from trifold.engines.module_engine import ModuleEngine
+from trifold.engines.private_operators import has_int8_linear
 from trifold.engines.protocol import SavedEncoder
 from trifold.models.locate import BackboneFiles, fast_tokenizer
 from trifold.runtime import Runtime, cpu_multiplies_int8
@@ -38,7 +39,7 @@ class Int8Engine(ModuleEngine):
         """See `Engine.missing`."""
         if runtime.device != "cpu":
             return f"it computes on the CPU, not on {runtime.device}"
-        return "" if multiplies_int8() else "this processor has no dot product of 8-bit integers"
+        return "" if multiplies_int8() else "this processor, or this PyTorch, has no matmul of 8-bit integers"
 
     @classmethod
     def of(cls, source: SavedEncoder) -> Self | None:
@@ -53,8 +54,7 @@ def multiplies_int8() -> bool:
 
     Other processors than x86 have the dot product, too, but nobody has seen PyTorch's matmul use it.
     """
-    there = torch._C._has_mkldnn and hasattr(torch.ops.onednn, "qlinear_pointwise")
-    return there and cpu_multiplies_int8() and platform.machine() in ("x86_64", "AMD64")
+    return platform.machine() in ("x86_64", "AMD64") and cpu_multiplies_int8() and has_int8_linear()
 
 
 def in_int8(model: FastBert, files: BackboneFiles, runtime: Runtime) -> FastBert | None:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from trifold.engines.private_operators import int8_linear, prepack_int8_linear
+
 # Rows of a matmul that its weights are laid out for; others only run a little slower.
 _USUAL_ROWS = 4_096
 # How much of a channel's excess goes into the weights: none at 0, all at 1.
@@ -129,20 +131,25 @@ class Int8Linear(torch.nn.Module):
         self._scales = weight.abs().amax(1).clamp_min(_TINY / 127) / 127
         integers = (weight / self._scales[:, None]).round().to(torch.int8)
         # No parameter: nothing but this matmul can read such a layout.
-        self._weight = torch.ops.onednn.qlinear_prepack(integers, [_USUAL_ROWS, weight.shape[1]])
+        self._weight = prepack_int8_linear(integers, _USUAL_ROWS)
         self._zero_points = torch.zeros(len(weight), dtype=torch.int64)
         self._bias = exact.bias
         self._states = states
         self._result = (1.0, 0, dtype) if result is None else (*result, torch.uint8)
-        self._behind: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
+        self._gelu = gelu
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """`(…, in)` uint8 to `(…, out)`."""
-        found: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
-            states, *self._states, self._weight, self._scales, self._zero_points, self._bias, *self._result,
-            *self._behind,
-        )  # fmt: skip
-        return found
+        return int8_linear(
+            states,
+            self._states,
+            self._weight,
+            self._scales,
+            self._zero_points,
+            self._bias,
+            self._result,
+            gelu=self._gelu,
+        )
 
 
 def quantised(

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-_BETAS, _EPSILON = (0.9, 0.999), 1e-8
+from trifold.engines.private_operators import adamw_each, lerp_each, norm_of_all
+
 # Where the fused kernel divides gradients on its way, which saves a pass over all of them; Apple's ignores it.
 _DIVIDING_KERNELS = ("cpu", "cuda")
 
@@ -77,25 +78,11 @@ class AdamW:
             if not gradients:
                 continue
             moments = [self._moments_of(number) for number in gradients]
-            steps = [found["step"] for found in moments]
-            torch._foreach_add_(steps, 1)
+            for found in moments:
+                found["step"].add_(1)
             rate: Any = self._rates[times] if self._rates else times * self._rate
-            torch._fused_adamw_(
-                [self._weights[number] for number in gradients],
-                list(gradients.values()),
-                [found["exp_avg"] for found in moments],
-                [found["exp_avg_sq"] for found in moments],
-                [],
-                steps,
-                lr=rate,
-                beta1=_BETAS[0],
-                beta2=_BETAS[1],
-                weight_decay=decay,
-                eps=_EPSILON,
-                amsgrad=False,
-                maximize=False,
-                grad_scale=divisor,
-            )
+            weights: list[torch.Tensor] = [self._weights[number] for number in gradients]
+            adamw_each(weights, list(gradients.values()), moments, rate, decay, divisor)
 
     def restore(self, moments: dict[int, dict[str, torch.Tensor]]) -> None:
         """Go on from saved moments."""
@@ -120,11 +107,11 @@ def _shorten(gradients: list[torch.Tensor], max_norm: float) -> torch.Tensor | N
     """
     if not gradients or math.isinf(max_norm):
         return None
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    divisor: torch.Tensor = (norm / max_norm).clamp(min=1.0)
+    divisor = (norm_of_all(gradients) / max_norm).clamp(min=1.0)
     if divisor.device.type in _DIVIDING_KERNELS:
         return divisor
-    torch._foreach_div_(gradients, divisor)
+    for gradient in gradients:
+        gradient.div_(divisor)
     return None
 
 
@@ -153,7 +140,7 @@ class Average:
         if self._weights:
             self.steps += 1
             keep = min(self._decay, (1 + self.steps) / (10 + self.steps))
-            torch._foreach_lerp_(self.averaged, self._weights, 1 - keep)
+            lerp_each(self.averaged, self._weights, 1 - keep)
 
     def restore(self, averaged: list[torch.Tensor], steps: int) -> None:
         """Go on from saved averages."""
