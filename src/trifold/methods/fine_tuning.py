@@ -33,7 +33,6 @@ from trifold.runtime import Runtime, choose, limit_matmul_cache, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
 from trifold.train.loop import train as train_model
 from trifold.train.objective import BatchLoss, Capturable, classification_loss
-from trifold.train.warm_up import warming_up
 from trifold.types import Examples
 
 
@@ -239,9 +238,8 @@ class FineTuning(Method):
         files = find_backbone(chosen)
         seed_everything(self.settings.train.seed)
         targets = [self._targets(part, labels) for part in (train, validation)]
-        with warming_up(runtime, files, self._batch_size, chosen.max_length):
-            start = starting_logits(*targets[0], len(labels))
-            model = self.build(files, labels, start).to(runtime.device)
+        start = starting_logits(*targets[0], len(labels))
+        model = self.build(files, labels, start).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         tokenizer.require_words(train.texts)
         parts = zip((train, validation), targets, strict=True)
