@@ -29,7 +29,7 @@ from trifold.models.locate import BackboneFiles, file_sha256, find_backbone
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer, Tokens
 from trifold.models.vocabulary_pruning import tokens_that_occur
-from trifold.runtime import Runtime, choose, limit_matmul_cache, seed_everything
+from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
 from trifold.train.loop import train as train_model
 from trifold.train.objective import BatchLoss, Capturable, classification_loss
@@ -244,8 +244,6 @@ class FineTuning(Method):
         tokenizer.require_words(train.texts)
         parts = zip((train, validation), targets, strict=True)
         objectives = [_objective(part.texts, *target, tokenizer, default_padding(runtime)) for part, target in parts]
-        if self.defaults.small_matmul_cache:
-            limit_matmul_cache(int(np.median(objectives[0].lengths)))
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
         budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))

@@ -32,8 +32,7 @@ def default_padding(runtime: Runtime) -> PadTo:
     """What fills batches up on this device.
 
     A CPU's library writes its products in bfloat16 anew for every shape and keeps them: with every length as it comes,
-    reading takes a tenth to a fifth more memory for them, and is no quicker (benchmarks/LOG.md). `full` keeps few of
-    them whatever the lengths (`runtime.limit_matmul_cache`).
+    reading takes a tenth to a fifth more memory for them, and is no quicker (benchmarks/LOG.md).
     """
     if runtime.precision != "bfloat16":
         return to_longest

@@ -6,8 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trifold.artifact.arrays import write_state
 from trifold.artifact.manifest import STATE
 from trifold.artifact.run_folder import choose_folder, new_folder, write_json
@@ -34,7 +32,7 @@ from trifold.pretrain.objectives import Excerpt, prove_saved
 from trifold.pretrain.perplexity import measures
 from trifold.pretrain.settings import TaskSettings, WritingSettings
 from trifold.pretrain.special_tokens import Vocabulary
-from trifold.runtime import Runtime, choose, hardware, limit_matmul_cache, peak_memory_bytes, prepare, seed_everything
+from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
 from trifold.train.checkpoint import checkpointing
 from trifold.train.loop import train as train_model
 from trifold.train.objective import evaluate
@@ -119,8 +117,6 @@ def learn_answers(
             tokenise_answers(part, vocabulary, chosen.max_length, runtime.device)
             for part in (split.train, split.validation, split.test)
         ]
-        if _METHODS[method].small_matmul_cache:
-            limit_matmul_cache(int(np.median(parts[0].lengths)))
         rows = len(split.train)
         epochs = request.train.epochs or tuning_epochs(rows)
         budget = chosen.token_budget or runtime.token_budget
