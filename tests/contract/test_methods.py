@@ -13,8 +13,9 @@ from trifold.data.split import split_examples
 from trifold.errors import ArtifactError, BackboneError, SettingsError
 from trifold.llm.settings import LlmSettings
 from trifold.methods import METHODS, PRESETS, method_entry
-from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.contract import Fitted
 from trifold.methods.exported_predictor import ExportedPredictor
+from trifold.methods.settings import MethodSettings
 from trifold.models.settings import BackboneSettings
 from trifold.statistics.calibration import best_temperature
 from trifold.statistics.metrics import measure

@@ -24,7 +24,7 @@ from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.open_model import open_llm
 from trifold.llm.settings import LlmSettings
 from trifold.llm.spending_limit import SpendingLimit
-from trifold.methods.contract import MethodSettings
+from trifold.methods.settings import MethodSettings
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import choose, cpu_multiplies_bfloat16
 from trifold.types import Record

@@ -11,8 +11,8 @@ import numpy as np
 from trifold.data.row_sample import some
 from trifold.llm.settings import LOCAL_PREFIX
 from trifold.methods.catalogue import method_entry
-from trifold.methods.contract import MethodSettings
 from trifold.methods.cost_forecast import Workload
+from trifold.methods.settings import MethodSettings
 from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.locate import find_backbone, locate
 from trifold.models.tokenizer import Tokenizer

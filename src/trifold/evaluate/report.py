@@ -11,7 +11,7 @@ from trifold.evaluate.plot_style import as_svg
 from trifold.evaluate.plots import confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
-from trifold.statistics.metrics import right_rows
+from trifold.statistics.scores import right_rows
 from trifold.train.history import HISTORY
 
 _SHOWN_ERRORS = 8

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from trifold.artifact.metrics_file import METRICS, read_metrics
-from trifold.artifact.run_folder import write_json
 from trifold.artifact.run_record import RUN, FinetuneRecord, read_run_record
+from trifold.atomic import write_json
 from trifold.data.csv_file import save_rows
 from trifold.errors import ArtifactError
-from trifold.statistics.metrics import Metrics, right_rows
+from trifold.statistics.metrics import Metrics
+from trifold.statistics.scores import right_rows
 from trifold.tasks.labels import LabelMap, as_text
 from trifold.types import Examples
 

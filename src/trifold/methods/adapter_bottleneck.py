@@ -15,9 +15,10 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import Arrays, read_state, write_state
-from trifold.engines.fast_bert import fast_bert_of, read_parts
-from trifold.engines.fast_bert_classifier import FastBertClassifier, linear_of
+from trifold.engines.catalogue import read_weights
+from trifold.engines.classifier_weights import ClassifierWeights, Head, linear_of
 from trifold.engines.matmul_attention import registered_attention
+from trifold.engines.protocol import Weights
 from trifold.errors import BackboneError
 from trifold.methods.defaults import ADAPTER
 from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning
@@ -154,15 +155,14 @@ class BottleneckPredictor(FineTunedPredictor):
 
         if 2 * layers != sum(name.endswith(".down.weight") for name in arrays):
             raise damaged(arrays.path, f"it holds adapters for other layers than the {layers} of head.json")
-        parts = read_parts(files)
-        classifier = None if parts is None else _classifier_of(*parts, own, by_mean=by_mean)
-        return cls(load, tokenizer, labels, compute, runtime, files, classifier)
+        base = read_weights(files)
+        saved = None if base is None else _weights_with(base, own, by_mean=by_mean)
+        return cls(load, tokenizer, labels, compute, runtime, files, saved)
 
-    def read(self) -> FastBertClassifier | None:
-        """See `FineTunedPredictor.read`."""
-        backbone = self.model.backbone
-        own = self.model.own_state()
-        return _classifier_of(backbone.config.to_dict(), backbone.state_dict(), own, by_mean=self.model.by_mean)
+    def weights(self) -> ClassifierWeights:
+        """See `FineTunedPredictor.weights`."""
+        backbone = Weights(self.model.backbone.config.to_dict(), self.model.backbone.state_dict())
+        return _weights_with(backbone, self.model.own_state(), by_mean=self.model.by_mean)
 
     @torch.no_grad()
     def divide_logits(self, temperature: float) -> None:
@@ -194,27 +194,19 @@ def _own_arrays(arrays: Arrays, size: int, layers: int, classes: int) -> dict[st
     return {name: torch.from_numpy(arrays.of_shape(name, *shape)) for name, shape in shapes.items()}
 
 
-def _classifier_of(
-    config: dict[str, Any], tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor], *, by_mean: bool
-) -> FastBertClassifier | None:
-    """The adapted encoder in our faster implementation of BERT; `None` if the backbone has another architecture.
+def _weights_with(backbone: Weights, own: dict[str, torch.Tensor], *, by_mean: bool) -> ClassifierWeights:
+    """A backbone's weights, with adapters and head.
 
     Args:
-        config: Of the backbone.
-        tensors: Of the backbone, by their names in its files.
+        backbone: By their names in its files.
         own: As returned by `AdaptedEncoder.own_state`.
         by_mean: Whether the head reads the mean of the tokens, else the first token.
     """
-    bert = fast_bert_of(config, tensors)
-    if bert is None or bert.config.hidden_size != own["head.weight"].shape[1]:
-        return None
     numbers = range(sum(name.endswith(".down.weight") for name in own))
-    parts = [[linear_of(own, f"adapters.{number}.{part}") for part in ("down", "up")] for number in numbers]
-    adapted: list[Any] = list(encoder_layers(bert))[-(len(parts) // 2) :]
-    ends = [end for layer in adapted for end in (layer.attention.output, layer.output)]
-    for end, (down, up) in zip(ends, parts, strict=True):
-        end.dense = torch.nn.Sequential(end.dense, Bottleneck(down, up))
-    return FastBertClassifier(bert, linear_of(own, "head"), "mean" if by_mean else "first").eval()
+    adapters = [
+        Bottleneck(*(linear_of(own, f"adapters.{number}.{part}") for part in ("down", "up"))) for number in numbers
+    ]
+    return ClassifierWeights(backbone, Head(linear_of(own, "head"), "mean" if by_mean else "first"), adapters)
 
 
 class BottleneckAdapter(FineTuning):

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.engines.fast_bert import read_parts
-from trifold.engines.fast_bert_classifier import FastBertClassifier, classifier_of
+from trifold.engines.catalogue import read_weights
+from trifold.engines.classifier_weights import ClassifierWeights
 from trifold.engines.matmul_attention import registered_attention
 from trifold.engines.partial_layers import speed_up_classifier
+from trifold.engines.protocol import Weights
 from trifold.methods.contract import Exportable
 from trifold.methods.defaults import LORA
 from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning
@@ -78,8 +79,8 @@ class LoraPredictor(FineTunedPredictor):
 
         return cls(load, tokenizer, labels, compute, runtime, files, _merged(files, read_adapter(folder)))
 
-    def read(self) -> FastBertClassifier | None:
-        """See `FineTunedPredictor.read`. Equal to the bit to what is read after saving."""
+    def weights(self) -> ClassifierWeights | None:
+        """See `FineTunedPredictor.weights`: to the bit those of the saved model."""
         return _merged(self.base, adapter_of(self.model))
 
     def divide_logits(self, temperature: float) -> None:
@@ -116,14 +117,13 @@ class LoraPredictor(FineTunedPredictor):
         return FullPredictor(lambda: model, self._tokenizer, self.labels, self._settings, self._runtime, self.base)
 
 
-def _merged(files: BackboneFiles, adapter: Adapter | None) -> FastBertClassifier | None:
-    """The backbone with the adapter added as we read it, where both are known."""
-    base = None if adapter is None else read_parts(files)
+def _merged(files: BackboneFiles, adapter: Adapter | None) -> ClassifierWeights | None:
+    """The backbone's weights with the adapter added; `None` where either is unknown, or the two do not fit."""
+    base = None if adapter is None else read_weights(files)
     if adapter is None or base is None:
         return None
-    config, tensors = base
-    merged = adapter.merged_into(tensors)
-    return None if merged is None else classifier_of(config, merged)
+    merged = adapter.merged_into(base.tensors)
+    return None if merged is None else ClassifierWeights(Weights(base.config, merged))
 
 
 class Lora(FineTuning):

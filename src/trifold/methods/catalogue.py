@@ -6,7 +6,7 @@ from importlib import import_module
 
 from trifold.errors import SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
-from trifold.methods.contract import Method, MethodSettings
+from trifold.methods.contract import Method
 from trifold.methods.cost_forecast import (
     Workload,
     adapter_seconds,
@@ -17,6 +17,7 @@ from trifold.methods.cost_forecast import (
     tfidf_seconds,
     zero_shot_seconds,
 )
+from trifold.methods.settings import MethodSettings
 from trifold.methods.skip_reasons import labels_are_many, labels_without_meaning, nothing_to_prompt
 from trifold.types import Examples
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from trifold.engines.encoder import Encoder, PooledStates
+from trifold.engines.encoder import Encoder
+from trifold.engines.pooled_states import PooledStates
 from trifold.features.half_precision import HALF_LIMIT
 from trifold.models.pooling import POOLINGS, LayerPooling
 

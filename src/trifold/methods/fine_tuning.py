@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from trifold.engines.fast_bert_classifier import FastBertClassifier, Run, classifier_of, logits_by
+from trifold.engines.classifier import Logits, classifier_engine
+from trifold.engines.classifier_weights import ClassifierWeights
+from trifold.engines.protocol import Weights
 from trifold.engines.token_budget import Work, tuned_budget
 from trifold.errors import ArtifactError
 from trifold.events import say
@@ -26,19 +28,18 @@ from trifold.models.locate import find_backbone
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.vocabulary_pruning import tokens_that_occur
-from trifold.runtime import Runtime, choose, limit_matmul_cache, seed_everything
+from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
 from trifold.train.config import TrainingConfig
 from trifold.train.loop import train as train_model
-from trifold.train.warm_up import warming_up
 from trifold.types import Examples
 
 
 class FineTunedPredictor(Predictor):
     """A model whose forward pass computes logits.
 
-    A BERT is run by our own faster implementation, after training as well as after loading. transformers' model serves
-    everything else (saving, export), and all other architectures.
+    transformers' model is trained, saved and exported; where an engine of ours knows the architecture, logits come from
+    that, as trained as well as loaded.
 
     Args:
         load: Gives transformers' model when it is first asked for; that takes `input_ids` and `attention_mask`, and
@@ -48,7 +49,7 @@ class FineTunedPredictor(Predictor):
         settings: How it is run.
         runtime: Device and precision.
         base: The backbone that it was trained from, or the folder that it was loaded from.
-        classifier: The same model as we read it. Where there is none, the model is loaded at once.
+        saved: The weights in `base` as an engine may compute them. Where there are none, the model is loaded at once.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class FineTunedPredictor(Predictor):
         settings: ComputeSettings,
         runtime: Runtime,
         base: BackboneFiles,
-        classifier: FastBertClassifier | None = None,
+        saved: ClassifierWeights | None = None,
     ) -> None:
         self.labels = labels
         self.base = base
@@ -67,10 +68,9 @@ class FineTunedPredictor(Predictor):
         self._tokenizer = tokenizer
         self._settings = settings
         self._runtime = runtime
-        self._classifier = classifier
-        self._run: Run | None = None
-        if classifier is not None:
-            require_classes(classifier.classes, labels, base)
+        self._logits: Logits | None = None
+        if saved is not None:
+            self._logits = self._engine(saved)
         else:
             self.model  # noqa: B018 - loaded now, so that a damaged model is refused now
 
@@ -79,37 +79,29 @@ class FineTunedPredictor(Predictor):
         """The model of transformers, in evaluation mode."""
         return self._load().to(self._runtime.device).eval()
 
-    def read(self) -> FastBertClassifier | None:
-        """The model as we read it, where that is known."""
-        return classifier_of(self.model.config.to_dict(), self.model.state_dict())
+    def weights(self) -> ClassifierWeights | None:
+        """The model's weights as an engine may compute them."""
+        return ClassifierWeights(Weights(self.model.config.to_dict(), self.model.state_dict()))
 
     def score(self, texts: Sequence[str]) -> Scores:
         """See `Predictor.score`."""
-        tokens, run = self._tokenizer.encode(texts), self._forward()
+        if self._logits is None:
+            self._logits = self._engine(self.weights())
+        tokens = self._tokenizer.encode(texts)
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         for batch in by_token_budget(tokens.lengths, self._settings.token_budget or self._runtime.token_budget):
-            logits[batch] = run(*tokens.padded(batch, self._tokenizer.pad_id, default_padding(self._runtime)))
+            padded = tokens.padded(batch, self._tokenizer.pad_id, default_padding(self._runtime))
+            logits[batch] = self._logits(*padded)
         return Scores(logits, tokens.truncated)
 
-    def _forward(self) -> Run:
-        """From padded ids and their mask to logits."""
-        if self._run is None:
-            classifier = self._classifier or self.read()
-            self._run = self._by_transformers if classifier is None else logits_by(classifier, self._runtime)
-        return self._run
-
-    @torch.inference_mode()
-    def _by_transformers(self, *given: np.ndarray) -> np.ndarray:
-        ids, mask = (torch.from_numpy(array).to(self._runtime.device) for array in given)
-        with self._runtime.autocast():
-            logits: np.ndarray = self.model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
-        return logits
+    def _engine(self, weights: ClassifierWeights | None) -> Logits:
+        return classifier_engine(weights, len(self.labels), self._runtime, lambda: self.model)
 
     @contextmanager
     def changing(self) -> Iterator[Any]:
-        """The model, to change its parameters inside the block; afterwards the faster implementation is built anew."""
+        """The model, to change its parameters inside the block; afterwards its engine is built anew."""
         yield self.model
-        self._classifier = self._run = None
+        self._logits = None
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`."""
@@ -194,15 +186,13 @@ class FineTuning(Method):
         files = find_backbone(chosen)
         seed_everything(given.seed)
         targets = [self._targets(part, labels) for part in (train, validation)]
-        with warming_up(runtime, files, self._batch_size, chosen.max_length):
-            start = starting_logits(*targets[0], len(labels))
-            model = self.build(files, labels, start).to(runtime.device)
+        start = starting_logits(*targets[0], len(labels))
+        model = self.build(files, labels, start).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         tokenizer.require_words(train.texts)
         parts = zip((train, validation), targets, strict=True)
         objectives = [Classification.of(part.texts, *target, tokenizer, runtime) for part, target in parts]
-        if self.defaults.small_matmul_cache:
-            limit_matmul_cache(int(np.median(objectives[0].lengths)))
+        given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
         budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))
         config = make_training_config(self.name, self.defaults, given, epochs=epochs, token_budget=budget)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.engines.fast_bert_classifier import read_classifier
+from trifold.engines.catalogue import read_weights
+from trifold.engines.classifier_weights import ClassifierWeights
 from trifold.engines.matmul_attention import registered_attention
 from trifold.engines.partial_layers import speed_up_classifier
 from trifold.methods.defaults import FULL
@@ -55,7 +56,9 @@ class FullPredictor(FineTunedPredictor):
             require_classes(model.config.num_labels, labels, files)
             return model
 
-        return cls(load, tokenizer, labels, compute, runtime, files, read_classifier(files))
+        saved = read_weights(files)
+        weights = None if saved is None else ClassifierWeights(saved)
+        return cls(load, tokenizer, labels, compute, runtime, files, weights)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""

@@ -34,7 +34,7 @@ def default_padding(runtime: Runtime) -> PadTo:
 
     On a CPU, the library of bfloat16 matmuls (oneDNN) generates code for every shape and keeps it. If every length
     occurs, encoding takes 10 to 20 % more memory for that code and is no faster (benchmarks/LOG.md), so lengths are
-    padded to few values. `full` bounds that cache in another way (`runtime.limit_matmul_cache`).
+    padded to few values.
     """
     if runtime.precision != "bfloat16":
         return to_longest

@@ -15,7 +15,8 @@ from trifold.inference.predict import score_texts
 from trifold.inference.run import Run, load_run
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
-from trifold.statistics.metrics import Metrics, measure, right_rows
+from trifold.statistics.metrics import Metrics, measure
+from trifold.statistics.scores import right_rows
 from trifold.types import BadRow
 
 

@@ -24,7 +24,8 @@ from trifold.evaluate.verdict import decide
 from trifold.events import say
 from trifold.inference.predict import score_texts
 from trifold.methods.catalogue import MethodEntry, method_entry, method_name
-from trifold.methods.contract import Fitted, MethodSettings, Scores
+from trifold.methods.contract import Fitted, Scores
+from trifold.methods.settings import MethodSettings
 from trifold.models.backbone_files import reason_of
 from trifold.models.locate import find_backbone
 from trifold.pipeline.request import Request, Task, data_record, models_of, open_task, versions

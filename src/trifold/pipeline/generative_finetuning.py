@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trifold.artifact.arrays import write_state
 from trifold.artifact.manifest import STATE, write_manifest
 from trifold.artifact.metrics_file import METRICS, LanguageModelFacts, read_metrics
-from trifold.artifact.run_folder import choose_folder, new_folder, write_json
+from trifold.artifact.run_folder import choose_folder, new_folder
 from trifold.artifact.run_record import AnswersDataRecord, BackboneRecord, GenerateRecord, write_run_record
+from trifold.atomic import write_json
 from trifold.data.csv_file import save_rows
 from trifold.data.examples import load_examples
 from trifold.data.hub import stay_offline
@@ -43,7 +42,7 @@ from trifold.pretrain.objectives import Excerpt, prove_saved
 from trifold.pretrain.perplexity import measures
 from trifold.pretrain.settings import TaskSettings, WritingSettings
 from trifold.pretrain.special_tokens import Vocabulary
-from trifold.runtime import Runtime, choose, hardware, limit_matmul_cache, peak_memory_bytes, prepare, seed_everything
+from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
 from trifold.train.checkpoint import Checkpointer, checkpointing
 from trifold.train.config import TrainingConfig
 from trifold.train.history import History
@@ -181,8 +180,6 @@ def _learn(
         tokenise_answers(part, vocabulary, chosen.max_length, runtime.device)
         for part in (split.train, split.validation, split.test)
     )
-    if defaults.small_matmul_cache:
-        limit_matmul_cache(int(np.median(training.lengths)))
     epochs = request.train.epochs or tuning_epochs(len(split.train))
     budget = chosen.token_budget or runtime.token_budget
     config = make_training_config(method, defaults, request.train, epochs=epochs, token_budget=budget)

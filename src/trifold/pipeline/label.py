@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trifold.artifact.run_folder import require_other_file, write_json
+from trifold.artifact.run_folder import require_other_file
+from trifold.atomic import write_json
 from trifold.data.columns import Columns
 from trifold.data.examples import is_missing, open_rows
 from trifold.data.label_text import plain_text

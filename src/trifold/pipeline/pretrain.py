@@ -8,8 +8,9 @@ from typing import Any
 
 from trifold.artifact.manifest import STATE, write_manifest
 from trifold.artifact.metrics_file import METRICS, LanguageModelFacts, read_metrics
-from trifold.artifact.run_folder import choose_folder, new_folder, write_json
+from trifold.artifact.run_folder import choose_folder, new_folder
 from trifold.artifact.run_record import RUN, BackboneRecord, PretrainRecord, read_run_record, write_run_record
+from trifold.atomic import write_json
 from trifold.data.hub import stay_offline
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError

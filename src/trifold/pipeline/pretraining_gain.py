@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trifold.artifact.manifest import write_manifest
-from trifold.artifact.run_folder import choose_folder, output_folder, require_free, write_json
-from trifold.atomic import write_text
+from trifold.artifact.run_folder import choose_folder, output_folder, require_free
+from trifold.atomic import write_json, write_text
 from trifold.errors import ArtifactError, TrifoldError
 from trifold.evaluate.leaderboard import SCORE_NAMES
 from trifold.evaluate.results import RunResult

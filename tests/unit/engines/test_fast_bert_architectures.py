@@ -15,10 +15,10 @@ from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import BackboneError
 from trifold.methods import method_entry
-from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.contract import Fitted
 from trifold.methods.defaults import ADAPTER, FULL
 from trifold.methods.exported_predictor import ExportedPredictor
-from trifold.methods.settings import TuningSettings
+from trifold.methods.settings import MethodSettings, TuningSettings
 from trifold.models.locate import locate
 from trifold.models.settings import BackboneSettings
 from trifold.models.tokenizer import Tokenizer

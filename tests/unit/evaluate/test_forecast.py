@@ -11,8 +11,7 @@ from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.evaluate.forecast import flops_per_token, forecast
-from trifold.methods.contract import MethodSettings
-from trifold.methods.settings import TuningSettings
+from trifold.methods.settings import MethodSettings, TuningSettings
 from trifold.models.locate import locate
 from trifold.models.settings import BackboneSettings
 from trifold.train.settings import TrainSettings

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from trifold.methods import method_entry
-from trifold.methods.contract import MethodSettings
 from trifold.methods.contrastive import TextPairs
+from trifold.methods.settings import MethodSettings
 from trifold.models.loading import load_model
 from trifold.models.locate import locate
 from trifold.models.settings import BackboneSettings

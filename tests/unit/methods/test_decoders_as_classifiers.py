@@ -16,9 +16,9 @@ from trifold.data.split import split_examples
 from trifold.errors import BackboneError
 from trifold.llm.prompt_template import Message
 from trifold.methods import method_entry
-from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.contract import Fitted
 from trifold.methods.exported_predictor import ExportedPredictor
-from trifold.methods.settings import TuningSettings
+from trifold.methods.settings import MethodSettings, TuningSettings
 from trifold.models.settings import BackboneSettings
 from trifold.pipeline.pretrain import pretrain
 from trifold.pipeline.pretrain_request import PretrainRequest

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from trifold.methods import feature_selection, features
-from trifold.methods.contract import MethodSettings
 from trifold.methods.feature_selection import FeatureSelection, PooledData, _fit, choose_selection
 from trifold.methods.linear_head import LinearHead
 from trifold.methods.mlp import MlpHead
+from trifold.methods.settings import MethodSettings
 from trifold.models.pooling import POOLINGS, Pooled
 from trifold.statistics.calibration import mean_log_loss
 

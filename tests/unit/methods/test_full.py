@@ -13,8 +13,9 @@ from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.engines import token_budget as budget
 from trifold.methods import method_entry
-from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.contract import Fitted
 from trifold.methods.defaults import tuning_epochs
+from trifold.methods.settings import MethodSettings
 from trifold.models.settings import BackboneSettings
 from trifold.models.tokenizer import Tokens
 from trifold.tasks.labels import LabelMap
