@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,8 @@ class Encoder:
         self._backend: str | None = None
         self._autocast: Callable[[], AbstractContextManager[Any]] = runtime.autocast
         self._graphs: dict[tuple[int, ...], OnnxGraph] = {}
+        # Threads may share an encoder, and the first of them chooses an engine and lays the weights out.
+        self._lock = RLock()
         try:
             self.layers: int = reader.config.num_hidden_layers
             self.width: int = reader.config.hidden_size
@@ -100,10 +103,11 @@ class Encoder:
     @property
     def model(self) -> Any:
         """The encoder as transformers has it, in single precision: to be trained, saved or exported."""
-        if self._model is None:
-            self._model = self._load()
-            _cut(self._model, self.layers)
-        return self._model
+        with self._lock:
+            if self._model is None:
+                self._model = self._load()
+                _cut(self._model, self.layers)
+            return self._model
 
     def _load(self) -> Any:
         return load_model("AutoModel", self._files, attention=registered_attention()).eval().to(self.runtime.device)
@@ -114,9 +118,10 @@ class Encoder:
 
         Where the processor lacks what `torch-int8` takes, that is full precision, which is nearest to it.
         """
-        if self._backend is None:
-            self._backend = self._find_backend()
-        return self._backend
+        with self._lock:
+            if self._backend is None:
+                self._backend = self._find_backend()
+            return self._backend
 
     @property
     def precision(self) -> str:
@@ -160,7 +165,8 @@ class Encoder:
         """
         layers = tuple(range(self.layers + 1)) if layers is None else tuple(layers)
         vectors = np.empty((len(tokens), len(layers), len(POOLINGS), self.width), dtype=np.float32)
-        run = self._forward(layers)
+        with self._lock:
+            run = self._forward(layers)
         usual = TOKEN_BUDGET if self.backend in _BY_GRAPH else self.runtime.token_budget
         for batch in by_token_budget(tokens.lengths, token_budget or usual):
             ids, mask = tokens.padded(batch, pad_id, self.pad_to)

@@ -105,13 +105,14 @@ class LoraPredictor(FineTunedPredictor):
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`: merged, so that the graph has no more to compute than the backbone's own."""
-        apart = copy.copy(self)
-        apart.model = copy.deepcopy(self.model).requires_grad_(requires_grad=False)
-        return apart.merged().exportable()
+        return self._merge(copy.deepcopy(self.model).requires_grad_(requires_grad=False)).exportable()
 
     def merged(self) -> FullPredictor:
         """The same model as an ordinary one, its adapters added into the backbone's own matrices."""
-        model = self.model.merge_and_unload()
+        return self._merge(self.model)
+
+    def _merge(self, adapted: Any) -> FullPredictor:
+        model = adapted.merge_and_unload()
         return FullPredictor(lambda: model, self._tokenizer, self.labels, self._settings, self._runtime, self.base)
 
 

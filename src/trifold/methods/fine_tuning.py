@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from threading import RLock
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
@@ -70,6 +71,8 @@ class FineTunedPredictor(Predictor):
         self._runtime = runtime
         self._classifier = classifier
         self._run: Run | None = None
+        # Threads may share a predictor, and the first of them lays its weights out.
+        self._lock = RLock()
         if classifier is not None:
             require_classes(classifier.classes, labels, base)
         else:
@@ -94,10 +97,11 @@ class FineTunedPredictor(Predictor):
 
     def _forward(self) -> Run:
         """From padded ids and their mask to logits."""
-        if self._run is None:
-            classifier = self._classifier or self.read()
-            self._run = self._by_transformers if classifier is None else logits_by(classifier, self._runtime)
-        return self._run
+        with self._lock:
+            if self._run is None:
+                classifier = self._classifier or self.read()
+                self._run = self._by_transformers if classifier is None else logits_by(classifier, self._runtime)
+            return self._run
 
     @torch.inference_mode()
     def _by_transformers(self, *given: np.ndarray) -> np.ndarray:
