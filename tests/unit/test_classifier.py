@@ -1,5 +1,6 @@
 """`TextClassifier` as a scikit-learn estimator."""
 
+import copy
 import csv
 import ctypes
 import json
@@ -19,7 +20,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.utils import estimator_checks
 
@@ -232,6 +233,40 @@ def test_files_of_a_pickle_go_when_it_goes(data: tuple[list[str], list[str]], tm
     assert len(list(tmp_path.iterdir())) == 1
     del back
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("method", ["features", "full", "adapter-lora"])
+def test_searches_and_cross_validation_hand_estimators_from_process_to_process(
+    method: str, data: tuple[list[str], list[str]], tiny_model: Path
+) -> None:
+    texts, labels = np.array(data[0][:60], dtype=object), np.array(data[1][:60])
+    classifier = TextClassifier(method, str(tiny_model), epochs=1, max_length=32, device="cpu")
+    search = GridSearchCV(classifier, {"seed": [1, 2]}, cv=2, n_jobs=2).fit(texts, labels)
+    again = clone(classifier).set_params(**search.best_params_).fit(texts, labels)
+    np.testing.assert_array_equal(search.predict_proba(texts), again.predict_proba(texts))
+    found = cross_validate(classifier, texts, labels, cv=2, n_jobs=2, return_estimator=True)
+    folds = StratifiedKFold(2).split(texts, labels)
+    for one, (_, test), score in zip(found["estimator"], folds, found["test_score"], strict=True):
+        assert one.score(texts[test], labels[test]) == score
+
+
+def test_copies_say_the_same(trained: TextClassifier, data: tuple[list[str], list[str]]) -> None:
+    expected = trained.predict_proba(data[0][60:80])
+    for again in (copy.copy(trained), copy.deepcopy(trained)):
+        np.testing.assert_array_equal(again.predict_proba(data[0][60:80]), expected)
+    assert not clone(trained).__sklearn_is_fitted__()
+
+
+def test_one_that_is_not_fitted_is_copied_with_its_parameters() -> None:
+    classifier = TextClassifier("full", epochs=3, label_description=("a=b",))
+    for again in (clone(classifier), copy.deepcopy(classifier), pickle.loads(pickle.dumps(classifier))):
+        assert again.get_params() == classifier.get_params()
+        assert not again.__sklearn_is_fitted__()
+
+
+def test_an_unknown_parameter_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(TypeError, match="TextClassifier has no parameter 'epoch': it has method, device, "):
+        TextClassifier(epoch=3)
 
 
 def test_searches_take_several_processes(data: tuple[list[str], list[str]], tiny_model: Path) -> None:

@@ -1,6 +1,7 @@
 """A frozen encoder as features, search and prompts use it: texts in, pooled hidden states of its layers out."""
 
 from collections.abc import Sequence
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ class Encoder:
         self._files = files
         self._setting = engine
         self._model: Any = None
+        # Threads may share an encoder; the first of them to need it loads the model of transformers.
+        self._lock = RLock()
         kinds = engines_for(engine, runtime, frozen=frozen)
         own = read_encoder(files) if frozen and any(kind.takes_module for kind in kinds) else None
         module: Any = self._load() if own is None else own.to(runtime.device)
@@ -64,9 +67,10 @@ class Encoder:
     @property
     def model(self) -> Any:
         """The encoder as transformers has it, in single precision: to be trained, saved or exported."""
-        if self._model is None:
-            cut(self._load(), self.layers)
-        return self._model
+        with self._lock:
+            if self._model is None:
+                cut(self._load(), self.layers)
+            return self._model
 
     def _load(self) -> Any:
         attention = registered_attention()

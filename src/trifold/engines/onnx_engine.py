@@ -1,5 +1,6 @@
 """ONNX Runtime as an engine: the encoder is written as a graph for the layers asked for, and kept for next time."""
 
+from threading import Lock
 from typing import ClassVar, Self
 
 import numpy as np
@@ -30,6 +31,8 @@ class OnnxEngine(Engine):
             "configuration": file_sha256(source.files.folder / "config.json"),
         }
         self._graphs: dict[tuple[int, ...], OnnxGraph] = {}
+        # Threads may share an engine; the first of them writes a graph.
+        self._lock = Lock()
 
     @classmethod
     def missing(cls, runtime: Runtime) -> str:
@@ -44,9 +47,10 @@ class OnnxEngine(Engine):
 
     def pooled(self, ids: np.ndarray, mask: np.ndarray, layers: tuple[int, ...]) -> np.ndarray:
         """See `Engine.pooled`."""
-        if layers not in self._graphs:
-            about = {**self._address, "states": list(layers), "of": self._model.config.num_hidden_layers}
-            self._graphs[layers] = kept_graph(PooledStates(self._model, layers).eval(), about, int8=self.int8)
+        with self._lock:
+            if layers not in self._graphs:
+                about = {**self._address, "states": list(layers), "of": self._model.config.num_hidden_layers}
+                self._graphs[layers] = kept_graph(PooledStates(self._model, layers).eval(), about, int8=self.int8)
         return self._graphs[layers](ids, mask)
 
     def keep(self, layers: int) -> int:

@@ -107,13 +107,14 @@ class LoraPredictor(FineTunedPredictor):
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`. Merged, so that the graph computes no more than the backbone's would."""
-        apart = copy.copy(self)
-        apart.model = copy.deepcopy(self.model).requires_grad_(requires_grad=False)
-        return apart.merged().exportable()
+        return self._merge(copy.deepcopy(self.model).requires_grad_(requires_grad=False)).exportable()
 
     def merged(self) -> FullPredictor:
         """An ordinary classifier with equal logits: the adapters are added to the backbone's matrices."""
-        model = self.model.merge_and_unload()
+        return self._merge(self.model)
+
+    def _merge(self, adapted: Any) -> FullPredictor:
+        model = adapted.merge_and_unload()
         return FullPredictor(lambda: model, self._tokenizer, self.labels, self._settings, self._runtime, self.base)
 
 

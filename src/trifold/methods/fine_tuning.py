@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from threading import RLock
 from typing import Any, ClassVar
 
 import numpy as np
@@ -69,6 +70,8 @@ class FineTunedPredictor(Predictor):
         self._settings = settings
         self._runtime = runtime
         self._logits: Logits | None = None
+        # Threads may share a predictor; the first of them to need the engine builds it.
+        self._lock = RLock()
         if saved is not None:
             self._logits = self._engine(saved)
         else:
@@ -85,13 +88,15 @@ class FineTunedPredictor(Predictor):
 
     def score(self, texts: Sequence[str]) -> Scores:
         """See `Predictor.score`."""
-        if self._logits is None:
-            self._logits = self._engine(self.weights())
+        with self._lock:
+            if self._logits is None:
+                self._logits = self._engine(self.weights())
+            run = self._logits
         tokens = self._tokenizer.encode(texts)
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         for batch in by_token_budget(tokens.lengths, self._settings.token_budget or self._runtime.token_budget):
             padded = tokens.padded(batch, self._tokenizer.pad_id, default_padding(self._runtime))
-            logits[batch] = self._logits(*padded)
+            logits[batch] = run(*padded)
         return Scores(logits, tokens.truncated)
 
     def _engine(self, weights: ClassifierWeights | None) -> Logits:
