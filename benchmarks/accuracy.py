@@ -3,7 +3,7 @@
     python benchmarks/accuracy.py trec sst2 movie[-METHOD] classic goemotions[-METHOD] imdb-METHOD[+head+tail] | all
 
 Each experiment runs the command line as a user would and keeps, under results/accuracy/, a JSON file with the
-figures, command, commit, machine and versions, and a CSV with the raw rows (row id, label, prediction,
+figures, command, commit, machine and versions, and in rows.parquet the raw rows (run, row id, label, prediction,
 probability), from which a test recomputes the figures. Runs stand in build/accuracy/ until their figures are kept, and
 one that was interrupted goes on where it was. Needs TRIFOLD_DATA.
 """
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provenance import commit
+from result_tables import labelled_texts, read_csv, replace_run
 
 RESULTS = Path(__file__).parent / "results" / "accuracy"
 RUNS = Path(__file__).parents[1] / "build" / "accuracy"
@@ -72,9 +73,7 @@ def experiments(group: str) -> list[Experiment]:
 
 def sst2_sample() -> Path:
     """6,000 training rows of SST-2, drawn with a fixed seed."""
-    import duckdb
-
-    rows = duckdb.sql(f"SELECT text, label FROM read_parquet('{DATA / 'sst2' / 'train.parquet'}')").fetchall()
+    rows = labelled_texts(DATA / "sst2" / "train.parquet")
     RUNS.mkdir(parents=True, exist_ok=True)
     path = RUNS / "sst2-6000.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -108,9 +107,9 @@ def keep(name: str, folder: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
     result = {"name": name, "metrics": metrics, "run": facts}
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    shutil.copy(folder / "predictions.csv", RESULTS / f"{name}.csv")
+    replace_run(RESULTS / "rows.parquet", name, read_csv(folder / "predictions.csv"))
     if (folder / "history.csv").exists():
-        shutil.copy(folder / "history.csv", RESULTS / f"{name}.history.csv")
+        replace_run(RESULTS / "history.parquet", name, read_csv(folder / "history.csv"))
     print(name, metrics["accuracy"]["value"], flush=True)
 
 

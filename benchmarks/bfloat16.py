@@ -2,8 +2,8 @@
 
     python benchmarks/bfloat16.py [trec] [sst2]
 
-Keeps results/bfloat16.json and the raw rows in results/bfloat16.csv; of data that are not named they stay as they are.
-Needs TRIFOLD_DATA.
+Keeps results/bfloat16.json and the raw rows in results/bfloat16.parquet; of data that are not named they stay as
+they are. Needs TRIFOLD_DATA.
 """
 
 import json
@@ -11,12 +11,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from accuracy import RESULTS, experiments
-from options import Row, replace_runs, said
+from options import said
 from provenance import provenance
+from result_tables import Row, replace_rows
 from trifold.runtime import usable_cores
 
 SEEDS = range(1, 11)
-TABLE = RESULTS.parent / "bfloat16.csv"
+TABLE = RESULTS.parent / "bfloat16.parquet"
 
 
 def main() -> None:
@@ -30,7 +31,7 @@ def main() -> None:
 
     with ThreadPoolExecutor(usable_cores()) as pool:
         found = [row for run in pool.map(lambda job: rows(*job), jobs) for row in run]
-    replace_runs(TABLE, found, lambda data, _: data in named)
+    replace_rows(TABLE, found, lambda row: row["run"].partition("-")[0] in named)
     about = TABLE.with_suffix(".json")
     others = json.loads(about.read_text())["data"] if about.exists() else {}
     facts = {"backbone": "minilm", "data": {**others, **dict.fromkeys(named, provenance())}}

@@ -8,7 +8,6 @@ command, commit, machine and versions. The last 3,001 rows of the file are left 
 Needs TRIFOLD_DATA.
 """
 
-import csv
 import json
 import os
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from provenance import provenance
+from result_tables import labelled_texts, replace_run
 from trifold import TextClassifier
 
 RESULTS = Path(__file__).parent / "results" / "few_labels"
@@ -28,13 +28,10 @@ ROWS_A_CLASS, TEST_ROWS, LEFT_ALONE = 8, 1_000, 3_001
 
 def main() -> None:
     """Run all draws, one after the other."""
-    import duckdb
-
     if not DATA.is_dir():
         raise SystemExit(__doc__)
     seeds = range(int(sys.argv[1]) if len(sys.argv) > 1 else 10)
-    rows = duckdb.sql(f"SELECT text, label FROM read_parquet('{DATA / 'ag_news' / 'train.parquet'}')").fetchall()
-    rows = rows[:-LEFT_ALONE]
+    rows = labelled_texts(DATA / "ag_news" / "train.parquet")[:-LEFT_ALONE]
     labels = np.array([label for _, label in rows])
     RESULTS.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, list[float]] = {method: [] for method in METHODS}
@@ -61,11 +58,12 @@ def main() -> None:
 def keep(name: str, ids: np.ndarray, truth: np.ndarray, probabilities: np.ndarray, classes: np.ndarray) -> None:
     """Write the raw rows of one draw."""
     best = probabilities.argmax(axis=1)
-    with (RESULTS / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("row", "label", "prediction", "probability"))
-        for row, label, number, probability in zip(ids, truth, best, probabilities.max(axis=1), strict=True):
-            writer.writerow((int(row), label, classes[number], f"{probability:.6f}"))
+    columns = zip(ids.tolist(), truth, classes[best], probabilities.max(axis=1).tolist(), strict=True)
+    rows = [
+        {"row": row, "label": str(label), "prediction": str(prediction), "probability": round(probability, 6)}
+        for row, label, prediction, probability in columns
+    ]
+    replace_run(RESULTS / "rows.parquet", name, rows)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from provenance import provenance
+from result_tables import labelled_texts, read_csv, replace_run
 
 RESULTS = Path(__file__).parent / "results" / "imbalance"
 DATA = Path(os.environ.get("TRIFOLD_DATA", ""))
@@ -27,11 +28,9 @@ TRAIN, TEST, RARE = 2_000, 4_000, 0.05
 
 def main() -> None:
     """Write both files, then run every method twice."""
-    import duckdb
-
     if not DATA.is_dir():
         raise SystemExit(__doc__)
-    rows = duckdb.sql(f"SELECT text, label FROM read_parquet('{DATA / 'sst2' / 'train.parquet'}')").fetchall()
+    rows = labelled_texts(DATA / "sst2" / "train.parquet")
     long = sorted({(text.strip(), label) for text, label in rows if len(text.split()) >= 6})
     rng = random.Random(1)
     rng.shuffle(long)
@@ -63,7 +62,7 @@ def run(folder: Path, method: str, weight: str) -> None:
     flags = ["--class-weight", weight, "--test-file", str(folder / "test.csv"), "--output-dir", str(target), "--json"]
     subprocess.run([*command, *flags], check=True, stdout=subprocess.DEVNULL)
     metrics = json.loads((target / "metrics.json").read_text())
-    shutil.copy(target / "predictions.csv", RESULTS / f"{method}-{weight}.csv")
+    replace_run(RESULTS / "rows.parquet", f"{method}-{weight}", read_csv(target / "predictions.csv"))
     print(f"{method} {weight}: macro-F1 {metrics['macro_f1']['value']:.4f}", flush=True)
     shutil.rmtree(target)
 

@@ -2,23 +2,22 @@
 
     python benchmarks/options.py [full] [features]
 
-Keeps results/options.json and, of every run, the raw rows in results/options.csv; of methods that are not named they
-stay as they are. Needs TRIFOLD_DATA.
+Keeps results/options.json and, of every run, the raw rows in results/options.parquet; of methods that are not named
+they stay as they are. Needs TRIFOLD_DATA.
 """
 
-import csv
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from accuracy import RESULTS as ACCURACY
 from accuracy import RUNS, SEEDS, Experiment, experiments
 from provenance import provenance
+from result_tables import Row, read_csv, replace_rows
 from trifold.runtime import usable_cores
 
 RESULTS = ACCURACY.parent
@@ -37,7 +36,6 @@ TRAINED: dict[str, dict[str, tuple[str, ...]]] = {
 }
 # Written from a run of `full` by default, and asked for the same test rows.
 EXPORTED: dict[str, tuple[str, ...]] = {"exported": (), "exported-int8": ("--int8", "--max-drop", "100")}
-Row = tuple[str, ...]
 
 
 def trifold(*arguments: object) -> None:
@@ -46,20 +44,6 @@ def trifold(*arguments: object) -> None:
         [sys.executable, "-m", "trifold", *map(str, arguments)], check=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """A CSV's rows."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def replace_runs(path: Path, rows: list[Row], replaced: Callable[[str, str], bool]) -> None:
-    """Keep who said what of which row in a CSV, in place of the runs there whose data and method are `replaced`."""
-    before = [tuple(row.values()) for row in (read(path) if path.exists() else [])]
-    rows = [row for row in before if not replaced(*row[1].split("-")[:2])] + rows
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([("option", "run", "row", "label", "prediction"), *rows])
 
 
 def main() -> None:
@@ -75,9 +59,10 @@ def main() -> None:
     ]
     with ThreadPoolExecutor(usable_cores()) as pool:
         found = list(pool.map(lambda job: said(*job), jobs))
-    table, about = RESULTS / "options.csv", RESULTS / "options.json"
+    table, about = RESULTS / "options.parquet", RESULTS / "options.json"
     before = json.loads(about.read_text()) if about.exists() else {"precision": {}, "methods": {}}
-    replace_runs(table, [row for own, _ in found for row in own], lambda _, method: method in methods)
+    rows = [row for own, _ in found for row in own]
+    replace_rows(table, rows, lambda row: row["run"].split("-")[1] in methods)
     precisions = {f"{method} {option}": one for (_, method, option, *_), (_, one) in zip(jobs, found, strict=True)}
     facts = {
         "backbone": "minilm",
@@ -95,14 +80,18 @@ def said(
     folder = fresh(RUNS / f"options-{option}-{name}")
     asked = ("--method", method, "--seed", seed, "--test-file", test, *TRAINED[method][option])
     trifold("finetune", sample.data, *asked, "--output-dir", folder)
-    predicted = read(folder / "predictions.csv")
-    rows: list[Row] = [(option, name, row["row"], row["label"], row["prediction"]) for row in predicted]
+    rows = [answer(option, name, row["row"], row) for row in read_csv(folder / "predictions.csv")]
     if exported and (method, option) == ("full", "default"):
         rows += exports(folder, name, test)
     precision = str(json.loads((folder / "run.json").read_text())["choices"]["precision"])
     print(option, name, flush=True)
     shutil.rmtree(folder)
     return rows, precision
+
+
+def answer(option: str, run: str, number: int, row: Row) -> Row:
+    """What is kept of a test row."""
+    return {"option": option, "run": run, "row": number, "label": row["label"], "prediction": row["prediction"]}
 
 
 def exports(run: Path, name: str, test: str) -> list[Row]:
@@ -112,8 +101,7 @@ def exports(run: Path, name: str, test: str) -> list[Row]:
         folder = fresh(run.with_name(f"{run.name}-{option}"))
         trifold("export", run, *flags, "--output-dir", folder)
         trifold("predict", folder, test, "--output", run / "said.csv")
-        predicted = enumerate(read(run / "said.csv"))
-        rows += [(option, name, str(number), row["label"], row["prediction"]) for number, row in predicted]
+        rows += [answer(option, name, number, row) for number, row in enumerate(read_csv(run / "said.csv"))]
         shutil.rmtree(folder)
     return rows
 

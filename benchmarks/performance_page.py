@@ -1,22 +1,23 @@
-"""Makes docs/performance.md from the raw times in results/speed and results/speed-gpu, and the raw rows of options.csv.
+"""Makes docs/performance.md from the raw times in results/speed and results/speed-gpu, and the raw rows of options.
 
     python benchmarks/performance_page.py
 
 A test checks that the page is what this makes of them.
 """
 
-import csv
 import json
 import statistics
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from result_tables import read_rows
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "speed"
 GPU_RESULTS = RESULTS.with_name("speed-gpu")
-OPTIONS = RESULTS.with_name("options.csv")
-BFLOAT16 = RESULTS.with_name("bfloat16.csv")
+OPTIONS = RESULTS.with_name("options.parquet")
+BFLOAT16 = RESULTS.with_name("bfloat16.parquet")
 PAGE = ROOT / "docs" / "performance.md"
 
 # Of each table: its title, what its figure is, and whose figure each of ours is divided into, with the bar.
@@ -81,7 +82,7 @@ TABLES: dict[str, tuple[str, str, dict[str, list[tuple[str, float]]]]] = {
     ),
     "startup": ("Start of the command line", "seconds", {}),
 }
-# What options.csv calls them, and what they are.
+# What options.parquet calls them, and what they are.
 SAID = {
     "float32": "single precision, PyTorch's own attention",
     "default": "as it comes: bfloat16",
@@ -166,9 +167,8 @@ def section(table: str, results: Path = RESULTS) -> list[str]:
 def answers(table: Path) -> dict[tuple[str, str], list[bool]]:
     """Whether each row of a run was answered rightly, by option and run."""
     right: dict[tuple[str, str], list[bool]] = defaultdict(list)
-    with table.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            right[row["option"], row["run"]].append(row["label"] == row["prediction"])
+    for row in read_rows(table):
+        right[row["option"], row["run"]].append(row["label"] == row["prediction"])
     return right
 
 
@@ -183,7 +183,7 @@ def options() -> list[str]:
         "## What speed costs in accuracy",
         "",
         "Mean accuracy of three seeds, on TREC's 500 test questions and SST-2's 872 dev sentences (6,000 training",
-        "phrases); `benchmarks/results/options.csv` has every row.",
+        "phrases); `benchmarks/results/options.parquet` has every row.",
         *(f"`{method}` on {machine(facts)}." for method, facts in methods.items()),
         "",
         "| method | option | TREC | against single precision | SST-2 | against single precision |",
@@ -209,7 +209,7 @@ def bfloat16() -> list[str]:
     """What three seeds do not tell."""
     lines = [
         "Three seeds do not tell 0.3 points from none. What `full` gains by bfloat16 over more of them, in pairs",
-        "(`benchmarks/results/bfloat16.csv`):",
+        "(`benchmarks/results/bfloat16.parquet`):",
         "",
         "| data | seeds | points | standard error | machine |",
         "|---|---|---|---|---|",

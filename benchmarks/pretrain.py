@@ -11,8 +11,8 @@
     speed      tokens/s of our loop and of transformers' Trainer on the same blocks
 
 Models go to build/pretrain/ (`mlm-imdb` leaves the one that `then-full` takes), figures and raw rows to
-results/pretrain/: a JSON file each with command, commit, machine and versions, and a CSV, from which a test recomputes
-the figures. Needs TRIFOLD_DATA. MINUTES in the environment shortens the trainings, for trying this script.
+results/pretrain/: a JSON file each with command, commit, machine and versions, and a Parquet file, from which a test
+recomputes the figures. Needs TRIFOLD_DATA. MINUTES in the environment shortens the trainings, for trying this script.
 """
 
 import bz2
@@ -20,7 +20,6 @@ import csv
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from provenance import provenance
+from result_tables import labelled_texts, read_csv, read_rows, replace_run, write_rows
 
 RESULTS = Path(__file__).parent / "results" / "pretrain"
 MODELS = Path(__file__).parents[1] / "build" / "pretrain"
@@ -62,10 +62,7 @@ def keep(name: str, figures: dict[str, Any], header: Sequence[str], rows: Iterab
     # A shortened training must not pass for a real one.
     facts = {"name": name, **provenance(), "command": command, "minutes_overridden": MINUTES, **figures}
     (RESULTS / f"{name}.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-    with (RESULTS / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    write_rows(RESULTS / f"{name}.parquet", [dict(zip(header, row, strict=True)) for row in rows])
     print(name, json.dumps({key: value for key, value in figures.items() if isinstance(value, float)}), flush=True)
 
 
@@ -79,16 +76,13 @@ def pretrained(name: str, *arguments: object) -> tuple[Path, dict[str, Any]]:
     facts["command"] = " ".join(Path(word).name if "/" in word else word for word in facts["command"].split())
     facts["data"] = {**facts["data"], "path": Path(facts["data"]["path"]).name}
     facts["data"]["exclude"] = [Path(path).name for path in facts["data"]["exclude"]]
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    shutil.copy(folder / "history.csv", RESULTS / f"{name}.history.csv")
+    replace_run(RESULTS / "history.parquet", name, read_csv(folder / "history.csv"))
     return folder, {"metrics": json.loads((folder / "metrics.json").read_text()), "run": facts}
 
 
 def reviews() -> list[tuple[int, str, int]]:
     """Row number, text and label of IMDB's training half, in an order drawn once."""
-    import duckdb
-
-    found = duckdb.sql(f"SELECT text, label FROM read_parquet('{DATA / 'imdb' / 'train.parquet'}')").fetchall()
+    found = labelled_texts(DATA / "imdb" / "train.parquet")
     rows = [(number, text, label) for number, (text, label) in enumerate(found, start=2)]
     random.Random(0).shuffle(rows)
     return rows
@@ -105,7 +99,7 @@ def mlm_imdb() -> None:
     scores = cloze_scores(folder, [text for _, text, _ in asked])
     auc = float(roc_auc_score([label for _, _, label in asked], scores))
     words = {"positive": POSITIVE, "negative": NEGATIVE, "question": CLOZE, "review_tokens": CLOZE_TOKENS}
-    rows = [(number, label, f"{score:.6f}") for (number, _, label), score in zip(asked, scores, strict=True)]
+    rows = [(number, label, round(score, 6)) for (number, _, label), score in zip(asked, scores, strict=True)]
     keep("mlm-imdb", {"cloze_auc": auc, "cloze": words, **facts}, ("row", "label", "score"), rows)
 
 
@@ -183,11 +177,9 @@ def gain(truth: Sequence[int], columns: dict[str, list[int]]) -> tuple[float, fl
 
 def books(objective: str) -> None:
     """A new model on books, judged by the last of them, which it never saw."""
-    import duckdb
-
     source, files = DATA / "gutenberg" / "books.parquet", MODELS / "books"
     files.mkdir(parents=True, exist_ok=True)
-    texts = [row[0] for row in duckdb.sql(f"SELECT text FROM read_parquet('{source}')").fetchall()]
+    texts = [row["text"] for row in read_rows(source, ["text"])]
     cut = round(len(texts) * (1 - BOOKS_HELD_OUT))
     for name, part in (("train.jsonl", texts[:cut]), ("held-out.jsonl", texts[cut:])):
         lines = (json.dumps({"text": text}, ensure_ascii=False) for text in part)

@@ -26,12 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 
 from provenance import provenance
+from result_tables import labelled_texts
+from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.classification_head import trained_on_means
-from trifold.models.locate import BackboneFiles, locate, read_config
+from trifold.models.locate import locate
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose, prepare
 
@@ -97,9 +98,8 @@ def on_gpu(tokenizer: str | None) -> Setting:
 
 def reviews(count: int, path: Path, skip: int = 0) -> Path:
     """Reviews of either label, as many of each, in a CSV."""
-    query = "SELECT text, label FROM read_parquet(?) WHERE label = ? LIMIT ? OFFSET ?"
-    source = str(DATA / "imdb" / "train.parquet")
-    halves = [duckdb.execute(query, [source, label, count // 2, skip]).fetchall() for label in (0, 1)]
+    rows = labelled_texts(DATA / "imdb" / "train.parquet")
+    halves = [[row for row in rows if row[1] == label][skip : skip + count // 2] for label in (0, 1)]
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("text", "label"), *(row for pair in zip(*halves, strict=True) for row in pair)])
     return path

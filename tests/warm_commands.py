@@ -22,9 +22,9 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 # What the verbs import when they run.
 IMPORTED = (
-    "duckdb",
     "matplotlib.pyplot",
     "peft",
+    "pyarrow.parquet",
     "safetensors.torch",
     "scipy.stats",
     "sklearn.feature_extraction.text",

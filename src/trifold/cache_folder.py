@@ -1,75 +1,130 @@
-"""Where everything lies that is computed once and kept on disk, and the small things kept there, a file each.
+"""The folder on disk for everything that is computed once: where it is, how much it may hold, and its small files.
 
-What is computed of texts is kept in stores (`store.py`); here are frozen backbones as graphs, and what was chosen on
-what they computed. Of both, those that were used last stay.
+Arrays computed from texts are kept in stores (`features/store.py`). This module keeps two kinds of single files: frozen
+backbones as ONNX graphs, and choices (which vectors a head reads, and the head). Of both, the most recently used stay.
 """
 
-import hashlib
+import importlib.metadata
 import io
-import json
+import math
 import os
 import shutil
 import stat
 import time
-import uuid
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from trifold.atomic import is_held
+from trifold.atomic import replaced_file
 from trifold.errors import SettingsError
-from trifold.events import say
+from trifold.events import say_once
+from trifold.file_lock import is_held
+from trifold.hashing import content_address
 
 _SECONDS = "seconds"
-# How files and folders end that are not whole yet; what was not touched for so long, nobody writes any more.
+# Suffix of files and folders that are being written. One untouched for this long belongs to no living process.
 _PARTIAL, _WRITING_SECONDS = ".partial", 600.0
 _GRAPHS, _CHOICES = "graphs", "choices"
-# A graph is as large as its model, and is written again in seconds; a choice is a head and which vectors it reads.
-_MOST_GRAPHS, _MOST_CHOICES = 8, 64
-# What frozen backbones computed, themselves as graphs, what was chosen on that, tokenised text, and tokenizers for it.
-_KEPT = ("features", _GRAPHS, _CHOICES, "corpora", "vocabularies")
+# A graph is as large as its model and is written again in seconds; a choice is a head and the vectors it reads.
+_MAX_GRAPHS, _MAX_CHOICES = 8, 64
+# Version of the choices' file format, and the libraries that may choose otherwise in another version.
+_CHOICES_FORMAT, _CHOOSING = 1, ("numpy", "scipy", "scikit-learn", "torch")
+_FOLDERS = ("features", _GRAPHS, _CHOICES, "corpora", "vocabularies")
+
+
+class CacheEntry(NamedTuple):
+    """A file or folder in the cache.
+
+    Attributes:
+        path: Where it is.
+        used: When it was last used, in seconds since 1970.
+        size_bytes: Size on disk.
+    """
+
+    path: Path
+    used: float
+    size_bytes: int
 
 
 def cache_folder() -> Path:
-    """Where all stores lie: `TRIFOLD_CACHE`, or `trifold` in the user's cache folder."""
+    """The cache: `TRIFOLD_CACHE` if that is set, else `trifold` in the user's cache folder."""
     named = os.environ.get("TRIFOLD_CACHE")
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trifold"
 
 
-def clear(root: Path | None = None) -> int:
-    """Remove everything but what other processes are writing this moment; returns the bytes that were freed.
+def least_recently_used(
+    entries: Iterable[CacheEntry], *, max_bytes: float = math.inf, max_count: float = math.inf, always_kept: int = 0
+) -> list[CacheEntry]:
+    """The entries to remove so that the others, all used more recently, are within the limits.
+
+    Args:
+        entries: Everything that counts towards the limits, in any order.
+        max_bytes: What the kept ones may take together.
+        max_count: How many may be kept.
+        always_kept: So many of the most recently used are kept even beyond the limits.
+    """
+    removed = []
+    total = 0
+    for number, entry in enumerate(sorted(entries, key=lambda entry: (-entry.used, entry.path))):
+        total += entry.size_bytes
+        if number >= always_kept and (total > max_bytes or number >= max_count):
+            removed.append(entry)
+    return removed
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz file, read into memory.
 
     Raises:
-        SettingsError: If it cannot be removed.
+        OSError: If the file cannot be read.
+        ValueError: If it is damaged.
+    """
+    content = path.read_bytes()
+    try:
+        return dict(np.load(io.BytesIO(content)))
+    except (
+        EOFError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        MemoryError,
+        RuntimeError,
+        OSError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise ValueError(f"{path} is damaged") from error
+
+
+def clear(root: Path | None = None) -> int:
+    """Remove everything except what other processes are writing right now.
+
+    Args:
+        root: The cache folder; the user's by default.
+
+    Returns:
+        The bytes that were freed.
+
+    Raises:
+        SettingsError: If a file cannot be removed.
     """
     size, now = 0, time.time()
-    for folder in ((root or cache_folder()) / name for name in _KEPT):
-        # The lock of what is being written, and all that lies beside it under the same name.
-        at_work = tuple(str(lock).removesuffix("lock") for lock in folder.rglob("*.lock") if is_held(lock))
-        # Deepest first, so that folders are empty when their turn comes.
+    for folder in ((root or cache_folder()) / name for name in _FOLDERS):
+        # A held lock protects everything beside it whose name begins like the lock's.
+        locked = tuple(str(lock).removesuffix("lock") for lock in folder.rglob("*.lock") if is_held(lock))
+        # Deepest first, so that a folder is empty by the time it is reached.
         for path in sorted(folder.rglob("*"), reverse=True):
             try:
-                state = path.lstat()
-                fresh = now - state.st_mtime < _WRITING_SECONDS
-                if stat.S_ISDIR(state.st_mode):
-                    # An empty one may be about to be written into.
-                    if not fresh:
-                        with suppress(OSError):
-                            path.rmdir()
-                    continue
-                if str(path).startswith(at_work):
-                    continue
-                if fresh and _PARTIAL in str(path.relative_to(folder)):
-                    continue
-                path.unlink()
-                size += state.st_size
+                size += _remove(path, folder, locked, now)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -77,30 +132,46 @@ def clear(root: Path | None = None) -> int:
     return size
 
 
+def _remove(path: Path, folder: Path, locked: tuple[str, ...], now: float) -> int:
+    """Remove a file or an empty folder unless it is being written; returns the bytes that were freed."""
+    state = path.lstat()
+    fresh = now - state.st_mtime < _WRITING_SECONDS
+    if stat.S_ISDIR(state.st_mode):
+        # Another process may be about to write into a fresh empty folder.
+        if not fresh:
+            with suppress(OSError):
+                path.rmdir()
+        return 0
+    if str(path).startswith(locked) or (fresh and _PARTIAL in str(path.relative_to(folder))):
+        return 0
+    path.unlink()
+    return state.st_size
+
+
 def graphs_folder() -> Path:
-    """Where backbones lie that were written as graphs for ONNX Runtime."""
+    """The folder of backbones that were written as graphs for ONNX Runtime."""
     return cache_folder() / _GRAPHS
 
 
 def list_graphs() -> list[Path]:
-    """The files of all such graphs, the latest used first."""
-    return _latest_used(graphs_folder(), ".onnx")
+    """The files of all graphs, the most recently used first."""
+    return [entry.path for entry in _entries(graphs_folder(), ".onnx")]
 
 
 def list_choices() -> list[Path]:
-    """The files of all choices that are remembered, the latest used first."""
-    return _latest_used(cache_folder() / _CHOICES, ".npz")
+    """The files of all remembered choices, the most recently used first."""
+    return [entry.path for entry in _entries(cache_folder() / _CHOICES, ".npz")]
 
 
 @contextmanager
 def graph_aside(path: Path) -> Iterator[Path]:
-    """A file to write a graph into; it becomes `path` if nothing fails, and the graphs unused longest go.
+    """A temporary file to write a graph to; without an error it becomes `path`, and old graphs are removed.
 
     Raises:
         SettingsError: If it cannot be written.
     """
     try:
-        with _aside(path, _MOST_GRAPHS) as aside:
+        with _aside(path, _MAX_GRAPHS) as aside:
             yield aside
     except OSError as error:
         raise SettingsError(
@@ -109,57 +180,55 @@ def graph_aside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _aside(path: Path, most: int) -> Iterator[Path]:
-    """A file to write; it becomes `path` if nothing fails, and of its kind beside it so many stay, the latest used.
+def _aside(path: Path, max_count: int) -> Iterator[Path]:
+    """A temporary file; without an error it becomes `path`, and only the `max_count` most recently used files stay.
 
     Raises:
         OSError: If it cannot be written.
     """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_file(path) as aside:
         yield aside
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-    for old in _latest_used(path.parent, path.suffix)[most:]:
-        old.unlink(missing_ok=True)
+    for old in least_recently_used(_entries(path.parent, path.suffix), max_count=max_count):
+        old.path.unlink(missing_ok=True)
 
 
-def _latest_used(folder: Path, suffix: str) -> list[Path]:
+def _entries(folder: Path, suffix: str) -> list[CacheEntry]:
+    """The files of a folder that end in `suffix`, the most recently used first."""
     found = []
     for path in folder.glob(f"*{suffix}"):
-        # Another process may drop it this moment.
+        # Another process may remove the file at any moment.
         with suppress(FileNotFoundError):
-            found.append((-path.stat().st_mtime, path))
-    return [path for _, path in sorted(found)]
+            state = path.stat()
+            found.append(CacheEntry(path, state.st_mtime, state.st_size))
+    return sorted(found, key=lambda entry: (-entry.used, entry.path))
 
 
 def remembered(
     about: dict[str, object], compute: Callable[[], dict[str, np.ndarray]]
 ) -> tuple[dict[str, np.ndarray], float]:
-    """What was once computed from the same, small as it is.
+    """A small result from the cache, computed and kept if it is not there.
 
     Args:
-        about: In plain values; it must determine the result, this version of Trifold included.
-        compute: The result, where it is not kept.
+        about: Everything that determines the result apart from the libraries' versions, as values that JSON can hold;
+            Trifold's version is part of it.
+        compute: Computes the result.
 
     Returns:
-        The result, and the seconds that computing it once took where it was kept.
+        The result, and the seconds that computing it once took if it came from the cache.
     """
-    address = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
+    address = content_address({**about, "format": _CHOICES_FORMAT, **_library_versions()})
     path = cache_folder() / _CHOICES / f"{address}.npz"
     try:
-        kept = dict(np.load(io.BytesIO(path.read_bytes())))
+        kept = read_npz(path)
         os.utime(path)
         return kept, float(kept.pop(_SECONDS))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        # Not there, or damaged.
+    except (OSError, ValueError, KeyError):
+        # Missing or damaged.
         pass
     begun = time.perf_counter()
     found = compute()
     try:
-        with _aside(path, _MOST_CHOICES) as aside, aside.open("wb") as file:
+        with _aside(path, _MAX_CHOICES) as aside, aside.open("wb") as file:
             seconds: Any = np.float64(time.perf_counter() - begun)
             np.savez(file, allow_pickle=False, **{**found, _SECONDS: seconds})
     except OSError as error:
@@ -167,27 +236,35 @@ def remembered(
     return found, 0.0
 
 
-def has_room(needed: int, limit_bytes: int) -> bool:
-    """Whether so many bytes may be kept on disk: within the limit and half of what is free; else it is said why not."""
+@cache
+def _library_versions() -> dict[str, str]:
+    found = {}
+    for package in _CHOOSING:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def has_room(needed_bytes: int, limit_bytes: int) -> bool:
+    """Whether so much more may be kept on disk: at most the limit, and half of what is free. If not, the user is told.
+
+    Args:
+        needed_bytes: What is to be written.
+        limit_bytes: What the cache may take (`--cache-gigabytes`).
+    """
     folder = cache_folder()
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    if needed <= min(limit_bytes, free // 2):
+    if needed_bytes <= min(limit_bytes, free // 2):
         return True
-    _say_once(
-        f"note: {needed / 1e9:,.1f} GB are not kept in the cache, which may take {limit_bytes / 1e9:,.1f} GB "
+    say_once(
+        f"note: {needed_bytes / 1e9:,.1f} GB are not kept in the cache, which may take {limit_bytes / 1e9:,.1f} GB "
         f"(--cache-gigabytes) and half of the {free / 1e9:,.1f} GB that are free on its disk"
     )
     return False
 
 
 def cannot_keep(error: OSError) -> None:
-    """Say that the cache cannot be written; work goes on without it."""
-    _say_once(f"note: the cache in {cache_folder()} cannot be written ({error.strerror or error}); going on without it")
-
-
-@cache
-def _say_once(message: str) -> None:
-    """Tokens, vectors and choices all meet the same."""
-    say(message)
+    """Tell the user that the cache cannot be written; the command goes on without it."""
+    say_once(f"note: the cache in {cache_folder()} cannot be written ({error.strerror or error}); going on without it")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from functools import cache
 from typing import ParamSpec, Protocol, TypeVar
 
 _Arguments = ParamSpec("_Arguments")
@@ -76,6 +77,12 @@ def current_sink() -> EventSink:
     from trifold.event_sinks import Terminal
 
     return _SINK.get() or Terminal.of_process()
+
+
+@cache
+def say_once(message: str) -> None:
+    """Say something that many callers may meet, the first time alone."""
+    say(message)
 
 
 @contextmanager

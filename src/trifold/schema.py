@@ -1,15 +1,29 @@
 """JSON files of ours, read against the shape that they were written in: every fault names the file and the field.
 
-A shape is a `TypedDict`. Fields that it names are of the type that it names where they are there; what is not there is
-found out when it is asked for, since commands need different ones; fields that it does not name are let through.
+A shape is a `TypedDict`, or a dataclass that is a `JsonRecord`. Fields that it names are of the type that it names
+where they are there; what is not there is found out when it is asked for, since commands need different ones. Fields
+that it does not name are let through in the first, and left out of the second.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from types import FunctionType, NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    is_typeddict,
+)
 
 from trifold.errors import ArtifactError
 from trifold.json_reading import read_json
@@ -56,6 +70,70 @@ class Facts(dict[str, Any]):
         raise damaged(self.path, f"{self.inside}{name} is missing")
 
 
+class JsonRecord:
+    """Base of frozen dataclasses that stand in files as JSON objects.
+
+    A field without a default is always written. One with a default is left out while it has that. A record that was
+    read has the fields that the file has; asking for another one that has no default raises an `ArtifactError`.
+    """
+
+    _path: ClassVar[Path] = Path()
+    _inside: ClassVar[str] = ""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in (field.name for field in fields(self)):
+                raise damaged(self._path, f"{self._inside}{_key(name)} is missing")
+            raise AttributeError(name)
+
+    def get(self, name: str) -> Any:
+        """A field, or `None` where the file does not have it."""
+        return vars(self).get(name)
+
+    def but(self, *without: str, **changed: Any) -> Self:
+        """A copy with some fields changed and others gone.
+
+        Args:
+            without: Names of fields that the copy does not have.
+            changed: Name to value.
+        """
+        kept = {name: value for name, value in vars(self).items() if name not in without}
+        return _record(type(self), {**kept, **changed})
+
+    def as_json(self) -> dict[str, Any]:
+        """The object as it is written."""
+        return {
+            _key(field.name): _as_json(getattr(self, field.name))
+            for field in fields(self)  # type: ignore[arg-type]
+            if field.name in vars(self) and vars(self)[field.name] != field.default
+        }
+
+
+_Record = TypeVar("_Record", bound=JsonRecord)
+
+
+def _key(name: str) -> str:
+    """A field's name in the file: `from_` is called so because `from` is a word of Python."""
+    return name.removesuffix("_")
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, JsonRecord):
+        return value.as_json()
+    if isinstance(value, dict):
+        return {name: _as_json(one) for name, one in value.items()}
+    return [_as_json(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _record(shape: type[_Record], values: dict[str, Any]) -> _Record:
+    """A record with these fields and no others; its defaults hold for the rest."""
+    record = object.__new__(shape)
+    for name, value in values.items():
+        object.__setattr__(record, name, value)
+    return record
+
+
 def damaged(path: Path, what: str) -> ArtifactError:
     """The error for a file that is there and cannot be used.
 
@@ -85,7 +163,8 @@ def read_value(path: Path, shape: Any) -> Any:
 
     Args:
         path: The file.
-        shape: Of the value: a `TypedDict`, or `list`, `dict` or `tuple` of other shapes, or a plain type.
+        shape: Of the value: a `TypedDict`, a `JsonRecord`, `list`, `dict` or `tuple` of other shapes, or a plain type;
+            or a function that gives the shape of what was read.
 
     Raises:
         ArtifactError: If it is missing, no JSON, or holds something of another shape.
@@ -100,7 +179,7 @@ def read_value(path: Path, shape: Any) -> Any:
     except ValueError as error:
         raise damaged(path, f"no JSON: {str(error)[:100]}") from None
     try:
-        return _checked(value, shape, "", path)
+        return _checked(value, shape(value) if isinstance(shape, FunctionType) else shape, "", path)
     except _WrongError as error:
         raise damaged(path, str(error)) from None
 
@@ -130,6 +209,13 @@ def _checked(value: Any, hint: Any, where: str, path: Path) -> Any:
         return _any_of(value, arguments, where, path)
     if is_typeddict(hint):
         return _object(value, hint, where, path)
+    if isinstance(hint, type) and issubclass(hint, JsonRecord):
+        found = _object(value, hint, where, path)
+        known = [field.name for field in fields(hint) if _key(field.name) in found]  # type: ignore[arg-type]
+        record = _record(hint, {name: found[_key(name)] for name in known})
+        object.__setattr__(record, "_path", path)
+        object.__setattr__(record, "_inside", found.inside)
+        return record
     if origin in (list, tuple, dict):
         return _container(value, origin, arguments, where, path)
     if not _is_plain(value, hint):
@@ -154,7 +240,7 @@ def _object(value: Any, shape: Any, where: str, path: Path) -> Facts:
     if not isinstance(value, dict):
         raise _wrong(value, "an object", where)
     inside = f"{where}." if where else ""
-    hints = get_type_hints(shape, include_extras=True)
+    hints = {_key(name): hint for name, hint in get_type_hints(shape, include_extras=True).items()}
     facts = Facts(
         {name: _checked(one, hints[name], inside + name, path) if name in hints else one for name, one in value.items()}
     )

@@ -13,8 +13,9 @@ from trifold.data.split import split_examples
 from trifold.errors import ArtifactError, BackboneError, SettingsError
 from trifold.llm.settings import LlmSettings
 from trifold.methods import METHODS, PRESETS, method_entry
-from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.contract import Fitted
 from trifold.methods.exported_predictor import ExportedPredictor
+from trifold.methods.settings import MethodSettings
 from trifold.models.settings import BackboneSettings
 from trifold.statistics.calibration import best_temperature
 from trifold.statistics.metrics import measure
@@ -35,7 +36,7 @@ HOPES = ["The film is wonderful, the plot brilliant", "The cast is awful, the pa
 
 def settings_for(model: Path, epochs: int | None = 4, rate: float = 3e-3, **backbone: object) -> MethodSettings:
     chosen = replace(EXACT, model=str(model), **backbone)  # type: ignore[arg-type]
-    return MethodSettings(chosen, TrainSettings(learning_rate=rate, epochs=epochs))
+    return MethodSettings(backbone=chosen, train=TrainSettings(learning_rate=rate, epochs=epochs))
 
 
 @pytest.fixture(scope="module")
@@ -273,3 +274,6 @@ def test_as_a_graph_it_gives_the_same(fitted: tuple[str, Fitted], split: Split, 
     np.testing.assert_allclose(graph.score(split.test.texts).logits, before.logits, atol=2e-2, rtol=2e-3)
     # And exporting leaves the predictor as it was.
     np.testing.assert_allclose(predictor.score(split.test.texts).logits, before.logits, atol=1e-5)
+    graph.labels = replace(graph.labels, names=graph.labels.names[:1])
+    with pytest.raises(ArtifactError, match="classes and the run 1 labels: export again"):
+        graph.score(split.test.texts[:2])

@@ -10,7 +10,7 @@ import pytest
 from conftest import write_reviews
 from trifold.errors import SettingsError
 from trifold.models.settings import BackboneSettings
-from trifold.pipeline.compare import chosen_methods, line_up
+from trifold.pipeline.contestants import chosen_methods, line_up
 from trifold.pipeline.request import Request
 from warm_commands import Command
 

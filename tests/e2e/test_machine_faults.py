@@ -96,7 +96,7 @@ def test_a_temporary_folder_that_is_missing_is_told(reviews: Path, tmp_path: Pat
 def test_a_target_that_another_process_writes_is_refused_with_its_name(
     reviews: Path, tmp_path: Path, trifold_command: Command
 ) -> None:
-    from trifold.atomic import locked
+    from trifold.file_lock import locked
 
     with locked(tmp_path / "run"):
         done = trifold_command("finetune", reviews, "--method", "tfidf", "--output-dir", tmp_path / "run")
@@ -118,7 +118,7 @@ def test_a_comparison_that_is_killed_takes_its_child_with_it(reviews: Path, tiny
         assert child != process.pid
         process.send_signal(signal.SIGKILL)
         process.wait()
-    from trifold.atomic import locked
+    from trifold.file_lock import locked
 
     # It ends at once, and the lock of its folder with it.
     with locked(folder / "full", wait_seconds=60):

@@ -24,7 +24,7 @@ from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.open_model import open_llm
 from trifold.llm.settings import LlmSettings
 from trifold.llm.spending_limit import SpendingLimit
-from trifold.methods.contract import MethodSettings
+from trifold.methods.settings import MethodSettings
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import choose, cpu_multiplies_bfloat16
 from trifold.types import Record
@@ -124,15 +124,14 @@ def test_a_lost_head_is_never_reported_as_success(
 ) -> None:
     from trifold.errors import ArtifactError
     from trifold.methods import tfidf
-    from trifold.methods.logistic import LinearHead
-    from trifold.models.settings import BackboneSettings
+    from trifold.methods.linear_head import LinearHead
     from trifold.pipeline.finetune import finetune
     from trifold.pipeline.request import Request
 
     # The fault cannot be caused from outside: make the saved head lose its weights.
     lose = classmethod(lambda cls, arrays, *_: cls(np.zeros_like(arrays["weight"]), arrays["bias"]))
     monkeypatch.setattr(LinearHead, "saved", lose)
-    assert tfidf.Tfidf(MethodSettings(BackboneSettings())).name == "tfidf"
+    assert tfidf.Tfidf(MethodSettings()).name == "tfidf"
     with pytest.raises(ArtifactError, match="gives other logits than the trained one"):
         finetune(Request(reviews), "tfidf", tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
@@ -181,7 +180,7 @@ def test_how_sure_a_model_is_is_calibrated_on_validation(reviews: Path, tmp_path
     from trifold.pipeline.request import Request
 
     result = finetune(Request(reviews), "tfidf", tmp_path / "run")
-    assert result.facts["choices"]["temperature"] > 0
+    assert result.record.choices["temperature"] > 0
     assert "calibration_error" in result.metrics
     assert "expected calibration error" in (tmp_path / "run" / "report.html").read_text()
 

@@ -48,6 +48,8 @@ def count_rows(kind: str, data: bytes) -> int | None:
         return None
     # Quotes and line ends that mean one thing alone, in a table that is a table: on the rest readers differ.
     doubtful = any(mark in text for mark in ("\r", "\x00", "\\", "\ufeff", "'")) or text.count('"') % 2
+    # Excel's line above the header, and a field of more lines than a row may have (docs/data.md).
+    doubtful = doubtful or text.startswith("sep=") or any(cell.count("\n") >= 1_000 for row in rows for cell in row)
     widths = {len(row) for row in rows}
     return len(rows) - 1 if not doubtful and len(widths) == 1 and min(widths) > 1 and all(map(any, rows)) else None
 

@@ -17,7 +17,7 @@ import pytest
 from conftest import write_reviews
 from scripted_server import Reply, scripted
 from trifold.artifact.manifest import MANIFEST
-from trifold.models.locate import file_sha256
+from trifold.hashing import file_sha256
 from trifold.runtime import hardware
 from warm_commands import WarmCommands
 

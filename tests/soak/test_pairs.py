@@ -28,7 +28,9 @@ PAIRS = {
     "label": 4, "clear beside finetune": 2,
 }  # fmt: skip
 SHARE = float(os.environ.get("TRIFOLD_SOAK_SHARE", "1"))
-REFUSED = re.compile(r"trifold: .*(is being written by process \d+ on|exists and is not empty)")
+REFUSED = re.compile(
+    r"trifold: .*(is being written by process \d+ on|exists and is not empty|holds the state of an unfinished training)"
+)
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ def _mixed(target: Path, wholes: list[bytes]) -> list[str]:
         found += [f"damaged: {name}" for name in damaged(target)]
     teacher = target.with_name(f"{target.name}.teacher.json")
     if teacher.exists():
-        from trifold.models.locate import file_sha256
+        from trifold.hashing import file_sha256
 
         if json.loads(teacher.read_text())["data_sha256"] != file_sha256(target):
             found.append("the teacher described is another's")

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from trifold import atomic
 from trifold.artifact.manifest import write_manifest
-from trifold.atomic import kept_folder, locked, whole_file, write_json, write_text
+from trifold.atomic import kept_folder, whole_file, write_json, write_text
 from trifold.errors import SettingsError
 from trifold.evaluate.leaderboard import write_leaderboard
+from trifold.events import say_once
+from trifold.file_lock import locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from trifold.atomic import locked
+from trifold.file_lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)
@@ -71,7 +72,7 @@ def test_where_there_are_no_locks_that_is_said_and_work_goes_on(
         raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
-    atomic._say_once.cache_clear()
+    say_once.cache_clear()
     with locked(tmp_path / "run") as alone:
         assert not alone
     assert "there are no file locks here" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from trifold.atomic import kept_folder
-from trifold.cache_folder import cache_folder, clear, list_choices, remembered
+from trifold.cache_folder import CacheEntry, cache_folder, clear, least_recently_used, list_choices, remembered
 
 
 def test_the_environment_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_damaged_choice_is_made_again(harm: str, computed: list[float]) -> Non
 
 
 def test_of_choices_those_used_last_are_kept(computed: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trifold.cache_folder._MOST_CHOICES", 2)
+    monkeypatch.setattr("trifold.cache_folder._MAX_CHOICES", 2)
     for age, number in enumerate((1.0, 2.0)):
         answer(number, computed)
         os.utime(list_choices()[0], (age, age))
@@ -92,3 +92,15 @@ def test_what_another_process_is_writing_stays_however_long_it_takes(tmp_path: P
         assert len(list((tmp_path / kind).iterdir())) == 2
         (aside / "last").write_text("")
     assert sorted(path.name for path in (tmp_path / kind).rglob("*")) == ["first", "last", "new"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "removed"),
+    [({"max_bytes": 20}, "ab"), ({"max_count": 3}, "a"), ({"max_bytes": 0, "always_kept": 1}, "abc"), ({}, "")],
+    ids=str,
+)
+def test_the_least_recently_used_are_removed_until_the_rest_is_within_the_limits(
+    limits: dict[str, int], removed: str
+) -> None:
+    entries = [CacheEntry(Path(name), used, 10) for used, name in enumerate("abcd")]
+    assert {str(entry.path) for entry in least_recently_used(entries, **limits)} == set(removed)

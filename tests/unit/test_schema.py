@@ -8,7 +8,7 @@ from typing import Literal, TypedDict
 import pytest
 
 from trifold.errors import ArtifactError, BackboneError
-from trifold.models.locate import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles
 from trifold.pretrain.training_length import TrainingLength, kept_budget
 from trifold.schema import Size, finite, read_facts, read_value
 

@@ -2,17 +2,59 @@
 
 import json
 from pathlib import Path
+from typing import Annotated, Literal, TypedDict
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from trifold.artifact.run_record import ModelFacts
+from trifold.artifact.run_record import LabelNames, Share
 from trifold.errors import ArtifactError
-from trifold.schema import Facts, damaged, read_facts
+from trifold.schema import Amount, Count, Facts, Rule, Size, damaged, read_facts
 
 _ARRAYS = "head.safetensors"
 _SETTINGS = "head.json"
+
+
+class ModelFacts(TypedDict, total=False):
+    """`model/head.json`: what a predictor needs to come back, beside its arrays."""
+
+    labels: LabelNames
+    multi_label: bool
+    thresholds: list[Share]
+    max_length: Size
+    long_text: Literal["truncate", "head+tail"]
+    engine: Literal["torch", "torch-int8", "onnx", "onnx-int8"]
+    base: str
+    base_revision: str | None
+    base_sha256: str
+    head: Literal["logistic", "mlp"]
+    places: Annotated[list[tuple[Count, Literal["first", "mean", "max"]]], Rule("a list of at least one place", bool)]
+    size: Size
+    layers: Size
+    by_mean: bool
+    behind_prompt: str
+    analyzer: Literal["word", "char"]
+
+
+class PromptingFacts(TypedDict, total=False):
+    """`model/head.json` of a run that asks a language model; what it is asked with stands in `model/prompt.json`."""
+
+    labels: LabelNames
+    multi_label: bool
+    thresholds: list[Share]
+    llm: str
+    llm_bytes: Count
+    max_tokens: Size
+    temperature: Amount
+    votes: Size
+    words: list[str]
+    cloze: str
+    max_length: Size | None
+    long_text: Literal["truncate", "head+tail"]
+    base: str
+    base_revision: str | None
+    base_sha256: str
 
 
 class Arrays(dict[str, np.ndarray]):

@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from trifold.atomic import write_text
 from trifold.errors import ArtifactError
-from trifold.models.locate import file_sha256
+from trifold.hashing import file_sha256
 from trifold.schema import read_facts
 
 MANIFEST = "manifest.json"

@@ -10,21 +10,12 @@ from datetime import datetime
 from pathlib import Path
 
 from trifold.artifact.manifest import MANIFEST, STATE, write_manifest
-from trifold.artifact.run_record import RUN, read_run_record
-from trifold.atomic import (
-    clear_left_over,
-    keep_beside,
-    locked,
-    new_aside,
-    real,
-    remove,
-    sync,
-    sync_folder,
-    whole_file,
-)
+from trifold.artifact.run_record import RUN, ComparisonRecord, read_run_record
+from trifold.atomic import clear_left_over, keep_beside, new_aside, remove, sync, sync_folder, whole_file
 from trifold.atomic import write_json as write_json
 from trifold.errors import ArtifactError, DataError, SettingsError, first_line
 from trifold.events import say
+from trifold.file_lock import locked, real
 from trifold.system_errors import fault_of, out_of_room
 
 
@@ -84,7 +75,7 @@ def best_run(folder: Path) -> Path:
     best = folder / "best"
     if (best / RUN).is_file():
         return best
-    if (folder / RUN).is_file() and "verdict" in read_run_record(folder):
+    if (folder / RUN).is_file() and isinstance(read_run_record(folder), ComparisonRecord):
         raise ArtifactError(f"{best} is missing or damaged: {instead_of_best(folder)}")
     return folder
 
@@ -92,7 +83,8 @@ def best_run(folder: Path) -> Path:
 def instead_of_best(folder: Path) -> str:
     """Which run of a comparison's folder can be used when `best/` cannot, as the way out of an error."""
     try:
-        shipped = str(read_run_record(folder)["verdict"]["ship"])
+        record = read_run_record(folder)
+        shipped = record.verdict.ship if isinstance(record, ComparisonRecord) else ""
     except ArtifactError:
         shipped = ""
     runs = sorted(path.parent.name for path in folder.glob(f"*/{RUN}") if path.parent.name != "best")

@@ -1,24 +1,28 @@
-"""What the JSON files of run folders hold, as far as anything reads it back: the shapes they are checked against."""
+"""`run.json` of a run folder: a record of each kind of run, the one writer and the one reader."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal
 
-from trifold.schema import Amount, Count, Facts, Rule, Size, read_facts
+from trifold.atomic import write_json
+from trifold.models.backbone_files import BackboneFiles
+from trifold.schema import Amount, Count, JsonRecord, Rule, Size, read_value
 from trifold.types import Label
 
-RUN, METRICS = "run.json", "metrics.json"
+RUN = "run.json"
 # Settings that reach out, write or run code: a folder may come from anyone, so none has a say in them.
 NEVER_FROM_A_RUN = frozenset(("llm", "api_key_env", "log", "report_to", "trust_remote_code"))
 
 # Of Python programs; a file gives the spelling of a truth value.
-Labels = Annotated[
+LabelNames = Annotated[
     list[Label | bool], Rule("a list of labels, none twice", lambda names: 0 < len(names) == len(set(names)))
 ]
-_Share = Annotated[float, Rule("a number from 0 to 1", lambda value: 0 <= value <= 1)]
+Share = Annotated[float, Rule("a number from 0 to 1", lambda value: 0 <= value <= 1)]
 
 
-class ColumnFacts(TypedDict, total=False):
+@dataclass(frozen=True, kw_only=True)
+class ReadingRecord(JsonRecord):
     """How a data file was read: the fields of `DataSettings`."""
 
     text_column: str | None
@@ -31,148 +35,231 @@ class ColumnFacts(TypedDict, total=False):
     validation_file: str | None
 
 
-class DataFacts(TypedDict, total=False):
-    """The data that a run learned from."""
+@dataclass(frozen=True, kw_only=True)
+class DataRecord(JsonRecord):
+    """The labelled data that a run learned from."""
 
     path: str
-    reading: ColumnFacts
+    reading: ReadingRecord
     sha256: str
+    test_file: str | None
+    validation_file: str | None
     test_file_sha256: str | None
     validation_file_sha256: str | None
     text_column: str
     label_column: str
     rows_in: Count
     rows_used: Count
+    rows_left_out: Count
     parts: dict[str, Count]
-    documents: Count
-    tokens: Count
+    left_training: Count
+    left_validation: Count
 
 
-class BackboneFacts(TypedDict, total=False):
-    """As `BackboneFiles.facts` gives."""
+@dataclass(frozen=True, kw_only=True)
+class BackboneRecord(JsonRecord):
+    """Which model a run stands on, as `BackboneFiles.facts` gives it; `head` is what it had learned to say before."""
 
     name: str
     revision: str | None
     sha256: str
+    head: str | None = None
+
+    @classmethod
+    def of(cls, files: BackboneFiles, head: str | None = None) -> "BackboneRecord":
+        """The record of a model that was found."""
+        return cls(name=files.name, revision=files.revision, sha256=files.sha256(), head=head)
 
 
-class ExportedFacts(TypedDict, total=False):
-    """How a run was exported."""
+@dataclass(frozen=True, kw_only=True)
+class ExportedRecord(JsonRecord):
+    """How a run was exported, and what that cost on held-out rows."""
 
     engine: str
+    from_: str | None = None
+    drop_points: float | None = None
+    drop_low: float | None = None
+    drop_high: float | None = None
+    max_drop: float | None = None
+    rows: Count | None = None
+    rows_from: str | None = None
+    agreement: float | None = None
+    command: str | None = None
 
 
-class VerdictFacts(TypedDict, total=False):
-    """What a comparison decided."""
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(JsonRecord):
+    """What `run.json` says of any run.
 
-    ship: str
+    Attributes:
+        command: That makes it again.
+        seed: Of everything random in training.
+        versions: Package to version.
+        hardware: As `runtime.hardware` gives it.
+        seconds: Of the whole command; a run that Python saved does not say it.
+    """
 
-
-class RunFacts(TypedDict, total=False):
-    """`run.json`, of whatever kind the run is."""
-
-    method: str
-    task: str
     command: str
-    started: str
     seed: int
     versions: dict[str, str]
     hardware: dict[str, Any]
-    data: DataFacts
-    asked: dict[str, Any]
-    labels: Labels
-    label_type: str
-    multi_label: bool
-    thresholds: list[_Share]
-    score_name: Literal["accuracy", "macro_f1"]
-    backbone: BackboneFacts | None
-    max_length: Size
+    seconds: Amount | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord(RunRecord):
+    """A run that trained one model.
+
+    Attributes:
+        method: Name.
+        started: ISO date and time, UTC.
+        choices: What was chosen for it, name to plain value.
+        asked: What decides on the model, to tell whether another run would be the same; earlier
+            versions did not say it.
+    """
+
+    method: str
+    started: str
     choices: dict[str, Any]
+    asked: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierRecord(ModelRecord):
+    """A classifier, however it was trained: also what `TextClassifier.save` writes.
+
+    Attributes:
+        settings: Setting to value, but for those in which no run has a say.
+        labels: Class order.
+        score_name: The score that comes first on its data.
+        trainable_parameters: Numbers that were learned.
+        multi_label: Whether a text may have several labels.
+        thresholds: Of each label then.
+        label_type: NumPy's name for the type of the labels that Python gave.
+        exported: Where the model is an export.
+    """
+
+    settings: dict[str, Any]
+    labels: LabelNames
+    score_name: Literal["accuracy", "macro_f1"]
+    trainable_parameters: Count
+    multi_label: bool | None = None
+    thresholds: list[Share] | None = None
+    label_type: str | None = None
+    exported: ExportedRecord | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneRecord(ClassifierRecord):
+    """A classifier that `finetune` trained on a file and tested.
+
+    Attributes:
+        data: That it learned from.
+        backbone: That it stands on; `None` where it needs none.
+        max_length: Tokens of a text that are read.
+        train_seconds: Of training alone, as if nothing had come from the cache.
+        train_seconds_from_cache: What the cache saved of it.
+        ms_per_text: Of predicting one text among many.
+        ms_per_text_range: The least and the most, of several passes.
+        size_bytes: On disk, with the backbone.
+        peak_memory_bytes: Of the process.
+        truncated_test_texts: Test texts that were too long to be read whole.
+        teacher: Where a language model gave the labels: how the two compare.
+    """
+
+    data: DataRecord
+    backbone: BackboneRecord | None
+    max_length: Size
     train_seconds: Amount
+    train_seconds_from_cache: Amount
     ms_per_text: Amount
     ms_per_text_range: tuple[Amount, Amount]
-    trainable_parameters: Count
     size_bytes: Count
     peak_memory_bytes: Count
     truncated_test_texts: Count
-    exported: ExportedFacts
-    verdict: VerdictFacts
-    settings: dict[str, Any]
-    teacher: dict[str, Any]
+    teacher: dict[str, Any] | None = None
 
 
-class IntervalFacts(TypedDict, total=False):
-    """A figure with its interval."""
+@dataclass(frozen=True, kw_only=True)
+class AnswersDataRecord(JsonRecord):
+    """Prompts and answers that a decoder learned from."""
 
-    value: float
-    low: float
-    high: float
-
-
-class MetricsFacts(TypedDict, total=False):
-    """`metrics.json` of a classifier."""
-
-    accuracy: IntervalFacts
-    macro_f1: IntervalFacts
-    log_loss: float
-    calibration_error: float
-    rows: Count
+    path: str
+    sha256: str
+    parts: dict[str, Count]
+    left_training: Count
+    left_validation: Count
+    truncated: Count
 
 
-class LanguageModelFacts(TypedDict, total=False):
-    """`metrics.json` of a language model."""
+@dataclass(frozen=True, kw_only=True)
+class GenerateRecord(ModelRecord):
+    """A decoder that `finetune --task generate` taught to answer."""
+
+    task: Literal["generate"]
+    data: AnswersDataRecord
+    backbone: BackboneRecord
+    trainable_parameters: Count
+    train_seconds: Amount
+    peak_memory_bytes: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainRecord(ModelRecord):
+    """A language model that `pretrain` trained.
+
+    Attributes:
+        objective: Masked or next words.
+        data: Name to plain value; among them path, documents, tokens.
+        backbone: That it goes on from; `None` for a new model.
+        budget: What the training might spend.
+        parameters: Of the model.
+        trained_tokens: Each pass counted.
+        train_seconds: Of training alone.
+        peak_memory_bytes: Of the process.
+        samples: What the model says to held-out beginnings.
+    """
 
     objective: Literal["mlm", "clm"]
-    accuracy: float
-    loss: float
-    perplexity: float
-    pseudo_perplexity: float
-    bits_per_byte: float
-    pseudo_bits_per_byte: float
-    unknown_share: float
-    exact_match: float
-    exact_match_rows: Count
+    data: dict[str, Any]
+    backbone: BackboneRecord | None
+    budget: dict[str, Any]
+    parameters: Count
+    trained_tokens: Count
+    train_seconds: Amount
+    peak_memory_bytes: Count
+    samples: list[dict[str, str]]
 
 
-class ModelFacts(TypedDict, total=False):
-    """`model/head.json`: what a predictor needs to come back, beside its arrays."""
+@dataclass(frozen=True, kw_only=True)
+class VerdictRecord(JsonRecord):
+    """What a comparison decided; the fields are those of `Verdict`."""
 
-    labels: Labels
-    multi_label: bool
-    thresholds: list[_Share]
-    max_length: Size
-    long_text: Literal["truncate", "head+tail"]
-    engine: Literal["torch", "torch-int8", "onnx", "onnx-int8"]
-    base: str
-    base_revision: str | None
-    base_sha256: str
-    head: Literal["logistic", "mlp"]
-    places: Annotated[list[tuple[Count, Literal["first", "mean", "max"]]], Rule("a list of at least one place", bool)]
-    size: Size
-    layers: Size
-    by_mean: bool
-    behind_prompt: str
-    analyzer: Literal["word", "char"]
+    ship: str
+    best: str
+    guess: bool
+    expected: dict[str, float] | None
+    undecided: bool
+    sentences: list[str]
 
 
-class PromptingFacts(TypedDict, total=False):
-    """`model/head.json` of a run that asks a language model; what it is asked with stands in `model/prompt.json`."""
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRecord(RunRecord):
+    """A comparison of several methods; its folder holds their runs.
 
-    labels: Labels
-    multi_label: bool
-    thresholds: list[_Share]
-    llm: str
-    llm_bytes: Count
-    max_tokens: Size
-    temperature: Amount
-    votes: Size
-    words: list[str]
-    cloze: str
-    max_length: Size | None
-    long_text: Literal["truncate", "head+tail"]
-    base: str
-    base_revision: str | None
-    base_sha256: str
+    Attributes:
+        verdict: Its decision.
+        skipped: Method to the reason why it is missing.
+        forecast_seconds: Method to what it was expected to take.
+        data: That all of them learned from.
+        train_seconds: Of all of them.
+    """
+
+    verdict: VerdictRecord
+    skipped: dict[str, str]
+    forecast_seconds: dict[str, Amount]
+    data: DataRecord
+    train_seconds: Amount
 
 
 def as_record(settings: Mapping[str, object]) -> dict[str, object]:
@@ -180,19 +267,27 @@ def as_record(settings: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in settings.items() if name not in NEVER_FROM_A_RUN}
 
 
-def read_run_record(folder: Path) -> Facts:
-    """`run.json` of a run folder.
+def write_run_record(folder: Path, record: RunRecord) -> None:
+    """Write `run.json` of a run folder."""
+    write_json(folder / RUN, record.as_json())
+
+
+def read_run_record(folder: Path) -> RunRecord:
+    """`run.json` of a run folder, as the kind of run that it says it is of.
 
     Raises:
         ArtifactError: If it is missing or damaged.
     """
-    return read_facts(folder / RUN, RunFacts)
+    found: RunRecord = read_value(folder / RUN, _kind_of)
+    return found
 
 
-def read_metrics(folder: Path, shape: type = MetricsFacts) -> Facts:
-    """`metrics.json` of a run folder, of a classifier or, in the shape `LanguageModelFacts`, of a language model.
-
-    Raises:
-        ArtifactError: If it is missing or damaged.
-    """
-    return read_facts(folder / METRICS, shape)
+def _kind_of(value: Any) -> type[RunRecord]:
+    """The record that a file's content is of; one of a classifier where nothing tells."""
+    if not isinstance(value, dict):
+        return FinetuneRecord
+    if "verdict" in value:
+        return ComparisonRecord
+    if value.get("method") == "pretrain":
+        return PretrainRecord
+    return GenerateRecord if value.get("task") == "generate" else FinetuneRecord

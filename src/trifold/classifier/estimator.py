@@ -1,7 +1,7 @@
 """`TextClassifier`: any method behind scikit-learn's estimator interface."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +11,15 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
-from trifold.artifact.run_folder import best_run, new_folder, write_json
-from trifold.artifact.run_record import NEVER_FROM_A_RUN, as_record, read_run_record
+from trifold.artifact.run_folder import best_run, new_folder
+from trifold.artifact.run_record import (
+    NEVER_FROM_A_RUN,
+    RUN,
+    ClassifierRecord,
+    as_record,
+    read_run_record,
+    write_run_record,
+)
 from trifold.classifier.labels import as_classes, as_examples
 from trifold.classifier.parameters import DEFAULTS, method_settings, require_known, settings_of, takes_settings
 from trifold.data.in_memory import texts_of
@@ -21,8 +28,9 @@ from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.inference.predict import score_texts
 from trifold.inference.run import load_run, require_labels
 from trifold.llm.settings import LlmSettings
-from trifold.methods.catalogue import PROMPT, method_entry, method_name
-from trifold.methods.contract import MethodSettings, Predictor
+from trifold.methods.catalogue import method_entry, method_name
+from trifold.methods.contract import Predictor
+from trifold.methods.settings import MethodSettings
 from trifold.methods.unused_settings import unused
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.request import versions
@@ -122,7 +130,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             SettingsError: If a parameter has a value that it cannot have.
         """
         settings, name = self._settings(), method_name(self.method)
-        ignored = unused([name], *vars(settings).values())
+        ignored = unused([name], *settings.method_groups.values())
         if ignored:
             warnings.warn(f"{name} does not use {', '.join(ignored)}", UserWarning, stacklevel=2)
         examples, kind = as_examples(X, y)
@@ -135,20 +143,23 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             fitted = method_entry(name).load()(settings).fit(train, validation, labels)
         self._predictor: Predictor = fitted.predictor
         self.classes_ = as_classes(labels, kind)
-        self._facts: dict[str, Any] = {
-            "method": name,
-            "command": "TextClassifier.fit",
-            "started": started.isoformat(timespec="seconds"),
-            "settings": as_record(settings.named()),
-            "seed": settings.train.seed,
-            **fitted.predictor.labels.described(),
-            "label_type": str(self.classes_.dtype),
-            "score_name": main_score(list(examples.label_counts().values()), multi_label=labels.multi_label),
-            "choices": fitted.choices,
-            "trainable_parameters": fitted.trainable_parameters,
-            "versions": versions(),
-            "hardware": hardware(),
-        }
+        fitted_labels = fitted.predictor.labels
+        self._record = ClassifierRecord(
+            method=name,
+            command="TextClassifier.fit",
+            started=started.isoformat(timespec="seconds"),
+            settings=as_record(settings.named()),
+            seed=settings.train.seed,
+            labels=list(fitted_labels.names),
+            multi_label=fitted_labels.multi_label or None,
+            thresholds=list(fitted_labels.thresholds) if fitted_labels.multi_label else None,
+            label_type=str(self.classes_.dtype),
+            score_name=main_score(list(examples.label_counts().values()), multi_label=labels.multi_label),
+            choices=fitted.choices,
+            trainable_parameters=fitted.trainable_parameters,
+            versions=versions(),
+            hardware=hardware(),
+        )
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -200,7 +211,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise SettingsError(f"{target} exists and is not empty: name another path or remove it")
         with new_folder(target) as folder, unchanged_process():
             predictor.save(folder / "model")
-            write_json(folder / "run.json", self._facts)
+            write_run_record(folder, self._record)
 
     @classmethod
     def load(
@@ -230,9 +241,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             UnnamedServerError: If it asks a server, and `llm` names none.
             ArtifactError: If a file is missing or damaged; the message names it.
         """
-        facts = read_run_record(best_run(Path(path)))
-        require_labels(facts.path.parent, facts)
-        classifier = cls._of_settings(facts, facts.path)
+        folder = best_run(Path(path))
+        record = require_labels(folder, read_run_record(folder))
+        classifier = cls._of_settings(record, folder / RUN)
         given = {"llm": llm, "api_key_env": api_key_env, "trust_remote_code": trust_remote_code}
         given |= {"offline": True} if offline else {}
         given |= {"device": device} if device is not None else {}
@@ -240,18 +251,18 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         asked = LlmSettings(llm=llm, api_key_env=api_key_env)
         compute = settings_of(ComputeSettings, classifier.get_params())
         run = load_run(path, compute, None if asked == _NO_LLM else asked)
-        classifier._predictor, classifier._facts = run.predictor, run.facts
-        classifier.classes_ = as_classes(run.predictor.labels, run.facts.get("label_type"))
+        classifier._predictor, classifier._record = run.predictor, run.record
+        classifier.classes_ = as_classes(run.predictor.labels, run.record.label_type)
         return classifier
 
     @classmethod
-    def _of_settings(cls, facts: Mapping[str, Any], file: Path) -> "TextClassifier":
+    def _of_settings(cls, record: ClassifierRecord, file: Path) -> "TextClassifier":
         """One with the parameters that a run was made with."""
-        settings = facts.get("settings") or {}
+        settings = record.get("settings") or {}
         try:
             known = cls().get_params().keys() - NEVER_FROM_A_RUN
             classifier = cls(**{name: value for name, value in settings.items() if name in known})
-            classifier.method = method_name(str(facts["method"]))
+            classifier.method = method_name(record.method)
             # Checked now, and what JSON has no words for is as it was given.
             for name, value in classifier._settings().named().items():
                 setattr(classifier, name, value)
@@ -278,12 +289,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @contextmanager
     def _set_up(self, *, learning: bool) -> Iterator[None]:
         """Inside, the process is set up for the method; afterwards it is as it was."""
-        name = method_name(self.method)
+        entry = method_entry(self.method)
         with ExitStack() as contexts:
-            if method_entry(name).needs_backbone or name == PROMPT:
+            if entry.needs_backbone or entry.asks_llm:
                 contexts.enter_context(prepared())
             # A language model draws its answers at random.
-            if learning or name == PROMPT:
+            if learning or entry.asks_llm:
                 contexts.enter_context(unchanged_process())
             yield
 

@@ -10,8 +10,7 @@ import numpy as np
 
 from trifold.errors import SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
-from trifold.methods.contract import MethodSettings
-from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.methods.settings import HeadSettings, LabelSettings, MethodSettings, TuningSettings
 from trifold.models.settings import BackboneSettings
 from trifold.train.settings import TrainSettings
 

@@ -18,7 +18,7 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     from trifold.cache_folder import cache_folder, list_choices, list_graphs
     from trifold.cache_folder import clear as clear_all
     from trifold.evaluate.leaderboard import megabytes
-    from trifold.features.store import list_stores
+    from trifold.features.store_limits import list_stores
 
     if clear:
         freed = clear_all()

@@ -35,7 +35,7 @@ def check(
     from trifold.pipeline.request import Request
     from trifold.tasks.labels import as_text
 
-    report = run_check(Request(data, reading or DataSettings(), backbone or BackboneSettings()))
+    report = run_check(Request(data, reading=reading or DataSettings(), backbone=backbone or BackboneSettings()))
     if json:
         print_json(report.as_dict())
         return

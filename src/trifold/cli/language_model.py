@@ -53,8 +53,8 @@ def pretrain(
     if keep and keep.resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the training that is to go on")
     from trifold.evaluate.pretraining_report import figures_in_words
-    from trifold.pipeline.pretrain import PretrainRequest
     from trifold.pipeline.pretrain import pretrain as run_pretrain
+    from trifold.pipeline.pretrain_request import PretrainRequest
 
     request = PretrainRequest(
         text, objective, corpus or CorpusSettings(), source, scratch or ScratchSettings(), learning

@@ -29,7 +29,7 @@ def log(
         json: Print JSON instead.
     """
     from trifold.llm.call_log import count_calls, log_path, read_log
-    from trifold.llm.client import from_json
+    from trifold.llm.prompt_template import conversation_from_json
 
     path = log_path(log)
     if limit < 1:
@@ -45,7 +45,7 @@ def log(
         tokens = f"{call.prompt_tokens:,} + {call.answer_tokens:,} tokens"
         print(printable(f"{call.model}, {call.at}, {call.seconds:.2f} s, {tokens}"))
         try:
-            turns = [f"[{message.role}]\n{message.content}" for message in from_json(call.prompt)]
+            turns = [f"[{message.role}]\n{message.content}" for message in conversation_from_json(call.prompt)]
         except ValueError:
             turns = [call.prompt]
         last = f"[answer]\n{call.answer}" if call.error is None else f"[error]\n{call.error}"

@@ -140,7 +140,7 @@ def evaluate(
 
 def _print_metrics(found: "Evaluation", reject_below: float) -> None:
     """Print every metric with its interval, and what declining does."""
-    from trifold.statistics.metrics import Interval
+    from trifold.statistics.intervals import Interval
 
     rows = []
     for name, value in vars(found.metrics).items():

@@ -2,7 +2,6 @@
 
 import importlib.resources
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,29 +13,13 @@ from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
-from trifold.llm.settings import LlmSettings, PromptingSettings
-from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
-from trifold.models.settings import BackboneSettings
+from trifold.methods.settings import TrainingSettings
 from trifold.pretrain.settings import TaskSettings
-from trifold.train.settings import CheckpointSettings, TrainSettings
+from trifold.train.settings import CheckpointSettings
 
 _INTERRUPTED = 130
 # Left to the report and to leaderboard.csv, so that a line fits into a terminal.
 _NOT_IN_TERMINAL = ("trained numbers",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The settings that every verb that trains takes, one flag for each of their fields."""
-
-    reading: Annotated[DataSettings, Parameter(name="*")] = field(default_factory=DataSettings)
-    backbone: Annotated[BackboneSettings, Parameter(name="*")] = field(default_factory=BackboneSettings)
-    train: Annotated[TrainSettings, Parameter(name="*")] = field(default_factory=TrainSettings)
-    head: Annotated[HeadSettings, Parameter(name="*")] = field(default_factory=HeadSettings)
-    tuning: Annotated[TuningSettings, Parameter(name="*")] = field(default_factory=TuningSettings)
-    labels: Annotated[LabelSettings, Parameter(name="*")] = field(default_factory=LabelSettings)
-    llm: Annotated[LlmSettings, Parameter(name="*")] = field(default_factory=LlmSettings)
-    prompting: Annotated[PromptingSettings, Parameter(name="*")] = field(default_factory=PromptingSettings)
 
 
 def compare(
@@ -44,7 +27,7 @@ def compare(
     /,
     *,
     settings: Annotated[CompareSettings | None, Parameter(name="*")] = None,
-    asked: Annotated[Asked | None, Parameter(name="*")] = None,
+    asked: Annotated[TrainingSettings | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
     resume: bool = False,
     json: bool = False,
@@ -62,7 +45,7 @@ def compare(
     from trifold.pipeline.compare import compare as run_compare
     from trifold.pipeline.request import Request
 
-    request = Request(data, **vars(asked or Asked()))
+    request = Request(data, **vars(asked or TrainingSettings()))
     if resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the comparison that is to go on")
     found = run_compare(request, settings or CompareSettings(), output_dir, resume=resume)
@@ -102,7 +85,7 @@ def finetune(
     method: str | None = None,
     preset: Literal["classic"] | None = None,
     task: Annotated[TaskSettings | None, Parameter(name="*")] = None,
-    asked: Annotated[Asked | None, Parameter(name="*")] = None,
+    asked: Annotated[TrainingSettings | None, Parameter(name="*")] = None,
     keep: Annotated[CheckpointSettings | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
     dry_run: bool = False,
@@ -127,12 +110,13 @@ def finetune(
 
     if method and preset:
         raise SettingsError(f"--preset {preset} is a method of its own: leave out --method {method}")
-    request = Request(data, **vars(asked or Asked()))
+    request = Request(data, **vars(asked or TrainingSettings()))
     if dry_run:
         from trifold.cli.prompt_files import print_estimate
+        from trifold.methods.catalogue import method_entry
         from trifold.pipeline.prompting_cost import expect
 
-        if method != "prompt":
+        if method is None or not method_entry(method).asks_llm:
             raise SettingsError(
                 "--dry-run forecasts --method prompt; for other methods, compare begins with a forecast"
             )
@@ -162,9 +146,9 @@ def finetune(
         return
     from trifold.evaluate.leaderboard import build_leaderboard, in_words, milliseconds
 
-    row = build_leaderboard([result], str(result.facts["score_name"]))[0]
+    row = build_leaderboard([result], result.record.score_name)[0]
     print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL}])
-    teacher = result.facts.get("teacher") or {}
+    teacher = result.record.teacher or {}
     if teacher.get("agreement"):
         print(
             f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "
@@ -212,4 +196,6 @@ def demo(*, output_dir: Path | None = None, json: bool = False) -> int:
     if not reviews.exists():
         raise SettingsError("the demo's reviews are missing from this installation: install trifold again")
     print(f"comparing all methods on {reviews}", file=sys.stderr)
-    return compare(reviews, asked=Asked(reading=DataSettings(merge_labels=True)), output_dir=output_dir, json=json)
+    return compare(
+        reviews, asked=TrainingSettings(reading=DataSettings(merge_labels=True)), output_dir=output_dir, json=json
+    )

@@ -1,6 +1,5 @@
 """`hf:NAME`: a data set of the hub, through the datasets library, as a local Parquet file read like any other."""
 
-import hashlib
 import os
 import sys
 import tempfile
@@ -10,6 +9,7 @@ from typing import Any
 
 from trifold.data.source import is_standard_input, require_name, standard_input
 from trifold.errors import DataError, first_line
+from trifold.hashing import file_sha256
 
 _PREFIX = "hf:"
 
@@ -81,9 +81,7 @@ def _written(data: Any, folder: Path) -> Path:
     os.close(handle)
     try:
         data.to_parquet(aside)
-        with open(aside, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        target = folder / f"{digest}.parquet"
+        target = folder / f"{file_sha256(Path(aside))}.parquet"
         os.replace(aside, target)
     finally:
         Path(aside).unlink(missing_ok=True)

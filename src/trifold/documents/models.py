@@ -6,12 +6,14 @@ from pathlib import Path
 from trifold.artifact.arrays import read_state
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run
-from trifold.artifact.run_record import RUN, read_run_record
+from trifold.artifact.run_record import RUN, ClassifierRecord, ModelRecord, read_run_record
 from trifold.data.hub import stay_offline
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.engines.encoder import Encoder
 from trifold.errors import BackboneError
-from trifold.models.locate import BackboneFiles, find_base, locate
+from trifold.methods.catalogue import ALL_METHODS, method_entry
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import find_base, locate
 from trifold.models.settings import EncodingSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose
@@ -45,17 +47,18 @@ def own_reading(model: str) -> RecordedColumns | None:
     run = best_run(Path(model))
     if not (run / RUN).is_file():
         return None
-    facts = read_run_record(run)
-    return RecordedColumns.recorded(facts) if "labels" in facts else None
+    record = read_run_record(run)
+    return RecordedColumns.recorded(record.as_json()) if isinstance(record, ClassifierRecord) else None
 
 
 def _under_head(run: Path, settings: EncodingSettings) -> BackboneFiles:
-    method = str(read_run_record(run)["method"])
+    record = read_run_record(run)
+    method = record.method if isinstance(record, ModelRecord) else "a comparison"
     verify_model(run)
     saved = run / "model"
     if (saved / "config.json").is_file() and any(saved.glob("model*.safetensors")):
         return BackboneFiles(saved, str(saved.resolve()), None, settings.trust_remote_code)
-    if method in ("features", "classic", "zero-shot"):
+    if method in ALL_METHODS and method_entry(method).keeps_backbone:
         return find_base(
             read_state(saved)[0], saved, offline=settings.offline, trust_remote_code=settings.trust_remote_code
         )

@@ -1,19 +1,21 @@
-"""The weights of a model's products in bfloat16, all rounded at once instead of each where it is used."""
+"""Copies in bfloat16 of the weights of a model's matmuls, all rounded at once instead of each where it is used."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
+from trifold.engines.private_operators import copy_each
+
 
 class Bf16WeightCache:
-    """Copies of what autocast would round in every step, for its products to take instead.
+    """Copies of the weights that autocast would round in every step, for the matmuls to take instead.
 
-    What is computed is the same: the same rounding, and gradients that come in bfloat16 and are widened. But it is one
-    kernel for all weights, and what is frozen is rounded once.
+    The results are equal to the bit: the same rounding, and gradients that come in bfloat16 and are widened. It is
+    faster, because one kernel rounds all weights, and frozen ones are rounded once.
 
     Args:
-        model: Under autocast. Layers that compute in a way of their own, as one for logits does, keep their weights.
+        model: Under autocast. Layers with a `forward` of their own, such as that of the logits, keep their weights.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -30,7 +32,7 @@ class Bf16WeightCache:
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Inside, the model computes with the copies, as the weights are now; after, the weights have the gradients."""
-        _copy(list(self._trained.values()), list(self._trained))
+        self._refresh()
         for module, name, _, copy in self._places:
             setattr(module, name, copy)
         try:
@@ -40,17 +42,16 @@ class Bf16WeightCache:
             for module, name, weight, _ in self._places:
                 setattr(module, name, weight)
 
+    @torch.no_grad()
+    def _refresh(self) -> None:
+        copy_each(list(self._trained.values()), list(self._trained))
+
+    @torch.no_grad()
     def _hand_back(self) -> None:
         moved = {weight: copy.grad for weight, copy in self._trained.items() if copy.grad is not None}
         gradients = [torch.empty_like(weight, requires_grad=False) for weight in moved]
-        _copy(gradients, list(moved.values()))
+        copy_each(gradients, list(moved.values()))
         for weight, gradient in zip(moved, gradients, strict=True):
             weight.grad = gradient
         for copy in self._trained.values():
             copy.grad = None
-
-
-@torch.no_grad()
-def _copy(to: list[torch.Tensor], given: list[torch.Tensor]) -> None:
-    if given:
-        torch._foreach_copy_(to, given)

@@ -1,8 +1,8 @@
-"""BERT's encoder as texts are read with it, straight from its files; RoBERTa's is the same but for its positions.
+"""BERT's encoder made from its files without transformers; RoBERTa's is the same but for where positions begin.
 
-transformers computes the same, and training, exports and other architectures go through it. But
-importing it takes longer than reading a hundred texts, and reading is all that most commands do
-(docs/decisions/0015). Parts and settings are named as in the files.
+The states are those of transformers' model. It is faster only because transformers need not be imported, which takes
+longer than encoding a hundred texts (docs/decisions/0015). Training, exports and every other architecture go through
+transformers. Parts and settings have the names that they have in the files.
 """
 
 from dataclasses import dataclass, fields
@@ -11,17 +11,16 @@ from typing import Any, NamedTuple
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from trifold.engines.architectures import BERT_ENCODERS
 from trifold.engines.matmul_attention import applies, attend
-from trifold.models.locate import BackboneFiles, read_config
-from trifold.models.tokenizer import first_position
+from trifold.engines.protocol import Weights
+from trifold.models.context_length import first_position
 from trifold.models.weight_names import bare_name
-
-_KINDS = ("bert", "roberta", "xlm-roberta", "camembert")
 
 
 @dataclass
 class BertConfig:
-    """What of a `config.json` decides on the computation."""
+    """The entries of a `config.json` that decide on the computation."""
 
     vocab_size: int
     hidden_size: int
@@ -31,16 +30,16 @@ class BertConfig:
     max_position_embeddings: int
     type_vocab_size: int
     layer_norm_eps: float = 1e-12
-    # The row of the position vectors that the first token takes: no entry of the file, but follows from two.
+    # The row of the position vectors that the first token takes. Not in the file, but it follows from two entries.
     first_position: int = 0
 
 
 class EncoderOutput(NamedTuple):
-    """What an encoder says of a batch.
+    """The hidden states of a batch.
 
     Attributes:
-        last_hidden_state: `(batch, tokens, width)`.
-        hidden_states: That of the embeddings, and of each layer.
+        last_hidden_state: `(batch, tokens, width)`; `(batch, 1, width)` where only the first token was asked for.
+        hidden_states: Those of the embeddings and of each layer, lowest first.
     """
 
     last_hidden_state: torch.Tensor
@@ -57,6 +56,34 @@ class FastBert(torch.nn.Module):
         layers = torch.nn.ModuleList(_Layer(config) for _ in range(config.num_hidden_layers))
         self.encoder = torch.nn.ModuleDict({"layer": layers})
 
+    @classmethod
+    def knows(cls, config: dict[str, Any]) -> bool:
+        """Whether a model of this configuration is computed here.
+
+        Raises:
+            TypeError: If an entry that is needed is missing.
+        """
+        return _plain(config) is not None
+
+    @classmethod
+    def of(cls, weights: Weights) -> "FastBert | None":
+        """The encoder with these weights, of which those in single precision are shared, in evaluation mode.
+
+        Returns:
+            It; `None` where it is another architecture, or a weight is missing or has another shape.
+        """
+        try:
+            plain = _plain(weights.config)
+            if plain is None:
+                return None
+            with torch.device("meta"):
+                model = cls(plain)
+            found = {bare_name(name): tensor.detach().float() for name, tensor in weights.tensors.items()}
+            model.load_state_dict({name: found[name] for name in model.state_dict()}, assign=True)
+        except (RuntimeError, KeyError, ValueError, TypeError):
+            return None
+        return model.requires_grad_(requires_grad=False).eval()
+
     def forward(
         self,
         input_ids: torch.Tensor,
@@ -65,12 +92,12 @@ class FastBert(torch.nn.Module):
         first_only: bool = False,
         **_: object,
     ) -> EncoderOutput:
-        """The states of a batch.
+        """The hidden states of a batch.
 
         Args:
-            input_ids: `(batch, tokens)`, filled up behind the text.
-            attention_mask: Likewise; `None` where all tokens count.
-            first_only: Whether the last layer is wanted of the first token alone, `(batch, 1, width)`.
+            input_ids: `(batch, tokens)`, padded behind the text.
+            attention_mask: `(batch, tokens)`, 0 at padding; `None` where no token is padding.
+            first_only: Whether the last layer computes the first token alone.
         """
         mask = None if attention_mask is None else attention_mask.bool()[:, None, None]
         states = [self.embeddings(input_ids)]
@@ -81,7 +108,7 @@ class FastBert(torch.nn.Module):
         return EncoderOutput(states[-1], tuple(states))
 
     def get_input_embeddings(self) -> torch.nn.Embedding:
-        """The vectors of words."""
+        """The vectors of the vocabulary."""
         found: torch.nn.Embedding = self.embeddings.word_embeddings
         return found
 
@@ -103,7 +130,7 @@ class _Embeddings(torch.nn.Module):
 
 
 def _unfilled(count: int, width: int) -> torch.nn.Embedding:
-    """Nothing drawn at random: for vectors of no device that alone would import a compiler, in a second and a half."""
+    """An embedding that is not drawn at random: on the meta device, that imports PyTorch's compiler, in 1.5 s."""
     return torch.nn.Embedding(count, width, _weight=torch.empty(count, width))
 
 
@@ -125,14 +152,14 @@ class _Attention(torch.nn.Module):
         super().__init__()
         width = config.hidden_size
         self.heads = config.num_attention_heads
-        # Of what the three products take, where they are of integers (int8.py).
-        self.rounding = torch.nn.Identity()
+        # Turns the states that all three matmuls take into integers, where these are in 8 bits (int8.py).
+        self.quantise = torch.nn.Identity()
         self.self = torch.nn.ModuleDict({name: torch.nn.Linear(width, width) for name in ("query", "key", "value")})
         self.output = _Output(width, config)
 
     def forward(self, states: torch.Tensor, mask: torch.Tensor | None, first: int | None) -> torch.Tensor:
-        """`(batch, tokens, width)`, `(batch, 1, 1, tokens)` bool, and how many tokens ask, all where `None`."""
-        given = self.rounding(states)
+        """Takes `(batch, tokens, width)`, `(batch, 1, 1, tokens)` bool, and how many tokens have queries, or `None`."""
+        given = self.quantise(states)
         query, key, value = (
             part(taken).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part, taken in zip(self.self.values(), (given[:, :first], given, given), strict=True)
@@ -155,7 +182,7 @@ class _Intermediate(torch.nn.Module):
 
 
 class _Output(torch.nn.Module):
-    """A product, added to what the layer's part began with and normalised."""
+    """The end of a layer's attention or feed-forward: a matmul, the sum with what came in, and normalisation."""
 
     def __init__(self, width: int, config: BertConfig) -> None:
         super().__init__()
@@ -167,56 +194,11 @@ class _Output(torch.nn.Module):
         return found
 
 
-def read_fast_bert(files: BackboneFiles) -> FastBert | None:
-    """The encoder that `files` hold, in single precision and evaluation mode.
-
-    Returns:
-        It; `None` where it is another architecture, or lies in the files in another way: transformers may know it, or
-        says what is wrong.
-    """
-    found = read_parts(files)
-    return None if found is None else fast_bert_of(*found)
-
-
-def read_parts(files: BackboneFiles) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
-    """A model's configuration, and its tensors by name; `None` where it is another architecture, or cannot be read."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        shards, config = files.shards(), read_config(files)
-        # Before the weights are read, which may be gigabytes.
-        if _plain(config) is None or any(shard.suffix != ".safetensors" for shard in shards):
-            return None
-        return config, {name: tensor for shard in shards for name, tensor in load_file(shard).items()}
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, SafetensorError):
-        return None
-
-
-def fast_bert_of(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> FastBert | None:
-    """The encoder of a model by its configuration and its tensors, of which those in single precision are shared.
-
-    Returns:
-        It, in evaluation mode; `None` where it is another architecture, or a tensor is missing or has another shape.
-    """
-    try:
-        plain = _plain(config)
-        if plain is None:
-            return None
-        with torch.device("meta"):
-            model = FastBert(plain)
-        found = {bare_name(name): tensor.detach().float() for name, tensor in tensors.items()}
-        model.load_state_dict({name: found[name] for name in model.state_dict()}, assign=True)
-    except (RuntimeError, KeyError, ValueError, TypeError):
-        return None
-    return model.requires_grad_(requires_grad=False).eval()
-
-
 def _plain(config: dict[str, Any]) -> BertConfig | None:
-    """`None` where a model of this configuration computes something else than is computed here."""
+    """The configuration; `None` where such a model computes something else than `FastBert`."""
     plain = (
-        config.get("model_type") in _KINDS
-        # What counts its positions from behind it has a default of its own in transformers.
+        config.get("model_type") in BERT_ENCODERS
+        # Positions begin behind the padding token's number, for which transformers has a default of its own.
         and (config["model_type"] == "bert" or isinstance(config.get("pad_token_id"), int))
         and config.get("hidden_act", "gelu") == "gelu"
         and config.get("position_embedding_type", "absolute") == "absolute"
@@ -228,6 +210,6 @@ def _plain(config: dict[str, Any]) -> BertConfig | None:
         return None
     named = {field.name: config[field.name] for field in fields(BertConfig) if field.name in config}
     found = BertConfig(**{**named, "first_position": first_position(config)})
-    # What cannot be computed is left to transformers, which says why.
+    # A configuration that cannot be computed is left to transformers, which says what is wrong.
     sound = isinstance(found.layer_norm_eps, float) and found.hidden_size % found.num_attention_heads == 0
     return found if sound else None

@@ -7,17 +7,13 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from trifold.engines.partial_layers import has_bert_layers, layer_at
+from trifold.engines.architectures import has_bert_layers, logits_come_last
+from trifold.engines.partial_layers import layer_at
 from trifold.models.chunked_cross_entropy import linear_cross_entropy
 from trifold.models.layers import encoder_layers
 
 # How transformers names the classes of models that write.
 CAUSAL_ENDINGS = ("ForCausalLM", "LMHeadModel")
-# Architectures whose logits are what the layer over the vocabulary gives: no scale, no cap after it.
-_WORDS_COME_LAST = (
-    "bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta",
-    "gpt2", "gpt_neox", "llama", "mistral", "qwen2", "qwen3",
-)  # fmt: skip
 
 
 def word_logits(model: Any, ids: torch.Tensor, where: torch.Tensor | None, mask: torch.Tensor | None = None) -> Any:
@@ -56,7 +52,7 @@ def word_loss(
     last: Any = model.get_output_embeddings()
     # A quantised or an adapted layer is another class, and is left to compute by itself.
     plain = type(last) is torch.nn.Linear
-    if plain and model.config.model_type in _WORDS_COME_LAST:
+    if plain and logits_come_last(model):
         # The model stops short of its vocabulary, which is computed together with the loss.
         last.forward = lambda states: states
         try:

@@ -1,10 +1,10 @@
-"""Attention by plain matrix products, where that beats PyTorch's fused one: in bfloat16 on a CPU.
+"""Scaled dot-product attention by two plain matmuls, where that beats PyTorch's fused one: in bfloat16 on a CPU.
 
-PyTorch's fused attention is slow there: of a forward pass over reviews it takes two fifths of the time for a tenth of
-the operations. Two products do the same two to seven times as fast (benchmarks/LOG.md): queries by keys, and the
-exponential of that by the values, beside which a column of ones sums up what the result is divided by. A key that
-counts for nothing has zeros in both, so no mask is added to anything. On a processor that multiplies whole tiles,
-PyTorch's own is the faster one again where nothing is learned.
+There PyTorch's fused attention takes two fifths of the time of a forward pass for a tenth of its operations. Two
+matmuls compute the same two to seven times as fast (benchmarks/LOG.md): queries by keys, and the exponential of the
+scores by the values, beside which a column of ones sums up what the result is divided by. A masked key has zeros in
+both, so no mask is added to the scores. Elsewhere PyTorch's fused attention computes: on other devices, in single
+precision, with other masks, for very long texts, and without gradients on a processor that multiplies whole tiles.
 """
 
 import math
@@ -17,18 +17,22 @@ from torch.autograd.function import once_differentiable
 from trifold.runtime import cpu_multiplies_tiles
 
 _NAME = "matmul"
-# Beyond, a row's weights no longer fit a core's cache, and all of them take memory that grows with the square.
+# Tokens beyond which a row's weights no longer fit a core's cache, and memory grows with the square of the length.
 _LONGEST = 512
-# Between these a row's sum of powers is exact enough, and none of those that matter was too small or large a number.
+# Between these a row's sum of powers is exact enough, and no power that matters was too small or too large a number.
 _SMALLEST_SUM, _LARGEST_SUM = 1e-20, 1e36
-# So many scores are computed at once as a core's cache holds.
+# Scores computed at once: as many as a core's cache holds.
 _SCORES_AT_ONCE = 3_000_000
-# What an architecture may ask of attention that is not done here.
+# Variants of attention, by the names of transformers' arguments, that are not computed here.
 _NOT_PLAIN = ("is_causal", "position_bias", "softcap", "sliding_window", "cache", "output_attentions", "s_aux")
 
 
 def registered_attention() -> str:
-    """Register this attention with transformers and return its name; where it does not apply, their `sdpa` computes."""
+    """Register this attention with transformers; where it does not apply, their `sdpa` computes.
+
+    Returns:
+        The name to load a model with.
+    """
     from transformers import AttentionInterface, AttentionMaskInterface
 
     AttentionInterface.register(_NAME, _forward)
@@ -37,9 +41,11 @@ def registered_attention() -> str:
 
 
 def _mask(*, mask_function: Any, q_length: int, **named: Any) -> torch.Tensor | None:
-    """As theirs, but one row for all queries where every token sees all others: `(batch, 1, 1 or queries, keys)`.
+    """The mask of transformers, with one row for all queries where every token sees all others.
 
-    None at all where nothing is masked, also while a GPU's work is captured: some versions of theirs make one then.
+    Returns:
+        `(batch, 1, 1 or queries, keys)`; `None` where nothing is masked, also while a CUDA graph is captured, when some
+        versions of transformers make a mask all the same.
     """
     from transformers.masking_utils import bidirectional_mask_function, sdpa_mask
 
@@ -61,7 +67,7 @@ def _forward(
     scaling: float | None = None,
     **named: Any,
 ) -> tuple[torch.Tensor, None]:
-    """What transformers calls: `(batch, heads, tokens, width)` each to `(batch, tokens, heads, width)`."""
+    """The function that transformers calls: `(batch, heads, tokens, width)` each to `(batch, tokens, heads, width)`."""
     plain = not getattr(module, "is_causal", False) and not any(
         named.get(name) is not None and named[name] is not False for name in _NOT_PLAIN
     )
@@ -76,7 +82,7 @@ def _forward(
 
 
 def applies(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None) -> bool:
-    """Whether `attend` gives the same as scaled dot-product attention, and sooner."""
+    """Whether `attend` gives the results of PyTorch's attention, and is faster."""
     same_for_all_queries = mask is None or (mask.dtype == torch.bool and mask.shape[2] == 1)
     return (
         query.dtype == torch.bfloat16
@@ -84,11 +90,11 @@ def applies(query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None) -
         and query.shape == key.shape
         and key.shape[2] <= _LONGEST
         and same_for_all_queries
-        and (_learns(query, key) or not cpu_multiplies_tiles())
+        and (_needs_gradient(query, key) or not cpu_multiplies_tiles())
     )
 
 
-def _learns(*states: torch.Tensor) -> bool:
+def _needs_gradient(*states: torch.Tensor) -> bool:
     return torch.is_grad_enabled() and any(part.requires_grad for part in states)
 
 
@@ -99,23 +105,23 @@ def attend(
 
     Args:
         query: `(batch, heads, tokens, width)`.
-        key: Likewise.
-        value: Likewise.
-        mask: `(batch, 1, 1, tokens)` bool: the keys that count.
+        key: `(batch, heads, tokens, width)`.
+        value: `(batch, heads, tokens, width)`.
+        mask: `(batch, 1, 1, tokens)` bool, false at padding; `None` where nothing is masked.
         scaling: Of the scores; one over the root of `width` where `None`.
 
     Returns:
         `(batch, heads, tokens, width)`.
     """
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    if _learns(query, key, value):
-        found: torch.Tensor = _Learned.apply(query, key, value, mask, scaling)  # type: ignore[no-untyped-call]
+    if _needs_gradient(query, key, value):
+        found: torch.Tensor = _Attention.apply(query, key, value, mask, scaling)  # type: ignore[no-untyped-call]
         return found
-    return _mix(*_laid_out(query, key, value, mask, scaling), mask)
+    return _mix(*_prepared(query, key, value, mask, scaling), mask)
 
 
-class _Learned(torch.autograd.Function):
-    """The same with a way back, which goes over the texts as the way there does: a few at a time, in a core's cache."""
+class _Attention(torch.autograd.Function):
+    """Attention with its gradient, which takes a few texts at a time, too, so that they stay in a core's cache."""
 
     @staticmethod
     def forward(
@@ -126,24 +132,24 @@ class _Learned(torch.autograd.Function):
         mask: torch.Tensor | None,
         scaling: float,
     ) -> torch.Tensor:
-        query, key, counted = _laid_out(query, key, value, mask, scaling)
+        query, key, value_and_one = _prepared(query, key, value, mask, scaling)
         powers = query.new_empty(*query.shape[:-1], key.shape[-2])
         sums = query.new_empty(*query.shape[:-1], 1)
-        found = _mix(query, key, counted, mask, (powers, sums))
-        ctx.save_for_backward(query, key, counted, mask, powers, sums, found)
+        found = _mix(query, key, value_and_one, mask, (powers, sums))
+        ctx.save_for_backward(query, key, value_and_one, mask, powers, sums, found)
         ctx.scaling = scaling
         return found
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        query, key, counted, mask, powers, sums, found = ctx.saved_tensors
+        query, key, value_and_one, mask, powers, sums, found = ctx.saved_tensors
         of_query, of_key, of_value = (_tokens_first(query) for _ in range(3))
         for some in _few(query):
             shared = grad[some] / sums[some]
-            # The last column is of the sum that the others are divided by.
+            # The last column belongs to the sum that the others are divided by.
             shared = torch.cat([shared, (shared * found[some]).sum(-1, keepdim=True).neg_()], dim=-1)
-            of_scores = (shared @ counted[some].transpose(-1, -2)).mul_(powers[some])
+            of_scores = (shared @ value_and_one[some].transpose(-1, -2)).mul_(powers[some])
             torch.mul(of_scores @ key[some], ctx.scaling, out=of_query[some])
             # The queries are laid out for powers of two.
             torch.mul(of_scores.transpose(-1, -2) @ query[some], math.log(2), out=of_key[some])
@@ -153,46 +159,54 @@ class _Learned(torch.autograd.Function):
         return of_query, of_key, of_value, None, None
 
 
-def _laid_out(
+def _prepared(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, scaling: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Each in one piece: scaled queries, keys, and values with a column of ones, zeros where a key does not count.
+    """Contiguous copies: scaled queries, keys, and values with a column of ones; zeros where a key is masked.
 
-    Powers are of two, which are quicker to take than those of e.
+    Queries are scaled for powers of two, which are quicker to compute than those of e.
     """
     query = torch.mul(query, scaling * math.log2(math.e), out=query.new_empty(query.shape))
-    counted = value.new_ones(*value.shape[:-1], value.shape[-1] + 1)
-    counted[..., :-1] = value
+    value_and_one = value.new_ones(*value.shape[:-1], value.shape[-1] + 1)
+    value_and_one[..., :-1] = value
     if mask is None:
-        return query, key.contiguous(), counted
+        return query, key.contiguous(), value_and_one
     counts = mask.transpose(-1, -2)
-    counted *= counts
-    # Its score is zero, too: the power of a large one would be infinite, and that times zero is no number.
-    return query, torch.mul(key, counts, out=key.new_empty(key.shape)), counted
+    value_and_one *= counts
+    # A masked key's score is zero, too: a large one's power would be infinite, and that times zero is no number.
+    return query, torch.mul(key, counts, out=key.new_empty(key.shape)), value_and_one
 
 
 def _mix(
     query: torch.Tensor,
     key: torch.Tensor,
-    counted: torch.Tensor,
+    value_and_one: torch.Tensor,
     mask: torch.Tensor | None,
     kept: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> torch.Tensor:
-    """Values weighted by powers of the scores, over the sums of those; `kept` takes both down."""
+    """The values' means, weighted by powers of the scores.
+
+    Args:
+        query: From `_prepared`.
+        key: From `_prepared`.
+        value_and_one: From `_prepared`.
+        mask: As for `attend`.
+        kept: Where to write the powers, `(batch, heads, tokens, tokens)`, and their sums, for the gradient.
+    """
     found = _tokens_first(query)
     for some in _few(query):
         scores = (query[some], key[some].transpose(-1, -2))
         room = None if kept is None else kept[0][some]
-        # In place: what is read and written again stays in the cache.
+        # In place, so that it stays in the cache.
         weights = torch.matmul(*scores, out=room).exp2_()
-        mixed = weights @ counted[some]
+        mixed = weights @ value_and_one[some]
         if not (mixed[..., -1].min() > _SMALLEST_SUM and mixed[..., -1].max() < _LARGEST_SUM):
-            # Too high or too low to be powers: less the largest of each row that counts, the shares stay the same.
+            # Some powers are too large or too small. Less the largest score of each row, their shares are the same.
             weights = torch.matmul(*scores, out=room)
             if mask is not None:
                 weights.masked_fill_(~mask[some], -torch.inf)
             weights = weights.sub_(weights.amax(-1, keepdim=True)).exp2_()
-            mixed = weights @ counted[some]
+            mixed = weights @ value_and_one[some]
         torch.div(mixed[..., :-1], mixed[..., -1:], out=found[some])
         if kept is not None:
             kept[1][some] = mixed[..., -1:]
@@ -200,13 +214,13 @@ def _mix(
 
 
 def _few(query: torch.Tensor) -> Iterator[slice]:
-    """So many texts at once that their scores stay in a core's cache."""
+    """Slices of texts whose scores together stay in a core's cache."""
     texts, heads, tokens, _ = query.shape
     step = max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
     return (slice(begin, begin + step) for begin in range(0, texts, step))
 
 
 def _tokens_first(states: torch.Tensor) -> torch.Tensor:
-    """Room in the shape of `states` that lies as the product before or behind wants it: token by token."""
+    """An empty tensor shaped as `states`, laid out token by token, as the matmuls before and behind want it."""
     texts, heads, tokens, width = states.shape
     return states.new_empty(texts, tokens, heads, width).transpose(1, 2)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from trifold.engines.architectures import has_bert_layers
 from trifold.models.classification_head import find_last_linear, in_full_precision
 from trifold.models.layers import encoder_layers
 
@@ -83,8 +84,3 @@ def _attended(layer: Any, some: torch.Tensor, hidden: torch.Tensor, mask: torch.
     )
     result: torch.Tensor = layer.attention.output(mixed.transpose(1, 2).flatten(2), some)
     return result
-
-
-def has_bert_layers(model: Any) -> bool:
-    """Whether a model's layers are built as BERT's, so that one can be computed for some tokens alone."""
-    return model.config.model_type in ("bert", "roberta", "xlm-roberta", "camembert", "electra")

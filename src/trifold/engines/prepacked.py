@@ -1,28 +1,30 @@
-"""A frozen encoder laid out for its processor: bfloat16 throughout, and the weights of its matmuls prepacked once.
+"""A copy of a frozen encoder in bfloat16, on a CPU with the weights of its matmuls prepacked once.
 
-Under autocast a frozen model's weights are rounded or laid out anew for every product, its states go back and forth
-between two precisions, and GELU is a pass of its own. What is frozen can have that behind it (benchmarks/LOG.md).
-A GPU needs no layout of its own: there the copy is in bfloat16, and nothing else.
+Faster, because under autocast weights are rounded and laid out anew for every matmul, states go back and forth between
+two precisions, and GELU is a pass of its own (benchmarks/LOG.md). A GPU needs no layout: there the copy is in bfloat16
+and otherwise the same. Where the copy cannot be made or its states are not near enough, the encoder stays as it is.
 """
 
 import copy
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
+from trifold.engines.module_engine import ModuleEngine
+from trifold.engines.private_operators import has_prepacked_linear, prepack_linear, prepacked_linear
+from trifold.engines.protocol import EncoderModule
 from trifold.runtime import Runtime
 
-# Rows of a product that the layout is made for; others only run a little slower.
+# Rows of a matmul that the layout is made for; others only run a little slower.
 _USUAL_ROWS = 2048
-# A direction of two vectors from which on they say the same.
-_SAME = 0.995
+# The lowest cosine, over tokens, of the copy's states to those under autocast that is required.
+_ENOUGH = 0.995
 
 
 class PrepackedLinear(torch.nn.Module):
-    """What `linear` computes, and GELU behind it where told so, on bfloat16 states.
+    """A linear layer on bfloat16 states, with GELU behind it if asked.
 
     Args:
         linear: In bfloat16, on the CPU.
@@ -31,15 +33,27 @@ class PrepackedLinear(torch.nn.Module):
 
     def __init__(self, linear: torch.nn.Linear, *, gelu: bool = False) -> None:
         super().__init__()
-        # No parameter: nothing but this product can read such a layout.
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), _USUAL_ROWS)
+        # No parameter: nothing but this matmul can read such a layout.
+        self._weight = prepack_linear(linear.weight.detach(), _USUAL_ROWS)
         self._bias = None if linear.bias is None else linear.bias.detach()
-        self._behind: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
+        self._gelu = gelu
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """`(…, in)` to `(…, out)`."""
-        found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(states, self._weight, self._bias, *self._behind)
-        return found
+        return prepacked_linear(states, self._weight, self._bias, gelu=self._gelu)
+
+
+class PrepackedEngine(ModuleEngine):
+    """A copy of the encoder in bfloat16 whose weights are laid out for the processor."""
+
+    settings: ClassVar[tuple[str, ...]] = ("torch", "torch-int8")
+    name: ClassVar[str] = "torch"
+
+    @classmethod
+    def of(cls, source: EncoderModule) -> Self | None:
+        """See `Engine.of`."""
+        packed = prepack(source.module, source.runtime)
+        return None if packed is None else cls(packed, source.runtime, nullcontext)
 
 
 def prepack(model: Any, runtime: Runtime) -> Any | None:
@@ -47,47 +61,21 @@ def prepack(model: Any, runtime: Runtime) -> Any | None:
 
     Returns:
         It, to be run without autocast; `None` where the runtime is not bfloat16 on hardware that has it, or where the
-        copy would say something else.
+        copy's states would not be near enough.
     """
-    if runtime.precision != "bfloat16" or (runtime.device == "cpu" and not _supported()):
+    if runtime.precision != "bfloat16" or (runtime.device == "cpu" and not has_prepacked_linear()):
         return None
     try:
         one = copy.deepcopy(model).to(torch.bfloat16)
         if runtime.device == "cpu":
             _pack(one)
-        return one if _says_the_same(one, model, runtime) else None
+        return one if _is_near_enough(one, model, runtime) else None
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError):
         return None
 
 
-def through_arrays(
-    module: Any, runtime: Runtime, context: Callable[[], AbstractContextManager[Any]]
-) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """A module that takes ids and their mask, `None` where all count, as a function of arrays.
-
-    Args:
-        module: Gives one tensor.
-        runtime: Where it is.
-        context: It is run in.
-    """
-
-    @torch.inference_mode()
-    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        # Texts of one length, as those that were cut are, need no mask: 3 % of the time.
-        kept = None if mask.all() else torch.from_numpy(mask).to(runtime.device)
-        with context():
-            found: np.ndarray = module(torch.from_numpy(ids).to(runtime.device), kept).cpu().numpy()
-        return found
-
-    return run
-
-
-def _supported() -> bool:
-    return torch._C._has_mkldnn and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
 def _pack(module: Any) -> None:
-    """Replace every linear part, in place."""
+    """Replace every linear layer, in place."""
     behind = getattr(module, "intermediate_act_fn", None)
     if isinstance(getattr(module, "dense", None), torch.nn.Linear) and _is_gelu(behind):
         module.dense, module.intermediate_act_fn = PrepackedLinear(module.dense, gelu=True), torch.nn.Identity()
@@ -99,7 +87,7 @@ def _pack(module: Any) -> None:
 
 
 def _is_gelu(activation: Any) -> bool:
-    """Whether it is the exact one, by what it does."""
+    """Whether an activation is the exact GELU, tried on some numbers."""
     points = torch.linspace(-4, 4, 64)
     return isinstance(activation, torch.nn.Module) and bool(
         torch.allclose(activation(points), torch.nn.functional.gelu(points), atol=1e-6)
@@ -107,7 +95,7 @@ def _is_gelu(activation: Any) -> bool:
 
 
 @torch.inference_mode()
-def _says_the_same(one: Any, model: Any, runtime: Runtime) -> bool:
+def _is_near_enough(one: Any, model: Any, runtime: Runtime) -> bool:
     """Tried on two short made-up texts, one of them padded."""
     ids = torch.from_numpy(np.random.default_rng(0).integers(5, model.get_input_embeddings().num_embeddings, (2, 24)))
     mask = torch.ones_like(ids)
@@ -117,4 +105,4 @@ def _says_the_same(one: Any, model: Any, runtime: Runtime) -> bool:
     with runtime.autocast():
         expected = model(**given).last_hidden_state
     found, expected = (states.float().cpu()[mask.bool()] for states in (found, expected))
-    return bool(torch.nn.functional.cosine_similarity(found, expected, dim=-1).min() > _SAME)
+    return bool(torch.nn.functional.cosine_similarity(found, expected, dim=-1).min() > _ENOUGH)

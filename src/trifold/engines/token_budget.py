@@ -5,7 +5,6 @@ between machines by more than a default could hide, and hardly ever changes on o
 """
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trifold.atomic import replaced_file
 from trifold.cache_folder import cache_folder
 from trifold.events import say
 from trifold.json_reading import read_json
@@ -139,10 +139,8 @@ def _remembered() -> dict[str, int]:
 
 def _remember(budgets: dict[str, int]) -> None:
     """Write the file whole; where that fails, the next run measures again."""
-    aside = _file().with_name(f".budgets-{os.getpid()}.partial")
     try:
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(budgets, indent=1) + "\n")
-        os.replace(aside, _file())
+        with replaced_file(_file()) as aside:
+            aside.write_text(json.dumps(budgets, indent=1) + "\n")
     except OSError as error:
         say(f"note: {_file()} cannot be written ({error.strerror}); going on without it")

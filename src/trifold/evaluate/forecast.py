@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from trifold.data.row_sample import some
-from trifold.llm.open_model import LOCAL
-from trifold.methods.catalogue import PROMPT, method_entry
-from trifold.methods.contract import MethodSettings
+from trifold.llm.settings import LOCAL_PREFIX
+from trifold.methods.catalogue import method_entry
 from trifold.methods.cost_forecast import Workload
-from trifold.models.locate import BackboneFiles, find_backbone, locate, read_config
+from trifold.methods.settings import MethodSettings
+from trifold.models.backbone_files import BackboneFiles, read_config
+from trifold.models.locate import find_backbone, locate
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime, choose, cpu_multiplies_bfloat16, has_nvidia_driver
 from trifold.types import Split
@@ -50,8 +51,8 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
         characters_per_text=float(np.mean([len(text) for text in sample])),
     )
     truncated_share = 0.0
-    if PROMPT in methods and (settings.llm.llm or "").startswith(LOCAL):
-        named, chosen = (settings.llm.llm or "").removeprefix(LOCAL), settings.backbone
+    if any(method_entry(name).asks_llm for name in methods) and (settings.llm.llm or "").startswith(LOCAL_PREFIX):
+        named, chosen = (settings.llm.llm or "").removeprefix(LOCAL_PREFIX), settings.backbone
         files = locate(named, offline=chosen.offline, trust_remote_code=chosen.trust_remote_code)
         work = replace(work, llm_parameters=files.size_bytes() // 4, flops_per_second=matrix_rate(settings))
     if any(method_entry(name).needs_backbone for name in methods):

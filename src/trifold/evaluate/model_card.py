@@ -30,19 +30,20 @@ def write_card(folder: Path, result: RunResult) -> None:
         loader=PackageLoader("trifold.evaluate"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
     environment.filters |= {"code": _code, "yaml": json.dumps}
-    facts = result.facts
-    summary = method_entry(result.method).load().summary
-    source = Path(facts["data"]["path"])
+    record = result.record
+    entry = method_entry(result.method)
+    summary = entry.load().summary
+    source = Path(record.data.path)
     is_adapter = (folder / "model" / ADAPTER_CONFIG).exists()
-    is_whole = result.method in ("full", "adapter-lora") and not is_adapter
+    is_whole = entry.whole_model and not is_adapter
     card = environment.get_template("card.md").render(
         # A card is for others, to whom the folders of this machine say nothing.
-        **{**facts, "command": facts["command"].replace(str(source), source.name)},
+        run=record,
+        command=record.command.replace(str(source), source.name),
         metrics=result.metrics,
         file=source.name,
         library="transformers" if is_whole else "peft" if is_adapter else "trifold",
         what=f"{summary[0].upper()}{summary[1:]}.",
-        truncated=facts["truncated_test_texts"],
         plain=_WHOLE if is_whole else _ADAPTER if is_adapter else "",
         percent=lambda value: f"{100 * value:.1f} %",
     )

@@ -1,20 +1,21 @@
 """Pictures of a run and of a comparison, as files or as SVG inside the report."""
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow
+from trifold.evaluate.plot_style import DARK_TEXT, GREEN, GREY, LIGHT_TEXT, RED, add_grid, new_figure
+from trifold.evaluate.results import read_csv
 from trifold.statistics.calibration import coverage_curve, reliability
 from trifold.statistics.metrics import confusion, label_f1
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import printable
+from trifold.train.history import HISTORY
 from trifold.types import Label
 
-_GREEN, _GREY, _RED = "#0b6e4f", "#7a869a", "#c9302c"
 _MOST_NAMED_CLASSES = 30
 _MOST_CHARACTERS = 24
 
@@ -24,15 +25,13 @@ def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap)
 
     Where a row may have several labels, none goes to another: F1 of each label instead.
     """
-    from matplotlib.figure import Figure
-
     if labels.multi_label:
         return _label_figure(truth, predicted, labels)
     counts = confusion(truth, predicted, len(labels))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     named = len(labels) <= _MOST_NAMED_CLASSES
     side = min(9.0, 2.6 + 0.42 * len(labels)) if named else 8.0
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    figure = new_figure(side + 0.8, side)
     axes = figure.subplots()
     axes.imshow(share, cmap="Greens", vmin=0, vmax=1)
     axes.set(xlabel="predicted", ylabel="true")
@@ -47,7 +46,7 @@ def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap)
                 f"{counts[i, j]:,}",
                 ha="center",
                 va="center",
-                color="white" if share[i, j] > 0.55 else "#222",
+                color=LIGHT_TEXT if share[i, j] > 0.55 else DARK_TEXT,
                 fontsize=8,
             )
     return figure
@@ -60,18 +59,16 @@ def _short(label: Label) -> str:
 
 def _label_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap) -> Any:
     """F1 of each label, the best on top, with the number of rows that have it."""
-    from matplotlib.figure import Figure
-
     f1 = np.nan_to_num(label_f1(truth, predicted))
     # The worst are what one looks for.
     order = np.argsort(f1, kind="stable")[: 2 * _MOST_NAMED_CLASSES]
     names = [f"{_short(labels.names[number])} ({int(truth[:, number].sum()):,})" for number in order]
-    figure = Figure(figsize=(5.6, 1.0 + 0.24 * len(order)), layout="constrained")
+    figure = new_figure(5.6, 1.0 + 0.24 * len(order))
     axes = figure.subplots()
-    axes.barh(range(len(order)), 100 * f1[order], color=_GREEN, height=0.7)
+    axes.barh(range(len(order)), 100 * f1[order], color=GREEN, height=0.7)
     axes.set_yticks(range(len(order)), names, fontsize=8)
     axes.set(xlabel="F1, %", xlim=(0, 100), ylim=(-0.6, len(order) - 0.4))
-    axes.grid(alpha=0.25, axis="x")
+    add_grid(axes, axis="x")
     return figure
 
 
@@ -82,13 +79,12 @@ def _slanted(names: Sequence[str]) -> dict[str, Any]:
 
 def cost_figure(rows: Sequence[LeaderboardRow], ship: str) -> Any:
     """Score with its interval against time per text: up and to the left is better."""
-    from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    figure = new_figure(7.2, 3.6)
     axes = figure.subplots()
     for row in rows:
-        colour = _GREEN if row.method == ship else _GREY
+        colour = GREEN if row.method == ship else GREY
         below, above = row.score - row.score_low, row.score_high - row.score
         axes.errorbar(
             row.ms_per_text, 100 * row.score, [[100 * below], [100 * above]], fmt="o", color=colour, capsize=3
@@ -109,63 +105,63 @@ def cost_figure(rows: Sequence[LeaderboardRow], ship: str) -> Any:
     axes.set(
         xlabel="milliseconds per text (logarithmic)", ylabel=f"{SCORE_NAMES[rows[0].score_name]}, % (95 % interval)"
     )
-    axes.grid(alpha=0.25, which="both")
+    add_grid(axes, which="both")
     return figure
 
 
-def curves_figure(history: Sequence[dict[str, str]]) -> Any:
-    """Training and validation loss over the epochs, from the rows of `history.csv`."""
-    from matplotlib.figure import Figure
+def curves_figure(history: Sequence[Mapping[str, str]], *, accuracy: bool = False) -> Any:
+    """Training and validation loss over the epochs, and beside it the accuracy where that is asked for.
 
-    figure = Figure(figsize=(4.6, 2.8), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(
-        [float(r["epoch"]) for r in history], [float(r["train_loss"]) for r in history], color=_GREY, label="training"
-    )
+    Args:
+        history: The rows of `history.csv`, with at least one validation.
+        accuracy: Whether it is drawn, too.
+    """
+    figure = new_figure(8.0, 3.2) if accuracy else new_figure(4.6, 2.8)
     ends = [row for row in history if row["validation_loss"]]
-    epochs = [float(row["epoch"]) for row in ends]
-    calibrated = [float(row["validation_calibrated_loss"]) for row in ends]
-    axes.plot(epochs, [float(row["validation_loss"]) for row in ends], "o-", color=_GREEN, label="validation")
-    if any(row["validation_calibrated_loss"] != row["validation_loss"] for row in ends):
-        axes.plot(epochs, calibrated, "o--", color=_GREEN, alpha=0.5, label="validation, calibrated")
-    axes.axvline(epochs[int(np.argmin(calibrated))], color=_RED, linewidth=0.8, linestyle=":", label="kept")
-    axes.set(xlabel="epoch", ylabel="loss")
-    axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
+    kept = ends[int(np.argmin([float(row["validation_calibrated_loss"]) for row in ends]))]
+    measures = ("loss", "accuracy") if accuracy else ("loss",)
+    for axes, measure in zip(figure.subplots(1, len(measures), squeeze=False)[0], measures, strict=True):
+        axes.plot(*_points(history, f"train_{measure}"), color=GREY, label="training")
+        axes.plot(*_points(ends, f"validation_{measure}"), "o-", color=GREEN, label="validation")
+        calibrated, plain = (_points(ends, name) for name in ("validation_calibrated_loss", "validation_loss"))
+        if measure == "loss" and calibrated != plain:
+            axes.plot(*calibrated, "o--", color=GREEN, alpha=0.5, label="validation, calibrated")
+        axes.axvline(float(kept["epoch"]), color=RED, linewidth=0.8, linestyle=":", label="kept")
+        axes.set(xlabel="epoch", ylabel=measure)
+        add_grid(axes)
+        if measure == "loss":
+            axes.legend(frameon=False)
     return figure
+
+
+def _points(rows: Sequence[Mapping[str, str]], column: str) -> tuple[list[float], list[float]]:
+    """Epochs, and what a column of the history holds at them."""
+    return [float(row["epoch"]) for row in rows], [float(row[column]) for row in rows]
+
+
+def write_curves(folder: Path) -> None:
+    """Write `loss.png`: loss and accuracy over the epochs, from the `history.csv` in the same folder."""
+    curves_figure(list(read_csv(folder / HISTORY)), accuracy=True).savefig(folder / "loss.png", dpi=120)
 
 
 def trust_figure(right: np.ndarray, confidence: np.ndarray) -> Any:
     """Left: is a model that says 80 % right in 80 %? Right: how right it is when it may decline to answer."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.2, 2.9), layout="constrained")
+    figure = new_figure(7.2, 2.9)
     reliable, covered = figure.subplots(1, 2)
     bins = reliability(right, confidence)
     share = np.array([one.rows for one in bins]) / len(right)
-    reliable.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8, linestyle=":")
+    reliable.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
     confidences, accuracies = [one.confidence for one in bins], [one.accuracy for one in bins]
-    reliable.plot(confidences, accuracies, color=_GREEN, linewidth=1)
-    reliable.scatter(confidences, accuracies, s=12 + 180 * share, color=_GREEN, alpha=0.75)
+    reliable.plot(confidences, accuracies, color=GREEN, linewidth=1)
+    reliable.scatter(confidences, accuracies, s=12 + 180 * share, color=GREEN, alpha=0.75)
     low = min(0.5, float(confidence.min()), *accuracies)
     reliable.set(xlabel="confidence", ylabel="accuracy", xlim=(low - 0.03, 1.03), ylim=(low - 0.03, 1.03))
     _, answered, accuracy = coverage_curve(right, confidence)
-    covered.plot(100 * answered, 100 * accuracy, color=_GREEN)
+    covered.plot(100 * answered, 100 * accuracy, color=GREEN)
     covered.set(xlabel="texts answered, %", ylabel="accuracy of the answers, %", xlim=(0, 103))
     for axes in (reliable, covered):
-        axes.grid(alpha=0.25)
+        add_grid(axes)
     return figure
-
-
-def as_svg(figure: Any) -> str:
-    """A figure as an `<svg>` element, its text as text, without date, so that the same data give the same bytes."""
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "trifold", "font.family": "sans-serif"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
 
 
 def write_confusion(folder: Path, truth: np.ndarray, predicted: np.ndarray, labels: LabelMap) -> None:

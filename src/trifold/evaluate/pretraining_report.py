@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trifold.artifact.run_record import PretrainRecord
 from trifold.evaluate.html_page import write_page
-from trifold.evaluate.plots import as_svg, curves_figure
+from trifold.evaluate.plot_style import as_svg
+from trifold.evaluate.plots import curves_figure
 from trifold.evaluate.results import read_csv
+from trifold.train.history import HISTORY
 
 _LABELS = {
     "loss": "loss, nats a token",
@@ -17,22 +20,22 @@ _LABELS = {
 }
 
 
-def write_pretraining_report(folder: Path, metrics: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+def write_pretraining_report(folder: Path, metrics: Mapping[str, Any], record: PretrainRecord) -> None:
     """Write `report.html` into a run folder that holds its `history.csv`.
 
     Args:
         folder: Of the run.
         metrics: Content of `metrics.json`.
-        facts: Content of `run.json`.
+        record: Content of `run.json`.
     """
-    sources = ", ".join(Path(path).name for path in facts["data"]["path"].split(", "))
+    sources = ", ".join(Path(path).name for path in record.data["path"].split(", "))
     write_page(
         folder,
         "pretraining.html",
-        title=f"{'Masked' if facts['objective'] == 'mlm' else 'Next'} words of {sources}",
+        title=f"{'Masked' if record.objective == 'mlm' else 'Next'} words of {sources}",
         figures=figures_in_words(metrics),
-        curves=as_svg(curves_figure(list(read_csv(folder / "history.csv")))),
-        run=facts,
+        curves=as_svg(curves_figure(list(read_csv(folder / HISTORY)))),
+        run=record,
     )
 
 

@@ -3,17 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from trifold.data.check import DataSummary
-from trifold.data.hub import local_file
 from trifold.evaluate.html_page import write_page
 from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
-from trifold.evaluate.plots import as_svg, confusion_figure, cost_figure, curves_figure, trust_figure
+from trifold.evaluate.plot_style import as_svg
+from trifold.evaluate.plots import confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
-from trifold.models.locate import file_sha256
-from trifold.statistics.metrics import right_rows
+from trifold.statistics.scores import right_rows
+from trifold.train.history import HISTORY
 
 _SHOWN_ERRORS = 8
 _ERROR_CHARACTERS = 600
@@ -75,7 +74,7 @@ def write_report(
         "report.html",
         title=title,
         facts=facts,
-        data_sha256=file_sha256(local_file(Path(facts.path))),
+        data_sha256=results[0].record.data.sha256,
         table=[in_words(row) for row in rows],
         verdict=verdict,
         score_name=SCORE_NAMES[rows[0].score_name],
@@ -83,19 +82,19 @@ def write_report(
         sections=[
             _section(result) for result in sorted(results, key=lambda r: [row.method for row in rows].index(r.name))
         ],
-        students=[result for result in results if result.facts.get("teacher")],
+        students=[result for result in results if result.record.teacher],
         skipped=skipped,
         command=command,
-        run=next((result.facts for result in results if result.facts.get("backbone")), results[0].facts),
+        run=next((result.record for result in results if result.record.backbone), results[0].record),
     )
 
 
 def _section(result: RunResult) -> MethodSection:
     history: list[dict[str, str]] = []
-    if (result.folder / "history.csv").exists():
-        history = list(read_csv(result.folder / "history.csv"))
+    if (result.folder / HISTORY).exists():
+        history = list(read_csv(result.folder / HISTORY))
     errors = [{**row, "text": _shorten(row["text"])} for row in read_csv(result.folder / "errors.csv")]
-    choices: dict[str, Any] = result.facts["choices"]
+    choices = result.record.choices
     right = right_rows(result.truth, result.predicted)
     return MethodSection(
         name=result.name,

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from trifold.artifact.run_folder import write_json
-from trifold.artifact.run_record import read_metrics, read_run_record
+from trifold.artifact.metrics_file import METRICS, read_metrics
+from trifold.artifact.run_record import RUN, FinetuneRecord, read_run_record
+from trifold.atomic import write_json
 from trifold.data.csv_file import save_rows
 from trifold.errors import ArtifactError
-from trifold.statistics.metrics import Metrics, right_rows
+from trifold.statistics.metrics import Metrics
+from trifold.statistics.scores import right_rows
 from trifold.tasks.labels import LabelMap, as_text
 from trifold.types import Examples
 
@@ -36,7 +38,7 @@ class RunResult:
         predicted: In the same shape.
         confidence: `(test rows,)` probability that the prediction is right as a whole.
         metrics: Content of `metrics.json`.
-        facts: Content of `run.json`.
+        record: Content of `run.json`.
     """
 
     folder: Path
@@ -48,17 +50,17 @@ class RunResult:
     predicted: np.ndarray
     confidence: np.ndarray
     metrics: dict[str, Any]
-    facts: dict[str, Any]
+    record: FinetuneRecord
 
     @property
     def milliseconds_per_text(self) -> float:
         """Prediction time per text, tokenising included."""
-        return float(self.facts["ms_per_text"])
+        return float(self.record.ms_per_text)
 
     @property
     def millisecond_range(self) -> tuple[float, float]:
         """The least and the most of it; of one measurement alone, as far as the next may lie from it."""
-        low, high = self.facts.get("ms_per_text_range") or [self.milliseconds_per_text] * 2
+        low, high = self.record.get("ms_per_text_range") or [self.milliseconds_per_text] * 2
         return (float(low), float(high)) if low < high else (low / _ONE_TIMING, high * _ONE_TIMING)
 
 
@@ -80,7 +82,7 @@ def write_predictions(
 
 def write_metrics(folder: Path, metrics: Metrics) -> None:
     """Write `metrics.json`; a figure that does not apply is left out."""
-    write_json(folder / "metrics.json", metrics_as_dict(metrics))
+    write_json(folder / METRICS, metrics_as_dict(metrics))
 
 
 def metrics_as_dict(metrics: Metrics) -> dict[str, object]:
@@ -94,8 +96,12 @@ def read_result(folder: Path, name: str | None = None) -> RunResult:
     Raises:
         ArtifactError: If a file is missing or damaged.
     """
-    facts, metrics = read_run_record(folder), read_metrics(folder)
-    labels = LabelMap.saved(facts)
+    record, metrics = read_run_record(folder), read_metrics(folder)
+    if not isinstance(record, FinetuneRecord):
+        raise ArtifactError(f"{folder / RUN} is not that of a classifier: name the run of a method")
+    labels = LabelMap.saved(
+        {"labels": record.labels, "multi_label": record.multi_label, "thresholds": record.thresholds}
+    )
     path = folder / "predictions.csv"
     try:
         rows = list(read_csv(path))
@@ -110,15 +116,15 @@ def read_result(folder: Path, name: str | None = None) -> RunResult:
         raise ArtifactError(f"{path} is missing or damaged: run the method again")
     return RunResult(
         folder=folder,
-        name=name or str(facts["method"]),
-        method=str(facts["method"]),
+        name=name or record.method,
+        method=record.method,
         labels=labels,
         rows=ids,
         truth=truth,
         predicted=predicted,
         confidence=confidence,
         metrics=metrics,
-        facts=facts,
+        record=record,
     )
 
 

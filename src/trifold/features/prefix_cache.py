@@ -1,4 +1,4 @@
-"""The states of texts below the first trained layer, computed once per text and kept on disk."""
+"""Hidden states below a model's first trained layer (the frozen prefix), computed once per text and kept on disk."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -10,25 +10,25 @@ import torch
 from trifold.cache_folder import has_room
 from trifold.errors import BackboneError
 from trifold.events import Advance
-from trifold.features.frozen_pass import TEXTS_PER_SEGMENT, Computed, FrozenPass, address_of, through_cache
-from trifold.features.number_format import HALF_LIMIT
+from trifold.features.frozen_pass import TEXTS_PER_SEGMENT, FrozenPass, TextArrays, backbone_address, through_cache
+from trifold.features.half_precision import HALF_LIMIT
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget, default_padding
 from trifold.models.layers import encoder_layers
-from trifold.models.locate import BackboneFiles
 from trifold.models.settings import BackboneSettings
 from trifold.models.tokenizer import Tokens
 from trifold.runtime import Runtime
 
-# Of a GPU's free memory, for what it would else be sent in every step.
+# Share of a GPU's free memory that states may take, so that they need not be sent to it in every step.
 _GPU_SHARE = 0.3
-# Logits of a replayed model against those of the whole one: only the order of operations may differ.
+# How far the logits of a replayed model may be from the whole model's: only the order of operations differs.
 _REPLAY_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
 
 
 def frozen_depth(model: Any) -> int:
-    """How many of the lowest layers, embeddings included, training leaves as they are; 0 where none is.
+    """How many of the lowest layers training leaves unchanged; 0 also if the embeddings are trained.
 
-    The last layer always counts as trained: a head needs something to be replayed under it.
+    The last layer always counts as trained, so that at least one layer is left to be replayed.
     """
     try:
         layers = encoder_layers(model)
@@ -47,12 +47,12 @@ def frozen_depth(model: Any) -> int:
 
 
 class PrefixCache:
-    """The states of texts below a model's first trained layer, computed once.
+    """Computes the hidden states below a model's first trained layer, and replays the upper layers on them.
 
     Args:
-        model: Takes `input_ids` and `attention_mask`; its lowest `depth` layers and its embeddings are frozen.
-        depth: As `frozen_depth` gives.
-        runtime: Where and in which precision.
+        model: Takes `input_ids` and `attention_mask`; its embeddings and its lowest `depth` layers are frozen.
+        depth: As returned by `frozen_depth`.
+        runtime: Device and precision.
     """
 
     def __init__(self, model: Any, depth: int, runtime: Runtime) -> None:
@@ -60,10 +60,13 @@ class PrefixCache:
         self._model = model
         self._runtime = runtime
         self._layers = encoder_layers(model)
-        self._given = _Given()
+        self._stand_in = _EmbeddingsStandIn()
 
     def fits(self, tokens: Tokens, pad_id: int) -> bool:
-        """Whether replaying gives what the whole model gives, tried on a few texts; some architectures differ."""
+        """Whether replaying gives the whole model's logits, tried on the four shortest texts.
+
+        It does not in architectures that use more than the hidden states of the layer below.
+        """
         shortest = np.argsort(tokens.lengths)[:4]
         ids, mask = (tensor.to(self._runtime.device) for tensor in tokens.batch(shortest, pad_id))
         modes = {part: part.training for part in self._model.modules()}
@@ -72,8 +75,8 @@ class PrefixCache:
             with torch.inference_mode(), self._runtime.autocast():
                 whole = self._model(input_ids=ids, attention_mask=mask).logits.float()
                 states = self._states(ids, mask)
-                with self.replayed() as give:
-                    give(states)
+                with self.replayed() as set_states:
+                    set_states(states)
                     again = self._model(input_ids=ids, attention_mask=mask).logits.float()
         except (TypeError, ValueError, RuntimeError, AttributeError, KeyError, IndexError):
             return False
@@ -83,20 +86,20 @@ class PrefixCache:
         return bool(torch.allclose(whole, again, atol=_REPLAY_TOLERANCE[self._runtime.precision]))
 
     def has_room(self, parts: Sequence[Tokens], settings: BackboneSettings) -> bool:
-        """Whether the states of these texts, all of them together, fit on disk; it is said where they do not."""
+        """Whether the states of all these texts together fit on disk; if not, the user is told."""
         tokens = sum(int(part.lengths.sum()) for part in parts)
         return has_room(2 * self._model.config.hidden_size * tokens, settings.cache_bytes)
 
     def computed(
         self, tokens: Tokens, pad_id: int, files: BackboneFiles, settings: BackboneSettings
-    ) -> AbstractContextManager[Computed]:
-        """The states of every text, `(tokens, width)` each; what is new of them is being kept while they are used.
+    ) -> AbstractContextManager[TextArrays]:
+        """The states of every text, `(tokens, width)` float16 each; new ones are written while the caller uses them.
 
         Args:
             tokens: The texts.
-            pad_id: Fills up shorter texts of a batch.
-            files: The backbone, whose weights are part of the address.
-            settings: Whether and how much is kept.
+            pad_id: The token id that shorter texts of a batch are padded with.
+            files: The backbone; its weights are part of the address.
+            settings: Whether the cache is used, and what it may take.
         """
         width: int = self._model.config.hidden_size
         pad_to = default_padding(self._runtime)
@@ -107,7 +110,7 @@ class PrefixCache:
             device = self._runtime.device
             with self._runtime.autocast():
                 states = self._states(ids.to(device), mask.to(device)).float()
-            # Rounded where it was computed: half as much to fetch from a GPU.
+            # Converted on the device, so that half as many bytes are copied from a GPU.
             kept: np.ndarray = states.clamp(-HALF_LIMIT, HALF_LIMIT).half().cpu().numpy()
             return kept
 
@@ -116,8 +119,8 @@ class PrefixCache:
             lengths = tokens.lengths[positions]
             for batch in by_token_budget(lengths, budget):
                 states = forward(*tokens.batch(positions[batch], pad_id, pad_to))
-                for row, place in enumerate(batch):
-                    found[place] = states[row, : lengths[place]].copy()
+                for row, position in enumerate(batch):
+                    found[position] = states[row, : lengths[position]].copy()
                 advance(int(lengths[batch].sum()))
             return found
 
@@ -125,7 +128,7 @@ class PrefixCache:
             forward(torch.from_numpy(ids), torch.from_numpy(mask))
 
         kind = {
-            **address_of("states of every token", files, self._runtime.precision, self._runtime),
+            **backbone_address("states of every token", files, self._runtime.precision, self._runtime),
             "layer": self.depth,
         }
         sizes = 2 * width * tokens.lengths
@@ -133,20 +136,24 @@ class PrefixCache:
 
     @contextmanager
     def replayed(self) -> Iterator[Callable[[torch.Tensor], None]]:
-        """Inside, the model has only its upper layers, and starts from the states that are given to it."""
+        """Inside the block, the model consists of its upper layers and starts from the states passed to it.
+
+        Yields:
+            A function that sets the states, `(batch, tokens, width)`, that the next forward pass starts from.
+        """
         body = _body(self._model, self._layers)
         owner, name = _owner(body, self._layers)
         embeddings = body.embeddings
         setattr(owner, name, self._layers[self.depth :])
-        body.embeddings = self._given
+        body.embeddings = self._stand_in
         try:
-            yield self._given.give
+            yield self._stand_in.set_states
         finally:
             body.embeddings = embeddings
             setattr(owner, name, self._layers)
 
     def _states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """What goes into the first trained layer, `(batch, tokens, width)`."""
+        """The input of the first trained layer, `(batch, tokens, width)`."""
 
         def stop(_layer: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             raise _Reached(arguments[0] if arguments else named["hidden_states"])
@@ -161,20 +168,20 @@ class PrefixCache:
         raise AttributeError("the layer was never reached")
 
 
-class _Reached(Exception):  # noqa: N818 - no error: it carries the states out of a forward pass that need not go on
+class _Reached(Exception):  # noqa: N818 - no error: it ends the forward pass early and carries the states
     def __init__(self, states: torch.Tensor) -> None:
         super().__init__()
         self.states = states
 
 
-class _Given(torch.nn.Module):
-    """Stands where the embeddings were and returns what it was given."""
+class _EmbeddingsStandIn(torch.nn.Module):
+    """Takes the place of the embeddings and returns the states that were set, whatever it is called with."""
 
     def __init__(self) -> None:
         super().__init__()
         self._states: torch.Tensor | None = None
 
-    def give(self, states: torch.Tensor) -> None:
+    def set_states(self, states: torch.Tensor) -> None:
         self._states = states
 
     def forward(self, *_: Any, **__: Any) -> torch.Tensor:
@@ -183,13 +190,14 @@ class _Given(torch.nn.Module):
 
 
 class PrefixStates:
-    """What many texts are below the first trained layer, handed out in batches.
+    """Hidden states of many texts, handed out in padded batches.
 
-    On a GPU they lie in its memory where they fit: a batch is then where its states are, instead of megabytes a step.
+    If they fit in a GPU's memory they are copied there once. A batch then consists of row numbers instead of states, so
+    that a few kilobytes are sent per step instead of megabytes.
 
     Args:
-        arrays: For each text `(tokens, width)` float16.
-        runtime: Where they are wanted.
+        arrays: `(tokens, width)` float16 for each text.
+        runtime: The device that needs them.
     """
 
     def __init__(self, arrays: list[np.ndarray], runtime: Runtime) -> None:
@@ -198,7 +206,7 @@ class PrefixStates:
         self._all: torch.Tensor | None = None
         rows, width = int(self._ends[-1]), arrays[0].shape[1]
         if runtime.device == "cuda" and 2 * rows * width < _GPU_SHARE * torch.cuda.mem_get_info()[0]:
-            # The last row is of zeros, and stands for padding.
+            # The last row is zeros; padding points to it.
             self._all = torch.zeros(rows + 1, width, dtype=torch.float16, device=runtime.device)
             for first in range(0, len(arrays), TEXTS_PER_SEGMENT):
                 some = np.concatenate(arrays[first : first + TEXTS_PER_SEGMENT])
@@ -206,12 +214,21 @@ class PrefixStates:
                 self._all[end - len(some) : end] = torch.from_numpy(some)
 
     def batch(self, positions: np.ndarray, longest: int) -> torch.Tensor:
-        """The texts at `positions`, for `padded`: their states, `(batch, longest, width)`, or where those are."""
+        """A batch of the texts at `positions`, to be moved to the device and passed to `padded`.
+
+        Args:
+            positions: `(batch,)`.
+            longest: Tokens that every text is padded to.
+
+        Returns:
+            The padded states, `(batch, longest, width)`; or if the states are on the GPU their row numbers there,
+            `(batch, longest)` int64.
+        """
         chosen = [self._arrays[position] for position in positions]
         if self._all is not None:
-            places = np.arange(longest) + (self._ends[positions] - [len(array) for array in chosen])[:, None]
-            places[places >= self._ends[positions, None]] = len(self._all) - 1
-            return torch.from_numpy(places)
+            rows = np.arange(longest) + (self._ends[positions] - [len(array) for array in chosen])[:, None]
+            rows[rows >= self._ends[positions, None]] = len(self._all) - 1
+            return torch.from_numpy(rows)
         dtype = np.float32 if self._device == "cpu" else np.float16
         padded = np.zeros((len(chosen), longest, chosen[0].shape[1]), dtype=dtype)
         for row, array in enumerate(chosen):
@@ -219,7 +236,7 @@ class PrefixStates:
         return torch.from_numpy(padded)
 
     def padded(self, batch: torch.Tensor) -> torch.Tensor:
-        """Such a batch, on the device by now, as states filled up with zeros, `(batch, longest, width)` float32."""
+        """The states of a batch from `batch`, padded with zeros, `(batch, longest, width)` float32."""
         return (batch if self._all is None else self._all[batch]).float()
 
 
@@ -227,7 +244,7 @@ def _body(model: Any, layers: torch.nn.ModuleList) -> Any:
     """The part of a model that holds both its embeddings and its layers.
 
     Raises:
-        BackboneError: If there is none, or something stands between the two.
+        BackboneError: If there is none, or it projects the embeddings before the first layer.
     """
     for module in model.modules():
         has_embeddings = isinstance(getattr(module, "embeddings", None), torch.nn.Module)

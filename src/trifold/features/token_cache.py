@@ -5,31 +5,33 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from trifold.features.store import Segment, Store, kept_or_computed
-from trifold.models.tokenizer import Tokenizer, Tokens, digest
+from trifold.features.background_writer import Segment, kept_or_computed
+from trifold.features.store import Store
+from trifold.hashing import short_digest
+from trifold.models.tokenizer import Tokenizer, Tokens
 
 
 def encode_through_cache(tokenizer: Tokenizer, texts: Sequence[str], limit_bytes: int) -> tuple[Tokens, float]:
-    """Tokenise `texts`, taking from the cache on disk what it has and keeping the rest there.
+    """Tokenise `texts`; those that the cache on disk holds are read from it, the others are added to it.
 
     Args:
-        tokenizer: Of the backbone.
+        tokenizer: The backbone's.
         texts: Any number.
-        limit_bytes: The most that the whole cache may take on disk.
+        limit_bytes: What the whole cache may take on disk.
 
     Returns:
-        The tokens, and the seconds that computing those from the cache once took.
+        The tokens, and the seconds that tokenising those from the cache once took.
     """
-    # A row holds whether the text was longer, then its ids.
+    # A stored array is one column: whether the text was truncated, then its ids.
     store = Store(tokenizer.identity(), 1, limit_bytes, dtype=np.int32)
-    digests = [digest(text.encode("utf-8", "surrogatepass")) for text in texts]
+    digests = [short_digest(text.encode("utf-8", "surrogatepass")) for text in texts]
 
     def compute(missing: list[int]) -> Iterator[Segment]:
         begun = time.perf_counter()
         fresh = tokenizer.encode([texts[number] for number in missing])
-        rows = [np.append(cut, ids)[:, None] for cut, ids in zip(fresh.truncated, fresh.each(), strict=True)]
-        yield Segment(missing, rows, time.perf_counter() - begun)
+        columns = [np.append(cut, ids)[:, None] for cut, ids in zip(fresh.truncated, fresh.each(), strict=True)]
+        yield Segment(missing, columns, time.perf_counter() - begun)
 
     with kept_or_computed(store, digests, compute) as (found, cached_seconds):
-        kept = [array[:, 0] for array in found]
-        return Tokens.of([row[1:] for row in kept], [bool(row[0]) for row in kept]), cached_seconds
+        rows = [column[:, 0] for column in found]
+        return Tokens.of([row[1:] for row in rows], [bool(row[0]) for row in rows]), cached_seconds

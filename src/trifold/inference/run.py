@@ -1,17 +1,15 @@
 """Open a run folder: check its files and load its predictor."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run, instead_of_best
-from trifold.artifact.run_record import read_run_record
+from trifold.artifact.run_record import RUN, FinetuneRecord, RunRecord, read_run_record
 from trifold.errors import ArtifactError, SettingsError
 from trifold.llm.contract import UnnamedServerError
 from trifold.llm.settings import LlmSettings
-from trifold.methods.catalogue import PROMPT, method_entry
+from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import Predictor
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import prepare_own, unchanged_process
@@ -25,12 +23,12 @@ class Run:
     Attributes:
         folder: The run folder.
         predictor: The model; several threads may use it at the same time.
-        facts: Content of `run.json`.
+        record: Content of `run.json`.
     """
 
     folder: Path
     predictor: Predictor
-    facts: dict[str, Any]
+    record: FinetuneRecord
 
 
 def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmSettings | None = None) -> Run:
@@ -79,39 +77,37 @@ def load_local_run(path: Path, compute: ComputeSettings) -> Run:
         ) from None
 
 
-def require_labels(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Refuse a run that predicts no labels.
+def require_labels(folder: Path, record: RunRecord) -> FinetuneRecord:
+    """The record of a run that predicts labels.
 
     Raises:
         ArtifactError: If the run is a language model.
     """
-    if facts.get("task") == "generate" or facts["method"] == "pretrain":
+    if not isinstance(record, FinetuneRecord):
         raise ArtifactError(
             f"{folder} holds a language model, which knows no labels: let it speak with trifold fill-mask or generate, "
             f"or train it on labels with trifold finetune DATA --model {folder}"
         )
+    return record
 
 
 def _load(folder: Path, compute: ComputeSettings, llm: LlmSettings | None) -> Run:
-    facts = read_run_record(folder)
-    require_labels(folder, facts)
+    record = require_labels(folder, read_run_record(folder))
     try:
-        method = method_entry(str(facts["method"]))
+        method = method_entry(record.method)
     except SettingsError as error:
-        raise damaged(facts.path, str(error)) from None
+        raise damaged(folder / RUN, str(error)) from None
     verify_model(folder)
-    if "exported" in facts:
+    if record.exported:
         from trifold.methods.exported_predictor import ExportedPredictor
 
-        return Run(folder, ExportedPredictor.load(folder / "model", compute), facts)
-    if facts["method"] == PROMPT:
+        return Run(folder, ExportedPredictor.load(folder / "model", compute), record)
+    if method.asks_llm:
         from trifold.methods.prompt_predictor import PromptPredictor
 
-        return Run(folder, PromptPredictor.load(folder / "model", compute, llm), facts)
+        return Run(folder, PromptPredictor.load(folder / "model", compute, llm), record)
     if llm is not None:
-        raise SettingsError(
-            f"{folder} is a run of {facts['method']}, which asks no language model: leave out its flags"
-        )
+        raise SettingsError(f"{folder} is a run of {record.method}, which asks no language model: leave out its flags")
     if method.needs_backbone:
         prepare_own()
-    return Run(folder, method.load().predictor.load(folder / "model", compute), facts)
+    return Run(folder, method.load().predictor.load(folder / "model", compute), record)

@@ -63,7 +63,7 @@ def predict_file(
             `on_bad_rows` is `fail`.
     """
     require_other_file(output, source)
-    table, columns, rows = open_rows(source, settings, RecordedColumns.recorded(run.facts))
+    table, columns, rows = open_rows(source, settings, RecordedColumns.recorded(run.record.as_json()))
     taken = [name for name in table.columns if name in (*_PREDICTED, _ERROR)]
     if taken:
         raise DataError(f"{source} already has a column {taken[0]!r}, which the predictions would add: rename it")

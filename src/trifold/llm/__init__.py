@@ -1,1 +1,1 @@
-"""Language models that are told what to do: prompt files, models behind one contract, the log of what they said."""
+"""Prompting: prompt files, language models behind one contract, labelling with them, and the log of their answers."""

@@ -1,27 +1,26 @@
-"""From a model's free words to one of the labels, or to none: never to a label that was not said."""
+"""From a model's free text to the label that it names, or to none."""
 
 import re
 from collections.abc import Sequence
 
 _DECORATION = " \t\r\n\"'`*_.,:;!?()[]{}<>#-"
 
-
-# Who says labels so often says none, and each is compared with those before it.
-_MOST_MENTIONS = 1_000
+# An answer with more mentions than this names no label; each mention is compared with all before it.
+_MAX_MENTIONS = 1_000
 
 
 def find_word(answer: str, words: Sequence[str]) -> int | None:
     """Which of `words` an answer names.
 
-    The answer may be the word alone, decorated, or hold it in a sentence; an answer that names several, or none, names
-    none. A word inside a longer one that is said (`positive` in `very positive`) does not count.
+    The answer may be the word alone, with punctuation around it, or a sentence that holds it. A word that is part of a
+    longer one among `words` (`positive` in `very positive`) does not count where the longer one occurs.
 
     Args:
-        answer: What a model said.
-        words: What the labels are called.
+        answer: The model's answer.
+        words: The words for the labels.
 
     Returns:
-        Its position, or `None`.
+        The position of the word; `None` if the answer names several words or none.
     """
     bare = answer.casefold().strip(_DECORATION)
     folded = [word.casefold().strip() for word in words]
@@ -35,6 +34,6 @@ def find_word(answer: str, words: Sequence[str]) -> int | None:
             if not any(start <= match.start() and match.end() <= end for start, end in taken):
                 taken.append(match.span())
                 said.add(number)
-                if len(taken) > _MOST_MENTIONS:
+                if len(taken) > _MAX_MENTIONS:
                     return None
     return said.pop() if len(said) == 1 else None

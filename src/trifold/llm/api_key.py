@@ -1,4 +1,4 @@
-"""A server's key: taken from the environment, checked before it is used, and taken out of whatever comes back."""
+"""A server's API key: read from the environment, checked, and removed from everything that the server sends."""
 
 import os
 from collections.abc import Callable
@@ -7,18 +7,18 @@ from trifold.errors import LlmError
 from trifold.terminal import printable
 
 _REMOVED = "[key removed]"
-# What stands in for a key where none is wanted: known to all, and perhaps a label.
+# Values that users set where a server needs no key. They are no secrets, and may be words of an answer.
 _NO_KEYS = ("none", "empty")
 
 
 class Secret:
-    """A key, or none.
+    """An API key, possibly empty.
 
     Args:
-        variable: Environment variable that holds it; spaces and line breaks around it are left out.
+        variable: Environment variable that holds it; white space around it is removed.
 
     Raises:
-        LlmError: If it holds what no key has; the value is not shown.
+        LlmError: If it holds a character that no key has; the message does not show the value.
     """
 
     def __init__(self, variable: str) -> None:
@@ -32,7 +32,7 @@ class Secret:
         self._hidden = bool(value) and value.casefold() not in _NO_KEYS
 
     def removed(self, text: str) -> str:
-        """The text without the key, also where control sequences stand within it."""
+        """The text without the key, even if control sequences are inserted in the key."""
         if not self._hidden:
             return text
         text = text.replace(self.value, _REMOVED)
@@ -40,16 +40,16 @@ class Secret:
         return seen.replace(self.value, _REMOVED) if self.value in seen else text
 
     def removing(self, show: Callable[[str], object]) -> "RemovingPieces":
-        """The same for a text that comes in pieces."""
+        """Removes the key from a text that comes in pieces, which are passed on to `show`."""
         return RemovingPieces(self, show)
 
 
 class RemovingPieces:
-    """Passes on pieces of a text without a key that may begin in one and end in another.
+    """Passes on the pieces of a text without the key, which may begin in one piece and end in another.
 
     Args:
         secret: The key.
-        show: Told each part that holds no part of it.
+        show: Called with each part that holds no part of the key.
     """
 
     def __init__(self, secret: Secret, show: Callable[[str], object]) -> None:
@@ -58,15 +58,15 @@ class RemovingPieces:
         self._held = ""
 
     def __call__(self, piece: str) -> None:
-        """Pass on what can be told from this piece; what may be the beginning of the key waits for the next."""
+        """Pass on a piece, except an end that may begin the key: that waits for the next piece."""
         key, text = self._secret.value, self._secret.removed(self._held + piece)
         begun = next((size for size in range(min(len(key) - 1, len(text)), 0, -1) if text.endswith(key[:size])), 0)
         self._held = text[len(text) - begun :]
-        if shown := text[: len(text) - begun]:
-            self._show(shown)
+        if complete := text[: len(text) - begun]:
+            self._show(complete)
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Pass on the rest: no more pieces will come."""
         if self._held:
             self._show(self._held)
         self._held = ""

@@ -1,7 +1,7 @@
-"""Every prompt and every answer, in one SQLite file: to look things up, and so that nothing is asked twice.
+"""The log of all prompts and answers in one SQLite file, which is also the cache of answers.
 
-An answer is addressed by all that has a say in it: the model, the messages, the way of sampling. Calls that failed are
-kept as well, without an answer.
+An answer is found by a hash of everything that determines it: model, messages and sampling. Failed calls are logged as
+well, without an answer.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS calls (
 );
 CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key);
 """
-# How long another process may keep the file to itself.
+# How long to wait for another process that has locked the file.
 _LOCKED_SECONDS = 15
 _COLUMNS = "id, at, model, prompt, sampling, answer, error, prompt_tokens, answer_tokens, seconds"
 
@@ -47,16 +47,16 @@ class Call:
     """One call of a language model.
 
     Attributes:
-        id: Its number in the log; 0 before it has one.
-        at: When, ISO 8601, UTC.
-        model: Whom.
-        prompt: What was sent: messages as JSON.
+        id: Number in the log; 0 before it is logged.
+        at: Time of the call, ISO 8601, UTC.
+        model: The model's identity.
+        prompt: The messages that were sent, as JSON.
         sampling: How the answer was to be written, as JSON.
-        answer: What was said; `None` if the call failed.
-        error: Why it failed; `None` if it did not.
-        prompt_tokens: Tokens read.
-        answer_tokens: Tokens written.
-        seconds: How long it took.
+        answer: The model's answer; `None` if the call failed.
+        error: Why the call failed; `None` if it did not.
+        prompt_tokens: Tokens of the prompt.
+        answer_tokens: Tokens of the answer.
+        seconds: Duration of the call.
     """
 
     id: int
@@ -72,28 +72,28 @@ class Call:
 
     @classmethod
     def to_make(cls, model: str, prompt: str, sampling: str) -> "Call":
-        """A call that may have been made before: what `CallLog.find` looks for."""
+        """A call that may be in the log already, to look for with `CallLog.find`."""
         return cls(0, "", model, prompt, sampling)
 
     @property
     def key(self) -> str:
-        """Where its answer is found again."""
+        """The hash under which its answer is found."""
         return hashlib.sha256(json.dumps([self.model, self.prompt, self.sampling]).encode()).hexdigest()
 
 
 def log_path(named: Path | None = None) -> Path:
-    """Where the log lies."""
+    """The log file: the one named, or else prompts.sqlite in the cache folder."""
     return named or cache_folder() / "prompts.sqlite"
 
 
 class CallLog:
-    """The log, open. Threads may share it, and so may processes.
+    """The open log. Threads and processes may share it.
 
     Args:
-        path: Of the file, which is made where it is missing, for its owner's eyes alone.
+        path: The file; created if it is missing, readable by its owner only.
 
     Raises:
-        SettingsError: If it cannot be opened or is something else.
+        SettingsError: If it cannot be opened or is no log.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,7 +101,7 @@ class CallLog:
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _make(path)
+            _create(path)
             self._connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, check_same_thread=False)
             self._connection.isolation_level = None
             self._connection.execute("PRAGMA journal_mode=WAL")
@@ -111,7 +111,7 @@ class CallLog:
             raise SettingsError(f"the log {path} cannot be opened ({error}): name another --log") from None
 
     def find(self, call: Call) -> Call | None:
-        """The same call with its answer, if it was ever answered."""
+        """The logged call with an answer that has the key of `call`; `None` if there is none."""
         rows = self._ask(
             f"SELECT {_COLUMNS} FROM calls WHERE key = ? AND answer IS NOT NULL LIMIT 1",  # noqa: S608 - constant
             (call.key,),
@@ -119,7 +119,7 @@ class CallLog:
         return _call(rows[0], self.path) if rows else None
 
     def add(self, call: Call) -> None:
-        """Keep a call that was made just now."""
+        """Log a call that was just made."""
         call = replace(call, at=datetime.now(UTC).isoformat(timespec="seconds"))
         values = (call.key, *(getattr(call, name) for name in _COLUMNS.split(", ")[1:]))
         self._ask(
@@ -128,14 +128,14 @@ class CallLog:
         )
 
     def mean_call(self, model: str) -> tuple[float, float] | None:
-        """Mean seconds and answer tokens of the calls that this model answered in words; `None` if none."""
+        """Mean seconds and mean answer tokens of the calls that this model answered with text; `None` without any."""
         seconds, tokens = self._ask(
             "SELECT avg(seconds), avg(answer_tokens) FROM calls WHERE model = ? AND answer_tokens > 0", (model,)
         )[0]
         return (float(seconds), float(tokens)) if seconds is not None else None
 
     def latest(self, limit: int, model: str | None = None, number: int | None = None) -> list[Call]:
-        """See `read_log`."""
+        """The latest calls, as `read_log`."""
         rows = self._ask(
             f"SELECT {_COLUMNS} FROM calls WHERE (? IS NULL OR instr(model, ?) > 0) AND (? IS NULL OR id = ?) "  # noqa: S608
             "ORDER BY id DESC LIMIT ?",
@@ -144,14 +144,15 @@ class CallLog:
         return [_call(row, self.path) for row in rows]
 
     def count(self) -> int:
-        """Calls in it."""
+        """Number of logged calls."""
         return int(self._ask("SELECT count(*) FROM calls")[0][0])
 
     def _ask(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
-        """Rows of a statement.
+        """Run an SQL statement and return its rows.
 
         Raises:
-            FatalLlmError: If the file cannot be read or written any more: without it nothing that is paid for is kept.
+            FatalLlmError: If the file cannot be read or written any more. No further call is made then, since its
+                answer, which may cost money, would be lost.
         """
         try:
             with self._lock:
@@ -163,7 +164,7 @@ class CallLog:
             ) from None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 
@@ -172,9 +173,9 @@ def read_log(path: Path, limit: int, model: str | None = None, number: int | Non
     """The latest calls, the newest first.
 
     Args:
-        path: Of the log.
-        limit: How many.
-        model: Only those of models whose name holds this.
+        path: The log file.
+        limit: How many calls at most.
+        model: Only calls of models whose name contains this.
         number: Only the call with this number.
 
     Raises:
@@ -187,18 +188,18 @@ def read_log(path: Path, limit: int, model: str | None = None, number: int | Non
 
 
 def count_calls(path: Path) -> int:
-    """Calls in the log."""
+    """Number of calls in a log file; 0 if it is missing."""
     if not path.exists():
         return 0
     with closing(CallLog(path)) as log:
         return log.count()
 
 
-def _make(path: Path) -> None:
-    """An empty file where there is none, for its owner alone.
+def _create(path: Path) -> None:
+    """Create an empty file for its owner only, unless the file exists.
 
     Raises:
-        OSError: If it cannot be made, or is a device or the like.
+        OSError: If it cannot be created, or is no regular file.
     """
     file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NONBLOCK, 0o600)
     try:
@@ -209,10 +210,10 @@ def _make(path: Path) -> None:
 
 
 def _call(row: tuple[Any, ...], path: Path) -> Call:
-    """A row as a call; SQLite keeps any type in any column.
+    """A call from a row of the table. Types are checked, since SQLite accepts any type in any column.
 
     Raises:
-        SettingsError: If it is none.
+        SettingsError: If a value has a wrong type.
     """
     call = Call(*row)
     texts = (call.at, call.model, call.prompt, call.sampling, call.answer or "", call.error or "")

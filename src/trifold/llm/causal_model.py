@@ -1,4 +1,4 @@
-"""A model on this machine that writes: answers, and the likelihood of each of a few words."""
+"""A causal language model on this machine: it writes answers, and scores the likelihood of given words."""
 
 import re
 import time
@@ -9,15 +9,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from jinja2 import TemplateError
 
-from trifold.errors import LlmError
+from trifold.errors import BackboneError, LlmError
 from trifold.llm.contract import Answer, Gap, OnText, Sampling, Scorer, TextGenerator
 from trifold.llm.likelihood import Continuations, Likelihoods
 from trifold.llm.prompt_template import Conversation, Message
-from trifold.llm.truncation import cut_text
-from trifold.models.locate import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.long_text import cut_text
+from trifold.models.text_generation import Decoding, continue_prompt, model_context
 from trifold.runtime import Runtime
 
 
@@ -25,12 +25,15 @@ class CausalModel(TextGenerator, Scorer):
     """A decoder with its tokenizer.
 
     Args:
-        name: As the log and the reports call it.
-        files: Of the model.
-        model: From transformers, in evaluation mode.
-        tokenizer: Its own, a fast one.
-        runtime: Where it is.
+        name: Its name in the log and in reports.
+        files: The model's files.
+        model: The model of transformers, in evaluation mode.
+        tokenizer: Its fast tokenizer of transformers.
+        runtime: Device and precision.
         token_budget: Tokens of one forward pass.
+
+    Attributes:
+        window: The most tokens that it reads; `None` if that is unknown.
     """
 
     def __init__(
@@ -51,26 +54,33 @@ class CausalModel(TextGenerator, Scorer):
         return True
 
     def shown(self, conversation: Conversation) -> str:
-        """See `TextGenerator.shown`. By the model's chat template; a model without one reads plain paragraphs."""
+        """See `TextGenerator.shown`. Made by the model's chat template; without one, plain paragraphs."""
         if not self.tokenizer.chat_template:
             return _paragraphs(conversation)
         turns = [vars(message) for message in conversation]
         try:
             return str(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
         except (TemplateError, ValueError, TypeError) as error:
-            # Some templates have no place for a system message, and say so by raising.
+            # Some templates raise an error if there is a system message: it is joined to the first user message.
             if conversation[0].role != "system" or len(conversation) < 2:
                 raise LlmError(f"the chat template of {self.name} refuses this conversation ({error})") from None
             first = Message("user", f"{conversation[0].content}\n\n{conversation[1].content}")
             return self.shown((first, *conversation[2:]))
 
     def tokens(self, conversation: Conversation, word: str = "", *, strip: bool = False) -> list[int]:
-        """Token ids of what is sent, and of a word behind it; without spaces at its end where it is stripped.
+        """Token ids of a conversation.
 
-        The template's control tokens are ones; what looks like one in a message (`</s>`, `<|im_start|>`) is text.
+        The chat template's control tokens become control tokens. What looks like one in a message (`</s>`,
+        `<|im_start|>`) is tokenised as text.
+
+        Args:
+            conversation: The messages.
+            word: Text to append.
+            strip: Whether spaces at the end are removed.
 
         Raises:
-            LlmError: If a message looks so, and the template changes messages so that they cannot be told from it.
+            LlmError: If a message holds what looks like a control token, and the template changes messages so that they
+                cannot be told from the template's own text.
         """
         text = self.shown(conversation) + word
         text = text.rstrip(" ") if strip else text
@@ -82,10 +92,10 @@ class CausalModel(TextGenerator, Scorer):
         found: list[int] = []
         plain = ""
         for part, is_message in [*self._parts(conversation), (word, True)]:
-            # As the tokenizer itself does: control tokens part the text, and what is between them is one piece.
+            # As the tokenizer does it: the text between two control tokens is tokenised as one piece.
             pieces = [part] if is_message else self._control_tokens.split(part)
-            for place, piece in enumerate(pieces):
-                if place % 2:
+            for number, piece in enumerate(pieces):
+                if number % 2:
                     found += [*self._ids(plain, plain=True), *self._ids(piece)]
                     plain = ""
                 else:
@@ -93,9 +103,15 @@ class CausalModel(TextGenerator, Scorer):
         return found + self._ids(plain.rstrip(" ") if strip else plain, plain=True)
 
     def _ids(self, text: str, *, plain: bool = False, whole: bool = False) -> list[int]:
-        """Token ids of a text; of a plain one none is a control token, and a whole one gets those around any text."""
+        """Token ids of a text.
+
+        Args:
+            text: Any text.
+            plain: Whether control tokens in it are tokenised as text.
+            whole: Whether the special tokens that the tokenizer puts around a text are added.
+        """
         with warnings.catch_warnings():
-            # That a text is longer than the model reads is checked, and said, by us.
+            # The tokenizer warns of long texts; we check the length ourselves.
             warnings.simplefilter("ignore")
             found = self.tokenizer(text, add_special_tokens=whole, split_special_tokens=plain, verbose=False)
         return list(found["input_ids"])
@@ -106,17 +122,20 @@ class CausalModel(TextGenerator, Scorer):
         return re.compile(f"({'|'.join(sorted(names, key=len, reverse=True))})")
 
     def _parts(self, conversation: Conversation) -> Iterator[tuple[str, bool]]:
-        """What is shown in its parts, each with whether it is a message's content."""
+        """The parts of the text that is sent, and for each whether it is a message's content.
+
+        The template is filled in with numbered marks instead of messages, which shows where the messages are.
+        """
         left = self.shown(conversation)
-        marked = tuple(replace(turn, content=f"\ue000{place}\ue001") for place, turn in enumerate(conversation))
+        marked = tuple(replace(turn, content=f"\ue000{number}\ue001") for number, turn in enumerate(conversation))
         parts = re.split("\ue000(\\d+)\ue001", self.shown(marked))
-        for place, part in enumerate(parts):
-            content = conversation[int(part)].content if place % 2 else part
-            # Most templates leave out the space around a message.
+        for number, part in enumerate(parts):
+            content = conversation[int(part)].content if number % 2 else part
+            # Most templates strip the white space around a message.
             known = next((one for one in (content, content.strip()) if left.startswith(one)), None)
             if known is None:
                 break
-            yield known, bool(place % 2)
+            yield known, bool(number % 2)
             left = left[len(known) :]
         if left:
             raise LlmError(
@@ -128,42 +147,42 @@ class CausalModel(TextGenerator, Scorer):
         """See `TextGenerator.count_tokens`."""
         return len(self.tokens(conversation))
 
-    @torch.inference_mode()
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
         """See `TextGenerator.complete`."""
         ids = self.tokens(conversation, strip=True)
         self._require_room(len(ids), sampling.max_tokens)
         begun = time.perf_counter()
-        given = torch.tensor([ids], device=self._runtime.device)
-        options: dict[str, Any] = {"do_sample": False}
-        if sampling.temperature:
-            torch.manual_seed(sampling.vote)
-            options = {"do_sample": True, "temperature": sampling.temperature}
-        if self.tokenizer.pad_token_id is None:
-            options["pad_token_id"] = self.tokenizer.eos_token_id
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            written = self.model.generate(
-                given,
-                attention_mask=torch.ones_like(given),
-                max_new_tokens=sampling.max_tokens,
-                streamer=_streamer(self.tokenizer, on_text) if on_text else None,
-                **options,
-            )[0, len(ids) :]
-        text = self.tokenizer.decode(written, skip_special_tokens=True)
-        return Answer(text, len(ids), len(written), time.perf_counter() - begun)
+        room = sampling.max_tokens if self.window is None else min(sampling.max_tokens, self.window - len(ids))
+        decoding = Decoding(
+            max_new_tokens=room,
+            temperature=sampling.temperature,
+            seed=sampling.vote,
+            pad_id=self.tokenizer.eos_token_id if self.tokenizer.pad_token_id is None else None,
+        )
+        try:
+            with warnings.catch_warnings():
+                # transformers warns of settings in generation_config.json that do not apply without sampling.
+                warnings.simplefilter("ignore")
+                (written,) = continue_prompt(self.model, self.name, ids, self._decode, decoding, on_text)
+        except BackboneError as error:
+            raise LlmError(str(error)) from None
+        return Answer(written.text, len(ids), written.tokens, time.perf_counter() - begun)
+
+    def _decode(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
 
     def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
-        """See `Scorer.log_likelihoods`. With the part that all prompts share computed once."""
+        """See `Scorer.log_likelihoods`. The beginning that all prompts have in common is computed once."""
         return self.likelihoods.of([self.continuations(gap) for gap in gaps])
 
     def continuations(self, gap: Gap) -> Continuations:
-        """A gap's prompt and words as tokens.
+        """A gap's prompt and words as token ids.
 
-        The whole is tokenised and then cut, since a word after a space is another token than the word alone.
+        Prompt and word are tokenised together and then separated: a word after a space has another token than the word
+        alone.
 
         Raises:
-            LlmError: If it is longer than the model reads.
+            LlmError: If they are longer than the model's context.
         """
         wholes = [self.tokens(gap.conversation, word) for word in gap.words]
         shared = min(common_length([self.tokens(gap.conversation), *wholes]), min(map(len, wholes)) - 1)
@@ -188,23 +207,23 @@ class CausalModel(TextGenerator, Scorer):
 
 
 def common_length(rows: Sequence[list[int]]) -> int:
-    """How many tokens all rows begin with alike."""
+    """The number of tokens at the beginning that all rows have in common."""
     first, last = min(rows), max(rows)
-    for place, (one, other) in enumerate(zip(first, last, strict=False)):
+    for position, (one, other) in enumerate(zip(first, last, strict=False)):
         if one != other:
-            return place
+            return position
     return min(len(first), len(last))
 
 
 def _window(model: Any, tokenizer: Any) -> int | None:
-    """Tokens that the model reads; tokenizers write a huge number where they do not know."""
-    places = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    limits = [limit for limit in (places, tokenizer.model_max_length) if isinstance(limit, int) and 0 < limit < 1 << 30]
-    return min(limits) if limits else None
+    """The most tokens that the model reads. Tokenizers that do not know it say a huge number."""
+    limits = [model_context(model), tokenizer.model_max_length]
+    known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < 1 << 30]
+    return min(known, default=None)
 
 
 def _paragraphs(conversation: Conversation) -> str:
-    """For models that were never taught turns: instructions, then tasks and answers."""
+    """A conversation as plain paragraphs, for models without a chat template."""
     parts = []
     for message in conversation:
         after = {"system": "\n\n", "assistant": "\n\n"}.get(
@@ -212,15 +231,3 @@ def _paragraphs(conversation: Conversation) -> str:
         )
         parts.append(message.content + after)
     return "".join(parts)
-
-
-def _streamer(tokenizer: Any, on_text: OnText) -> Any:
-    from transformers import TextStreamer
-
-    class Streamer(TextStreamer):  # type: ignore[misc]
-        """Hands over text as soon as its characters are whole."""
-
-        def on_finalized_text(self, text: str, stream_end: bool = False) -> None:  # noqa: ARG002 - theirs
-            on_text(text)
-
-    return Streamer(tokenizer, skip_prompt=True, skip_special_tokens=True)

@@ -1,7 +1,6 @@
-"""Ask a model: the log first, within the budget, again where a call fails, several at a time."""
+"""Ask a language model: through the log, within the budget, with retries, several calls at a time."""
 
 import json
-import random
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -10,17 +9,14 @@ from dataclasses import asdict, dataclass, replace
 
 from trifold.errors import BudgetError, LlmError, TrifoldError
 from trifold.events import say, with_this_sink
-from trifold.json_reading import parse_json
 from trifold.llm.call_log import Call, CallLog, log_path
 from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, TextGenerator, TransientError
 from trifold.llm.cost_estimate import Estimate, expect_answers
-from trifold.llm.prompt_template import Conversation, Message
+from trifold.llm.prompt_template import Conversation, conversation_to_json
+from trifold.llm.retry import RetryPolicy
 from trifold.llm.settings import LlmSettings
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.terminal import PrintablePieces, printable
-
-_FIRST_WAIT_SECONDS = 0.5
-_LONGEST_WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -28,8 +24,8 @@ class Failure:
     """Why there is no answer.
 
     Attributes:
-        reason: In plain words.
-        unasked: Whether the budget was spent before it could be asked.
+        reason: The reason, for a message.
+        unasked: Whether the budget ended before the model was asked.
     """
 
     reason: str
@@ -40,11 +36,11 @@ class Client:
     """A model with its log and budget.
 
     Args:
-        model: Whom to ask.
-        log: Where answers are kept and found.
-        budget: What may be spent.
+        model: The model to ask.
+        log: Holds the answers of earlier calls and takes new ones.
+        budget: Limits calls and seconds.
         retries: How often a failed call is made again.
-        concurrency: Calls under way at the same time, where the model takes that.
+        concurrency: The most calls at the same time, if the model allows several.
     """
 
     def __init__(
@@ -53,95 +49,117 @@ class Client:
         self.model = model
         self.log = log
         self.budget = budget
-        self._retries = retries
+        self._retry = RetryPolicy(retries)
         self.concurrency = concurrency if model.parallel else 1
         self._stopped = threading.Event()
 
     @classmethod
     def of(cls, model: TextGenerator, settings: LlmSettings) -> "Client":
-        """With the log and the budget that the flags name."""
+        """A client with the log and the budget that the settings name."""
         log, budget = CallLog(log_path(settings.log)), SpendingLimit.of(settings)
         return cls(model, log, budget, settings.retries, settings.concurrency)
 
     def ask(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
-        """One answer.
+        """One answer, from the log or from the model.
 
         Args:
-            conversation: What was said so far.
+            conversation: The messages so far.
             sampling: How the answer is written.
-            on_text: Told each piece of the answer as it comes, fit for a terminal.
+            on_text: Called with each piece of the answer as it comes, with control characters removed.
 
         Raises:
             BudgetError: If the budget does not allow another call.
             LlmError: If no call brought an answer.
         """
-        asked = _call(self.model, conversation, sampling)
-        # Who asks for variety and numbers no votes wants another answer each time.
+        call = _call(self.model, conversation, sampling)
         show = PrintablePieces(on_text) if on_text else None
-        known = self.log.find(asked) if sampling.temperature == 0 or sampling.vote else None
-        if known is not None and known.answer is not None:
-            answer = Answer(known.answer, known.prompt_tokens, known.answer_tokens, known.seconds, from_log=True)
-            # What was asked at the same time did not add up then, either.
-            self.budget.charge(
-                answer.prompt_tokens, answer.answer_tokens, answer.seconds / self.concurrency, from_log=True
-            )
+        answer = self._from_log(call, sampling)
+        if answer is not None:
             if show:
                 show(answer.text)
-                show.end()
-            return answer
-        for attempt in range(self._retries + 1):
-            self.budget.take()
-            begun = time.perf_counter()
-            try:
-                answer = self.model.complete(conversation, sampling, show)
-            except (TransientError, LlmError) as error:
-                reason = error.reason if isinstance(error, TransientError) else str(error)
-                self.log.add(replace(asked, error=reason, seconds=time.perf_counter() - begun))
-                if isinstance(error, LlmError):
-                    raise
-                if attempt == self._retries:
-                    kind = FatalLlmError if error.unreachable else LlmError
-                    raise kind(f"{self.model.name} gave no answer in {attempt + 1} calls: {reason}") from None
-                if show:
-                    show.end()
-                    say(f"\nnote: {printable(reason)}; asking again from the beginning")
-                self._wait(attempt, error.wait_seconds)
-                continue
-            self.log.add(
-                replace(
-                    asked,
-                    answer=answer.text,
-                    prompt_tokens=answer.prompt_tokens,
-                    answer_tokens=answer.answer_tokens,
-                    seconds=answer.seconds,
-                )
-            )
+        else:
+            answer = self._from_model(call, conversation, sampling, show)
+        if show:
+            show.end()
+        return answer
+
+    def _from_log(self, call: Call, sampling: Sampling) -> Answer | None:
+        """The answer if the call was made before; sampling without a vote's number asks for a new answer each time."""
+        known = self.log.find(call) if sampling.temperature == 0 or sampling.vote else None
+        if known is None or known.answer is None:
+            return None
+        # Calls that were under way at the same time did not add up in time.
+        seconds = known.seconds / self.concurrency
+        self.budget.charge(known.prompt_tokens, known.answer_tokens, seconds, from_log=True)
+        return Answer(known.answer, known.prompt_tokens, known.answer_tokens, known.seconds, from_log=True)
+
+    def _from_model(
+        self, call: Call, conversation: Conversation, sampling: Sampling, show: PrintablePieces | None
+    ) -> Answer:
+        """The answer of the model, asked again as the retry policy says."""
+
+        def wait(error: TransientError, seconds: float) -> None:
             if show:
                 show.end()
-            self.budget.charge(answer.prompt_tokens, answer.answer_tokens, answer.seconds, from_log=False)
-            return answer
-        raise AssertionError("the last attempt returns or raises")
+                say(f"\nnote: {printable(error.reason)}; asking again from the beginning")
+            self._wait(seconds)
+
+        try:
+            answer = self._retry.run(lambda: self._attempt(call, conversation, sampling, show), wait)
+        except TransientError as error:
+            kind = FatalLlmError if error.unreachable else LlmError
+            calls = self._retry.retries + 1
+            raise kind(f"{self.model.name} gave no answer in {calls} calls: {error.reason}") from None
+        self.budget.charge(answer.prompt_tokens, answer.answer_tokens, answer.seconds, from_log=False)
+        return answer
+
+    def _attempt(
+        self, call: Call, conversation: Conversation, sampling: Sampling, show: PrintablePieces | None
+    ) -> Answer:
+        """Ask the model once; answer or error is logged."""
+        self.budget.take()
+        begun = time.perf_counter()
+        try:
+            answer = self.model.complete(conversation, sampling, show)
+        except (TransientError, LlmError) as error:
+            reason = error.reason if isinstance(error, TransientError) else str(error)
+            self.log.add(replace(call, error=reason, seconds=time.perf_counter() - begun))
+            raise
+        self.log.add(
+            replace(
+                call,
+                answer=answer.text,
+                prompt_tokens=answer.prompt_tokens,
+                answer_tokens=answer.answer_tokens,
+                seconds=answer.seconds,
+            )
+        )
+        return answer
 
     def ask_all(
         self, conversations: Sequence[Conversation], samplings: Sequence[Sampling]
     ) -> Generator[tuple[int, Answer | Failure]]:
-        """Ask many, several at a time; answers come as they are there, each with its position.
+        """Ask many conversations, several at a time.
 
-        What is under way when the caller stops, or the user does, is still waited for, since it is paid for.
+        If the caller or the user stops early, the calls that were started are still waited for and logged, since they
+        cost money.
+
+        Yields:
+            The position of a conversation and its answer, in the order in which the answers arrive.
 
         Raises:
-            LlmError: If a call fails in a way that no other call can escape (a wrong key, an unknown model).
+            LlmError: If a call fails in a way that every other call would (a wrong key, an unknown model).
         """
         if self.concurrency == 1:
-            for place, (conversation, sampling) in enumerate(zip(conversations, samplings, strict=True)):
-                yield place, self._try(conversation, sampling)
+            for position, (conversation, sampling) in enumerate(zip(conversations, samplings, strict=True)):
+                yield position, self._try(conversation, sampling)
             return
         pool, attempt = ThreadPoolExecutor(self.concurrency), with_this_sink(self._try)
         waiting = iter(enumerate(zip(conversations, samplings, strict=True)))
         running: dict[Future[Answer | Failure], int] = {}
         try:
             while True:
-                # Few are handed over at a time, so that stopping does not have to call back thousands.
+                # Few are submitted at a time, so that stopping need not cancel thousands.
                 while len(running) < 2 * self.concurrency and (one := next(waiting, None)):
                     running[pool.submit(attempt, *one[1])] = one[0]
                 if not running:
@@ -158,7 +176,7 @@ class Client:
             self._stopped.clear()
 
     def expect(self, asked: Sequence[tuple[Conversation, Sampling]]) -> Estimate:
-        """What asking so much would cost; no call is made."""
+        """What asking all of these would cost; no call is made."""
         missing = [one for one in asked if self.log.find(_call(self.model, *one)) is None]
         return expect_answers(
             self.log,
@@ -180,40 +198,20 @@ class Client:
         except TrifoldError as error:
             return Failure(str(error))
 
-    def _wait(self, attempt: int, wanted: float | None) -> None:
-        """Twice as long each time, with some chance so that callers do not return all at once; or as the server says.
+    def _wait(self, seconds: float) -> None:
+        """Wait before a call is made again.
 
         Raises:
-            BudgetError: If there is no time left for it.
+            BudgetError: If `--max-seconds` would be over by then.
             LlmError: If everything is being stopped.
         """
-        seconds = min(_FIRST_WAIT_SECONDS * 2**attempt, _LONGEST_WAIT_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311
-        if wanted is not None:
-            seconds = min(max(wanted, 0.0), _LONGEST_WAIT_SECONDS)
         if seconds > self.budget.seconds_left:
             raise BudgetError("--max-seconds would be over before the server may be asked again")
         if self._stopped.wait(seconds):
             raise LlmError("stopped before the call was made again")
 
 
-def as_json(conversation: Conversation) -> str:
-    """Messages as they are logged and sent."""
-    return json.dumps([asdict(message) for message in conversation], ensure_ascii=False)
-
-
-def from_json(text: str) -> Conversation:
-    """The inverse of `as_json`.
-
-    Raises:
-        ValueError: If it is no conversation.
-    """
-    turns = parse_json(text)
-    if not isinstance(turns, list) or not all(
-        isinstance(one, dict) and set(one) == {"role", "content"} for one in turns
-    ):
-        raise ValueError("this is no list of messages")
-    return tuple(Message(one["role"], str(one["content"])) for one in turns)
-
-
 def _call(model: TextGenerator, conversation: Conversation, sampling: Sampling) -> Call:
-    return Call.to_make(model.identity, as_json(conversation), json.dumps(asdict(sampling), sort_keys=True))
+    return Call.to_make(
+        model.identity, conversation_to_json(conversation), json.dumps(asdict(sampling), sort_keys=True)
+    )

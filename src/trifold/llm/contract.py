@@ -1,4 +1,4 @@
-"""What every language model promises, wherever it runs."""
+"""The contract of language models: those that write text, and those that score given words."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,9 +18,9 @@ class Sampling:
     """How an answer is written.
 
     Attributes:
-        max_tokens: Its length.
-        temperature: 0 takes the likeliest word each time.
-        vote: Which of several answers to the same prompt this is.
+        max_tokens: The most tokens of the answer.
+        temperature: 0 always takes the most probable token.
+        vote: Number of the answer, where several answers to one prompt vote; 0 for a single answer.
     """
 
     max_tokens: int = 256
@@ -30,14 +30,14 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said.
+    """A model's answer.
 
     Attributes:
         text: The answer.
-        prompt_tokens: Tokens it read.
-        answer_tokens: Tokens it wrote.
-        seconds: How long that took when it was done.
-        from_log: Whether it was said before.
+        prompt_tokens: Tokens of the prompt.
+        answer_tokens: Tokens of the answer.
+        seconds: Duration of the call, when it was made.
+        from_log: Whether the answer came from the log.
     """
 
     text: str
@@ -48,12 +48,12 @@ class Answer:
 
 
 class TransientError(Exception):
-    """A call failed in a way that may pass: too many requests, a server's hiccup, a cut connection.
+    """A call failed in a way that may pass: too many requests, an error inside the server, a broken connection.
 
     Args:
-        reason: In plain words.
-        wait_seconds: What the server asks to wait; `None` where it says nothing.
-        unreachable: Whether there was no server to talk to.
+        reason: The reason, for a message.
+        wait_seconds: The wait that the server asks for; `None` if it asks for none.
+        unreachable: Whether no server could be reached.
     """
 
     def __init__(self, reason: str, wait_seconds: float | None = None, *, unreachable: bool = False) -> None:
@@ -64,20 +64,20 @@ class TransientError(Exception):
 
 
 class FatalLlmError(LlmError):
-    """No other call to this model can do better: a wrong key, an unknown model, no such server."""
+    """Every other call to this model would fail as well: a wrong key, an unknown model, no such server."""
 
 
 class UnnamedServerError(LlmError):
-    """A run asks a server, and its user has not named one."""
+    """A run needs a server, and the user has not named one."""
 
 
 class TextGenerator(ABC):
-    """A model that answers.
+    """A model that writes text.
 
     Attributes:
-        name: As `--llm` gave it.
+        name: The name given with `--llm`.
         identity: What its answers depend on: the server and its model, or the weights' hash.
-        parallel: Whether several calls may be under way at the same time.
+        parallel: Whether several calls may be made at the same time.
     """
 
     name: str
@@ -89,38 +89,38 @@ class TextGenerator(ABC):
         """Answer a conversation.
 
         Args:
-            conversation: What was said so far; the last turn is the user's.
+            conversation: The messages so far; the last one is the user's.
             sampling: How the answer is written.
-            on_text: Told each piece of the answer as it comes; makes the model stream.
+            on_text: Called with each piece of the answer as it comes; makes the model stream.
 
         Raises:
-            LlmError: If it cannot answer this, and never will.
-            FatalLlmError: If it will not answer anything.
-            TransientError: If it might the next time.
+            LlmError: If it cannot answer this conversation.
+            FatalLlmError: If it cannot answer any conversation.
+            TransientError: If the next attempt may succeed.
         """
 
     @abstractmethod
     def count_tokens(self, conversation: Conversation) -> int:
-        """Tokens that the model reads; a guess where its tokenizer is not known."""
+        """Tokens of a conversation; a guess if the tokenizer is not known."""
 
     @abstractmethod
     def shown(self, conversation: Conversation) -> str:
-        """Exactly what is sent."""
+        """The text that is sent, exactly."""
 
     @property
     def counts_exactly(self) -> bool:
-        """Whether `count_tokens` is no guess."""
+        """Whether `count_tokens` counts, rather than guesses."""
         return False
 
 
 @dataclass(frozen=True)
 class Gap:
-    """A text with its place in what is sent, and the words that could follow or fill it.
+    """A gap in a text, and the words that may fill it.
 
     Attributes:
-        conversation: What a causal model reads before the word.
+        conversation: What a causal model reads before the gap.
         around: What a masked model reads before and after the gap.
-        words: What the labels are called.
+        words: The words for the labels.
     """
 
     conversation: Conversation
@@ -129,11 +129,11 @@ class Gap:
 
 
 class Scorer(ABC):
-    """A model that says how likely each of a few words is: always one of them, with probabilities.
+    """A model that scores the likelihood of given words.
 
     Attributes:
-        name: As `--llm` gave it.
-        identity: What its figures depend on.
+        name: The name given with `--llm`.
+        identity: What its scores depend on.
     """
 
     name: str
@@ -141,16 +141,19 @@ class Scorer(ABC):
 
     @abstractmethod
     def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
-        """The words' log-likelihoods, `(gaps, words)` float64; every gap has as many words.
+        """Log-likelihoods of the words in each gap, `(gaps, words)` float64.
+
+        Args:
+            gaps: All with the same number of words.
 
         Raises:
-            LlmError: If one is longer than the model reads; the message has the count.
+            LlmError: If one is longer than the model's context; the message has the number of tokens.
         """
 
     @abstractmethod
     def count(self, gap: Gap) -> int:
-        """Tokens that are read of a gap, without its words."""
+        """Tokens of a gap's text, without its words."""
 
     @abstractmethod
     def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:
-        """The text without what is beyond `max_tokens`, and whether that was anything."""
+        """The text cut to `max_tokens` as `long_text` says, and whether anything was cut off."""

@@ -1,4 +1,4 @@
-"""What a command would cost, before it costs anything."""
+"""Forecast of what asking a language model would cost."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from trifold.llm.call_log import CallLog
 from trifold.llm.settings import Price
 
-# Before a server has answered anything: its time for a short answer, and the answer's length.
+# Assumed before a model has answered anything: seconds per call, and tokens per answer.
 _ASSUMED_SECONDS = 1.0
 _ASSUMED_TOKENS = 16
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A forecast.
+    """A forecast of calls and their cost.
 
     Attributes:
-        calls: That would be made.
+        calls: Calls that would be made.
         from_log: Answers that are in the log already.
-        prompt_tokens: That would be read.
-        answer_tokens: That would be written.
-        seconds: That it would take.
-        exact_tokens: Whether the prompt's tokens are counted rather than guessed from characters.
-        basis: What the seconds are from, in words.
+        prompt_tokens: Tokens of the prompts.
+        answer_tokens: Tokens of the answers.
+        seconds: Duration of all calls.
+        exact_tokens: Whether the prompts' tokens are counted, rather than guessed from characters.
+        basis: What the seconds are based on, for a message.
     """
 
     calls: int
@@ -34,7 +34,7 @@ class Estimate:
     basis: str
 
     def money(self, price: Price | None) -> float | None:
-        """What it would cost; `None` where no price was given."""
+        """The cost in money; `None` if no price was given."""
         return price.of(self.prompt_tokens, self.answer_tokens) if price else None
 
     def __add__(self, other: "Estimate") -> "Estimate":
@@ -55,16 +55,16 @@ def expect_answers(
     exact: bool,
     longest: int,
 ) -> Estimate:
-    """What asking costs, by what this model's answers in the log cost.
+    """Forecast the cost of calls from this model's answers in the log.
 
     Args:
-        log: Of earlier calls.
-        model: Its identity.
-        prompt_tokens: Of each call that would be made.
-        from_log: Answers that are known.
-        concurrency: Calls under way at the same time.
-        exact: Whether tokens are counted.
-        longest: Tokens that an answer may have.
+        log: Holds earlier calls.
+        model: The model's identity.
+        prompt_tokens: Tokens of each call that would be made.
+        from_log: Answers that are in the log.
+        concurrency: Calls at the same time.
+        exact: Whether tokens are counted, rather than guessed.
+        longest: The most tokens that an answer may have.
     """
     tokens = list(prompt_tokens)
     known = log.mean_call(model)

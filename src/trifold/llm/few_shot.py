@@ -1,4 +1,4 @@
-"""Which labelled examples a prompt shows: as many of each label, any, or those most like the text."""
+"""Which labelled examples a prompt shows: equally many of each label, random ones, or the most similar ones."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Embed = Callable[[Sequence[str]], np.ndarray]
 
 
 def choose_balanced(train: Examples, shots: int, seed: int) -> list[int]:
-    """Positions of as many examples of each label as can be, in an order that favours none."""
+    """Positions of `shots` examples, as equally many of each label as possible, in random order of the labels."""
     rng = np.random.default_rng(seed)
     rows: dict[object, list[int]] = {}
     for position in rng.permutation(len(train)).tolist():
@@ -26,34 +26,34 @@ def choose_balanced(train: Examples, shots: int, seed: int) -> list[int]:
 
 
 def choose_random(train: Examples, shots: int, seed: int) -> list[int]:
-    """Positions of any examples."""
+    """Positions of `shots` random examples."""
     return [int(row) for row in np.random.default_rng(seed).permutation(len(train))[:shots]]
 
 
 @dataclass(frozen=True)
 class FixedShots:
-    """The same examples for every text.
+    """One set of examples for every text.
 
     Attributes:
-        examples: In the order in which they are shown.
+        examples: The examples, in the order in which they are shown.
     """
 
     examples: tuple[Example, ...]
 
     def __call__(self, texts: Sequence[str]) -> list[tuple[Example, ...]]:
-        """Examples for each text."""
+        """The examples for each text."""
         return [self.examples] * len(texts)
 
 
 @dataclass(frozen=True)
 class NearestShots:
-    """For every text the examples whose vectors are nearest to its own, the nearest last, where it counts most.
+    """For every text the examples with the nearest vectors, the nearest last, where it has most influence.
 
     Attributes:
-        examples: All there are.
-        vectors: `(examples, width)` float32, of length 1.
+        examples: All examples to choose from.
+        vectors: Their vectors, `(examples, width)` float32 of length 1.
         shots: How many are shown.
-        embed: Texts to such vectors.
+        embed: From texts to their vectors.
 
     Source: Liu et al. 2022, "What Makes Good In-Context Examples for GPT-3?".
     """
@@ -64,9 +64,9 @@ class NearestShots:
     embed: Embed
 
     def __call__(self, texts: Sequence[str]) -> list[tuple[Example, ...]]:
-        """Examples for each text."""
+        """The examples for each text."""
         if not texts:
             return []
         near = self.embed(texts) @ self.vectors.T
         order = np.argsort(-near, axis=1, kind="stable")[:, : self.shots]
-        return [tuple(self.examples[place] for place in row[::-1]) for row in order]
+        return [tuple(self.examples[position] for position in row[::-1]) for row in order]

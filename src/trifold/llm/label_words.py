@@ -1,4 +1,4 @@
-"""What labels are called in a prompt, where the data may call them 0 and 1."""
+"""The words for labels in a prompt; in the data the labels may be 0 and 1."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -11,16 +11,16 @@ from trifold.tasks.labels import LabelMap, describe_labels
 def word_labels(
     prompt: Prompt | None, labels: LabelMap, described: Mapping[str, str]
 ) -> tuple[Prompt, tuple[str, ...]]:
-    """The prompt with its labels, and what each is called, in class order.
+    """The prompt with its labels, and the word for each label in class order.
 
     Args:
-        prompt: From a file; a plain one is made where `None`.
-        labels: Of the data.
-        described: What the flags call them, which wins over the prompt, which wins over the label's own name.
+        prompt: From a prompt file; `None` for a plain prompt.
+        labels: The labels of the data.
+        described: Words from the flags, by label. They override the prompt's words, which override the labels' names.
 
     Raises:
-        PromptError: If the prompt is for other labels, or has no place for a text.
-        SettingsError: If a description is for no label, or two labels are called alike.
+        PromptError: If the prompt is for other labels, or has no variable for the text.
+        SettingsError: If a description is for no label, or two labels have one word.
     """
     names = [str(label) for label in labels.names]
     known = dict(prompt.output.labels) if prompt else {}
@@ -40,7 +40,7 @@ def word_labels(
 
 
 def plain_prompt(words: Iterable[str]) -> Prompt:
-    """What is sent where the user names no prompt file."""
+    """The prompt that is used without a prompt file."""
     return Prompt(
         task="Text: {text}\nLabel:",
         role="You label texts.",

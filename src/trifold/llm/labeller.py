@@ -1,4 +1,4 @@
-"""Label texts with a language model: the task, what comes of it, and what every labeller promises."""
+"""Labelling texts with a language model: the task, the result, and the contract of labellers."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -20,15 +20,15 @@ def _no_shots(texts: Sequence[str]) -> Sequence[tuple[Example, ...]]:
 
 @dataclass(frozen=True)
 class LabellingTask:
-    """What texts are labelled with, and how a model is told so.
+    """A labelling task as it is put to a language model.
 
     Attributes:
-        prompt: Says it in words.
-        words: What the labels are called, in class order.
-        cloze: Says it as a sentence with a gap.
-        shots: Chooses labelled examples for each of some texts.
-        max_length: Tokens of a text that are read; `None` for all.
-        long_text: What is read of a longer one.
+        prompt: The task as instructions.
+        words: The words for the labels, in class order.
+        cloze: The task as a sentence with a gap, for masked models.
+        shots: From texts to the labelled examples that are shown with each.
+        max_length: The most tokens of a text; `None` for no limit.
+        long_text: What is kept of a longer text, `truncate` or `head+tail`.
     """
 
     prompt: Prompt
@@ -39,7 +39,7 @@ class LabellingTask:
     long_text: str = "truncate"
 
     def conversations(self, texts: Sequence[str]) -> list[Conversation]:
-        """What is sent for each text."""
+        """The messages for each text."""
         variable = self.prompt.text_variable()
         return [
             replace(self.prompt, examples=(*self.prompt.examples, *shots)).render({variable: text})
@@ -47,21 +47,21 @@ class LabellingTask:
         ]
 
     def around(self, text: str) -> tuple[str, str]:
-        """The sentence before and after its gap."""
+        """The cloze sentence for a text: the part before the gap, and the part after it."""
         before, after = self.cloze.split("{mask}")
         return before.replace("{text}", text), after.replace("{text}", text)
 
 
 @dataclass(frozen=True)
 class Judgements:
-    """What a model makes of some texts.
+    """A model's labels for some texts.
 
     Attributes:
         logits: `(texts, words)` float64.
-        truncated: `(texts,)` bool, whether a text was too long to be read whole.
-        problems: Position to why there is no label, where there is none.
-        unasked: Positions of those among them that the budget left out.
-        seconds_from_log: What the part that came from the log once took.
+        truncated: `(texts,)` bool, whether a text was cut.
+        problems: For texts without a label, position to reason.
+        unasked: Positions of the texts that the budget left out; they are among `problems`.
+        seconds_from_log: Time that the answers from the log once took.
     """
 
     logits: np.ndarray
@@ -72,29 +72,29 @@ class Judgements:
 
 
 class Labeller(ABC):
-    """A model with a task."""
+    """A model with a labelling task."""
 
     task: LabellingTask
 
     @abstractmethod
     def judge(self, texts: Sequence[str]) -> Judgements:
-        """Label `texts`, in their order."""
+        """Label `texts`; the result is in their order."""
 
     @abstractmethod
     def expect(self, texts: Sequence[str]) -> Estimate:
-        """What `judge` would cost."""
+        """Forecast of what `judge` would cost."""
 
     @property
     @abstractmethod
     def spent(self) -> Spent:
-        """What it has cost so far."""
+        """Cost so far."""
 
     @property
     @abstractmethod
     def identity(self) -> str:
-        """What its answers depend on, besides the prompt."""
+        """What its answers depend on apart from the prompt."""
 
 
 def common_reasons(problems: dict[int, str], most: int = 3) -> list[str]:
-    """The commonest problems, each with how often it came."""
+    """The most common problems, each with its number of texts."""
     return [f"{reason} ({count:,} times)" for reason, count in Counter(problems.values()).most_common(most)]

@@ -1,9 +1,9 @@
-"""How likely a decoder finds each of a few continuations, with everything that prompts share computed once.
+"""Log-likelihoods of given continuations by a decoder, with everything that prompts have in common computed once.
 
 The prefix that all prompts begin with (instructions, examples) is computed once. The rest of many prompts and their
-continuations then go through the model as one row of tokens, in which each sees the prefix, its own prompt and its own
-continuation, and nothing else: no token is computed twice, and nothing is padded or copied. A plain forward for every
-pair of prompt and continuation would compute the prefix `prompts * continuations` times.
+continuations then go through the model as one row of tokens. The attention mask lets each token attend to the prefix,
+its own prompt and its own continuation only. So no token is computed twice, and nothing is padded or copied. A plain
+forward pass for every pair of prompt and continuation would compute the prefix `prompts * continuations` times.
 
 Source: Miao et al. 2024, "SpecInfer", for attention over a tree of tokens.
 """
@@ -18,18 +18,18 @@ import torch
 
 from trifold.runtime import Runtime
 
-# A kept prefix serves as long as it lacks no more than so many of the tokens that the next prompts share.
+# A kept prefix is reused as long as it lacks at most this many of the tokens that the next prompts have in common.
 _NEGLIGIBLE_TOKENS = 16
-# Tokens of one forward pass: fewer waste the processor, more mostly compare texts that must not see each other.
-_FEWEST_TOKENS = 512
-# Figures of the tree against those of plain forward passes: only the order of operations may differ.
+# Tokens of one forward pass: fewer do not occupy the processor; more mostly add attention that is masked.
+_MIN_TOKENS = 512
+# How far the log-likelihoods may be from those of plain forward passes: only the order of operations differs.
 _TOLERANCE = {"float32": 1e-3, "bfloat16": 0.3}
 _KeysAndValues = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class Continuations:
-    """A prompt with what may follow.
+    """A prompt and its possible continuations.
 
     Attributes:
         prompt: Token ids, at least one.
@@ -45,12 +45,12 @@ class Likelihoods:
 
     Args:
         model: A causal language model in evaluation mode.
-        runtime: Where it is.
-        token_budget: Tokens of one forward pass.
+        runtime: Device and precision.
+        token_budget: The most tokens of one forward pass.
 
     Attributes:
         tokens_computed: Tokens that went through the model so far.
-        shares: Whether what is shared is computed once; some architectures do not let it.
+        shares: Whether the common prefix is computed once; some architectures do not allow it.
     """
 
     def __init__(self, model: Any, runtime: Runtime, token_budget: int) -> None:
@@ -63,36 +63,36 @@ class Likelihoods:
         self.tokens_computed, self._kept = 0, None
 
     def of(self, rows: Sequence[Continuations]) -> np.ndarray:
-        """Log-likelihoods, `(rows, words)` float64; every row has as many words."""
+        """Log-likelihoods, `(rows, words)` float64; all rows have the same number of words."""
         if not rows:
             return np.zeros((0, 0))
-        return self._shared(rows) if self.shares else self.plain(rows)
+        return self._with_shared_prefix(rows) if self.shares else self.plain(rows)
 
     @torch.inference_mode()
     def plain(self, rows: Sequence[Continuations]) -> np.ndarray:
-        """The same by a forward pass for each prompt and word: the reference, and for models that cannot share."""
+        """Log-likelihoods by one forward pass for each prompt and word: the reference, and the way without sharing."""
         found = np.empty((len(rows), len(rows[0].words)))
-        for place, row in enumerate(rows):
+        for row_number, row in enumerate(rows):
             for number, word in enumerate(row.words):
                 ids = torch.tensor([[*row.prompt, *word]], device=self._runtime.device)
                 self.tokens_computed += ids.numel()
                 logits = self._model(input_ids=ids, use_cache=False).logits[0, len(row.prompt) - 1 : -1].float()
                 picked = logits.log_softmax(-1).gather(1, torch.tensor(word, device=ids.device)[:, None])
-                found[place, number] = picked.double().sum().item()
+                found[row_number, number] = picked.double().sum().item()
         return found
 
     @torch.inference_mode()
-    def _shared(self, rows: Sequence[Continuations]) -> np.ndarray:
+    def _with_shared_prefix(self, rows: Sequence[Continuations]) -> np.ndarray:
         prefix, kept = self._prefix(rows)
         found = np.empty((len(rows), len(rows[0].words)))
-        for places in self._packs(rows, len(prefix)):
-            found[places] = self._forward([rows[place] for place in places], len(prefix), kept)
+        for pack in self._packs(rows, len(prefix)):
+            found[pack] = self._forward([rows[position] for position in pack], len(prefix), kept)
         return found
 
     def _prefix(self, rows: Sequence[Continuations]) -> tuple[tuple[int, ...], _KeysAndValues]:
-        """What all prompts begin with, and the keys and values of it, kept from call to call."""
+        """The tokens that all prompts begin with, and their keys and values, which are kept from call to call."""
         first, last = min(row.prompt for row in rows), max(row.prompt for row in rows)
-        # Of each prompt at least its last token is computed anew: the first word's likelihood comes from there.
+        # At least the last token of each prompt is computed anew: its logits give the first token's likelihood.
         most = min(len(row.prompt) for row in rows) - 1
         shared = next((i for i in range(most) if first[i] != last[i]), most)
         if self._kept is not None:
@@ -108,21 +108,21 @@ class Likelihoods:
         return self._kept
 
     def _packs(self, rows: Sequence[Continuations], known: int) -> Iterator[list[int]]:
-        """Positions of the rows that go through the model together."""
-        limit = min(max(known, _FEWEST_TOKENS), self._token_budget)
+        """Positions of the rows that go through the model in one pass."""
+        limit = min(max(known, _MIN_TOKENS), self._token_budget)
         pack: list[int] = []
         tokens = 0
-        for place, row in enumerate(rows):
+        for position, row in enumerate(rows):
             size = len(row.prompt) - known + sum(len(word) - 1 for word in row.words)
             if pack and tokens + size > limit:
                 yield pack
                 pack, tokens = [], 0
-            pack.append(place)
+            pack.append(position)
             tokens += size
         yield pack
 
     def _forward(self, rows: list[Continuations], known: int, kept: _KeysAndValues) -> np.ndarray:
-        """Log-likelihoods of a few rows, `(rows, words)`, in one pass behind the prefix."""
+        """Log-likelihoods of a few rows, `(rows, words)`, by one forward pass after the prefix."""
         tree = _Tree(rows, known)
         self.tokens_computed += len(tree.ids)
         device = self._runtime.device
@@ -135,14 +135,14 @@ class Likelihoods:
             logits_to_keep=torch.tensor(tree.asked, device=device),
         )
         logs = output.logits[0].float().log_softmax(-1)
-        places, tokens, owners = (torch.tensor(part, device=device) for part in zip(*tree.wanted, strict=True))
+        positions, tokens, owners = (torch.tensor(part, device=device) for part in zip(*tree.wanted, strict=True))
         sums = torch.zeros(len(rows) * len(rows[0].words), dtype=torch.float64, device=device)
-        sums.index_add_(0, owners, logs[places, tokens].double())
+        sums.index_add_(0, owners, logs[positions, tokens].double())
         found: np.ndarray = sums.view(len(rows), -1).cpu().numpy()
         return found
 
     def _cache(self, kept: _KeysAndValues) -> Any:
-        """A cache that begins with the prefix."""
+        """A cache of keys and values that holds the prefix."""
         from transformers import DynamicCache
 
         cache = DynamicCache(config=self._model.config)
@@ -151,9 +151,9 @@ class Likelihoods:
         return cache
 
     def _can_share(self) -> bool:
-        """Whether the model keeps keys and values of all tokens, can be told positions and who sees whom; it is tried.
+        """Whether the model keeps the keys of all tokens and accepts positions and an attention mask; it is tried.
 
-        Layers with a sliding window or a recurrent state forget, and go by the order of tokens.
+        Layers with a sliding window or a recurrent state do not: they drop tokens and depend on their order.
         """
         from transformers.cache_utils import DynamicLayer
 
@@ -166,25 +166,27 @@ class Likelihoods:
         words = ((1,), (2, 3), (3, 1, 2))
         rows = [Continuations((1, 2, 3, 4, 2, 1), words), Continuations((1, 2, 3, 1), words)]
         try:
-            return bool(np.abs(self._shared(rows) - self.plain(rows)).max() < _TOLERANCE[self._runtime.precision])
+            return bool(
+                np.abs(self._with_shared_prefix(rows) - self.plain(rows)).max() < _TOLERANCE[self._runtime.precision]
+            )
         except (TypeError, ValueError, RuntimeError, AttributeError, IndexError):
             return False
 
 
 class _Tree:
-    """Prompts' own tokens and their words' as one row.
+    """The tokens of several prompts and their words as one row, without the common prefix.
 
-    A word's last token is not read: nothing that follows it is asked for.
+    A word's last token is left out, since its logits are not needed.
 
     Args:
-        rows: The prompts.
+        rows: The prompts and their words.
         known: Tokens of each prompt that are in the prefix.
 
     Attributes:
         ids: Token ids.
-        positions: Of each in its own text, the prefix included.
-        asked: Places in `ids` whose logits are needed.
-        wanted: For each token of each word: its place among `asked`, its id, and the word's number of all.
+        positions: The position of each token in its own text, counting the prefix.
+        asked: Indices into `ids` of the tokens whose logits are needed.
+        wanted: For each token of each word its index into `asked`, its id, and the number of the word among all words.
     """
 
     def __init__(self, rows: list[Continuations], known: int) -> None:
@@ -193,7 +195,7 @@ class _Tree:
         self.positions: list[int] = []
         self.asked: list[int] = []
         self.wanted: list[tuple[int, int, int]] = []
-        # Of each token the prompt it belongs to, and the word; 0 for the prompt itself.
+        # For each token the number of its prompt, and of its word from 1; 0 for a token of the prompt.
         self._prompts: list[int] = []
         self._words: list[int] = []
         for prompt, row in enumerate(rows):
@@ -207,7 +209,7 @@ class _Tree:
                 self.wanted += [(self._ask(begin + step), token, owner) for step, token in enumerate(word[1:])]
 
     def mask(self, dtype: torch.dtype) -> torch.Tensor:
-        """Who sees whom, `(1, 1, tokens, prefix + tokens)`: 0 where one does, a huge negative number where not."""
+        """The attention mask, `(1, 1, tokens, prefix + tokens)`: 0 where a token attends, else the lowest number."""
         prompts, words = torch.tensor(self._prompts), torch.tensor(self._words)
         same = prompts[:, None] == prompts
         same &= (words == 0) | (words[:, None] == words)
@@ -220,6 +222,7 @@ class _Tree:
         self._prompts += [prompt] * len(tokens)
         self._words += [word] * len(tokens)
 
-    def _ask(self, place: int) -> int:
-        self.asked.append(place)
+    def _ask(self, index: int) -> int:
+        """Ask for the logits of the token at `index`; returns their index into `asked`."""
+        self.asked.append(index)
         return len(self.asked) - 1

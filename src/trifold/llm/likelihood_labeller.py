@@ -1,4 +1,4 @@
-"""Label texts by how likely a model on this machine finds what each label is called."""
+"""Label texts by the likelihoods that a model on this machine gives to the labels' words."""
 
 import json
 import time
@@ -12,15 +12,15 @@ from trifold.data.row_sample import some
 from trifold.errors import BudgetError, LlmError
 from trifold.json_reading import parse_json
 from trifold.llm.call_log import Call, CallLog
-from trifold.llm.client import as_json
 from trifold.llm.contract import Gap, Scorer, TextGenerator
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask, Shots
+from trifold.llm.prompt_template import conversation_to_json
 from trifold.llm.spending_limit import SpendingLimit, Spent
 
-# Few enough that little is lost when a command is killed, enough to batch well.
+# Few enough that little is lost if a command is killed, enough for full batches.
 _TEXTS_PER_SLICE = 256
-# What a model says of these is what it would say anyway.
+# The likelihoods that a model gives without a text; calibration subtracts them.
 # Source: Zhao et al. 2021, "Calibrate Before Use: Improving Few-Shot Performance of Language Models".
 _NO_TEXTS = ("N/A", "", "[MASK]")
 _DECIMALS = 6
@@ -28,14 +28,14 @@ _TRIED_TEXTS = 3
 
 
 class LikelihoodLabeller(Labeller):
-    """Scores what each label is called: always a valid label, with probabilities.
+    """Labels a text by the likelihoods of the labels' words: always a valid label, with probabilities.
 
     Args:
-        model: On this machine.
-        task: What to label with.
-        log: Where figures are kept and found.
-        budget: What may be spent; a text is a call.
-        bias: `(words,)`, taken off each text's figures; nothing where `None`.
+        model: A model on this machine.
+        task: The labelling task.
+        log: Holds the log-likelihoods of earlier calls and takes new ones.
+        budget: Limits calls and seconds; a text counts as a call.
+        bias: `(words,)`, subtracted from each text's log-likelihoods; zeros if `None`.
     """
 
     def __init__(
@@ -58,14 +58,14 @@ class LikelihoodLabeller(Labeller):
         return self.model.identity
 
     def judge(self, texts: Sequence[str]) -> Judgements:
-        """See `Labeller.judge`. A text whose prompt is longer than the model reads is a problem, not an end."""
+        """See `Labeller.judge`. A text whose prompt exceeds the context gets no label; the others are labelled."""
         cuts = [self._cut(text) for text in texts]
-        found, problems, unasked, seconds = self._figures([text for text, _ in cuts])
+        found, problems, unasked, seconds = self._log_likelihoods([text for text, _ in cuts])
         truncated = np.array([was_cut for _, was_cut in cuts], dtype=bool)
         return Judgements(found - self.bias, truncated, problems, frozenset(unasked), seconds)
 
     def expect(self, texts: Sequence[str]) -> Estimate:
-        """See `Labeller.expect`. A few texts are scored to see how long one takes."""
+        """See `Labeller.expect`. A few texts are scored to measure the time of one."""
         gaps = self._gaps([self._cut(text)[0] for text in texts])
         missing = [gap for gap in gaps if self._log.find(self._call(gap)) is None]
         tried = some(missing, _TRIED_TEXTS)
@@ -77,17 +77,17 @@ class LikelihoodLabeller(Labeller):
         return Estimate(len(missing), known, tokens, 0, seconds * len(missing), True, "a few of these texts, just now")
 
     def calibrate(self, shots: Shots | None = None) -> None:
-        """From now on, take off what the model says where there is no text at all.
+        """From now on, subtract the log-likelihoods that the model gives without a text.
 
         Args:
-            shots: Examples that are shown then; those of the task where `None`.
+            shots: Examples that are shown with the empty texts; `None` for the task's own.
 
         Raises:
-            BudgetError: If the budget does not reach for it.
+            BudgetError: If the budget does not allow it.
             LlmError: If the prompt cannot be scored.
         """
         task, self.task = self.task, replace(self.task, shots=shots or self.task.shots)
-        found, problems, unasked, _ = self._figures(list(_NO_TEXTS))
+        found, problems, unasked, _ = self._log_likelihoods(list(_NO_TEXTS))
         self.task = task
         if problems:
             reason = next(iter(problems.values()))
@@ -99,44 +99,53 @@ class LikelihoodLabeller(Labeller):
             return text, False
         return self.model.cut(text, self.task.max_length, self.task.long_text)
 
-    def _figures(self, texts: list[str]) -> tuple[np.ndarray, dict[int, str], set[int], float]:
-        """Log-likelihoods, problems, those of them that are the budget's, and what the log's part once took."""
+    def _log_likelihoods(self, texts: list[str]) -> tuple[np.ndarray, dict[int, str], set[int], float]:
+        """Log-likelihoods of the texts' words, from the log or from the model.
+
+        Returns:
+            Log-likelihoods, `(texts, words)`; position to reason for texts without any; positions of the texts that the
+            budget left out; and the seconds that the scores from the log once took.
+        """
         gaps = self._gaps(texts)
         calls = [self._call(gap) for gap in gaps]
         found = np.zeros((len(texts), len(self.task.words)))
         problems: dict[int, str] = {}
         unasked: set[int] = set()
         missing, seconds = [], 0.0
-        # Texts that say the same, or are cut to the same, are one prompt: scored once, and to the last digit alike.
+        # Texts with equal prompts are scored once, so that their figures are equal to the last digit.
         first: dict[str, int] = {}
-        for place, call in enumerate(calls):
-            if first.setdefault(call.key, place) < place:
+        for position, call in enumerate(calls):
+            if first.setdefault(call.key, position) < position:
                 continue
             known = self._log.find(call)
-            figures = _figures_of(known, self.task.words)
+            figures = _logged_figures(known, self.task.words)
             if known is None or figures is None:
-                missing.append(place)
+                missing.append(position)
                 continue
-            found[place] = figures
+            found[position] = figures
             seconds += known.seconds
             self._budget.charge(known.prompt_tokens, 0, known.seconds, from_log=True)
         for start in range(0, len(missing), _TEXTS_PER_SLICE):
-            places = missing[start : start + _TEXTS_PER_SLICE]
-            allowed = []
-            for place in places:
-                try:
-                    self._budget.take()
-                    allowed.append(place)
-                except BudgetError as error:
-                    problems[place] = str(error)
-                    unasked.add(place)
+            allowed = self._within_budget(missing[start : start + _TEXTS_PER_SLICE], problems, unasked)
             self._score(allowed, gaps, calls, found, problems)
-        for place, call in enumerate(calls):
-            same = first[call.key]
-            found[place] = found[same]
-            problems |= {place: problems[same]} if same in problems else {}
-            unasked |= {place} if same in unasked else set()
+        for position, call in enumerate(calls):
+            scored = first[call.key]
+            found[position] = found[scored]
+            problems |= {position: problems[scored]} if scored in problems else {}
+            unasked |= {position} if scored in unasked else set()
         return found, problems, unasked, seconds
+
+    def _within_budget(self, positions: list[int], problems: dict[int, str], unasked: set[int]) -> list[int]:
+        """The positions that the budget allows to score; the others are added to `problems` and `unasked`."""
+        allowed = []
+        for position in positions:
+            try:
+                self._budget.take()
+                allowed.append(position)
+            except BudgetError as error:
+                problems[position] = str(error)
+                unasked.add(position)
+        return allowed
 
     def _gaps(self, texts: list[str]) -> list[Gap]:
         return [
@@ -145,39 +154,42 @@ class LikelihoodLabeller(Labeller):
         ]
 
     def _score(
-        self, places: list[int], gaps: list[Gap], calls: list[Call], found: np.ndarray, problems: dict[int, str]
+        self, positions: list[int], gaps: list[Gap], calls: list[Call], found: np.ndarray, problems: dict[int, str]
     ) -> None:
-        """Score some gaps together; where one is too long, in halves, so that it spoils no other's."""
-        if not places:
+        """Score some gaps together; if one is too long, in halves, so that the others are still scored."""
+        if not positions:
             return
         begun = time.perf_counter()
         try:
-            # Rounded as they are logged, so that a figure is the same whether it comes from there or not.
-            found[places] = np.round(self.model.log_likelihoods([gaps[place] for place in places]), _DECIMALS)
+            # Rounded as in the log, so that figures from the log and from the model are equal.
+            scores = self.model.log_likelihoods([gaps[position] for position in positions])
+            found[positions] = np.round(scores, _DECIMALS)
         except LlmError as error:
-            if len(places) == 1:
-                problems[places[0]] = str(error)
+            if len(positions) == 1:
+                problems[positions[0]] = str(error)
                 return
-            half = len(places) // 2
-            for part in (places[:half], places[half:]):
+            half = len(positions) // 2
+            for part in (positions[:half], positions[half:]):
                 self._score(part, gaps, calls, found, problems)
             return
-        seconds = (time.perf_counter() - begun) / len(places)
-        for place in places:
-            answer = json.dumps(dict(zip(self.task.words, found[place].tolist(), strict=True)), ensure_ascii=False)
-            tokens = self.model.count(gaps[place])
-            self._log.add(replace(calls[place], answer=answer, prompt_tokens=tokens, seconds=seconds))
+        seconds = (time.perf_counter() - begun) / len(positions)
+        for position in positions:
+            answer = json.dumps(dict(zip(self.task.words, found[position].tolist(), strict=True)), ensure_ascii=False)
+            tokens = self.model.count(gaps[position])
+            self._log.add(replace(calls[position], answer=answer, prompt_tokens=tokens, seconds=seconds))
             self._budget.charge(tokens, 0, seconds, from_log=False)
 
     def _call(self, gap: Gap) -> Call:
-        """How a gap is found in the log."""
-        prompt = as_json(gap.conversation) if isinstance(self.model, TextGenerator) else json.dumps(gap.around)
+        """The call of the log that stands for scoring a gap."""
+        prompt = (
+            conversation_to_json(gap.conversation) if isinstance(self.model, TextGenerator) else json.dumps(gap.around)
+        )
         asked = json.dumps({"likelihood of": gap.words}, ensure_ascii=False)
         return Call.to_make(self.model.identity, prompt, asked)
 
 
-def _figures_of(known: Call | None, words: Sequence[str]) -> list[float] | None:
-    """The words' figures as they were logged; `None` where there are none, or the log was tampered with."""
+def _logged_figures(known: Call | None, words: Sequence[str]) -> list[float] | None:
+    """The log-likelihoods of the words in a logged call; `None` if it has none for exactly these words."""
     try:
         found = parse_json(known.answer) if known and known.answer else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Open a language model whose weights are on this machine: one that writes, or one that fills gaps."""
+"""Open a language model on this machine: a causal one, which writes, or a masked one, which fills gaps."""
 
 import os
 from functools import lru_cache
@@ -8,9 +8,11 @@ from trifold.engines.matmul_attention import registered_attention
 from trifold.errors import BackboneError, LlmError
 from trifold.llm.causal_model import CausalModel
 from trifold.llm.masked_model import MaskedModel
-from trifold.models.loading import load_config, load_model, reads_onwards
-from trifold.models.locate import BackboneFiles, fast_tokenizer, locate, reason_of
+from trifold.models.backbone_files import BackboneFiles, reason_of
+from trifold.models.loading import is_decoder, load_config, load_model
+from trifold.models.locate import locate
 from trifold.models.settings import ComputeSettings
+from trifold.models.tokenizer_files import fast_tokenizer
 from trifold.runtime import Runtime, choose, prepare_own
 
 
@@ -18,18 +20,18 @@ def open_local(name: str, compute: ComputeSettings) -> CausalModel | MaskedModel
     """The model that `hf:NAME-OR-FOLDER` names.
 
     Args:
-        name: What stands behind `hf:`.
+        name: The part after `hf:`.
         compute: How it is run.
 
     Raises:
-        LlmError: If it is nowhere, or neither writes nor fills gaps.
+        LlmError: If it cannot be found, or neither writes nor fills gaps.
     """
     try:
         files = locate(name, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
     except BackboneError as error:
         raise LlmError(str(error).replace("--model", "--llm hf:")) from None
     prepare_own()
-    # Loading takes seconds; a command that saves what it trained loads it again to prove it.
+    # The opened model is kept, since loading takes seconds and a command that saves a run loads it again.
     runtime = choose(compute.device, compute.precision)
     return _open(files, runtime, compute.token_budget or runtime.token_budget)
 
@@ -41,14 +43,14 @@ def _open(files: BackboneFiles, runtime: Runtime, token_budget: int) -> CausalMo
     masked = _fills_gaps(files)
     model = _load("AutoModelForMaskedLM" if masked else "AutoModelForCausalLM", files, runtime)
     try:
-        # What is wrong with its files is said by the one that reads them closely.
+        # Read first for its clear message on damaged files.
         fast_tokenizer(files)
         tokenizer = AutoTokenizer.from_pretrained(
             files.folder, local_files_only=True, trust_remote_code=files.trust_remote_code
         )
         if not tokenizer.is_fast:
             raise ValueError("it has only a slow tokenizer")
-    except Exception as error:  # noqa: BLE001 - what damaged files make transformers raise is no promise
+    except Exception as error:  # noqa: BLE001 - transformers promises nothing about exceptions on damaged files
         raise LlmError(
             f"{files.name} has no tokenizer that can be used ({reason_of(error)}): give another --llm"
         ) from None
@@ -57,7 +59,7 @@ def _open(files: BackboneFiles, runtime: Runtime, token_budget: int) -> CausalMo
 
 
 def _fills_gaps(files: BackboneFiles) -> bool:
-    """Whether the architecture reads in both directions, so that it fills gaps rather than writes."""
+    """Whether the architecture is a masked one, which attends in both directions and fills gaps."""
     from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
     try:
@@ -65,7 +67,7 @@ def _fills_gaps(files: BackboneFiles) -> bool:
     except BackboneError as error:
         raise LlmError(str(error).replace("--model", "--llm")) from None
     own: dict[str, object] = getattr(config, "auto_map", None) or {}
-    if reads_onwards(config) or "AutoModelForCausalLM" in own:
+    if is_decoder(config) or "AutoModelForCausalLM" in own:
         return False
     if type(config) in MODEL_FOR_MASKED_LM_MAPPING or "AutoModelForMaskedLM" in own:
         return True
@@ -73,10 +75,10 @@ def _fills_gaps(files: BackboneFiles) -> bool:
 
 
 def _load(auto_class: str, files: BackboneFiles, runtime: Runtime) -> Any:
-    """The model in evaluation mode; a head that is not in the files is refused, since it would say random things."""
+    """The model in evaluation mode; one without a head in its files is refused, since a new head is random."""
     import torch
 
-    # Some libraries warn of their own threads when a process that has used them forks; nothing here does.
+    # Set, or the tokenizers library would warn about its threads when a process forks.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     dtype = torch.bfloat16 if runtime.precision == "bfloat16" else torch.float32
     try:

@@ -1,4 +1,4 @@
-"""A model on this machine that fills gaps: how likely each word is in a sentence around the text.
+"""A masked language model on this machine: it scores words in the gap of a sentence around the text.
 
 Source: Schick and Schütze 2021, "Exploiting Cloze Questions for Few Shot Text Classification and Natural Language
 Inference", for cloze and verbalizer.
@@ -13,10 +13,10 @@ import torch
 from trifold.engines.language_head import word_logits
 from trifold.errors import LlmError
 from trifold.llm.contract import Gap, Scorer
-from trifold.llm.truncation import cut_text
+from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.batching import by_token_budget
-from trifold.models.locate import BackboneFiles
-from trifold.models.tokenizer import places_of
+from trifold.models.context_length import context_length
+from trifold.models.long_text import cut_text
 from trifold.runtime import Runtime
 
 
@@ -24,15 +24,15 @@ class MaskedModel(Scorer):
     """An encoder with its head for masked words.
 
     Args:
-        name: As the log and the reports call it.
-        files: Of the model.
-        model: From transformers, in evaluation mode.
-        tokenizer: Its own, a fast one.
-        runtime: Where it is.
-        token_budget: Tokens of one forward pass.
+        name: Its name in the log and in reports.
+        files: The model's files.
+        model: The model of transformers, in evaluation mode.
+        tokenizer: Its fast tokenizer of transformers.
+        runtime: Device and precision.
+        token_budget: The most tokens of one forward pass.
 
     Raises:
-        LlmError: If the tokenizer has no token for a gap.
+        LlmError: If the tokenizer has no mask token.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class MaskedModel(Scorer):
         self._tokenizer = tokenizer
         self._runtime = runtime
         self._token_budget = token_budget
-        # Special tokens stand around any text: the first before it, the others after.
+        # The special tokens around a text: the first comes before it, the others after it.
         self._around = tokenizer("")["input_ids"]
-        self._window = places_of(files)
+        self._window = context_length(read_config(files))
 
     def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
-        """See `Scorer.log_likelihoods`. A word of several tokens gets as many gaps."""
+        """See `Scorer.log_likelihoods`. A word of several tokens gets one mask for each."""
         if not gaps:
             return np.zeros((0, 0))
         words = [self._word(word) for word in gaps[0].words]
@@ -72,7 +72,7 @@ class MaskedModel(Scorer):
         return cut_text(self._tokenizer, text, max_tokens, long_text)
 
     def _word(self, word: str) -> list[int]:
-        ids = self._plain(f" {word}")
+        ids = self._text_ids(f" {word}")
         if not ids or self._tokenizer.unk_token_id in ids:
             raise LlmError(
                 f"{self.name} does not know the word {word!r}: describe the label in words that it knows, "
@@ -81,10 +81,10 @@ class MaskedModel(Scorer):
         return ids
 
     def _sentence(self, gap: Gap, masks: int) -> tuple[list[int], int]:
-        """Token ids, and where the first gap is. What looks like a special token in a text is only text."""
+        """Token ids of the sentence, and the position of its first mask."""
         before, after = gap.around
-        head = [*self._around[:1], *self._plain(before.rstrip(" "))]
-        ids = [*head, *[self._tokenizer.mask_token_id] * masks, *self._plain(after), *self._around[1:]]
+        head = [*self._around[:1], *self._text_ids(before.rstrip(" "))]
+        ids = [*head, *[self._tokenizer.mask_token_id] * masks, *self._text_ids(after), *self._around[1:]]
         if self._window is not None and len(ids) > self._window:
             raise LlmError(
                 f"the text with its gap has {len(ids):,} tokens and {self.name} reads {self._window:,}: give a smaller "
@@ -92,22 +92,33 @@ class MaskedModel(Scorer):
             )
         return ids, len(head)
 
-    def _plain(self, text: str) -> list[int]:
+    def _text_ids(self, text: str) -> list[int]:
+        """Token ids of a text without special tokens; what looks like one in the text is tokenised as text."""
         found = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)
         return list(found["input_ids"])
 
     @torch.inference_mode()
     def _filled(self, sentences: list[tuple[list[int], int]], size: int, words: torch.Tensor) -> np.ndarray:
-        """Log-likelihoods of words of `size` tokens, `(sentences, words)`."""
+        """Log-likelihoods of words of `size` tokens in the gaps of sentences.
+
+        Args:
+            sentences: Token ids and the position of the first mask of each.
+            size: Tokens of each word, and masks of each sentence.
+            words: Token ids of the words, `(words, size)`.
+
+        Returns:
+            `(sentences, words)` float64.
+        """
         device = self._runtime.device
         found = np.empty((len(sentences), len(words)))
         for batch in by_token_budget(np.array([len(ids) for ids, _ in sentences]), self._token_budget):
-            longest = max(len(sentences[place][0]) for place in batch)
+            chosen = [sentences[position] for position in batch]
+            longest = max(len(tokens) for tokens, _ in chosen)
             ids, mask = torch.zeros((2, len(batch), longest), dtype=torch.long)
-            for row, place in enumerate(batch):
-                ids[row, : len(sentences[place][0])] = torch.tensor(sentences[place][0])
-                mask[row, : len(sentences[place][0])] = 1
-            starts = torch.tensor([sentences[place][1] for place in batch])
+            for row, (tokens, _) in enumerate(chosen):
+                ids[row, : len(tokens)] = torch.tensor(tokens)
+                mask[row, : len(tokens)] = 1
+            starts = torch.tensor([start for _, start in chosen])
             where = torch.zeros_like(ids, dtype=torch.bool)
             where[torch.arange(len(batch))[:, None], starts[:, None] + torch.arange(size)] = True
             logits = word_logits(self._model, ids.to(device), where.to(device), mask.to(device))

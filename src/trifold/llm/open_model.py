@@ -1,4 +1,4 @@
-"""From what `--llm` says to a model, and to one with a labelling task."""
+"""From the name given with `--llm` to a model, and to a labeller."""
 
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,8 @@ from trifold.llm.contract import Sampling, Scorer, TextGenerator
 from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.openai_server import PREFIX as REMOTE
 from trifold.llm.openai_server import OpenAIServer
-from trifold.llm.settings import LlmSettings
+from trifold.llm.settings import LOCAL_PREFIX, SERVER_PREFIX, LlmSettings
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.models.settings import ComputeSettings
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from trifold.llm.causal_model import CausalModel
     from trifold.llm.masked_model import MaskedModel
 
-LOCAL = "hf:"
 _WAY_OUT = "give --llm hf:FOLDER (or a hub id) for weights on this machine, or --llm openai:BASE_URL#MODEL for a server"
 
 
@@ -32,24 +30,26 @@ def open_llm(settings: LlmSettings, compute: ComputeSettings) -> "CausalModel | 
         LlmError: If it names none, or one that cannot be opened.
     """
     given = settings.llm or ""
-    if given.startswith(REMOTE):
+    if given.startswith(SERVER_PREFIX):
         if compute.offline:
-            raise LlmError(f"--llm {REMOTE} asks a server, and --offline opens no connection: leave one of them out")
-        return OpenAIServer(given.removeprefix(REMOTE), settings)
-    if given.startswith(LOCAL) and given != LOCAL:
+            raise LlmError(
+                f"--llm {SERVER_PREFIX} asks a server, and --offline opens no connection: leave one of them out"
+            )
+        return OpenAIServer(given.removeprefix(SERVER_PREFIX), settings)
+    if given.startswith(LOCAL_PREFIX) and given != LOCAL_PREFIX:
         from trifold.llm.local_model import open_local
 
-        return open_local(given.removeprefix(LOCAL), compute)
+        return open_local(given.removeprefix(LOCAL_PREFIX), compute)
     raise LlmError(
         f"no language model is named: {_WAY_OUT}" if not given else f"--llm {given!r} is neither: {_WAY_OUT}"
     )
 
 
 def open_text_generator(settings: LlmSettings, compute: ComputeSettings) -> TextGenerator:
-    """The same, where answers are wanted.
+    """The model that `--llm` names, which must be able to write.
 
     Raises:
-        LlmError: Also if the model only fills gaps.
+        LlmError: As `open_llm`, and if the model only fills gaps.
     """
     model = open_llm(settings, compute)
     if not isinstance(model, TextGenerator):
@@ -68,13 +68,13 @@ def labeller_of(
     prior: np.ndarray | None = None,
     bias: np.ndarray | None = None,
 ) -> Labeller:
-    """The model with a task: by likelihood where it gives likelihoods, by asking where it does not.
+    """A labeller: by likelihoods if the model gives them, else by asking the model.
 
     Args:
-        model: From `open_llm`.
-        task: What to label with.
+        model: As returned by `open_llm`.
+        task: The labelling task.
         llm: The log, the budget, and how answers are written.
-        votes: Answers for each text, where it is asked.
+        votes: Answers for each text, where the model is asked.
         prior: As in `GenerationLabeller`.
         bias: As in `LikelihoodLabeller`.
     """

@@ -1,15 +1,15 @@
 """A language model behind any server that speaks OpenAI's protocol: vLLM, Ollama, llama.cpp, `transformers serve`.
 
-The key lives in the client alone. Whatever a server says, in an answer or in an error, is searched for it and cleaned
-before it goes anywhere: some servers repeat the request's headers. Whatever a server does, be it slow, endless or
-senseless, is a call that failed.
+Only the HTTP client knows the key. It is removed from everything that a server sends, answers and errors alike, before
+that is shown or logged: some servers repeat the request's headers. A server that is slow, sends without end or sends
+nonsense makes the call fail, and nothing else.
 """
 
 import math
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -19,23 +19,17 @@ from trifold.events import say
 from trifold.json_reading import parse_json
 from trifold.llm.api_key import Secret
 from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, TextGenerator, TransientError
+from trifold.llm.openai_client import open_client
+from trifold.llm.openai_responses import failure_reason, read_answer, read_events, read_usage, refusal_reason
 from trifold.llm.prompt_template import Conversation
-from trifold.llm.response_limits import LimitedBackend, ResponseLimits
-from trifold.llm.settings import SERVER, LlmSettings
+from trifold.llm.response_limits import ResponseLimits
+from trifold.llm.retry import is_retried, retry_after_seconds
+from trifold.llm.settings import SERVER_PREFIX, LlmSettings
 from trifold.terminal import PrintablePieces, printable
 
-PREFIX = SERVER
-# English text has about so many characters to a token: the guess before a server has counted.
+# English text has about this many characters per token; used until a server has counted.
 _CHARACTERS_PER_TOKEN = 4.0
 _ERROR_CHARACTERS = 300
-# No prompt and no answer has as many; the log keeps 64 bits.
-_MOST_TOKENS = 1 << 40
-# The client adds what it knows of the machine and what OPENAI_ORG_ID, OPENAI_CUSTOM_HEADERS and others hold; of its
-# own headers it needs the last.
-_SENT_HEADERS = (
-    *("accept", "accept-encoding", "connection", "content-length", "content-type", "host"),
-    "x-stainless-raw-response",
-)
 
 
 class OpenAIServer(TextGenerator):
@@ -43,39 +37,39 @@ class OpenAIServer(TextGenerator):
 
     Args:
         address: `BASE_URL#MODEL`.
-        settings: Time limits, and which environment variable holds the key.
+        settings: Time limit of a call, and the environment variable that holds the key.
 
     Raises:
-        LlmError: If the address is none, the key cannot be one, or the openai package is missing.
+        LlmError: If the address or the key cannot be one, or the openai package is missing.
     """
 
     parallel: ClassVar[bool] = True
 
     def __init__(self, address: str, settings: LlmSettings) -> None:
-        self._url, self._model = _parse(address)
-        self.name = self.identity = f"{PREFIX}{self._url}#{self._model}"
+        self._url, self._model = _parse_address(address)
+        self.name = self.identity = f"{SERVER_PREFIX}{self._url}#{self._model}"
         self._secret = Secret(settings.api_key_env)
         self._key_name = settings.api_key_env
         self._timeout = settings.timeout_seconds
         self._limit_name = "max_tokens"
-        self._bounds = ResponseLimits()
-        self._client = _client(self._url, self._secret, self._bounds)
+        self._limits = ResponseLimits()
+        self._client = open_client(self._url, self._secret, self._limits)
         weakref.finalize(self, self._client.close)
-        self._said = False
-        self._saying = threading.Lock()
+        self._announced = False
+        self._announcing = threading.Lock()
 
     def shown(self, conversation: Conversation) -> str:
         """See `TextGenerator.shown`."""
         return "\n\n".join(f"[{message.role}]\n{message.content}" for message in conversation)
 
     def count_tokens(self, conversation: Conversation) -> int:
-        """See `TextGenerator.count_tokens`. A few more for each message's role."""
+        """See `TextGenerator.count_tokens`. A guess from the characters, plus a few tokens for each message's role."""
         characters = sum(len(message.content) for message in conversation)
         return math.ceil(characters / _CHARACTERS_PER_TOKEN) + 4 * len(conversation)
 
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
-        """See `TextGenerator.complete`. Before the first call it is said where it goes."""
-        self._say_where()
+        """See `TextGenerator.complete`. Before the first call, the user is told which server gets the texts."""
+        self._announce()
         begun = time.perf_counter()
         asked: dict[str, Any] = {
             "model": self._model,
@@ -83,7 +77,7 @@ class OpenAIServer(TextGenerator):
             "temperature": sampling.temperature,
             self._limit_name: sampling.max_tokens,
         }
-        self._bounds.begin(self._timeout, sampling.max_tokens)
+        self._limits.begin(self._timeout, sampling.max_tokens)
         text, usage = self._call(asked, on_text)
         return Answer(
             self._secret.removed(text),
@@ -92,22 +86,24 @@ class OpenAIServer(TextGenerator):
             time.perf_counter() - begun,
         )
 
-    def _say_where(self) -> None:
-        with self._saying:
-            if self._said:
+    def _announce(self) -> None:
+        with self._announcing:
+            if self._announced:
                 return
-            self._said = True
+            self._announced = True
             parts = urlsplit(self._url)
             key = f"with the key in {self._key_name}" if self._secret.value else "without a key"
-            say(printable(f"asking {self._model} at {parts.scheme}://{parts.netloc}{_through(self._url)}, {key}"))
+            say(
+                printable(f"asking {self._model} at {parts.scheme}://{parts.netloc}{_proxy_in_words(self._url)}, {key}")
+            )
 
     def _call(self, asked: Mapping[str, Any], on_text: OnText | None) -> tuple[str, Mapping[str, int]]:
-        """Make a call; whatever goes wrong becomes an error of ours, and nothing of the client's hangs on it.
+        """Make a call. Whatever goes wrong becomes an error of ours without a reference to the client's error.
 
         Raises:
             TransientError: If the call may be made again.
-            LlmError: If this prompt is refused.
-            FatalLlmError: If any prompt would be.
+            LlmError: If the server refuses this prompt.
+            FatalLlmError: If the server would refuse every prompt.
         """
         create = self._client.chat.completions.with_streaming_response.create
         try:
@@ -115,11 +111,11 @@ class OpenAIServer(TextGenerator):
                 with create(**asked, stream=True) as response:
                     return self._streamed(response.iter_bytes(), on_text)
             with create(**asked) as response:
-                return _whole(parse_json(response.read()))
-        except Exception as error:  # noqa: BLE001 - what a server does to its client is a call that failed, whatever it is
-            fault = self._fault(error)
-        # Here, and not where it was caught: the client's error, which an error of ours would refer to, has the key.
-        raise fault
+                return read_answer(parse_json(response.read()))
+        except Exception as error:  # noqa: BLE001 - whatever the client raises means that the call failed
+            our_error = self._our_error(error)
+        # Raised outside the except block, or our error would refer to the client's error, which holds the key.
+        raise our_error
 
     def _streamed(self, pieces: Iterable[bytes], on_text: OnText) -> tuple[str, Mapping[str, int]]:
         text: list[str] = []
@@ -128,8 +124,8 @@ class OpenAIServer(TextGenerator):
         removing = self._secret.removing(on_text)
         show = PrintablePieces(removing)
         try:
-            for chunk in map(parse_json, _events(pieces)):
-                usage = _usage(chunk) or usage
+            for chunk in map(parse_json, read_events(pieces)):
+                usage = read_usage(chunk) or usage
                 for choice in chunk.get("choices") or ():
                     piece = (choice.get("delta") or {}).get("content")
                     if piece:
@@ -137,7 +133,7 @@ class OpenAIServer(TextGenerator):
                         show(piece)
                     finished = finished or bool(choice.get("finish_reason"))
         except TransientError:
-            # What comes behind an answer that is whole is only its count of tokens.
+            # After a complete answer only the token counts are missing.
             if not finished:
                 raise
         if not finished:
@@ -146,58 +142,65 @@ class OpenAIServer(TextGenerator):
         removing.end()
         return "".join(text), usage
 
-    def _fault(self, error: Exception) -> Exception:
-        """What an error of the client means for the calls to come."""
+    def _our_error(self, error: Exception) -> Exception:
+        """The error of ours that says what an error of the client means for further calls."""
         import openai
 
         if isinstance(error, TransientError):
             return TransientError(self._clean(error.reason), error.wait_seconds, unreachable=error.unreachable)
         if isinstance(error, openai.APIStatusError):
-            return self._refused(error.status_code, self._clean(_said(error)), error.response.headers)
+            return self._refused(error.status_code, self._clean(refusal_reason(error)), error.response.headers)
         if isinstance(error, openai.APIConnectionError):
-            return TransientError(f"the connection to {self._url} broke off ({self._clean(_reason(error))})")
-        return TransientError(f"the server's answer makes no sense ({self._clean(_reason(error))})")
+            return TransientError(f"the connection to {self._url} broke off ({self._clean(failure_reason(error))})")
+        return TransientError(f"the server's answer makes no sense ({self._clean(failure_reason(error))})")
 
     def _refused(self, status: int, reason: str, headers: Mapping[str, str]) -> Exception:
-        """What an HTTP status means for the calls to come."""
+        """The error that says what an HTTP status means for further calls."""
         said = f"{self._url} answered {status}: {reason}"
         if status in (401, 403):
             return FatalLlmError(f"{said}; is the environment variable {self._key_name} set to a key for this server?")
         if status == 404:
-            return FatalLlmError(f"{said}; check BASE_URL (most end in /v1) and MODEL of --llm {PREFIX}BASE_URL#MODEL")
+            return FatalLlmError(
+                f"{said}; check BASE_URL (most end in /v1) and MODEL of --llm {SERVER_PREFIX}BASE_URL#MODEL"
+            )
         if 300 <= status < 400:
             target = self._clean(headers.get("location", "nowhere"))
             return FatalLlmError(
                 f"{self._url} answered {status} and refers to {target}, which is not followed: if you trust that "
-                f"address, give it with --llm {PREFIX}BASE_URL#MODEL"
+                f"address, give it with --llm {SERVER_PREFIX}BASE_URL#MODEL"
             )
         if status == 400 and "max_completion_tokens" in reason and self._limit_name == "max_tokens":
-            # OpenAI's newer models take the limit under its new name alone, most other servers only under the old.
+            # OpenAI's newer models accept only the new name of the limit, most other servers only the old one.
             self._limit_name = "max_completion_tokens"
             return TransientError(said, 0.0)
-        if status in (408, 409, 425, 429) or status >= 500:
-            return TransientError(said, _retry_after(headers))
+        if is_retried(status):
+            return TransientError(said, retry_after_seconds(headers))
         return LlmError(said)
 
     def _clean(self, text: str) -> str:
-        """A server's words in one line of ours: without the key, and cut only then."""
+        """A server's text as one line for a message: without the key, then cut, so that no part of the key is left."""
         return self._secret.removed(" ".join(printable(text).split()))[:_ERROR_CHARACTERS]
 
 
-def _parse(address: str) -> tuple[str, str]:
+def _parse_address(address: str) -> tuple[str, str]:
+    """Base URL and model of `BASE_URL#MODEL`.
+
+    Raises:
+        LlmError: If one is missing, or the URL holds a password or a query.
+    """
     url, hash_, model = address.partition("#")
-    way_out = f"write {PREFIX}BASE_URL#MODEL, such as {PREFIX}http://localhost:8000/v1#my-model"
+    way_out = f"write {SERVER_PREFIX}BASE_URL#MODEL, such as {SERVER_PREFIX}http://localhost:8000/v1#my-model"
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         known = False
     if not known:
-        raise LlmError(f"--llm {PREFIX} is given no address of a server: {way_out}")
+        raise LlmError(f"--llm {SERVER_PREFIX} is given no address of a server: {way_out}")
     if not hash_ or not model:
         raise LlmError(f"--llm names no model of {parts.hostname}: {way_out}")
     if parts.username or parts.password or parts.query:
-        # It is not shown: it may well be a secret.
+        # The message does not show it, since it may be a secret.
         raise LlmError(
             f"--llm has a password or a query in its address, which would be stored: put the key into an environment "
             f"variable and {way_out}"
@@ -205,110 +208,11 @@ def _parse(address: str) -> tuple[str, str]:
     return url.rstrip("/"), model
 
 
-def _through(url: str) -> str:
-    """The proxy that the environment names for this address, in words; its password is not shown."""
+def _proxy_in_words(url: str) -> str:
+    """The proxy that the environment names for this address, for a message; its password is left out."""
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
     if not proxy or proxy_bypass(parts.netloc):
         return ""
     return f" through the proxy {proxy.rpartition('@')[2].rpartition('//')[2].rstrip('/')}"
-
-
-def _client(url: str, secret: Secret, bounds: ResponseLimits) -> Any:
-    try:
-        import openai
-    except ImportError:
-        raise LlmError("--llm openai: needs the openai client: run pip install 'trifold[llm]'") from None
-
-    def sent(request: Any) -> None:
-        for name in [name for name in request.headers if name not in _SENT_HEADERS]:
-            del request.headers[name]
-        if secret.value:
-            request.headers["authorization"] = f"Bearer {secret.value}"
-
-    def received(response: Any) -> None:
-        # None was asked for, and a few bytes may unfold to gigabytes.
-        if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise TransientError("the server sent a compressed answer, which was not asked for")
-
-    try:
-        # A redirection would carry what is sent to a host that nobody named.
-        http = openai.DefaultHttpxClient(
-            follow_redirects=False,
-            timeout=None,
-            headers={"Accept-Encoding": "identity"},
-            event_hooks={"request": [sent], "response": [received]},
-        )
-    except Exception:  # noqa: BLE001 - no address, an unknown kind, SOCKS without its package; it may hold a password
-        raise LlmError(
-            "no connection can be opened through the proxy that the environment names: give HTTPS_PROXY, HTTP_PROXY "
-            "or ALL_PROXY as http://HOST:PORT, or unset it (socks5:// needs the package socksio)"
-        ) from None
-    for transport in [http._transport, *http._mounts.values()]:
-        if transport is not None:
-            # The pool takes a backend, but the client does not pass one on.
-            transport._pool._network_backend = LimitedBackend(transport._pool._network_backend, bounds)
-    # Retries are counted and logged, so they are ours.
-    return openai.OpenAI(base_url=url, api_key=secret.value or "none", http_client=http, timeout=None, max_retries=0)
-
-
-def _events(pieces: Iterable[bytes]) -> Iterator[str]:
-    """The data of server-sent events, each a line of its own; comments and other fields are passed over."""
-    rest = bytearray()
-    for piece in pieces:
-        rest += piece
-        if b"\n" not in piece:
-            continue
-        *lines, last = bytes(rest).split(b"\n")
-        rest = bytearray(last)
-        for line in lines:
-            name, _, value = line.decode("utf-8").strip().partition(":")
-            if name != "data":
-                continue
-            if value.strip() == "[DONE]":
-                return
-            yield value
-
-
-def _whole(response: Any) -> tuple[str, Mapping[str, int]]:
-    text = response["choices"][0]["message"]["content"]
-    if not isinstance(text, str):
-        raise TypeError("there is no text in it")
-    return text, _usage(response)
-
-
-def _usage(response: Mapping[str, Any]) -> Mapping[str, int]:
-    """The counts that can be ones."""
-    usage = response.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
-    return {
-        name: count
-        for name in ("prompt_tokens", "completion_tokens")
-        if type(count := counts.get(name)) is int and 0 <= count < _MOST_TOKENS
-    }
-
-
-def _said(error: Any) -> str:
-    """What a server says of a refusal: its message, or else all that it sent."""
-    text = error.response.content.decode("utf-8", "replace").strip()
-    try:
-        body = parse_json(text)
-    except ValueError:
-        return text or _reason(error)
-    found = body.get("error", body) if isinstance(body, dict) else None
-    if isinstance(found, dict):
-        found = found.get("message") or found.get("detail")
-    return found if isinstance(found, str) and found else text
-
-
-def _reason(error: Exception) -> str:
-    return str(error.__cause__ or error) or type(error.__cause__ or error).__name__
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    try:
-        seconds = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) else None

@@ -1,4 +1,4 @@
-"""Prompt files: TOML, read strictly, so that a misspelt part is an error and not a prompt that lacks something."""
+"""Prompt files in TOML, read strictly: a misspelt part is an error, not a prompt with a part missing."""
 
 import json
 import re
@@ -22,7 +22,7 @@ def read_prompt(path: Path) -> Prompt:
     """Read a prompt file.
 
     Raises:
-        PromptError: If it is missing, no TOML, or not a prompt; the message names what is wrong.
+        PromptError: If it is missing, no TOML, or not a prompt; the message says what is wrong.
     """
     try:
         return parse_prompt(read_text(path, _PROMPT_BYTES))
@@ -35,7 +35,7 @@ def read_prompt(path: Path) -> Prompt:
 
 
 def read_text(path: Path, most_bytes: int) -> str:
-    """The text of a file, or of a pipe; no more is read of either than is allowed.
+    """The text of a file or a pipe, of which no more than `most_bytes` are read.
 
     Raises:
         OSError: If it cannot be read.
@@ -56,18 +56,18 @@ def parse_prompt(text: str) -> Prompt:
         PromptError: As `read_prompt`.
     """
     try:
-        return _parsed(text)
+        return _read_toml(text)
     except RecursionError:
         raise PromptError("its tables and lists nest too deep: a prompt file has few levels") from None
 
 
-def _parsed(text: str) -> Prompt:
+def _read_toml(text: str) -> Prompt:
     try:
         found = tomllib.loads(text)
     except ValueError as error:
-        # Also what is no TOMLDecodeError: a number of thousands of digits.
-        raise PromptError(f"this is no TOML ({_short(str(error))}): mend that place") from None
-    _known(found, _PARTS, "part")
+        # Not only TOMLDecodeError: a number of thousands of digits raises a plain ValueError.
+        raise PromptError(f"this is no TOML ({_cut_for_message(str(error))}): mend that place") from None
+    _require_known(found, _PARTS, "part")
     prompt = Prompt(
         task=_text(found, "task"),
         role=_text(found, "role"),
@@ -84,7 +84,7 @@ def _parsed(text: str) -> Prompt:
 
 
 def format_prompt(prompt: Prompt) -> str:
-    """The text of a prompt file that `parse_prompt` reads as the same prompt."""
+    """The text of a prompt file from which `parse_prompt` reads an equal prompt."""
     lines = [
         f"{name} = {_quoted(getattr(prompt, name))}" for name in ("role", "context", "task") if getattr(prompt, name)
     ]
@@ -124,16 +124,16 @@ def _check_names(prompt: Prompt) -> None:
             raise PromptError(f"example {number} lacks {missing[0]}, which stands in the task: add it")
 
 
-def _known(found: Mapping[str, Any], names: tuple[str, ...], what: str) -> None:
+def _require_known(found: Mapping[str, Any], names: tuple[str, ...], what: str) -> None:
     for name in found:
         if name not in names:
-            raise PromptError(f"there is no {what} {_short(name)!r}: use {', '.join(names)}")
+            raise PromptError(f"there is no {what} {_cut_for_message(name)!r}: use {', '.join(names)}")
 
 
 def _text(found: Mapping[str, Any], name: str) -> str:
     value = found.get(name, "")
     if not isinstance(value, str):
-        raise PromptError(f"{_short(name)} is {_short(repr(value))}: it must be a text in quotes")
+        raise PromptError(f"{_cut_for_message(name)} is {_cut_for_message(repr(value))}: it must be a text in quotes")
     return value
 
 
@@ -170,7 +170,7 @@ def _output(found: Any) -> Output:
         return Output(found)
     if not isinstance(found, dict):
         raise PromptError("output must be a text in quotes, or a table with format and labels")
-    _known(found, ("format", "labels"), "part of output called")
+    _require_known(found, ("format", "labels"), "part of output called")
     labels = found.get("labels", {})
     if isinstance(labels, list):
         labels = {str(one): str(one) for one in labels}
@@ -178,7 +178,7 @@ def _output(found: Any) -> Output:
         raise PromptError('labels must be a list of texts, or a table of them such as { 0 = "negative" }')
     for word, times in Counter(labels.values()).items():
         if times > 1:
-            raise PromptError(f"two labels are called {_short(word)!r}: give each its own word")
+            raise PromptError(f"two labels are called {_cut_for_message(word)!r}: give each its own word")
     if len(labels) == 1:
         raise PromptError("there is one label only: name at least two, or none")
     return Output(_text(found, "format"), labels)
@@ -186,20 +186,22 @@ def _output(found: Any) -> Output:
 
 def _variable(name: str, value: Any) -> Variable:
     if not _NAME.fullmatch(name) or name == "output":
-        raise PromptError(f"{_short(name)!r} cannot be a variable's name: use letters, digits and _, and not output")
+        raise PromptError(
+            f"{_cut_for_message(name)!r} cannot be a variable's name: use letters, digits and _, and not output"
+        )
     if isinstance(value, str):
         return Variable(value)
     if not isinstance(value, dict):
         raise PromptError(f"the variable {name} must be a text that describes it, or a table")
-    _known(value, ("description", "default"), f"part of the variable {name} called")
+    _require_known(value, ("description", "default"), f"part of the variable {name} called")
     default = value.get("default")
     if default is not None and not isinstance(default, str):
         raise PromptError(f"the default of {name} must be a text in quotes")
     return Variable(_text(value, "description"), default)
 
 
-def _short(text: str) -> str:
-    """What a file says, short enough for a message."""
+def _cut_for_message(text: str) -> str:
+    """A text from the file, cut if it is too long for a message."""
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 

@@ -1,15 +1,17 @@
-"""A prompt as a value: its parts, its variables, and what is sent when they are filled in.
+"""A prompt: its parts, its variables, and the messages that result when the variables are filled in.
 
-Placeholders are `{name}`, `{{name}}` stands for the same in braces, and any other brace is itself, so that JSON can be
-written as it is. What is put in for a placeholder is never looked at again: braces in a text are text.
+A placeholder is written `{name}`. `{{name}}` is the text `{name}`, and any other brace is itself, so that JSON needs no
+escapes. Values are inserted as they are: braces in a value are text.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from trifold.errors import PromptError
+from trifold.json_reading import parse_json
 
 _PLACEHOLDER = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
 Role = Literal["system", "user", "assistant"]
@@ -20,8 +22,8 @@ class Message:
     """One turn of a conversation.
 
     Attributes:
-        role: Who speaks.
-        content: What is said.
+        role: The speaker.
+        content: The text.
     """
 
     role: Role
@@ -31,13 +33,32 @@ class Message:
 Conversation = tuple[Message, ...]
 
 
+def conversation_to_json(conversation: Conversation) -> str:
+    """Messages in the form in which they are logged."""
+    return json.dumps([asdict(message) for message in conversation], ensure_ascii=False)
+
+
+def conversation_from_json(text: str) -> Conversation:
+    """Messages from what `conversation_to_json` returned.
+
+    Raises:
+        ValueError: If the text holds no messages.
+    """
+    turns = parse_json(text)
+    if not isinstance(turns, list) or not all(
+        isinstance(one, dict) and set(one) == {"role", "content"} for one in turns
+    ):
+        raise ValueError("this is no list of messages")
+    return tuple(Message(one["role"], str(one["content"])) for one in turns)
+
+
 @dataclass(frozen=True)
 class Variable:
-    """What is filled in.
+    """A variable of a prompt.
 
     Attributes:
-        description: For whom fills it in.
-        default: What stands there if nothing is given; `None` where something must be.
+        description: Explains it to the user who gives a value.
+        default: The value if none is given; `None` if one must be given.
     """
 
     description: str = ""
@@ -46,11 +67,11 @@ class Variable:
 
 @dataclass(frozen=True)
 class Example:
-    """A task with its answer.
+    """An example: a task with its answer.
 
     Attributes:
-        values: Of the variables in the task.
-        output: What should be answered.
+        values: The values of the variables in the task.
+        output: The right answer.
     """
 
     values: Mapping[str, str]
@@ -59,11 +80,11 @@ class Example:
 
 @dataclass(frozen=True)
 class Output:
-    """What an answer must look like.
+    """The required form of an answer.
 
     Attributes:
-        format: In words.
-        labels: Label to what it is called in answers, where the answer is one of a few.
+        format: The form, described in words.
+        labels: For labelling tasks, each label and the word for it in answers.
     """
 
     format: str = ""
@@ -72,16 +93,16 @@ class Output:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a language model is told.
+    """The instructions for a language model.
 
     Attributes:
-        task: What is asked; it comes last, so that all before it is the same for every text.
-        role: Who the model is to be.
-        context: What it has to know.
-        instructions: What it has to mind, one each.
+        task: The question; it comes last, so that everything before it is equal for all texts and is computed once.
+        role: The role that the model is to take.
+        context: What the model has to know.
+        instructions: What the model has to observe, one each.
         examples: Tasks with their answers.
-        output: What an answer must look like.
-        variables: Name to what is filled in.
+        output: The required form of an answer.
+        variables: The variables, by name.
     """
 
     task: str
@@ -93,14 +114,14 @@ class Prompt:
     variables: Mapping[str, Variable] = field(default_factory=dict)
 
     def templates(self) -> Iterator[str]:
-        """Every text in which placeholders are filled in."""
+        """All texts that may hold placeholders."""
         yield from (self.role, self.context, *self.instructions, self.output.format, self.task)
 
     def text_variable(self) -> str:
-        """The variable that takes the text to be labelled: `text`, or the only one that has no default.
+        """The variable for the text to be labelled: `text`, or the only one without a default.
 
         Raises:
-            PromptError: If it cannot be told, or does not stand in the task.
+            PromptError: If there is no such variable, or it is not in the task.
         """
         open_ones = [name for name, variable in self.variables.items() if variable.default is None]
         if open_ones != ["text"] and len(open_ones) != 1:
@@ -113,13 +134,13 @@ class Prompt:
         return open_ones[0]
 
     def render(self, given: Mapping[str, str] | None = None) -> Conversation:
-        """The messages that are sent.
+        """The messages to send.
 
         Args:
-            given: Variable to value.
+            given: Values of the variables, by name.
 
         Raises:
-            PromptError: If a variable has no value, or a value is for none; the message names it.
+            PromptError: If a variable has no value, or a value belongs to no variable; the message names it.
         """
         given = given or {}
         superfluous = [name for name in given if name not in self.variables]
@@ -136,13 +157,25 @@ class Prompt:
             turn
             for example in self.examples
             for turn in (
-                Message("user", fill(self.task, {**defaults, **example.values})),
+                Message("user", self.filled_task(example.values)),
                 Message("assistant", example.output),
             )
         ]
         system = self._system(values)
         opening = (Message("system", system),) if system else ()
         return (*opening, *turns, Message("user", fill(self.task, values)))
+
+    def filled_task(self, values: Mapping[str, str]) -> str:
+        """The task with its variables replaced.
+
+        Args:
+            values: Variable to value; a variable that is missing has its default.
+
+        Raises:
+            KeyError: If a variable has neither.
+        """
+        defaults = {name: known.default for name, known in self.variables.items() if known.default is not None}
+        return fill(self.task, {**defaults, **values})
 
     def _system(self, values: Mapping[str, str]) -> str:
         listed = "\n".join(f"- {fill(line, values)}" for line in self.instructions)
@@ -154,12 +187,12 @@ class Prompt:
 
 
 def placeholders(template: str) -> set[str]:
-    """Names of what is to be filled in."""
+    """Names of the placeholders in a template."""
     return {match[2] for match in _PLACEHOLDER.finditer(template) if match[2]}
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with its placeholders replaced, each value as it is."""
+    """The template with its placeholders replaced by their values."""
     return _PLACEHOLDER.sub(lambda match: values[match[2]] if match[2] else f"{{{match[1]}}}", template)
 
 

@@ -1,4 +1,4 @@
-"""Prompts that have a model write prompts: a whole file from a wish, and better instructions from what went wrong."""
+"""Prompts that make a model write prompts: a prompt file from a description, and better instructions from mistakes."""
 
 import re
 from collections.abc import Sequence
@@ -50,12 +50,16 @@ _IMPROVE = Prompt(
 
 
 def ask_for_prompt(wish: str) -> Conversation:
-    """What is sent to have a prompt written."""
+    """The messages that ask for a prompt file.
+
+    Args:
+        wish: What the prompt is for.
+    """
     return _WRITE.render({"wish": wish, "sample": format_prompt(_SAMPLE)})
 
 
 def complain(conversation: Conversation, answer: str, error: PromptError) -> Conversation:
-    """What is sent when the file that was written cannot be read."""
+    """The messages that ask for the prompt file again, after one that cannot be read."""
     wrong = f"That file cannot be used: {error}. Write the whole file again, mended."
     return (*conversation, Message("assistant", answer), Message("user", wrong))
 
@@ -73,15 +77,15 @@ def read_written(answer: str) -> Prompt:
 def ask_for_instructions(
     prompt: Prompt, mistakes: Sequence[tuple[str, str, str]], tried: int, number: int
 ) -> Conversation:
-    """What is sent to have instructions improved.
+    """The messages that ask for better instructions.
 
     Args:
-        prompt: As it is.
-        mistakes: Of the prompt: text, what was answered, what is right.
-        tried: Texts among which they were found.
-        number: Of the attempt, so that attempts differ.
+        prompt: The current prompt.
+        mistakes: Text, given answer and right answer of each mistake.
+        tried: Number of texts that were tried.
+        number: Number of the attempt, which makes attempts differ.
     """
-    shown = "\n\n".join(
+    listed = "\n\n".join(
         f"Text: {text[:_SHOWN_CHARACTERS]}\nAnswered: {answered}\nRight: {right}"
         for text, answered, right in mistakes[:_SHOWN_ERRORS]
     )
@@ -89,16 +93,16 @@ def ask_for_instructions(
         "prompt": format_prompt(prompt),
         "right": str(tried - len(mistakes)),
         "tried": str(tried),
-        "mistakes": shown or "none",
+        "mistakes": listed or "none",
         "number": str(number),
     }
     return _IMPROVE.render(values)
 
 
 def read_instructions(answer: str) -> tuple[str, ...]:
-    """The instructions that a model wrote; none where it wrote no list.
+    """The instructions that a model wrote; none if it wrote no list.
 
-    Braces would make placeholders, so they are doubled where they could be ones.
+    Names in braces are doubled, since they would become placeholders.
     """
     lines = (re.sub(r"(?<!\{)\{([A-Za-z_]\w*)\}(?!\})", r"{{\1}}", line) for line in _LISTED.findall(answer))
     return tuple(dict.fromkeys(lines))

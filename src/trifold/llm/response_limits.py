@@ -1,8 +1,8 @@
-"""What a server may take: seconds and bytes of a whole call, however slowly or endlessly it answers.
+"""The most seconds and bytes that one call of a server may take.
 
-An HTTP client's own timeouts are for one read. A server that sends a byte a second keeps within them for ever, in its
-headers as in its body, and nothing limits how long a line or an answer is. So each read from the network is counted,
-below whatever the client makes of it.
+An HTTP client's own timeouts are for single reads: a server that sends one byte a second never exceeds them, in headers
+or body, and nothing limits the length of a line or an answer. So time and bytes are counted at each read from the
+network, below the client.
 """
 
 import threading
@@ -11,35 +11,35 @@ from typing import Any
 
 from trifold.llm.contract import TransientError
 
-# Headers, the JSON around an answer, or the page that a gateway answers with.
+# Room for headers, the JSON around an answer, or the error page of a gateway.
 _FRAME_BYTES = 1 << 20
-# A streamed token comes in an event of its own, of a few hundred bytes.
+# A streamed token comes in an event of its own, which takes a few hundred bytes.
 _TOKEN_BYTES = 1 << 11
-_MOST_BYTES = 1 << 28
+_MAX_BYTES = 1 << 28
 
 
 class ResponseLimits(threading.local):
-    """What the call that this thread makes may still take."""
+    """What the current call of this thread may still take."""
 
     def __init__(self) -> None:
         self._seconds = self._deadline = 0.0
         self._bytes = self._bytes_left = 0
 
     def begin(self, seconds: float, max_tokens: int) -> None:
-        """A call begins.
+        """Start counting for a new call.
 
         Args:
-            seconds: It may take.
-            max_tokens: Its answer may have.
+            seconds: The most time that it may take.
+            max_tokens: The most tokens that its answer may have.
         """
         self._seconds, self._deadline = seconds, time.monotonic() + seconds
-        self._bytes = self._bytes_left = min(_FRAME_BYTES + _TOKEN_BYTES * max_tokens, _MOST_BYTES)
+        self._bytes = self._bytes_left = min(_FRAME_BYTES + _TOKEN_BYTES * max_tokens, _MAX_BYTES)
 
     def seconds_left(self) -> float:
-        """Until the call's deadline.
+        """Seconds until the call's deadline.
 
         Raises:
-            TransientError: If it is over.
+            TransientError: If the deadline has passed.
         """
         left = self._deadline - time.monotonic()
         if left <= 0:
@@ -47,10 +47,10 @@ class ResponseLimits(threading.local):
         return left
 
     def received(self, count: int) -> None:
-        """Account for bytes.
+        """Count received bytes.
 
         Raises:
-            TransientError: If they are more than an answer can have.
+            TransientError: If the call has received more than an answer can have.
         """
         self._bytes_left -= count
         if self._bytes_left < 0:
@@ -58,27 +58,27 @@ class ResponseLimits(threading.local):
 
 
 class LimitedBackend:
-    """Opens the connections of an HTTP client, each within the bounds of the call that uses it.
+    """Opens the connections of an HTTP client, each limited by the call that uses it.
 
     Args:
-        inner: The client's own (httpcore's `NetworkBackend`).
-        bounds: Of the calls.
+        inner: The client's own backend (httpcore's `NetworkBackend`).
+        limits: What a call may take.
     """
 
-    def __init__(self, inner: Any, bounds: ResponseLimits) -> None:
+    def __init__(self, inner: Any, limits: ResponseLimits) -> None:
         self._inner = inner
-        self._bounds = bounds
+        self._limits = limits
 
-    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **more: Any) -> "_BoundedStream":
-        """A connection.
+    def connect_tcp(self, host: str, port: int, timeout: float | None = None, **more: Any) -> "_LimitedStream":
+        """Open a connection.
 
         Raises:
-            TransientError: If there is none to be had.
+            TransientError: If the server cannot be reached.
         """
         del timeout
-        left = self._bounds.seconds_left()
+        left = self._limits.seconds_left()
         try:
-            return _BoundedStream(self._inner.connect_tcp(host, port, timeout=left, **more), self._bounds)
+            return _LimitedStream(self._inner.connect_tcp(host, port, timeout=left, **more), self._limits)
         except Exception as error:  # noqa: BLE001 - refused, a name that does not exist, too slow
             reason = str(error) or type(error).__name__
         raise TransientError(f"{host} port {port} cannot be reached ({reason})", unreachable=True)
@@ -88,17 +88,17 @@ class LimitedBackend:
         self._inner.sleep(seconds)
 
 
-class _BoundedStream:
-    """A connection (httpcore's `NetworkStream`)."""
+class _LimitedStream:
+    """A connection with limits (httpcore's `NetworkStream`)."""
 
-    def __init__(self, inner: Any, bounds: ResponseLimits) -> None:
+    def __init__(self, inner: Any, limits: ResponseLimits) -> None:
         self._inner = inner
-        self._bounds = bounds
+        self._limits = limits
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         del timeout
         data: bytes = self._in_time(lambda left: self._inner.read(max_bytes, left))
-        self._bounds.received(len(data))
+        self._limits.received(len(data))
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -108,7 +108,7 @@ class _BoundedStream:
     def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
         del timeout
         secure = self._in_time(lambda left: self._inner.start_tls(ssl_context, server_hostname, left))
-        return _BoundedStream(secure, self._bounds)
+        return _LimitedStream(secure, self._limits)
 
     def close(self) -> None:
         self._inner.close()
@@ -117,10 +117,10 @@ class _BoundedStream:
         return self._inner.get_extra_info(info)
 
     def _in_time(self, act: Any) -> Any:
-        left = self._bounds.seconds_left()
+        left = self._limits.seconds_left()
         try:
             return act(left)
         except Exception:
-            # Where it failed because the time is over, that is what is said.
-            self._bounds.seconds_left()
+            # If it failed because the time is over, the error says so.
+            self._limits.seconds_left()
             raise

@@ -1,4 +1,4 @@
-"""Which language model is asked, what it may cost, and how a task is put to it."""
+"""Settings of prompting: which language model, what it may cost, how a task is put to it."""
 
 import re
 from dataclasses import dataclass
@@ -8,32 +8,33 @@ from typing import Literal
 from trifold.errors import PromptError, SettingsError, require
 from trifold.llm.prompt_file import read_text
 
-# What begins the name of a server with its model.
-SERVER = "openai:"
-# No model reads more.
+# How --llm begins for a server, and for weights on this machine.
+SERVER_PREFIX = "openai:"
+LOCAL_PREFIX = "hf:"
+# The most bytes of a variable's value; no model reads more.
 _VALUE_BYTES = 64 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def without_server(llm: str | None) -> str | None:
-    """A language model as a run may name it: of a server its model alone."""
-    return f"{SERVER}…#{llm.rpartition('#')[2]}" if llm and llm.startswith(SERVER) else llm
+    """A language model as a run folder may name it: a server's address is left out, its model is kept."""
+    return f"{SERVER_PREFIX}…#{llm.rpartition('#')[2]}" if llm and llm.startswith(SERVER_PREFIX) else llm
 
 
 @dataclass(frozen=True)
 class Price:
-    """What a server charges, in whatever money `--price` was given in.
+    """What a server charges, in the currency that `--price` was given in.
 
     Attributes:
-        prompt: For a million tokens that it reads.
-        answer: For a million tokens that it writes.
+        prompt: Price of a million prompt tokens.
+        answer: Price of a million answer tokens.
     """
 
     prompt: float
     answer: float
 
     def of(self, prompt_tokens: float, answer_tokens: float) -> float:
-        """Money for so many tokens."""
+        """The cost of these tokens."""
         return (prompt_tokens * self.prompt + answer_tokens * self.answer) / 1e6
 
 
@@ -70,7 +71,7 @@ class LlmSettings:
     log: Path | None = None
 
     def __post_init__(self) -> None:
-        # The value is not shown: who mixes the two up gives a key where its variable's name belongs.
+        # The message does not show the value: a user may have given the key itself.
         require(
             bool(_VARIABLE.fullmatch(self.api_key_env)) and not self.api_key_env.lower().startswith("sk_"),
             "what --api-key-env names",
@@ -87,7 +88,7 @@ class LlmSettings:
 
     @property
     def prices(self) -> Price | None:
-        """What `--price` says.
+        """The prices from `--price`; `None` without it.
 
         Raises:
             SettingsError: If it is no pair of numbers.
@@ -147,10 +148,10 @@ class VariableSettings:
     var_file: tuple[str, ...] = ()
 
     def read(self) -> dict[str, str]:
-        """Variable to value.
+        """The values, by variable.
 
         Raises:
-            PromptError: If one is not written so, comes twice, or its file cannot be read.
+            PromptError: If one is not written as NAME=VALUE, a name comes twice, or a file cannot be read.
         """
         found: dict[str, str] = {}
         for flag, pairs in (("--var", self.var), ("--var-file", self.var_file)):

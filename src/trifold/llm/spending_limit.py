@@ -1,4 +1,4 @@
-"""What may be spent, and what was: calls, seconds, tokens, money."""
+"""Limits on calls and seconds, and the count of calls, tokens and money."""
 
 import math
 import threading
@@ -14,11 +14,11 @@ class Spent:
     """What a command has cost so far.
 
     Attributes:
-        calls: Made, failed ones included.
+        calls: Calls made, failed ones included.
         from_log: Answers that came from the log.
-        prompt_tokens: Read, for all answers, whenever they were made.
-        answer_tokens: Written, likewise.
-        seconds_from_log: What the answers from the log once took.
+        prompt_tokens: Prompt tokens of all answers, those from the log included.
+        answer_tokens: Answer tokens of all answers, those from the log included.
+        seconds_from_log: Time that the answers from the log once took.
     """
 
     calls: int = 0
@@ -28,16 +28,16 @@ class Spent:
     seconds_from_log: float = 0.0
 
     def money(self, price: Price | None) -> float | None:
-        """What so many tokens cost; `None` where no price was given."""
+        """The cost of the tokens; `None` if no price was given."""
         return price.of(self.prompt_tokens, self.answer_tokens) if price else None
 
 
 class SpendingLimit:
-    """Counts, and stops what would go beyond. Threads may share it.
+    """Counts calls and their cost, and refuses calls beyond the limits. Threads may share it.
 
     Args:
-        max_calls: Calls that may be made; `None` for any number.
-        max_seconds: Counted from now; `None` for any time.
+        max_calls: The most calls; `None` for no limit.
+        max_seconds: The most seconds, counted from now; `None` for no limit.
     """
 
     def __init__(self, max_calls: int | None = None, max_seconds: float | None = None) -> None:
@@ -49,21 +49,21 @@ class SpendingLimit:
 
     @classmethod
     def of(cls, settings: LlmSettings) -> "SpendingLimit":
-        """The budget that the flags name."""
+        """The limits that the settings name."""
         return cls(settings.max_calls, settings.max_seconds)
 
     @property
     def seconds_left(self) -> float:
-        """Until `--max-seconds`; infinite where there is none."""
+        """Seconds until `--max-seconds`; infinite without that limit."""
         if self._max_seconds is None:
             return math.inf
         return self._max_seconds - (time.monotonic() - self._started)
 
     def take(self) -> None:
-        """Account for a call that is about to be made.
+        """Count a call that is about to be made.
 
         Raises:
-            BudgetError: If it would be one too many, or comes too late.
+            BudgetError: If it is beyond the limits.
         """
         with self._lock:
             if self._max_calls is not None and self.spent.calls >= self._max_calls:
@@ -73,7 +73,14 @@ class SpendingLimit:
             self._add(calls=1)
 
     def charge(self, prompt_tokens: int, answer_tokens: int, seconds: float, *, from_log: bool) -> None:
-        """Account for an answer."""
+        """Count an answer.
+
+        Args:
+            prompt_tokens: Tokens of its prompt.
+            answer_tokens: Its tokens.
+            seconds: Duration of the call.
+            from_log: Whether it came from the log.
+        """
         with self._lock:
             self._add(
                 from_log=int(from_log),

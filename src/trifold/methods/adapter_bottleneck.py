@@ -1,7 +1,7 @@
 """`adapter-bottleneck`: small two-layer networks inside the frozen backbone's layers, and a head.
 
-Each layer gets two, one after attention and one after the feed-forward, before the sum with the layer's input. They
-start as the identity, so the first step starts from the backbone as it was published.
+Each layer gets two, one after the attention and one after the feed-forward, before the residual sum. They start as the
+identity, so training starts from the backbone as it was published.
 
 Source: Houlsby et al. 2019, "Parameter-Efficient Transfer Learning for NLP", section 2.1.
 """
@@ -15,16 +15,18 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import Arrays, read_state, write_state
-from trifold.engines.fast_bert import fast_bert_of, read_parts
-from trifold.engines.fast_bert_classifier import FastBertClassifier, linear_of
+from trifold.engines.catalogue import read_weights
+from trifold.engines.classifier_weights import ClassifierWeights, Head, linear_of
 from trifold.engines.matmul_attention import registered_attention
+from trifold.engines.protocol import Weights
 from trifold.errors import BackboneError
 from trifold.methods.defaults import ADAPTER
 from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.classification_head import in_full_precision, start_at, trained_on_means
 from trifold.models.layers import encoder_layers, freeze, top_layers
-from trifold.models.loading import load_model, reads_onwards
-from trifold.models.locate import BackboneFiles, describe_base, find_base
+from trifold.models.loading import is_decoder, load_model
+from trifold.models.locate import describe_base, find_base
 from trifold.models.pooling import pool_tokens
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
@@ -34,17 +36,17 @@ from trifold.tasks.labels import LabelMap
 
 _SIZE = 48
 _HEAD_DROPOUT = 0.1
-# Where a layer's attention and feed-forward end, in the names of the architectures.
+# Names of the last matrix of a layer's attention and feed-forward in the architectures.
 _ATTENTION_ENDS = ("attention.output.dense", "attention.out_lin", "attn.Wo", "attn.c_proj", "self_attn.o_proj")
 _FEED_FORWARD_ENDS = ("output.dense", "ffn.lin2", "mlp.Wo", "mlp.c_proj", "mlp.down_proj")
 
 
 class Bottleneck(torch.nn.Module):
-    """Down, a non-linearity, up, and the input again: `(…, width)` to the same.
+    """`states + up(gelu(down(states)))`, from `(…, width)` to `(…, width)`.
 
     Args:
-        down: From the backbone's width to the narrow part.
-        up: Back.
+        down: From the backbone's width to the bottleneck's.
+        up: From the bottleneck's width to the backbone's.
     """
 
     def __init__(self, down: torch.nn.Linear, up: torch.nn.Linear) -> None:
@@ -53,7 +55,7 @@ class Bottleneck(torch.nn.Module):
 
     @classmethod
     def identity(cls, width: int, size: int) -> "Bottleneck":
-        """One that adds nothing yet, `width` wide and `size` in its narrow part."""
+        """A bottleneck of `size` units that adds zero, for states of `width`."""
         found = cls(torch.nn.Linear(width, size), torch.nn.Linear(size, width))
         torch.nn.init.zeros_(found.up.weight)
         torch.nn.init.zeros_(found.up.bias)
@@ -69,16 +71,16 @@ class AdaptedEncoder(torch.nn.Module):
     """A frozen encoder with adapters in its top layers and a linear head.
 
     Args:
-        backbone: An encoder without a head; it is frozen, and its own parameters are never touched.
-        classes: Of the head.
-        size: Of each adapter's narrow part.
-        layers: How many, from the top; all where `None`.
-        by_mean: Whether the head reads the mean of the tokens or the first one.
+        backbone: An encoder without a head; it is frozen, and its parameters never change.
+        classes: Number of classes of the head.
+        size: Width of each bottleneck.
+        layers: Layers with adapters, counted from the top; `None` for all.
+        by_mean: Whether the head reads the mean of the tokens, else the first token.
     """
 
     def __init__(self, backbone: Any, classes: int, size: int, layers: int | None, *, by_mean: bool) -> None:
         super().__init__()
-        # First, so that whoever looks for the layers finds them before the adapters.
+        # Set first, so that `encoder_layers` finds the layers before the list of adapters.
         self.backbone, self.config = backbone, backbone.config
         freeze(backbone)
         width = backbone.config.hidden_size
@@ -98,12 +100,12 @@ class AdaptedEncoder(torch.nn.Module):
         return SimpleNamespace(logits=in_full_precision(self.head, self.dropout(pooled)))
 
     def own_state(self) -> dict[str, torch.Tensor]:
-        """What training has changed: adapters and head, not the backbone."""
+        """The trained tensors: those of adapters and head, not of the backbone."""
         return {name: t for name, t in self.state_dict().items() if not name.startswith("backbone.")}
 
 
 def _ends(layer: torch.nn.Module) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """The last matrix of a layer's attention, and that of its feed-forward."""
+    """The last matrix of a layer's attention, and the last one of its feed-forward."""
     modules = dict(layer.named_modules())
     attention = next((modules[name] for name in _ATTENTION_ENDS if name in modules), None)
     feed_forward = next((modules[name] for name in _FEED_FORWARD_ENDS if name in modules), None)
@@ -116,7 +118,7 @@ class BottleneckPredictor(FineTunedPredictor):
     """A frozen backbone with bottleneck adapters and a head; only those are saved."""
 
     def save(self, folder: Path) -> None:
-        """Write adapters and head, and which backbone they stand in; the backbone itself is not copied."""
+        """Write adapters, head and the name of their backbone; the backbone itself is not copied."""
         settings = {
             **self.saved_settings(),
             **describe_base(self.base),
@@ -153,15 +155,14 @@ class BottleneckPredictor(FineTunedPredictor):
 
         if 2 * layers != sum(name.endswith(".down.weight") for name in arrays):
             raise damaged(arrays.path, f"it holds adapters for other layers than the {layers} of head.json")
-        parts = read_parts(files)
-        classifier = None if parts is None else _classifier_of(*parts, own, by_mean=by_mean)
-        return cls(load, tokenizer, labels, compute, runtime, files, classifier)
+        base = read_weights(files)
+        saved = None if base is None else _weights_with(base, own, by_mean=by_mean)
+        return cls(load, tokenizer, labels, compute, runtime, files, saved)
 
-    def read(self) -> FastBertClassifier | None:
-        """See `FineTunedPredictor.read`."""
-        backbone = self.model.backbone
-        own = self.model.own_state()
-        return _classifier_of(backbone.config.to_dict(), backbone.state_dict(), own, by_mean=self.model.by_mean)
+    def weights(self) -> ClassifierWeights:
+        """See `FineTunedPredictor.weights`."""
+        backbone = Weights(self.model.backbone.config.to_dict(), self.model.backbone.state_dict())
+        return _weights_with(backbone, self.model.own_state(), by_mean=self.model.by_mean)
 
     @torch.no_grad()
     def divide_logits(self, temperature: float) -> None:
@@ -178,10 +179,10 @@ class BottleneckPredictor(FineTunedPredictor):
 
 
 def _own_arrays(arrays: Arrays, size: int, layers: int, classes: int) -> dict[str, torch.Tensor]:
-    """What a file holds of adapters and head.
+    """The tensors of adapters and head from a file.
 
     Raises:
-        ArtifactError: If one is missing, or has another shape.
+        ArtifactError: If one is missing or has another shape.
     """
     width = arrays.of_shape("head.weight", classes, None).shape[1]
     shapes: dict[str, tuple[int, ...]] = {"head.weight": (classes, width), "head.bias": (classes,)}
@@ -193,31 +194,23 @@ def _own_arrays(arrays: Arrays, size: int, layers: int, classes: int) -> dict[st
     return {name: torch.from_numpy(arrays.of_shape(name, *shape)) for name, shape in shapes.items()}
 
 
-def _classifier_of(
-    config: dict[str, Any], tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor], *, by_mean: bool
-) -> FastBertClassifier | None:
-    """The same as we read it, each adapter behind the matrix that it follows; `None` where we do not know the backbone.
+def _weights_with(backbone: Weights, own: dict[str, torch.Tensor], *, by_mean: bool) -> ClassifierWeights:
+    """A backbone's weights, with adapters and head.
 
     Args:
-        config: Of the backbone.
-        tensors: Of the backbone, by their names in its files.
-        own: As `AdaptedEncoder.own_state` gives.
-        by_mean: Whether the head reads the mean of the tokens or the first one.
+        backbone: By their names in its files.
+        own: As returned by `AdaptedEncoder.own_state`.
+        by_mean: Whether the head reads the mean of the tokens, else the first token.
     """
-    bert = fast_bert_of(config, tensors)
-    if bert is None or bert.config.hidden_size != own["head.weight"].shape[1]:
-        return None
     numbers = range(sum(name.endswith(".down.weight") for name in own))
-    parts = [[linear_of(own, f"adapters.{number}.{part}") for part in ("down", "up")] for number in numbers]
-    adapted: list[Any] = list(encoder_layers(bert))[-(len(parts) // 2) :]
-    ends = [end for layer in adapted for end in (layer.attention.output, layer.output)]
-    for end, (down, up) in zip(ends, parts, strict=True):
-        end.dense = torch.nn.Sequential(end.dense, Bottleneck(down, up))
-    return FastBertClassifier(bert, linear_of(own, "head"), "mean" if by_mean else "first").eval()
+    adapters = [
+        Bottleneck(*(linear_of(own, f"adapters.{number}.{part}") for part in ("down", "up"))) for number in numbers
+    ]
+    return ClassifierWeights(backbone, Head(linear_of(own, "head"), "mean" if by_mean else "first"), adapters)
 
 
 class BottleneckAdapter(FineTuning):
-    """Adapters inside the layers, and a head."""
+    """Bottleneck adapters inside the layers, and a head."""
 
     name = "adapter-bottleneck"
     summary = "the backbone is frozen, small networks inside its layers are trained"
@@ -233,8 +226,8 @@ class BottleneckAdapter(FineTuning):
             len(labels),
             tuning.adapter_size or _SIZE,
             tuning.adapter_layers,
-            # A decoder's first token has seen no other.
-            by_mean=trained_on_means(files) or reads_onwards(backbone.config),
+            # A decoder's first token attends to no other token.
+            by_mean=trained_on_means(files) or is_decoder(backbone.config),
         )
         start_at(model.head, start)
         return model

@@ -1,7 +1,7 @@
-"""`adapter-lora`: low-rank matrices beside the frozen backbone's own, trained through peft.
+"""`adapter-lora`: low-rank matrices added to those of the frozen backbone, trained with peft.
 
-The saved folder is peft's own format, its base named by hub id and revision, so it loads in plain peft. Merged on
-request, it is an ordinary sequence classifier instead.
+The saved folder has peft's format and names its base by hub id and revision, so it loads in plain peft. With
+--merge-adapter an ordinary sequence classifier is saved instead.
 
 Source: Hu et al. 2022, "LoRA: Low-Rank Adaptation of Large Language Models".
 """
@@ -16,14 +16,16 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.engines.fast_bert import read_parts
-from trifold.engines.fast_bert_classifier import FastBertClassifier, classifier_of
+from trifold.engines.catalogue import read_weights
+from trifold.engines.classifier_weights import ClassifierWeights
 from trifold.engines.matmul_attention import registered_attention
 from trifold.engines.partial_layers import speed_up_classifier
+from trifold.engines.protocol import Weights
 from trifold.methods.contract import Exportable
 from trifold.methods.defaults import LORA
 from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning
 from trifold.methods.full import FullPredictor
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.classification_head import (
     divide_logits,
     head_modules,
@@ -33,7 +35,7 @@ from trifold.models.classification_head import (
     shift_logits,
 )
 from trifold.models.layers import encoder_layers, freeze, top_layers
-from trifold.models.locate import BackboneFiles, describe_base, find_base
+from trifold.models.locate import describe_base, find_base
 from trifold.models.lora import (
     ADAPTER_CONFIG,
     Adapter,
@@ -77,8 +79,8 @@ class LoraPredictor(FineTunedPredictor):
 
         return cls(load, tokenizer, labels, compute, runtime, files, _merged(files, read_adapter(folder)))
 
-    def read(self) -> FastBertClassifier | None:
-        """See `FineTunedPredictor.read`: to the bit what is read once it is saved."""
+    def weights(self) -> ClassifierWeights | None:
+        """See `FineTunedPredictor.weights`: to the bit those of the saved model."""
         return _merged(self.base, adapter_of(self.model))
 
     def divide_logits(self, temperature: float) -> None:
@@ -93,22 +95,22 @@ class LoraPredictor(FineTunedPredictor):
 
     @contextmanager
     def _bare_head(self) -> Iterator[Any]:
-        """The model inside peft's, and inside, its trained head without peft's shell."""
+        """The model without peft's wrapper; inside the block its trained head is without the wrapper as well."""
         wrapped = self.model.base_model.model
         name = head_name(wrapped)
-        shell = getattr(wrapped, name)
-        setattr(wrapped, name, shell.modules_to_save["default"])
+        wrapper = getattr(wrapped, name)
+        setattr(wrapped, name, wrapper.modules_to_save["default"])
         try:
             yield wrapped
         finally:
-            setattr(wrapped, name, shell)
+            setattr(wrapped, name, wrapper)
 
     def exportable(self) -> Exportable:
-        """See `Predictor.exportable`: merged, so that the graph has no more to compute than the backbone's own."""
+        """See `Predictor.exportable`. Merged, so that the graph computes no more than the backbone's would."""
         return self._merge(copy.deepcopy(self.model).requires_grad_(requires_grad=False)).exportable()
 
     def merged(self) -> FullPredictor:
-        """The same model as an ordinary one, its adapters added into the backbone's own matrices."""
+        """An ordinary classifier with equal logits: the adapters are added to the backbone's matrices."""
         return self._merge(self.model)
 
     def _merge(self, adapted: Any) -> FullPredictor:
@@ -116,18 +118,17 @@ class LoraPredictor(FineTunedPredictor):
         return FullPredictor(lambda: model, self._tokenizer, self.labels, self._settings, self._runtime, self.base)
 
 
-def _merged(files: BackboneFiles, adapter: Adapter | None) -> FastBertClassifier | None:
-    """The backbone with the adapter added as we read it, where both are known."""
-    base = None if adapter is None else read_parts(files)
+def _merged(files: BackboneFiles, adapter: Adapter | None) -> ClassifierWeights | None:
+    """The backbone's weights with the adapter added; `None` where either is unknown, or the two do not fit."""
+    base = None if adapter is None else read_weights(files)
     if adapter is None or base is None:
         return None
-    config, tensors = base
-    merged = adapter.merged_into(tensors)
-    return None if merged is None else classifier_of(config, merged)
+    merged = adapter.merged_into(base.tensors)
+    return None if merged is None else ClassifierWeights(Weights(base.config, merged))
 
 
 class Lora(FineTuning):
-    """Low-rank adapters beside every matrix of the layers, with the pooler and a head."""
+    """Low-rank adapters for every matrix of the layers; the pooler and a head are trained as well."""
 
     name = "adapter-lora"
     summary = "the backbone is frozen, low-rank matrices beside its own are trained"
@@ -145,7 +146,7 @@ class Lora(FineTuning):
         )
         adapted = top_layers(encoder_layers(model), self.settings.tuning.adapter_layers, "--adapter-layers")
         names = {module: name for name, module in model.named_modules()}
-        # GPT-2 keeps its matrices the other way round.
+        # GPT-2 has its matrices transposed, in Conv1D modules.
         kinds = (torch.nn.Linear, Conv1D)
         targets = [names[part] for layer in adapted for part in layer.modules() if isinstance(part, kinds)]
         heads = list(head_modules(model))

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from trifold.errors import SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
-from trifold.methods.contract import Method, MethodSettings
+from trifold.methods.contract import Method
 from trifold.methods.cost_forecast import (
     Workload,
     adapter_seconds,
@@ -17,6 +17,7 @@ from trifold.methods.cost_forecast import (
     tfidf_seconds,
     zero_shot_seconds,
 )
+from trifold.methods.settings import MethodSettings
 from trifold.methods.skip_reasons import labels_are_many, labels_without_meaning, nothing_to_prompt
 from trifold.types import Examples
 
@@ -32,6 +33,11 @@ class MethodEntry:
         seconds: Forecast of training and testing, start-up included.
         uses: Names of the settings that have a say in what it does, besides `ANY_METHOD`.
         skip_reason: Why the method is not worth starting on such a training part, in words; `None` where it is.
+        asks_llm: Whether a language model is asked about each text, which may cost money.
+        keeps_backbone: Whether the backbone is left as it was, so that a run names it and does not hold it.
+        whole_model: Whether what is saved can be an ordinary classifier of transformers.
+        adds_adapter: Whether low-rank adapters are trained in place of the model's own weights.
+        generating: Names of the settings that have a say where it learns to write; `None` where it cannot.
     """
 
     module: str
@@ -40,6 +46,11 @@ class MethodEntry:
     seconds: Callable[[Workload, MethodSettings], float]
     uses: frozenset[str]
     skip_reason: Callable[[Examples, MethodSettings], str | None] = lambda _train, _settings: None
+    asks_llm: bool = False
+    keeps_backbone: bool = False
+    whole_model: bool = False
+    adds_adapter: bool = False
+    generating: frozenset[str] | None = None
 
     def load(self) -> type[Method]:
         """Import the class."""
@@ -58,12 +69,8 @@ _HEAD_STEPS = frozenset({"learning_rate", "epochs", "batch_size"})
 _STEPS = _HEAD_STEPS | {"weight_decay", "warmup_ratio", "max_grad_norm", "ema_decay", "save_steps", "save_minutes"}
 _TUNED = _READING | _STEPS | {"patience", "class_weight", "self_distillation"}
 _ADAPTER = _TUNED | {"adapter_layers", "adapter_size"}
-# Of `finetune --task generate`, by method.
-GENERATING = {
-    "full": _STEPS | _READING - {"long_text"} | {"patience"},
-    "adapter-lora": _STEPS | _READING - {"long_text"} | {"patience", "adapter_size"},
-}
-_ASKING = frozenset(field.name for kind in (LlmSettings, PromptingSettings) for field in fields(kind))
+_GENERATING = _STEPS | _READING - {"long_text"} | {"patience"}
+_LLM_SETTINGS = frozenset(field.name for kind in (LlmSettings, PromptingSettings) for field in fields(kind))
 
 _ENTRIES = {
     "tfidf": MethodEntry("trifold.methods.tfidf", "Tfidf", False, tfidf_seconds, frozenset({"class_weight"})),
@@ -74,6 +81,7 @@ _ENTRIES = {
         zero_shot_seconds,
         _FROZEN | {"label_description"},
         labels_without_meaning,
+        keeps_backbone=True,
     ),
     "features": MethodEntry(
         "trifold.methods.features",
@@ -81,9 +89,17 @@ _ENTRIES = {
         True,
         features_seconds,
         _FROZEN | _HEAD_STEPS | {"head", "class_weight"},
+        keeps_backbone=True,
     ),
     "adapter-lora": MethodEntry(
-        "trifold.methods.adapter_lora", "Lora", True, adapter_seconds, _ADAPTER | {"merge_adapter"}
+        "trifold.methods.adapter_lora",
+        "Lora",
+        True,
+        adapter_seconds,
+        _ADAPTER | {"merge_adapter"},
+        whole_model=True,
+        adds_adapter=True,
+        generating=_GENERATING | {"adapter_size"},
     ),
     "adapter-bottleneck": MethodEntry(
         "trifold.methods.adapter_bottleneck", "BottleneckAdapter", True, adapter_seconds, _ADAPTER
@@ -97,30 +113,45 @@ _ENTRIES = {
         labels_are_many,
     ),
     "full": MethodEntry(
-        "trifold.methods.full", "Full", True, full_seconds, _TUNED | {"train_layers", "freeze_embeddings"}
+        "trifold.methods.full",
+        "Full",
+        True,
+        full_seconds,
+        _TUNED | {"train_layers", "freeze_embeddings"},
+        whole_model=True,
+        generating=_GENERATING,
     ),
 }
 METHODS: tuple[str, ...] = tuple(_ENTRIES)
 # Run only where it is named, or where a language model is.
-PROMPT = "prompt"
 _ASKED_FOR = {
-    PROMPT: MethodEntry(
+    "prompt": MethodEntry(
         "trifold.methods.prompt",
         "Prompting",
         False,
         prompt_seconds,
-        _READING | _ASKING | {"label_description"},
+        _READING | _LLM_SETTINGS | {"label_description"},
         nothing_to_prompt,
+        asks_llm=True,
     )
 }
 # Run only where they are named: recipes to compare with, not ways that anyone should ship.
 PRESETS = {
     "classic": MethodEntry(
-        "trifold.methods.classic", "Classic", True, features_seconds, _FROZEN | _HEAD_STEPS | {"class_weight"}
+        "trifold.methods.classic",
+        "Classic",
+        True,
+        features_seconds,
+        _FROZEN | _HEAD_STEPS | {"class_weight"},
+        keeps_backbone=True,
     )
 }
 _ALL = {**_ENTRIES, **_ASKED_FOR, **PRESETS}
+# Those that ask a language model about each text.
+ASKING: tuple[str, ...] = tuple(_ASKED_FOR)
 ALL_METHODS: tuple[str, ...] = tuple(_ALL)
+# Those of `finetune --task generate`.
+GENERATING: tuple[str, ...] = tuple(name for name, entry in _ALL.items() if entry.generating is not None)
 _SHORT = {"adapter": "adapter-lora"}
 
 

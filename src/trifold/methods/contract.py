@@ -2,22 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.pickling import load_files, saved_files
-from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
-from trifold.models.locate import BackboneFiles
-from trifold.models.settings import BackboneSettings, ComputeSettings
+from trifold.methods.settings import MethodSettings as MethodSettings
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.statistics.calibration import best_prior_shift, best_temperature, best_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
-from trifold.train.settings import TrainSettings
 from trifold.types import Examples
 
 
@@ -35,33 +33,6 @@ class Scores:
     logits: np.ndarray
     truncated: np.ndarray
     cached_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class MethodSettings:
-    """All that a method may be told.
-
-    Attributes:
-        backbone: Which model, and how it is run.
-        train: How it is trained.
-        head: What stands on frozen features.
-        tuning: Which parts of a backbone are trained.
-        labels: What the labels mean.
-        llm: Which language model is asked, and what it may cost.
-        prompting: How the task is put to it.
-    """
-
-    backbone: BackboneSettings = field(default_factory=BackboneSettings)
-    train: TrainSettings = field(default_factory=TrainSettings)
-    head: HeadSettings = field(default_factory=HeadSettings)
-    tuning: TuningSettings = field(default_factory=TuningSettings)
-    labels: LabelSettings = field(default_factory=LabelSettings)
-    llm: LlmSettings = field(default_factory=LlmSettings)
-    prompting: PromptingSettings = field(default_factory=PromptingSettings)
-
-    def named(self) -> dict[str, object]:
-        """Every setting by its name."""
-        return {name: value for group in vars(self).values() for name, value in vars(group).items()}
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
-"""`contrastive`: for few labels. Text pairs train the backbone, then a linear head is fitted on it.
+"""`contrastive`: for few labelled rows. Pairs of texts train the backbone, then a linear head is fitted on it.
 
-From a handful of rows a classifier sees a handful of examples, but pairs of them are many. Every step draws a few rows
-of a few classes and compares all of them with all; nothing is ever listed, so memory grows with the rows and not with
-their pairs.
+A few rows are few examples for a classifier, but they make many pairs. Every step draws a few rows of a few classes and
+compares each with each. The pairs are never listed, so memory grows with the rows and not with the pairs.
 
-Source: Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts"; the batches of whole classes are ours.
+Source: Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts"; drawing whole classes per step is ours.
 """
 
 from collections.abc import Sequence
@@ -21,14 +20,17 @@ from trifold.events import say
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import CONTRASTIVE, contrastive_steps
 from trifold.methods.export_graph import HeadOnEncoder
-from trifold.methods.logistic import LinearHead, Sample, fit_path
+from trifold.methods.linear_head import HeadData, LinearHead
+from trifold.methods.logistic import fit_path
 from trifold.methods.training_config import make_training_config
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget
 from trifold.models.loading import save_model
-from trifold.models.locate import BackboneFiles, copy_tokenizer, find_backbone
+from trifold.models.locate import find_backbone
 from trifold.models.pooling import pool_tokens
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.models.vocabulary_pruning import tokens_that_occur
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
@@ -36,14 +38,15 @@ from trifold.train.loop import train as train_model
 from trifold.train.objective import BatchLoss
 from trifold.types import Examples
 
-_STRENGTHS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-# Classes of a step, at most: each needs two rows at least to have a pair of its own.
+# Values of C (inverse regularisation strength) of the linear head.
+_C_VALUES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+# Rows of each class in a step. A class needs two rows for a pair of its own.
 _ROWS_OF_A_CLASS = 4
 _NO_LIMIT = 1 << 30
 
 
 class ContrastivePredictor(Predictor):
-    """A fine-tuned encoder whose mean of tokens a linear head reads."""
+    """A fine-tuned encoder with a linear head on the mean of its tokens."""
 
     def __init__(
         self,
@@ -98,8 +101,8 @@ class ContrastivePredictor(Predictor):
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`."""
-        places = [(self._encoder.layers, "mean")]
-        module = HeadOnEncoder(self._encoder, places, self._head.layers(), normalised=True)
+        last_mean = [(self._encoder.layers, "mean")]
+        module = HeadOnEncoder(self._encoder, last_mean, self._head.layers(), normalised=True)
         return Exportable(module.eval().cpu(), self._tokenizer, self._base)
 
     def load_arguments(self) -> tuple[ComputeSettings]:
@@ -114,18 +117,18 @@ class ContrastivePredictor(Predictor):
 
 @dataclass(frozen=True)
 class TextPairs:
-    """Objective: texts of a class near each other, of two classes at a right angle.
+    """Objective: vectors of one class should be parallel, vectors of two classes orthogonal.
 
-    A step's positions only say how many rows to draw: rows of a few classes, in like numbers.
+    The positions of a step only say how many rows to draw. The rows come from a few classes, about equally from each.
 
     Attributes:
-        tokens: Of the texts.
+        tokens: The texts.
         classes: `(texts,)` class numbers.
-        pad_id: Of the tokenizer.
-        device: To compute on.
-        draws: Rows to draw in all, repetitions included.
-        seed: Of the drawing.
-        token_budget: Tokens that go through the model at once. What is drawn together is compared all the same.
+        pad_id: The token id that shorter texts of a batch are padded with.
+        device: The device to compute on.
+        draws: Rows to draw in the whole training, counting repetitions.
+        seed: Seed of the drawing.
+        token_budget: The most tokens of one forward pass. All rows of a step are compared, however they are batched.
     """
 
     tokens: Tokens
@@ -138,11 +141,14 @@ class TextPairs:
 
     @property
     def lengths(self) -> np.ndarray:
-        """One each: what is drawn together is compared with each other and must not be taken apart by length."""
+        """One for each draw, since the rows of a step are compared with each other and must not be split by length."""
         return np.ones(self.draws, dtype=np.int64)
 
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
-        """Mean squared distance of each pair's cosine from 1 (one class) or 0 (two), both kinds weighing the same."""
+        """Mean squared distance of each pair's cosine from 1 (one class) or 0 (two classes).
+
+        Pairs of one class and pairs of two classes have equal weight in total.
+        """
         rows = self.draw(len(positions), np.random.default_rng([self.seed, int(positions[0])]))
         parts = by_token_budget(self.tokens.lengths[rows], self.token_budget)
         rows = rows[np.concatenate(parts)]
@@ -152,7 +158,7 @@ class TextPairs:
         pairs = torch.from_numpy(rows[:, None] < rows[None]).to(self.device)
         kinds = [(cosines - target).square()[pairs & kind] for target, kind in ((1.0, same), (0.0, ~same))]
         means = [kind.mean() for kind in kinds if len(kind)]
-        # A step that drew one row alone has no pair and nothing to say.
+        # A step that drew a single row has no pair; its loss is zero.
         mean = torch.stack(means).mean() if means else 0.0 * cosines.sum()
         return BatchLoss(mean * len(positions), torch.zeros_like(mean))
 
@@ -162,7 +168,7 @@ class TextPairs:
         return torch.nn.functional.normalize(pool_tokens(states, mask, "mean"), dim=1)
 
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """About `count` distinct rows: some classes, and of each a few rows."""
+        """About `count` distinct rows: a few classes, and a few rows of each."""
         names = np.unique(self.classes)
         chosen = rng.permutation(names)[: max(2, count // _ROWS_OF_A_CLASS)]
         each = max(2, count // len(chosen))
@@ -171,7 +177,7 @@ class TextPairs:
 
 
 class Contrastive(Method):
-    """Learning from pairs."""
+    """Contrastive training on pairs of texts."""
 
     name = "contrastive"
     summary = "for few labels: pairs of texts teach the backbone what belongs together"
@@ -188,7 +194,7 @@ class Contrastive(Method):
         encoder = Encoder(files, runtime, frozen=False)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         tokenizer.require_words(train.texts)
-        # The budget splits a step's forward pass, never its rows: those apart would have no pair.
+        # The loop must not split the rows of a step, since rows in different micro-batches would form no pair.
         config = make_training_config(self.name, CONTRASTIVE, given, epochs=1, token_budget=_NO_LIMIT)
         budget = chosen.token_budget or runtime.token_budget
         steps = contrastive_steps(len(train)) * (given.epochs or 1)
@@ -214,18 +220,18 @@ class Contrastive(Method):
             history, _ = train_model(encoder.model, objectives[0], objectives[1], config, runtime)
         encoder.end_training()
         vectors = [embed(encoder, tokenizer, part.texts, chosen.token_budget)[0] for part in (train, validation)]
-        data = Sample(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels))
-        head = fit_path(data, _STRENGTHS, 1e-4)
+        data = HeadData(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels))
+        fitted = fit_path(data, _C_VALUES, tolerance=1e-4)
         return Fitted(
-            predictor=ContrastivePredictor(encoder, tokenizer, head.head, labels, chosen, files),
+            predictor=ContrastivePredictor(encoder, tokenizer, fitted.head, labels, chosen, files),
             history=history,
-            trainable_parameters=parameters + head.head.parameters(),
+            trainable_parameters=parameters + fitted.head.parameters(),
             choices={
                 "learning_rate": config.learning_rate,
                 "steps": steps,
                 "batch_size": config.batch_size,
-                "strength": head.strength,
+                "strength": fitted.c,
                 "precision": runtime.precision,
             },
-            validation_logits=head.head.logits(vectors[1]),
+            validation_logits=fitted.head.logits(vectors[1]),
         )

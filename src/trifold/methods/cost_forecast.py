@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from trifold.methods.contract import MethodSettings
 from trifold.methods.defaults import ADAPTER, CONTRASTIVE, FULL, contrastive_steps, tuning_epochs
+from trifold.methods.settings import MethodSettings
 
 # Clipping, AdamW and clearing the gradients, measured on two cores.
 _UPDATE_SECONDS_PER_PARAMETER = 4e-9

@@ -15,8 +15,6 @@ class Defaults:
         batch_size: Examples per optimiser step.
         self_distillation: As in the settings; nothing where it has not been measured.
         head_rate: How many times that rate the head moves by, which starts at random where all else has been learned.
-        small_matmul_cache: Whether a step's matrix products are few enough in their shapes to be written anew for other
-            lengths: an adapter's are three times as many, and few of them kept would be a twentieth of its time.
     """
 
     learning_rate: float
@@ -24,10 +22,9 @@ class Defaults:
     batch_size: int = 16
     self_distillation: float = 0.0
     head_rate: float = 1.0
-    small_matmul_cache: bool = False
 
 
-FULL = Defaults(1e-4, (1e-6, 5e-4), self_distillation=0.5, head_rate=30.0, small_matmul_cache=True)
+FULL = Defaults(1e-4, (1e-6, 5e-4), self_distillation=0.5, head_rate=30.0)
 ADAPTER = Defaults(1e-3, (1e-4, 1e-2), head_rate=3.0)
 LORA = replace(ADAPTER, self_distillation=0.5)
 CONTRASTIVE = Defaults(2e-5, (1e-6, 2e-4))

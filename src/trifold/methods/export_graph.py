@@ -1,52 +1,53 @@
-"""What stands on a frozen encoder, as one module with it: the form in which such a predictor is exported."""
+"""A frozen encoder and the head on it as one module: the form in which such a predictor is exported."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from trifold.engines.encoder import Encoder, PooledStates
-from trifold.features.number_format import HALF_LIMIT
+from trifold.engines.encoder import Encoder
+from trifold.engines.pooled_states import PooledStates
+from trifold.features.half_precision import HALF_LIMIT
 from trifold.models.pooling import POOLINGS, LayerPooling
 
 
 class HeadOnEncoder(torch.nn.Module):
-    """A frozen encoder, some of its pooled states side by side, and linear steps with a ReLU between two of them.
+    """A frozen encoder, some of its pooled states joined, and linear layers with a ReLU between two of them.
 
     Args:
-        encoder: Holds the layers that `layer_poolings` name.
-        layer_poolings: Joined in this order.
-        steps: Weight `(in, out)` and bias of each linear step.
-        normalised: Whether the joined vector is brought to length 1 first.
-        halved: Whether it is rounded to half precision first, as cached vectors are.
+        encoder: Holds the layers that `layer_poolings` names.
+        layer_poolings: The pooled states, joined in this order.
+        layers: Weight `(in, out)` and bias `(out,)` of each linear layer.
+        normalised: Whether the joined vector is first scaled to length 1.
+        in_half_precision: Whether the joined vector is first converted to float16, as cached vectors are.
     """
 
     def __init__(
         self,
         encoder: Encoder,
         layer_poolings: Sequence[LayerPooling],
-        steps: Sequence[tuple[np.ndarray, np.ndarray]],
+        layers: Sequence[tuple[np.ndarray, np.ndarray]],
         *,
         normalised: bool = False,
-        halved: bool = False,
+        in_half_precision: bool = False,
     ) -> None:
         super().__init__()
-        self.layers = sorted({layer for layer, _ in layer_poolings})
-        self.pooled = PooledStates(encoder.model, self.layers)
-        self.layer_poolings = [(self.layers.index(layer), POOLINGS.index(how)) for layer, how in layer_poolings]
-        self.steps = torch.nn.ModuleList(_linear(weight, bias) for weight, bias in steps)
-        self.normalised, self.halved = normalised, halved
+        pooled_layers = sorted({layer for layer, _ in layer_poolings})
+        self.pooled = PooledStates(encoder.model, pooled_layers)
+        self.indices = [(pooled_layers.index(layer), POOLINGS.index(pooling)) for layer, pooling in layer_poolings]
+        self.linears = torch.nn.ModuleList(_linear(weight, bias) for weight, bias in layers)
+        self.normalised, self.in_half_precision = normalised, in_half_precision
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """`(batch, tokens)` ids and mask to `(batch, classes)`."""
+        """`(batch, tokens)` ids and attention mask to logits, `(batch, classes)`."""
         pooled = self.pooled(ids, mask)
-        values = torch.cat([pooled[:, layer, how] for layer, how in self.layer_poolings], 1)
+        values = torch.cat([pooled[:, layer, pooling] for layer, pooling in self.indices], 1)
         if self.normalised:
             values = torch.nn.functional.normalize(values, dim=1)
-        if self.halved:
+        if self.in_half_precision:
             values = values.clamp(-HALF_LIMIT, HALF_LIMIT).half().float()
-        for number, step in enumerate(self.steps):
-            values = step(torch.relu(values) if number else values)
+        for number, linear in enumerate(self.linears):
+            values = linear(torch.relu(values) if number else values)
         return values
 
 

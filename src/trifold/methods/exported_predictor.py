@@ -1,4 +1,4 @@
-"""A predictor written as one graph, from token ids to logits: ONNX Runtime runs it, and PyTorch is not needed."""
+"""A predictor exported as one ONNX graph, from token ids to logits; it runs without PyTorch."""
 
 import shutil
 from collections.abc import Sequence
@@ -8,12 +8,13 @@ import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.engines.onnx_runtime import TOKEN_BUDGET, OnnxGraph, write_graph
-from trifold.errors import SettingsError
+from trifold.errors import ArtifactError, SettingsError
 from trifold.methods.contract import Predictor, Scores
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget
-from trifold.models.locate import BackboneFiles, copy_tokenizer
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.tasks.labels import LabelMap
 
 GRAPH = "model.onnx"
@@ -21,7 +22,7 @@ _CONFIG = "config.json"
 
 
 class ExportedPredictor(Predictor):
-    """A graph with the tokenizer and the labels it was trained with."""
+    """An ONNX graph with its tokenizer and labels."""
 
     def __init__(self, folder: Path, tokenizer: Tokenizer, labels: LabelMap, settings: ComputeSettings) -> None:
         self.labels = labels
@@ -32,7 +33,7 @@ class ExportedPredictor(Predictor):
 
     @classmethod
     def write(cls, predictor: Predictor, folder: Path, *, int8: bool) -> None:
-        """Write `predictor` as a graph into `folder`; `load` brings it back.
+        """Write `predictor` as a graph into `folder`, for `load`.
 
         Raises:
             SettingsError: If it has no backbone, or ONNX Runtime is not installed.
@@ -62,15 +63,21 @@ class ExportedPredictor(Predictor):
         tokens = self._tokenizer.encode(texts)
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         for batch in by_token_budget(tokens.lengths, self._settings.token_budget or TOKEN_BUDGET):
-            logits[batch] = self._graph(*tokens.padded(batch, self._tokenizer.pad_id))
+            found = self._graph(*tokens.padded(batch, self._tokenizer.pad_id))
+            if found.shape != logits[batch].shape:
+                raise ArtifactError(
+                    f"the graph in {self._folder} has {found.shape[-1]} classes and the run {len(self.labels)} labels: "
+                    "export again"
+                )
+            logits[batch] = found
         return Scores(logits, tokens.truncated)
 
     def save(self, folder: Path) -> None:
-        """Copy the files."""
+        """Copy the exported folder."""
         shutil.copytree(self._folder, folder, dirs_exist_ok=True)
 
     def divide_logits(self, temperature: float) -> None:
-        """A graph is written once its temperature is folded in.
+        """Refused: the temperature is part of the graph since the export.
 
         Raises:
             SettingsError: Always.

@@ -1,56 +1,56 @@
-"""What full fine-tuning and adapters share: a model with a head, trained by the loop on labelled texts."""
+"""The base of full fine-tuning and the adapters: a model with a head, trained by the loop on labelled texts."""
 
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from threading import RLock
-from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from trifold.engines.fast_bert_classifier import FastBertClassifier, Run, classifier_of, logits_by
+from trifold.engines.classifier import Logits, classifier_engine
+from trifold.engines.classifier_weights import ClassifierWeights
+from trifold.engines.protocol import Weights
 from trifold.engines.token_budget import Work, tuned_budget
 from trifold.errors import ArtifactError
 from trifold.events import say
-from trifold.features.prefix_cache import PrefixCache, PrefixStates, frozen_depth
 from trifold.formatting import counted
+from trifold.hashing import file_sha256
+from trifold.methods.classification_objective import Classification, above_frozen_prefix, with_tokens
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import Defaults, tuning_epochs
 from trifold.methods.training_config import make_training_config
-from trifold.models.batching import PadTo, by_token_budget, default_padding
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.batching import by_token_budget, default_padding
 from trifold.models.classification_head import starting_logits
-from trifold.models.locate import BackboneFiles, file_sha256, find_backbone
+from trifold.models.locate import find_backbone
 from trifold.models.settings import ComputeSettings
-from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.tokenizer import Tokenizer
 from trifold.models.vocabulary_pruning import tokens_that_occur
-from trifold.runtime import Runtime, choose, limit_matmul_cache, seed_everything
+from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
+from trifold.train.config import TrainingConfig
 from trifold.train.loop import train as train_model
-from trifold.train.objective import BatchLoss, Capturable, classification_loss
-from trifold.train.warm_up import warming_up
 from trifold.types import Examples
 
 
 class FineTunedPredictor(Predictor):
-    """A model whose forward pass gives logits.
+    """A model whose forward pass computes logits.
 
-    A BERT is read without transformers, as trained as well as loaded; transformers' model is there for whatever else is
-    done with it, and where we do not know the architecture.
+    transformers' model is trained, saved and exported; where an engine of ours knows the architecture, logits come from
+    that, as trained as well as loaded.
 
     Args:
         load: Gives transformers' model when it is first asked for; that takes `input_ids` and `attention_mask`, and
             returns something with `logits`.
         tokenizer: The backbone's.
-        labels: Of the task.
+        labels: Of the task, in class order.
         settings: How it is run.
-        runtime: Where the model is.
-        base: The backbone it was made from, or the folder it was loaded from.
-        classifier: The same model as we read it. Where there is none, the model is loaded at once.
+        runtime: Device and precision.
+        base: The backbone that it was trained from, or the folder that it was loaded from.
+        saved: The weights in `base` as an engine may compute them. Where there are none, the model is loaded at once.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class FineTunedPredictor(Predictor):
         settings: ComputeSettings,
         runtime: Runtime,
         base: BackboneFiles,
-        classifier: FastBertClassifier | None = None,
+        saved: ClassifierWeights | None = None,
     ) -> None:
         self.labels = labels
         self.base = base
@@ -69,52 +69,44 @@ class FineTunedPredictor(Predictor):
         self._tokenizer = tokenizer
         self._settings = settings
         self._runtime = runtime
-        self._classifier = classifier
-        self._run: Run | None = None
-        # Threads may share a predictor, and the first of them lays its weights out.
+        self._logits: Logits | None = None
+        # Threads may share a predictor; the first of them to need the engine builds it.
         self._lock = RLock()
-        if classifier is not None:
-            require_classes(classifier.classes, labels, base)
+        if saved is not None:
+            self._logits = self._engine(saved)
         else:
-            self.model  # noqa: B018 - what is wrong with it is said now
+            self.model  # noqa: B018 - loaded now, so that a damaged model is refused now
 
     @cached_property
     def model(self) -> Any:
-        """As transformers has it, in evaluation mode."""
+        """The model of transformers, in evaluation mode."""
         return self._load().to(self._runtime.device).eval()
 
-    def read(self) -> FastBertClassifier | None:
-        """The model as we read it, where that is known."""
-        return classifier_of(self.model.config.to_dict(), self.model.state_dict())
+    def weights(self) -> ClassifierWeights | None:
+        """The model's weights as an engine may compute them."""
+        return ClassifierWeights(Weights(self.model.config.to_dict(), self.model.state_dict()))
 
     def score(self, texts: Sequence[str]) -> Scores:
         """See `Predictor.score`."""
-        tokens, run = self._tokenizer.encode(texts), self._forward()
+        with self._lock:
+            if self._logits is None:
+                self._logits = self._engine(self.weights())
+            run = self._logits
+        tokens = self._tokenizer.encode(texts)
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         for batch in by_token_budget(tokens.lengths, self._settings.token_budget or self._runtime.token_budget):
-            logits[batch] = run(*tokens.padded(batch, self._tokenizer.pad_id, default_padding(self._runtime)))
+            padded = tokens.padded(batch, self._tokenizer.pad_id, default_padding(self._runtime))
+            logits[batch] = run(*padded)
         return Scores(logits, tokens.truncated)
 
-    def _forward(self) -> Run:
-        """From padded ids and their mask to logits."""
-        with self._lock:
-            if self._run is None:
-                classifier = self._classifier or self.read()
-                self._run = self._by_transformers if classifier is None else logits_by(classifier, self._runtime)
-            return self._run
-
-    @torch.inference_mode()
-    def _by_transformers(self, *given: np.ndarray) -> np.ndarray:
-        ids, mask = (torch.from_numpy(array).to(self._runtime.device) for array in given)
-        with self._runtime.autocast():
-            logits: np.ndarray = self.model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
-        return logits
+    def _engine(self, weights: ClassifierWeights | None) -> Logits:
+        return classifier_engine(weights, len(self.labels), self._runtime, lambda: self.model)
 
     @contextmanager
     def changing(self) -> Iterator[Any]:
-        """The model, of which the numbers are changed inside: it is read anew afterwards."""
+        """The model, to change its parameters inside the block; afterwards its engine is built anew."""
         yield self.model
-        self._classifier = self._run = None
+        self._logits = None
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`."""
@@ -129,7 +121,7 @@ class FineTunedPredictor(Predictor):
         return sum(tensor.nbytes for tensor in self.model.state_dict().values())
 
     def saved_settings(self) -> dict[str, object]:
-        """What every such predictor needs to come back, beside its weights."""
+        """What every fine-tuned predictor needs to be loaded again, apart from its weights."""
         return {
             **self.labels.described(),
             **self._tokenizer.described(),
@@ -139,10 +131,10 @@ class FineTunedPredictor(Predictor):
 
 
 def require_classes(found: int, labels: LabelMap, files: BackboneFiles) -> None:
-    """Refuse a saved model that has other classes than its labels say.
+    """Refuse a saved model whose number of classes is not its number of labels.
 
     Raises:
-        ArtifactError: If it does.
+        ArtifactError: If the numbers differ.
     """
     if found != len(labels):
         raise ArtifactError(
@@ -151,7 +143,7 @@ def require_classes(found: int, labels: LabelMap, files: BackboneFiles) -> None:
 
 
 class _Logits(torch.nn.Module):
-    """A classifier that takes its arguments in order and returns nothing but the logits."""
+    """A classifier with positional arguments that returns the logits alone, as an exported graph needs it."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -163,66 +155,11 @@ class _Logits(torch.nn.Module):
         return logits
 
 
-@dataclass(frozen=True)
-class _Classification(Capturable):
-    """Objective: cross-entropy of a sequence classifier on tokenised, labelled texts.
-
-    Attributes:
-        pad_to: Of the lengths of batches.
-        states: Of each text below the first trained layer, where they are computed once.
-        give: Hands a batch of them to the model.
-    """
-
-    tokens: Tokens
-    classes: torch.Tensor
-    weights: torch.Tensor
-    pad_id: int
-    pad_to: PadTo
-    states: PrefixStates | None = None
-    give: Callable[[torch.Tensor], None] | None = None
-
-    @property
-    def lengths(self) -> np.ndarray:
-        return self.tokens.lengths
-
-    def inputs(self, positions: np.ndarray, pad_to: PadTo | None = None) -> list[torch.Tensor]:
-        ids, mask = self.tokens.batch(positions, self.pad_id, pad_to or self.pad_to)
-        # Where nothing is padding, attention is sooner done without a mask; one of no tokens stands for that.
-        mask = mask[:, :0] if mask.all() else mask
-        below = [] if self.states is None else [self.states.batch(positions, ids.shape[1])]
-        return [ids, mask, self.classes[positions], self.weights[positions], *below]
-
-    def loss_of(self, model: torch.nn.Module, inputs: list[torch.Tensor]) -> BatchLoss:
-        ids, mask, classes, weights, *below = inputs
-        if self.states is not None and self.give is not None:
-            self.give(self.states.padded(below[0]))
-        logits = model(input_ids=ids, attention_mask=mask if mask.numel() else None).logits.float()
-        return classification_loss(logits, classes, weights)
-
-
-class _Begun(NamedTuple):
-    """Objectives that start above what is frozen, where that is computed once.
-
-    Attributes:
-        parts: To train on, and to validate on.
-        cached_seconds: What computing what came from the cache once took.
-        choices: Facts on it for the run.
-    """
-
-    parts: list[_Classification]
-    cached_seconds: float = 0.0
-    choices: Mapping[str, object] = MappingProxyType({})
-
-
-def _with_tokens(parts: list[_Classification], tokens: list[Tokens]) -> list[_Classification]:
-    return [replace(part, tokens=own) for part, own in zip(parts, tokens, strict=True)]
-
-
 class FineTuning(Method):
-    """A method that trains some of a model's parameters by steps.
+    """A method that trains some of a model's parameters with the training loop.
 
     Attributes:
-        defaults: What it does where the user names nothing.
+        defaults: The method's values for what the user did not set.
     """
 
     defaults: ClassVar[Defaults]
@@ -234,12 +171,12 @@ class FineTuning(Method):
         Args:
             files: The backbone.
             labels: Of the task.
-            start: `(classes,)`, the logits its head is to begin at; as it comes where `None`.
+            start: `(classes,)`, the logits that its head starts at; `None` leaves the head as initialised.
         """
 
     @abstractmethod
     def head(self, model: Any) -> Collection[str]:
-        """Names of the parameters that move at the defaults' `head_rate`; what is frozen may be among them."""
+        """Names of the head's parameters, trained at `head_rate` times the learning rate; some may be frozen."""
 
     @abstractmethod
     def wrap(
@@ -249,37 +186,30 @@ class FineTuning(Method):
 
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
         """See `Method.learn`."""
-        chosen = self.settings.backbone
+        chosen, given = self.settings.backbone, self.settings.train
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
-        seed_everything(self.settings.train.seed)
+        seed_everything(given.seed)
         targets = [self._targets(part, labels) for part in (train, validation)]
-        with warming_up(runtime, files, self._batch_size, chosen.max_length):
-            start = starting_logits(*targets[0], len(labels))
-            model = self.build(files, labels, start).to(runtime.device)
+        start = starting_logits(*targets[0], len(labels))
+        model = self.build(files, labels, start).to(runtime.device)
         tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
         tokenizer.require_words(train.texts)
         parts = zip((train, validation), targets, strict=True)
-        objectives = [_objective(part.texts, *target, tokenizer, default_padding(runtime)) for part, target in parts]
-        if self.defaults.small_matmul_cache:
-            limit_matmul_cache(int(np.median(objectives[0].lengths)))
+        objectives = [Classification.of(part.texts, *target, tokenizer, runtime) for part, target in parts]
         given = self.settings.train
         epochs = given.epochs or tuning_epochs(len(train))
         budget = tuned_budget(chosen, self._work(model, objectives[0], epochs, files, runtime))
         config = make_training_config(self.name, self.defaults, given, epochs=epochs, token_budget=budget)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        head_rate = config.head_rate * config.learning_rate
-        say(
-            f"{self.name}: training {parameters:,} parameters on top of {files.name} with {len(train):,} texts, "
-            f"{counted(config.epochs, 'epoch')}, learning rate {config.learning_rate:g} ({head_rate:g} in the head), "
-            f"batch {config.batch_size}, {runtime.precision} on {runtime.device}, "
-            f"{config.token_budget:,} tokens at once"
-        )
+        self._announce(config, parameters, len(train), files, runtime)
         with (
             tokens_that_occur(model, [part.tokens for part in objectives], tokenizer.pad_id) as tokens,
-            self._prefix(model, _with_tokens(objectives, tokens), runtime, files) as begun,
+            above_frozen_prefix(self.name, model, with_tokens(objectives, tokens), runtime, files, chosen) as started,
         ):
-            history, figures = train_model(model, begun.parts[0], begun.parts[1], config, runtime, self.head(model))
+            history, figures = train_model(
+                model, started.objectives[0], started.objectives[1], config, runtime, self.head(model)
+            )
         assert figures.logits is not None
         return Fitted(
             predictor=self.wrap(model, tokenizer, labels, runtime, files),
@@ -287,35 +217,46 @@ class FineTuning(Method):
             trainable_parameters=parameters,
             choices={
                 "learning_rate": config.learning_rate,
-                "head_learning_rate": head_rate,
+                "head_learning_rate": config.head_rate * config.learning_rate,
                 "epochs": config.epochs,
                 "batch_size": config.batch_size,
                 "token_budget": config.token_budget,
                 "best_epoch": history.best_epoch,
                 "stopped_early": history.stopped_early,
                 "precision": runtime.precision,
-                **begun.choices,
+                **started.choices,
             },
             validation_logits=figures.logits,
-            cached_seconds=begun.cached_seconds,
+            cached_seconds=started.cached_seconds,
+        )
+
+    def _announce(
+        self, config: TrainingConfig, parameters: int, texts: int, files: BackboneFiles, runtime: Runtime
+    ) -> None:
+        head_rate = config.head_rate * config.learning_rate
+        say(
+            f"{self.name}: training {parameters:,} parameters on top of {files.name} with {texts:,} texts, "
+            f"{counted(config.epochs, 'epoch')}, learning rate {config.learning_rate:g} ({head_rate:g} in the head), "
+            f"batch {config.batch_size}, {runtime.precision} on {runtime.device}, "
+            f"{config.token_budget:,} tokens at once"
         )
 
     def shifts(self, labels: LabelMap) -> bool:
-        """Whether the trained logits are shifted in the end, for which their layer needs a bias."""
+        """Whether the logits are shifted after training, for which the last layer needs a bias."""
         return self.settings.train.class_weight == "balanced" and not labels.multi_label
 
     @property
     def _batch_size(self) -> int:
-        """Texts of a step."""
+        """Texts of an optimiser step."""
         return self.settings.train.batch_size or self.defaults.batch_size
 
     def _targets(self, part: Examples, labels: LabelMap) -> tuple[np.ndarray, np.ndarray]:
-        """The classes of a part's rows, and how much each row counts."""
+        """The classes of a part's rows, and the weight of each row."""
         classes = labels.encode(part.labels)
         return classes, row_weights(classes, self.settings.train.class_weight)
 
-    def _work(self, model: Any, training: _Classification, epochs: int, files: BackboneFiles, runtime: Runtime) -> Work:
-        """A step forward and back, after which model and random generators stand as they stood."""
+    def _work(self, model: Any, training: Classification, epochs: int, files: BackboneFiles, runtime: Runtime) -> Work:
+        """A forward and a backward pass to measure, which leave model and random generators unchanged."""
 
         def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
             model.train()
@@ -329,36 +270,3 @@ class FineTuning(Method):
 
         shape = file_sha256(files.folder / "config.json")
         return Work(self.name, shape, runtime, training.lengths, epochs, attempt, self._batch_size)
-
-    @contextmanager
-    def _prefix(
-        self, model: Any, parts: list[_Classification], runtime: Runtime, files: BackboneFiles
-    ) -> Iterator[_Begun]:
-        """The same objectives, starting above what is frozen wherever its states can be computed once and kept."""
-        depth, tokens = frozen_depth(model), [part.tokens for part in parts]
-        prefix = PrefixCache(model, depth, runtime) if depth and self.settings.backbone.cache else None
-        if prefix is None or not prefix.fits(tokens[0], parts[0].pad_id):
-            yield _Begun(parts)
-            return
-        chosen = self.settings.backbone
-        if not prefix.has_room(tokens, chosen):
-            say(f"note: so every epoch computes the lowest {depth} layers anew")
-            yield _Begun(parts)
-            return
-        say(f"{self.name}: the lowest {depth} layers are frozen and computed once")
-        started = time.monotonic()
-        with ExitStack() as inside:
-            found = [inside.enter_context(prefix.computed(part, parts[0].pad_id, files, chosen)) for part in tokens]
-            cached_seconds = sum(one.cached_seconds for one in found)
-            seconds = time.monotonic() - started + cached_seconds
-            give = inside.enter_context(prefix.replayed())
-            states = (PrefixStates(one.arrays, runtime) for one in found)
-            replayed = [replace(part, states=one, give=give) for part, one in zip(parts, states, strict=True)]
-            yield _Begun(replayed, cached_seconds, {"prefix_layers": depth, "prefix_seconds": round(seconds, 3)})
-
-
-def _objective(
-    texts: Sequence[str], classes: np.ndarray, weights: np.ndarray, tokenizer: Tokenizer, pad_to: PadTo
-) -> _Classification:
-    tokens = tokenizer.encode(texts)
-    return _Classification(tokens, torch.from_numpy(classes), torch.from_numpy(weights), tokenizer.pad_id, pad_to)

@@ -1,4 +1,4 @@
-"""`full`: the backbone itself is trained, under the library's own classification head.
+"""`full`: the whole backbone is trained, with the classification head of transformers.
 
 The saved model is an ordinary Hugging Face folder and loads in plain transformers.
 """
@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
-from trifold.engines.fast_bert_classifier import read_classifier
+from trifold.engines.catalogue import read_weights
+from trifold.engines.classifier_weights import ClassifierWeights
 from trifold.engines.matmul_attention import registered_attention
 from trifold.engines.partial_layers import speed_up_classifier
 from trifold.methods.defaults import FULL
 from trifold.methods.fine_tuning import FineTunedPredictor, FineTuning, require_classes
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.classification_head import (
     divide_logits,
     head_parameters,
@@ -24,18 +26,18 @@ from trifold.models.classification_head import (
 )
 from trifold.models.layers import freeze_below, freeze_embeddings
 from trifold.models.loading import save_model
-from trifold.models.locate import BackboneFiles, copy_tokenizer
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
 
 
 class FullPredictor(FineTunedPredictor):
-    """A fine-tuned encoder with the library's sequence-classification head."""
+    """A fine-tuned encoder with the sequence-classification head of transformers."""
 
     def save(self, folder: Path) -> None:
-        """Write the model, its tokenizer, and the labels as they are in the data."""
+        """Write the model, its tokenizer, and the labels with their types in the data."""
         save_model(self.model, folder)
         copy_tokenizer(self.base, folder)
         write_state(folder, self.saved_settings(), {})
@@ -54,7 +56,9 @@ class FullPredictor(FineTunedPredictor):
             require_classes(model.config.num_labels, labels, files)
             return model
 
-        return cls(load, tokenizer, labels, compute, runtime, files, read_classifier(files))
+        saved = read_weights(files)
+        weights = None if saved is None else ClassifierWeights(saved)
+        return cls(load, tokenizer, labels, compute, runtime, files, weights)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""

@@ -1,11 +1,11 @@
 """A two-layer head on fixed vectors, trained by the one training loop.
 
-Several are trained side by side and answer together: on few examples, where one starts decides much of what it learns,
-and the mean of a few is better and less a matter of luck than any of them (benchmarks/LOG.md). Two layers' mean is two
-layers again, wider, so what is saved and exported is one head.
+An ensemble of heads is trained together, and the mean of their logits is the result. On few examples the random start
+decides much of what a head learns; the mean of a few is better and varies less than any of them (benchmarks/LOG.md).
+The mean of two-layer heads is a wider two-layer head, so one head is saved and exported.
 
-A step is memory traffic as much as products: width, batch and patience are as small, large and short as cost no
-accuracy (benchmarks/LOG.md), so that a further head on texts that were read before takes a second.
+A step spends as much time on memory traffic as on matmuls. Hidden width and patience are as small, and batches as
+large, as accuracy allows (benchmarks/LOG.md), so that another head on cached vectors takes a second.
 """
 
 import math
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from trifold.artifact.arrays import Arrays
-from trifold.methods.logistic import Sample
+from trifold.methods.linear_head import HeadData
 from trifold.models.classification_head import in_full_precision, start_at, starting_logits
 from trifold.runtime import Runtime
 from trifold.train.config import TrainingConfig
@@ -28,19 +28,19 @@ from trifold.train.settings import TrainSettings
 _HIDDEN = 128
 _DROPOUT = 0.3
 _MEMBERS = 3
-# Between two validations there are at least so many steps, over several epochs where the rows are few.
+# Steps between two validations, at least; with few rows that is several epochs.
 _STEPS = 50
 _BATCHES = (64, 128)
 _RATE_OF_SMALLEST = 5e-4
 
 
 def usual_plan(rows: int) -> TrainingConfig:
-    """How heads train on so many rows, as far as the user leaves it open: up to twenty rounds of an epoch or more."""
+    """The training config for `rows` rows, where the user sets nothing: up to twenty rounds of an epoch or more."""
     smallest, largest = _BATCHES
     batch = min(max(rows // _STEPS, smallest), largest)
     several_epochs = math.ceil(rows / batch) < _STEPS
     return TrainingConfig(
-        # A larger batch's gradient is less a matter of luck, so its step may be longer, by the root of the size.
+        # The gradient of a larger batch varies less, so the learning rate grows with the square root of its size.
         learning_rate=_RATE_OF_SMALLEST * math.sqrt(batch / smallest),
         epochs=20,
         batch_size=batch,
@@ -52,7 +52,7 @@ def usual_plan(rows: int) -> TrainingConfig:
         ema_decay=0.99,
         patience=2,
         quiet=True,
-        # What few rows can teach may not show on the fewer that validate it: no error, and the linear head stays.
+        # With few rows the validation loss may not fall. That is no error: the linear head is chosen then.
         must_move=not several_epochs,
         round_steps=_STEPS if several_epochs else None,
     )
@@ -81,20 +81,20 @@ class MlpHead:
         return result
 
     def cooled(self, temperature: float) -> "MlpHead":
-        """The head whose logits are these, divided by `temperature`."""
+        """The head whose logits are this one's divided by `temperature`."""
         divisor = np.float32(temperature)
         return replace(self, weight=self.weight / divisor, bias=self.bias / divisor)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """For saving."""
+        """Its arrays by name, for saving."""
         return dict(vars(self))
 
     @classmethod
     def saved(cls, arrays: Arrays, features: int, classes: int) -> "MlpHead":
-        """The inverse of `arrays`, from a file.
+        """The head from a file.
 
         Raises:
-            ArtifactError: If the arrays are not those of a head from so many features to so many classes.
+            ArtifactError: If the file does not hold a head from `features` features to `classes` classes.
         """
         first = arrays.of_shape("hidden_weight", features, None)
         hidden = first.shape[1]
@@ -102,32 +102,32 @@ class MlpHead:
         return cls(first, *rest, arrays.of_shape("bias", classes))
 
     def layers(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Weight `(in, out)` and bias of each linear step; between two of them stands a ReLU."""
+        """Weight `(in, out)` and bias `(out,)` of each linear layer; between two layers comes a ReLU."""
         return [(self.hidden_weight, self.hidden_bias), (self.weight, self.bias)]
 
     def parameters(self) -> int:
-        """Numbers learned."""
+        """Number of trainable parameters."""
         return sum(int(array.size) for array in self.arrays().values())
 
 
-class _Members(torch.nn.Module):
-    """Heads of `features -> hidden -> classes` that share nothing but their batches."""
+class _Ensemble(torch.nn.Module):
+    """Independent heads `features -> hidden -> classes` that are trained on common batches."""
 
     def __init__(self, features: int, hidden: int, classes: int, dropout: float, count: int) -> None:
         super().__init__()
-        # Side by side in one matrix; each draws what it would by itself.
+        # One matrix for the first layers of all heads; each is initialised as it would be alone.
         self.hidden = torch.nn.Linear(features, count * hidden)
         self.dropout = torch.nn.Dropout(dropout)
         self.out = torch.nn.ModuleList(torch.nn.Linear(hidden, classes) for _ in range(count))
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """`(batch, features)` to the logits of each, `(members, batch, classes)`."""
+        """`(batch, features)` to the logits of every head, `(heads, batch, classes)`."""
         hidden = self.dropout(torch.relu(self.hidden(vectors))).chunk(len(self.out), dim=1)
         outs: Any = self.out
         return torch.stack([in_full_precision(out, own) for out, own in zip(outs, hidden, strict=True)])
 
     def mean(self) -> MlpHead:
-        """One head that says what they say on average."""
+        """One wider head, whose logits are the mean of all heads' logits."""
         states = [out.state_dict() for out in self.out]
         weight = torch.cat([state["weight"].T for state in states]) / len(states)
         bias = torch.stack([state["bias"] for state in states]).mean(0)
@@ -138,9 +138,9 @@ class _Members(torch.nn.Module):
 
 @dataclass(frozen=True)
 class _Vectors:
-    """Objective: cross-entropy of heads on fixed vectors; each counts as one token.
+    """Objective: cross-entropy of an ensemble of heads on fixed vectors; a vector counts as one token.
 
-    Each head learns by itself; what is validated is their mean.
+    In training each head has a loss of its own; in validation the mean of their logits has one.
     """
 
     vectors: torch.Tensor
@@ -161,7 +161,7 @@ class _Vectors:
 
 
 def fit_mlp(
-    data: Sample,
+    data: HeadData,
     given: TrainSettings,
     config: TrainingConfig,
     *,
@@ -170,19 +170,19 @@ def fit_mlp(
     dropout: float = _DROPOUT,
     members: int = _MEMBERS,
 ) -> tuple[MlpHead, History]:
-    """Train heads of `features -> hidden -> classes`; their best epoch by validation loss is kept.
+    """Train an ensemble of heads `features -> hidden -> classes`; the best epoch by validation loss is kept.
 
     Args:
-        data: Dense float32 vectors.
-        given: Learning rate, epochs and batch size win over the config's where the user named them.
-        config: Everything else.
-        precision: Of the products in training, as in `Runtime`; a head that is done answers in float32.
-        hidden: Width of each one's hidden layer.
-        dropout: Behind it.
-        members: How many there are.
+        data: Dense float32 vectors and their classes.
+        given: The user's settings; learning rate, epochs and batch size override the config's where set.
+        config: Everything else about the training.
+        precision: Number format of the matmuls in training, as in `Runtime`; the resulting head computes in float32.
+        hidden: Width of each head's hidden layer.
+        dropout: Dropout after the hidden layer.
+        members: Number of heads.
 
     Returns:
-        One head that says what they say on average, and the history of their training.
+        One head whose logits are the mean of all heads' logits, and the history of their training.
     """
     config = replace(
         config,
@@ -192,14 +192,14 @@ def fit_mlp(
         batch_size=given.batch_size or config.batch_size,
         seed=given.seed,
     )
-    model = _Members(data.train.shape[1], hidden, data.classes, dropout, members)
+    model = _Ensemble(data.train.shape[1], hidden, data.classes, dropout, members)
     start = starting_logits(data.train_classes, data.train_weights, data.classes)
     for out in model.out:
         start_at(out, start)
-    # Each is rounded once here instead of in every batch it is part of.
-    rounded = getattr(torch, precision)
+    # Converted once here instead of in every batch.
+    dtype = getattr(torch, precision)
     objectives = [
-        _Vectors(torch.from_numpy(part[0]).to(rounded), *(torch.from_numpy(array) for array in part[1:]))
+        _Vectors(torch.from_numpy(part[0]).to(dtype), *(torch.from_numpy(array) for array in part[1:]))
         for part in (
             (data.train, data.train_classes, data.train_weights),
             (data.validation, data.validation_classes, data.validation_weights),

@@ -1,4 +1,4 @@
-"""`prompt`: a language model is told what to do, with a few examples or none; nothing is trained."""
+"""`prompt`: a language model is given instructions, with a few examples or none; nothing is trained."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ import numpy as np
 from trifold.engines.encoder import Encoder
 from trifold.errors import SettingsError
 from trifold.events import say
-from trifold.features.pooled_vectors import read_through_cache
+from trifold.features.pooled_vectors import pool_through_cache
 from trifold.llm.contract import Scorer
 from trifold.llm.few_shot import FixedShots, NearestShots, choose_balanced, choose_random
 from trifold.llm.label_words import word_labels
@@ -21,7 +21,7 @@ from trifold.llm.prompt_file import read_prompt
 from trifold.llm.prompt_template import Example
 from trifold.llm.settings import without_server
 from trifold.methods.contract import Fitted, Method
-from trifold.methods.prompt_predictor import PromptPredictor, embedder, judged, kept_settings
+from trifold.methods.prompt_predictor import PromptPredictor, embedder, kept_settings, label_all
 from trifold.methods.skip_reasons import nothing_to_prompt
 from trifold.models.locate import describe_base, find_backbone
 from trifold.models.tokenizer import Tokenizer
@@ -41,11 +41,11 @@ class Prompting(Method):
     predictor = PromptPredictor
 
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
-        """See `Method.learn`. A server is not asked about validation rows: that costs, and there is little to fit.
+        """See `Method.learn`. A server is not asked about validation rows: calls cost money.
 
         Raises:
-            SettingsError: If there is no language model, or rows have several labels.
-            PromptError: If the prompt file is none, or is for other labels.
+            SettingsError: If no language model is named, or rows have several labels.
+            PromptError: If the prompt file cannot be read, or is for other labels.
             LlmError: If the model cannot be used.
         """
         llm, asked = self.settings.llm, self.settings.prompting
@@ -61,9 +61,9 @@ class Prompting(Method):
         }
         if isinstance(labeller, LikelihoodLabeller):
             if asked.calibrate:
-                # Examples sway a model whatever the text. No text has nearest ones, so balanced ones stand in.
+                # Examples bias a model for any text. An empty text has no nearest examples, so balanced ones are shown.
                 labeller.calibrate(FixedShots(self._fixed(train, labeller.task, labels, labeller.model)))
-            found = judged(labeller, validation.texts)
+            found = label_all(labeller, validation.texts)
             logits, seconds = found.logits.astype(np.float32), found.seconds_from_log
             compute = self.settings.backbone
             choices["precision"] = choose(compute.device, compute.precision).precision
@@ -83,7 +83,7 @@ class Prompting(Method):
         return PromptPredictor.load(folder, self.settings.backbone, self.settings.llm)
 
     def prepare(self, train: Examples, labels: LabelMap) -> tuple[Labeller, dict[str, Any]]:
-        """The model with its task, and what a saved predictor keeps of both; nothing is asked yet."""
+        """The model with its task, and the settings that a saved predictor stores; no call is made yet."""
         skip_reason = nothing_to_prompt(train, self.settings)
         if skip_reason:
             raise SettingsError(f"prompt cannot work here: {skip_reason}")
@@ -98,34 +98,34 @@ class Prompting(Method):
         shots: Shots = FixedShots(self._fixed(train, task, labels, model))
         if asked.shots and asked.shot_choice == "nearest":
             shots = self._nearest(train, task, labels, model, kept)
-        return labeller_of(model, replace(task, shots=shots), llm, asked.votes, _shares(train, labels)), kept
+        return labeller_of(model, replace(task, shots=shots), llm, asked.votes, _class_priors(train, labels)), kept
 
     def _fixed(self, train: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
-        """Examples that are the same for every text: any, or as many of each label."""
+        """Examples shown with every text: random ones, or equally many of each label."""
         asked, seed = self.settings.prompting, self.settings.train.seed
         choice = choose_random if asked.shot_choice == "random" else choose_balanced
-        return _as_shown(train.take(choice(train, asked.shots, seed)), task, labels, model)
+        return _prompt_examples(train.take(choice(train, asked.shots, seed)), task, labels, model)
 
     def _nearest(
         self, train: Examples, task: LabellingTask, labels: LabelMap, model: object, kept: dict[str, object]
     ) -> NearestShots:
-        """For each text those most like it, by vectors that other methods may have cached already."""
+        """For each text the most similar examples, by vectors that other methods may have cached."""
         backbone = self.settings.backbone
         files = find_backbone(backbone)
         tokenizer = Tokenizer(files, backbone.max_length, backbone.long_text)
         encoder = Encoder(files, choose(backbone.device, backbone.precision))
-        read = read_through_cache(encoder, tokenizer, train.texts, files, backbone)
+        read = pool_through_cache(encoder, tokenizer, train.texts, files, backbone)
         vectors = read.pooled.join([(encoder.layers, "mean")])
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         shots = self.settings.prompting.shots
         kept["nearest"] = {**describe_base(files), **tokenizer.described(), "shots": shots}
         kept["llm_bytes"] = int(str(kept["llm_bytes"])) + files.size_bytes() + vectors.nbytes
         embed = embedder(files, tokenizer, backbone)
-        return NearestShots(_as_shown(train, task, labels, model), vectors, shots, embed)
+        return NearestShots(_prompt_examples(train, task, labels, model), vectors, shots, embed)
 
 
-def _as_shown(chosen: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
-    """Labelled rows as a prompt shows them, each cut as the texts to be labelled are."""
+def _prompt_examples(chosen: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
+    """Labelled rows as examples of the prompt, cut to the length of the texts that are labelled."""
     variable = task.prompt.text_variable()
 
     def cut(text: str) -> str:
@@ -139,8 +139,8 @@ def _as_shown(chosen: Examples, task: LabellingTask, labels: LabelMap, model: ob
     )
 
 
-def _shares(train: Examples, labels: LabelMap) -> np.ndarray:
-    """How common each label is, `(classes,)`; none is impossible."""
+def _class_priors(train: Examples, labels: LabelMap) -> np.ndarray:
+    """Class priors, `(classes,)`, with one row added to each class so that no prior is 0."""
     counts = np.bincount(labels.encode(train.labels), minlength=len(labels)) + 1.0
-    shares: np.ndarray = counts / counts.sum()
-    return shares
+    priors: np.ndarray = counts / counts.sum()
+    return priors

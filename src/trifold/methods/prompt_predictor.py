@@ -1,4 +1,4 @@
-"""What prompting leaves behind: which model, which prompt, which examples, and how its figures are read."""
+"""The predictor of `prompt`: a language model with its prompt and examples, saved without the model itself."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trifold.artifact.arrays import read_state, write_state
-from trifold.artifact.run_record import PromptingFacts
+from trifold.artifact.arrays import PromptingFacts, read_state, write_state
 from trifold.engines.encoder import Encoder, embed
 from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError, SettingsError
 from trifold.events import say
@@ -20,22 +19,22 @@ from trifold.llm.few_shot import Embed, FixedShots, NearestShots
 from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask, common_reasons
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import LOCAL, labeller_of, open_llm
-from trifold.llm.openai_server import PREFIX as REMOTE
+from trifold.llm.open_model import labeller_of, open_llm
 from trifold.llm.prompt_file import format_prompt, parse_prompt
 from trifold.llm.prompt_template import Example
-from trifold.llm.settings import LlmSettings, Price, PromptingSettings
+from trifold.llm.settings import LOCAL_PREFIX, SERVER_PREFIX, LlmSettings, Price, PromptingSettings
 from trifold.methods.contract import Predictor, Scores
-from trifold.models.locate import BackboneFiles, describe_base, find_base
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import describe_base, find_base
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import printable
 
-_SAID = "prompt.json"
-# What answers depend on. Whom to ask, with which key and how often, is the user's to say each time: a run folder may
-# come from anyone.
+_PROMPT_FILE = "prompt.json"
+# Settings that answers depend on. Server, key and limits come from the user each time, since a run folder may come from
+# anyone.
 _KEPT = ("max_tokens", "temperature")
 
 
@@ -43,9 +42,9 @@ class PromptPredictor(Predictor):
     """A language model with a prompt.
 
     Args:
-        labeller: Both, with the log.
-        labels: Class order of the words.
-        kept: What `kept_settings` gave.
+        labeller: The model with its task, and the log of its answers.
+        labels: Of the task, in the order of the task's words.
+        kept: As returned by `kept_settings`.
         price: What the model's tokens cost.
         temperature: Divides the logits.
         how: What `load` is given beside the folder, to open the same model again.
@@ -69,11 +68,11 @@ class PromptPredictor(Predictor):
 
     def score(self, texts: Sequence[str]) -> Scores:
         """See `Predictor.score`."""
-        found = judged(self._labeller, texts)
+        found = label_all(self._labeller, texts)
         return Scores((found.logits / self._temperature).astype(np.float32), found.truncated, found.seconds_from_log)
 
     def account(self) -> dict[str, object]:
-        """See `Predictor.account`: what it cost, and how often no label was answered."""
+        """See `Predictor.account`. Calls, tokens and money, and how often an answer named no label."""
         spent = self._labeller.spent
         found: dict[str, object] = {"calls": spent.calls, "answers_from_log": spent.from_log}
         if isinstance(self._labeller, GenerationLabeller):
@@ -83,7 +82,7 @@ class PromptPredictor(Predictor):
         return {**found, "money": spent.money(self._price)} if self._price else found
 
     def save(self, folder: Path) -> None:
-        """Write the prompt with its examples; the language model is not copied, and a key was never known."""
+        """Write the prompt with its examples; the language model is not copied, and no key is stored."""
         task = self._labeller.task
         arrays = {"temperature": np.array([self._temperature])}
         arrays |= {"prior": self._labeller.prior} if isinstance(self._labeller, GenerationLabeller) else {}
@@ -92,7 +91,7 @@ class PromptPredictor(Predictor):
         write_state(folder, {**self.labels.described(), **self._kept}, arrays)
         shots = task.shots.examples if isinstance(task.shots, FixedShots | NearestShots) else ()
         said = {"prompt": format_prompt(task.prompt), "shots": [[dict(one.values), one.output] for one in shots]}
-        (folder / _SAID).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / _PROMPT_FILE).write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, compute: ComputeSettings, llm: LlmSettings | None = None) -> "PromptPredictor":
@@ -101,18 +100,18 @@ class PromptPredictor(Predictor):
         Args:
             folder: As given to `save`.
             compute: How to run it, where its weights are here.
-            llm: The server and the key, the log and the budget: a run names none of them. Weights on this machine are
-                found by the run's own word, since their hash must be that of the training.
+            llm: Server, key, log and budget, none of which a run folder stores. Weights on this machine are found by
+                the name in the run folder and checked by their hash.
 
         Raises:
-            UnnamedServerError: If it asks a server, and `llm` names none.
+            UnnamedServerError: If the run asks a server and `llm` names none.
         """
         saved, arrays = read_state(folder, PromptingFacts)
         kept: dict[str, Any] = saved
-        with _damage_told(folder):
+        with _damage_reported(folder):
             LlmSettings(**{name: kept[name] for name in _KEPT})
-        named = _whom(folder, kept, llm or LlmSettings(), compute)
-        with _damage_told(folder):
+        named = _llm_settings(folder, kept, llm or LlmSettings(), compute)
+        with _damage_reported(folder):
             labels, task = LabelMap.saved(kept), _task(folder, kept, arrays, compute)
             votes, temperature = int(kept["votes"]), float(arrays.of_shape("temperature", 1, positive=True)[0])
             _require_whole(task, labels, votes, arrays)
@@ -131,21 +130,21 @@ class PromptPredictor(Predictor):
         return self._how
 
     def size_bytes(self) -> int:
-        """See `Predictor.size_bytes`. What runs on a server takes no room here."""
+        """See `Predictor.size_bytes`. A model on a server counts nothing."""
         return len(format_prompt(self._labeller.task.prompt).encode()) + int(self._kept["llm_bytes"])
 
 
 def kept_settings(
     llm: LlmSettings, asked: PromptingSettings, task: LabellingTask, name: str, files: BackboneFiles | None
 ) -> dict[str, Any]:
-    """What a saved predictor needs to ask the same model in the same way.
+    """What a saved predictor stores, to use its model as before.
 
     Args:
-        llm: How it is asked.
-        asked: How the task was put to it.
-        task: What it labels with.
-        name: Of the model.
-        files: Of the model, where they are on this machine.
+        llm: How the model is called.
+        asked: How the task is put to the model.
+        task: The prompt, the labels' words and the examples.
+        name: The model's name.
+        files: The model's files; `None` for a model on a server.
     """
     return {
         "llm": name if files else _model_of(name),
@@ -161,17 +160,17 @@ def kept_settings(
 
 
 def embedder(files: BackboneFiles, tokenizer: Tokenizer, compute: ComputeSettings) -> Embed:
-    """Texts to vectors of length 1, by which the nearest examples are found."""
+    """A function from texts to vectors of length 1, by which the nearest examples are found."""
     encoder = Encoder(files, choose(compute.device, compute.precision))
     return lambda texts: embed(encoder, tokenizer, texts, compute.token_budget)[0]
 
 
-def judged(labeller: Labeller, texts: Sequence[str]) -> Judgements:
-    """Label texts where all of them have to be.
+def label_all(labeller: Labeller, texts: Sequence[str]) -> Judgements:
+    """Label texts, all of which must get a label.
 
     Raises:
-        BudgetError: If the budget does not reach for all.
-        LlmError: If none can be labelled, or a prompt is longer than a model on this machine reads.
+        BudgetError: If the budget ends before all texts are labelled.
+        LlmError: If no text can be labelled, or a prompt is longer than a model on this machine reads.
     """
     found = labeller.judge(texts)
     if found.unasked:
@@ -187,37 +186,37 @@ def judged(labeller: Labeller, texts: Sequence[str]) -> Judgements:
 
 
 @contextmanager
-def _damage_told(folder: Path) -> Iterator[None]:
-    """Inside, only what a run holds is used: whatever is not allowed in it is damage."""
+def _damage_reported(folder: Path) -> Iterator[None]:
+    """Inside the block only the content of a run folder is used, so any error there means that it is damaged."""
     try:
         yield
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, SettingsError):
         raise ArtifactError(f"{folder} holds a damaged file: train again or restore the run folder") from None
 
 
-def _whom(folder: Path, kept: dict[str, Any], given: LlmSettings, compute: ComputeSettings) -> LlmSettings:
-    """Whom to ask, and how: what the user names now, and of the run what its answers depend on.
+def _llm_settings(folder: Path, kept: dict[str, Any], given: LlmSettings, compute: ComputeSettings) -> LlmSettings:
+    """The model and how to call it: the user's settings, and from the run those that its answers depend on.
 
     Raises:
-        UnnamedServerError: If the user has to name a server.
-        LlmError: If a server is named where weights are to be used.
-        ArtifactError: If the weights are others than those that the run was made with.
+        UnnamedServerError: If the run asks a server and the user names none.
+        LlmError: If the user names a server for a run that uses weights on this machine.
+        ArtifactError: If the weights are not those that the run was made with.
     """
     default, made_with = LlmSettings(), str(kept["llm"])
     own = {name: kept[name] for name in _KEPT if getattr(given, name) == getattr(default, name)}
     if "base" in kept:
-        if given.llm and not given.llm.startswith(LOCAL):
+        if given.llm and not given.llm.startswith(LOCAL_PREFIX):
             raise LlmError(f"{folder.parent} was made with weights on this machine: leave out --llm, or name them")
-        # Weights may have moved; their hash says whether they are the same.
-        moved = {"base": given.llm.removeprefix(LOCAL), "base_revision": None} if given.llm else {}
+        # The weights may have moved; their hash is compared.
+        moved = {"base": given.llm.removeprefix(LOCAL_PREFIX), "base_revision": None} if given.llm else {}
         base = {**kept, **moved}
         files = find_base(base, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
-        return replace(given, llm=f"{LOCAL}{files.folder}", **own)
+        return replace(given, llm=f"{LOCAL_PREFIX}{files.folder}", **own)
     model = printable(_model_of(made_with))
-    if not given.llm or not given.llm.startswith(REMOTE):
+    if not given.llm or not given.llm.startswith(SERVER_PREFIX):
         raise UnnamedServerError(
             f"{folder.parent} asks a server for the model {model}, and a run folder may not say which server gets the "
-            f"texts: give --llm {REMOTE}BASE_URL#MODEL, and --api-key-env where its key is not in OPENAI_API_KEY"
+            f"texts: give --llm {SERVER_PREFIX}BASE_URL#MODEL, and --api-key-env where its key is not in OPENAI_API_KEY"
         )
     if _model_of(given.llm) != _model_of(made_with):
         say(f"note: the run was made with the model {model}: its figures are of that, not of {_model_of(given.llm)}")
@@ -225,7 +224,7 @@ def _whom(folder: Path, kept: dict[str, Any], given: LlmSettings, compute: Compu
 
 
 def _require_whole(task: LabellingTask, labels: LabelMap, votes: int, arrays: dict[str, np.ndarray]) -> None:
-    """Raise a `ValueError` or `SettingsError` where parts of a run do not go together, or cannot be meant."""
+    """Raise a `ValueError` or `SettingsError` if parts of a run contradict each other or are not allowed."""
     PromptingSettings(votes=votes, cloze=task.cloze)
     shapes = [arrays[name].shape for name in ("prior", "bias") if name in arrays]
     words = all(isinstance(word, str) for word in task.words)
@@ -234,17 +233,21 @@ def _require_whole(task: LabellingTask, labels: LabelMap, votes: int, arrays: di
 
 
 def _model_of(llm: str) -> str:
-    """A server's model without the server."""
+    """The model's name without the server's address."""
     return llm.rpartition("#")[2]
 
 
 def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], compute: ComputeSettings) -> LabellingTask:
     try:
-        said = parse_json((folder / _SAID).read_bytes())
+        said = parse_json((folder / _PROMPT_FILE).read_bytes())
         prompt = parse_prompt(said["prompt"])
         examples = tuple(Example(values, output) for values, output in said["shots"])
+        for example in examples:
+            prompt.filled_task(example.values)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, PromptError):
-        raise ArtifactError(f"{folder / _SAID} is missing or damaged: train again or restore the run folder") from None
+        raise ArtifactError(
+            f"{folder / _PROMPT_FILE} is missing or damaged: train again or restore the run folder"
+        ) from None
     shots: FixedShots | NearestShots = FixedShots(examples)
     if "nearest" in kept:
         files = find_base(kept["nearest"], folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)

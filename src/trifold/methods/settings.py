@@ -1,9 +1,22 @@
-"""What a method may be told beyond its backbone and its training."""
+"""Every setting of a training in one composed dataclass: flags, TOML files, requests and `TextClassifier` use it.
 
-from dataclasses import dataclass
-from typing import Literal
+To add a setting, add a field to the group that it belongs to, and its name to the methods that use it
+(`catalogue.py`).
+"""
 
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from trifold.data.settings import DataSettings
 from trifold.errors import require
+from trifold.llm.settings import LlmSettings, PromptingSettings
+from trifold.models.settings import BackboneSettings
+from trifold.train.settings import TrainSettings
+
+# On the command line a group has no name of its own: each of its fields is a flag.
+_FLAT = Parameter(name="*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +78,51 @@ class LabelSettings:
         """Label to its description."""
         parts = (item.partition("=") for item in self.label_description)
         return {label.strip(): words.strip() for label, _, words in parts}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodSettings:
+    """Everything that a method may be told.
+
+    Attributes:
+        backbone: Which model, and how it is run.
+        train: How it is trained.
+        head: What stands on frozen features.
+        tuning: Which parts of a backbone are trained.
+        labels: What the labels mean.
+        llm: Which language model is asked, and what it may cost.
+        prompting: How the task is put to it.
+    """
+
+    backbone: Annotated[BackboneSettings, _FLAT] = field(default_factory=BackboneSettings)
+    train: Annotated[TrainSettings, _FLAT] = field(default_factory=TrainSettings)
+    head: Annotated[HeadSettings, _FLAT] = field(default_factory=HeadSettings)
+    tuning: Annotated[TuningSettings, _FLAT] = field(default_factory=TuningSettings)
+    labels: Annotated[LabelSettings, _FLAT] = field(default_factory=LabelSettings)
+    llm: Annotated[LlmSettings, _FLAT] = field(default_factory=LlmSettings)
+    prompting: Annotated[PromptingSettings, _FLAT] = field(default_factory=PromptingSettings)
+
+    @property
+    def method_groups(self) -> dict[str, Any]:
+        """The groups of settings that methods see, by name."""
+        return {group.name: getattr(self, group.name) for group in fields(MethodSettings)}
+
+    def named(self) -> dict[str, object]:
+        """Every setting that methods see, by its name."""
+        return {name: value for group in self.method_groups.values() for name, value in vars(group).items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings(MethodSettings):
+    """Everything that may be said of a training: how its data are read, and what its method is told.
+
+    Attributes:
+        reading: How the data file is read and split.
+    """
+
+    reading: Annotated[DataSettings, _FLAT] = field(default_factory=DataSettings)
+
+    @property
+    def method_settings(self) -> MethodSettings:
+        """The part that methods see."""
+        return MethodSettings(**self.method_groups)

@@ -3,8 +3,8 @@
 import re
 from statistics import median
 
-from trifold.methods.contract import MethodSettings
 from trifold.methods.defaults import CONTRASTIVE_ROWS_A_CLASS
+from trifold.methods.settings import MethodSettings
 from trifold.types import Examples
 
 _NO_THRESHOLD = "how near a text must be to have one cannot be told without labelled texts"

@@ -1,7 +1,7 @@
-"""`tfidf`: word 1-2-grams and logistic regression, the bar that any neural method has to clear. Needs no PyTorch.
+"""`tfidf`: word 1-2-grams and logistic regression, the baseline that a neural method has to beat. Needs no PyTorch.
 
-Where words are no good units, as in Chinese, which has no spaces, or where emoji say what matters, validation chooses
-between them and character 1-4-grams. Elsewhere characters cost four times the time and bring nothing.
+Words are poor units in Chinese, which has no spaces, or where emoji matter. For such texts validation chooses between
+words and character 1-4-grams. For other texts, characters take four times as long and bring nothing.
 """
 
 import json
@@ -16,31 +16,34 @@ import numpy as np
 from trifold.artifact.arrays import read_state, write_state
 from trifold.events import say
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
-from trifold.methods.logistic import Chosen, LinearHead, Sample, fit_path
+from trifold.methods.linear_head import HeadData, LinearHead
+from trifold.methods.logistic import FittedHead, fit_path
 from trifold.models.settings import ComputeSettings
 from trifold.schema import damaged, read_value
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 
-_STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)
+# Values of C (inverse regularisation strength) of the linear head.
+_C_VALUES = (3.0, 10.0, 30.0, 100.0, 300.0)
 _UNITS = {"word": "words and word pairs", "char": "runs of one to four characters"}
 _VOCABULARY = "vocabulary.json"
-# Unlike the default, one-letter words count: "I" is one.
+# Unlike scikit-learn's default, this counts words of one letter, such as "I".
 _WORD = r"(?u)\b\w+\b"
-# Scripts of India and South-East Asia, whose vowel signs end a word for it, and emoji, which it passes over.
+# Characters that `_WORD` handles badly: in scripts of India and South-East Asia it ends a word at a vowel sign, and it
+# skips emoji.
 _UNSEEN = re.compile("[\u0900-\u109f\u1780-\u17ff\u2190-\u2bff\U0001f000-\U0001faff]")
-# Characters a word, on average, from which on a text has hardly any spaces.
+# A text whose words have more characters than this on average has hardly any spaces.
 _LONG_WORDS = 8
-# Share of the texts where words see little, from which on characters are tried; looked at in some texts, and tried on
-# rows of so many characters, since large data would take minutes.
-_ODD_SHARE = 0.1
-_LOOKED_AT = 1_000
+# Characters are tried if words are poor units in at least this share of a sample of texts. They are tried on rows of a
+# limited number of characters, since all rows could take minutes.
+_MIN_SHARE = 0.1
+_SAMPLE_TEXTS = 1_000
 _TRIED_CHARACTERS = 500_000
-# From so much text on, n-grams that stand in one text only cost time and memory and bring nothing; with less, they do
-# help (benchmarks/LOG.md).
+# With at least this much text, n-grams that occur in a single text are dropped: they take time and memory and bring
+# nothing. With less text they help (benchmarks/LOG.md).
 _CHARACTERS_FOR_MIN_DF_2 = 3_000_000
-# Terms times classes: with thousands of classes, only the commonest terms get weights, or memory would not suffice.
-_MOST_WEIGHTS = 10_000_000
+# Limit of terms times classes: with thousands of classes only the most frequent terms are kept, to save memory.
+_MAX_WEIGHTS = 10_000_000
 
 
 class TfidfPredictor(Predictor):
@@ -52,7 +55,7 @@ class TfidfPredictor(Predictor):
         self._head = head
 
     def score(self, texts: Sequence[str]) -> Scores:
-        """See `Predictor.score`. Nothing is ever truncated: every word counts."""
+        """See `Predictor.score`. Texts are never truncated."""
         truncated = np.zeros(len(texts), dtype=bool)
         if not len(texts):
             return Scores(np.zeros((0, len(self.labels)), dtype=np.float32), truncated)
@@ -73,7 +76,7 @@ class TfidfPredictor(Predictor):
         columns = {term: column for column, term in enumerate(terms)}
         if len(columns) < len(terms):
             raise damaged(folder / _VOCABULARY, "a term stands in it twice")
-        # Before characters were tried, it was always words.
+        # Runs made before characters were tried have no analyzer: they count words.
         analyzer = "char" if settings.get("analyzer") == "char" else "word"
         labels = LabelMap.saved(settings)
         vectoriser = _vectoriser(analyzer, 1, columns)
@@ -107,7 +110,7 @@ class Tfidf(Method):
         vectoriser, data, chosen = self._fit(analyzer, train, validation, labels)
         units = _UNITS[analyzer]
         terms = data.train.shape[1]
-        say(f"tfidf: {terms:,} {units}, strength {chosen.strength:g} chosen on validation")
+        say(f"tfidf: {terms:,} {units}, C = {chosen.c:g} chosen on validation")
         return Fitted(
             predictor=TfidfPredictor(vectoriser, chosen.head, labels),
             history=None,
@@ -115,17 +118,17 @@ class Tfidf(Method):
             choices={
                 "units": units,
                 "terms": terms,
-                "strength": chosen.strength,
+                "strength": chosen.c,
                 "validation_loss": chosen.validation_loss,
             },
             validation_logits=chosen.head.logits(data.validation),
         )
 
     def _analyzer(self, train: Examples, validation: Examples, labels: LabelMap) -> str:
-        """Whether words or characters are counted: words, unless validation says otherwise where they see little."""
+        """`word` or `char`: words, unless they are poor units for these texts and characters validate better."""
         generator = np.random.default_rng(0)
         order = generator.permutation(len(train)).tolist()
-        if np.mean([_words_see_little(train.texts[row]) for row in order[:_LOOKED_AT]]) < _ODD_SHARE:
+        if np.mean([_words_are_poor_units(train.texts[row]) for row in order[:_SAMPLE_TEXTS]]) < _MIN_SHARE:
             return "word"
         few = train.take(_within(order, train.texts))
         seen = validation.take(_within(generator.permutation(len(validation)).tolist(), validation.texts))
@@ -143,11 +146,11 @@ class Tfidf(Method):
 
     def _fit(
         self, analyzer: str, train: Examples, validation: Examples, labels: LabelMap
-    ) -> tuple[Any, Sample, Chosen]:
+    ) -> tuple[Any, HeadData, FittedHead]:
         characters = sum(len(text) for text in train.texts)
         min_df = 2 if characters >= _CHARACTERS_FOR_MIN_DF_2 else 1
-        vectoriser = _vectoriser(analyzer, min_df, None, _MOST_WEIGHTS // len(labels))
-        data = Sample(
+        vectoriser = _vectoriser(analyzer, min_df, None, _MAX_WEIGHTS // len(labels))
+        data = HeadData(
             train=vectoriser.fit_transform(train.texts),
             train_classes=labels.encode(train.labels),
             validation=vectoriser.transform(validation.texts),
@@ -155,16 +158,16 @@ class Tfidf(Method):
             classes=len(labels),
             class_weight=self.settings.train.class_weight,
         )
-        return vectoriser, data, fit_path(data, _STRENGTHS, tolerance=1e-5)
+        return vectoriser, data, fit_path(data, _C_VALUES, tolerance=1e-5)
 
 
-def _words_see_little(text: str) -> bool:
+def _words_are_poor_units(text: str) -> bool:
     words = re.findall(_WORD, text)
     return sum(map(len, words)) > _LONG_WORDS * len(words) or not words or bool(_UNSEEN.search(text))
 
 
 def _within(order: Sequence[int], texts: Sequence[str]) -> list[int]:
-    """The first of `order` whose texts have no more characters together than are tried."""
+    """The first rows of `order` whose texts together have at most `_TRIED_CHARACTERS` characters."""
     ends = np.cumsum([len(texts[row]) for row in order])
     return list(order[: max(1, int(np.searchsorted(ends, _TRIED_CHARACTERS, side="right")))])
 
@@ -180,6 +183,6 @@ def _vectoriser(analyzer: str, min_df: int, vocabulary: dict[str, int] | None, m
         max_features=most_terms,
         vocabulary=vocabulary,
         dtype=np.float32,
-        # Of words alone; scikit-learn warns where it says nothing.
+        # Only for words: scikit-learn warns if it is set for characters.
         token_pattern=_WORD if analyzer == "word" else None,
     )

@@ -1,4 +1,4 @@
-"""Settings that say nothing to a method: refused, warned of or left out, but never taken in silence."""
+"""Settings that a method does not use: refused, warned of or left out, but never taken in silence."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, replace
@@ -38,7 +38,8 @@ def require_used(methods: Collection[str], *settings: Any) -> None:
     names = unused(methods, *settings)
     if names:
         known = {method: uses_of(method) for method in ALL_METHODS}
-        _refuse(names, " or ".join(method_name(one) for one in methods), known)
+        full_names = [method_name(one) for one in methods]
+        _refuse(names, " or ".join(full_names), frozenset().union(*(known[one] for one in full_names)), known)
 
 
 def require_used_to_generate(method: str, *settings: Any) -> None:
@@ -47,11 +48,11 @@ def require_used_to_generate(method: str, *settings: Any) -> None:
     Raises:
         SettingsError: If there is one.
     """
-    used = GENERATING[method] | ANY_METHOD
+    known = {name: (method_entry(name).generating or frozenset()) | ANY_METHOD for name in GENERATING}
+    used = known[method]
     names = [name for name in _given(settings) if name not in used]
     if names:
-        known = {name: uses | ANY_METHOD for name, uses in GENERATING.items()}
-        _refuse(names, f"--task generate --method {method}", known)
+        _refuse(names, f"--task generate --method {method}", used, known)
 
 
 def only_used(settings: _Settings, method: str) -> _Settings:
@@ -66,11 +67,16 @@ def _given(settings: Collection[Any]) -> Iterator[str]:
         yield from (field.name for field in fields(group) if getattr(group, field.name) != field.default)
 
 
-def _refuse(names: list[str], what: str, known: Mapping[str, Collection[str]]) -> None:
-    flags = {name: f"--{name.replace('_', '-')}" for name in names}
+def _refuse(names: list[str], what: str, taken: Collection[str], known: Mapping[str, Collection[str]]) -> None:
+    flags = {name: _flag(name) for name in names}
     users = {flag: [method for method, uses in known.items() if name in uses] for name, flag in flags.items()}
     told = "; ".join(f"{flag} is for {', '.join(methods)}" for flag, methods in users.items() if methods)
     raise SettingsError(
         f"{what} does not use {', '.join(flags.values())}: leave {'it' if len(flags) == 1 else 'them'} out"
         + (f", or take another method ({told})" if told else "")
+        + f". {what} takes {', '.join(map(_flag, sorted(taken)))}"
     )
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

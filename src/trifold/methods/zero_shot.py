@@ -1,7 +1,7 @@
-"""`zero-shot`: no labelled text is used; a text gets the label whose name, or description, is nearest in meaning.
+"""`zero-shot`: no labelled text is used; a text gets the label whose name or description is nearest in meaning.
 
-One forward pass per text, however many labels: the labels' vectors are computed once. What a label's name has in common
-with texts in general is taken off first, or the commonest word of them would win everywhere.
+A text takes one forward pass, however many labels there are: the labels' vectors are computed once. Each label's mean
+similarity to texts in general is subtracted, or a label with a common word as its name would win everywhere.
 
 Source: Schopf et al. 2022, "Evaluating Unsupervised Text Classification: Zero-shot and Similarity-based Approaches".
 """
@@ -18,23 +18,34 @@ from trifold.events import say
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.export_graph import HeadOnEncoder
 from trifold.methods.skip_reasons import labels_without_meaning
-from trifold.models.locate import BackboneFiles, describe_base, find_backbone, find_base
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import describe_base, find_backbone, find_base
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap, describe_labels
 from trifold.types import Examples, Target
 
-# Averaged: any single wording favours some labels by accident.
+# Their vectors are averaged, since any single wording favours some labels by accident.
 _TEMPLATES = ("{}", "This text is {}.", "This is a text about {}.", "The subject is {}.", "An example of {}.")
-# Cosines to logits. Nothing is fitted, since that would take labels; sentence encoders are trained with about this.
+# Factor from cosines to logits. It is not fitted, which would take labels; sentence encoders are trained with about 20.
 _SCALE = 20.0
-# Unlabelled texts of the training part that tell how near each label is to texts in general.
+# Texts of the training part, used without their labels, to measure how similar each label is to texts in general.
 _CENTRE_TEXTS = 512
 
 
 class ZeroShotPredictor(Predictor):
-    """Nearest label by cosine."""
+    """The nearest label by cosine similarity.
+
+    Args:
+        encoder: A frozen encoder.
+        tokenizer: The encoder's.
+        anchors: Vectors of the labels, `(classes, width)` of length 1.
+        centre: Mean similarity of each label to texts in general, `(classes,)`.
+        labels: Of the task, in class order.
+        settings: How the encoder is run.
+        files: The backbone.
+    """
 
     def __init__(
         self,
@@ -60,7 +71,7 @@ class ZeroShotPredictor(Predictor):
         return Scores((_SCALE * (vectors @ self._anchors.T - self._centre)).astype(np.float32), truncated)
 
     def save(self, folder: Path) -> None:
-        """Write the labels' vectors, and which backbone they are of."""
+        """Write the labels' vectors and the name of the backbone; the backbone itself is not copied."""
         settings = {
             **self.labels.described(),
             "engine": self._encoder.backend,
@@ -88,8 +99,8 @@ class ZeroShotPredictor(Predictor):
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`."""
-        step = (_SCALE * self._anchors.T, -_SCALE * self._centre)
-        module = HeadOnEncoder(self._encoder, [(self._encoder.layers, "mean")], [step], normalised=True)
+        similarity = (_SCALE * self._anchors.T, -_SCALE * self._centre)
+        module = HeadOnEncoder(self._encoder, [(self._encoder.layers, "mean")], [similarity], normalised=True)
         return Exportable(module.eval().cpu(), self._tokenizer, self._files)
 
     def load_arguments(self) -> tuple[ComputeSettings]:
@@ -110,8 +121,8 @@ class ZeroShot(Method):
     uses_labels = False
 
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:  # noqa: ARG002 - see below
-        """See `Method.learn`. Of the training part only the texts are looked at, and validation is not."""
-        skip_reason = labels_without_meaning(Examples((), (), _as_seen(labels)), self.settings)
+        """See `Method.learn`. Only the texts of the training part are used; validation is not."""
+        skip_reason = labels_without_meaning(Examples((), (), _as_targets(labels)), self.settings)
         if skip_reason:
             raise SettingsError(f"zero-shot cannot work here: {skip_reason}")
         meanings = describe_labels(labels, self.settings.labels.described())
@@ -139,6 +150,6 @@ class ZeroShot(Method):
         )
 
 
-def _as_seen(labels: LabelMap) -> tuple[Target, ...]:
-    """The label set as rows of the task would show it."""
+def _as_targets(labels: LabelMap) -> tuple[Target, ...]:
+    """The labels as targets of rows, in the form that the task's rows have."""
     return (labels.names,) if labels.multi_label else labels.names

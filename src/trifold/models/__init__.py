@@ -1,1 +1,1 @@
-"""Pretrained models, generic on transformers: find them, tokenise, batch, heads, adapters. Knows nothing of speed."""
+"""Pretrained models of any architecture: find, tokenise, batch, add heads and adapters. Nothing here is about speed."""

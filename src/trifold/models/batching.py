@@ -1,6 +1,7 @@
 """Which texts are computed together: sorted by length, cut by a budget in tokens.
 
-Padding everything to the maximum wastes most of the work on short texts; sorting wastes almost none.
+With every text padded to the maximum length, most of the work on short texts is padding; with texts sorted by length,
+almost none is.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,31 +10,31 @@ import numpy as np
 
 from trifold.runtime import Runtime
 
-# From the tokens of a batch's longest text to those that all of it is filled up to.
+# A padding rule: from the tokens of a batch's longest text to the tokens that every text of it is padded to.
 PadTo = Callable[[int], int]
 
 
 def to_longest(longest: int) -> int:
-    """No further than the longest text."""
+    """Pad to the longest text and no further."""
     return longest
 
 
 def to_multiple_of(step: int) -> PadTo:
-    """Up to multiples of so many tokens."""
+    """A rule that pads to multiples of `step` tokens."""
     return lambda longest: -(-longest // step) * step
 
 
 def to_sixteenths(longest: int) -> int:
-    """Up to a multiple of the largest power of two that is at most a sixteenth of `longest`."""
+    """Pad to a multiple of the largest power of two that is at most a sixteenth of `longest`."""
     return to_multiple_of(1 << max(0, longest.bit_length() - 5))(longest)
 
 
 def default_padding(runtime: Runtime) -> PadTo:
-    """What fills batches up on this device.
+    """The padding rule for a device.
 
-    A CPU's library writes its products in bfloat16 anew for every shape and keeps them: with every length as it comes,
-    reading takes a tenth to a fifth more memory for them, and is no quicker (benchmarks/LOG.md). `full` keeps few of
-    them whatever the lengths (`runtime.limit_matmul_cache`).
+    On a CPU, the library of bfloat16 matmuls (oneDNN) generates code for every shape and keeps it. If every length
+    occurs, encoding takes 10 to 20 % more memory for that code and is no faster (benchmarks/LOG.md), so lengths are
+    padded to few values.
     """
     if runtime.precision != "bfloat16":
         return to_longest
@@ -41,13 +42,13 @@ def default_padding(runtime: Runtime) -> PadTo:
 
 
 def by_token_budget(lengths: np.ndarray, token_budget: int) -> list[np.ndarray]:
-    """Cut texts into batches of similar length, the longest first.
+    """Cut texts into batches of similar length, the longest texts first.
 
-    Longest first, so that a batch that does not fit in memory fails at the start, not after an hour.
+    With the longest first, a batch that does not fit in memory fails at the start and not after an hour.
 
     Args:
         lengths: Tokens of each text, `(texts,)`.
-        token_budget: Upper limit of `texts * longest` in a batch; a single longer text is a batch of its own.
+        token_budget: The most tokens of a batch, counted as `texts * longest`; a single longer text is a batch alone.
 
     Returns:
         Positions into `lengths`, each text in exactly one batch.
@@ -67,15 +68,15 @@ def training_steps(
 ) -> Iterator[list[np.ndarray]]:
     """One epoch of optimiser steps, each a list of micro-batches.
 
-    Texts are shuffled, then sorted by length inside windows of `window` steps, so that a step's texts are
-    of like length while steps stay random; the order of the steps is shuffled again.
+    Texts are shuffled, then sorted by length inside windows of `window` steps, so that the texts of a step have similar
+    lengths while steps stay random. Then the order of the steps is shuffled.
 
     Args:
         lengths: Tokens of each text, `(texts,)`.
         batch_size: Examples per optimiser step; the last step may have fewer.
         token_budget: As in `by_token_budget`, for each micro-batch.
-        rng: Source of the order.
-        window: Steps that are sorted together.
+        rng: Draws the order.
+        window: Steps whose texts are sorted together.
 
     Yields:
         Micro-batches of positions into `lengths`; over the epoch every text appears exactly once.
@@ -92,18 +93,18 @@ def training_steps(
 
 
 def padded_length(lengths: np.ndarray, pad_to: PadTo, most: int) -> int:
-    """Tokens that every text of a batch is filled up to.
+    """Tokens that every text of a batch is padded to.
 
     Args:
-        lengths: Tokens of each, `(batch,)`.
-        pad_to: Of the longest.
-        most: Tokens of the longest text of all.
+        lengths: Tokens of each text of the batch, `(batch,)`.
+        pad_to: The padding rule.
+        most: Tokens of the longest text of the whole corpus, which padding never exceeds.
     """
     return min(pad_to(int(lengths.max())), most)
 
 
 def padding_share(lengths: np.ndarray, batches: list[np.ndarray], pad_to: PadTo = to_longest) -> float:
-    """Share of computed token places that are padding."""
+    """Fraction of the computed token positions that are padding."""
     most = int(lengths.max(initial=0))
     computed = sum(len(batch) * padded_length(lengths[batch], pad_to, most) for batch in batches)
     return 1.0 - float(lengths.sum()) / computed if computed else 0.0

@@ -1,8 +1,9 @@
-"""Cross-entropy over a vocabulary: the logits of a few hundred places at a time, and each turned into its own gradient.
+"""Cross-entropy over a vocabulary, with the logits of a few hundred positions in memory at a time.
 
-The logits of one batch are larger than the model: 600 places and 30,522 words are 75 MB, which the plain way writes,
-reads and allocates seven times over. Here one buffer is written by the product, becomes probabilities while a few of
-its rows lie in the processor's cache, and is multiplied into the gradients at once.
+The logits of one batch can be larger than the model: 600 positions and 30,522 words take 75 MB, and the plain
+implementation writes, reads and allocates that seven times. Here one buffer takes the logits of a chunk. Its rows are
+turned into the loss's gradient by the logits, a few at a time so that they stay in the processor's cache, and are then
+multiplied into the gradients of hidden states and words.
 """
 
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
-# Fewer chunks add to the words' gradient less often, which is as large as the vocabulary itself.
+# Size of the buffer. With fewer chunks, the gradient of the words, which is as large as their vectors, is added to less
+# often.
 _CHUNK_BYTES = 96 << 20
 _CACHED_ROWS = 32
 
@@ -18,16 +20,16 @@ _CACHED_ROWS = 32
 def linear_cross_entropy(
     hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What `cross_entropy(linear(hidden, weight, bias), targets, reduction="sum")` is, in float32.
+    """`cross_entropy(linear(hidden, weight, bias), targets, reduction="sum")`, in float32.
 
     Args:
-        hidden: `(places, width)`.
-        weight: `(words, width)`.
+        hidden: Hidden states, `(positions, width)`.
+        weight: Word vectors, `(words, width)`.
         bias: `(words,)`.
-        targets: `(places,)` int64, the true words.
+        targets: The true words, `(positions,)` int64.
 
     Returns:
-        The loss summed over places, and how many of them have the true word first; both scalars.
+        The loss summed over positions, and at how many positions the true word has the highest logit; both scalars.
 
     Source: Hsu et al. 2024, "Liger Kernel: Efficient Triton Kernels for LLM Training", section 3.2, for chunks and for
     gradients made with the loss.
@@ -38,7 +40,7 @@ def linear_cross_entropy(
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """The gradients are made going forward, as long as the probabilities are there, and only scaled going back."""
+    """Computes the gradients in the forward pass, while the probabilities exist; the backward pass only scales them."""
 
     @staticmethod
     def forward(
@@ -62,7 +64,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             losses = torch.empty(len(hidden), device=hidden.device)
             right = torch.empty(len(hidden), dtype=torch.bool, device=hidden.device)
             rows = max(1, _CHUNK_BYTES // (4 * len(weight)))
-            # As large for every batch, so that the allocator hands out the same memory again.
+            # One size for all batches, so that the allocator reuses its memory.
             buffer = torch.empty(rows, len(weight), device=hidden.device)
             for begin in range(0, len(hidden), rows):
                 part = slice(begin, begin + rows)
@@ -73,7 +75,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 else:
                     logits.copy_(some @ words.t())
                 _to_gradient(logits, bias, targets[part], losses[part], right[part])
-                _add_products(grads, logits.to(precision), some, words, part)
+                _add_gradients(grads, logits.to(precision), some, words, part)
         ctx.save_for_backward(*grads)
         ctx.dtypes = [given.dtype if given is not None else None for given in (hidden, weight, bias)]
         counted = right.sum()
@@ -93,7 +95,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 def _to_gradient(
     logits: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor, losses: torch.Tensor, right: torch.Tensor
 ) -> None:
-    """Turn logits without their bias into the loss's gradient with respect to them, in place."""
+    """Turn logits, to which the bias is still to be added, into the loss's gradient by the logits, in place."""
     step = _CACHED_ROWS if logits.device.type == "cpu" else len(logits)
     for begin in range(0, len(logits), step):
         part = slice(begin, begin + step)
@@ -110,10 +112,10 @@ def _to_gradient(
         rows.scatter_add_(1, true, torch.full_like(true, -1, dtype=rows.dtype))
 
 
-def _add_products(
+def _add_gradients(
     grads: list[torch.Tensor | None], by_logits: torch.Tensor, some: torch.Tensor, words: torch.Tensor, part: slice
 ) -> None:
-    """Add one chunk's share to the gradients of hidden states, words and bias."""
+    """Add one chunk's part to the gradients of hidden states, words and bias."""
     of_hidden, of_words, of_bias = grads
     if of_hidden is not None:
         of_hidden[part] = by_logits @ words

@@ -1,6 +1,6 @@
-"""An encoder under the library's own classification head: how a head is found, started, scaled and shifted.
+"""A backbone with the classification head of transformers: how the head is found, initialised, scaled and shifted.
 
-The folder that is saved loads in plain transformers, with equal logits.
+The saved folder loads in plain transformers and gives equal logits.
 """
 
 import copy
@@ -11,14 +11,14 @@ import torch
 
 from trifold.errors import BackboneError
 from trifold.json_reading import read_json
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.loading import load_config, load_model
-from trifold.models.locate import BackboneFiles
 from trifold.models.tokenizer import pad_id_of
 from trifold.statistics.calibration import chance_logits
 from trifold.tasks.labels import LabelMap
 
-# Names of the attention's dropout across architectures. With it, PyTorch leaves its fused attention on a CPU;
-# without it, accuracy is the same and training 1.4 times faster (benchmarks/LOG.md).
+# Names of the attention's dropout in the architectures. With it, PyTorch does not use its fused attention on a CPU;
+# without it, accuracy is equal and training 1.4 times faster (benchmarks/LOG.md).
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
@@ -35,15 +35,15 @@ def new_classifier(
 
     Args:
         files: The backbone.
-        labels: Of the task.
-        start: As in `start_at`; a head whose last layer is unknown starts as it comes.
-        may_grow: Whether a sentence encoder may get a layer of its own to hand its mean to the head; where the
-            backbone is shared with others, as under adapters, it may not.
-        shifts: Whether its logits are to be shifted in the end, as `shift_logits`.
+        labels: The task's labels.
+        start: Logits that the head starts at, as in `start_at`.
+        may_grow: Whether a sentence encoder may get one more layer, which passes the mean of its tokens to the head.
+            Adapters leave the backbone as it is, so there it may not.
+        shifts: Whether `shift_logits` is going to be called after training.
         attention: Name of the attention implementation, as in `load_model`.
 
     Raises:
-        BackboneError: If the files hold no model that takes such a head.
+        BackboneError: If the architecture has no such head, or the head has no bias and `shifts` needs one.
     """
     config = load_config(files)
     names = {number: str(label) for number, label in enumerate(labels.names)}
@@ -58,12 +58,12 @@ def new_classifier(
         attention=attention,
         **off,
     )
-    # A decoder's head reads the last token, and finds it by what is no padding.
+    # A decoder's head reads the last token, which it finds by the padding token.
     if getattr(model.config, "pad_token_id", None) is None:
         model.config.pad_token_id = pad_id_of(files)
     if may_grow and trained_on_means(files) and model.config.model_type == "bert":
         _append_mean_layer(model)
-    # What its logits come from is asked again once it is trained, when it would be too late.
+    # Asked for now, since an unknown head would otherwise fail only after training.
     final = _last_linear(model)
     if shifts and final.bias is None:
         raise BackboneError(
@@ -75,7 +75,7 @@ def new_classifier(
 
 
 def head_modules(model: Any) -> dict[str, torch.nn.Module]:
-    """What stands above the backbone's layers, name to module: pooler and classifier."""
+    """The modules above the backbone's layers that have parameters (pooler and classifier), by name."""
     found = {name: part for name, part in model.named_children() if part is not model.base_model}
     pooler = getattr(model.base_model, "pooler", None)
     if pooler is not None:
@@ -84,14 +84,14 @@ def head_modules(model: Any) -> dict[str, torch.nn.Module]:
 
 
 def head_parameters(model: Any) -> set[str]:
-    """Names of what a classifier has above its encoder, whose pooler is the encoder's own."""
+    """Names of a classifier's parameters outside its encoder; the pooler belongs to the encoder."""
     inside = f"{model.base_model_prefix}."
     return {name for name, _ in model.named_parameters() if not name.startswith(inside)}
 
 
 @torch.no_grad()
 def divide_logits(model: Any, temperature: float) -> None:
-    """Divide all logits by `temperature` through the last linear layer, so that whoever loads the model gets the same.
+    """Divide all logits by `temperature` by scaling the last linear layer, so that the saved model includes it.
 
     Raises:
         BackboneError: If the architecture's last layer is unknown.
@@ -104,7 +104,7 @@ def divide_logits(model: Any, temperature: float) -> None:
 
 @torch.no_grad()
 def shift_logits(model: Any, shift: np.ndarray) -> None:
-    """Add `shift`, `(classes,)`, to the logits, likewise.
+    """Add `shift`, `(classes,)`, to all logits by changing the last linear layer's bias.
 
     Raises:
         BackboneError: If the architecture's last layer is unknown.
@@ -114,39 +114,38 @@ def shift_logits(model: Any, shift: np.ndarray) -> None:
 
 
 def starting_logits(targets: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray | None:
-    """Where a fresh head begins, `(classes,)`: at the labels' shares where rows may have several, else as it comes.
+    """Logits that a fresh head starts at, `(classes,)`: the class priors if rows may have several labels, else `None`.
 
-    Several are questions of their own, most of them answered no, and half an epoch would go into learning that alone.
-    Of one label a row the shares are soon learned, and starting at them does harm where classes are many
-    (docs/decisions/0005).
+    With several labels per row, most answers are no, and half an epoch would be spent on learning that. With one label
+    per row the priors are learned quickly, and starting at them does harm with many classes (docs/decisions/0005).
 
     Args:
-        targets: As in `calibration.chance_logits`.
-        weights: Likewise.
-        classes: Likewise.
+        targets: The rows' classes, as in `calibration.chance_logits`.
+        weights: The rows' weights, as in `calibration.chance_logits`.
+        classes: Number of classes.
     """
     return chance_logits(targets, weights, classes) if targets.ndim == 2 else None
 
 
 @torch.no_grad()
 def start_at(final: Any, logits: np.ndarray | None) -> None:
-    """Let `final`, the last layer of a fresh head, begin near `logits`, `(classes,)`, whatever the text.
+    """Set the bias of a fresh head's last layer, so that its logits are near `logits` for every text.
 
     Args:
-        final: A linear layer. Where it has no bias, or `logits` is `None`, nothing happens.
-        logits: Of `starting_logits`.
+        final: A linear layer; one without a bias is left as it is.
+        logits: `(classes,)` as returned by `starting_logits`; `None` changes nothing.
     """
     if logits is not None and getattr(final, "bias", None) is not None:
         final.bias.copy_(torch.from_numpy(logits))
 
 
 def head_name(model: Any) -> str:
-    """What a classifier calls its head: decoders have a name of their own for it."""
+    """The attribute that holds a classifier's head: decoders have another one than encoders."""
     return "score" if hasattr(model, "score") else "classifier"
 
 
 def find_last_linear(model: Any) -> torch.nn.Linear | None:
-    """The layer that gives the logits; `None` where the architecture is unknown."""
+    """The linear layer that computes the logits; `None` if the architecture is unknown."""
     head = getattr(model, head_name(model), None)
     final = getattr(head, "out_proj", head)
     return final if isinstance(final, torch.nn.Linear) else None
@@ -160,16 +159,22 @@ def _last_linear(model: Any) -> torch.nn.Linear:
 
 
 def saved_classifier(files: BackboneFiles, attention: str = "sdpa") -> Any:
-    """Load a classifier with the head it was saved with.
+    """Load a classifier with the head that it was saved with.
+
+    Args:
+        files: A saved classifier.
+        attention: Name of the attention implementation, as in `load_model`.
 
     Raises:
-        BackboneError: If the files hold none.
+        BackboneError: If the files hold no classifier.
     """
     return load_model("AutoModelForSequenceClassification", files, attention=attention)
 
 
 def in_full_precision(linear: torch.nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
-    """The layer that makes the logits: with bfloat16's three digits many texts would come out equally probable.
+    """Apply the layer that computes the logits, without autocast.
+
+    bfloat16 has three digits, with which many texts would get equal probabilities.
 
     Args:
         linear: From the backbone's width to the classes.
@@ -183,7 +188,7 @@ def in_full_precision(linear: torch.nn.Linear, hidden: torch.Tensor) -> torch.Te
 
 
 def trained_on_means(files: BackboneFiles) -> bool:
-    """Whether the backbone is a sentence encoder that was trained on the mean of its tokens (its own files say so)."""
+    """Whether the backbone is a sentence encoder trained on the mean of its tokens, as its `1_Pooling` folder says."""
     try:
         pooling = read_json(files.folder / "1_Pooling" / "config.json")
     except (OSError, ValueError):
@@ -193,12 +198,14 @@ def trained_on_means(files: BackboneFiles) -> bool:
 
 @torch.no_grad()
 def _append_mean_layer(model: Any) -> None:
-    """Hand the mean of all tokens to the head, through a layer of the model's own kind that starts as a mean.
+    """Add a layer that passes the mean of all tokens to the head.
 
-    A BERT head reads the first token, but a model trained on means never put its meaning there, and its pooler is
-    untrained. The new layer's queries start at zero, so its first token attends to all tokens alike; values and
-    output start as the identity and the feed-forward adds nothing: what comes out is the mean beside the
-    first token, normalised. From there it learns like any layer (docs/decisions/0005).
+    A BERT head reads the first token, but a model trained on the mean of its tokens did not learn to represent the text
+    there, and its pooler is untrained. The new layer is a BERT layer. Its queries start at zero, so that its first
+    token attends to all tokens equally; values and output projection start as the identity, and the feed-forward adds
+    zero.
+    Its output at the first token is therefore the first token plus the mean, normalised. It is trained like any layer
+    (docs/decisions/0005).
     """
     encoder, config = model.base_model.encoder, model.config
     layer = copy.deepcopy(encoder.layer[-1])
@@ -212,7 +219,7 @@ def _append_mean_layer(model: Any) -> None:
     for linear in (attention.value, mixed.dense, model.base_model.pooler.dense):
         torch.nn.init.eye_(linear.weight)
         torch.nn.init.zeros_(linear.bias)
-    # A normalised vector has entries beyond 1, where the pooler's tanh flattens: halve them.
+    # A normalised vector has entries beyond 1, where the pooler's tanh is nearly flat, so they are halved.
     model.base_model.pooler.dense.weight.mul_(0.5)
     encoder.layer.append(layer)
     config.num_hidden_layers = len(encoder.layer)

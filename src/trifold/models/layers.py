@@ -1,4 +1,4 @@
-"""Which parts of an encoder are trained: the stack of layers, and freezing what lies below."""
+"""The layers of an encoder, and which of them are trained."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ def encoder_layers(model: Any) -> torch.nn.ModuleList:
     """The encoder's layers, lowest first, whatever the architecture calls them.
 
     Raises:
-        BackboneError: If there is no list of as many modules as the configuration has layers.
+        BackboneError: If the model has no list of modules that is as long as its configuration says.
     """
     depth = model.config.num_hidden_layers
     for module in model.modules():
@@ -21,15 +21,15 @@ def encoder_layers(model: Any) -> torch.nn.ModuleList:
 
 
 def top_layers(layers: torch.nn.ModuleList, count: int | None, flag: str) -> list[torch.nn.Module]:
-    """The top `count` layers, lowest first; all where it is `None`.
+    """The top `count` layers, lowest first.
 
     Args:
-        layers: Of an encoder.
-        count: Counted from the top.
-        flag: That asked for it, for the message.
+        layers: All layers of an encoder.
+        count: How many, counted from the top; `None` for all.
+        flag: The flag that set `count`, for the message.
 
     Raises:
-        SettingsError: If there are fewer.
+        SettingsError: If there are fewer layers.
     """
     depth = len(layers)
     if count is not None and count > depth:
@@ -38,7 +38,7 @@ def top_layers(layers: torch.nn.ModuleList, count: int | None, flag: str) -> lis
 
 
 def freeze(module: torch.nn.Module) -> None:
-    """Take `module` out of training: no gradient, and no dropout, so that a text always gives the same."""
+    """Exclude `module` from training: no gradient, and no dropout, so that its output for a text never changes."""
     module.requires_grad_(False)
     for part in module.modules():
         if isinstance(part, torch.nn.Dropout):
@@ -46,12 +46,12 @@ def freeze(module: torch.nn.Module) -> None:
 
 
 def freeze_below(model: Any, trained: int | None, flag: str) -> None:
-    """Freeze the embeddings and all but the top `trained` layers; nothing where it is `None`.
+    """Freeze the embeddings and all layers except the top `trained` ones.
 
     Args:
-        model: A model with or without a head; what stands above the layers stays trained.
-        trained: Layers to train, counted from the top.
-        flag: That asked for it, for the message.
+        model: With or without a head; everything above the layers stays trainable.
+        trained: Layers to train, counted from the top; `None` freezes nothing.
+        flag: The flag that set `trained`, for the message.
 
     Raises:
         SettingsError: If the model has fewer layers.
@@ -66,7 +66,7 @@ def freeze_below(model: Any, trained: int | None, flag: str) -> None:
 
 
 def freeze_embeddings(model: Any) -> None:
-    """Freeze what comes before the first layer: word, position and type vectors and their normalisation."""
+    """Freeze the embeddings: word, position and type vectors and their normalisation."""
     body = model.base_model
     embeddings = getattr(body, "embeddings", None)
     freeze(embeddings if embeddings is not None else model.get_input_embeddings())

@@ -1,4 +1,4 @@
-"""Load and save a model through transformers, with one clear sentence where it cannot be done."""
+"""Load and save models with transformers; what cannot be loaded is refused in one clear sentence."""
 
 import warnings
 from collections.abc import Iterable
@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from trifold.errors import BackboneError
-from trifold.models.locate import BackboneFiles, read_config, reason_of
+from trifold.models.backbone_files import BackboneFiles, read_config, reason_of
 
-_READING_CLASSES = ("AutoModel", "AutoModelForSequenceClassification")
+_ENCODING_CLASSES = ("AutoModel", "AutoModelForSequenceClassification")
 
 
 def save_model(model: Any, folder: Path) -> None:
-    """Write a model as transformers does, without its progress bar."""
+    """Save a model with transformers, without its progress bar."""
     from transformers import logging
 
     logging.disable_progress_bar()
@@ -24,25 +24,25 @@ def save_model(model: Any, folder: Path) -> None:
 def load_model(
     auto_class: str, files: BackboneFiles, *, whole: bool = False, attention: str = "sdpa", **options: Any
 ) -> Any:
-    """Load `files` through one of transformers' auto classes, in float32 unless told otherwise.
+    """Load a model with one of transformers' auto classes, in float32 unless `options` say otherwise.
 
-    What transformers says on the way (a report on new and unused weights, a progress bar) is held back:
-    a new head is what was asked for, and alarming words on a correct run help nobody.
+    Messages of transformers (a report on new and unused weights, a progress bar) are suppressed: a new head is what was
+    asked for, and warnings on a correct run would only alarm.
 
     Args:
-        auto_class: Its name.
+        auto_class: Name of the auto class.
         files: The model.
-        whole: Whether the head must be in the files, too: a new one would say random things.
-        attention: Name of the attention implementation, as transformers knows it.
-        options: Further options of transformers.
+        whole: Whether the head must be in the files as well; a new head would predict at random.
+        attention: Name of the attention implementation in transformers.
+        options: Further options of `from_pretrained`.
 
     Raises:
-        BackboneError: If the files do not fit the class, or lack weights below its head.
+        BackboneError: If the files do not fit the class, or weights are missing.
     """
     import transformers
 
     read_config(files)
-    # Where there are none that are safetensors, transformers' own message would be about another file.
+    # Checked first: without safetensors weights, the message of transformers would be about another file.
     files.shards()
     logging = transformers.logging
     options = {"dtype": torch.float32, "attn_implementation": attention, **options}
@@ -56,14 +56,14 @@ def load_model(
             model, loading = getattr(transformers, auto_class).from_pretrained(
                 files.folder, output_loading_info=True, **trusted, **options
             )
-    except Exception as error:  # noqa: BLE001 - what a damaged or unknown model makes transformers raise is no promise
+    except Exception as error:  # noqa: BLE001 - transformers promises nothing about exceptions on damaged models
         raise BackboneError(
             f"{files.name} cannot be loaded as {auto_class} ({reason_of(error)}): give another --model"
         ) from None
     finally:
         logging.set_verbosity(verbosity)
     _require_weights(files, model, loading["missing_keys"], whole=whole)
-    if getattr(model.config, "is_encoder_decoder", False) and auto_class in _READING_CLASSES:
+    if getattr(model.config, "is_encoder_decoder", False) and auto_class in _ENCODING_CLASSES:
         raise BackboneError(
             f"{files.name} is a {model.config.model_type}, which reads with one half and writes with the other, and no "
             "method here learns from that: give --model an encoder or a decoder"
@@ -72,10 +72,10 @@ def load_model(
 
 
 def load_config(files: BackboneFiles) -> Any:
-    """A model's configuration as transformers understands it.
+    """A model's configuration as an object of transformers.
 
     Raises:
-        BackboneError: If it does not.
+        BackboneError: If transformers cannot read it.
     """
     from transformers import AutoConfig
 
@@ -88,11 +88,11 @@ def load_config(files: BackboneFiles) -> Any:
         raise BackboneError(f"{files.name} cannot be loaded ({reason_of(error)}): give another --model") from None
 
 
-def reads_onwards(config: Any) -> bool:
-    """Whether a model is a decoder, of which a token sees none behind it.
+def is_decoder(config: Any) -> bool:
+    """Whether a model is a decoder, in which a token attends only to the tokens before it.
 
     Args:
-        config: Of `load_config`.
+        config: As returned by `load_config`.
     """
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
@@ -101,7 +101,7 @@ def reads_onwards(config: Any) -> bool:
 
 
 def _require_weights(files: BackboneFiles, model: Any, missing: Iterable[str], *, whole: bool) -> None:
-    """Refuse a model of which weights are missing; unless it must be whole, head and pooler may be new."""
+    """Refuse a model with missing weights. Those of pooler and, unless `whole`, head may be missing."""
     body = "" if model.base_model is model else f"{model.base_model_prefix}."
     if whole and any(not name.startswith(body) for name in missing):
         head = "masked" if type(model).__name__.endswith("ForMaskedLM") else "next"

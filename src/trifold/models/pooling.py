@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 POOLINGS = ("first", "mean", "max")
-# A hidden state (0 is the embeddings) and the pooling of its tokens, one of `POOLINGS`.
+# The number of a hidden state (0 is the embeddings) and how its tokens are pooled, one of `POOLINGS`.
 LayerPooling = tuple[int, str]
 
 
@@ -16,25 +16,34 @@ class Pooled:
     """Pooled vectors of many texts.
 
     Attributes:
-        vectors: `(texts, layers, poolings, width)` float32, or float16 where they are rounded as the cache keeps them.
-        layers: The hidden states that were pooled, 0 being the embeddings.
+        vectors: `(texts, layers, poolings, width)` float32, or float16 as the cache keeps them.
+        layers: Numbers of the hidden states that were pooled; 0 is the embeddings.
     """
 
     vectors: np.ndarray
     layers: tuple[int, ...]
 
-    def join(self, places: Sequence[LayerPooling]) -> np.ndarray:
-        """The vectors at `places` side by side, `(texts, len(places) * width)` float32."""
-        found = [self.vectors[:, self.layers.index(layer), POOLINGS.index(how)] for layer, how in places]
+    def join(self, layer_poolings: Sequence[LayerPooling]) -> np.ndarray:
+        """The vectors of `layer_poolings` joined, `(texts, len(layer_poolings) * width)` float32."""
+        found = [self.vectors[:, self.layers.index(layer), POOLINGS.index(how)] for layer, how in layer_poolings]
         return np.concatenate(found, axis=1, dtype=np.float32)
 
     def rows(self, part: slice) -> "Pooled":
-        """The same for some of the texts."""
+        """The pooled vectors of some of the texts."""
         return Pooled(self.vectors[part], self.layers)
 
 
 def pool_tokens(states: torch.Tensor, mask: torch.Tensor | None, how: str) -> torch.Tensor:
-    """`(batch, tokens, width)` and its mask, `None` where nothing is padding, to `(batch, width)` float32."""
+    """Pool the hidden states of a batch.
+
+    Args:
+        states: `(batch, tokens, width)`.
+        mask: Attention mask, `(batch, tokens)`; `None` if no token is padding.
+        how: One of `POOLINGS`.
+
+    Returns:
+        `(batch, width)` float32.
+    """
     if how == "first":
         return states[:, 0].float()
     if mask is None:
@@ -42,5 +51,5 @@ def pool_tokens(states: torch.Tensor, mask: torch.Tensor | None, how: str) -> to
     weights = mask.unsqueeze(-1)
     if how == "mean":
         return (states * weights.to(states.dtype)).sum(1, dtype=torch.float32) / weights.sum(1)
-    # A sum is half the time of filling in.
+    # Adding minus infinity to the padding takes half the time of filling it in.
     return (states + torch.where(weights == 0, -torch.inf, 0.0).to(states.dtype)).amax(1).float()

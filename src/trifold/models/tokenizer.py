@@ -1,8 +1,8 @@
-"""Texts to tokens, once: flat arrays instead of a list per text."""
+"""Texts to tokens, in flat arrays instead of a list per text."""
 
 import hashlib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -10,46 +10,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trifold.errors import BackboneError
+from trifold.hashing import short_digest
+from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.batching import PadTo, padded_length, to_longest
-from trifold.models.locate import BackboneFiles, fast_tokenizer, read_config
+from trifold.models.context_length import context_length
+from trifold.models.long_text import head_and_tail, relevant_characters
+from trifold.models.tokenizer_files import fast_tokenizer
 
 if TYPE_CHECKING:
     import torch
 
-# A token is rarely longer than this; longer texts are cut to so many characters per token before tokenising.
-_CHARACTERS_PER_TOKEN = 40
 _TEXTS_PER_CALL = 1_024
-# Of texts' tokens, so large a share must be known; and of how many texts.
-_FEWEST_KNOWN, _SAMPLE_TEXTS = 0.1, 256
-# These count positions from behind the padding token's number, so a few of their places are never used.
-_POSITIONS_AFTER_PADDING = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer")
-
-
-def first_position(config: Mapping[str, object]) -> int:
-    """The place that a text's first token takes among a model's positions.
-
-    Args:
-        config: `config.json` of the model.
-    """
-    pad = config.get("pad_token_id")
-    behind = config.get("model_type") in _POSITIONS_AFTER_PADDING
-    return (pad if isinstance(pad, int) else 0) + 1 if behind else 0
-
-
-def places_of(files: BackboneFiles) -> int | None:
-    """Tokens that a model can read at once; `None` where its configuration does not say."""
-    config = read_config(files)
-    # GPT-2 has its own name for it.
-    places = config.get("max_position_embeddings", config.get("n_positions"))
-    if not isinstance(places, int):
-        return None
-    return places - first_position(config)
+# At least this share of the tokens in the first texts must be known to the tokenizer; and how many texts are looked at.
+_MIN_KNOWN_SHARE, _SAMPLE_TEXTS = 0.1, 256
 
 
 def pad_id_of(files: BackboneFiles) -> int:
-    """The token that shorter texts of a batch are filled up with; a decoder that has none for it takes its end of text.
+    """The id that shorter texts of a batch are padded with: the padding token, or else the end-of-text token.
 
-    Its vector is never looked at, but it has to be one of the model's.
+    Its vector is masked, but the id must be one that the model has a vector for.
     """
     config = read_config(files)
     for name in ("pad_token_id", "eos_token_id"):
@@ -61,12 +40,12 @@ def pad_id_of(files: BackboneFiles) -> int:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token ids of many texts, end to end.
+    """Token ids of many texts in one array.
 
     Attributes:
-        ids: `(total,)` int32, all texts' ids one after the other.
+        ids: `(total,)` int32, the ids of all texts one after the other.
         offsets: `(texts + 1,)` int64; text i is `ids[offsets[i]:offsets[i + 1]]`.
-        truncated: `(texts,)` bool, whether the text was longer than the maximum.
+        truncated: `(texts,)` bool, whether a text was longer than the maximum.
     """
 
     ids: np.ndarray
@@ -93,7 +72,7 @@ class Tokens:
 
     @classmethod
     def of(cls, ids: Sequence[np.ndarray], truncated: Sequence[bool]) -> "Tokens":
-        """From each text's ids, and whether it was longer."""
+        """From the ids of each text, and whether it was truncated."""
         offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids])]).astype(np.int64)
         flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
         return cls(flat, offsets, np.array(truncated, dtype=bool))
@@ -104,16 +83,16 @@ class Tokens:
 
     @cached_property
     def digests(self) -> list[bytes]:
-        """16 bytes for each text that stand for its tokens."""
-        return [digest(part.tobytes()) for part in self.each()]
+        """A digest of 16 bytes of each text's tokens."""
+        return [short_digest(part.tobytes()) for part in self.each()]
 
     def padded(self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest) -> tuple[np.ndarray, np.ndarray]:
         """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64.
 
         Args:
-            positions: Of the texts.
-            pad_id: Fills up the shorter ones.
-            pad_to: What length the longest of them is filled up to, but no further than the longest of all texts.
+            positions: Positions of the texts, `(batch,)`.
+            pad_id: The id that shorter texts are padded with.
+            pad_to: The padding rule; no text is padded beyond the longest of all texts.
         """
         lengths = self.lengths[positions]
         longest = padded_length(lengths, pad_to, self._longest)
@@ -125,7 +104,7 @@ class Tokens:
     def batch(
         self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest
     ) -> "tuple[torch.Tensor, torch.Tensor]":
-        """The same as tensors."""
+        """`padded`, as tensors."""
         import torch
 
         ids, mask = self.padded(positions, pad_id, pad_to)
@@ -138,13 +117,10 @@ class Tokenizer:
     Args:
         files: The backbone.
         max_length: Tokens kept of each text, special tokens included.
-        long_text: `truncate` keeps a longer text's beginning, `head+tail` a quarter from its beginning and the rest
-            from its end, where reviews and reports tend to conclude.
+        long_text: What is kept of a longer text, `truncate` or `head+tail` (`long_text.py`).
 
     Raises:
-        BackboneError: If the backbone has no fast tokenizer, or cannot read `max_length` tokens.
-
-    Source: Sun et al. 2019, "How to Fine-Tune BERT for Text Classification?", section 5.3.1, for `head+tail`.
+        BackboneError: If the backbone has no fast tokenizer, or its context is shorter than `max_length`.
     """
 
     def __init__(self, files: BackboneFiles, max_length: int, long_text: str = "truncate") -> None:
@@ -158,27 +134,33 @@ class Tokenizer:
             self._tokenizer.no_truncation()
         self.pad_id = pad_id_of(files)
         self._vectors: int | None = read_config(files).get("vocab_size")
-        places = places_of(files)
-        if places is not None and max_length > places:
-            raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
+        context = context_length(read_config(files))
+        if context is not None and max_length > context:
+            raise BackboneError(f"{files.name} reads at most {context} tokens: use --max-length {context} or less")
 
     @classmethod
     def of(cls, files: BackboneFiles, saved: dict[str, object]) -> "Tokenizer":
-        """The inverse of `described`."""
+        """The tokenizer from what `described` returned."""
         return cls(files, int(str(saved["max_length"])), str(saved.get("long_text", "truncate")))
 
     def described(self) -> dict[str, object]:
-        """What a saved model keeps of it, so that texts are read the same way in use as in training."""
+        """What a saved model stores, so that it tokenises as in training."""
         return {"max_length": self.max_length, "long_text": self.long_text}
 
     def encode(self, texts: Sequence[str]) -> Tokens:
-        """Tokenise `texts` in parallel, in slices so that only the flat arrays grow with their number."""
+        """Tokenise `texts` in parallel.
+
+        They are tokenised in slices, so that only the flat arrays grow with the number of texts.
+
+        Raises:
+            BackboneError: If a token has no vector in the model.
+        """
         flat: list[np.ndarray] = []
         truncated: list[bool] = []
         for start in range(0, len(texts), _TEXTS_PER_CALL):
             slice_ = texts[start : start + _TEXTS_PER_CALL]
-            shortened = [self._shorten(text) for text in slice_]
-            # Fast: without each token's place in the text, which nobody asks for.
+            shortened = [self._relevant(text) for text in slice_]
+            # The fast form leaves out each token's position in the text, which nothing here needs.
             encodings = self._tokenizer.encode_batch_fast(shortened)
             for text, short, encoding in zip(slice_, shortened, encodings, strict=True):
                 ids = np.array(encoding.ids, dtype=np.int32)
@@ -191,15 +173,15 @@ class Tokenizer:
         return Tokens.of(flat, truncated)
 
     def require_words(self, texts: Sequence[str]) -> None:
-        """Refuse to read texts of which the tokenizer knows next to nothing: every one would be the same to the model.
+        """Refuse texts whose words the tokenizer hardly knows: they would all look alike to the model.
 
         Args:
-            texts: Any number; some of the first are looked at.
+            texts: Any number; the first 256 are looked at.
 
         Raises:
-            BackboneError: If nearly all of their tokens are the one for unknown ones, or there are none.
+            BackboneError: If nearly all of their tokens are the unknown token, or they have no tokens.
         """
-        sample = [self._shorten(text) for text in texts[:_SAMPLE_TEXTS]]
+        sample = [self._relevant(text) for text in texts[:_SAMPLE_TEXTS]]
         names = (getattr(self._tokenizer.model, "unk_token", None), "[UNK]", "<unk>")
         unknown = next(
             (number for name in names if name and (number := self._tokenizer.token_to_id(name)) is not None), -1
@@ -207,14 +189,14 @@ class Tokenizer:
         found = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(sample, add_special_tokens=False)]
         total = sum(map(len, found))
         known = total - sum(ids.count(unknown) for ids in found)
-        if sample and known <= _FEWEST_KNOWN * total:
+        if sample and known <= _MIN_KNOWN_SHARE * total:
             raise BackboneError(
                 f"the tokenizer of {self._name} knows {known:,} of the {total:,} tokens in the first texts: give a "
                 "model for their language, or one that is saved with its own tokenizer"
             )
 
     def _require_vectors(self, found: Sequence[np.ndarray]) -> None:
-        """Refuse tokens beyond the model's vectors: the tokenizer is another model's."""
+        """Refuse token ids that the model has no vector for: the tokenizer belongs to another model."""
         highest = max((int(ids.max()) for ids in found if len(ids)), default=0)
         if self._vectors is not None and highest >= self._vectors:
             raise BackboneError(
@@ -223,26 +205,16 @@ class Tokenizer:
             )
 
     def identity(self) -> dict[str, object]:
-        """Everything that decides the tokens of a text, as plain values."""
+        """Everything that determines the tokens of a text, as values that JSON can hold."""
         tokenizer = hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
         return {"what": "tokens", "backbone": self._name, "tokenizer": tokenizer, **self.described()}
 
-    def _shorten(self, text: str) -> str:
-        """The characters that can matter, so that a 1 MB text costs no more than a page."""
-        limit = self.max_length * _CHARACTERS_PER_TOKEN
-        if self.long_text == "truncate":
-            return text[:limit]
-        return text if len(text) <= 2 * limit + 1 else f"{text[:limit]} {text[-limit:]}"
+    def _relevant(self, text: str) -> str:
+        return relevant_characters(text, self.max_length, self.long_text)
 
     def _head_and_tail(self, ids: np.ndarray, special: np.ndarray) -> np.ndarray:
-        """Special tokens at both ends stay; between them, a quarter from the beginning and the rest from the end."""
-        words = np.flatnonzero(~special)
-        before, after = int(words[0]), len(ids) - int(words[-1]) - 1
-        room = self.max_length - before - after
-        head = before + room // 4
-        return np.concatenate([ids[:head], ids[len(ids) - after - (room - room // 4) :]])
-
-
-def digest(content: bytes) -> bytes:
-    """16 bytes that stand for `content`."""
-    return hashlib.blake2b(content, digest_size=16).digest()
+        """Keep the special tokens at both ends, and between them the head and the tail of the text."""
+        text = np.flatnonzero(~special)
+        before, after = int(text[0]), len(ids) - int(text[-1]) - 1
+        head, tail = head_and_tail(self.max_length - before - after, self.long_text)
+        return np.concatenate([ids[: before + head], ids[len(ids) - after - tail :]])

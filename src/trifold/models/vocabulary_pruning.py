@@ -1,7 +1,7 @@
-"""Word vectors while a model is trained: those of tokens that occur, and no others.
+"""Train with the word vectors of the tokens that occur in the data, and no others.
 
-The table of word vectors is half of a small model. A text touches a few hundred of its rows, yet gradient, moments,
-clipping and averaging would pass through all of it in every step, which on short texts is a good part of the work.
+The word vectors are half of a small model's parameters. A text uses a few hundred of them, but gradient, Adam moments,
+clipping and averaging would go through all of them in every step: a good part of the work if texts are short.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,30 +14,31 @@ import torch
 
 from trifold.models.tokenizer import Tokens
 
-# Architectures that ask nothing of a token's number but its vector, and whether it is padding.
-_NUMBERS_ARE_NAMES = ("bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
+# Architectures that use a token's id only to look up its vector and to tell whether it is padding.
+_IDS_ONLY_LOOK_UP = ("bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
 
 
 @contextmanager
 def tokens_that_occur(model: Any, texts: Sequence[Tokens], pad_id: int) -> Iterator[list[Tokens]]:
-    """Inside, the model's table of word vectors holds those of the tokens in `texts` alone, and the texts fit it.
+    """Inside the block, the model holds the word vectors of the tokens in `texts` only.
 
-    What is learned is the same: a token that never occurs has no gradient. (Only weight decay would have moved its
-    vector, towards zero; now it stays.) A frozen table, or a model of another architecture, is left as it is.
+    Training gives an equal result: a token that never occurs has no gradient. (Only weight decay would have moved its
+    vector towards zero; now it keeps its value.) If the word vectors are frozen, or the architecture is not known to
+    allow it, nothing changes.
 
     Args:
-        model: With or without a head; after, its table is whole again and holds what was learned.
-        texts: All that the model will read inside.
-        pad_id: Fills up shorter texts of a batch; means the same inside.
+        model: With or without a head; after the block it has all word vectors again, those that occur as trained.
+        texts: All texts that the model is run on inside the block.
+        pad_id: The padding token; its id stays.
 
     Yields:
-        The texts with their tokens renumbered.
+        The texts with the token ids that are valid inside the block.
     """
     table = _trained_table(model)
     if table is None:
         yield list(texts)
         return
-    # What stands up to the padding keeps its number, since some models count positions from there.
+    # Ids up to the padding token's stay, since some models count positions from that id.
     kept = np.unique(np.concatenate([np.arange(pad_id + 1), *(part.ids for part in texts)]))
     rows = torch.from_numpy(kept).to(table.weight.device)
     weight = table.weight.detach()[rows]
@@ -52,11 +53,11 @@ def tokens_that_occur(model: Any, texts: Sequence[Tokens], pad_id: int) -> Itera
 
 
 def _trained_table(model: Any) -> torch.nn.Embedding | None:
-    if getattr(model.config, "model_type", None) not in _NUMBERS_ARE_NAMES:
+    if getattr(model.config, "model_type", None) not in _IDS_ONLY_LOOK_UP:
         return None
     find = getattr(model, "get_input_embeddings", None)
     table = find() if find else None
     if not isinstance(table, torch.nn.Embedding) or not table.weight.requires_grad:
         return None
-    # The last layer of a language head may be the same table, and then every row has a gradient.
+    # A language head may share the word vectors; then all of them have a gradient.
     return table if model.get_output_embeddings() is None else None

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.artifact.run_folder import new_folder, write_json
+from trifold.artifact.run_folder import new_folder
+from trifold.artifact.run_record import ExportedRecord, write_run_record
 from trifold.child_process import end_with_parent, tied
 from trifold.data.examples import open_rows
 from trifold.data.recorded_columns import RecordedColumns
@@ -28,7 +29,7 @@ from trifold.evaluate.forecast import product_rate
 from trifold.evaluate.leaderboard import megabytes, milliseconds
 from trifold.events import say
 from trifold.inference.run import Run, load_local_run
-from trifold.methods.catalogue import PROMPT
+from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import Exportable
 from trifold.methods.exported_predictor import ExportedPredictor
 from trifold.models.settings import ComputeSettings
@@ -144,7 +145,7 @@ def bench(
     """
     run = load_local_run(folder, ComputeSettings(device="cpu", trust_remote_code=trust_remote_code))
     if source:
-        texts = _texts_of(source, reading or TextSettings(), RecordedColumns.recorded(run.facts))
+        texts = _texts_of(source, reading or TextSettings(), RecordedColumns.recorded(run.record.as_json()))
     else:
         texts = some(reopen_task(run, "name a file with texts").split.test.texts, _MOST_TEXTS)
     parts = run.predictor.exportable()
@@ -205,11 +206,11 @@ def flops(parts: Exportable, tokens: int) -> float:
 
 def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[str, Path]]:
     """Each engine with a run folder that it runs."""
-    if "exported" in run.facts:
-        yield str(run.facts["exported"]["engine"]), run.folder
+    if run.record.exported:
+        yield run.record.exported.engine, run.folder
         return
-    computed = parts or run.facts["method"] == PROMPT
-    yield str(run.facts.get("choices", {}).get("engine", "torch")) if computed else "scikit-learn", run.folder
+    computed = parts or method_entry(run.record.method).asks_llm
+    yield str((run.record.get("choices") or {}).get("engine", "torch")) if computed else "scikit-learn", run.folder
     if not parts:
         return
     for engine in ("onnx", "int8"):
@@ -217,7 +218,7 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
         try:
             with new_folder(target) as folder:
                 ExportedPredictor.write(run.predictor, folder / "model", int8=engine == "int8")
-                write_json(folder / "run.json", {**run.facts, "exported": {"engine": engine}})
+                write_run_record(folder, run.record.but(exported=ExportedRecord(engine=engine)))
         except (SettingsError, BackboneError) as error:
             say(f"note: {engine} is left out: {error}")
             return

@@ -3,18 +3,20 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from trifold.artifact.run_record import DataRecord
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import local_file, stay_offline
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
 from trifold.events import say
+from trifold.hashing import file_sha256
 from trifold.inference.predict import score_texts
 from trifold.inference.run import Run, load_run
 from trifold.llm.settings import LlmSettings
-from trifold.models.locate import file_sha256
 from trifold.models.settings import ComputeSettings
-from trifold.statistics.metrics import Metrics, measure, right_rows
+from trifold.statistics.metrics import Metrics, measure
+from trifold.statistics.scores import right_rows
 from trifold.types import BadRow
 
 
@@ -83,9 +85,9 @@ def evaluate(
 
 def _say_where_learned(run: Run, data: Path) -> None:
     """Figures on the rows that a run learned from are too good, and look like any others."""
-    facts = run.facts.get("data") or {}
-    if facts.get("sha256") == file_sha256(local_file(data)):
-        elsewhere = " or --test-file rows" if facts.get("test_file") else ""
+    learned_from: DataRecord | None = run.record.get("data")
+    if learned_from and learned_from.get("sha256") == file_sha256(local_file(data)):
+        elsewhere = " or --test-file rows" if learned_from.get("test_file") else ""
         say(
             f"note: {data} is the file that {run.folder} learned from, so these figures are too good: those on rows it "
             f"has not seen stand in {run.folder / 'metrics.json'}; give other rows{elsewhere} to measure it anew"
@@ -98,7 +100,7 @@ def load_for(run: Run, data: Path, reading: LabelledSettings) -> LoadedData:
     Raises:
         DataError: If it cannot be read, holds no usable row, or rows with several labels where the model gives one.
     """
-    own, labels = RecordedColumns.recorded(run.facts), run.predictor.labels
+    own, labels = RecordedColumns.recorded(run.record.as_json()), run.predictor.labels
     loaded = load_examples(data, reading, own)
     examples = loaded.examples
     if not len(examples):

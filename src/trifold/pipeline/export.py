@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.artifact.run_folder import choose_folder, new_folder, write_json
+from trifold.artifact.run_folder import choose_folder, new_folder
+from trifold.artifact.run_record import ExportedRecord, write_run_record
 from trifold.data.hub import stay_offline
 from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, ExportError
@@ -86,7 +87,7 @@ def export(
     target = choose_folder(output_dir, f"{run.absolute().name}-{engine}")
     compute = ComputeSettings(device="cpu", precision="float32", offline=offline, trust_remote_code=trust_remote_code)
     before = load_local_run(run, compute)
-    if "exported" in before.facts:
+    if before.record.exported:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
     held_out = _held_out(before, data, reading)
     with new_folder(target) as folder:
@@ -100,21 +101,20 @@ def export(
                 f"{len(held_out):,} held-out rows, and --max-drop allows {max_drop:g}: nothing was kept; export "
                 "without --int8, or allow more"
             )
-        facts = {
-            "engine": engine,
-            "from": str(run),
-            "drop_points": round(100 * drop.value, 3),
-            "drop_low": round(100 * drop.low, 3),
-            "drop_high": round(100 * drop.high, 3),
-            "max_drop": max_drop,
-            "rows": len(held_out),
-            "rows_from": str(data) if data else "validation part",
-            "agreement": round(compared.agreement, 5),
-            "command": shlex.join(["trifold", "export", str(run), *(["--int8"] if int8 else [])]),
-        }
+        exported = ExportedRecord(
+            engine=engine,
+            from_=str(run),
+            drop_points=round(100 * drop.value, 3),
+            drop_low=round(100 * drop.low, 3),
+            drop_high=round(100 * drop.high, 3),
+            max_drop=max_drop,
+            rows=len(held_out),
+            rows_from=str(data) if data else "validation part",
+            agreement=round(compared.agreement, 5),
+            command=shlex.join(["trifold", "export", str(run), *(["--int8"] if int8 else [])]),
+        )
         size = after.size_bytes()
-        kept = {name: value for name, value in before.facts.items() if name not in _OF_TRAINING}
-        write_json(folder / "run.json", {**kept, "exported": facts, "size_bytes": size})
+        write_run_record(folder, before.record.but(*_OF_TRAINING, exported=exported, size_bytes=size))
     return Exported(
         target,
         engine,
@@ -147,7 +147,7 @@ def _compare(before: Run, after: Predictor, rows: Examples) -> _Compared:
     labels = before.predictor.labels
     # A run that `TextClassifier.save` wrote was never scored.
     by_rows = main_score(list(rows.label_counts().values()), multi_label=labels.multi_label)
-    score = str(before.facts.get("score_name", by_rows))
+    score = str(before.record.get("score_name") or by_rows)
     truth = labels.encode(rows.labels)
     as_before, as_after = (_decided(predictor, rows) for predictor in (before.predictor, after))
     drop = paired_difference(score, truth, as_before, as_after, len(labels))

@@ -3,36 +3,38 @@
 import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from trifold.artifact.manifest import STATE, write_manifest
-from trifold.artifact.run_folder import choose_folder, new_folder, write_json
-from trifold.artifact.run_record import as_record
+from trifold.artifact.run_folder import choose_folder, new_folder
+from trifold.artifact.run_record import BackboneRecord, FinetuneRecord, as_record, write_run_record
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError, DataError, require
 from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.model_card import write_card
-from trifold.evaluate.plots import write_confusion
+from trifold.evaluate.plots import write_confusion, write_curves
 from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
 from trifold.events import say
 from trifold.inference.predict import score_texts
-from trifold.methods.catalogue import PROMPT, method_entry, method_name
-from trifold.methods.contract import Fitted, MethodSettings, Scores
-from trifold.models.locate import find_backbone, reason_of
-from trifold.pipeline.request import Request, Task, models_of, open_task, versions
+from trifold.methods.catalogue import MethodEntry, method_entry, method_name
+from trifold.methods.contract import Fitted, Scores
+from trifold.methods.settings import MethodSettings
+from trifold.models.backbone_files import reason_of
+from trifold.models.locate import find_backbone
+from trifold.pipeline.request import Request, Task, data_record, models_of, open_task, versions
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
 from trifold.runtime import hardware, peak_memory_bytes, prepare
 from trifold.statistics.metrics import Metrics, main_score, measure
 from trifold.tasks.labels import LabelMap
-from trifold.train.checkpoint import checkpointing
-from trifold.train.history import History
+from trifold.train.checkpoint import Checkpointer, checkpointing
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import report, reporting
 
@@ -70,97 +72,150 @@ def finetune(
         TrifoldError: If anything given cannot be used; nothing is left behind then.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    method = method_name(method)
-    entry = method_entry(method)
-    models = models_of(request.backbone)
-    require(len(models) == 1, f"--model {','.join(models)}", "name one; compare tries several")
-    keep = keep or CheckpointSettings()
+    method, keep = method_name(method), keep or CheckpointSettings()
+    _require_one_model(request)
     request.require_used([method], keep)
     if done := finished(output_dir, lambda: asked_for(request, method), resume=keep.resume):
         return read_result(done)
     target = choose_folder(output_dir, method, resume=keep.resume)
-    require_lasting(request.data, request.reading.test_file, request.reading.validation_file)
+    require_lasting(*request.files.values())
     task = open_task(request)
     if expected not in (None, task.digest):
         raise DataError(f"{request.data} is not what the comparison read: it was changed since; run compare again")
     asked = asked_for(request, method, task.hashes)
-    if entry.needs_backbone:
-        prepare()
     if announce:
         for warning in task.facts.warnings():
             say(f"note: {warning}")
-    teacher = find_teacher(request, task)
-    labels = LabelMap.of(task.data.examples.labels)
-    run = "-".join(target.absolute().parts[-2:])
     with (
         new_folder(target) as folder,
-        reporting(request.train.report_to, run, request.named()),
+        reporting(request.train.report_to, "-".join(target.absolute().parts[-2:]), request.named()),
         checkpointing(target / STATE, keep.save_steps, keep.save_minutes, asked) as checkpointer,
     ):
-        begun = time.monotonic()
-        fitted = entry.load()(request.method_settings).fit(task.split.train, task.split.validation, labels)
-        # Every method is charged its whole cost: what the cache saved was spent by another run.
-        train_seconds = time.monotonic() - begun + fitted.cached_seconds + checkpointer.seconds_before
-        if entry.needs_backbone:
-            # What a text costs is asked for, not laying the model out for it, which comes once.
-            fitted.predictor.score(task.split.test.texts[:1])
-        scores, test_seconds = _test(fitted, task.split.test.texts, repeat=method != PROMPT)
-        peak = peak_memory_bytes()
-        account = fitted.predictor.account()
-        fitted.predictor.save(folder / "model")
-        _prove_saved(folder / "model", method, fitted, task, request.method_settings)
-        facts = {
-            "method": method,
-            "command": request.command("finetune", "--method", method),
-            "asked": asked,
-            "started": started.isoformat(timespec="seconds"),
-            "seed": request.train.seed,
-            "settings": as_record(request.method_settings.named()),
-            "versions": versions(),
-            "hardware": hardware(),
-            "data": _data_facts(request, task),
-            **fitted.predictor.labels.described(),
-            "score_name": main_score(list(task.data.examples.label_counts().values()), multi_label=labels.multi_label),
-            "backbone": find_backbone(request.backbone).facts() if entry.needs_backbone else None,
-            "max_length": request.backbone.max_length,
-            "choices": {**fitted.choices, **account},
-            "train_seconds": round(train_seconds, 3),
-            "train_seconds_from_cache": round(fitted.cached_seconds, 3),
-            "ms_per_text": _milliseconds(statistics.median(test_seconds), task),
-            "ms_per_text_range": [_milliseconds(end(test_seconds), task) for end in (min, max)],
-            "trainable_parameters": fitted.trainable_parameters,
-            "size_bytes": fitted.predictor.size_bytes(),
-            "peak_memory_bytes": peak,
-            "truncated_test_texts": int(scores.truncated.sum()),
-        }
-        metrics, predicted = _write_results(folder, task, scores, fitted)
-        if teacher:
-            try:
-                facts["teacher"] = compare_with_teacher(
-                    teacher, request, task.split.test, fitted.predictor.labels, predicted, metrics
-                )
-            except Exception as error:  # noqa: BLE001 - no file beside the data may cost a training
-                say(f"note: nothing is said of the labels' teacher ({type(error).__name__}: {reason_of(error)})")
-        facts["seconds"] = round(time.monotonic() - clock, 3)
-        write_json(folder / "run.json", facts)
+        trained = _train(request, method, task, checkpointer)
+        tested = _test(trained.fitted, task.split.test.texts, method_entry(method))
+        trained.fitted.predictor.save(folder / "model")
+        _prove_saved(folder / "model", method, trained.fitted, task, request.method_settings)
+        metrics, predicted = _write_results(folder, task, tested.scores, trained.fitted)
+        record = _record(request, method, task, trained, tested).but(
+            asked=asked,
+            started=started.isoformat(timespec="seconds"),
+            teacher=_meet_teacher(request, task, trained.fitted, predicted, metrics),
+            seconds=round(time.monotonic() - clock, 3),
+        )
+        write_run_record(folder, record)
     result = read_result(target)
-    _show(result, request, task, fitted.history)
+    _show(result, request, task, fitted_by_steps=trained.fitted.history is not None)
     return result
 
 
-def _test(fitted: Fitted, texts: Sequence[str], *, repeat: bool) -> tuple[Scores, list[float]]:
-    """The test rows' scores, and the seconds that each of several passes took where one is short.
+@dataclass(frozen=True)
+class _Trained:
+    """What a method learned.
+
+    Attributes:
+        fitted: It.
+        seconds: Of the training, as if nothing had come from the cache, in this process and in those before it.
+    """
+
+    fitted: Fitted
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """The test rows' scores, and what they took.
+
+    Attributes:
+        scores: Of the last pass.
+        seconds: Of each pass.
+        peak_memory_bytes: Of the process, training included.
+        account: What was found out in use: calls, failures, money.
+    """
+
+    scores: Scores
+    seconds: Sequence[float]
+    peak_memory_bytes: int
+    account: dict[str, object]
+
+
+def _require_one_model(request: Request) -> None:
+    models = models_of(request.backbone)
+    require(len(models) == 1, f"--model {','.join(models)}", "name one; compare tries several")
+
+
+def _train(request: Request, method: str, task: Task, checkpointer: Checkpointer) -> _Trained:
+    entry = method_entry(method)
+    if entry.needs_backbone:
+        prepare()
+    labels, split, begun = LabelMap.of(task.data.examples.labels), task.split, time.monotonic()
+    fitted = entry.load()(request.method_settings).fit(split.train, split.validation, labels)
+    # Every method is charged its whole cost: what the cache saved was spent by another run.
+    return _Trained(fitted, time.monotonic() - begun + fitted.cached_seconds + checkpointer.seconds_before)
+
+
+def _test(fitted: Fitted, texts: Sequence[str], entry: MethodEntry) -> _Tested:
+    """Score the test rows, in several passes where one is short.
 
     What a pass takes differs by some milliseconds each time, which must not decide between methods.
     """
+    if entry.needs_backbone:
+        # Laying the model out for the first text comes once, and is no part of what a text costs.
+        fitted.predictor.score(texts[:1])
     seconds: list[float] = []
     while True:
         begun = time.monotonic()
         scores = score_texts(fitted.predictor, texts, "testing on")
         seconds.append(time.monotonic() - begun + scores.cached_seconds)
         enough = len(seconds) > 1 and sum(seconds) >= _ENOUGH_SECONDS
-        if not repeat or enough or seconds[0] > _LONG_SECONDS or len(seconds) == _MOST_PASSES:
-            return scores, seconds
+        # Answers of a language model may cost money, so each text is asked about once.
+        if entry.asks_llm or enough or seconds[0] > _LONG_SECONDS or len(seconds) == _MOST_PASSES:
+            return _Tested(scores, seconds, peak_memory_bytes(), fitted.predictor.account())
+
+
+def _record(request: Request, method: str, task: Task, trained: _Trained, tested: _Tested) -> FinetuneRecord:
+    """What `run.json` says, but for the times of the whole command, what was asked for and the teacher."""
+    fitted, labels = trained.fitted, trained.fitted.predictor.labels
+    backbone = find_backbone(request.backbone) if method_entry(method).needs_backbone else None
+    counts = list(task.data.examples.label_counts().values())
+    return FinetuneRecord(
+        method=method,
+        command=request.command("finetune", "--method", method),
+        started="",
+        seed=request.train.seed,
+        settings=as_record(request.method_settings.named()),
+        versions=versions(),
+        hardware=hardware(),
+        data=data_record(request, task),
+        labels=list(labels.names),
+        multi_label=labels.multi_label or None,
+        thresholds=list(labels.thresholds) if labels.multi_label else None,
+        score_name=main_score(counts, multi_label=labels.multi_label),
+        backbone=BackboneRecord.of(backbone) if backbone else None,
+        max_length=request.backbone.max_length,
+        choices={**fitted.choices, **tested.account},
+        train_seconds=round(trained.seconds, 3),
+        train_seconds_from_cache=round(fitted.cached_seconds, 3),
+        ms_per_text=_milliseconds(statistics.median(tested.seconds), task),
+        ms_per_text_range=(_milliseconds(min(tested.seconds), task), _milliseconds(max(tested.seconds), task)),
+        trainable_parameters=fitted.trainable_parameters,
+        size_bytes=fitted.predictor.size_bytes(),
+        peak_memory_bytes=tested.peak_memory_bytes,
+        truncated_test_texts=int(tested.scores.truncated.sum()),
+    )
+
+
+def _meet_teacher(
+    request: Request, task: Task, fitted: Fitted, predicted: np.ndarray, metrics: Metrics
+) -> dict[str, object] | None:
+    """How the model compares with the language model that gave the labels; `None` where none did."""
+    teacher = find_teacher(request, task)
+    if not teacher:
+        return None
+    try:
+        return compare_with_teacher(teacher, request, task.split.test, fitted.predictor.labels, predicted, metrics)
+    except Exception as error:  # noqa: BLE001 - no file beside the data may cost a training
+        say(f"note: nothing is said of the labels' teacher ({type(error).__name__}: {reason_of(error)})")
+        return None
 
 
 def _milliseconds(seconds: float, task: Task) -> float:
@@ -182,22 +237,22 @@ def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted) -> 
     return metrics, predicted
 
 
-def _show(result: RunResult, request: Request, task: Task, history: History | None) -> None:
+def _show(result: RunResult, request: Request, task: Task, *, fitted_by_steps: bool) -> None:
     """What people look at: figures, model card and report, each as far as it can be made."""
     folder = result.folder
     with drawing("confusion.png"):
         write_confusion(folder, result.truth, result.predicted, result.labels)
-    if history:
+    if fitted_by_steps:
         with drawing("loss.png"):
-            history.draw(folder)
+            write_curves(folder)
     with drawing("the model card README.md"):
         write_card(folder, result)
     with drawing("report.html"):
-        score = str(result.facts["score_name"])
+        score = result.record.score_name
         rows = build_leaderboard([result], score)
         verdict = decide([result], score, 1.0)
         title = f"{result.method} on {request.data.name}"
-        write_report(folder, title, task.facts, [result], rows, verdict, {}, str(result.facts["command"]))
+        write_report(folder, title, task.facts, [result], rows, verdict, {}, result.record.command)
     with drawing("the list of these files in manifest.json"):
         write_manifest(folder)
 
@@ -218,24 +273,3 @@ def _prove_saved(folder: Path, method: str, fitted: Fitted, task: Task, settings
             f"the saved {method} model gives other logits than the trained one (by {difference:.2g}): "
             "nothing was kept; please report this with the command"
         )
-
-
-def _data_facts(request: Request, task: Task) -> dict[str, object]:
-    given = {"test_file": request.reading.test_file, "validation_file": request.reading.validation_file}
-    return {
-        "path": str(request.data),
-        "reading": {
-            name: str(value) if isinstance(value, Path) else value for name, value in vars(request.reading).items()
-        },
-        "sha256": task.hashes["data_sha256"],
-        **{name: str(path) if path else None for name, path in given.items()},
-        **{f"{name}_sha256": task.hashes[f"{name}_sha256"] for name in given},
-        "text_column": task.facts.text_column,
-        "label_column": task.facts.label_column,
-        "rows_in": task.facts.rows_in,
-        "rows_used": task.facts.rows_used,
-        "rows_left_out": len(task.facts.bad_rows),
-        "parts": task.facts.parts,
-        "left_training": task.facts.left_training,
-        "left_validation": task.facts.left_validation,
-    }

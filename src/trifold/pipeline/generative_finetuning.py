@@ -1,4 +1,8 @@
-"""`finetune --task generate`: a decoder learns to answer prompts, whole or through low-rank adapters."""
+"""`finetune --task generate`: a decoder learns to answer prompts, whole or through low-rank adapters.
+
+It is no `Method`: that contract is about class logits (temperature, thresholds, scikit-learn's estimator), of which
+text has none. It shares the training loop, settings, run folder and `run.json`.
+"""
 
 import time
 from dataclasses import dataclass, replace
@@ -6,43 +10,49 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trifold.artifact.arrays import write_state
-from trifold.artifact.manifest import STATE
-from trifold.artifact.run_folder import choose_folder, new_folder, write_json
-from trifold.artifact.run_record import LanguageModelFacts, read_metrics
+from trifold.artifact.manifest import STATE, write_manifest
+from trifold.artifact.metrics_file import METRICS, LanguageModelFacts, read_metrics
+from trifold.artifact.run_folder import choose_folder, new_folder
+from trifold.artifact.run_record import AnswersDataRecord, BackboneRecord, GenerateRecord, write_run_record
+from trifold.atomic import write_json
 from trifold.data.csv_file import save_rows
 from trifold.data.examples import load_examples
-from trifold.data.hub import local_file, stay_offline
+from trifold.data.hub import stay_offline
 from trifold.drawing import drawing
 from trifold.errors import BackboneError, SettingsError
+from trifold.evaluate.plots import write_curves
 from trifold.events import say
 from trifold.formatting import counted
+from trifold.methods.catalogue import GENERATING, method_entry, method_name
 from trifold.methods.defaults import FULL, LORA, tuning_epochs
 from trifold.methods.training_config import make_training_config
 from trifold.methods.unused_settings import require_used_to_generate
-from trifold.models.locate import BackboneFiles, copy_tokenizer, describe_base, file_sha256, find_backbone
+from trifold.models.backbone_files import BackboneFiles, read_config
+from trifold.models.context_length import context_length
+from trifold.models.locate import describe_base, find_backbone
 from trifold.models.lora import add_adapter, load_adapter, save_adapter
-from trifold.models.tokenizer import places_of
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pipeline.request import Request, unchanged, versions
 from trifold.pipeline.resume import asked_for, finished, plain
 from trifold.pretrain.answer_objective import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
 from trifold.pretrain.generation import write
-from trifold.pretrain.language_models import language_model, saved_model, speaks
+from trifold.pretrain.language_models import head_objective, language_model, saved_model
 from trifold.pretrain.objectives import Excerpt, prove_saved
 from trifold.pretrain.perplexity import measures
 from trifold.pretrain.settings import TaskSettings, WritingSettings
 from trifold.pretrain.special_tokens import Vocabulary
-from trifold.runtime import Runtime, choose, hardware, limit_matmul_cache, peak_memory_bytes, prepare, seed_everything
-from trifold.train.checkpoint import checkpointing
+from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
+from trifold.train.checkpoint import Checkpointer, checkpointing
+from trifold.train.config import TrainingConfig
+from trifold.train.history import History
 from trifold.train.loop import train as train_model
 from trifold.train.objective import evaluate
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import reporting
 from trifold.types import Examples, Split
 
-_METHODS = {"full": FULL, "adapter-lora": LORA}
+_DEFAULTS = {"full": FULL, "adapter-lora": LORA}
 _WRITTEN_ROWS = 100
 _LONGEST_ANSWER = 64
 _CHECKED_TEXTS = 8
@@ -59,6 +69,11 @@ class Answering:
 
     folder: Path
     metrics: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Answering":
+        """A finished run."""
+        return cls(folder, read_metrics(folder, LanguageModelFacts))
 
 
 def learn_answers(
@@ -81,104 +96,146 @@ def learn_answers(
         TrifoldError: If anything given cannot be used; nothing is left behind then.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    method = {"adapter": "adapter-lora"}.get(method, method)
-    if method not in _METHODS:
-        raise SettingsError(f"--method {method} cannot learn to write: give {' or '.join(_METHODS)}")
+    method = method_name(method)
+    if method not in GENERATING:
+        raise SettingsError(f"--method {method} cannot learn to write: give {' or '.join(GENERATING)}")
     keep = keep or CheckpointSettings()
-    require_used_to_generate(method, *vars(request.method_settings).values(), keep)
+    require_used_to_generate(method, *request.method_groups.values(), keep)
 
     def ask() -> dict[str, Any]:
         return {**asked_for(request, method), **plain(vars(task))}
 
     if done := finished(output_dir, ask, resume=keep.resume):
-        return Answering(done, read_metrics(done, LanguageModelFacts))
+        return Answering.read(done)
     target = choose_folder(output_dir, "generate", resume=keep.resume)
-    chosen = request.backbone
-    if chosen.offline:
+    if request.backbone.offline:
         stay_offline()
     files = _decoder(request)
     with unchanged(request.files.values()):
         split = _split(request, task)
         asked = ask()
     prepare()
-    runtime = choose(chosen.device, chosen.precision)
-    vocabulary = Vocabulary.of(files, "clm")
+    runtime = choose(request.backbone.device, request.backbone.precision)
     with (
         new_folder(target) as folder,
         reporting(request.train.report_to, target.name, request.named()),
         checkpointing(target / STATE, keep.save_steps, keep.save_minutes, asked) as checkpointer,
     ):
-        begun = time.monotonic()
-        seed_everything(request.train.seed)
-        model = language_model(files, "clm")
-        if method == "adapter-lora":
-            rank = request.tuning.adapter_size
-            model = add_adapter(model, files, rank, task_type="CAUSAL_LM", target_modules="all-linear")
-        model = model.to(runtime.device)
-        parts = [
-            tokenise_answers(part, vocabulary, chosen.max_length, runtime.device)
-            for part in (split.train, split.validation, split.test)
-        ]
-        if _METHODS[method].small_matmul_cache:
-            limit_matmul_cache(int(np.median(parts[0].lengths)))
-        rows = len(split.train)
-        epochs = request.train.epochs or tuning_epochs(rows)
-        budget = chosen.token_budget or runtime.token_budget
-        config = make_training_config(method, _METHODS[method], request.train, epochs=epochs, token_budget=budget)
-        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-        say(
-            f"{method}: {files.name} learns {counted(rows, 'answer')}, {trained:,} parameters, "
-            f"{counted(config.epochs, 'epoch')}, learning rate {config.learning_rate:g}, batch {config.batch_size}, "
-            f"{runtime.precision} on {runtime.device}"
-        )
-        history, _ = train_model(model, parts[0], parts[1], config, runtime)
-        train_seconds = time.monotonic() - begun + checkpointer.seconds_before
-        _save(model, files, method, folder / "model")
+        learned = _learn(request, method, files, split, runtime, checkpointer)
+        _save(learned.model, files, method, folder / "model")
         saved = _load(folder / "model", files, method)
-        prove_saved(model, saved, Excerpt(parts[2], _CHECKED_TEXTS), 1 << 12, runtime)
-        history.write(folder)
-        with drawing("loss.png"):
-            history.draw(folder)
-        metrics = _measure(model, split, parts[2], vocabulary, budget, runtime)
-        metrics |= _write_answers(folder, model, split.test, files)
-        write_json(folder / "metrics.json", metrics)
-        columns = ["--task", "generate", f"--target-column={task.target_column}", "--method", method]
-        facts = {
-            "method": method,
-            "task": "generate",
-            "asked": asked,
-            "command": request.command("finetune", *columns),
-            "started": started.isoformat(timespec="seconds"),
-            "seed": request.train.seed,
-            "versions": versions(),
-            "hardware": hardware(),
-            "data": {
-                "path": str(request.data),
-                "sha256": file_sha256(local_file(request.data)),
-                "parts": {"train": rows, "validation": len(split.validation), "test": len(split.test)},
-                "left_training": split.left_training,
-                "left_validation": split.left_validation,
-                "truncated": sum(part.truncated for part in parts),
-            },
-            "backbone": files.facts(),
-            "choices": {**{name: getattr(config, name) for name in ("learning_rate", "epochs", "batch_size")}},
-            "trainable_parameters": trained,
-            "train_seconds": round(train_seconds, 3),
-            "peak_memory_bytes": peak_memory_bytes(),
-            "seconds": round(time.monotonic() - clock, 3),
-        }
-        write_json(folder / "run.json", facts)
-    return Answering(target, read_metrics(target, LanguageModelFacts))
+        prove_saved(learned.model, saved, Excerpt(learned.test, _CHECKED_TEXTS), 1 << 12, runtime)
+        learned.history.write(folder)
+        metrics = _measure(learned, split, files, runtime)
+        metrics |= _write_answers(folder, learned.model, split.test, files)
+        write_json(folder / METRICS, metrics)
+        record = _record(request, method, files, split, learned, asked["data_sha256"]).but(
+            command=_command(request, task, method),
+            asked=asked,
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - clock, 3),
+        )
+        write_run_record(folder, record)
+    with drawing("loss.png"):
+        write_curves(target)
+    write_manifest(target)
+    return Answering.read(target)
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """A decoder that learned to answer.
+
+    Attributes:
+        model: It.
+        config: Of the training loop.
+        history: Of the training.
+        test: The test rows, tokenised.
+        trained: Numbers that were learned.
+        truncated: Rows of all parts that were too long to be read whole.
+        seconds: Of the training, in this process and in those before it.
+    """
+
+    model: Any
+    config: TrainingConfig
+    history: History
+    test: Answers
+    trained: int
+    truncated: int
+    seconds: float
+
+
+def _learn(
+    request: Request, method: str, files: BackboneFiles, split: Split, runtime: Runtime, checkpointer: Checkpointer
+) -> _Learned:
+    begun, chosen, defaults = time.monotonic(), request.backbone, _DEFAULTS[method]
+    seed_everything(request.train.seed)
+    model = language_model(files, "clm")
+    if method_entry(method).adds_adapter:
+        rank = request.tuning.adapter_size
+        model = add_adapter(model, files, rank, task_type="CAUSAL_LM", target_modules="all-linear")
+    model = model.to(runtime.device)
+    vocabulary = Vocabulary.of(files, "clm")
+    training, validation, test = (
+        tokenise_answers(part, vocabulary, chosen.max_length, runtime.device)
+        for part in (split.train, split.validation, split.test)
+    )
+    epochs = request.train.epochs or tuning_epochs(len(split.train))
+    budget = chosen.token_budget or runtime.token_budget
+    config = make_training_config(method, defaults, request.train, epochs=epochs, token_budget=budget)
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    say(
+        f"{method}: {files.name} learns {counted(len(split.train), 'answer')}, {trained:,} parameters, "
+        f"{counted(config.epochs, 'epoch')}, learning rate {config.learning_rate:g}, batch {config.batch_size}, "
+        f"{runtime.precision} on {runtime.device}"
+    )
+    history, _ = train_model(model, training, validation, config, runtime)
+    truncated = sum(part.truncated for part in (training, validation, test))
+    seconds = time.monotonic() - begun + checkpointer.seconds_before
+    return _Learned(model, config, history, test, trained, truncated, seconds)
+
+
+def _record(
+    request: Request, method: str, files: BackboneFiles, split: Split, learned: _Learned, data_sha256: str
+) -> GenerateRecord:
+    """What `run.json` says, but for the command, its times and what was asked for."""
+    return GenerateRecord(
+        method=method,
+        task="generate",
+        command="",
+        started="",
+        seed=request.train.seed,
+        versions=versions(),
+        hardware=hardware(),
+        data=AnswersDataRecord(
+            path=str(request.data),
+            sha256=data_sha256,
+            parts={"train": len(split.train), "validation": len(split.validation), "test": len(split.test)},
+            left_training=split.left_training,
+            left_validation=split.left_validation,
+            truncated=learned.truncated,
+        ),
+        backbone=BackboneRecord.of(files),
+        choices={name: getattr(learned.config, name) for name in ("learning_rate", "epochs", "batch_size")},
+        trainable_parameters=learned.trained,
+        train_seconds=round(learned.seconds, 3),
+        peak_memory_bytes=peak_memory_bytes(),
+    )
+
+
+def _command(request: Request, task: TaskSettings, method: str) -> str:
+    columns = ["--task", "generate", f"--target-column={task.target_column}", "--method", method]
+    return request.command("finetune", *columns)
 
 
 def _decoder(request: Request) -> BackboneFiles:
     files = find_backbone(request.backbone)
-    if speaks(files) != "clm":
+    if head_objective(files) != "clm":
         raise BackboneError(
             f"{files.name} reads text and does not write it: name a decoder with --model, or make one with "
             "trifold pretrain TEXT.txt --objective clm --from-scratch"
         )
-    places = places_of(files)
+    places = context_length(read_config(files))
     if places is not None and request.backbone.max_length > places:
         raise BackboneError(f"{files.name} reads at most {places} tokens: use --max-length {places} or less")
     return files
@@ -198,25 +255,24 @@ def _split(request: Request, task: TaskSettings) -> Split:
 
 def _save(model: Any, files: BackboneFiles, method: str, folder: Path) -> None:
     """An ordinary decoder's folder, or a peft adapter that names its base."""
-    if method == "full":
-        model.save_pretrained(folder)
-    else:
+    if method_entry(method).adds_adapter:
         save_adapter(model, folder)
+    else:
+        model.save_pretrained(folder)
     copy_tokenizer(files, folder)
     write_state(folder, {"behind_prompt": BEHIND_PROMPT, **describe_base(files)}, {})
 
 
 def _load(folder: Path, files: BackboneFiles, method: str) -> Any:
     """The inverse of `_save`."""
-    if method == "full":
-        return saved_model(BackboneFiles(folder, str(folder), None, files.trust_remote_code), "clm")
-    return load_adapter(saved_model(files, "clm"), folder)
+    if method_entry(method).adds_adapter:
+        return load_adapter(saved_model(files, "clm"), folder)
+    return saved_model(BackboneFiles(folder, str(folder), None, files.trust_remote_code), "clm")
 
 
-def _measure(
-    model: Any, split: Split, test: Answers, vocabulary: Vocabulary, budget: int, runtime: Runtime
-) -> dict[str, Any]:
-    figures = evaluate(model, test, budget, runtime)
+def _measure(learned: _Learned, split: Split, files: BackboneFiles, runtime: Runtime) -> dict[str, Any]:
+    test, vocabulary = learned.test, Vocabulary.of(files, "clm")
+    figures = evaluate(learned.model, test, learned.config.token_budget, runtime)
     tokens = int((test.lengths - test.begins).sum())
     said = sum(len(vocabulary.seen(str(answer)).encode()) for answer in split.test.labels)
     return measures("clm", figures.loss, figures.accuracy, tokens, said).named()

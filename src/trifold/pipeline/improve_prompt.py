@@ -91,7 +91,7 @@ class Improving:
         rows: int,
     ) -> None:
         backbone = BackboneSettings(**vars(compute))
-        task = open_task(Request(data, reading, backbone))
+        task = open_task(Request(data, reading=reading, backbone=backbone))
         if task.data.examples.multi_label:
             raise DataError("rows have several labels here, and a prompt asks for one: give data with one label a row")
         self._labels = LabelMap.of(task.data.examples.labels)

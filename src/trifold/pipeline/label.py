@@ -5,13 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trifold.artifact.run_folder import require_other_file, write_json
+from trifold.artifact.run_folder import require_other_file
+from trifold.atomic import write_json
 from trifold.data.columns import Columns
 from trifold.data.examples import is_missing, open_rows
 from trifold.data.label_text import plain_text
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError, PromptError
 from trifold.events import say
+from trifold.hashing import file_sha256
 from trifold.inference.stream import label_rows, write_labelled
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.generation_labeller import GenerationLabeller
@@ -22,7 +24,6 @@ from trifold.llm.open_model import labeller_of, open_llm
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.llm.spending_limit import Spent
-from trifold.models.locate import file_sha256
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.teacher import teacher_path
 from trifold.tasks.labels import LabelMap

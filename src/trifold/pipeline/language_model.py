@@ -12,14 +12,15 @@ from trifold.artifact.run_record import RUN, read_run_record
 from trifold.data.hub import stay_offline
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError
-from trifold.models.locate import BackboneFiles, find_backbone, find_base, locate
+from trifold.models.backbone_files import BackboneFiles, read_config
+from trifold.models.context_length import context_length
+from trifold.models.locate import find_backbone, find_base, locate
 from trifold.models.lora import ADAPTER_CONFIG, load_adapter
 from trifold.models.settings import ComputeSettings
-from trifold.models.tokenizer import places_of
 from trifold.pretrain.corpus import Corpus, Part, Span, open_corpus
 from trifold.pretrain.fill_mask import Guess, fill_mask
 from trifold.pretrain.generation import write
-from trifold.pretrain.language_models import require_head, saved_model, speaks
+from trifold.pretrain.language_models import head_objective, require_head, saved_model
 from trifold.pretrain.masking import Masking
 from trifold.pretrain.objectives import objectives
 from trifold.pretrain.packing import Blocks
@@ -84,7 +85,7 @@ def open_language_model(
         ), "clm"
     files = locate(model, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
     files = replace(files, name=model)
-    wanted = objective or speaks(files) or "mlm"
+    wanted = objective or head_objective(files) or "mlm"
     require_head(files, wanted)
     return LanguageModel(saved_model(files, wanted).to(runtime.device), files, runtime, behind), wanted
 
@@ -121,7 +122,7 @@ def perplexity(model: str, sources: Sequence[Path], reading: TextSettings, compu
     language_model, objective = open_language_model(model, None, compute)
     vocabulary = Vocabulary.of(language_model.files, objective)
     corpus = open_corpus(Documents(sources, CorpusSettings(**vars(reading))), vocabulary)
-    places = places_of(language_model.files)
+    places = context_length(read_config(language_model.files))
     size = min(_LONGEST_BLOCK, places if places is not None else _LONGEST_BLOCK)
     whole = Part((Span(0, len(corpus.tokens)),), int(corpus.piece_bytes.sum()))
     losses = [_mean_loss(language_model, blocks, compute) for blocks in _covering(corpus, vocabulary, size)]

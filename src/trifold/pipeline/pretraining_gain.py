@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trifold.artifact.manifest import write_manifest
-from trifold.artifact.run_folder import choose_folder, output_folder, require_free, write_json
-from trifold.atomic import write_text
+from trifold.artifact.run_folder import choose_folder, output_folder, require_free
+from trifold.atomic import write_json, write_text
 from trifold.errors import ArtifactError, TrifoldError
 from trifold.evaluate.leaderboard import SCORE_NAMES
 from trifold.evaluate.results import RunResult
 from trifold.events import say
 from trifold.methods.catalogue import method_entry, method_name
 from trifold.pipeline.finetune import finetune
-from trifold.pipeline.pretrain import PretrainRequest, pretrain
+from trifold.pipeline.pretrain import pretrain
+from trifold.pipeline.pretrain_request import PretrainRequest
 from trifold.pipeline.request import Request, open_task, with_model
 from trifold.pretrain.settings import CorpusSettings, LearningSettings, SourceSettings, TaskSettings
 from trifold.statistics.metrics import Difference, paired_difference
@@ -135,7 +136,7 @@ def _write_held_out(path: Path, *parts: Examples) -> None:
 def _compare(folder: Path, plain: RunResult, pretrained: RunResult) -> Gain:
     if list(plain.rows) != list(pretrained.rows):
         raise ArtifactError(f"{folder} holds runs on other test rows: name another --output-dir")
-    score = str(plain.facts["score_name"])
+    score = plain.record.score_name
     return Gain(
         folder=folder,
         score_name=score,

@@ -7,10 +7,11 @@ import platform
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from trifold.artifact.run_record import DataRecord, ReadingRecord
 from trifold.data.check import DataSummary, summarise_data
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import local_file, stay_offline
@@ -18,13 +19,11 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
-from trifold.llm.settings import LlmSettings, PromptingSettings, without_server
-from trifold.methods.contract import MethodSettings
-from trifold.methods.settings import HeadSettings, LabelSettings, TuningSettings
+from trifold.hashing import file_sha256
+from trifold.llm.settings import LlmSettings, without_server
+from trifold.methods.settings import TrainingSettings
 from trifold.methods.unused_settings import only_used, require_used
-from trifold.models.locate import file_sha256
 from trifold.models.settings import BackboneSettings
-from trifold.train.settings import TrainSettings
 from trifold.types import Examples, Split
 from trifold.version import VERSION
 
@@ -32,35 +31,14 @@ _PACKAGES = ("torch", "transformers", "tokenizers", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(TrainingSettings):
     """A data file and every setting that has a say in what is learned from it.
 
     Attributes:
         data: The file.
-        reading: How it is read and split.
-        backbone: Which model, and how it is run.
-        train: How it is trained.
-        head: What stands on frozen features.
-        tuning: Which parts of the backbone are trained.
-        labels: What the labels mean.
-        llm: Which language model is asked, and what it may cost.
-        prompting: How the task is put to it.
     """
 
     data: Path
-    reading: DataSettings = field(default_factory=DataSettings)
-    backbone: BackboneSettings = field(default_factory=BackboneSettings)
-    train: TrainSettings = field(default_factory=TrainSettings)
-    head: HeadSettings = field(default_factory=HeadSettings)
-    tuning: TuningSettings = field(default_factory=TuningSettings)
-    labels: LabelSettings = field(default_factory=LabelSettings)
-    llm: LlmSettings = field(default_factory=LlmSettings)
-    prompting: PromptingSettings = field(default_factory=PromptingSettings)
-
-    @property
-    def method_settings(self) -> MethodSettings:
-        """The part that methods see."""
-        return MethodSettings(*self._groups[1:])
 
     def require_used(self, methods: Collection[str], *more: Any) -> None:
         """Refuse settings, and fields of `more`, that none of the methods uses.
@@ -68,15 +46,15 @@ class Request:
         Raises:
             SettingsError: If there is one.
         """
-        require_used(methods, *self._groups[1:], *more)
+        require_used(methods, *self.method_groups.values(), *more)
 
     def for_method(self, method: str) -> "Request":
-        """The same with everything that the method does not use at its default."""
-        return Request(self.data, self.reading, *(only_used(group, method) for group in self._groups[1:]))
+        """The request with every setting that the method does not use at its default."""
+        return replace(self, **{name: only_used(group, method) for name, group in self.method_groups.items()})
 
     def named(self) -> dict[str, object]:
         """Every setting by its name."""
-        return {"data": str(self.data), **vars(self.reading), **self.method_settings.named()}
+        return {"data": str(self.data), **vars(self.reading), **super().named()}
 
     @property
     def files(self) -> dict[str, Path | None]:
@@ -84,15 +62,9 @@ class Request:
         reading = self.reading
         return {"data": self.data, "test_file": reading.test_file, "validation_file": reading.validation_file}
 
-    @property
-    def _groups(self) -> tuple[Any, ...]:
-        """All but the file: first how it is read, then what methods see, in their order."""
-        settings = (self.backbone, self.train, self.head, self.tuning, self.labels, self.llm, self.prompting)
-        return (self.reading, *settings)
-
     def flags(self) -> list[str]:
         """Every setting that differs from its default, as the command line spells it."""
-        return [flag for settings in self._groups for flag in flags_of(settings)]
+        return [flag for group in (self.reading, *self.method_groups.values()) for flag in flags_of(group)]
 
     def command(self, verb: str, *more: str) -> str:
         """The command line that makes the same request, but for server and key, which no run names."""
@@ -208,6 +180,29 @@ def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Example
     if not len(part):
         raise DataError(f"{path} has no usable row: give rows with a text and a label")
     return adopt_labels(part, data.examples.label_counts(), merge=reading.merge_labels)
+
+
+def data_record(request: Request, task: Task) -> DataRecord:
+    """What `run.json` says of the data."""
+    reading, facts = request.reading, task.facts
+    test_file, validation_file = (str(path) if path else None for path in (reading.test_file, reading.validation_file))
+    return DataRecord(
+        path=str(request.data),
+        reading=ReadingRecord(**{**vars(reading), "test_file": test_file, "validation_file": validation_file}),
+        sha256=str(task.hashes["data_sha256"]),
+        test_file=test_file,
+        validation_file=validation_file,
+        test_file_sha256=task.hashes["test_file_sha256"],
+        validation_file_sha256=task.hashes["validation_file_sha256"],
+        text_column=facts.text_column,
+        label_column=facts.label_column,
+        rows_in=facts.rows_in,
+        rows_used=facts.rows_used,
+        rows_left_out=len(facts.bad_rows),
+        parts=facts.parts,
+        left_training=facts.left_training,
+        left_validation=facts.left_validation,
+    )
 
 
 def versions() -> dict[str, str]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from trifold.artifact.run_folder import finished_run
-from trifold.artifact.run_record import read_run_record
+from trifold.artifact.run_record import ModelRecord, read_run_record
 from trifold.errors import SettingsError
+from trifold.hashing import file_sha256
 from trifold.llm.settings import without_server
-from trifold.models.locate import MODEL_FILES, file_sha256
+from trifold.models.backbone_files import MODEL_FILES
 from trifold.pipeline.request import Request, file_hashes
 from trifold.train.checkpoint import what_differs
 
@@ -87,7 +88,8 @@ def require_same(folder: Path, asked: Mapping[str, Any]) -> None:
         SettingsError: If it is another one, or an earlier version made it, which did not say.
         ArtifactError: If its `run.json` is damaged.
     """
-    saved = read_run_record(folder).get("asked")
+    record = read_run_record(folder)
+    saved = record.asked if isinstance(record, ModelRecord) else None
     differs = "an earlier version of Trifold made it" if saved is None else what_differs(saved, asked)
     if differs:
         raise SettingsError(

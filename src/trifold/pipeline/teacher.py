@@ -7,13 +7,12 @@ from typing import Any, TypedDict, get_type_hints
 
 import numpy as np
 
-from trifold.atomic import real
 from trifold.data.examples import load_examples
 from trifold.data.label_text import plain_text
 from trifold.errors import ArtifactError, TrifoldError
 from trifold.events import say
+from trifold.file_lock import real
 from trifold.llm.settings import without_server
-from trifold.models.locate import file_sha256
 from trifold.pipeline.request import Request, Task
 from trifold.schema import read_facts
 from trifold.statistics.metrics import Metrics
@@ -53,7 +52,7 @@ def find_teacher(request: Request, task: Task) -> dict[str, Any] | None:
         if not os.path.isfile(path):
             return None
         found = read_facts(path, TeacherFacts)
-        unchanged = found["data_sha256"] == file_sha256(request.data)
+        unchanged = found["data_sha256"] == task.hashes["data_sha256"]
         learned = found["label_column"] == task.facts.label_column
         for name in get_type_hints(TeacherFacts):
             found[name]

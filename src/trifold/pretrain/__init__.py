@@ -1,1 +1,1 @@
-"""Learning from unlabelled text: a corpus, packed blocks, masked and next words, and what such models say."""
+"""Pretraining on unlabelled text: corpus, packed blocks, masked and next words; and using such models."""

@@ -1,4 +1,4 @@
-"""Prompts with their answers: the split, the tokens, and the loss on the answers alone."""
+"""Learning to answer prompts: the split, the tokens, and the loss on the answers only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,30 +14,29 @@ from trifold.pretrain.special_tokens import Vocabulary
 from trifold.train.objective import BatchLoss
 from trifold.types import Examples, Split
 
-# What stands between a prompt and its answer, in training and in use.
+# Text between a prompt and its answer, in training and in use.
 BEHIND_PROMPT = "\n"
-_FEWEST_ROWS = 10
-_NOT_ASKED = -100
+_MIN_ROWS = 10
+_IGNORED = -100
 
 
 def split_answers(examples: Examples) -> Split:
-    """The split of every command, without classes to stratify by: 64 % training, 16 % validation, 20 % test.
+    """Split into 64 % training, 16 % validation and 20 % test, as every command does, but without stratifying.
 
-    Prompts that also stand in the test or validation part leave the training part.
+    Prompts that are also in the test or the validation part are removed from the training part.
 
     Raises:
         DataError: If there are too few rows.
     """
-    if len(examples) < _FEWEST_ROWS:
-        raise DataError(f"the file has {len(examples)} usable rows: give at least {_FEWEST_ROWS}")
-    places = np.arange(len(examples))
-    rest, test = hold_out(places, HELD_OUT, SPLIT_SEED)
+    if len(examples) < _MIN_ROWS:
+        raise DataError(f"the file has {len(examples)} usable rows: give at least {_MIN_ROWS}")
+    rest, test = hold_out(np.arange(len(examples)), HELD_OUT, SPLIT_SEED)
     train, validation = hold_out(rest, HELD_OUT, SPLIT_SEED)
     prompts = [text.strip() for text in examples.texts]
-    tested = {prompts[place] for place in test}
-    kept_validation = [place for place in validation if prompts[place] not in tested]
-    seen = tested | {prompts[place] for place in kept_validation}
-    kept = [place for place in train if prompts[place] not in seen]
+    tested = {prompts[row] for row in test}
+    kept_validation = [row for row in validation if prompts[row] not in tested]
+    seen = tested | {prompts[row] for row in kept_validation}
+    kept = [row for row in train if prompts[row] not in seen]
     if not kept or not kept_validation:
         raise DataError("nearly all prompts are the same: no row is left that is not in the test part, too")
     return Split(
@@ -51,15 +50,15 @@ def split_answers(examples: Examples) -> Split:
 
 @dataclass(frozen=True)
 class Answers:
-    """Objective: cross-entropy of a decoder on the answers, the prompts being given.
+    """Objective: cross-entropy of a decoder on the tokens of the answers, given the prompts.
 
     Attributes:
-        ids: `(tokens,)` int32 each: prompt, answer, end.
-        begins: `(texts,)`, where in them the answer begins.
-        lengths: `(texts,)`, tokens of each.
-        truncated: Texts whose prompt lost its beginning or whose answer its end.
-        pad_id: Fills up shorter texts of a batch.
-        device: Of the model.
+        ids: For each text the tokens of prompt, answer and end of text, `(tokens,)` int32.
+        begins: `(texts,)`, position of the answer's first token.
+        lengths: `(texts,)`, tokens of each text.
+        truncated: Number of texts whose prompt lost its beginning or whose answer lost its end.
+        pad_id: The token id that shorter texts of a batch are padded with.
+        device: The model's device.
     """
 
     ids: tuple[np.ndarray, ...]
@@ -73,19 +72,19 @@ class Answers:
         """See `Objective.loss`."""
         longest = int(self.lengths[positions].max())
         ids = np.full((len(positions), longest), self.pad_id, dtype=np.int64)
-        targets = np.full((len(positions), longest), _NOT_ASKED, dtype=np.int64)
+        targets = np.full((len(positions), longest), _IGNORED, dtype=np.int64)
         for row, position in enumerate(positions):
             text, begin = self.ids[position], self.begins[position]
             ids[row, : len(text)] = text
             targets[row, begin : len(text)] = text[begin:]
-        # Padding stands behind everything, where a decoder does not look: attention needs no mask.
+        # No attention mask is needed: padding comes last, and a decoder attends only to earlier tokens.
         asked = torch.from_numpy(targets[:, 1:]).to(self.device)
-        where = asked != _NOT_ASKED
+        where = asked != _IGNORED
         return prediction_loss(model, torch.from_numpy(ids[:, :-1]).to(self.device), where, asked[where])
 
 
 def tokenise_answers(examples: Examples, vocabulary: Vocabulary, max_length: int, device: str) -> Answers:
-    """Prompts and answers as tokens of at most `max_length`; a long prompt loses its beginning first."""
+    """Tokenise prompts and answers, together at most `max_length` tokens; a long prompt loses its beginning first."""
     prompts = _encode([text + BEHIND_PROMPT for text in examples.texts], vocabulary, special=True)
     answers = _encode([str(label) for label in examples.labels], vocabulary, special=False)
     ids, begins, truncated = [], [], 0
@@ -101,7 +100,7 @@ def tokenise_answers(examples: Examples, vocabulary: Vocabulary, max_length: int
 
 
 def _encode(texts: Sequence[str], vocabulary: Vocabulary, *, special: bool) -> list[list[int]]:
-    """Ids of each text; with the beginning that the tokenizer gives every text, but never with its end."""
+    """Token ids of each text, with the tokenizer's tokens before a text if `special`, but never those after it."""
     before = list(vocabulary.before) if special else []
     found = vocabulary.tokenizer.encode_batch(list(texts), add_special_tokens=False)
     return [before + encoding.ids for encoding in found]

@@ -1,6 +1,7 @@
-"""Text to tokens, once: a memory-mapped file named by what determines its content, so that the next run finds it."""
+"""The tokens of a corpus, kept in a memory-mapped file whose name is a hash of everything that determines it."""
 
 import hashlib
+import importlib.metadata
 import itertools
 import json
 import os
@@ -13,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from trifold.atomic import kept_folder
-from trifold.cache_folder import cache_folder
+from trifold.cache_folder import CacheEntry, cache_folder, least_recently_used, read_npz
 from trifold.errors import DataError, SettingsError
 from trifold.events import say
+from trifold.hashing import content_address
 from trifold.json_reading import read_json
 from trifold.pretrain.settings import CorpusSettings
 from trifold.pretrain.special_tokens import Vocabulary
@@ -23,18 +25,20 @@ from trifold.pretrain.text_files import FEWEST_DOCUMENTS, Documents, Piece
 
 _PIECES_PER_CALL = 512
 _SAY_SECONDS = 20.0
-# A part of the text is held out, at most: the larger where the smaller would not fill a block.
-_SHARE, _SHARE_FOR_A_BLOCK = 10, 4
+# At most a tenth of the text is held out, or a quarter if a tenth does not fill a block.
+_HELD_OUT_PART, _HELD_OUT_PART_FOR_A_BLOCK = 10, 4
 _KEPT_BYTES = 20_000_000_000
+# Version of the files' format, and of the library that tokenises.
+_FORMAT, _TOKENIZERS = 2, importlib.metadata.version("tokenizers")
 
 
 @dataclass(frozen=True)
 class Span:
-    """Tokens that follow each other in the corpus.
+    """Consecutive tokens of a corpus.
 
     Attributes:
-        start: The first.
-        end: Behind the last.
+        start: Position of the first token.
+        end: Position after the last token.
     """
 
     start: int
@@ -43,11 +47,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Part:
-    """The training or the validation part.
+    """The training or the validation part of a corpus.
 
     Attributes:
         spans: Its tokens, in order.
-        seen_bytes: UTF-8 bytes of its text, as the tokens say it.
+        seen_bytes: UTF-8 bytes of its text as the tokens represent it.
     """
 
     spans: tuple[Span, ...]
@@ -55,7 +59,7 @@ class Part:
 
     @property
     def tokens(self) -> int:
-        """All together."""
+        """Number of its tokens."""
         return sum(span.end - span.start for span in self.spans)
 
 
@@ -64,11 +68,12 @@ class Corpus:
     """Tokenised text on disk.
 
     Attributes:
-        tokens: `(tokens,)` int32, the memory-mapped ids; one that goes on with a word is kept as its complement `~id`.
-        pieces: `(pieces + 1,)` int64, where each piece of text begins.
-        ends: `(pieces,)` bool, whether a document ends with the piece.
-        piece_bytes: `(pieces,)` int64, UTF-8 bytes of each piece's text, as the tokens say it.
-        facts: Counts: documents, tokens, unknown, left_out, excluded; and the address.
+        tokens: `(tokens,)` int32, the memory-mapped ids. A token that continues a word is stored as its complement,
+            `~id`.
+        pieces: `(pieces + 1,)` int64, position of the first token of each piece of text.
+        ends: `(pieces,)` bool, whether the document ends with the piece.
+        piece_bytes: `(pieces,)` int64, UTF-8 bytes of each piece's text as the tokens represent it.
+        facts: Counts of documents, tokens, unknown tokens, rows left out and documents excluded; and the address.
     """
 
     tokens: np.ndarray
@@ -78,14 +83,15 @@ class Corpus:
     facts: dict[str, int | str]
 
     def split(self, settings: CorpusSettings) -> tuple[Part, Part]:
-        """Training and validation: whole documents chosen by their content, so that equal ones stay together.
+        """The training and the validation part.
 
-        Where documents are few, the end of the text is held out instead. It is a tenth of the text at most, or a
-        quarter where that is needed for a block.
+        Whole documents are held out, chosen by a hash of their content, so that equal ones stay together. If there are
+        few documents, the end of the text is held out instead. At most a tenth of the text is held out, or a quarter if
+        a tenth does not fill a block.
         """
         whole, block = len(self.tokens), settings.block_size + settings.block_size // 8
-        wanted = min(settings.validation_tokens, whole // _SHARE)
-        wanted = max(wanted, min(block, whole // _SHARE_FOR_A_BLOCK))
+        wanted = min(settings.validation_tokens, whole // _HELD_OUT_PART)
+        wanted = max(wanted, min(block, whole // _HELD_OUT_PART_FOR_A_BLOCK))
         last = np.flatnonzero(self.ends)
         first = np.concatenate([[0], last[:-1] + 1])
         held = np.zeros(len(self.ends), dtype=bool)
@@ -97,7 +103,7 @@ class Corpus:
         return self._part(~held), self._part(held)
 
     def _chosen(self, starts: np.ndarray, ends: np.ndarray, wanted: int) -> list[int]:
-        """Documents to hold out, by the order of their digests."""
+        """Documents to hold out: those with the lowest digests that together have about `wanted` tokens."""
         pairs = zip(starts, ends, strict=True)
         digests = [hashlib.blake2b(self.tokens[a:b].tobytes(), digest_size=8).digest() for a, b in pairs]
         chosen: list[int] = []
@@ -120,7 +126,7 @@ class Corpus:
 
 
 def open_corpus(documents: Documents, vocabulary: Vocabulary) -> Corpus:
-    """The documents' tokens, found on disk or put there.
+    """The documents' tokens, from the cache or tokenised now.
 
     Raises:
         DataError: If the documents hold no text.
@@ -130,9 +136,8 @@ def open_corpus(documents: Documents, vocabulary: Vocabulary) -> Corpus:
         "tokenizer": hashlib.sha256(vocabulary.tokenizer.to_str().encode()).hexdigest(),
         "frame": [vocabulary.before, vocabulary.after, vocabulary.mask_id is None],
     }
-    address = {"version": 2, **documents.address(), **framing}
-    name = hashlib.sha256(json.dumps(address, sort_keys=True).encode()).hexdigest()[:32]
-    folder = cache_folder() / "corpora" / name
+    address = {"version": _FORMAT, "tokenizers": _TOKENIZERS, **documents.address(), **framing}
+    folder = cache_folder() / "corpora" / content_address(address)
     if not (folder / "facts.json").exists():
         _write(documents, vocabulary, folder)
     else:
@@ -145,11 +150,11 @@ class KeptText:
     """Tokenised text on disk, for listing.
 
     Attributes:
-        folder: Where it lies.
-        documents: In it.
-        tokens: In it.
-        size_bytes: On disk.
-        used: When it was last opened, seconds since 1970.
+        folder: Its folder.
+        documents: Number of documents.
+        tokens: Number of tokens.
+        size_bytes: Size on disk.
+        used: When it was last opened, in seconds since 1970.
     """
 
     folder: Path
@@ -160,7 +165,7 @@ class KeptText:
 
 
 def list_texts() -> list[KeptText]:
-    """All tokenised text that is kept, the latest used first."""
+    """All tokenised text in the cache, the most recently used first."""
     found = []
     for path in (cache_folder() / "corpora").glob("*/facts.json"):
         try:
@@ -173,18 +178,16 @@ def list_texts() -> list[KeptText]:
 
 
 def _make_room(limit_bytes: int) -> None:
-    """Remove the longest unused texts until all together are within the limit; the latest stays."""
-    taken = 0
-    for number, text in enumerate(list_texts()):
-        taken += text.size_bytes
-        if number and taken > limit_bytes:
-            shutil.rmtree(text.folder, ignore_errors=True)
+    """Remove the least recently used corpora until the others are within the limit; the latest, now in use, stays."""
+    kept = [CacheEntry(text.folder, text.used, text.size_bytes) for text in list_texts()]
+    for entry in least_recently_used(kept, max_bytes=limit_bytes, always_kept=1):
+        shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _open(folder: Path) -> Corpus:
     try:
         facts = read_json(folder / "facts.json")
-        pieces = np.load(folder / "pieces.npz")
+        pieces = read_npz(folder / "pieces.npz")
         tokens = np.memmap(folder / "tokens.bin", dtype=np.int32, mode="r")
         if len(tokens) != facts["tokens"]:
             raise ValueError
@@ -242,17 +245,20 @@ def _tokenise(documents: Documents, vocabulary: Vocabulary, folder: Path) -> dic
 
 
 def _encode(pieces: Iterable[Piece], vocabulary: Vocabulary) -> Iterable[np.ndarray]:
-    """Ids of each piece, `~id` where a token goes on with the word of the one before."""
+    """Token ids of each piece; a token that continues the word of the token before it becomes `~id`."""
     for encoding in vocabulary.tokenizer.encode_batch([piece.text for piece in pieces], add_special_tokens=False):
         ids = np.array(encoding.ids, dtype=np.int32)
         words = np.array([-1 if word is None else word for word in encoding.word_ids], dtype=np.int64)
-        goes_on = np.zeros(len(ids), dtype=bool)
-        goes_on[1:] = (words[1:] == words[:-1]) & (words[1:] >= 0)
-        yield np.where(goes_on, ~ids, ids)
+        continues = np.zeros(len(ids), dtype=bool)
+        continues[1:] = (words[1:] == words[:-1]) & (words[1:] >= 0)
+        yield np.where(continues, ~ids, ids)
 
 
 def _framed(ids: np.ndarray, vocabulary: Vocabulary, *, begins: bool, ends: bool) -> np.ndarray:
-    """With what marks a document's ends: for an encoder its separator behind, since each block is framed anyway."""
+    """Add the special tokens at a document's ends.
+
+    For an encoder only those at the end are added, since each block gets the others.
+    """
     before = vocabulary.before if begins and vocabulary.mask_id is None else ()
     after = vocabulary.after if ends else ()
     return np.concatenate([np.array(before, np.int32), ids, np.array(after, np.int32)]).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Name the hidden words of a text."""
+"""Predict the masked words of a text."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ import torch
 
 from trifold.engines.language_head import word_logits
 from trifold.errors import SettingsError
+from trifold.models.text_generation import model_context
 from trifold.pretrain.special_tokens import Vocabulary
 
 _MASK = "[MASK]"
@@ -15,12 +16,12 @@ _MASK = "[MASK]"
 
 @dataclass(frozen=True)
 class Guess:
-    """A word for a hidden place.
+    """A word predicted for a mask.
 
     Attributes:
-        word: As the tokenizer spells it; a leading `##` goes on with the word before.
+        word: As the tokenizer writes it; a leading `##` continues the word before.
         score: Its probability.
-        text: The whole text with it.
+        text: The whole text with the word in the mask's place.
     """
 
     word: str
@@ -30,10 +31,10 @@ class Guess:
 
 @torch.inference_mode()
 def mask_probabilities(model: Any, vocabulary: Vocabulary, text: str) -> np.ndarray:
-    """What may stand at each `[MASK]` of a text, `(masks, vocabulary)`.
+    """Probabilities of all words at each `[MASK]` of a text, `(masks, vocabulary)`.
 
     Raises:
-        SettingsError: If the text has none, or is longer than the model reads.
+        SettingsError: If the text has no mask, or is longer than the model's context.
     """
     assert vocabulary.mask_id is not None
     mask = vocabulary.tokenizer.id_to_token(vocabulary.mask_id)
@@ -42,19 +43,19 @@ def mask_probabilities(model: Any, vocabulary: Vocabulary, text: str) -> np.ndar
     where = torch.eq(ids, vocabulary.mask_id)
     if not where.any():
         raise SettingsError(f"the text has no {_MASK}: write it in place of a word, such as 'The film was {_MASK}.'")
-    places = getattr(model.config, "max_position_embeddings", None)
-    if isinstance(places, int) and ids.shape[1] > places:
-        raise SettingsError(f"the text has {ids.shape[1]:,} tokens and the model reads {places}: shorten it")
+    context = model_context(model)
+    if context is not None and ids.shape[1] > context:
+        raise SettingsError(f"the text has {ids.shape[1]:,} tokens and the model reads {context}: shorten it")
     probabilities: np.ndarray = word_logits(model, ids, where).float().softmax(1).cpu().numpy()
     return probabilities
 
 
 def fill_mask(model: Any, vocabulary: Vocabulary, text: str, top_k: int) -> list[list[Guess]]:
-    """The likeliest words at each `[MASK]`, the likeliest first."""
+    """The `top_k` most probable words at each `[MASK]`, the most probable first."""
     found = []
     for number, row in enumerate(mask_probabilities(model, vocabulary, text)):
         best = np.argsort(-row)[:top_k].tolist()
-        # A model may have more vectors than its tokenizer has words.
+        # A model may have more word vectors than its tokenizer has words.
         words = [
             (vocabulary.tokenizer.id_to_token(one) or "").replace("Ġ", " ").replace("\u2581", " ").strip()
             for one in best
@@ -67,7 +68,7 @@ def fill_mask(model: Any, vocabulary: Vocabulary, text: str, top_k: int) -> list
 
 
 def _with_word(text: str, number: int, word: str) -> str:
-    """The text with the mask of that number replaced; a piece that goes on with a word is joined to it."""
+    """The text with one mask replaced; a word part that begins with `##` is joined to the word before it."""
     parts = text.split(_MASK)
     before, after = _MASK.join(parts[: number + 1]), _MASK.join(parts[number + 1 :])
     if word.startswith("##"):

@@ -1,4 +1,4 @@
-"""Models that name hidden or next words: found, built anew, loaded for use."""
+"""Models with a head for masked or next words: checked, initialised for training, built from scratch, loaded."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ import torch
 from trifold.engines.language_head import CAUSAL_ENDINGS
 from trifold.engines.matmul_attention import registered_attention
 from trifold.errors import BackboneError, SettingsError
+from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.classification_head import ATTENTION_DROPOUTS
+from trifold.models.context_length import context_length
 from trifold.models.loading import load_model
-from trifold.models.locate import BackboneFiles, read_config
-from trifold.models.tokenizer import places_of
 from trifold.pretrain.settings import Objective, ScratchSettings
 from trifold.pretrain.special_tokens import Vocabulary
 
@@ -18,8 +18,8 @@ _CLASSES = {"mlm": "AutoModelForMaskedLM", "clm": "AutoModelForCausalLM"}
 _MASKED_ENDINGS = ("ForMaskedLM", "ForPreTraining")
 
 
-def speaks(files: BackboneFiles) -> Objective | None:
-    """What the model's own head was made for; `None` for an encoder without one, such as minilm."""
+def head_objective(files: BackboneFiles) -> Objective | None:
+    """The objective of the model's own head; `None` if it has no language head, as minilm."""
     classes = read_config(files).get("architectures")
     names = [str(name) for name in classes] if isinstance(classes, list) else []
     if any(name.endswith(CAUSAL_ENDINGS) for name in names):
@@ -28,12 +28,12 @@ def speaks(files: BackboneFiles) -> Objective | None:
 
 
 def require_fit(files: BackboneFiles, objective: Objective, block_size: int) -> None:
-    """Refuse a model that cannot learn the objective from blocks of that size.
+    """Refuse a model that cannot be trained on the objective with blocks of `block_size` tokens.
 
     Raises:
-        BackboneError: If it is a decoder and masked words are asked for, or the other way round, or it reads less.
+        BackboneError: If an encoder is to learn next words or a decoder masked words, or its context is too short.
     """
-    head = speaks(files)
+    head = head_objective(files)
     if objective == "clm" and head != "clm":
         raise BackboneError(
             f"{files.name} is an encoder, which sees the words on both sides: give it --objective mlm, name a decoder "
@@ -41,17 +41,17 @@ def require_fit(files: BackboneFiles, objective: Objective, block_size: int) -> 
         )
     if objective == "mlm" and head == "clm":
         raise BackboneError(f"{files.name} is a decoder, which sees the words before: give it --objective clm")
-    places = places_of(files)
-    if places is not None and block_size > places:
-        raise BackboneError(f"{files.name} reads at most {places} tokens: use --block-size {places} or less")
+    context = context_length(read_config(files))
+    if context is not None and block_size > context:
+        raise BackboneError(f"{files.name} reads at most {context} tokens: use --block-size {context} or less")
 
 
 def language_model(files: BackboneFiles, objective: Objective) -> Any:
-    """The model `files` under the objective's head, without dropout: most text is seen once.
+    """The model with the objective's head, for training without dropout, since most text is read once.
 
-    The saved configuration keeps the dropout of hidden states for whoever fine-tunes the model. A BERT's new head
-    starts as the identity on top of the last layer, tied to the word vectors: from there it learns several times faster
-    than from chance (benchmarks/LOG.md).
+    The saved configuration keeps the dropout of hidden states for later fine-tuning. A new BERT head starts as the
+    identity on the last layer, tied to the word vectors; from there it learns several times faster than from a random
+    start (benchmarks/LOG.md).
 
     Source: Geiping and Goldstein 2022, "Cramming: Training a Language Model on a Single GPU in One Day", section 4.3,
     for training without dropout.
@@ -60,7 +60,7 @@ def language_model(files: BackboneFiles, objective: Objective) -> Any:
     off: dict[str, Any] = {name: 0.0 for name in ATTENTION_DROPOUTS if name in config}
     model = _without_dropout(load_model(_CLASSES[objective], files, attention=registered_attention(), **off))
     transform = getattr(getattr(getattr(model, "cls", None), "predictions", None), "transform", None)
-    if speaks(files) is None and transform is not None:
+    if head_objective(files) is None and transform is not None:
         torch.nn.init.eye_(transform.dense.weight)
         torch.nn.init.zeros_(transform.dense.bias)
     return model
@@ -88,19 +88,19 @@ def new_model(vocabulary: Vocabulary, objective: Objective, settings: ScratchSet
     end = vocabulary.after[0]
     config = transformers.GPT2Config(
         **shape, attn_pdrop=0.0, bos_token_id=end, eos_token_id=end, pad_token_id=end,
-        # The same function as GPT-2's own, computed in one pass instead of five.
+        # GPT-2's own function, computed in one pass instead of five.
         activation_function="gelu_pytorch_tanh",
     )  # fmt: skip
     return _without_dropout(transformers.GPT2LMHeadModel(config))
 
 
 def require_head(files: BackboneFiles, objective: Objective) -> None:
-    """Refuse a saved model that was not trained for the objective: what it would say were chance.
+    """Refuse a saved model without a head for the objective, since it would predict at random.
 
     Raises:
-        SettingsError: With what to run instead.
+        SettingsError: If it has no such head; the message says what to run instead.
     """
-    if speaks(files) != objective:
+    if head_objective(files) != objective:
         what = "names hidden words" if objective == "mlm" else "writes text"
         made = "--objective mlm --model MODEL" if objective == "mlm" else "--objective clm --from-scratch"
         raise SettingsError(
@@ -109,7 +109,7 @@ def require_head(files: BackboneFiles, objective: Objective) -> None:
 
 
 def saved_model(files: BackboneFiles, objective: Objective) -> Any:
-    """A model with the head it was saved with, for use.
+    """A model with its saved head, in evaluation mode.
 
     Raises:
         BackboneError: If it cannot be loaded.

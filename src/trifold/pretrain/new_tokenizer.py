@@ -1,53 +1,62 @@
 """A new tokenizer, trained on the text by the tokenizers library and kept for the next run on the same text."""
 
-import hashlib
-import json
+import importlib.metadata
+import os
+import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from trifold.atomic import kept_folder
-from trifold.cache_folder import cache_folder
+from trifold.cache_folder import CacheEntry, cache_folder, least_recently_used
 from trifold.errors import DataError
 from trifold.events import say
+from trifold.hashing import content_address
 from trifold.pretrain.settings import ScratchSettings
 from trifold.pretrain.text_files import Documents
 
 MASKED_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 END_OF_TEXT = "<|endoftext|>"
-# Rare signs beyond these become [UNK] in WordPiece; the bytes of BPE know none.
+# Characters that WordPiece learns; rarer ones become [UNK]. BPE works on bytes and needs no such limit.
 _ALPHABET = 1_000
 # A vocabulary hardly changes with more text than this, and training one takes memory.
-_MOST_CHARACTERS = 200_000_000
+_MAX_CHARACTERS = 200_000_000
+# Version of what is kept; tokenizers kept for later runs, the most recently used ones.
+_FORMAT, _MAX_KEPT = 1, 16
 
 
 def new_tokenizer(documents: Documents, algorithm: str, settings: ScratchSettings) -> Path:
-    """A folder with a tokenizer trained on the documents.
+    """A folder with a tokenizer trained on the documents, from the cache if it was trained before.
 
     Source: Devlin et al. 2019 for WordPiece as BERT has it, Radford et al. 2019 for byte-level BPE.
 
     Raises:
-        DataError: If the text does not hold so many different pieces.
+        DataError: If the text is too small for a vocabulary of `settings.vocab_size`.
     """
     asked = {
         "text": documents.address(),
         "algorithm": algorithm,
         "vocab_size": settings.vocab_size,
         "lowercase": settings.lowercase,
+        "format": _FORMAT,
+        "tokenizers": importlib.metadata.version("tokenizers"),
     }
-    name = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
-    folder = cache_folder() / "vocabularies" / name
+    folder = cache_folder() / "vocabularies" / content_address(asked)
     if not (folder / "tokenizer.json").exists():
         say(f"training a {algorithm} tokenizer of {settings.vocab_size:,} pieces")
         train = _train_wordpiece if algorithm == "wordpiece" else _train_bpe
         tokenizer = train(_texts(documents), settings)
         _require_size(tokenizer.get_vocab_size(), settings.vocab_size)
         _keep(tokenizer, algorithm, folder)
+    with suppress(OSError):
+        os.utime(folder / "tokenizer.json")
+    _remove_old(folder.parent)
     return folder
 
 
 def _texts(documents: Documents) -> Iterator[str]:
-    left = _MOST_CHARACTERS
+    left = _MAX_CHARACTERS
     for piece in documents.pieces():
         left -= len(piece.text)
         if left < 0:
@@ -102,7 +111,7 @@ def _require_size(found: int, asked: int) -> None:
 
 
 def _keep(tokenizer: Any, algorithm: str, folder: Path) -> None:
-    """Write it as transformers reads it, whole or not at all."""
+    """Write the tokenizer in the form that transformers reads, complete or not at all."""
     from transformers import PreTrainedTokenizerFast
 
     if algorithm == "wordpiece":
@@ -114,3 +123,9 @@ def _keep(tokenizer: Any, algorithm: str, folder: Path) -> None:
     with kept_folder(folder, "tokenizer.json") as aside:
         if aside:
             PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(aside)
+
+
+def _remove_old(folder: Path) -> None:
+    kept = [CacheEntry(path.parent, path.stat().st_mtime, 0) for path in folder.glob("*/tokenizer.json")]
+    for entry in least_recently_used(kept, max_count=_MAX_KEPT):
+        shutil.rmtree(entry.path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Masked words and next words, as objectives of the one training loop."""
+"""Masked words and next words, as objectives of the training loop."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,20 +13,20 @@ from trifold.pretrain.packing import Blocks
 from trifold.runtime import Runtime
 from trifold.train.objective import BatchLoss, Objective, evaluate
 
-# The same weights on the same examples; only the file lies between.
+# How far the saved model's loss may be from the trained model's: equal weights on equal examples.
 _LOSS_TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}
 
 
 @dataclass(frozen=True)
 class MaskedWords:
-    """Name the hidden words from those on both sides: cross-entropy at the hidden places.
+    """Objective: predict masked words from the words on both sides; cross-entropy at the masked positions.
 
     Attributes:
-        blocks: To learn from.
-        masking: What is hidden.
-        device: Of the model.
-        lengths: Of each block.
-        seed: Hides the same words of a block each time, for validation; where `None`, others each time.
+        blocks: The blocks of text.
+        masking: Chooses the masked words.
+        device: The model's device.
+        lengths: Tokens of each block.
+        seed: Seed of the masking, so that validation masks equal words each time; `None` draws anew each time.
     """
 
     blocks: Blocks
@@ -37,15 +37,17 @@ class MaskedWords:
 
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         """See `Objective.loss`."""
-        ids, goes_on = self.blocks.read(positions)
+        ids, continues = self.blocks.read(positions)
         if self.seed is None:
-            # PyTorch's generator is part of a training's saved state, so that a resumed one hides the same words.
+            # Seeded by PyTorch's generator, which is part of the saved state: a resumed training masks equal words.
             rng = np.random.default_rng(int(torch.randint(2**62, ())))
-            parts = [self.masking.mask(ids, goes_on, rng)]
+            parts = [self.masking.mask(ids, continues, rng)]
         else:
             rngs = (np.random.default_rng([self.seed, int(position)]) for position in positions)
             rows = range(len(positions))
-            parts = [self.masking.mask(ids[i : i + 1], goes_on[i : i + 1], r) for i, r in zip(rows, rngs, strict=True)]
+            parts = [
+                self.masking.mask(ids[i : i + 1], continues[i : i + 1], r) for i, r in zip(rows, rngs, strict=True)
+            ]
         chosen = np.concatenate([part.chosen for part in parts])
         inputs = torch.from_numpy(np.concatenate([part.inputs for part in parts])).to(self.device)
         targets = torch.from_numpy(ids[chosen]).to(self.device)
@@ -54,12 +56,12 @@ class MaskedWords:
 
 @dataclass(frozen=True)
 class NextWords:
-    """Name each next word from those before it: cross-entropy at every place.
+    """Objective: predict each token from those before it; cross-entropy at every position.
 
     Attributes:
-        blocks: To learn from; each is read with the first token of the one that follows.
-        device: Of the model.
-        lengths: Of each block.
+        blocks: The blocks of text; each is read together with the first token of the next block.
+        device: The model's device.
+        lengths: Tokens of each block.
     """
 
     blocks: Blocks
@@ -75,13 +77,13 @@ class NextWords:
 def prediction_loss(
     model: torch.nn.Module, ids: torch.Tensor, where: torch.Tensor | None, targets: torch.Tensor
 ) -> BatchLoss:
-    """Cross-entropy summed over predictions, each counting alike.
+    """Cross-entropy summed over predictions.
 
     Args:
         model: With a language head.
         ids: `(batch, tokens)`.
-        where: `(batch, tokens)` bool, the places asked; all where `None`.
-        targets: `(predictions,)`, the true words there.
+        where: `(batch, tokens)` bool, the positions to predict at; `None` for all.
+        targets: `(predictions,)`, the true tokens at these positions.
     """
     total, correct = word_loss(model, ids, where, targets)
     return BatchLoss(total, correct, count=len(targets))
@@ -93,7 +95,7 @@ class Excerpt:
 
     Attributes:
         whole: The objective.
-        count: Examples that are left.
+        count: Number of its first examples that are used.
     """
 
     whole: Objective
@@ -110,7 +112,7 @@ class Excerpt:
 
 
 def prove_saved(trained: Any, saved: Any, part: Objective, token_budget: int, runtime: Runtime) -> None:
-    """Compare the loss of what was saved, loaded again, with that of the trained model.
+    """Check that a saved and reloaded model has the trained model's loss.
 
     Raises:
         ArtifactError: If they differ.
@@ -126,7 +128,7 @@ def prove_saved(trained: Any, saved: Any, part: Objective, token_budget: int, ru
 def objectives(
     blocks: tuple[Blocks, Blocks], masking: Masking | None, measuring: Masking | None, device: str, seed: int
 ) -> tuple[Objective, Objective]:
-    """The objectives of training and validation: masked words where a masking is given, else next words."""
+    """The objectives of training and validation: masked words if maskings are given, else next words."""
     lengths = [np.full(len(part), part.size, dtype=np.int64) for part in blocks]
     if masking is None or measuring is None:
         return NextWords(blocks[0], device, lengths[0]), NextWords(blocks[1], device, lengths[1])

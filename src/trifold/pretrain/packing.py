@@ -1,4 +1,4 @@
-"""Packing: documents end to end, cut into blocks that are all full, so that no place is computed for padding."""
+"""Packing: documents one after the other, cut into full blocks, so that nothing is padded."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from trifold.pretrain.corpus import Corpus, Part
 from trifold.pretrain.settings import SMALLEST_BLOCK
 from trifold.pretrain.special_tokens import Vocabulary
 
-# In each, what is left of rounding to whole pieces of text fits, too.
+# Parts of the text that must hold a block each; one is a reserve, since the split rounds to whole pieces of text.
 _PARTS = 5
 
 
@@ -18,13 +18,14 @@ class Blocks:
     """A part of a corpus as blocks.
 
     Attributes:
-        corpus: Where the tokens are.
-        starts: `(spans,)` int64, where each span of the part begins in the corpus.
-        cumulative: `(spans + 1,)` int64, where each begins in the part.
+        corpus: Holds the tokens.
+        starts: `(spans,)` int64, position of each span's first token in the corpus.
+        cumulative: `(spans + 1,)` int64, position of each span's first token in the part.
         payload: Tokens of text in a block.
-        overlap: Tokens of the next block that are read, too: 1 where the last token's follower is predicted.
-        before: Ids in front of every block.
-        after: Ids behind.
+        overlap: Tokens of the next block that are read as well: 1 for next words, since the token after the last one is
+            predicted.
+        before: Token ids added before every block.
+        after: Token ids added after every block.
     """
 
     corpus: Corpus
@@ -37,9 +38,9 @@ class Blocks:
 
     @classmethod
     def of(cls, corpus: Corpus, part: Part, vocabulary: Vocabulary, block_size: int) -> "Blocks":
-        """Cut a part into blocks of `block_size` tokens, framed as the tokenizer frames a text of an encoder.
+        """Cut a part into blocks of `block_size` tokens, for an encoder with the special tokens of a text.
 
-        The rest at the end that fills no block is left out.
+        Tokens at the end that fill no block are left out.
         """
         starts = np.array([span.start for span in part.spans], dtype=np.int64)
         cumulative = np.cumsum([0, *(span.end - span.start for span in part.spans)])
@@ -53,36 +54,36 @@ class Blocks:
 
     @property
     def size(self) -> int:
-        """Tokens a model reads of a block."""
+        """Tokens of a block, special tokens included."""
         return self.payload + len(self.before) + len(self.after)
 
     def read(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Some blocks.
+        """The tokens of some blocks.
 
         Args:
-            positions: `(blocks,)`.
+            positions: Numbers of the blocks, `(blocks,)`.
 
         Returns:
-            `(blocks, size + overlap)` int64 ids, and bool, whether a token goes on with a word.
+            Token ids, `(blocks, size + overlap)` int64; and whether a token continues a word, in that shape, bool.
         """
-        places = positions[:, None] * self.payload + np.arange(self.payload + self.overlap)
-        span = np.searchsorted(self.cumulative, places, side="right") - 1
-        raw = self.corpus.tokens[self.starts[span] + places - self.cumulative[span]].astype(np.int64)
-        goes_on = raw < 0
-        text = np.where(goes_on, ~raw, raw)
-        # A word whose beginning stands in the block before begins here.
-        goes_on[:, 0] = False
+        in_part = positions[:, None] * self.payload + np.arange(self.payload + self.overlap)
+        span = np.searchsorted(self.cumulative, in_part, side="right") - 1
+        raw = self.corpus.tokens[self.starts[span] + in_part - self.cumulative[span]].astype(np.int64)
+        continues = raw < 0
+        text = np.where(continues, ~raw, raw)
+        # A word that began in the block before counts as beginning here.
+        continues[:, 0] = False
         frame = [np.tile(np.array(ids, np.int64), (len(positions), 1)) for ids in (self.before, self.after)]
         plain = [np.zeros(ids.shape, dtype=bool) for ids in frame]
         ids = np.hstack([frame[0], text, frame[1]])
-        return ids, np.hstack([plain[0], goes_on, plain[1]])
+        return ids, np.hstack([plain[0], continues, plain[1]])
 
 
 def pack(corpus: Corpus, parts: tuple[Part, Part], vocabulary: Vocabulary, block_size: int) -> tuple[Blocks, Blocks]:
-    """Both parts in blocks.
+    """The training and the validation part as blocks.
 
     Raises:
-        DataError: If one of them does not fill a single block.
+        DataError: If a part does not fill a block.
     """
     training, validation = (Blocks.of(corpus, part, vocabulary, block_size) for part in parts)
     if not len(training) or not len(validation):

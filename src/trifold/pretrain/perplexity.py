@@ -1,27 +1,27 @@
-"""What a language model's loss means: perplexity, bits per byte, right words."""
+"""Measures of a language model from its loss: perplexity, bits per byte, accuracy."""
 
 import math
 from dataclasses import dataclass
 
 from trifold.pretrain.settings import Objective
 
-# exp() beyond this is no number any more.
+# exp() of more than this is infinite.
 _LARGEST_EXPONENT = 700.0
 
 
 @dataclass(frozen=True)
 class Measures:
-    """How well a model knows a text.
+    """How well a model predicts a text.
 
     Attributes:
-        objective: `clm`: each word from those before it; `mlm`: hidden words from both sides, for which perplexity and
-            bits are pseudo ones, to be compared among masked models alone.
+        objective: `clm`: each token from those before it. `mlm`: masked words from both sides; perplexity and bits per
+            byte are then pseudo measures, comparable among masked models only.
         loss: Cross-entropy in nats per predicted token.
         perplexity: `exp(loss)`.
-        bits_per_byte: Bits per byte of UTF-8 text, which does not depend on how the tokenizer cuts it.
-        accuracy: Share of the tokens that were named first, a fraction.
-        tokens: Of the text.
-        bytes: Of the text as the tokens say it.
+        bits_per_byte: Bits per byte of UTF-8 text, which does not depend on the tokenizer.
+        accuracy: Fraction of the predicted tokens that had the highest probability.
+        tokens: Tokens of the text.
+        bytes: UTF-8 bytes of the text as the tokens represent it.
     """
 
     objective: Objective
@@ -33,15 +33,15 @@ class Measures:
     bytes: int
 
     def named(self) -> dict[str, object]:
-        """For JSON; pseudo figures are called so."""
+        """The measures for JSON; the names of pseudo measures begin with `pseudo_`."""
         names = ("perplexity", "bits_per_byte") if self.objective == "mlm" else ()
         return {f"pseudo_{name}" if name in names else name: value for name, value in vars(self).items()}
 
 
 def measures(objective: Objective, loss: float, accuracy: float, tokens: int, text_bytes: int) -> Measures:
-    """Figures from a mean loss.
+    """Measures from a mean loss.
 
-    Bits per byte: `loss / ln 2 * tokens / bytes`.
+    Bits per byte are `loss / ln 2 * tokens / bytes`.
 
     Source: Gao et al. 2020, "The Pile", section 3.1, for bits per byte; Salazar et al. 2020, "Masked Language Model
     Scoring", for pseudo-perplexity (here at the share of words that is hidden in training, not one by one).

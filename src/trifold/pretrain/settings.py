@@ -1,4 +1,4 @@
-"""What is read for pretraining, what is learned from it, and for how long."""
+"""Settings of pretraining and of writing text."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -7,7 +7,8 @@ import numpy as np
 
 from trifold.errors import BackboneError
 from trifold.json_reading import parse_json
-from trifold.models.locate import BackboneFiles, fast_tokenizer
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.tokenizer_files import fast_tokenizer
 from trifold.pretrain.settings import Objective
 
 _MASKS = ("[MASK]", "<mask>", "<|mask|>")
@@ -16,16 +17,16 @@ _ENDS = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>", "[SEP]", "<|im_end
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A tokenizer with what is special in it.
+    """A tokenizer and its special tokens.
 
     Attributes:
-        tokenizer: Of the tokenizers library, neither padding nor truncating.
-        size: Ids, special ones included.
-        special: Sorted ids that are no text.
-        before: Ids that stand before every block of an encoder, or before every document of a decoder.
-        after: Likewise behind; for a decoder always its end of text.
-        mask_id: What stands for a hidden token; `None` in a decoder.
-        keeps_spaces: Whether the tokens tell spaces and line ends apart.
+        tokenizer: A tokenizer of the tokenizers library, which neither pads nor truncates.
+        size: Number of token ids, special ones included.
+        special: Ids of the special tokens, sorted.
+        before: Ids added before every block of an encoder, or before every document of a decoder.
+        after: Ids added after every block of an encoder; for a decoder its end-of-text token.
+        mask_id: The mask token; `None` for a decoder.
+        keeps_spaces: Whether different white space gives different tokens.
     """
 
     tokenizer: Any
@@ -48,7 +49,7 @@ class Vocabulary:
         tokenizer.no_truncation()
         special = np.array(sorted(i for i, t in tokenizer.get_added_tokens_decoder().items() if t.special), np.int64)
         framed = tokenizer.encode("a")
-        inner = [place for place, is_special in enumerate(framed.special_tokens_mask) if not is_special]
+        inner = [number for number, is_special in enumerate(framed.special_tokens_mask) if not is_special]
         if not inner:
             raise BackboneError(
                 f"the tokenizer of {files.name} drops letters: give a model saved with its own tokenizer"
@@ -67,11 +68,11 @@ class Vocabulary:
         return cls(*shared, (end,), None, keeps_spaces=one != two)
 
     def is_special(self, ids: np.ndarray) -> np.ndarray:
-        """Whether ids are no text, in their shape."""
+        """Whether ids are special tokens; the result has the shape of `ids`."""
         return np.isin(ids, self.special)
 
     def seen(self, text: str) -> str:
-        """The text as the tokens say it, for counting its bytes: what a tokenizer drops must not count as predicted."""
+        """The text as the tokens represent it. Its bytes are counted, since what a tokenizer drops is not predicted."""
         normaliser = self.tokenizer.normalizer
         if normaliser is not None:
             text = normaliser.normalize_str(text).replace("\u2581", " ")
@@ -79,7 +80,7 @@ class Vocabulary:
 
 
 def _named(files: BackboneFiles, role: str) -> str | None:
-    """A special token by its role, from the tokenizer's own settings."""
+    """The text of a special token by its role, from tokenizer_config.json."""
     try:
         token = parse_json((files.folder / "tokenizer_config.json").read_bytes()).get(role)
     except (OSError, ValueError, AttributeError):

@@ -3,7 +3,6 @@
 Nothing here holds more than one piece of a .txt file, or one row of a table, at a time.
 """
 
-import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,12 +18,12 @@ from trifold.data.settings import TextSettings
 from trifold.data.source import open_source, plain_suffix, require_file, require_name
 from trifold.data.visible_text import is_blank
 from trifold.errors import DataError
-from trifold.models.locate import file_sha256
+from trifold.hashing import file_sha256, short_digest
 from trifold.pretrain.settings import CorpusSettings
 from trifold.types import BadRow
 
 _PIECE_CHARACTERS, _SMALLEST_PIECE = 1_024, 64
-# With fewer documents than this, no fair share of them can be held out: the end of the text is, by whole pieces.
+# With fewer documents, the end of the text is held out instead of whole documents.
 FEWEST_DOCUMENTS = 20
 _PIECES_OF_FEW = 40
 _SAMPLE_BYTES = 1 << 18
@@ -37,8 +36,8 @@ class Piece:
     """Some lines of a document, or a part of a long one.
 
     Attributes:
-        text: As it stands, line ends included.
-        ends: Whether the document ends here.
+        text: The text, line ends included.
+        ends: Whether the document ends with this piece.
     """
 
     text: str
@@ -46,16 +45,16 @@ class Piece:
 
 
 class Documents:
-    """All text of some files, folders or data sets, to be read any number of times.
+    """The text of files, folders or data sets, which can be read any number of times.
 
     Args:
-        sources: As the user named them.
+        sources: Files, folders or data sets, as the user named them.
         settings: How they are read.
 
     Attributes:
-        files: What is read, in order.
-        left_out: Rows that could not be used, of the last reading.
-        excluded: Documents that also stand in a file to exclude, of the last reading.
+        files: The files that are read, in order.
+        left_out: Rows that could not be used in the last reading.
+        excluded: Documents of the last reading that are also in a file to exclude.
 
     Raises:
         DataError: If something is missing, or a folder holds no text.
@@ -68,7 +67,7 @@ class Documents:
         self.left_out = self.excluded = 0
 
     def address(self) -> dict[str, object]:
-        """What determines the text, whatever the files are called."""
+        """Everything that determines the text, apart from the files' names."""
         chosen = self._settings
         return {
             "files": [[plain_suffix(file), file_sha256(file)] for file in self.files],
@@ -84,11 +83,11 @@ class Documents:
         """
         self.left_out = self.excluded = 0
         for file in self.files:
-            documents = self._rows(file) if _is_table(file) else self._plain(file)
+            documents = self._table_documents(file) if _is_table(file) else self._text_documents(file)
             for document in documents:
                 yield from document
 
-    def _rows(self, file: Path) -> Iterator[Iterable[Piece]]:
+    def _table_documents(self, file: Path) -> Iterator[Iterable[Piece]]:
         _, columns, rows = open_rows(file, self._settings)
 
         def texts() -> Iterator[str]:
@@ -100,7 +99,7 @@ class Documents:
 
         yield from self._cut_each(texts())
 
-    def _plain(self, file: Path) -> Iterator[Iterable[Piece]]:
+    def _text_documents(self, file: Path) -> Iterator[Iterable[Piece]]:
         with open_source(file) as opened:
             sample = opened.read(_SAMPLE_BYTES)
         if not sample.strip():
@@ -152,12 +151,12 @@ def _is_table(file: Path) -> bool:
 
 
 def _piece_size(characters: int) -> int:
-    """Of so short a text, pieces small enough that a tenth of it can be held out."""
+    """Characters of a piece: fewer in a short text, so that a tenth of it can be held out."""
     return max(_SMALLEST_PIECE, min(_PIECE_CHARACTERS, characters // _PIECES_OF_FEW))
 
 
 def _bounded(lines: Iterable[str], size: int) -> Iterator[str]:
-    """Lines, a long one in parts that begin with a space, or anywhere where there is none."""
+    """Lines of at most `size` characters: a longer one is cut before a space, or anywhere if it has none."""
     for line in lines:
         start = 0
         while len(line) - start > size:
@@ -169,7 +168,7 @@ def _bounded(lines: Iterable[str], size: int) -> Iterator[str]:
 
 
 def _cut(lines: Iterable[str], size: int) -> Iterator[Piece]:
-    """A document's lines as pieces of some length, the last of which says that it ends."""
+    """A document's lines as pieces of about `size` characters; the last piece is marked as the end."""
     ready, gathered, length = "", [], 0
     for line in _bounded(lines, size):
         gathered.append(line)
@@ -192,7 +191,7 @@ def _lines(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
-    """What stands between blank lines."""
+    """The paragraphs, separated by blank lines."""
     gathered: list[str] = []
     for line in lines:
         if not is_blank(line):
@@ -205,11 +204,11 @@ def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
 
 
 def _digest(text: str) -> bytes:
-    return hashlib.blake2b(text.strip().encode("utf-8", "replace"), digest_size=16).digest()
+    return short_digest(text.strip().encode("utf-8", "replace"))
 
 
 @cache
 def _digests(path: Path, encoding: str | None) -> frozenset[bytes]:
-    """Of every text in a file."""
+    """The digests of all texts in a file."""
     _, columns, rows = open_rows(path, TextSettings(encoding=encoding))
     return frozenset(_digest(str(columns.text_of(row.values))) for row in rows if not isinstance(row, BadRow))

@@ -1,4 +1,4 @@
-"""How long to train: passes, tokens or minutes, settled as optimiser steps before the first one is taken."""
+"""How long to train: passes, tokens or minutes, converted to a number of optimiser steps before training starts."""
 
 import contextlib
 import copy
@@ -27,21 +27,21 @@ _PROBE_SHARE = 0.02
 
 @dataclass(frozen=True)
 class TrainingLength:
-    """What a training may spend, the same whenever it is resumed.
+    """The length of a training, which stays when it is resumed.
 
     Attributes:
-        tokens: Trained on, each pass counted.
-        asked: What the user gave, in words.
+        tokens: Tokens to train on, counting each pass over the text.
+        asked: What the user asked for, in words.
     """
 
     tokens: int
     asked: str
 
     def config(self, base: TrainingConfig, training: Objective, validations: int) -> TrainingConfig:
-        """The config with its steps, the last of which passes the budget, and validations in between."""
+        """The config with the number of steps, of which the last reaches `tokens`, and with the validations."""
         lengths = training.lengths
         passes, rest = divmod(self.tokens, int(lengths.sum()))
-        # A pass may end with a smaller step.
+        # The last step of a pass may be smaller.
         steps = passes * math.ceil(len(lengths) / base.batch_size)
         steps = max(1, steps + math.ceil(rest / (base.batch_size * int(lengths[0]))))
         rounds = min(validations, steps)
@@ -49,7 +49,7 @@ class TrainingLength:
 
 
 def trained_tokens(steps: int, batch_size: int, training: Objective) -> int:
-    """Tokens of so many steps, each pass over the blocks counted."""
+    """Tokens that `steps` steps train on, counting each pass over the blocks."""
     lengths = training.lengths
     passes, rest = divmod(steps, math.ceil(len(lengths) / batch_size))
     return passes * int(lengths.sum()) + rest * batch_size * int(lengths[0])
@@ -62,7 +62,10 @@ class _BudgetFacts(TypedDict):
 
 @contextlib.contextmanager
 def kept(budget: TrainingLength, state: Path) -> Iterator[None]:
-    """Inside, the budget lies beside a training's state; after a failure it goes unless there is a state to resume."""
+    """Keep the length beside the training's state, for resuming.
+
+    After the block it is removed unless there is a state to resume from.
+    """
     state.mkdir(parents=True, exist_ok=True)
     try:
         write_text(state / _FILE, json.dumps(asdict(budget)) + "\n")
@@ -70,14 +73,14 @@ def kept(budget: TrainingLength, state: Path) -> Iterator[None]:
     finally:
         if not any(state.glob("step-*")):
             (state / _FILE).unlink(missing_ok=True)
-            # Neither goes where anything else lies in it.
+            # A folder that holds anything else stays.
             with contextlib.suppress(OSError):
                 state.rmdir()
                 state.parent.rmdir()
 
 
 def kept_budget(state: Path) -> TrainingLength | None:
-    """What an earlier process kept, if one did.
+    """The length that an interrupted training kept; `None` without one.
 
     Raises:
         ArtifactError: If it is damaged.
@@ -91,14 +94,14 @@ def kept_budget(state: Path) -> TrainingLength | None:
 def settle(
     settings: LearningSettings, model: Any, parts: tuple[Objective, Objective], config: TrainingConfig, runtime: Runtime
 ) -> TrainingLength:
-    """From what the user asked for to tokens; minutes are turned into them by measuring.
+    """Convert what the user asked for to tokens; for minutes, the training speed is measured.
 
     Args:
-        settings: With at most one budget; one pass where there is none.
-        model: To be trained; it is measured on a copy.
-        parts: Training and validation.
-        config: All but the steps.
-        runtime: Where it is trained.
+        settings: Passes, tokens or minutes; one pass if none is set.
+        model: The model to train; speed is measured on a copy.
+        parts: The objectives of training and validation.
+        config: The training config without the steps.
+        runtime: Device and precision.
     """
     one_pass = int(parts[0].lengths.sum())
     if settings.max_tokens is not None:
@@ -110,7 +113,7 @@ def settle(
     began = time.monotonic()
     speed = tokens_per_second(model, parts[0], config, runtime, seconds)
     left = seconds - (time.monotonic() - began)
-    # A validation is a forward pass alone, a third of the work.
+    # Validation is a forward pass without the backward pass: a third of the work.
     validation = settings.validations * int(parts[1].lengths.sum()) / 3
     tokens = int(max(speed * left - validation, config.batch_size * parts[0].lengths[0]))
     say(f"{speed:,.0f} tokens/s measured: {settings.time_limit:g} minutes are {tokens:,} tokens of training")
@@ -120,7 +123,7 @@ def settle(
 def tokens_per_second(
     model: Any, training: Objective, config: TrainingConfig, runtime: Runtime, limit_seconds: float
 ) -> float:
-    """Training speed, measured on a copy for a small share of the time there is."""
+    """Training speed, measured on a copy of the model for a small part of the time limit."""
     enough = min(max(_PROBE_SHARE * limit_seconds, _SHORTEST_PROBE), _LONGEST_PROBE)
     probe = copy.deepcopy(model)
     count = config.batch_size
@@ -130,7 +133,7 @@ def tokens_per_second(
         began = time.monotonic()
         train_model(probe, part, one, replace(config, epochs=1, quiet=True), runtime)
         seconds = time.monotonic() - began
-        # The first steps of a process are slow, so the first measurement does not count.
+        # The first measurement does not count, since the first steps of a process are slow.
         if count > config.batch_size and (seconds >= enough or count >= len(training.lengths)):
             return (int(part.lengths.sum()) + int(one.lengths.sum()) / 3) / seconds
         count *= 2

@@ -1,4 +1,4 @@
-"""The training pairs that each objective makes of a text, for people who want to see what is learned from it."""
+"""The training pairs that each objective makes from a text, to show what is learned from it."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ class TrainingPair:
     """One question and its answer.
 
     Attributes:
-        given: What the model reads.
-        target: What it is to name.
+        given: The text that the model reads.
+        target: The text that it is to predict.
     """
 
     given: str
@@ -22,12 +22,12 @@ class TrainingPair:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """One masking as training draws it.
+class RandomMasking:
+    """One random masking, as in training.
 
     Attributes:
         given: Tokens that the model reads.
-        targets: Of each hidden token: the token, and whether it was masked, replaced or kept.
+        targets: Each token to predict, and whether it was masked, replaced or kept.
     """
 
     given: str
@@ -39,18 +39,18 @@ class TrainingPairs:
     """Everything to show.
 
     Attributes:
-        next_words: Each word after those before it.
-        masked_words: Each word hidden in turn.
-        drawn: What one pass of training would make of the text; the next pass draws anew.
+        next_words: Each word, to be predicted from the words before it.
+        masked_words: Each word, masked in turn.
+        drawn: A random masking of one pass of training; every pass draws anew.
     """
 
     next_words: tuple[TrainingPair, ...]
     masked_words: tuple[TrainingPair, ...]
-    drawn: Drawn
+    drawn: RandomMasking
 
 
 def training_pairs(vocabulary: Vocabulary, text: str, probability: float, seed: int) -> TrainingPairs:
-    """What both objectives ask about a text."""
+    """The training pairs that both objectives make from a text."""
     encoding = vocabulary.tokenizer.encode(text, add_special_tokens=False)
     words = _words(encoding)
     mask = vocabulary.tokenizer.id_to_token(vocabulary.mask_id)
@@ -63,7 +63,7 @@ def training_pairs(vocabulary: Vocabulary, text: str, probability: float, seed: 
 
 
 def _words(encoding: object) -> list[tuple[int, int, int]]:
-    """Begin and end of each word in the text, and its tokens."""
+    """Start and end of each word in the text, and its number of tokens."""
     found: dict[int, tuple[int, int, int]] = {}
     for word, (start, end) in zip(encoding.word_ids, encoding.offsets, strict=True):  # type: ignore[attr-defined]
         begun, _, size = found.get(word, (start, end, 0))
@@ -71,15 +71,15 @@ def _words(encoding: object) -> list[tuple[int, int, int]]:
     return list(found.values())
 
 
-def _draw(vocabulary: Vocabulary, encoding: object, probability: float, seed: int) -> Drawn:
+def _draw(vocabulary: Vocabulary, encoding: object, probability: float, seed: int) -> RandomMasking:
     ids = np.array([encoding.ids], dtype=np.int64)  # type: ignore[attr-defined]
     word_ids: list[int] = encoding.word_ids  # type: ignore[attr-defined]
-    goes_on = np.array([[place > 0 and word == word_ids[place - 1] for place, word in enumerate(word_ids)]], dtype=bool)
+    continues = np.array([[i > 0 and word == word_ids[i - 1] for i, word in enumerate(word_ids)]], dtype=bool)
     name = vocabulary.tokenizer.id_to_token
-    masked = Masking(vocabulary, probability).mask(ids, goes_on, np.random.default_rng(seed))
+    masked = Masking(vocabulary, probability).mask(ids, continues, np.random.default_rng(seed))
     targets = []
-    for place in np.flatnonzero(masked.chosen[0]):
-        now, true = int(masked.inputs[0, place]), int(ids[0, place])
+    for position in np.flatnonzero(masked.chosen[0]):
+        now, true = int(masked.inputs[0, position]), int(ids[0, position])
         fate = "masked" if now == vocabulary.mask_id else "kept" if now == true else "replaced"
         targets.append((name(true), fate))
-    return Drawn(" ".join(name(int(one)) for one in masked.inputs[0]), tuple(targets))
+    return RandomMasking(" ".join(name(int(one)) for one in masked.inputs[0]), tuple(targets))

@@ -7,7 +7,6 @@ from trifold.runtime.device import Runtime, choose
 from trifold.runtime.machine import hardware, has_nvidia_driver
 from trifold.runtime.memory import available_bytes, memory_bytes, peak_memory_bytes, peak_while, resident_bytes
 from trifold.runtime.process import (
-    limit_matmul_cache,
     own_process,
     prepare,
     prepare_own,
@@ -34,7 +33,6 @@ __all__ = [
     "cpu_multiplies_tiles",
     "hardware",
     "has_nvidia_driver",
-    "limit_matmul_cache",
     "memory_bytes",
     "own_process",
     "peak_memory_bytes",

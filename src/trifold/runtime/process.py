@@ -22,10 +22,6 @@ _M_MMAP_THRESHOLD = -3
 _KEEP_BYTES = 1 << 30
 # Where glibc's own thresholds end in a process that works with large arrays: it raises them up to these by itself.
 _USUAL_MMAP_BYTES, _USUAL_TRIM_BYTES = 1 << 25, 1 << 26
-# Matrix products that are kept while training: those of a step come back layer after layer, some twenty a length.
-_PRODUCTS = 64
-# Tokens of a usual text from which on writing a step's products anew is lost in what the step takes.
-_LONG = 64
 
 # The seed that PyTorch's generators have when it is imported (c10's default_rng_seed_val).
 _TORCH_SEED = 67_280_421_310_721
@@ -221,22 +217,6 @@ def _flushes_denormal() -> bool:
 def _transformers_shows_progress() -> bool:
     transformers = sys.modules.get("transformers")
     return transformers is None or bool(transformers.utils.logging.is_progress_bar_enabled())
-
-
-def limit_matmul_cache(usual: int) -> None:
-    """Let a CPU's library forget what it wrote for shapes of long ago; to be called before its first product.
-
-    PyTorch and oneDNN each keep the last 1,024 matrix products in bfloat16, a quarter of a megabyte apiece, wherever
-    memory is free that moment. Training meets lengths in any order, and its memory grows until all have come, by a
-    third to a half: much of that is room between what is kept, too small for any large tensor. On short texts, where
-    writing products anew would show, only PyTorch's are few (benchmarks/LOG.md). What the environment names stays.
-
-    Args:
-        usual: Tokens of a usual text ahead.
-    """
-    os.environ.setdefault("LRU_CACHE_CAPACITY", str(_PRODUCTS))
-    if usual >= _LONG:
-        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(_PRODUCTS))
 
 
 def seed_everything(seed: int) -> None:

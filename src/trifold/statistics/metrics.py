@@ -5,6 +5,7 @@ Truth and prediction are `(rows,)` class numbers, or `(rows, classes)` bools whe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -149,7 +150,7 @@ def label_f1(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return result
 
 
-def main_score(label_counts: Sequence[int], *, multi_label: bool = False) -> str:
+def main_score(label_counts: Sequence[int], *, multi_label: bool = False) -> Literal["accuracy", "macro_f1"]:
     """Which score comes first: macro-F1 where the commonest class is three times the rarest, else accuracy.
 
     With several labels a row it is always macro-F1: having all of them right says too little.

@@ -47,6 +47,7 @@ class Choice:
         chosen: The method to ship: the cheapest that is within the tolerance; or the best, as a guess, where none is,
             or where that one is the dearer of the two.
         best: The method with the highest score on the rows; of several, the cheapest.
+        scores: `(methods,)` on the rows.
         within: `(methods,)` bool, which are shown to lose no more than the tolerance against any other.
         worse: `(methods,)` bool, which are shown to lose more than the tolerance against the best.
         loss_bounds: `(methods,)`, what each may lose against the best of the others, all comparisons counted.
@@ -56,6 +57,7 @@ class Choice:
 
     chosen: int
     best: int
+    scores: np.ndarray
     within: np.ndarray
     worse: np.ndarray
     loss_bounds: np.ndarray
@@ -72,27 +74,33 @@ def choose(methods: Scored, costs: Costs, tolerance: float) -> Choice:
         tolerance: What a cheaper method may lose, a fraction.
     """
     counts, number = methods.counts, len(costs.values)
-    best = int(_best(methods.scores(counts), costs))
-    surest = quantile(_ERROR / (number * (number - 1) / 2))
+    scores, leads = methods.scores(counts), methods.lead_statistics(counts, tolerance)
+    sure, best = _sureness(leads), int(_best(scores, costs))
+    within = _passed(sure)
+    chosen = int(_pick(scores, within, costs))
     return Choice(
-        chosen=int(pick(methods, counts, costs, tolerance)),
+        chosen=chosen,
         best=best,
-        within=shown_within(methods, counts, tolerance),
-        worse=methods.lead_statistics(counts, tolerance)[best] >= surest,
-        loss_bounds=_loss_bounds(methods, tolerance),
+        scores=scores,
+        within=within,
+        worse=leads[best] >= quantile(_ERROR / (number * (number - 1) / 2)),
+        loss_bounds=_loss_bounds(methods, sure),
         least_bound=float(methods.least_bound(counts, _steps(number)[0])),
-        expected=expected_score(methods, costs, tolerance),
+        expected=_expected_score(methods, scores, chosen, costs, tolerance),
     )
 
 
 def pick(methods: Scored, counts: np.ndarray, costs: Costs, tolerance: float) -> np.ndarray:
     """The method to ship by each of some counts, `(..., cells)` to `(...)`."""
-    scores, within = methods.scores(counts), shown_within(methods, counts, tolerance)
+    return _pick(methods.scores(counts), shown_within(methods, counts, tolerance), costs)
+
+
+def _pick(scores: np.ndarray, within: np.ndarray, costs: Costs) -> np.ndarray:
     cheapest, best = _cheapest(within, scores, costs), _best(scores, costs)
     return np.where(within.any(axis=-1) & ~costs.dearer[cheapest, best], cheapest, best)
 
 
-def expected_score(methods: Scored, costs: Costs, tolerance: float) -> Interval:
+def _expected_score(methods: Scored, scores: np.ndarray, chosen: int, costs: Costs, tolerance: float) -> Interval:
     """The score to expect of the method that is shipped, on other rows.
 
     Its value is the mean score of all methods, plus by how much the one that nine tenths of the rows choose leads that
@@ -111,9 +119,7 @@ def expected_score(methods: Scored, costs: Costs, tolerance: float) -> Interval:
     for _ in range(0, _DIVISIONS if rows >= _FEWEST_ROWS else 0, _DIVISIONS_AT_ONCE):
         choosing = rng.multivariate_hypergeometric(counts, round(_CHOOSING_SHARE * rows), size=_DIVISIONS_AT_ONCE)
         leads.append(held_out_lead(methods, counts, choosing, costs, tolerance))
-    scores = methods.scores(counts)
     value = float(scores.mean() + np.mean(leads[1:] or leads))
-    chosen = int(pick(methods, counts, costs, tolerance))
     low, high = selected_ends(methods, counts, chosen)
     return Interval(float(np.clip(value, low, high)), float(low), float(high))
 
@@ -158,7 +164,11 @@ def shown_within(methods: Scored, counts: np.ndarray, tolerance: float) -> np.nd
     Source: Berger 1982, "Multiparameter Hypothesis Testing and Acceptance Sampling"; Holm 1979, "A Simple Sequentially
     Rejective Multiple Test Procedure".
     """
-    sure = _sureness(methods, counts, tolerance)
+    return _passed(_sureness(methods.lead_statistics(counts, tolerance)))
+
+
+def _passed(sure: np.ndarray) -> np.ndarray:
+    """Which methods are sure enough, in steps, `(..., methods)` bool."""
     order = np.argsort(-sure, axis=-1, kind="stable")
     passed = np.take_along_axis(sure, order, -1) >= _steps(sure.shape[-1])
     within = np.empty_like(passed)
@@ -166,9 +176,9 @@ def shown_within(methods: Scored, counts: np.ndarray, tolerance: float) -> np.nd
     return within
 
 
-def _sureness(methods: Scored, counts: np.ndarray, tolerance: float) -> np.ndarray:
+def _sureness(lead_statistics: np.ndarray) -> np.ndarray:
     """How many deviations each method's loss lies below the tolerance, against the other where that is least."""
-    sure = -methods.lead_statistics(counts, tolerance)
+    sure = -lead_statistics
     every = np.arange(sure.shape[-1])
     sure[..., every, every] = np.inf
     least: np.ndarray = sure.min(axis=-2)
@@ -183,9 +193,8 @@ def _steps(methods: int) -> np.ndarray:
     return np.array([quantile(_ERROR / min(methods - 1, methods - step)) for step in range(methods)])
 
 
-def _loss_bounds(methods: Scored, tolerance: float) -> np.ndarray:
+def _loss_bounds(methods: Scored, sure: np.ndarray) -> np.ndarray:
     """Upper bounds of each method's loss, as sure as its step demands: within the tolerance where it passed."""
-    sure = _sureness(methods, methods.counts, tolerance)
     order, steps = np.argsort(-sure, kind="stable"), _steps(len(sure))
     failed = np.flatnonzero(sure[order] < steps)
     bounds = np.empty(len(sure))

@@ -6,7 +6,6 @@ a `Checkpointer`, the loop asks for it.
 """
 
 import contextlib
-import hashlib
 import json
 import random
 import signal
@@ -20,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from trifold.atomic import new_aside, remove, sync, sync_folder
+from trifold.atomic import remove, replaced_folder, sync, sync_folder
 from trifold.errors import TrainingError
 from trifold.events import say
 from trifold.formatting import duration
+from trifold.hashing import file_sha256
 from trifold.system_errors import fault_of, out_of_room
 
 _TENSORS, _FACTS, _HASHES = "tensors.safetensors", "state.json", "sha256.json"
@@ -150,9 +150,7 @@ class Checkpointer:
 
         target = self.folder / f"step-{step}"
         self.folder.mkdir(parents=True, exist_ok=True)
-        aside = new_aside(target)
-        try:
-            aside.mkdir()
+        with replaced_folder(target) as aside:
             save_file(
                 {name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()}, aside / _TENSORS
             )
@@ -160,12 +158,7 @@ class Checkpointer:
             (aside / _FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
             (aside / _HASHES).write_text(json.dumps(_hashes(aside)) + "\n", encoding="utf-8")
             sync_folder(aside)
-            remove(target)
-            aside.rename(target)
-            sync(self.folder)
-        except BaseException:
-            remove(aside)
-            raise
+        sync(self.folder)
         for older in (*self.folder.glob("step-*"), *self.folder.glob(".step-*")):
             if older != target:
                 remove(older)
@@ -281,8 +274,4 @@ def what_differs(saved: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _hashes(folder: Path) -> dict[str, str]:
     """File to SHA-256, of all that a state consists of."""
-    found = {}
-    for name in (_TENSORS, _FACTS):
-        with (folder / name).open("rb") as file:
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    return {name: file_sha256(folder / name) for name in (_TENSORS, _FACTS)}

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from trifold.engines.architectures import can_be_captured
 from trifold.engines.bf16_weight_cache import Bf16WeightCache
 from trifold.errors import first_line
 from trifold.events import say
@@ -23,8 +24,6 @@ from trifold.train.steps import Steps
 # Batches are padded to multiples of so many tokens: every shape takes a graph of its own, and a capture costs as much
 # as two to three steps.
 _ROUNDING = to_multiple_of(64)
-# Architectures that decide nothing on the processor by what the GPU computes.
-_CAPTURABLE = ("bert", "camembert", "distilbert", "electra", "roberta", "xlm-roberta")
 
 
 class _Captured(NamedTuple):
@@ -115,7 +114,6 @@ def steps_of(
     model: torch.nn.Module, training: Objective, config: TrainingConfig, runtime: Runtime, *rest: Any
 ) -> Steps:
     """Steps as fast as the machine takes them; arguments as for `Steps`."""
-    known = getattr(getattr(model, "config", None), "model_type", None) in _CAPTURABLE
-    if runtime.device == "cuda" and known and isinstance(training, Capturable):
+    if runtime.device == "cuda" and can_be_captured(model) and isinstance(training, Capturable):
         return CapturedSteps(model, training, config, runtime, *rest)
     return Steps(model, training, config, runtime, *rest)

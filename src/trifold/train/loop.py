@@ -26,7 +26,6 @@ from trifold.train.checkpoint import (
 )
 from trifold.train.config import TrainingConfig
 from trifold.train.cuda_graphs import steps_of
-from trifold.train.dropout import bytewise_dropout
 from trifold.train.history import History
 from trifold.train.objective import Objective, ValidationFigures, evaluate
 from trifold.train.optimiser import AdamW, Average, warmup_then_decay
@@ -75,7 +74,7 @@ def train(
         say_resumed(saved)
     steps = steps_of(model, training, config, runtime, session.optimiser, session.distillation, session.recorder)
     show = track(f"training on {len(training.lengths):,} {config.unit}", 0 if config.quiet else session.tokens_left())
-    with saving_on_signal(checkpointer), bytewise_dropout(model), show as advance:
+    with saving_on_signal(checkpointer), show as advance:
         while session.goes_on():
             model.train()
             session.distillation.begin(session.epoch)

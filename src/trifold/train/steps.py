@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from trifold.engines.private_operators import scale_each
 from trifold.runtime import Runtime
 from trifold.train.config import TrainingConfig
 from trifold.train.objective import BatchLoss, Objective
@@ -53,7 +54,7 @@ class Steps:
         if count != examples:
             # How much counts is known only now that all of the step is seen.
             gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
-            torch._foreach_mul_(gradients, examples / max(1, count))
+            scale_each(gradients, examples / max(1, count))
         self.move()
 
     def go_back(self, result: BatchLoss, positions: torch.Tensor, examples: int) -> None:

@@ -36,14 +36,16 @@ def reporting(tracker: str, run: str, settings: Mapping[str, object], folder: Pa
         folder: For the files of trackers without a server.
 
     Raises:
-        SettingsError: If the tracker's package is missing.
+        SettingsError: If accelerate or the tracker's package is missing.
     """
     if tracker == "none":
         yield
         return
-    from accelerate import Accelerator
-    from accelerate.tracking import get_available_trackers
-
+    try:
+        from accelerate import Accelerator
+        from accelerate.tracking import get_available_trackers
+    except ImportError:
+        raise SettingsError(f"--report-to {tracker} needs accelerate: pip install 'trifold[track]'") from None
     if tracker not in {str(name) for name in get_available_trackers()}:
         raise SettingsError(f"--report-to {tracker} needs its package: pip install {tracker}")
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,8 @@ from safetensors import SafetensorError
 
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import choose_folder, new_file, new_folder
-from trifold.atomic import locked
 from trifold.errors import ArtifactError, DataError, SettingsError
+from trifold.file_lock import locked
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:

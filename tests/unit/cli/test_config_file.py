@@ -18,7 +18,7 @@ def test_the_flag_and_its_file_are_taken_out_of_the_arguments(tmp_path: Path) ->
 
 
 def test_a_file_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(TrifoldError, match="there is no file none.toml: give --config a TOML file"):
+    with pytest.raises(TrifoldError, match=r"there is no file none\.toml: give --config a TOML file"):
         take_config_flag(["finetune", "--config", "none.toml"])
     with pytest.raises(TrifoldError, match="give --config a TOML file"):
         take_config_flag(["finetune", "--config"])

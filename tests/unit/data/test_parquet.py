@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import decimal
+import random
 from pathlib import Path
 
 import pyarrow as pa
@@ -101,3 +102,48 @@ def test_damage_anywhere_raises_nothing_but_data_errors(tmp_path: Path, place: i
     (tmp_path / "a.parquet").write_bytes(bytes(content))
     with contextlib.suppress(DataError):
         load_examples(tmp_path / "a.parquet", DataSettings())
+
+
+@pytest.mark.parametrize(
+    ("unit", "zone", "time", "text"),
+    [
+        ("ns", None, NOON, "2024-05-01 12:00:00"),
+        ("us", None, NOON.replace(microsecond=500_000), "2024-05-01 12:00:00.5"),
+        ("us", "Europe/Berlin", NOON, "2024-05-01 14:00:00+0200"),
+        ("ms", "UTC", NOON, "2024-05-01 12:00:00Z"),
+    ],
+)
+def test_a_point_in_time_is_text_in_its_own_zone(
+    tmp_path: Path, unit: str, zone: str | None, time: datetime.datetime, text: str
+) -> None:
+    pq.write_table(pa.table({"at": pa.array([time, None], pa.timestamp(unit, zone))}), tmp_path / "a.parquet")
+    assert [row.values["at"] for row in open_table(tmp_path / "a.parquet").rows()] == [text, None]
+
+
+def test_a_map_is_an_object(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"about": OTHERS["map"]}), tmp_path / "a.parquet")
+    assert [row.values["about"] for row in open_table(tmp_path / "a.parquet").rows()] == [{"k": 1}] * 2
+
+
+def test_a_date_that_python_lacks_is_an_error_with_its_row(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"on": pa.array([2**30], pa.date32())}), tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="holds a value after row 0 that cannot be read"):
+        list(open_table(tmp_path / "a.parquet").rows())
+
+
+def test_the_folder_and_the_name_of_a_file_mean_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "year=2024"
+    folder.mkdir()
+    pq.write_table(pa.table({"text": ["a"]}), folder / "a[1]*.parquet")
+    assert open_table(folder / "a[1]*.parquet").columns == ("text",)
+
+
+def test_a_large_row_group_is_read_in_bounded_memory(tmp_path: Path) -> None:
+    rng = random.Random(0)
+    with pq.ParquetWriter(tmp_path / "a.parquet", pa.schema([("text", pa.string())]), compression="none") as file:
+        texts = [rng.randbytes(500).hex() for _ in range(60_000)]
+        file.write_table(pa.table({"text": texts}), row_group_size=len(texts))
+    before = peak = pa.total_allocated_bytes()
+    for row in open_table(tmp_path / "a.parquet").rows():
+        peak = max(peak, pa.total_allocated_bytes() if row.line % 2_048 == 2 else 0)
+    assert peak - before < 20_000_000

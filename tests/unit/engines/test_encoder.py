@@ -54,11 +54,11 @@ def test_batches_have_few_lengths_where_a_new_one_costs_time(
     assert sorted(tokens.lengths) == list(range(3, 71))
     seen: list[tuple[int, int]] = []
 
-    def forward(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def pooled(ids: np.ndarray, mask: np.ndarray, _layers: tuple[int, ...]) -> np.ndarray:
         seen.append((ids.shape[1], int(mask.sum())))
         return np.zeros((len(ids), 1, 3, encoder.width), dtype=np.float32)
 
-    monkeypatch.setattr(encoder, "_forward", lambda _layers: forward)
+    monkeypatch.setattr(encoder._engine, "pooled", pooled)
     encoder.pool(tokens, 0, token_budget=1, layers=[0])
     assert {length for length, _ in seen} == lengths
     assert sum(own for _, own in seen) == tokens.lengths.sum(), "what fills up counts for nothing"

@@ -13,13 +13,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from conftest import write_reviews
+from trifold.engines.catalogue import read_encoder
 from trifold.engines.encoder import Encoder
-from trifold.engines.fast_bert import FastBert, read_fast_bert
-from trifold.engines.fast_bert_classifier import classifier_of, logits_by, read_classifier
-from trifold.engines.prepacked import PrepackedLinear
+from trifold.engines.fast_bert import FastBert
 from trifold.models.locate import locate
 from trifold.models.tokenizer import Tokenizer
-from trifold.runtime import Runtime, cpu_multiplies_bfloat16
+from trifold.runtime import Runtime
 
 SIZES = {
     "vocab_size": 90, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64,
@@ -54,7 +53,7 @@ def batch() -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "camembert"])
 def test_every_state_is_that_of_transformers(kind: str, head: str, tmp_path: Path) -> None:
     model = saved(tmp_path, kind, head, type_vocab_size=2, layer_norm_eps=1e-5)
-    ours = read_fast_bert(locate(str(tmp_path)))
+    ours = read_encoder(locate(str(tmp_path)))
     assert ours is not None
     given = batch()
     with torch.inference_mode():
@@ -67,52 +66,9 @@ def test_every_state_is_that_of_transformers(kind: str, head: str, tmp_path: Pat
     assert found.last_hidden_state is found.hidden_states[-1]
 
 
-CLASSIFIER = "AutoModelForSequenceClassification"
-
-
-@pytest.mark.parametrize("padded", [True, False])
-@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "camembert"])
-def test_a_classifier_says_what_transformers_says(kind: str, padded: bool, tmp_path: Path) -> None:
-    model = saved(tmp_path, kind, CLASSIFIER, type_vocab_size=2, layer_norm_eps=1e-5, num_labels=3)
-    given = batch()
-    if not padded:
-        given = {name: tensor[:1] for name, tensor in given.items()}
-    with torch.inference_mode():
-        expected = model(**given).logits
-    for ours in (read_classifier(locate(str(tmp_path))), classifier_of(model.config.to_dict(), model.state_dict())):
-        assert ours is not None
-        run = logits_by(ours, CPU)
-        found = run(*(array.numpy() for array in given.values()))
-        np.testing.assert_allclose(found, expected, atol=1e-4, rtol=1e-5)
-
-
-@pytest.mark.parametrize(("kind", "head"), [("electra", CLASSIFIER), ("bert", "AutoModel"), ("roberta", "AutoModel")])
-def test_what_is_no_such_classifier_is_left_to_transformers(kind: str, head: str, tmp_path: Path) -> None:
-    model = saved(tmp_path, kind, head)
-    assert read_classifier(locate(str(tmp_path))) is None
-    assert classifier_of(model.config.to_dict(), model.state_dict()) is None
-
-
-@pytest.mark.skipif(not cpu_multiplies_bfloat16(), reason="the processor has no bfloat16 of its own")
-def test_a_packed_classifier_says_nearly_the_same() -> None:
-    from transformers import AutoModelForSequenceClassification
-
-    torch.manual_seed(2)
-    files = locate("minilm")
-    model = AutoModelForSequenceClassification.from_pretrained(files.folder, num_labels=4).eval()
-    ids, mask = Tokenizer(files, 64).encode(["A superb and moving film.", "Far too long."]).padded(np.arange(2), 0)
-    with torch.inference_mode():
-        expected = model(torch.from_numpy(ids), torch.from_numpy(mask)).logits.numpy()
-    ours = classifier_of(model.config.to_dict(), model.state_dict())
-    assert ours is not None
-    found = logits_by(ours, Runtime("cpu", "bfloat16"))(ids, mask)
-    assert any(isinstance(part, PrepackedLinear) for part in ours.modules())
-    np.testing.assert_allclose(found, expected, atol=5e-3)
-
-
 def test_weights_in_several_files_and_by_the_oldest_names_are_read(tmp_path: Path) -> None:
     saved(tmp_path, "bert")
-    expected = read_fast_bert(locate(str(tmp_path)))
+    expected = read_encoder(locate(str(tmp_path)))
     assert expected is not None
     tensors = {f"bert.{name}": tensor for name, tensor in load_file(tmp_path / "model.safetensors").items()}
     tensors = {
@@ -126,7 +82,7 @@ def test_weights_in_several_files_and_by_the_oldest_names_are_read(tmp_path: Pat
         save_file({name: tensors[name] for name in held}, tmp_path / file)
     index = {"weight_map": {name: file for file, held in parts.items() for name in held}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    found = read_fast_bert(locate(str(tmp_path)))
+    found = read_encoder(locate(str(tmp_path)))
     assert found is not None
     torch.testing.assert_close(found(**batch()).last_hidden_state, expected(**batch()).last_hidden_state)
 
@@ -169,16 +125,16 @@ def cut_short(folder: Path) -> None:
 )
 def test_whatever_is_not_plain_is_left_to_transformers(change: Callable[[Path], None], tmp_path: Path) -> None:
     saved(tmp_path, "bert")
-    assert isinstance(read_fast_bert(locate(str(tmp_path))), FastBert)
+    assert isinstance(read_encoder(locate(str(tmp_path))), FastBert)
     change(tmp_path)
-    assert read_fast_bert(locate(str(tmp_path))) is None
+    assert read_encoder(locate(str(tmp_path))) is None
 
 
 def test_positions_from_behind_an_unnamed_padding_are_left_to_transformers(tmp_path: Path) -> None:
     saved(tmp_path, "roberta")
-    assert isinstance(read_fast_bert(locate(str(tmp_path))), FastBert)
+    assert isinstance(read_encoder(locate(str(tmp_path))), FastBert)
     change_config(pad_token_id=None)(tmp_path)
-    assert read_fast_bert(locate(str(tmp_path))) is None
+    assert read_encoder(locate(str(tmp_path))) is None
 
 
 def test_what_is_exported_later_is_the_same_and_as_deep(tiny_model: Path) -> None:
@@ -203,7 +159,7 @@ def test_reading_needs_neither_transformers_nor_a_compiler_nor_scikit_learn(tmp_
     code = f"""
 import sys
 from trifold.cli.main import run
-run(["finetune", "reviews.csv", "--method", "features", "--head", "mlp", "--output-dir", "run", "--offline"])
+run(["finetune", "reviews.csv", "--method", "features", "--output-dir", "run", "--offline"])
 for method in ("run", *{methods}):
     run(["predict", method, "reviews.csv", "--output", method + ".csv"])
 run(["embed", "minilm", "reviews.csv", "--output", "vectors.npy", "--offline"])

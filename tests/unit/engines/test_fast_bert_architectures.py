@@ -15,10 +15,10 @@ from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import BackboneError
 from trifold.methods import method_entry
-from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.contract import Fitted
 from trifold.methods.defaults import ADAPTER, FULL
 from trifold.methods.exported_predictor import ExportedPredictor
-from trifold.methods.settings import TuningSettings
+from trifold.methods.settings import MethodSettings, TuningSettings
 from trifold.models.locate import locate
 from trifold.models.settings import BackboneSettings
 from trifold.models.tokenizer import Tokenizer
@@ -109,8 +109,8 @@ def fit(method: str, model: Path, split: Split, cache: bool = True, **tuning: ob
     # Three times its default each: far beyond, losses follow every last digit of the states.
     rate = 3 * (FULL if method == "full" else ADAPTER).learning_rate
     settings = MethodSettings(
-        replace(EXACT, model=str(model), max_length=48, cache=cache),
-        TrainSettings(learning_rate=rate, epochs=1),
+        backbone=replace(EXACT, model=str(model), max_length=48, cache=cache),
+        train=TrainSettings(learning_rate=rate, epochs=1),
         tuning=TuningSettings(**tuning),  # type: ignore[arg-type]
     )
     return method_entry(method).load()(settings).fit(split.train, split.validation, LabelMap.of(split.train.labels))
@@ -180,7 +180,7 @@ def test_as_many_tokens_as_it_has_places_for_are_read_and_no_more(model: Path, s
         most = 66
     tokens = Tokenizer(files, most).encode(["film " * 500])
     assert tokens.lengths.tolist() == [most]
-    settings = MethodSettings(BackboneSettings(model=str(model), device="cpu", max_length=most))
+    settings = MethodSettings(backbone=BackboneSettings(model=str(model), device="cpu", max_length=most))
     part = split.train.take(range(8))
     texts = tuple(text + " film" * 500 for text in part.texts)
     long = type(part)(part.rows, texts, part.labels)

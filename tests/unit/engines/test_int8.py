@@ -8,9 +8,22 @@ import pytest
 import torch
 
 from trifold.engines import int8
+from trifold.engines.catalogue import read_encoder
 from trifold.engines.encoder import Encoder
-from trifold.engines.int8 import in_int8, multiplies_int8
-from trifold.models.locate import BackboneFiles, locate
+from trifold.engines.fast_bert import FastBert
+from trifold.engines.int8 import Int8Engine, in_int8, multiplies_int8
+from trifold.engines.int8_linear import (
+    EXTRA_CHANNELS,
+    Affine,
+    ChannelRanges,
+    Int8Linear,
+    Quantisation,
+    Quantise,
+    quantised,
+    split_outliers,
+)
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import locate
 from trifold.models.pooling import Pooled
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime, cpu_multiplies_bfloat16
@@ -41,9 +54,9 @@ def cosines(found: Pooled, expected: Pooled) -> np.ndarray:
 def test_states_are_rounded_to_the_nearest_step_and_stay_as_they_were(dtype: torch.dtype) -> None:
     states = (4 * torch.randn(5, 7, 48)).to(dtype)
     before, smooth = states.clone(), torch.rand(48) + 0.5
-    steps = int8._Steps.over(-3.0, 6.0)
-    found = int8._Rounding(steps, smooth)(states)
-    expected = (states.float() / smooth / steps.size + steps.zero).round().clamp(0, 255)
+    steps = Quantisation.over(-3.0, 6.0)
+    found = Quantise(steps, smooth)(states)
+    expected = (states.float() / smooth / steps.scale + steps.zero_point).round().clamp(0, 255)
     assert found.dtype == torch.uint8
     # Half-way between two steps either may be taken.
     difference = (found.float() - expected).abs()
@@ -57,12 +70,12 @@ def test_states_are_rounded_to_the_nearest_step_and_stay_as_they_were(dtype: tor
 def test_a_product_of_integers_is_nearly_the_plain_one(gelu: bool) -> None:
     linear = torch.nn.Linear(48, 80)
     states = torch.randn(3, 50, 48)
-    seen = int8._Range(48)
-    seen.see(states)
-    rounding, (product,) = int8._rounded([int8._Affine.of(linear)], seen, torch.float32, gelu=gelu)
+    seen = ChannelRanges(48)
+    seen.observe(states)
+    quantise, (matmul,) = quantised([Affine.of(linear)], seen, torch.float32, gelu=gelu)
     expected = linear(states)
     expected = torch.nn.functional.gelu(expected) if gelu else expected
-    error = product(rounding(states)) - expected
+    error = matmul(quantise(states)) - expected
     assert error.abs().mean() < 0.02 * expected.abs().mean()
 
 
@@ -74,12 +87,12 @@ def test_a_channel_that_reaches_far_is_split_and_its_copies_sum_up_to_it() -> No
     states = torch.randn(2_000, 16)
     gelu = torch.nn.functional.gelu
     exact = gelu(up(states)).detach()
-    between = int8._Range(32)
-    between.see(exact)
-    wide, narrow, steps = int8._split(int8._Affine.of(up), int8._Affine.of(down), between)
-    assert 32 < len(wide.bias) <= 32 + int8._COPIES
-    assert 255 * steps.size < 0.5 * float(exact.max()), "the steps are no finer for it"
-    top = (255 - steps.zero) * steps.size
+    between = ChannelRanges(32)
+    between.observe(exact)
+    wide, narrow, steps = split_outliers(Affine.of(up), Affine.of(down), between)
+    assert 32 < len(wide.bias) <= 32 + EXTRA_CHANNELS
+    assert 255 * steps.scale < 0.5 * float(exact.max()), "the steps are no finer for it"
+    top = (255 - steps.zero_point) * steps.scale
     with torch.no_grad():
         copies = gelu(states @ wide.weight.T + wide.bias).clamp(max=top)
         split, whole = copies @ narrow.weight.T + narrow.bias, down(exact)
@@ -92,7 +105,8 @@ def test_the_bundled_model_in_integers_says_nearly_what_it_says_in_full_precisio
     files = locate("minilm")
     encoder, found = read(files, runtime, "int8", 64)
     assert (encoder.backend, encoder.precision) == ("torch-int8", "int8")
-    assert sum(isinstance(part, int8._Product) for part in encoder._reader.modules()) == 6 * 6
+    assert isinstance(encoder._engine, Int8Engine)
+    assert sum(isinstance(part, Int8Linear) for part in encoder._engine.module.modules()) == 6 * 6
     same = cosines(found, read(files, length=64)[1])
     assert same.min() > 0.99
     assert same[:, 1:].max() < 1 - 1e-7, "these were not computed in integers"
@@ -112,7 +126,8 @@ def test_what_is_said_of_a_text_does_not_depend_on_those_beside_it() -> None:
 
 def test_the_last_layer_may_be_asked_of_the_first_token_alone() -> None:
     files = locate("minilm")
-    model = Encoder(files, FLOAT32)._reader
+    model = read_encoder(files)
+    assert isinstance(model, FastBert)
     one = in_int8(model, files, FLOAT32)
     assert one is not None
     ids = torch.randint(5, 30_000, (2, 20))
@@ -148,7 +163,7 @@ def test_it_takes_no_onnx_runtime(tiny_model: Path, monkeypatch: pytest.MonkeyPa
 def test_a_model_that_would_say_something_else_goes_to_onnx_runtime(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(int8._Product, "forward", lambda self, states: torch.randn(*states.shape[:-1], len(self._bias)))
+    monkeypatch.setattr(Int8Linear, "forward", lambda self, states: torch.randn(*states.shape[:-1], len(self._bias)))
     files = locate(str(tiny_model))
     encoder, found = read(files, engine="int8")
     assert encoder.backend == "onnx-int8"

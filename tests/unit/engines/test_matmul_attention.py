@@ -109,6 +109,6 @@ def test_a_backbone_reads_with_it_what_it_reads_in_full_precision(monkeypatch: p
 
 def test_what_is_saved_names_no_attention_of_ours(tiny_model: Path, tmp_path: Path) -> None:
     encoder = Encoder(locate(str(tiny_model)), Runtime("cpu", "float32"), frozen=False)
-    assert encoder.model.config._attn_implementation == attention.NAME
+    assert encoder.model.config._attn_implementation == attention._NAME
     encoder.model.save_pretrained(tmp_path)
-    assert attention.NAME not in (tmp_path / "config.json").read_text()
+    assert attention._NAME not in (tmp_path / "config.json").read_text()

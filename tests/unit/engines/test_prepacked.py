@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trifold.engines.encoder import Encoder
-from trifold.engines.prepacked import PrepackedLinear, prepack
+from trifold.engines.prepacked import PrepackedEngine, PrepackedLinear, prepack
 from trifold.models.locate import locate
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime, cpu_multiplies_bfloat16
@@ -15,6 +15,13 @@ from trifold.runtime import Runtime, cpu_multiplies_bfloat16
 BFLOAT16 = Runtime("cpu", "bfloat16")
 needs_bfloat16 = pytest.mark.skipif(not cpu_multiplies_bfloat16(), reason="this processor has no bfloat16")
 TEXTS = ["A film that is worth every minute.", "Dull.", "I left after an hour, " * 9]
+
+
+def packed_in(encoder: Encoder) -> torch.nn.Module:
+    """The copy that an encoder computes with."""
+    assert isinstance(encoder._engine, PrepackedEngine)
+    found: torch.nn.Module = encoder._engine.module
+    return found
 
 
 @needs_bfloat16
@@ -34,7 +41,7 @@ def test_the_bundled_model_packed_says_what_it_says_in_full_precision() -> None:
     tokens = tokenizer.encode(TEXTS)
     encoder = Encoder(files, BFLOAT16)
     found = encoder.pool(tokens, tokenizer.pad_id).vectors
-    assert sum(isinstance(part, PrepackedLinear) for part in encoder._reader.modules()) == 6 * 6
+    assert sum(isinstance(part, PrepackedLinear) for part in packed_in(encoder).modules()) == 6 * 6
     assert not any(isinstance(part, PrepackedLinear) for part in encoder.model.modules()), (
         "what is exported stays whole"
     )

@@ -11,8 +11,7 @@ from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.evaluate.forecast import flops_per_token, forecast
-from trifold.methods.contract import MethodSettings
-from trifold.methods.settings import TuningSettings
+from trifold.methods.settings import MethodSettings, TuningSettings
 from trifold.models.locate import locate
 from trifold.models.settings import BackboneSettings
 from trifold.train.settings import TrainSettings
@@ -48,7 +47,7 @@ def test_what_is_computed_once_is_not_forecast_for_every_epoch(reviews: Path, mo
 
 def test_no_backbone_is_looked_for_where_no_method_needs_one(reviews: Path) -> None:
     split = split_examples(load_examples(reviews, DataSettings()).examples)
-    settings = MethodSettings(BackboneSettings(model="./nowhere", offline=True))
+    settings = MethodSettings(backbone=BackboneSettings(model="./nowhere", offline=True))
     assert list(forecast(split, ["tfidf"], settings).seconds) == ["tfidf"]
 
 

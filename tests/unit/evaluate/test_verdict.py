@@ -1,23 +1,27 @@
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from trifold.artifact.run_record import FinetuneRecord
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.verdict import decide
 from trifold.statistics.metrics import interval
 from trifold.tasks.labels import LabelMap
 
+# What a verdict does not look at.
+_UNUSED = {field.name: None for field in fields(FinetuneRecord)}
 
-def run(method, milliseconds, right):
+
+def run(method, milliseconds, right, span=None):
     """A run whose row i is predicted rightly where `right[i]`; the two classes alternate."""
     right = np.asarray(right, dtype=bool)
     truth = np.arange(len(right)) % 2
     predicted = np.where(right, truth, 1 - truth)
     metrics = {score: vars(interval(score, truth, predicted, 2)) for score in ("accuracy", "macro_f1")}
     labels = LabelMap((0, 1))
-    facts = {"method": method, "ms_per_text": milliseconds}
     return RunResult(
         Path(method),
         method,
@@ -28,7 +32,7 @@ def run(method, milliseconds, right):
         predicted,
         np.ones(len(right)),
         metrics,
-        facts,
+        FinetuneRecord(**{**_UNUSED, "method": method, "ms_per_text": milliseconds, "ms_per_text_range": span}),
     )
 
 
@@ -180,10 +184,9 @@ def test_a_dearer_and_worse_method_is_not_shipped_because_it_lies_between_two_th
 
 def test_timings_that_overlap_do_not_make_a_method_cheaper():
     best, near = NEAR
-    cheap = run("less", 1.0, near)
-    cheap.facts["ms_per_text_range"] = [0.9, 2.1]
+    cheap = run("less", 1.0, near, (0.9, 2.1))
     assert decide([run("good", 2.0, best), cheap], "accuracy", 1.0).ship == "good"
-    cheap.facts["ms_per_text_range"] = [0.9, 1.1]
+    cheap = run("less", 1.0, near, (0.9, 1.1))
     assert decide([run("good", 2.0, best), cheap], "accuracy", 1.0).ship == "less"
 
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from trifold.cache_folder import _say_once
 from trifold.engines.encoder import Encoder
 from trifold.errors import SettingsError
+from trifold.events import say_once
 from trifold.features import prefix_cache as frozen
-from trifold.features.pooled_vectors import Vectors, read_through_cache
+from trifold.features.pooled_vectors import PooledTexts, pool_through_cache
 from trifold.features.prefix_cache import PrefixStates
-from trifold.features.store import list_stores
+from trifold.features.store_limits import list_stores
 from trifold.models.locate import locate
 from trifold.models.settings import BackboneSettings
 from trifold.models.tokenizer import Tokenizer
@@ -48,17 +48,17 @@ def test_a_batch_is_filled_up_with_zeros() -> None:
 @pytest.mark.parametrize("share", [0.3, 0.0])
 def test_on_a_gpu_they_lie_in_its_memory_where_they_fit(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frozen, "_GPU_SHARE", share)
-    monkeypatch.setattr(frozen, "_TEXTS_PER_SEGMENT", 8)
+    monkeypatch.setattr(frozen, "TEXTS_PER_SEGMENT", 8)
     arrays = some_states(20)
     states = PrefixStates(arrays, Runtime("cuda", "bfloat16"))
     assert states.batch(np.arange(2), 10).dtype == (torch.int64 if share else torch.float16)
     check(states, arrays, "cuda")
 
 
-def vectors_of(model: Path, **settings: Any) -> Vectors:
+def vectors_of(model: Path, **settings: Any) -> PooledTexts:
     files = locate(str(model))
     encoder, tokenizer = Encoder(files, Runtime("cpu", "float32")), Tokenizer(files, 32)
-    return read_through_cache(
+    return pool_through_cache(
         encoder, tokenizer, ["the film is dull", "a superb cast"], files, BackboneSettings(**settings)
     )
 
@@ -66,7 +66,7 @@ def vectors_of(model: Path, **settings: Any) -> Vectors:
 def test_vectors_that_memory_cannot_hold_are_refused_with_figures(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frozen, "available_bytes", lambda: 100)
+    monkeypatch.setattr("trifold.features.pooled_vectors.available_bytes", lambda: 100)
     with pytest.raises(SettingsError, match=r"the vectors of 2 texts by .* GB of memory, and 0\.0 GB are free"):
         vectors_of(tiny_model)
 
@@ -76,7 +76,7 @@ def test_what_the_disk_cannot_hold_is_computed_without_keeping_it(
 ) -> None:
     expected = vectors_of(tiny_model, cache=False).pooled.vectors
     monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path))
-    _say_once.cache_clear()
+    say_once.cache_clear()
     found = vectors_of(tiny_model, cache_gigabytes=1e-8)
     np.testing.assert_array_equal(found.pooled.vectors, expected)
     assert "GB are not kept in the cache" in capsys.readouterr().err
@@ -89,3 +89,16 @@ def test_another_configuration_of_the_same_weights_is_another_address(tiny_model
     (other / "config.json").write_text(json.dumps({**config, "layer_norm_eps": 0.1}))
     assert vectors_of(other).address != vectors_of(tiny_model).address
     assert not np.array_equal(vectors_of(other).pooled.vectors, vectors_of(tiny_model).pooled.vectors)
+
+
+def test_memory_that_the_caller_needs_beside_the_vectors_counts(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = locate(str(tiny_model))
+    encoder, tokenizer = Encoder(files, Runtime("cpu", "float32")), Tokenizer(files, 32)
+    monkeypatch.setattr("trifold.features.pooled_vectors.available_bytes", lambda: 1 << 20)
+    settings = BackboneSettings(cache=False)
+    pool_through_cache(encoder, tokenizer, ["a superb cast"], files, settings)
+    monkeypatch.setattr(encoder, "pool", lambda *_, **__: pytest.fail("it was computed"))
+    with pytest.raises(SettingsError, match="of memory"):
+        pool_through_cache(encoder, tokenizer, ["a superb cast"], files, settings, working_bytes_per_text=1 << 20)

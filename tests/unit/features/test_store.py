@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from trifold.cache_folder import clear
-from trifold.features.number_format import half
-from trifold.features.store import Segment, Store, _makers, kept_or_computed, list_stores, shrink
+from trifold.features.background_writer import Segment, kept_or_computed
+from trifold.features.half_precision import half
+from trifold.features.store import Store, _versions
+from trifold.features.store_limits import list_stores, shrink
 
 KIND: dict[str, object] = {"what": "test", "weights": "abc"}
 WIDTH = 4
@@ -136,6 +138,17 @@ def test_what_killed_processes_left_is_cleared_when_it_is_old(tmp_path: Path) ->
     assert digest(1) in Store(KIND, WIDTH, 1 << 30, tmp_path)
 
 
+def test_a_store_that_holds_nothing_any_more_is_removed_when_it_is_old(tmp_path: Path) -> None:
+    for name in ("fresh", "old"):
+        filled(tmp_path, 1, weights=name)
+    old, fresh = (Store({**KIND, "weights": name}, WIDTH, 1 << 30, tmp_path)._folder for name in ("old", "fresh"))
+    os.utime(old / "kind.json", (0, 0))
+    shrink(0, tmp_path / "features")
+    shrink(0, tmp_path / "features")
+    assert fresh.exists()
+    assert not old.exists()
+
+
 def test_stores_are_listed_and_cleared(tmp_path: Path) -> None:
     filled(tmp_path, 1, 2)
     filled(tmp_path, 1, weights="other")
@@ -200,7 +213,7 @@ def test_what_is_computed_serves_while_it_is_being_written(slow: Slow) -> None:
 
 
 def test_where_memory_is_short_one_segment_waits_for_the_other(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trifold.features.store.memory_bytes", lambda: 0)
+    monkeypatch.setattr("trifold.features.background_writer.memory_bytes", lambda: 0)
     seen: list[int] = []
 
     def compute(missing: list[int]) -> Iterator[Segment]:
@@ -247,9 +260,9 @@ def test_an_address_holds_format_width_kind_and_what_computed(tmp_path: Path, mo
     for name, value in (("_FORMAT", 99), ("VERSION", "99.0")):
         with monkeypatch.context() as changed:
             changed.setattr(f"trifold.features.store.{name}", value)
-            _makers.cache_clear()
+            _versions.cache_clear()
             assert digest(1) not in Store(KIND, WIDTH, 1 << 30, tmp_path)
-        _makers.cache_clear()
+        _versions.cache_clear()
 
 
 def test_clearing_beside_a_writer_costs_it_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

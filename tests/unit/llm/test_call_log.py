@@ -10,10 +10,10 @@ from scripted_server import Reply, scripted
 from trifold.errors import LlmError, SettingsError
 from trifold.llm import call_log as log_module
 from trifold.llm.call_log import Call, CallLog, read_log
-from trifold.llm.client import Client, from_json
+from trifold.llm.client import Client
 from trifold.llm.contract import FatalLlmError, Sampling
 from trifold.llm.openai_server import OpenAIServer
-from trifold.llm.prompt_template import Message
+from trifold.llm.prompt_template import Message, conversation_from_json
 from trifold.llm.settings import LlmSettings
 from trifold.llm.spending_limit import SpendingLimit
 
@@ -94,14 +94,14 @@ def test_what_is_no_log(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("prompt", ["[" * 5_000, "3", '[{"role": "user"}]', '["text"]', '[{"a": 1, "b": 2}]'])
 def test_a_logged_prompt_that_is_no_conversation(prompt: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        from_json(prompt)
+        conversation_from_json(prompt)
 
 
 @pytest.mark.parametrize(
     "answer", ["", "{", "[1.0]", '{"good": NaN, "bad": 0.5}', '{"good": "1", "bad": 0.5}', '{"bad": 0.5}']
 )
 def test_logged_figures_that_are_none_are_computed_again(answer: str) -> None:
-    from trifold.llm.likelihood_labeller import _figures_of
+    from trifold.llm.likelihood_labeller import _logged_figures
 
-    assert _figures_of(Call(1, "", "", "", "", answer), ("good", "bad")) is None
-    assert _figures_of(Call(1, "", "", "", "", '{"good": -1.5, "bad": -0.5}'), ("good", "bad")) == [-1.5, -0.5]
+    assert _logged_figures(Call(1, "", "", "", "", answer), ("good", "bad")) is None
+    assert _logged_figures(Call(1, "", "", "", "", '{"good": -1.5, "bad": -0.5}'), ("good", "bad")) == [-1.5, -0.5]

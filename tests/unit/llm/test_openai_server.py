@@ -8,7 +8,7 @@ import pytest
 
 from scripted_server import Reply, Script, scripted
 from trifold.errors import BudgetError, LlmError
-from trifold.llm import client as asker_module
+from trifold.llm import retry
 from trifold.llm.call_log import CallLog, read_log
 from trifold.llm.client import Client, Failure
 from trifold.llm.contract import Answer, FatalLlmError, Sampling
@@ -22,7 +22,7 @@ SECRET = "sk-a-very-secret-key-0123456789"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asker_module, "_FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(retry, "_FIRST_WAIT_SECONDS", 0.01)
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
 
 

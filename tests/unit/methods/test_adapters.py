@@ -12,13 +12,14 @@ from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import ArtifactError, SettingsError
+from trifold.hashing import file_sha256
 from trifold.methods import method_entry
 from trifold.methods.adapter_bottleneck import AdaptedEncoder, Bottleneck
-from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.contract import Fitted
 from trifold.methods.fine_tuning import FineTunedPredictor
-from trifold.methods.settings import TuningSettings
+from trifold.methods.settings import MethodSettings, TuningSettings
 from trifold.models.loading import load_model
-from trifold.models.locate import file_sha256, locate
+from trifold.models.locate import locate
 from trifold.models.settings import BackboneSettings
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
@@ -34,8 +35,8 @@ def split(reviews: Path) -> Split:
 
 def fit(method: str, model: Path, split: Split, rate: float = 1e-2, **tuning: object) -> Fitted:
     settings = MethodSettings(
-        BackboneSettings(model=str(model), device="cpu", offline=True),
-        TrainSettings(learning_rate=rate, epochs=1),
+        backbone=BackboneSettings(model=str(model), device="cpu", offline=True),
+        train=TrainSettings(learning_rate=rate, epochs=1),
         tuning=TuningSettings(**tuning),  # type: ignore[arg-type]
     )
     return method_entry(method).load()(settings).fit(split.train, split.validation, LabelMap.of(split.train.labels))
@@ -235,14 +236,3 @@ def test_a_rate_outside_the_sensible_band_is_said(
     assert "2e-05 is low for adapter-lora, which wants 0.0001 to 0.01" in capsys.readouterr().err
     fit("adapter-lora", tiny_model, small, rate=1e-3)
     assert "adapter-lora, which wants" not in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("method", "few"), [("full", True), ("adapter-lora", False), ("adapter-bottleneck", False)])
-def test_only_full_keeps_few_products(
-    method: str, few: bool, tiny_model: Path, split: Split, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[int] = []
-    monkeypatch.setattr("trifold.methods.fine_tuning.limit_matmul_cache", asked.append)
-    fit(method, tiny_model, split)
-    assert len(asked) == few
-    assert all(0 < usual < 100 for usual in asked), "the usual text of these reviews is short"

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from trifold.methods import method_entry
-from trifold.methods.contract import MethodSettings
 from trifold.methods.contrastive import TextPairs
+from trifold.methods.settings import MethodSettings
 from trifold.models.loading import load_model
 from trifold.models.locate import locate
 from trifold.models.settings import BackboneSettings
@@ -93,7 +93,7 @@ def test_a_small_token_budget_learns_from_the_same_pairs(tiny_model: Path, monke
     for budget in (4_096, 4):
         drawn.clear()
         settings = MethodSettings(
-            BackboneSettings(model=str(tiny_model), max_length=12, token_budget=budget, device="cpu")
+            backbone=BackboneSettings(model=str(tiny_model), max_length=12, token_budget=budget, device="cpu")
         )
         method_entry("contrastive").load()(settings).fit(
             part.take(range(32)), part.take(range(32, 40)), LabelMap.of((0, 1))

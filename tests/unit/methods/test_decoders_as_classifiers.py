@@ -16,11 +16,12 @@ from trifold.data.split import split_examples
 from trifold.errors import BackboneError
 from trifold.llm.prompt_template import Message
 from trifold.methods import method_entry
-from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.contract import Fitted
 from trifold.methods.exported_predictor import ExportedPredictor
-from trifold.methods.settings import TuningSettings
+from trifold.methods.settings import MethodSettings, TuningSettings
 from trifold.models.settings import BackboneSettings
-from trifold.pipeline.pretrain import PretrainRequest, pretrain
+from trifold.pipeline.pretrain import pretrain
+from trifold.pipeline.pretrain_request import PretrainRequest
 from trifold.pretrain.settings import CorpusSettings, LearningSettings, ScratchSettings
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
@@ -90,7 +91,7 @@ def t5(llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fit(method: str, model: Path, train: Examples, validation: Examples, **given: object) -> Fitted:
-    settings = MethodSettings(replace(EXACT, model=str(model)), TrainSettings(epochs=1, **given))  # type: ignore[arg-type]
+    settings = MethodSettings(backbone=replace(EXACT, model=str(model)), train=TrainSettings(epochs=1, **given))  # type: ignore[arg-type]
     return method_entry(method).load()(settings).fit(train, validation, LabelMap.of(train.labels))
 
 
@@ -130,7 +131,9 @@ def test_a_decoder_learns_several_labels_a_row(method: str, decoder_model: Path)
 
 
 def test_full_learns_from_a_decoders_last_token(decoder_model: Path, split: Split) -> None:
-    settings = MethodSettings(replace(EXACT, model=str(decoder_model)), TrainSettings(epochs=8, learning_rate=3e-3))
+    settings = MethodSettings(
+        backbone=replace(EXACT, model=str(decoder_model)), train=TrainSettings(epochs=8, learning_rate=3e-3)
+    )
     fitted = method_entry("full").load()(settings).fit(split.train, split.validation, LabelMap.of(split.train.labels))
     labels = fitted.predictor.labels
     found = labels.decide(labels.probabilities(fitted.predictor.score(split.test.texts).logits))
@@ -146,7 +149,9 @@ def test_a_decoder_gives_the_same_as_a_graph(decoder_model: Path, split: Split, 
 
 def test_a_merged_adapter_gives_the_same(decoder_model: Path, split: Split, tmp_path: Path) -> None:
     settings = MethodSettings(
-        replace(EXACT, model=str(decoder_model)), TrainSettings(epochs=1), tuning=TuningSettings(merge_adapter=True)
+        backbone=replace(EXACT, model=str(decoder_model)),
+        train=TrainSettings(epochs=1),
+        tuning=TuningSettings(merge_adapter=True),
     )
     fitted = (
         method_entry("adapter-lora")

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from trifold.methods import features
-from trifold.methods.contract import MethodSettings
-from trifold.methods.features import FeatureSelection, _choose_selection, _fit, _Parts
-from trifold.methods.logistic import LinearHead
+from trifold.methods import feature_selection, features
+from trifold.methods.feature_selection import FeatureSelection, PooledData, _fit, choose_selection
+from trifold.methods.linear_head import LinearHead
 from trifold.methods.mlp import MlpHead
+from trifold.methods.settings import MethodSettings
 from trifold.models.pooling import POOLINGS, Pooled
 from trifold.statistics.calibration import mean_log_loss
 
@@ -15,25 +15,29 @@ LAYERS = 2
 TELLING = (1, "mean")
 
 
-def parts(rows: int) -> _Parts:
+def parts(rows: int) -> PooledData:
     """Two classes, told apart by one pooled vector alone."""
     rng = np.random.default_rng(0)
     classes = rng.integers(2, size=rows + 200)
     vectors = rng.normal(size=(rows + 200, LAYERS + 1, len(POOLINGS), 4)).astype(np.float32)
     vectors[:, TELLING[0], POOLINGS.index(TELLING[1])] += 1.5 * classes[:, None]
     pooled = Pooled(vectors, tuple(range(LAYERS + 1)))
-    return _Parts(pooled.rows(slice(rows)), classes[:rows], pooled.rows(slice(rows, None)), classes[rows:], 2, "none")
+    return PooledData(
+        pooled.rows(slice(rows)), classes[:rows], pooled.rows(slice(rows, None)), classes[rows:], 2, "none"
+    )
 
 
 @pytest.mark.parametrize("compared", [100, 400])
 def test_the_join_is_chosen_on_some_rows_and_the_head_learned_from_all(
     compared: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "_COMPARED_ROWS", compared)
+    monkeypatch.setattr(feature_selection, "_COMPARED_ROWS", compared)
     given = parts(400)
-    selection, chosen = _choose_selection(given, LAYERS)
+    selection, chosen = choose_selection(given, LAYERS)
     assert TELLING in selection.layer_poolings
-    same, alone = _fit(given, selection.layer_poolings, features._around(chosen.strength), features._TOLERANCE)
+    same, alone = _fit(
+        given, selection.layer_poolings, feature_selection._around(chosen.c), feature_selection._TOLERANCE
+    )
     assert isinstance(same, FeatureSelection)
     np.testing.assert_array_equal(selection.mean, same.mean)
     np.testing.assert_array_equal(chosen.head.weight, alone.head.weight)
@@ -43,7 +47,7 @@ def test_the_join_is_chosen_on_some_rows_and_the_head_learned_from_all(
 def test_rows_sorted_by_label_are_compared_with_every_class_among_them() -> None:
     classes = np.repeat(np.arange(6), (900, 900, 900, 900, 398, 2))
     vectors = np.arange(4_000, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, len(POOLINGS), 1), np.float32)
-    given = _Parts(Pooled(vectors, (0,)), classes, Pooled(vectors[:6], (0,)), np.arange(6), 6, "none")
+    given = PooledData(Pooled(vectors, (0,)), classes, Pooled(vectors[:6], (0,)), np.arange(6), 6, "none")
     few = given.sampled(1_000)
     counts = np.bincount(few.train_classes, minlength=6)
     assert (counts > 0).all()
@@ -57,7 +61,7 @@ def test_of_several_labels_a_row_none_goes_missing_either() -> None:
     classes = np.zeros((500, 3), dtype=bool)
     classes[:250, 0], classes[499, 1], classes[3, 2] = True, True, True
     pooled = Pooled(np.zeros((500, 1, len(POOLINGS), 2), np.float32), (0,))
-    few = _Parts(pooled, classes, pooled, classes, 3, "none").sampled(50)
+    few = PooledData(pooled, classes, pooled, classes, 3, "none").sampled(50)
     assert few.train_classes.any(axis=0).all()
 
 
@@ -65,30 +69,30 @@ def test_the_best_of_the_coarse_comparison_are_fitted_to_the_end(monkeypatch: py
     fitted: list[tuple[float, float]] = []
 
     def counted(
-        given: _Parts, layer_poolings: list[tuple[int, str]], strengths: tuple[float, ...], tolerance: float
+        given: PooledData, layer_poolings: list[tuple[int, str]], c_values: tuple[float, ...], tolerance: float
     ) -> object:
-        found = _fit(given, layer_poolings, strengths, tolerance)
+        found = _fit(given, layer_poolings, c_values, tolerance)
         fitted.append((tolerance, found[1].validation_loss))
         return found
 
-    monkeypatch.setattr(features, "_fit", counted)
-    _, chosen = _choose_selection(parts(400), LAYERS)
-    to_the_end = [loss for tolerance, loss in fitted if tolerance == features._TOLERANCE]
-    assert len(to_the_end) == features._FINALISTS
+    monkeypatch.setattr(feature_selection, "_fit", counted)
+    _, chosen = choose_selection(parts(400), LAYERS)
+    to_the_end = [loss for tolerance, loss in fitted if tolerance == feature_selection._TOLERANCE]
+    assert len(to_the_end) == feature_selection._FINALISTS
     assert chosen.validation_loss == min(to_the_end)
 
 
-def test_the_strengths_fitted_to_the_end_are_the_one_found_and_its_neighbours() -> None:
-    path = features._STRENGTHS
-    assert features._around(path[3]) == path[2:5]
-    assert features._around(path[0]) == path[:2]
-    assert features._around(path[-1]) == path[-2:]
+def test_the_values_of_c_fitted_to_the_end_are_the_one_found_and_its_neighbours() -> None:
+    path = feature_selection._C_VALUES
+    assert feature_selection._around(path[3]) == path[2:5]
+    assert feature_selection._around(path[0]) == path[:2]
+    assert feature_selection._around(path[-1]) == path[-2:]
 
 
 def test_heads_are_compared_as_sure_as_they_will_be(monkeypatch: pytest.MonkeyPatch) -> None:
     given = parts(400)
-    selection, chosen = _choose_selection(given, LAYERS)
-    data, good = given.sample(selection), chosen.head
+    selection, chosen = choose_selection(given, LAYERS)
+    data, good = given.head_data(selection), chosen.head
     half = np.where(np.arange(len(good.weight)) % 2, 0.3, 1.0)[:, None].astype(np.float32)
     worse = LinearHead(good.weight * half, good.bias)
     both = 8 * np.eye(2, dtype=np.float32)

@@ -13,8 +13,9 @@ from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.engines import token_budget as budget
 from trifold.methods import method_entry
-from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.contract import Fitted
 from trifold.methods.defaults import tuning_epochs
+from trifold.methods.settings import MethodSettings
 from trifold.models.settings import BackboneSettings
 from trifold.models.tokenizer import Tokens
 from trifold.tasks.labels import LabelMap
@@ -48,7 +49,7 @@ def test_what_measures_the_token_budget_leaves_no_trace(
 
     def learned(token_budget: int | None) -> Fitted:
         backbone = BackboneSettings(model=str(tiny_model), device="cpu", offline=True, token_budget=token_budget)
-        settings = MethodSettings(backbone, TrainSettings(learning_rate=1e-3, epochs=1))
+        settings = MethodSettings(backbone=backbone, train=TrainSettings(learning_rate=1e-3, epochs=1))
         # Warnings are errors here, so none is shown either.
         return method_entry("full").load()(settings).fit(split.train, split.validation, labels)
 
@@ -64,7 +65,7 @@ def fit(
     method: str, rows: Examples, labels: LabelMap, model: Path, rate: float | None, precision: str = "float32"
 ) -> Fitted:
     backbone = BackboneSettings(model=str(model), device="cpu", precision=precision, offline=True)
-    settings = MethodSettings(backbone, TrainSettings(learning_rate=rate, epochs=1))
+    settings = MethodSettings(backbone=backbone, train=TrainSettings(learning_rate=rate, epochs=1))
     return method_entry(method).load()(settings).learn(rows, rows, labels)
 
 

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from trifold.errors import TrainingError
-from trifold.methods.logistic import Sample
-from trifold.methods.mlp import _Members, _Vectors, fit_mlp, usual_plan
+from trifold.methods.linear_head import HeadData
+from trifold.methods.mlp import _Ensemble, _Vectors, fit_mlp, usual_plan
 from trifold.train.objective import weighted_loss
 from trifold.train.settings import TrainSettings
 
 
-def members() -> _Members:
+def members() -> _Ensemble:
     torch.manual_seed(0)
-    return _Members(features=6, hidden=5, classes=3, dropout=0.0, count=4)
+    return _Ensemble(features=6, hidden=5, classes=3, dropout=0.0, count=4)
 
 
 def vectors(*, several: bool) -> _Vectors:
@@ -63,12 +63,12 @@ def test_what_is_validated_is_what_will_be_used(several: bool) -> None:
     torch.testing.assert_close(found.logits, logits, atol=1e-6, rtol=1e-6)
 
 
-def rows(count: int, *, told: bool = True) -> Sample:
+def rows(count: int, *, told: bool = True) -> HeadData:
     """Three classes by which of three numbers is largest, among seven that say nothing; or of none."""
     rng = np.random.default_rng(0)
     features = rng.normal(size=(count + 2_000, 10)).astype(np.float32)
     classes = features[:, :3].argmax(1) if told else rng.integers(3, size=len(features))
-    return Sample(features[:count], classes[:count], features[count:], classes[count:], 3)
+    return HeadData(features[:count], classes[:count], features[count:], classes[count:], 3)
 
 
 def test_few_rows_learn_by_as_many_steps_as_many_do() -> None:

@@ -17,10 +17,10 @@ from trifold.data.split import split_examples
 from trifold.errors import BudgetError, LlmError, PromptError, SettingsError
 from trifold.llm.call_log import read_log
 from trifold.llm.settings import LlmSettings, PromptingSettings
-from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.contract import Fitted
 from trifold.methods.prompt import Prompting
 from trifold.methods.prompt_predictor import PromptPredictor
-from trifold.methods.settings import LabelSettings
+from trifold.methods.settings import LabelSettings, MethodSettings
 from trifold.models.settings import BackboneSettings
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples, Split

@@ -150,7 +150,9 @@ def test_weights_here_are_found_by_the_run_and_where_they_moved_to(decoder: Path
     with pytest.raises(TrifoldError, match=r"give a folder with a model"):
         load_run(tmp_path / "run")
     again = load_run(tmp_path / "run", llm=LlmSettings(llm=f"hf:{moved}", log=log))
-    assert predict_texts(again.predictor, ["The film is superb"]) == before
+    # What was kept of earlier prompts changes the order of operations, and so the last digits.
+    (first,), (second,) = before, predict_texts(again.predictor, ["The film is superb"])
+    assert second.probabilities == pytest.approx(first.probabilities, abs=1e-6)
     with pytest.raises(LlmError, match="was made with weights on this machine: leave out --llm, or name them"):
         load_run(tmp_path / "run", llm=LlmSettings(llm="openai:http://127.0.0.1:9/v1#m"))
     (moved / "model.safetensors").write_bytes((decoder / "model.safetensors").read_bytes()[:-4] + b"\0\0\0\1")
@@ -192,3 +194,16 @@ def test_a_trained_run_names_neither_server_nor_key_anywhere(tmp_path: Path) -> 
         assert server.llm.partition("#")[0] not in path.read_text()
         assert "MY_KEY" not in path.read_text()
     assert "scripted" in (run / "README.md").read_text()
+
+
+def test_an_example_that_lacks_a_variable_is_damage(tmp_path: Path) -> None:
+    with scripted(lambda *_: Reply("good")) as server:
+        settings = {"llm": server.llm, "log": tmp_path / "log", "shots": 2}
+        TextClassifier("prompt", **settings).fit(TEXTS, LABELS).save(tmp_path / "run")
+        kept = tmp_path / "run" / "model" / "prompt.json"
+        said = json.loads(kept.read_text())
+        said["shots"][0][0] = {"other": "text"}
+        kept.write_text(json.dumps(said))
+        write_manifest(tmp_path / "run")
+        with pytest.raises(ArtifactError, match="missing or damaged"):
+            load_run(tmp_path / "run", llm=LlmSettings(llm=server.llm))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from trifold.data.split import split_examples
-from trifold.methods.contract import Fitted, MethodSettings
+from trifold.methods.contract import Fitted
+from trifold.methods.settings import MethodSettings
 from trifold.methods.tfidf import Tfidf, TfidfPredictor
 from trifold.models.settings import ComputeSettings
 from trifold.tasks.labels import LabelMap

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from trifold.errors import SettingsError
-from trifold.methods.contract import MethodSettings
-from trifold.methods.settings import LabelSettings
-from trifold.methods.zero_shot import ZeroShot, describe_labels
+from trifold.methods.settings import LabelSettings, MethodSettings
+from trifold.methods.zero_shot import ZeroShot
 from trifold.models.settings import BackboneSettings
-from trifold.tasks.labels import LabelMap
+from trifold.tasks.labels import LabelMap, describe_labels
 from trifold.types import Examples
 
 TOPICS = LabelMap(("politics", "science", "sports"))
@@ -19,7 +18,7 @@ TEXTS = ("Parliament passed the budget.", "The telescope saw a distant galaxy.",
 
 def settings(*descriptions: str) -> MethodSettings:
     return MethodSettings(
-        BackboneSettings(device="cpu", offline=True), labels=LabelSettings(label_description=descriptions)
+        backbone=BackboneSettings(device="cpu", offline=True), labels=LabelSettings(label_description=descriptions)
     )
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.classification_head import new_classifier, saved_classifier, trained_on_means
-from trifold.models.locate import BackboneFiles, locate
+from trifold.models.locate import locate
 from trifold.tasks.labels import LabelMap
 
 

@@ -15,8 +15,9 @@ from trifold.artifact.manifest import write_manifest
 from trifold.cli.main import run
 from trifold.engines.encoder import Encoder
 from trifold.errors import ArtifactError, BackboneError, SettingsError
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.loading import load_model
-from trifold.models.locate import MINILM, BackboneFiles, locate
+from trifold.models.locate import MINILM, locate
 from trifold.models.lora import load_adapter
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime

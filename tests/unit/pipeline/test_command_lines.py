@@ -4,7 +4,6 @@ from pathlib import Path
 
 from conftest import write_reviews
 from trifold.artifact.run_record import read_run_record
-from trifold.data.settings import DataSettings
 from trifold.llm.settings import LlmSettings
 from trifold.pipeline.request import Request
 from trifold.pipeline.resume import asked_for
@@ -19,13 +18,13 @@ def test_values_and_files_that_look_like_flags_reach_the_methods_of_a_comparison
     flags = ("--label-column=-y", "--methods", "tfidf", "--output-dir=-out", "--json")
     done = trifold_command("compare", "./-x.csv", *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    command = read_run_record(tmp_path / "-out" / "tfidf")["command"]
+    command = read_run_record(tmp_path / "-out" / "tfidf").command
     assert command == "trifold finetune ./-x.csv --method tfidf --label-column=-y"
 
 
 def test_a_request_is_recorded_without_server_and_key(tmp_path: Path) -> None:
     llm = LlmSettings(llm="openai:http://secret.example/v1#m", api_key_env="SOME_KEY", max_calls=3)
-    request = Request(write_reviews(tmp_path / "some.csv"), DataSettings(), llm=llm)
+    request = Request(write_reviews(tmp_path / "some.csv"), llm=llm)
     command, asked = request.command("finetune"), asked_for(request, "prompt")
     for told in (command, str(asked)):
         assert "secret.example" not in told

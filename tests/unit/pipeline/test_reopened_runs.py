@@ -27,12 +27,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["path", "test_file"])
 def test_no_data_set_is_asked_for_on_the_word_of_a_run(run: Path, path: str, name: str) -> None:
     loaded = load_run(run)
-    data = loaded.facts["data"]
-    data = {**data, "path": path} if name == "path" else {**data, "reading": {**data["reading"], name: path}}
+    data = loaded.record.data
+    data = data.but(path=path) if name == "path" else data.but(reading=data.reading.but(test_file=path))
     with pytest.raises(
         DataError, match=f"was trained on {path}, which is not opened on the word of a run: name a file"
     ):
-        reopen_task(Run(run, loaded.predictor, {**loaded.facts, "data": data}), "name a file")
+        reopen_task(Run(run, loaded.predictor, loaded.record.but(data=data)), "name a file")
 
 
 def test_engines_are_measured_on_the_processor(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

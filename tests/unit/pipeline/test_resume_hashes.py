@@ -12,7 +12,7 @@ from trifold.models.settings import BackboneSettings
 from trifold.pipeline import generative_finetuning as answer
 from trifold.pipeline import pretrain
 from trifold.pipeline.generative_finetuning import learn_answers
-from trifold.pipeline.pretrain import PretrainRequest
+from trifold.pipeline.pretrain_request import PretrainRequest
 from trifold.pipeline.request import Request
 from trifold.pipeline.resume import asked_for
 from trifold.pretrain.settings import SourceSettings, TaskSettings
@@ -48,10 +48,14 @@ def test_data_that_change_while_they_are_read_are_refused(
         return then
 
     monkeypatch.setattr(answer, "_split", touched(answer._split))
-    request = Request(data, DataSettings(text_column="text"), BackboneSettings(model=str(decoder), max_length=32))
+    request = Request(
+        data,
+        reading=DataSettings(text_column="text"),
+        backbone=BackboneSettings(model=str(decoder), max_length=32),
+    )
     with pytest.raises(DataError, match="was changed while it was being read"):
         learn_answers(request, TaskSettings(task="generate", target_column="label"), "adapter-lora", tmp_path / "run")
-    monkeypatch.setattr(pretrain, "_read", touched(pretrain._read))
+    monkeypatch.setattr(pretrain, "read_text", touched(pretrain.read_text))
     learning = PretrainRequest((data,), "clm", source=SourceSettings(model=str(decoder)))
     with pytest.raises(DataError, match="was changed while it was being read"):
         pretrain.pretrain(learning, tmp_path / "made")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from trifold.models.locate import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles
 from trifold.pretrain.generation import write
 from trifold.pretrain.language_models import new_model
 from trifold.pretrain.new_tokenizer import new_tokenizer

@@ -1,11 +1,12 @@
 """New tokenizers: as large as asked, framed as their models want it, told when the text is too small."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from trifold.errors import DataError
-from trifold.models.locate import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles
 from trifold.pretrain.new_tokenizer import new_tokenizer
 from trifold.pretrain.perplexity import measures
 from trifold.pretrain.settings import CorpusSettings, ScratchSettings
@@ -47,6 +48,17 @@ def test_bpe_loses_nothing_and_knows_every_text(documents: Documents) -> None:
     assert known.tokenizer.decode(known.tokenizer.encode(strange).ids) == strange
     assert known.seen(strange) == strange
     assert known.tokenizer.id_to_token(known.after[0]) == "<|endoftext|>"
+
+
+def test_the_most_recently_used_tokenizers_are_kept(
+    documents: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("trifold.pretrain.new_tokenizer._MAX_KEPT", 2)
+    first, second = (new_tokenizer(documents, "bpe", ScratchSettings(vocab_size=size)) for size in (300, 301))
+    os.utime(second / "tokenizer.json", (0, 0))
+    third = new_tokenizer(documents, "bpe", ScratchSettings(vocab_size=302))
+    assert sorted(third.parent.glob("*/tokenizer.json")) == sorted(one / "tokenizer.json" for one in (first, third))
 
 
 def test_a_vocabulary_larger_than_the_text_allows(documents: Documents) -> None:

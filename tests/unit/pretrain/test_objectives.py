@@ -10,7 +10,8 @@ import torch
 
 from trifold.engines.language_head import word_logits, word_loss
 from trifold.models import chunked_cross_entropy as cross_entropy
-from trifold.models.locate import BackboneFiles, locate
+from trifold.models.backbone_files import BackboneFiles
+from trifold.models.locate import locate
 from trifold.pretrain.corpus import Corpus, Part, Span
 from trifold.pretrain.language_models import language_model, new_model
 from trifold.pretrain.masking import Masking

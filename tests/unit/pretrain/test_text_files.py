@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from trifold.errors import DataError
-from trifold.models.locate import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles
 from trifold.pretrain.corpus import open_corpus
 from trifold.pretrain.packing import pack
 from trifold.pretrain.settings import CorpusSettings

@@ -1,0 +1,50 @@
+"""`metrics.json` of a run folder: the shapes that it is checked against when it is read back."""
+
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from trifold.schema import Count, Facts, read_facts
+
+METRICS = "metrics.json"
+
+
+class IntervalFacts(TypedDict, total=False):
+    """A figure with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class MetricsFacts(TypedDict, total=False):
+    """`metrics.json` of a classifier."""
+
+    accuracy: IntervalFacts
+    macro_f1: IntervalFacts
+    log_loss: float
+    calibration_error: float
+    rows: Count
+
+
+class LanguageModelFacts(TypedDict, total=False):
+    """`metrics.json` of a language model."""
+
+    objective: Literal["mlm", "clm"]
+    accuracy: float
+    loss: float
+    perplexity: float
+    pseudo_perplexity: float
+    bits_per_byte: float
+    pseudo_bits_per_byte: float
+    unknown_share: float
+    exact_match: float
+    exact_match_rows: Count
+
+
+def read_metrics(folder: Path, shape: type = MetricsFacts) -> Facts:
+    """`metrics.json` of a run folder, of a classifier or, in the shape `LanguageModelFacts`, of a language model.
+
+    Raises:
+        ArtifactError: If it is missing or damaged.
+    """
+    return read_facts(folder / METRICS, shape)

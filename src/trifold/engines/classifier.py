@@ -1,0 +1,48 @@
+"""A fine-tuned model in use: from padded texts to logits, by whatever computes them fastest on this machine."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from trifold.engines.catalogue import choose_module_engine, classifier_of
+from trifold.engines.classifier_weights import ClassifierWeights
+from trifold.engines.protocol import EncoderModule
+from trifold.runtime import Runtime
+
+# From ids and their mask, `(batch, tokens)` int64 each, to logits, `(batch, classes)` float32.
+Logits = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def classifier_engine(
+    weights: ClassifierWeights | None, classes: int, runtime: Runtime, load: Callable[[], Any]
+) -> Logits:
+    """What computes a classifier's logits.
+
+    Args:
+        weights: The classifier's, where they are known without transformers.
+        classes: How many there are. Weights of another number are left to `load`, which says what is wrong.
+        runtime: Where and in which precision it computes.
+        load: Gives transformers' model in evaluation mode, on the runtime's device: takes `input_ids` and
+            `attention_mask`, returns something with `logits`. Called at once, and only where no engine of ours
+            computes the classifier.
+    """
+    own = None if weights is None else classifier_of(weights, classes)
+    if own is None:
+        return _by_transformers(load(), runtime)
+    own.to(runtime.device)
+    engine = choose_module_engine(EncoderModule(own.encoder, runtime))
+    own.encoder = engine.module
+    return lambda ids, mask: engine.run(own, ids, mask)
+
+
+def _by_transformers(model: Any, runtime: Runtime) -> Logits:
+    @torch.inference_mode()
+    def logits(*given: np.ndarray) -> np.ndarray:
+        ids, mask = (torch.from_numpy(array).to(runtime.device) for array in given)
+        with runtime.autocast():
+            found: np.ndarray = model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
+        return found
+
+    return logits

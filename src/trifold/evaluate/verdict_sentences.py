@@ -1,0 +1,126 @@
+"""A verdict in plain words."""
+
+import math
+from collections.abc import Sequence
+
+from trifold.evaluate.leaderboard import SCORE_NAMES, milliseconds, rarest_label
+from trifold.evaluate.results import RunResult
+from trifold.evaluate.weighing import Contender, WeighedRuns, round_up
+from trifold.statistics.selection import quantile
+from trifold.tasks.labels import as_text
+
+# With fewer test rows in a class, the interval of macro-F1 is not to be relied on.
+_ENOUGH_ROWS = 10
+# What rounds to a tenth of a point.
+_SHOWN_DIFFERENCE = 0.0005
+
+
+def of_one_run(result: RunResult, score: str) -> tuple[str, ...]:
+    """Of a run without any to compare it with."""
+    figure = result.metrics[score]
+    return (
+        f"Only {result.name} was run: {100 * figure['value']:.1f} % {SCORE_NAMES[score]} (95 % interval "
+        f"{100 * figure['low']:.1f} to {100 * figure['high']:.1f}) on {len(result.rows):,} test rows.",
+        "Run more methods to compare it.",
+        *cautions(result, score),
+    )
+
+
+def conclusion(case: WeighedRuns) -> tuple[str, str]:
+    """What to ship, and what to expect of it."""
+    return (_guessed(case) if case.guess else _shown(case)), _expected(case)
+
+
+def _shown(case: WeighedRuns) -> str:
+    ship, choice = case.ship, case.choice
+    best, count = case.results[choice.best], len(case.results) - 1
+    counted = f", {count} comparisons counted" if count > 1 else ""
+    cost = f"at {milliseconds(ship.milliseconds_per_text)} a text"
+    if case.costs.dearer[choice.best, choice.chosen]:
+        cost += f" instead of the {milliseconds(best.milliseconds_per_text)} of {best.name}, the best on these rows,"
+    elif ship is best and case.costs.dearer[choice.chosen].any():
+        cost += ", the best on these rows: no cheaper method is shown to come near it, and"
+    elif ship is best:
+        cost += ", the best on these rows, than which none is clearly cheaper:"
+    bound, name = _up(choice.loss_bounds[choice.chosen]), SCORE_NAMES[case.score]
+    if bound <= 0:
+        return (
+            f"Ship {ship.name}: {cost} it is shown to be better in {name} than any other method (95 % sure{counted})."
+        )
+    return (
+        f"Ship {ship.name}: {cost} it is shown to lose at most {bound:.1f} points of {name} against any other method "
+        f"(95 % bound{counted}), within the {case.tolerance:g} allowed."
+    )
+
+
+def _guessed(case: WeighedRuns) -> str:
+    rows, tolerance = len(case.ship.rows), case.tolerance / 100
+    said = (
+        f"Ship {case.ship.name}, as a best guess: it has the highest score, but {rows:,} test rows do not show that it "
+        f"loses at most {_points(case.tolerance)} of {SCORE_NAMES[case.score]} against every other method"
+    )
+    if case.choice.least_bound > tolerance > 0:
+        z = quantile(0.025 / (len(case.results) - 1))
+        needed = round_up(math.ceil(case.scored.rows_for(tolerance, z)))
+        said += (
+            f"; to show that of any method takes {needed:,} test rows or more (--test-file), or a larger --tolerance"
+        )
+    return f"{said}."
+
+
+def _expected(case: WeighedRuns) -> str:
+    expected, value = case.choice.expected, case.ship.metrics[case.score]["value"]
+    said = (
+        f"Expect of it about {100 * expected.value:.1f} % {SCORE_NAMES[case.score]} (95 % interval "
+        f"{100 * expected.low:.1f} to {100 * expected.high:.1f})"
+    )
+    if value - expected.value >= _SHOWN_DIFFERENCE:
+        said += f": of the {100 * value:.1f} % on the test rows a part is owed to being the best of {len(case.results)}"
+    return f"{said}."
+
+
+def _points(tolerance: float) -> str:
+    return f"{tolerance:g} {'point' if tolerance == 1 else 'points'}"
+
+
+def open_questions(case: WeighedRuns, contenders: Sequence[Contender], still_open: Sequence[Contender]) -> list[str]:
+    """Which methods are as good, which are worse, and on which nothing is decided."""
+    sentences = []
+    shipped = case.losses[case.choice.chosen]
+    equal = [c.method for c in contenders if c.loss == shipped and c.method != case.ship.name]
+    if equal:
+        sentences.append(
+            f"On these rows {_listed([case.ship.name, *equal])} have equal scores; the cheaper, or the first where "
+            "costs cannot be told apart, is named."
+        )
+    worse = [c.method for c in contenders if c.worse]
+    if worse:
+        sentences.append(f"Shown to lose more than {_points(case.tolerance)}: {_listed(worse)}.")
+    for contender in still_open:
+        more = contender.rows_to_tell
+        tell = f"about {more:,} more test rows would tell" if more else "no practical number of test rows would tell"
+        sentences.append(
+            f"Undecided on {contender.method}: it loses {100 * contender.loss:.1f} points on these rows and may lose "
+            f"up to {_up(contender.bound):.1f}; {tell}."
+        )
+    return sentences
+
+
+def cautions(result: RunResult, score: str) -> tuple[str, ...]:
+    """What to keep in mind when the figures are read."""
+    if score != "macro_f1":
+        return ()
+    rarest = rarest_label(result)
+    if rarest is None or rarest.rows >= _ENOUGH_ROWS:
+        return ()
+    rows = "row" if rarest.rows == 1 else "rows"
+    return (f"Intervals of macro-F1 are rough here: {as_text(rarest.label)} has {rarest.rows} test {rows}.",)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _up(fraction: float) -> float:
+    """A bound in points, rounded up: rounding must not settle what is open."""
+    return math.ceil(1000 * fraction - 1e-9) / 10

@@ -1,0 +1,96 @@
+"""What a comparison compares: each method, on each backbone where it needs one, and what it is expected to take."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from trifold.errors import SettingsError
+from trifold.evaluate.forecast import Forecast, forecast
+from trifold.events import say
+from trifold.formatting import duration
+from trifold.methods.catalogue import ASKING, METHODS, method_entry, method_name
+from trifold.pipeline.request import Request, Task, models_of, with_model
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A method on a backbone.
+
+    Attributes:
+        method: Its name.
+        request: What it is asked to do.
+    """
+
+    method: str
+    request: Request
+
+
+def chosen_methods(names: str, preset: str | None = None, *, prompting: bool = False) -> list[str]:
+    """The methods named in a comma-separated list, all where it is empty, and the preset.
+
+    Args:
+        names: With commas between.
+        preset: One more.
+        prompting: Whether all includes prompting, which needs a language model.
+
+    Raises:
+        SettingsError: If one is unknown or named twice.
+    """
+    every = (*METHODS, *ASKING) if prompting else METHODS
+    chosen = [method_name(name.strip()) for name in names.split(",") if name.strip()] or list(every)
+    chosen += [preset] if preset and preset not in chosen else []
+    for name in chosen:
+        if chosen.count(name) > 1:
+            raise SettingsError(f"--methods names {name} twice: name each method once")
+    return chosen
+
+
+def line_up(request: Request, methods: list[str]) -> dict[str, Contestant]:
+    """Every method, and where `--model` names several backbones, every method that needs one on each of them.
+
+    Returns:
+        Name to contestant: the method's name, and with several backbones `METHOD-BACKBONE` for those that need one.
+
+    Raises:
+        SettingsError: If two backbones have the same name or one is named twice.
+    """
+    models = models_of(request.backbone)
+    if len(models) == 1:
+        return {method: Contestant(method, request) for method in methods}
+    short = [re.sub(r"[^\w.]+", "-", Path(model).name) for model in models]
+    for name in short:
+        if short.count(name) > 1:
+            raise SettingsError(f"--model names {name} twice: name backbones that end differently")
+    found = {}
+    for method in methods:
+        if not method_entry(method).needs_backbone:
+            found[method] = Contestant(method, with_model(request, models[0]))
+            continue
+        for name, model in zip(short, models, strict=True):
+            found[f"{method}-{name}"] = Contestant(method, with_model(request, model))
+    return found
+
+
+def foresee(task: Task, contestants: dict[str, Contestant]) -> Forecast:
+    """Everyone's forecast, the quickest first."""
+    seconds: dict[str, float] = {}
+    truncated = 0.0
+    by_model: dict[str, list[str]] = {}
+    for name, one in contestants.items():
+        by_model.setdefault(one.request.backbone.model, []).append(name)
+    for names in by_model.values():
+        first = contestants[names[0]].request
+        found = forecast(task.split, [contestants[name].method for name in names], first.method_settings)
+        seconds.update({name: found.seconds[contestants[name].method] for name in names})
+        truncated = max(truncated, found.truncated_share)
+    return Forecast(dict(sorted(seconds.items(), key=lambda pair: pair[1])), truncated)
+
+
+def announce(expected: Forecast, request: Request) -> None:
+    """Say how long it will take, and how many texts are cut."""
+    total = sum(expected.seconds.values())
+    parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in expected.seconds.items())
+    say(f"forecast: about {duration(total)} in all ({parts})")
+    if expected.truncated_share > 0.01:
+        length = request.backbone.max_length
+        say(f"note: {100 * expected.truncated_share:.0f} % of the texts are longer than {length} tokens and are cut")

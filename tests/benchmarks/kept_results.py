@@ -1,0 +1,167 @@
+"""Figures of the kept results, each as it was kept and as its raw rows give it."""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import performance_page
+from result_tables import Row, read_rows, rows_by_run
+from trifold.statistics.calibration import calibration_error
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+# As it was kept, as it is recomputed, and by how much they may differ.
+Figure = tuple[object, object, float]
+# The raw rows keep six digits of a probability, and one that stands at the edge of a bin may change a calibration error.
+_CALIBRATION = 1e-4
+
+
+@cache
+def facts(name: str) -> dict[str, Any]:
+    """What `results/NAME.json` holds."""
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return found
+
+
+@cache
+def runs(name: str) -> dict[str, list[Row]]:
+    """The rows of `results/NAME.parquet` by run."""
+    return rows_by_run(RESULTS / f"{name}.parquet")
+
+
+def accuracy(rows: list[Row]) -> float:
+    """Share of rows whose prediction is their label."""
+    return float(np.mean([row["label"] == row["prediction"] for row in rows]))
+
+
+def makings(about: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every record of a command, commit, machine and versions that a result holds."""
+    if "hardware" in about:
+        return [about]
+    return [one for part in about.values() if isinstance(part, dict) for one in makings(part)]
+
+
+def figures(name: str) -> Iterator[Figure]:
+    """Every figure of a result that follows from its raw rows."""
+    group = name.split("/")[0]
+    return _FIGURES[name if name in _FIGURES else group](name)
+
+
+def _of_a_training(name: str) -> Iterator[Figure]:
+    from sklearn.metrics import accuracy_score, f1_score
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    metrics, run = facts(name)["metrics"], facts(name)["run"]
+    rows = runs("accuracy/rows")[name.removeprefix("accuracy/")]
+    truth, predicted = (np.array([row[column] for row in rows], dtype=object) for column in ("label", "prediction"))
+    sure = np.array([row["probability"] for row in rows])
+    if several := run.get("multi_label"):
+        binarizer = MultiLabelBinarizer().fit([run["labels"]])
+        truth, predicted = (
+            binarizer.transform([t.split("|") if t else [] for t in part]) for part in (truth, predicted)
+        )
+    yield metrics["rows"], len({row["row"] for row in rows}), 0
+    yield run["data"]["parts"]["test"], len(rows), 0
+    yield metrics["accuracy"]["value"], accuracy_score(truth, predicted), 1e-12
+    yield metrics["macro_f1"]["value"], f1_score(truth, predicted, average="macro"), 1e-9
+    # Of several labels a row, that all are right may be less likely than six digits can say.
+    least = 0.0 if several else 1 / len(run["labels"]) - 1e-6
+    yield True, bool(((sure >= least) & (sure <= 1)).all()), 0
+    if len(run["labels"]) == 2:
+        # The class that was named as 0, the other as 1: all that counts is what is right.
+        error = calibration_error((truth != predicted).astype(int), np.stack([sure, 1 - sure], axis=1))
+        yield metrics["calibration_error"], error, _CALIBRATION
+
+
+def _of_the_cloze(name: str) -> Iterator[Figure]:
+    from sklearn.metrics import roc_auc_score
+
+    rows = read_rows(RESULTS / f"{name}.parquet")
+    yield 2_000, len(rows), 0
+    yield facts(name)["cloze_auc"], roc_auc_score([r["label"] for r in rows], [r["score"] for r in rows]), 1e-4
+
+
+def _of_the_gain(name: str) -> Iterator[Figure]:
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    right = {run: float(np.mean([row[run] == row["label"] for row in rows])) for run in kept["accuracy"]}
+    yield kept["accuracy"], right, 1e-9
+    yield kept["gain"], np.mean([right[f"pretrained-{seed}"] - right[f"plain-{seed}"] for seed in (1, 2, 3)]), 1e-9
+    yield True, kept["gain_low"] <= kept["gain"] <= kept["gain_high"], 0
+
+
+def _of_books(name: str) -> Iterator[Figure]:
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    read, packed = (sum(row[column] for row in rows) for column in ("bytes", "bzip2_bytes"))
+    # Documents are joined by a line end for bzip2, which is given all of the text at once.
+    yield kept["held_out"]["bytes"], read, 0.01 * read
+    yield True, kept["bzip2_bits_per_byte"] < 8 * packed / read, 0
+    if "bits_per_byte" in kept:
+        held_out = kept["held_out"]
+        bits = held_out["loss"] / np.log(2) * held_out["tokens"] / held_out["bytes"]
+        yield kept["bits_per_byte"], bits, 1e-6
+
+
+def _of_steps(name: str) -> Iterator[Figure]:
+    rates: dict[str, list[float]] = {}
+    for row in read_rows(RESULTS / f"{name}.parquet"):
+        rates.setdefault(row["mode"], []).append(row["tokens"] / row["seconds"])
+    yield facts(name)["tokens_per_second"], {mode: float(np.median(found)) for mode, found in rates.items()}, 1e-3
+
+
+def _of_likelihoods(name: str) -> Iterator[Figure]:
+    for run in facts(name)["runs"]:
+        yield run["speed_up"], run["plain_seconds"] / run["shared_seconds"], 1e-9
+        yield run["token_ratio"], run["plain_tokens"] / run["shared_tokens"], 1e-9
+
+
+def _of_draws(name: str) -> Iterator[Figure]:
+    drawn = runs("few_labels/rows")
+    for method, seconds in facts(name)["fit_seconds"].items():
+        for seed in range(len(seconds)):
+            yield 1_000, len({row["row"] for row in drawn[f"{method}-seed{seed}"]}), 0
+
+
+def _of_imbalance(name: str) -> Iterator[Figure]:
+    for rows in runs("imbalance/rows").values():
+        yield [4_000, 200], [len(rows), sum(row["label"] == "0" for row in rows)], 0
+
+
+def _of_options(name: str) -> Iterator[Figure]:
+    for (_, run), right in performance_page.answers(RESULTS / f"{name}.parquet").items():
+        yield {"trec": 500, "sst2": 872}[run.split("-")[0]], len(right), 0
+
+
+def _of_turns(name: str) -> Iterator[Figure]:
+    kept = facts(name)
+    assert Path(name).name.partition("@")[0] in performance_page.TABLES
+    several = {len(turns) for who, turns in kept["turns"].items() if who not in kept.get("once", ())}
+    yield True, len(several) == 1 and min(several) >= 3, 0
+
+
+_FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
+    "accuracy": _of_a_training,
+    "pretrain/mlm-imdb": _of_the_cloze,
+    "pretrain/then-full": _of_the_gain,
+    "pretrain/books-clm": _of_books,
+    "pretrain/books-mlm": _of_books,
+    "pretrain/speed": _of_steps,
+    "likelihoods": _of_likelihoods,
+    "few_labels": _of_draws,
+    "imbalance": _of_imbalance,
+    "options": _of_options,
+    "bfloat16": _of_options,
+    "speed": _of_turns,
+    "speed-gpu": _of_turns,
+    # Timings alone: the bars are recomputed from them.
+    "first_rows": lambda _: iter(()),
+    "many_classes": lambda _: iter(()),
+}
+# Kept by the long tests themselves, whose own tests judge them.
+KEPT = sorted(
+    name
+    for path in RESULTS.rglob("*.json")
+    if not (name := path.relative_to(RESULTS).with_suffix("").as_posix()).startswith("soak/")
+)
