@@ -46,9 +46,9 @@ def test_compare_hands_a_flag_to_the_methods_that_use_it(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["skipped"] == {}
     tfidf, features = (read_run_record(tmp_path / "all" / name) for name in ("tfidf", "features"))
-    assert "--head" not in tfidf["command"]
-    assert "--seed 7" in tfidf["command"]
-    assert "--head logistic" in features["command"]
+    assert "--head" not in tfidf.command
+    assert "--seed 7" in tfidf.command
+    assert "--head logistic" in features.command
     again = trifold_command("compare", reviews, *flags, *where, "--resume")
     assert "tfidf was done before" in again.stderr
     assert "features was done before" in again.stderr

@@ -24,9 +24,11 @@ def test_files_that_documents_name_exist(document: Path) -> None:
 
 
 def test_links_between_documents_lead_somewhere() -> None:
-    broken = []
-    for document in [*DOCUMENTS, *sorted((ROOT / "benchmarks").rglob("*.md"))]:
-        for link in re.findall(r"\]\(([^)#\s]+?)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
-            if "://" not in link and not (document.parent / link).exists():
-                broken.append(f"{document.name}: {link}")
+    documents = [*DOCUMENTS, *sorted((ROOT / "benchmarks").rglob("*.md"))]
+    links = [
+        (document, link)
+        for document in documents
+        for link in re.findall(r"\]\(([^)#\s]+?)(?:#[^)]*)?\)", document.read_text(encoding="utf-8"))
+    ]
+    broken = [link for document, link in links if "://" not in link and not (document.parent / link).exists()]
     assert not broken

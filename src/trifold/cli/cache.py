@@ -2,10 +2,14 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trifold.cli.output import print_json, print_table
 from trifold.cli.output import print_text as print
 from trifold.formatting import counted
+
+if TYPE_CHECKING:
+    from trifold.features.store_limits import StoredKind
 
 
 def cache(*, clear: bool = False, json: bool = False) -> None:
@@ -42,21 +46,8 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     if not stores and not texts and not any(kept.values()):
         print(f"nothing is kept in {cache_folder()}")
         return
-    rows = []
-    for store in stores:
-        layer = f", below layer {store.described['layer']}" if "layer" in store.described else ""
-        rows.append(
-            {
-                "what": f"{store.described['what']}{layer}",
-                "backbone": str(store.described.get("backbone", "")),
-                "precision": str(store.described.get("precision", "")),
-                "texts": f"{store.texts:,}",
-                "size": megabytes(store.size_bytes),
-                "last used": _when(store.used),
-            }
-        )
-    if rows:
-        print_table(rows, left_aligned=3)
+    if stores:
+        print_table([_in_words(store) for store in stores], left_aligned=3)
     for text in texts:
         held = f"{counted(text.documents, 'document')}, {text.tokens:,} tokens, {megabytes(text.size_bytes)}"
         print(f"tokenised text: {held}, last used {_when(text.used)}")
@@ -69,6 +60,20 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
         *map(_bytes, kept.values()),
     ]
     print(f"\n{megabytes(sum(sizes))} in {cache_folder()}; trifold cache --clear frees it")
+
+
+def _in_words(store: "StoredKind") -> dict[str, str]:
+    from trifold.evaluate.leaderboard import megabytes
+
+    layer = f", below layer {store.described['layer']}" if "layer" in store.described else ""
+    return {
+        "what": f"{store.described['what']}{layer}",
+        "backbone": str(store.described.get("backbone", "")),
+        "precision": str(store.described.get("precision", "")),
+        "texts": f"{store.texts:,}",
+        "size": megabytes(store.size_bytes),
+        "last used": _when(store.used),
+    }
 
 
 def _bytes(files: list[Path]) -> int:

@@ -3,7 +3,7 @@
 import importlib.resources
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -16,6 +16,12 @@ from trifold.evaluate.settings import CompareSettings
 from trifold.methods.settings import TrainingSettings
 from trifold.pretrain.settings import TaskSettings
 from trifold.train.settings import CheckpointSettings
+
+if TYPE_CHECKING:
+    # Imported by the commands themselves, so that --help needs neither NumPy nor PyTorch.
+    from trifold.evaluate.results import RunResult
+    from trifold.pipeline.compare import Comparison
+    from trifold.pipeline.request import Request
 
 _INTERRUPTED = 130
 # Left to the report and to leaderboard.csv, so that a line fits into a terminal.
@@ -49,6 +55,11 @@ def compare(
     if resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the comparison that is to go on")
     found = run_compare(request, settings or CompareSettings(), output_dir, resume=resume)
+    _print_comparison(found, json=json)
+    return _INTERRUPTED if found.interrupted else 0
+
+
+def _print_comparison(found: "Comparison", *, json: bool) -> None:
     if json:
         shipped = next(row for row in found.rows if row.method == found.verdict.ship)
         print_json(
@@ -60,22 +71,21 @@ def compare(
                 "skipped": found.skipped,
             }
         )
-    else:
-        from trifold.evaluate.leaderboard import in_words
+        return
+    from trifold.evaluate.leaderboard import in_words
 
-        print()
-        print_table(
-            [{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in found.rows]
-        )
-        print()
-        for sentence in found.verdict.sentences:
-            print(sentence)
-        for method, reason in found.skipped.items():
-            print(f"{method} is missing: {reason}.")
-        print(f"\nReport: {found.folder / 'report.html'}")
-        print(f'Use it: trifold predict {found.folder} --text "..."')
-        print(found.folder)
-    return _INTERRUPTED if found.interrupted else 0
+    print()
+    print_table(
+        [{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in found.rows]
+    )
+    print()
+    for sentence in found.verdict.sentences:
+        print(sentence)
+    for method, reason in found.skipped.items():
+        print(f"{method} is missing: {reason}.")
+    print(f"\nReport: {found.folder / 'report.html'}")
+    print(f'Use it: trifold predict {found.folder} --text "..."')
+    print(found.folder)
 
 
 def finetune(
@@ -110,37 +120,41 @@ def finetune(
 
     if method and preset:
         raise SettingsError(f"--preset {preset} is a method of its own: leave out --method {method}")
-    request = Request(data, **vars(asked or TrainingSettings()))
+    request, task = Request(data, **vars(asked or TrainingSettings())), task or TaskSettings()
     if dry_run:
-        from trifold.cli.prompt_files import print_estimate
-        from trifold.methods.catalogue import method_entry
-        from trifold.pipeline.prompting_cost import expect
-
-        if method is None or not method_entry(method).asks_llm:
-            raise SettingsError(
-                "--dry-run forecasts --method prompt; for other methods, compare begins with a forecast"
-            )
-        request.require_used([method], *([keep] if keep else []))
-        print_estimate(expect(request), request.llm, json=json)
+        _print_forecast(request, method, keep, json=json)
         return
     if keep and keep.resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the training that is to go on")
-    task = task or TaskSettings()
+    chosen = method or preset or "full"
     if task.task == "generate":
         from trifold.pipeline.generative_finetuning import learn_answers
 
-        answering = learn_answers(request, task, method or preset or "full", output_dir, keep)
+        answering = learn_answers(request, task, chosen, output_dir, keep)
         _print_answering(answering.folder, answering.metrics, json=json)
-        return
-    if task.pretrain_on:
+    elif task.pretrain_on:
         from trifold.pipeline.pretraining_gain import pretrain_and_finetune
 
-        gain = pretrain_and_finetune(request, task, method or preset or "full", output_dir, keep)
+        gain = pretrain_and_finetune(request, task, chosen, output_dir, keep)
         _print_gain(gain.folder, gain.named(), gain.sentence(), json=json)
-        return
-    result = run_finetune(
-        request, method or preset or "full", output_dir, announce=not json, keep=keep, expected=expected_data
-    )
+    else:
+        result = run_finetune(request, chosen, output_dir, announce=not json, keep=keep, expected=expected_data)
+        _print_result(result, json=json)
+
+
+def _print_forecast(request: "Request", method: str | None, keep: CheckpointSettings | None, *, json: bool) -> None:
+    """What prompting would cost."""
+    from trifold.cli.prompt_files import print_estimate
+    from trifold.methods.catalogue import method_entry
+    from trifold.pipeline.prompting_cost import expect
+
+    if method is None or not method_entry(method).asks_llm:
+        raise SettingsError("--dry-run forecasts --method prompt; for other methods, compare begins with a forecast")
+    request.require_used([method], *([keep] if keep else []))
+    print_estimate(expect(request), request.llm, json=json)
+
+
+def _print_result(result: "RunResult", *, json: bool) -> None:
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return

@@ -16,7 +16,6 @@ from trifold.artifact.metrics_file import METRICS, LanguageModelFacts, read_metr
 from trifold.artifact.run_folder import choose_folder, new_folder
 from trifold.artifact.run_record import AnswersDataRecord, BackboneRecord, GenerateRecord, write_run_record
 from trifold.atomic import write_json
-from trifold.data.csv_file import save_rows
 from trifold.data.examples import load_examples
 from trifold.data.hub import stay_offline
 from trifold.drawing import drawing
@@ -33,29 +32,25 @@ from trifold.models.context_length import context_length
 from trifold.models.locate import describe_base, find_backbone
 from trifold.models.lora import add_adapter, load_adapter, save_adapter
 from trifold.models.tokenizer_files import copy_tokenizer
+from trifold.pipeline.answer_figures import measure_answers, write_answers
 from trifold.pipeline.request import Request, unchanged, versions
 from trifold.pipeline.resume import asked_for, finished, plain
 from trifold.pretrain.answer_objective import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
-from trifold.pretrain.generation import write
 from trifold.pretrain.language_models import head_objective, language_model, saved_model
 from trifold.pretrain.objectives import Excerpt, prove_saved
-from trifold.pretrain.perplexity import measures
-from trifold.pretrain.settings import TaskSettings, WritingSettings
+from trifold.pretrain.settings import TaskSettings
 from trifold.pretrain.special_tokens import Vocabulary
 from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
 from trifold.train.checkpoint import Checkpointer, checkpointing
 from trifold.train.config import TrainingConfig
 from trifold.train.history import History
 from trifold.train.loop import train as train_model
-from trifold.train.objective import evaluate
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import reporting
-from trifold.types import Examples, Split
+from trifold.types import Split
 
 _DEFAULTS = {"full": FULL, "adapter-lora": LORA}
-_WRITTEN_ROWS = 100
-_LONGEST_ANSWER = 64
-_CHECKED_TEXTS = 8
+_CHECKED_TEXTS, _CHECKING_TOKENS = 8, 1 << 12
 
 
 @dataclass(frozen=True)
@@ -96,11 +91,8 @@ def learn_answers(
         TrifoldError: If anything given cannot be used; nothing is left behind then.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    method = method_name(method)
-    if method not in GENERATING:
-        raise SettingsError(f"--method {method} cannot learn to write: give {' or '.join(GENERATING)}")
     keep = keep or CheckpointSettings()
-    require_used_to_generate(method, *request.method_groups.values(), keep)
+    method = _generating_method(request, method, keep)
 
     def ask() -> dict[str, Any]:
         return {**asked_for(request, method), **plain(vars(task))}
@@ -122,12 +114,11 @@ def learn_answers(
         checkpointing(target / STATE, keep.save_steps, keep.save_minutes, asked) as checkpointer,
     ):
         learned = _learn(request, method, files, split, runtime, checkpointer)
-        _save(learned.model, files, method, folder / "model")
-        saved = _load(folder / "model", files, method)
-        prove_saved(learned.model, saved, Excerpt(learned.test, _CHECKED_TEXTS), 1 << 12, runtime)
+        _save_and_prove(learned, files, method, runtime, folder / "model")
         learned.history.write(folder)
-        metrics = _measure(learned, split, files, runtime)
-        metrics |= _write_answers(folder, learned.model, split.test, files)
+        vocabulary, budget = Vocabulary.of(files, "clm"), learned.config.token_budget
+        metrics = measure_answers(learned.model, learned.test, split.test, vocabulary, budget, runtime)
+        metrics |= write_answers(folder, learned.model, split.test, files)
         write_json(folder / METRICS, metrics)
         record = _record(request, method, files, split, learned, asked["data_sha256"]).but(
             command=_command(request, task, method),
@@ -228,6 +219,15 @@ def _command(request: Request, task: TaskSettings, method: str) -> str:
     return request.command("finetune", *columns)
 
 
+def _generating_method(request: Request, method: str, keep: CheckpointSettings) -> str:
+    """The method's full name, if it can learn to write and uses all that is given."""
+    name = method_name(method)
+    if name not in GENERATING:
+        raise SettingsError(f"--method {name} cannot learn to write: give {' or '.join(GENERATING)}")
+    require_used_to_generate(name, *request.method_groups.values(), keep)
+    return name
+
+
 def _decoder(request: Request) -> BackboneFiles:
     files = find_backbone(request.backbone)
     if head_objective(files) != "clm":
@@ -263,29 +263,15 @@ def _save(model: Any, files: BackboneFiles, method: str, folder: Path) -> None:
     write_state(folder, {"behind_prompt": BEHIND_PROMPT, **describe_base(files)}, {})
 
 
+def _save_and_prove(learned: _Learned, files: BackboneFiles, method: str, runtime: Runtime, folder: Path) -> None:
+    """Save the model, and refuse if the saved one gives other figures."""
+    _save(learned.model, files, method, folder)
+    saved = _load(folder, files, method)
+    prove_saved(learned.model, saved, Excerpt(learned.test, _CHECKED_TEXTS), _CHECKING_TOKENS, runtime)
+
+
 def _load(folder: Path, files: BackboneFiles, method: str) -> Any:
     """The inverse of `_save`."""
     if method_entry(method).adds_adapter:
         return load_adapter(saved_model(files, "clm"), folder)
     return saved_model(BackboneFiles(folder, str(folder), None, files.trust_remote_code), "clm")
-
-
-def _measure(learned: _Learned, split: Split, files: BackboneFiles, runtime: Runtime) -> dict[str, Any]:
-    test, vocabulary = learned.test, Vocabulary.of(files, "clm")
-    figures = evaluate(learned.model, test, learned.config.token_budget, runtime)
-    tokens = int((test.lengths - test.begins).sum())
-    said = sum(len(vocabulary.seen(str(answer)).encode()) for answer in split.test.labels)
-    return measures("clm", figures.loss, figures.accuracy, tokens, said).named()
-
-
-def _write_answers(folder: Path, model: Any, test: Examples, base: BackboneFiles) -> dict[str, Any]:
-    """Write `predictions.csv`: what the model answers to the first test prompts, always the likeliest word."""
-    rows = list(zip(test.rows, test.texts, test.labels, strict=True))[:_WRITTEN_ROWS]
-    settings = WritingSettings(max_new_tokens=_LONGEST_ANSWER, temperature=0.0)
-    files = replace(base, folder=folder / "model")
-    said = [write(model, files, prompt + BEHIND_PROMPT, settings)[0].strip() for _, prompt, _ in rows]
-    right = sum(one == str(answer).strip() for one, (_, _, answer) in zip(said, rows, strict=True))
-    columns = ("row", "prompt", "answer", "prediction")
-    found = (dict(zip(columns, (*row, one), strict=True)) for row, one in zip(rows, said, strict=True))
-    save_rows(folder / "predictions.csv", columns, found)
-    return {"exact_match": right / len(rows), "exact_match_rows": len(rows)}

@@ -1,0 +1,41 @@
+"""The report of a run: one page, from what the run recorded, without any outside part."""
+
+from pathlib import Path
+
+import pytest
+
+from conftest import write_reviews
+from trifold.evaluate.model_card import write_card
+from trifold.evaluate.results import read_result
+from trifold.pipeline.finetune import finetune
+from trifold.pipeline.request import Request
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    return finetune(Request(write_reviews(folder / "some.csv")), "tfidf", folder / "run", announce=False).folder
+
+
+def test_the_page_names_data_command_and_figures(run: Path) -> None:
+    page, record = (run / "report.html").read_text(encoding="utf-8"), read_result(run).record
+    for what in (record.data.sha256, record.command, record.hardware["cpu"], "tfidf on some.csv"):
+        assert what in page
+    assert "src=" not in page
+    assert "<link" not in page
+
+
+def test_mistakes_and_curves_stand_in_it_as_far_as_there_are_any(run: Path) -> None:
+    page, result = (run / "report.html").read_text(encoding="utf-8"), read_result(run)
+    assert f"{(result.truth != result.predicted).sum()} mistakes, the surest first" in page
+    assert not (run / "loss.png").exists()
+    assert (run / "confusion.png").exists()
+
+
+def test_the_card_is_made_from_the_record_alone(run: Path, tmp_path: Path) -> None:
+    write_card(tmp_path, read_result(run))
+    card, record = (tmp_path / "README.md").read_text(encoding="utf-8"), read_result(run).record
+    assert card.startswith("---\npipeline_tag: text-classification\nlibrary_name: trifold\n")
+    assert f"SHA-256 `{record.data.sha256[:16]}…`" in card
+    # To others the folders of this machine mean nothing.
+    assert str(run.parent) not in card

@@ -1,0 +1,26 @@
+"""`check` reads, splits and tokenises as training would, and trains nothing."""
+
+import json
+from pathlib import Path
+
+from conftest import write_reviews
+from trifold.models.settings import BackboneSettings
+from trifold.pipeline.check import check
+from trifold.pipeline.request import Request
+
+
+def test_texts_that_are_too_long_are_counted(tmp_path: Path, tiny_model: Path) -> None:
+    data = write_reviews(tmp_path / "some.csv")
+    reports = [
+        check(Request(data, backbone=BackboneSettings(model=str(tiny_model), max_length=length))) for length in (3, 60)
+    ]
+    assert reports[0].truncated == reports[0].facts.rows_used
+    assert reports[1].truncated < reports[0].truncated
+    assert reports[0].tokens == (3, 3, 3)
+
+
+def test_its_figures_are_plain_json(tmp_path: Path, tiny_model: Path) -> None:
+    report = check(Request(write_reviews(tmp_path / "some.csv"), backbone=BackboneSettings(model=str(tiny_model))))
+    figures = json.loads(json.dumps(report.as_dict()))
+    assert figures["max_length"] == 250
+    assert sum(figures["labels"].values()) == figures["rows_used"]
