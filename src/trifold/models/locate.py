@@ -13,7 +13,7 @@ from typing import Protocol
 from trifold.errors import ArtifactError, BackboneError, require
 from trifold.events import say
 from trifold.models.backbone_files import BackboneFiles, quoted
-from trifold.models.hub import NotInCacheError, cached_folder, from_hub
+from trifold.models.hub_models import NotInCacheError, cached_folder, from_hub
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"

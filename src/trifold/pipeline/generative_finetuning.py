@@ -31,7 +31,7 @@ from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pipeline.request import Request, unchanged, versions
 from trifold.pipeline.resume import asked_for, finished, plain
 from trifold.pretrain.answer_objective import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
-from trifold.pretrain.generation import write
+from trifold.pretrain.generation import continue_text
 from trifold.pretrain.language_models import head_objective, language_model, saved_model
 from trifold.pretrain.objectives import Excerpt, prove_saved
 from trifold.pretrain.perplexity import measures
@@ -230,7 +230,7 @@ def _write_answers(folder: Path, model: Any, test: Examples, base: BackboneFiles
     rows = list(zip(test.rows, test.texts, test.labels, strict=True))[:_WRITTEN_ROWS]
     settings = WritingSettings(max_new_tokens=_LONGEST_ANSWER, temperature=0.0)
     files = replace(base, folder=folder / "model")
-    said = [write(model, files, prompt + BEHIND_PROMPT, settings)[0].strip() for _, prompt, _ in rows]
+    said = [continue_text(model, files, prompt + BEHIND_PROMPT, settings)[0].strip() for _, prompt, _ in rows]
     right = sum(one == str(answer).strip() for one, (_, _, answer) in zip(said, rows, strict=True))
     columns = ("row", "prompt", "answer", "prediction")
     found = (dict(zip(columns, (*row, one), strict=True)) for row, one in zip(rows, said, strict=True))

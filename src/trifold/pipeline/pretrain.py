@@ -29,7 +29,7 @@ from trifold.pretrain.objectives import Excerpt, objectives, prove_saved
 from trifold.pretrain.packing import Blocks, pack
 from trifold.pretrain.perplexity import measures
 from trifold.pretrain.sample_texts import samples
-from trifold.pretrain.settings import CorpusSettings, LearningSettings, Objective, ScratchSettings, SourceSettings
+from trifold.pretrain.settings import CorpusSettings, LearningSettings, ObjectiveName, ScratchSettings, SourceSettings
 from trifold.pretrain.special_tokens import Vocabulary
 from trifold.pretrain.text_files import Documents
 from trifold.pretrain.training_length import kept, kept_budget, settle, trained_tokens
@@ -37,8 +37,7 @@ from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepar
 from trifold.train.checkpoint import checkpointing
 from trifold.train.config import TrainingConfig
 from trifold.train.loop import train as train_model
-from trifold.train.objective import Objective as Learned
-from trifold.train.objective import ValidationFigures
+from trifold.train.objective import Objective, ValidationFigures
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import reporting
 
@@ -64,7 +63,7 @@ class PretrainRequest:
     """
 
     sources: tuple[Path, ...]
-    objective: Objective = "mlm"
+    objective: ObjectiveName = "mlm"
     corpus: CorpusSettings = field(default_factory=CorpusSettings)
     source: SourceSettings = field(default_factory=SourceSettings)
     scratch: ScratchSettings = field(default_factory=ScratchSettings)
@@ -257,7 +256,7 @@ def _model(request: PretrainRequest, text: _Text) -> Any:
     return language_model(text.files, request.objective)
 
 
-def _objectives(request: PretrainRequest, text: _Text, runtime: Runtime) -> tuple[Learned, Learned]:
+def _objectives(request: PretrainRequest, text: _Text, runtime: Runtime) -> tuple[Objective, Objective]:
     probability = request.learning.mlm_probability
     masking = Masking(text.vocabulary, probability) if request.objective == "mlm" else None
     measuring = replace(masking, always_mask=True) if masking else None
@@ -304,7 +303,7 @@ def _save(model: Any, files: BackboneFiles, folder: Path) -> None:
         (folder / "1_Pooling" / "config.json").write_bytes(pooling.read_bytes())
 
 
-def _metrics(objective: Objective, figures: ValidationFigures, text: _Text) -> dict[str, object]:
+def _metrics(objective: ObjectiveName, figures: ValidationFigures, text: _Text) -> dict[str, object]:
     part = text.parts[1]
     found = measures(objective, figures.loss, figures.accuracy, part.tokens, part.seen_bytes)
     facts = text.corpus.facts
