@@ -33,6 +33,8 @@ _PARTIAL, _WRITING_SECONDS = ".partial", 600.0
 _GRAPHS, _CHOICES = "graphs", "choices"
 # A graph is as large as its model and is written again in seconds; a choice is a head and the vectors it reads.
 _MAX_GRAPHS, _MAX_CHOICES = 8, 64
+# A head for thousands of classes takes tens of megabytes.
+_MAX_GRAPHS_BYTES, _MAX_CHOICES_BYTES = 10_000_000_000, 1_000_000_000
 # Version of the choices' file format, and the libraries that may choose otherwise in another version.
 _CHOICES_FORMAT, _CHOOSING = 1, ("numpy", "scipy", "scikit-learn", "torch")
 _FOLDERS = ("features", _GRAPHS, _CHOICES, "corpora", "vocabularies")
@@ -171,7 +173,7 @@ def graph_aside(path: Path) -> Iterator[Path]:
         SettingsError: If it cannot be written.
     """
     try:
-        with _aside(path, _MAX_GRAPHS) as aside:
+        with _aside(path, _MAX_GRAPHS, _MAX_GRAPHS_BYTES) as aside:
             yield aside
     except OSError as error:
         raise SettingsError(
@@ -180,15 +182,21 @@ def graph_aside(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _aside(path: Path, max_count: int) -> Iterator[Path]:
-    """A temporary file; without an error it becomes `path`, and only the `max_count` most recently used files stay.
+def _aside(path: Path, max_count: int, max_bytes: int) -> Iterator[Path]:
+    """A temporary file; without an error it becomes `path`, and the least recently used files are removed.
+
+    Args:
+        path: The file to write.
+        max_count: How many files with its suffix may stay.
+        max_bytes: What they may take together; the file that was just written stays in any case.
 
     Raises:
         OSError: If it cannot be written.
     """
     with replaced_file(path) as aside:
         yield aside
-    for old in least_recently_used(_entries(path.parent, path.suffix), max_count=max_count):
+    kept = _entries(path.parent, path.suffix)
+    for old in least_recently_used(kept, max_count=max_count, max_bytes=max_bytes, always_kept=1):
         old.path.unlink(missing_ok=True)
 
 
@@ -228,7 +236,7 @@ def remembered(
     begun = time.perf_counter()
     found = compute()
     try:
-        with _aside(path, _MAX_CHOICES) as aside, aside.open("wb") as file:
+        with _aside(path, _MAX_CHOICES, _MAX_CHOICES_BYTES) as aside, aside.open("wb") as file:
             seconds: Any = np.float64(time.perf_counter() - begun)
             np.savez(file, allow_pickle=False, **{**found, _SECONDS: seconds})
     except OSError as error:

@@ -67,6 +67,16 @@ def test_of_choices_those_used_last_are_kept(computed: list[float], monkeypatch:
     assert computed == [1.0, 2.0, 3.0, 2.0]
 
 
+def test_large_choices_are_kept_within_a_limit_of_bytes(computed: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trifold.cache_folder._MAX_CHOICES_BYTES", 1)
+    answer(1.0, computed)
+    os.utime(list_choices()[0], (1, 1))
+    answer(2.0, computed)
+    answer(2.0, computed)
+    assert len(list_choices()) == 1
+    assert computed == [1.0, 2.0]
+
+
 def test_where_nothing_can_be_kept_it_is_computed_each_time(
     computed: list[float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

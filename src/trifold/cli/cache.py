@@ -1,4 +1,4 @@
-"""The verb on what is kept on disk: `cache`."""
+"""The command `cache`: what is kept on disk."""
 
 from datetime import datetime
 from pathlib import Path
@@ -20,49 +20,54 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
         json: Print JSON instead.
     """
     from trifold.cache_folder import cache_folder, list_choices, list_graphs
-    from trifold.cache_folder import clear as clear_all
-    from trifold.evaluate.leaderboard import megabytes
     from trifold.features.store_limits import list_stores
 
     if clear:
-        freed = clear_all()
-        if json:
-            print_json({"folder": str(cache_folder()), "freed_bytes": freed})
-        else:
-            print(f"{megabytes(freed)} freed in {cache_folder()}")
+        _clear(json=json)
         return
+    from trifold.evaluate.leaderboard import megabytes
     from trifold.pretrain.corpus import list_texts
 
-    stores, texts, graphs = list_stores(), list_texts(), list_graphs()
-    kept = {"graphs": graphs, "choices": list_choices()}
+    stores, texts, graphs, choices = list_stores(), list_texts(), list_graphs(), list_choices()
     if json:
-        shown: dict[str, object] = {
-            "stores": [vars(store) for store in stores],
-            "texts": [vars(text) for text in texts],
-            **{what: {"count": len(files), "size_bytes": _bytes(files)} for what, files in kept.items()},
-        }
-        print_json({"folder": str(cache_folder()), **shown})
+        print_json(
+            {
+                "folder": str(cache_folder()),
+                "stores": [vars(store) for store in stores],
+                "texts": [vars(text) for text in texts],
+                "graphs": {"count": len(graphs), "size_bytes": _size_bytes(graphs)},
+                "choices": {"count": len(choices), "size_bytes": _size_bytes(choices)},
+            }
+        )
         return
-    if not stores and not texts and not any(kept.values()):
+    if not (stores or texts or graphs or choices):
         print(f"nothing is kept in {cache_folder()}")
         return
     if stores:
-        print_table([_in_words(store) for store in stores], left_aligned=3)
+        print_table([_table_row(store) for store in stores], left_aligned=3)
     for text in texts:
         held = f"{counted(text.documents, 'document')}, {text.tokens:,} tokens, {megabytes(text.size_bytes)}"
-        print(f"tokenised text: {held}, last used {_when(text.used)}")
-    for what, files in {"graphs for ONNX Runtime": graphs, "heads and vectors chosen": kept["choices"]}.items():
+        print(f"tokenised text: {held}, last used {_date(text.used)}")
+    for what, files in {"graphs for ONNX Runtime": graphs, "heads and vectors chosen": choices}.items():
         if files:
-            print(f"{what}: {len(files)}, {megabytes(_bytes(files))}, last used {_when(files[0].stat().st_mtime)}")
-    sizes = [
-        *(store.size_bytes for store in stores),
-        *(text.size_bytes for text in texts),
-        *map(_bytes, kept.values()),
-    ]
-    print(f"\n{megabytes(sum(sizes))} in {cache_folder()}; trifold cache --clear frees it")
+            print(f"{what}: {len(files)}, {megabytes(_size_bytes(files))}, last used {_date(files[0].stat().st_mtime)}")
+    sizes = [*(store.size_bytes for store in stores), *(text.size_bytes for text in texts)]
+    total = sum(sizes) + _size_bytes([*graphs, *choices])
+    print(f"\n{megabytes(total)} in {cache_folder()}; trifold cache --clear frees it")
 
 
-def _in_words(store: "StoredKind") -> dict[str, str]:
+def _clear(*, json: bool) -> None:
+    from trifold.cache_folder import cache_folder, clear
+    from trifold.evaluate.leaderboard import megabytes
+
+    freed = clear()
+    if json:
+        print_json({"folder": str(cache_folder()), "freed_bytes": freed})
+    else:
+        print(f"{megabytes(freed)} freed in {cache_folder()}")
+
+
+def _table_row(store: "StoredKind") -> dict[str, str]:
     from trifold.evaluate.leaderboard import megabytes
 
     layer = f", below layer {store.described['layer']}" if "layer" in store.described else ""
@@ -72,13 +77,14 @@ def _in_words(store: "StoredKind") -> dict[str, str]:
         "precision": str(store.described.get("precision", "")),
         "texts": f"{store.texts:,}",
         "size": megabytes(store.size_bytes),
-        "last used": _when(store.used),
+        "last used": _date(store.used),
     }
 
 
-def _bytes(files: list[Path]) -> int:
+def _size_bytes(files: list[Path]) -> int:
     return sum(file.stat().st_size for file in files)
 
 
-def _when(seconds: float) -> str:
+def _date(seconds: float) -> str:
+    """Seconds since 1970 as local date and time."""
     return f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"

@@ -1,4 +1,4 @@
-"""The verb `prompt chat`: a conversation that a prompt file begins."""
+"""The command `prompt chat`: a conversation with a language model, begun by a prompt file."""
 
 import json as jsonlib
 import sys
@@ -32,7 +32,7 @@ def chat(
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:
-    """Talk to a language model; the prompt file says how it begins, and what was said is remembered.
+    """Talk to a language model; the prompt file is the beginning, and the model sees the whole conversation.
 
     A line is a turn. /reset begins anew, /save FILE keeps the conversation as JSON, /quit ends it.
 
@@ -53,29 +53,32 @@ def chat(
 
 
 class Talk:
-    """A conversation under way.
+    """A conversation that is going on.
 
     Args:
-        session: With whom.
-        beginning: What the prompt file says.
-        json: Print JSON.
+        session: The language model.
+        beginning: The messages of the prompt file.
+        json: Whether answers are printed as JSON.
+
+    Attributes:
+        messages: All messages so far.
     """
 
     def __init__(self, session: "Session", beginning: "Conversation", *, json: bool) -> None:
         self._session = session
         self._beginning = beginning
-        self.said = beginning
+        self.messages = beginning
         self._json = json
 
     def take(self, line: str) -> bool:
-        """Do what a line says; whether to go on."""
+        """Carry out a line: a command or a message. Returns whether the conversation goes on."""
         from trifold.llm.prompt_template import Message
 
         command, _, argument = line.strip().partition(" ")
         if command == "/quit":
             return False
         if command == "/reset":
-            self.said = self._beginning
+            self.messages = self._beginning
             self.answer()
         elif command == "/save":
             self._save(argument.strip())
@@ -84,19 +87,19 @@ class Talk:
         elif not _is_text(line):
             say("that line holds bytes that are no UTF-8: type it again")
         elif line.strip():
-            before = self.said
-            self.said = (*before, Message("user", line))
+            before = self.messages
+            self.messages = (*before, Message("user", line))
             if not self.answer():
-                self.said = before
+                self.messages = before
         return True
 
     def answer(self) -> bool:
-        """Have the model answer; one that fails or is stopped is not remembered, and the conversation goes on."""
+        """Have the model answer. Returns whether it did; a failed or stopped answer does not end the conversation."""
         from trifold.llm.contract import FatalLlmError
         from trifold.llm.prompt_template import Message
 
         try:
-            answer = self._session.ask(self.said, None if self._json else print_piece)
+            answer = self._session.ask(self.messages, None if self._json else print_piece)
         except FatalLlmError:
             raise
         except LlmError as error:
@@ -105,19 +108,20 @@ class Talk:
         except KeyboardInterrupt:
             say("\nstopped; /quit ends the conversation")
             return False
-        # Escaped, no character in it is one that a terminal obeys.
+        # JSON escapes control characters, so the terminal obeys none of the answer's.
         print(jsonlib.dumps({"answer": answer.text}) if self._json else "", flush=True)
-        self.said = (*self.said, Message("assistant", answer.text))
+        self.messages = (*self.messages, Message("assistant", answer.text))
         return True
 
     def _save(self, name: str) -> None:
+        """Write the conversation to a new file; the user is told if that fails."""
         try:
             if not name:
                 raise PromptError("name a file: /save FILE")
             if Path(name).exists():
                 raise FileExistsError
             with whole_file(Path(name), replace=False) as aside, aside.open("w", encoding="utf-8") as file:
-                jsonlib.dump([vars(message) for message in self.said], file, indent=1, ensure_ascii=False)
+                jsonlib.dump([vars(message) for message in self.messages], file, indent=1, ensure_ascii=False)
             say(f"kept in {name}")
         except FileExistsError:
             say(f"{name} is there already: name another file")
@@ -126,7 +130,7 @@ class Talk:
 
 
 def _is_text(line: str) -> bool:
-    """Whether what was typed or piped in was UTF-8; bytes that are not stand in it as halves of surrogate pairs."""
+    """Whether a line was valid UTF-8; Python reads other bytes as surrogates, which cannot be encoded."""
     try:
         line.encode()
     except UnicodeEncodeError:
@@ -135,7 +139,7 @@ def _is_text(line: str) -> bool:
 
 
 def _lines() -> Iterator[str]:
-    """What is typed, or piped in; Ctrl-C at the prompt ends it like Ctrl-D."""
+    """The lines that are typed or piped in; Ctrl-C at the prompt ends them, as Ctrl-D does."""
     while True:
         try:
             if sys.stdin.isatty():

@@ -1,4 +1,4 @@
-"""Verbs on documents as vectors: `embed`."""
+"""The command `embed`: texts as vectors."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +23,7 @@ def embed(
     encoding: Annotated[EncodingSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:
-    """Turn texts into vectors of length 1, whose products are their cosines.
+    """Turn texts into vectors of length 1, whose dot products are their cosines.
 
     A text's vector is the mean of its tokens in the model's last layer, the form that sentence encoders are trained
     for. Rows without a usable text get not-a-number, so that row i of the result is row i of the file.

@@ -13,7 +13,7 @@ from trifold.models.settings import ComputeSettings
 from trifold.pretrain.settings import (
     CorpusSettings,
     LearningSettings,
-    Objective,
+    ObjectiveName,
     ScratchSettings,
     SourceSettings,
     WritingSettings,
@@ -23,7 +23,7 @@ from trifold.train.settings import CheckpointSettings
 
 def pretrain(
     *text: Path,
-    objective: Objective = "mlm",
+    objective: ObjectiveName = "mlm",
     show: str | None = None,
     corpus: Annotated[CorpusSettings | None, Parameter(name="*")] = None,
     source: Annotated[SourceSettings | None, Parameter(name="*")] = None,

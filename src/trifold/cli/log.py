@@ -1,13 +1,17 @@
-"""The verb `log`: what language models were sent and what they said."""
+"""The command `log`: the prompts that language models were sent, and their answers."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trifold.cli.output import print_json, print_table
 from trifold.errors import SettingsError
 from trifold.formatting import counted
 from trifold.terminal import printable
 
-_SHOWN_CHARACTERS = 48
+if TYPE_CHECKING:
+    from trifold.llm.call_log import Call
+
+_TABLE_CHARACTERS = 48
 
 
 def log(
@@ -22,14 +26,13 @@ def log(
     """Show what language models were sent and what they answered, the latest first.
 
     Args:
-        number: Of one call, to see it whole.
+        number: Number of one call, to see it whole.
         limit: How many calls are listed.
-        model: Only calls of models whose name holds this.
+        model: Only calls of models whose name contains this.
         log: The SQLite file; prompts.sqlite in the cache folder by default.
         json: Print JSON instead.
     """
     from trifold.llm.call_log import count_calls, log_path, read_log
-    from trifold.llm.prompt_template import conversation_from_json
 
     path = log_path(log)
     if limit < 1:
@@ -41,37 +44,40 @@ def log(
         print_json({"log": str(path), "calls": [vars(call) for call in calls]})
         return
     if number is not None:
-        call = calls[0]
-        tokens = f"{call.prompt_tokens:,} + {call.answer_tokens:,} tokens"
-        print(printable(f"{call.model}, {call.at}, {call.seconds:.2f} s, {tokens}"))
-        try:
-            turns = [f"[{message.role}]\n{message.content}" for message in conversation_from_json(call.prompt)]
-        except ValueError:
-            turns = [call.prompt]
-        last = f"[answer]\n{call.answer}" if call.error is None else f"[error]\n{call.error}"
-        print(printable("".join(f"\n{part}\n" for part in [*turns, last])), end="")
-        return
-    if not calls:
+        _print_whole(calls[0])
+    elif not calls:
         print(f"nothing is logged in {path}")
-        return
-    print_table(
-        [
-            {
-                "number": str(call.id),
-                "at (UTC)": printable(call.at[:19].replace("T", " ")),
-                "model": printable(call.model)[-32:],
-                "prompt": _short(call.prompt),
-                "answer": _short(call.answer if call.error is None else f"failed: {call.error}"),
-                "seconds": f"{call.seconds:.2f}",
-            }
-            for call in calls
-        ],
-        left_aligned=5,
-    )
-    print(f"\n{counted(count_calls(path), 'call')} in {path}; trifold log NUMBER shows one whole")
+    else:
+        print_table([_table_row(call) for call in calls], left_aligned=5)
+        print(f"\n{counted(count_calls(path), 'call')} in {path}; trifold log NUMBER shows one whole")
 
 
-def _short(text: str | None) -> str:
-    """The end of a prompt is what tells it from others, and most answers are short."""
+def _print_whole(call: "Call") -> None:
+    """Print one call with all its messages and its answer."""
+    from trifold.llm.prompt_template import conversation_from_json
+
+    tokens = f"{call.prompt_tokens:,} + {call.answer_tokens:,} tokens"
+    print(printable(f"{call.model}, {call.at}, {call.seconds:.2f} s, {tokens}"))
+    try:
+        turns = [f"[{message.role}]\n{message.content}" for message in conversation_from_json(call.prompt)]
+    except ValueError:
+        turns = [call.prompt]
+    last = f"[answer]\n{call.answer}" if call.error is None else f"[error]\n{call.error}"
+    print(printable("".join(f"\n{part}\n" for part in [*turns, last])), end="")
+
+
+def _table_row(call: "Call") -> dict[str, str]:
+    return {
+        "number": str(call.id),
+        "at (UTC)": printable(call.at[:19].replace("T", " ")),
+        "model": printable(call.model)[-32:],
+        "prompt": _end_of(call.prompt),
+        "answer": _end_of(call.answer if call.error is None else f"failed: {call.error}"),
+        "seconds": f"{call.seconds:.2f}",
+    }
+
+
+def _end_of(text: str | None) -> str:
+    """The last characters of a text on one line: prompts differ at their end, and most answers are short."""
     line = " ".join(printable(text or "").split())
-    return line if len(line) <= _SHOWN_CHARACTERS else "…" + line[-_SHOWN_CHARACTERS + 1 :]
+    return line if len(line) <= _TABLE_CHARACTERS else "…" + line[-_TABLE_CHARACTERS + 1 :]

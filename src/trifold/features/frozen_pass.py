@@ -100,7 +100,7 @@ def backbone_address(what: str, files: BackboneFiles, precision: str, runtime: R
     Args:
         what: What is kept of the output.
         files: The backbone.
-        precision: Number format of its matrix products.
+        precision: Number format of its matmuls.
         runtime: Where it computes.
     """
     address: dict[str, object] = {

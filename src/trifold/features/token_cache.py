@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from trifold.cache_folder import has_room
 from trifold.features.background_writer import Segment, kept_or_computed
 from trifold.features.store import Store
 from trifold.hashing import short_digest
@@ -32,6 +33,10 @@ def encode_through_cache(tokenizer: Tokenizer, texts: Sequence[str], limit_bytes
         columns = [np.append(cut, ids)[:, None] for cut, ids in zip(fresh.truncated, fresh.each(), strict=True)]
         yield Segment(missing, columns, time.perf_counter() - begun)
 
-    with kept_or_computed(store, digests, compute) as (found, cached_seconds):
+    # At most one token for each character, and the special tokens around them.
+    missing_lengths = (len(text) + 2 for text, one in zip(texts, digests, strict=True) if one not in store)
+    needed_bytes = sum(4 * (1 + min(tokenizer.max_length, length)) for length in missing_lengths)
+    keep = not needed_bytes or has_room(needed_bytes, limit_bytes)
+    with kept_or_computed(store, digests, compute, keep=keep) as (found, cached_seconds):
         rows = [column[:, 0] for column in found]
         return Tokens.of([row[1:] for row in rows], [bool(row[0]) for row in rows]), cached_seconds

@@ -160,7 +160,7 @@ class CallLog:
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
             raise FatalLlmError(
                 f"the log {self.path} cannot be used ({error}): is the disk full, or the file damaged or locked by "
-                "another program? Mend that, or name another --log; what was answered until then is in it"
+                "another program? Correct that, or name another --log; the answers so far are in it"
             ) from None
 
     def close(self) -> None:

@@ -66,7 +66,7 @@ def _read_toml(text: str) -> Prompt:
         found = tomllib.loads(text)
     except ValueError as error:
         # Not only TOMLDecodeError: a number of thousands of digits raises a plain ValueError.
-        raise PromptError(f"this is no TOML ({_cut_for_message(str(error))}): mend that place") from None
+        raise PromptError(f"this is no TOML ({_cut_for_message(str(error))}): correct that place") from None
     _require_known(found, _PARTS, "part")
     prompt = Prompt(
         task=_text(found, "task"),

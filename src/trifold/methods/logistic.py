@@ -2,7 +2,7 @@
 
 Sparse features go to scikit-learn, one model per label where a row may have several. Dense features, or rows with one
 label out of thousands, go to our own descent over all labels at once (`logistic_lbfgs.py`). It finds the same optimum,
-its matrix products serve all labels, and it holds the logits of some rows at a time, so that memory does not grow with
+its matmuls serve all labels, and it holds the logits of some rows at a time, so that memory does not grow with
 rows times classes. It also saves the second that importing scikit-learn takes (docs/decisions/0015).
 
 The inverse regularisation strength is called C, as in scikit-learn: the larger, the weaker the regularisation.

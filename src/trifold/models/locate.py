@@ -13,7 +13,7 @@ from typing import Protocol
 from trifold.errors import ArtifactError, BackboneError, require
 from trifold.events import say
 from trifold.models.backbone_files import BackboneFiles, quoted
-from trifold.models.hub import NotInCacheError, cached_folder, from_hub
+from trifold.models.hub_models import NotInCacheError, cached_folder, from_hub
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 _MINILM_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
@@ -114,11 +114,11 @@ def find_base(
         # The folder may come from anyone: the user is told of the connection, and what is fetched cannot change.
         if commit is None or not _COMMIT.fullmatch(commit):
             raise ArtifactError(
-                f"{folder} stands on {quoted(name)}, of which it names no full commit: download that model yourself"
+                f"{folder} was trained on {quoted(name)} and names no full commit: download that model yourself"
             ) from None
         from huggingface_hub.constants import ENDPOINT
 
-        say(f"note: {folder} stands on {name}, which is fetched from {ENDPOINT}")
+        say(f"note: {folder} was trained on {name}, which is downloaded from {ENDPOINT}")
         files = locate(name, revision=commit, trust_remote_code=trust_remote_code)
     if files.sha256() != saved["base_sha256"]:
         raise ArtifactError(

@@ -1,4 +1,4 @@
-"""Which backbone, and how it is run."""
+"""Settings of the backbone: which model, and how it is run."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -10,7 +10,7 @@ from trifold.errors import require
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeSettings:
-    """How a model is run, whichever it is.
+    """How a model is run.
 
     Attributes:
         device: Where to compute.
@@ -35,7 +35,7 @@ class ComputeSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class EncodingSettings(ComputeSettings):
-    """How a backbone reads texts.
+    """How a backbone encodes texts.
 
     Attributes:
         max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.

@@ -110,7 +110,7 @@ def continue_prompt(
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise BackboneError(
-            f"{name} cannot write as its own generation_config.json asks ({reason_of(error)}): mend that file"
+            f"{name} cannot write as its own generation_config.json asks ({reason_of(error)}): correct that file"
         ) from None
     written = [row[len(prompt) :].tolist() for row in rows]
     return [Continuation(_before_stop(decode(row), decoding.stop), len(row)) for row in written]

@@ -7,7 +7,7 @@ from typing import Any
 from trifold.data.csv_file import save_rows
 from trifold.models.backbone_files import BackboneFiles
 from trifold.pretrain.answer_objective import BEHIND_PROMPT, Answers
-from trifold.pretrain.generation import write
+from trifold.pretrain.generation import continue_text
 from trifold.pretrain.perplexity import measures
 from trifold.pretrain.settings import WritingSettings
 from trifold.pretrain.special_tokens import Vocabulary
@@ -43,7 +43,7 @@ def write_answers(folder: Path, model: Any, test: Examples, base: BackboneFiles)
     rows = list(zip(test.rows, test.texts, test.labels, strict=True))[:_WRITTEN_ROWS]
     settings = WritingSettings(max_new_tokens=_LONGEST_ANSWER, temperature=0.0)
     files = replace(base, folder=folder / "model")
-    said = [write(model, files, prompt + BEHIND_PROMPT, settings)[0].strip() for _, prompt, _ in rows]
+    said = [continue_text(model, files, prompt + BEHIND_PROMPT, settings)[0].strip() for _, prompt, _ in rows]
     right = sum(one == str(answer).strip() for one, (_, _, answer) in zip(said, rows, strict=True))
     columns = ("row", "prompt", "answer", "prediction")
     found = (dict(zip(columns, (*row, one), strict=True)) for row, one in zip(rows, said, strict=True))

@@ -19,13 +19,13 @@ from trifold.models.lora import ADAPTER_CONFIG, load_adapter
 from trifold.models.settings import ComputeSettings
 from trifold.pretrain.corpus import Corpus, Part, Span, open_corpus
 from trifold.pretrain.fill_mask import Guess, fill_mask
-from trifold.pretrain.generation import write
+from trifold.pretrain.generation import continue_text
 from trifold.pretrain.language_models import head_objective, require_head, saved_model
 from trifold.pretrain.masking import Masking
 from trifold.pretrain.objectives import objectives
 from trifold.pretrain.packing import Blocks
 from trifold.pretrain.perplexity import Measures, measures
-from trifold.pretrain.settings import CorpusSettings, Objective, SourceSettings, WritingSettings
+from trifold.pretrain.settings import CorpusSettings, ObjectiveName, SourceSettings, WritingSettings
 from trifold.pretrain.special_tokens import Vocabulary
 from trifold.pretrain.text_files import Documents
 from trifold.pretrain.training_pairs import TrainingPairs, training_pairs
@@ -54,8 +54,8 @@ class LanguageModel:
 
 
 def open_language_model(
-    model: str, objective: Objective | None, compute: ComputeSettings
-) -> tuple[LanguageModel, Objective]:
+    model: str, objective: ObjectiveName | None, compute: ComputeSettings
+) -> tuple[LanguageModel, ObjectiveName]:
     """Open a model by name, folder or run folder.
 
     Args:
@@ -103,7 +103,9 @@ def generate(
     """Texts that go on with a prompt."""
     language_model, _ = open_language_model(model, "clm", compute)
     with language_model.runtime.autocast():
-        return write(language_model.model, language_model.files, prompt + language_model.behind_prompt, settings, show)
+        return continue_text(
+            language_model.model, language_model.files, prompt + language_model.behind_prompt, settings, show
+        )
 
 
 def show_pairs(source: SourceSettings, text: str, probability: float, seed: int) -> TrainingPairs:

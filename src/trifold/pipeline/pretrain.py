@@ -29,7 +29,7 @@ from trifold.pretrain.masking import Masking
 from trifold.pretrain.objectives import Excerpt, objectives, prove_saved
 from trifold.pretrain.perplexity import measures
 from trifold.pretrain.sample_texts import samples
-from trifold.pretrain.settings import Objective
+from trifold.pretrain.settings import ObjectiveName
 from trifold.pretrain.text_files import Documents
 from trifold.pretrain.training_length import TrainingLength, kept, kept_budget, settle, trained_tokens
 from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
@@ -265,7 +265,7 @@ def _save(model: Any, files: BackboneFiles, folder: Path) -> None:
         (folder / "1_Pooling" / "config.json").write_bytes(pooling.read_bytes())
 
 
-def _metrics(objective: Objective, figures: ValidationFigures, text: PretrainingText) -> dict[str, object]:
+def _metrics(objective: ObjectiveName, figures: ValidationFigures, text: PretrainingText) -> dict[str, object]:
     part = text.parts[1]
     found = measures(objective, figures.loss, figures.accuracy, part.tokens, part.seen_bytes)
     facts = text.corpus.facts

@@ -8,7 +8,7 @@ from typing import Any
 from trifold.errors import require
 from trifold.pipeline.request import as_argument, flags_of
 from trifold.pipeline.resume import NO_SAY, model_hashes, plain
-from trifold.pretrain.settings import CorpusSettings, LearningSettings, Objective, ScratchSettings, SourceSettings
+from trifold.pretrain.settings import CorpusSettings, LearningSettings, ObjectiveName, ScratchSettings, SourceSettings
 from trifold.pretrain.text_files import Documents
 
 
@@ -26,7 +26,7 @@ class PretrainRequest:
     """
 
     sources: tuple[Path, ...]
-    objective: Objective = "mlm"
+    objective: ObjectiveName = "mlm"
     corpus: CorpusSettings = field(default_factory=CorpusSettings)
     source: SourceSettings = field(default_factory=SourceSettings)
     scratch: ScratchSettings = field(default_factory=ScratchSettings)

@@ -10,7 +10,7 @@ from trifold.pretrain.settings import WritingSettings
 from trifold.pretrain.special_tokens import Vocabulary
 
 
-def write(
+def continue_text(
     model: Any, files: BackboneFiles, prompt: str, settings: WritingSettings, show: OnPiece | None = None
 ) -> list[str]:
     """Continuations of `prompt`, without the prompt.

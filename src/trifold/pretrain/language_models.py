@@ -11,14 +11,14 @@ from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.classification_head import ATTENTION_DROPOUTS
 from trifold.models.context_length import context_length
 from trifold.models.loading import load_model
-from trifold.pretrain.settings import Objective, ScratchSettings
+from trifold.pretrain.settings import ObjectiveName, ScratchSettings
 from trifold.pretrain.special_tokens import Vocabulary
 
 _CLASSES = {"mlm": "AutoModelForMaskedLM", "clm": "AutoModelForCausalLM"}
 _MASKED_ENDINGS = ("ForMaskedLM", "ForPreTraining")
 
 
-def head_objective(files: BackboneFiles) -> Objective | None:
+def head_objective(files: BackboneFiles) -> ObjectiveName | None:
     """The objective of the model's own head; `None` if it has no language head, as minilm."""
     classes = read_config(files).get("architectures")
     names = [str(name) for name in classes] if isinstance(classes, list) else []
@@ -27,7 +27,7 @@ def head_objective(files: BackboneFiles) -> Objective | None:
     return "mlm" if any(name.endswith(_MASKED_ENDINGS) for name in names) else None
 
 
-def require_fit(files: BackboneFiles, objective: Objective, block_size: int) -> None:
+def require_fit(files: BackboneFiles, objective: ObjectiveName, block_size: int) -> None:
     """Refuse a model that cannot be trained on the objective with blocks of `block_size` tokens.
 
     Raises:
@@ -46,7 +46,7 @@ def require_fit(files: BackboneFiles, objective: Objective, block_size: int) -> 
         raise BackboneError(f"{files.name} reads at most {context} tokens: use --block-size {context} or less")
 
 
-def language_model(files: BackboneFiles, objective: Objective) -> Any:
+def language_model(files: BackboneFiles, objective: ObjectiveName) -> Any:
     """The model with the objective's head, for training without dropout, since most text is read once.
 
     The saved configuration keeps the dropout of hidden states for later fine-tuning. A new BERT head starts as the
@@ -66,7 +66,7 @@ def language_model(files: BackboneFiles, objective: Objective) -> Any:
     return model
 
 
-def new_model(vocabulary: Vocabulary, objective: Objective, settings: ScratchSettings, block_size: int) -> Any:
+def new_model(vocabulary: Vocabulary, objective: ObjectiveName, settings: ScratchSettings, block_size: int) -> Any:
     """A BERT for masked words or a GPT-2 for next words, with random weights."""
     import transformers
 
@@ -94,7 +94,7 @@ def new_model(vocabulary: Vocabulary, objective: Objective, settings: ScratchSet
     return _without_dropout(transformers.GPT2LMHeadModel(config))
 
 
-def require_head(files: BackboneFiles, objective: Objective) -> None:
+def require_head(files: BackboneFiles, objective: ObjectiveName) -> None:
     """Refuse a saved model without a head for the objective, since it would predict at random.
 
     Raises:
@@ -108,7 +108,7 @@ def require_head(files: BackboneFiles, objective: Objective) -> None:
         )
 
 
-def saved_model(files: BackboneFiles, objective: Objective) -> Any:
+def saved_model(files: BackboneFiles, objective: ObjectiveName) -> Any:
     """A model with its saved head, in evaluation mode.
 
     Raises:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from trifold.pretrain.settings import Objective
+from trifold.pretrain.settings import ObjectiveName
 
 # exp() of more than this is infinite.
 _LARGEST_EXPONENT = 700.0
@@ -24,7 +24,7 @@ class Measures:
         bytes: UTF-8 bytes of the text as the tokens represent it.
     """
 
-    objective: Objective
+    objective: ObjectiveName
     loss: float
     perplexity: float
     bits_per_byte: float
@@ -38,7 +38,7 @@ class Measures:
         return {f"pseudo_{name}" if name in names else name: value for name, value in vars(self).items()}
 
 
-def measures(objective: Objective, loss: float, accuracy: float, tokens: int, text_bytes: int) -> Measures:
+def measures(objective: ObjectiveName, loss: float, accuracy: float, tokens: int, text_bytes: int) -> Measures:
     """Measures from a mean loss.
 
     Bits per byte are `loss / ln 2 * tokens / bytes`.

@@ -11,7 +11,7 @@ from trifold.errors import require
 from trifold.models.settings import ComputeSettings
 from trifold.train.settings import OptimiserSettings
 
-Objective = Literal["mlm", "clm"]
+ObjectiveName = Literal["mlm", "clm"]
 SMALLEST_BLOCK = 8
 
 
@@ -83,7 +83,7 @@ class ScratchSettings:
             "the heads share the width, give a multiple of them",
         )
 
-    def algorithm(self, objective: Objective) -> Literal["wordpiece", "bpe"]:
+    def algorithm(self, objective: ObjectiveName) -> Literal["wordpiece", "bpe"]:
         """The tokenizer's kind, chosen where the user left it open."""
         if self.tokenizer == "auto":
             return "wordpiece" if objective == "mlm" else "bpe"

@@ -9,7 +9,7 @@ from trifold.errors import BackboneError
 from trifold.json_reading import parse_json
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.tokenizer_files import fast_tokenizer
-from trifold.pretrain.settings import Objective
+from trifold.pretrain.settings import ObjectiveName
 
 _MASKS = ("[MASK]", "<mask>", "<|mask|>")
 _ENDS = ("<|endoftext|>", "</s>", "<|end_of_text|>", "<eos>", "[SEP]", "<|im_end|>")
@@ -38,7 +38,7 @@ class Vocabulary:
     keeps_spaces: bool = False
 
     @classmethod
-    def of(cls, files: BackboneFiles, objective: Objective) -> "Vocabulary":
+    def of(cls, files: BackboneFiles, objective: ObjectiveName) -> "Vocabulary":
         """The vocabulary of a model or of a new tokenizer.
 
         Raises:

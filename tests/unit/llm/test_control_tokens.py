@@ -6,7 +6,7 @@ import pytest
 
 from trifold.errors import LlmError
 from trifold.llm.causal_model import CausalModel
-from trifold.llm.contract import Gap
+from trifold.llm.contract import Gap, Sampling
 from trifold.llm.open_model import open_llm
 from trifold.llm.prompt_template import Conversation, Message
 from trifold.llm.settings import LlmSettings
@@ -101,3 +101,20 @@ def test_a_cut_counts_what_looks_so_as_the_text_that_it_is(model: CausalModel) -
     text, cut = model.cut("<|end|>" * 10, 8, "truncate")
     assert cut
     assert len(model._ids(text, plain=True)) <= 8
+
+
+def test_an_answer_ends_where_the_models_context_does(model: CausalModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces: list[str] = []
+    prompt = talk("fine")
+    monkeypatch.setattr(model, "window", len(model.tokens(prompt, strip=True)) + 3)
+    answer = model.complete(prompt, Sampling(max_tokens=50), pieces.append)
+    assert answer.answer_tokens <= 3
+    assert "".join(pieces) == answer.text
+
+
+def test_a_damaged_generation_config_is_told_in_one_sentence(
+    model: CausalModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model.model.generation_config, "num_beams", "two")
+    with pytest.raises(LlmError, match=r"cannot write as its own generation_config\.json asks"):
+        model.complete(talk("fine"), Sampling(max_tokens=2))

@@ -21,4 +21,7 @@ def test_a_base_is_fetched_after_that_is_said(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(BackboneError):
         find_base({"base": "someone/tracker", "base_revision": "a" * 40}, Path("run"), offline=False)
-    assert "note: run stands on someone/tracker, which is fetched from http://127.0.0.1:9" in capsys.readouterr().err
+    assert (
+        "note: run was trained on someone/tracker, which is downloaded from http://127.0.0.1:9"
+        in capsys.readouterr().err
+    )

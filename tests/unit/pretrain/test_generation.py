@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trifold.models.backbone_files import BackboneFiles
-from trifold.pretrain.generation import write
+from trifold.pretrain.generation import continue_text
 from trifold.pretrain.language_models import new_model
 from trifold.pretrain.new_tokenizer import new_tokenizer
 from trifold.pretrain.settings import CorpusSettings, ScratchSettings, WritingSettings
@@ -27,11 +27,11 @@ def decoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_what_is_streamed_is_what_is_returned_without_the_stop(decoder: tuple[Any, BackboneFiles]) -> None:
     model, files = decoder
-    free = write(model, files, "waves", WritingSettings(max_new_tokens=20))[0]
+    free = continue_text(model, files, "waves", WritingSettings(max_new_tokens=20))[0]
     middle = free[len(free) // 2 : len(free) // 2 + 3]
     shown: list[str] = []
     settings = WritingSettings(max_new_tokens=20, stop=(middle,))
-    found = write(model, files, "waves", settings, shown.append)[0]
+    found = continue_text(model, files, "waves", settings, shown.append)[0]
     assert "".join(shown) == found == free[: free.index(middle)]
     assert len(shown) > 1
 
@@ -40,7 +40,7 @@ def test_a_prompt_reads_as_the_beginning_of_a_document(decoder: tuple[Any, Backb
     model, files = decoder
     seen: list[list[int]] = []
     handle = model.transformer.wte.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0][0].tolist()))
-    write(model, files, "small waves", WritingSettings(max_new_tokens=1))
+    continue_text(model, files, "small waves", WritingSettings(max_new_tokens=1))
     handle.remove()
     known = Vocabulary.of(files, "clm")
     own = known.tokenizer.encode("small waves", add_special_tokens=False).ids
@@ -51,7 +51,7 @@ def test_a_long_prompt_is_read_by_its_end(
     decoder: tuple[Any, BackboneFiles], capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, files = decoder
-    assert write(model, files, "small waves and islands " * 30, WritingSettings(max_new_tokens=8))
+    assert continue_text(model, files, "small waves and islands " * 30, WritingSettings(max_new_tokens=8))
     assert "its last 24 are read" in capsys.readouterr().err
 
 
@@ -59,7 +59,7 @@ def test_the_seed_decides_and_zero_temperature_does_not_ask_it(decoder: tuple[An
     model, files = decoder
 
     def said(**options: Any) -> list[str]:
-        return write(model, files, "waves", WritingSettings(max_new_tokens=12, **options))
+        return continue_text(model, files, "waves", WritingSettings(max_new_tokens=12, **options))
 
     assert said(seed=1, num_return_sequences=3) == said(seed=1, num_return_sequences=3)
     assert said(seed=1) != said(seed=2)
