@@ -5,7 +5,6 @@ that is said once a process.
 """
 
 import operator
-from typing import Any
 
 import torch
 
@@ -15,8 +14,6 @@ _PREPACKED_LINEAR = (
     "ops.mkldnn._reorder_linear_weight", "ops.mkldnn._linear_pointwise", "ops.mkldnn._is_mkldnn_bf16_supported",
 )  # fmt: skip
 _INT8_LINEAR = ("ops.onednn.qlinear_prepack", "ops.onednn.qlinear_pointwise")
-# Of AdamW: how much of both averages a step keeps, and what keeps its divisor from zero.
-_BETAS, _EPSILON = (0.9, 0.999), 1e-8
 _said: set[str] = set()
 
 
@@ -110,51 +107,6 @@ def lerp_each(averages: list[torch.Tensor], values: list[torch.Tensor], share: f
         return
     for average, value in zip(averages, values, strict=True):
         average.lerp_(value, share)
-
-
-def norm_of_all(tensors: list[torch.Tensor]) -> torch.Tensor:
-    """The Euclidean norm of several tensors together, a scalar on their device."""
-    if _have(("_foreach_norm",), "norms are computed one by one"):
-        norms = list(torch._foreach_norm(tensors))
-    else:
-        norms = [torch.linalg.vector_norm(tensor) for tensor in tensors]
-    found: torch.Tensor = torch.linalg.vector_norm(torch.stack(norms))
-    return found
-
-
-def adamw_each(
-    weights: list[torch.Tensor],
-    gradients: list[torch.Tensor],
-    moments: list[dict[str, torch.Tensor]],
-    rate: Any,
-    weight_decay: float,
-    divisor: torch.Tensor | None,
-) -> None:
-    """One step of AdamW (Loshchilov and Hutter, 2019) on some weights, in place.
-
-    Args:
-        weights: They move.
-        gradients: Of each.
-        moments: Of each: `exp_avg`, `exp_avg_sq`, and the number of steps taken, `step`, this one included.
-        rate: A number, or a scalar on the weights' device.
-        weight_decay: Share of a weight that a rate of 1 takes away.
-        divisor: A scalar by which the gradients are divided first, in place; by nothing where `None`.
-    """
-    means, squares, steps = ([own[name] for own in moments] for name in ("exp_avg", "exp_avg_sq", "step"))
-    if _have(("_fused_adamw_",), "weights are moved one by one"):
-        torch._fused_adamw_(
-            weights, gradients, means, squares, [], steps, lr=rate, beta1=_BETAS[0], beta2=_BETAS[1],
-            weight_decay=weight_decay, eps=_EPSILON, amsgrad=False, maximize=False, grad_scale=divisor,
-        )  # fmt: skip
-        return
-    for weight, gradient, mean, square, step in zip(weights, gradients, means, squares, steps, strict=True):
-        if divisor is not None:
-            gradient.div_(divisor)
-        weight.mul_(1 - rate * weight_decay)
-        mean.lerp_(gradient, 1 - _BETAS[0])
-        square.mul_(_BETAS[1]).addcmul_(gradient, gradient, value=1 - _BETAS[1])
-        size = (square / (1 - _BETAS[1] ** step)).sqrt() + _EPSILON
-        weight.sub_(rate / (1 - _BETAS[0] ** step) * mean / size)
 
 
 def _has_onednn() -> bool:

@@ -3,31 +3,23 @@
 import math
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
-from trifold.engines.private_operators import adamw_each, lerp_each, norm_of_all
-
-# Where the fused kernel divides gradients on its way, which saves a pass over all of them; Apple's ignores it.
-_DIVIDING_KERNELS = ("cpu", "cuda")
+from trifold.engines.private_operators import lerp_each
 
 
 class AdamW:
-    """Adam with weight decay that passes by the gradient, by PyTorch's fused kernel; decay pulls on matrices only.
+    """`torch.optim.AdamW` over a model's trained parameters, by its fused kernel; weight decay pulls on matrices only.
 
-    It is `torch.optim.AdamW(fused=True)` to the bit, without the compiler that making one of those imports in 1.7 s
-    (benchmarks/LOG.md). Decoupled decay: Loshchilov and Hutter, 2019.
+    A step may be captured as a CUDA graph: on a GPU the rate is a tensor there, which a replayed step reads anew.
 
     Args:
         model: Parameters that require a gradient are trained.
         rate: Learning rate of the next step.
         weight_decay: Of matrices.
         faster: Names of parameters that move at a multiple of the rate.
-        times: Which.
-
-    Attributes:
-        moments: For each weight that has moved, by number: `step`, `exp_avg` and `exp_avg_sq`.
+        times: Which multiple.
     """
 
     def __init__(
@@ -41,17 +33,20 @@ class AdamW:
         trained = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
         trained.sort(key=lambda one: one[1].ndim < 2)
         self._weights = [weight for _, weight in trained]
-        # By what of the rate and how much decay they move.
-        self._groups: dict[tuple[float, float], list[int]] = {}
-        for number, (name, weight) in enumerate(trained):
+        groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+        for name, weight in trained:
             kind = (times if name in faster else 1.0, weight_decay if weight.ndim >= 2 else 0.0)
-            self._groups.setdefault(kind, []).append(number)
-        self.moments: dict[int, dict[str, torch.Tensor]] = {}
-        # Where the GPU finds them: a captured step would read a plain number as it was when captured.
-        self._rates: dict[float, torch.Tensor] = {}
-        if self._weights and self._weights[0].is_cuda:
-            self._rates = {times: self._weights[0].new_zeros(()) for times, _ in self._groups}
+            groups.setdefault(kind, []).append(weight)
+        given = [
+            {"params": weights, "times": times, "weight_decay": decay, "lr": self._holder()}
+            for (times, decay), weights in groups.items()
+        ]
+        self._optimiser = torch.optim.AdamW(given, fused=True)
         self.rate = rate
+
+    def _holder(self) -> float | torch.Tensor:
+        """What holds a group's rate."""
+        return self._weights[0].new_zeros(()) if self._weights[0].is_cuda else 0.0
 
     @property
     def rate(self) -> float:
@@ -61,58 +56,37 @@ class AdamW:
     @rate.setter
     def rate(self, rate: float) -> None:
         self._rate = rate
-        for times, held in self._rates.items():
-            held.fill_(times * rate)
+        for group in self._optimiser.param_groups:
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(group["times"] * rate)
+            else:
+                group["lr"] = group["times"] * rate
 
-    @torch.no_grad()
+    @property
+    def moments(self) -> dict[int, dict[str, torch.Tensor]]:
+        """For each weight that has moved, by number, matrices first: `step`, `exp_avg` and `exp_avg_sq`."""
+        state = self._optimiser.state
+        return {number: state[weight] for number, weight in enumerate(self._weights) if weight in state}
+
     def step(self, max_grad_norm: float = math.inf) -> None:
         """Move every weight that has a gradient.
 
         Args:
             max_grad_norm: Of all gradients together; longer ones are shortened to it, and stay so.
         """
-        every = {n: weight.grad for n, weight in enumerate(self._weights) if weight.grad is not None}
-        divisor = _shorten(list(every.values()), max_grad_norm)
-        for (times, decay), numbers in self._groups.items():
-            gradients = {number: every[number] for number in numbers if number in every}
-            if not gradients:
-                continue
-            moments = [self._moments_of(number) for number in gradients]
-            for found in moments:
-                found["step"].add_(1)
-            rate: Any = self._rates[times] if self._rates else times * self._rate
-            weights: list[torch.Tensor] = [self._weights[number] for number in gradients]
-            adamw_each(weights, list(gradients.values()), moments, rate, decay, divisor)
+        if math.isfinite(max_grad_norm):
+            torch.nn.utils.clip_grad_norm_(self._weights, max_grad_norm)
+        # PyTorch refuses to be captured without this mark, and with it warns of every step that is not captured.
+        capturing = self._weights[0].is_cuda and torch.cuda.is_current_stream_capturing()
+        for group in self._optimiser.param_groups:
+            group["capturable"] = capturing
+        self._optimiser.step()
 
     def restore(self, moments: dict[int, dict[str, torch.Tensor]]) -> None:
         """Go on from saved moments."""
-        self.moments = {
-            number: {name: tensor.to(self._weights[number].device) for name, tensor in saved.items()}
-            for number, saved in moments.items()
-        }
-
-    def _moments_of(self, number: int) -> dict[str, torch.Tensor]:
-        if number not in self.moments:
+        for number, saved in moments.items():
             weight = self._weights[number]
-            zeros = {name: torch.zeros_like(weight) for name in ("exp_avg", "exp_avg_sq")}
-            self.moments[number] = {"step": torch.zeros((), device=weight.device), **zeros}
-        return self.moments[number]
-
-
-def _shorten(gradients: list[torch.Tensor], max_norm: float) -> torch.Tensor | None:
-    """What the kernel is to divide gradients by, so that together they are no longer than `max_norm`.
-
-    Returns:
-        A scalar of at least 1, known to their device alone; `None` where there is nothing left to divide.
-    """
-    if not gradients or math.isinf(max_norm):
-        return None
-    divisor = (norm_of_all(gradients) / max_norm).clamp(min=1.0)
-    if divisor.device.type in _DIVIDING_KERNELS:
-        return divisor
-    for gradient in gradients:
-        gradient.div_(divisor)
-    return None
+            self._optimiser.state[weight] = {name: tensor.to(weight.device) for name, tensor in saved.items()}
 
 
 class Average:
