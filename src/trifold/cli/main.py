@@ -3,7 +3,6 @@
 Verbs are imported only when they run, so that `trifold --help` does not wait for PyTorch.
 """
 
-import atexit
 import io
 import json
 import os
@@ -209,7 +208,11 @@ def main() -> NoReturn:
     end_with_parent()
     _open_streams()
     sys.unraisablehook = _unraisable
-    _leave(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if _flush() is not None:
+        # It was told, or is no fault. Python would try again while it ends, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -263,17 +266,6 @@ def _flush() -> OSError | None:
     except OSError as error:
         return error
     return _Results.failure
-
-
-def _leave(code: int) -> NoReturn:
-    """Exit without taking modules apart first: with PyTorch and transformers that takes a second or more.
-
-    What was registered to be done at exit is done.
-    """
-    atexit._run_exitfuncs()
-    _flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _open_streams() -> None:
