@@ -1,4 +1,4 @@
-"""Language heads, which name hidden or next words, computed only where a word is asked for."""
+"""Language heads, which predict hidden or next words, computed only at the places that are asked for."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,22 +12,22 @@ from trifold.engines.partial_layers import layer_at
 from trifold.models.chunked_cross_entropy import linear_cross_entropy
 from trifold.models.layers import encoder_layers
 
-# How transformers names the classes of models that write.
+# Endings of transformers' class names for models that generate text.
 CAUSAL_ENDINGS = ("ForCausalLM", "LMHeadModel")
 
 
 def word_logits(model: Any, ids: torch.Tensor, where: torch.Tensor | None, mask: torch.Tensor | None = None) -> Any:
-    """What a model says of some places, `(places, vocabulary)`; the head is computed there and nowhere else.
+    """The logits of some places, `(places, vocabulary)`; the head is computed there and nowhere else.
 
     Args:
         model: Any model with a language head on top of its `base_model`.
         ids: `(batch, tokens)`.
         where: `(batch, tokens)` bool, the places; all where `None`.
-        mask: `(batch, tokens)`, 0 at padding; `None` for full blocks, which spares attention the mask.
+        mask: `(batch, tokens)`, 0 at padding; `None` for full blocks, whose attention needs none.
     """
     options: dict[str, Any] = {}
     if type(model).__name__.endswith(CAUSAL_ENDINGS):
-        # A mask of ones is dropped again, but without one transformers warns of padding that is none.
+        # Without a mask transformers warns of padding tokens; one of ones it drops again.
         options, mask = {"use_cache": False}, torch.ones_like(ids) if mask is None else mask
     with _only_at(model, where):
         logits = model(input_ids=ids, attention_mask=mask, **options).logits
@@ -37,23 +37,23 @@ def word_logits(model: Any, ids: torch.Tensor, where: torch.Tensor | None, mask:
 def word_loss(
     model: Any, ids: torch.Tensor, where: torch.Tensor | None, targets: torch.Tensor, mask: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy of the true words at some places, and how many of them the model names first.
+    """Cross-entropy of the true words at some places, and how many of them the model finds most probable.
 
     Args:
-        model: See `word_logits`.
+        model: Any model with a language head on top of its `base_model`.
         ids: `(batch, tokens)`.
         where: `(batch, tokens)` bool, the places; all where `None`.
-        targets: `(places,)` int64.
-        mask: See `word_logits`.
+        targets: `(places,)` int64, the true words.
+        mask: As for `word_logits`.
 
     Returns:
         The loss summed over places with its graph, and the count, both scalars.
     """
     last: Any = model.get_output_embeddings()
-    # A quantised or an adapted layer is another class, and is left to compute by itself.
+    # A quantised or an adapted layer is of another class, whose forward pass must not be skipped.
     plain = type(last) is torch.nn.Linear
     if plain and logits_come_last(model):
-        # The model stops short of its vocabulary, which is computed together with the loss.
+        # The logits are computed together with the loss, in chunks, and never all at once.
         last.forward = lambda states: states
         try:
             hidden = word_logits(model, ids, where, mask)

@@ -1,6 +1,7 @@
 """ONNX Runtime as an engine: a module written as a graph with its layers fused, in single precision or 8-bit integers.
 
-It does not know what the module computes: token ids and their mask go in, one array of floats comes out.
+Faster than PyTorch on a CPU that has no bfloat16 (benchmarks/LOG.md). It does not know what the module computes: token
+ids and their mask go in, one array of floats comes out. A graph that gives other results than its module is refused.
 """
 
 import contextlib
@@ -36,14 +37,15 @@ _OPERATOR_SET = 17
 # Fused kernels add in another order than PyTorch; a graph that is wrong is wrong by far more.
 _TOLERANCE = 2e-3
 _NEEDED = ("onnx", "onnxruntime")
-# Tokens of one pass where nothing better is known: graphs like smaller batches than PyTorch (benchmarks/LOG.md).
+# Tokens of one pass where the user names no number: graphs are fastest on smaller batches than PyTorch's
+# (benchmarks/LOG.md).
 TOKEN_BUDGET = 1_024
 
 
 def require_onnx() -> None:
-    """Refuse in one sentence where the packages are missing; whatever uses ONNX Runtime calls this first.
+    """Refuse in one sentence where the packages are missing; every use of ONNX Runtime calls this first.
 
-    From 1.32 on it reports its use to its maker unless told not to before it is imported.
+    From version 1.32 on, it reports its use to its maker unless told not to before it is imported.
 
     Raises:
         SettingsError: If they are.
@@ -85,7 +87,7 @@ class OnnxGraph:
         self._path = path
 
     def __call__(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """`(batch, tokens)` int64 ids and mask to what the module returns for them, float32."""
+        """`(batch, tokens)` int64 ids and mask to the module's result, float32."""
         try:
             result: np.ndarray = self._session.run([_OUTPUT], dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
         except Exception as error:  # noqa: BLE001 - its errors share no base class
@@ -104,12 +106,12 @@ def _refuse_other_files(path: Path) -> None:
 
     with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            # The word stands in every such reference; to look for it is quicker than to take the graph apart.
+            # Every such reference has this word; looking for it is quicker than parsing the graph.
             if content.find(b"location") < 0:
                 return
         try:
             model = onnx.load(path, load_external_data=False)
-        except Exception:  # noqa: BLE001 - a damaged one is told of when it is opened
+        except Exception:  # noqa: BLE001 - a damaged file is refused when it is opened
             return
         if any(map(uses_external_data, _get_all_tensors(model))):
             raise BackboneError(f"{path} keeps weights in other files, which are not opened: export again")
@@ -118,13 +120,13 @@ def _refuse_other_files(path: Path) -> None:
 def write_graph(module: "torch.nn.Module", path: Path, *, int8: bool = False) -> None:
     """Write what `module` computes as a graph, and prove that it computes the same.
 
-    Matrix products of an 8-bit graph take weights quantised per output channel beforehand and activations quantised
-    as they come. Without the processor's 8-bit dot product, weights keep to 7 bits, or sums of two would overflow.
+    Matmuls of an 8-bit graph take weights quantised per output channel beforehand, and activations quantised for each
+    batch. Without the processor's 8-bit dot product, weights have 7 bits, or sums of two would overflow.
 
     Args:
         module: From `(batch, tokens)` ids and mask to one tensor; on the CPU, in evaluation mode.
         path: Of the graph.
-        int8: Whether matrix products are done in 8-bit integers.
+        int8: Whether matmuls are done in 8-bit integers.
 
     Raises:
         SettingsError: If the packages are missing.
@@ -149,7 +151,7 @@ def kept_graph(module: "torch.nn.Module", about: dict[str, object], *, int8: boo
 
     Args:
         module: As for `write_graph`.
-        about: What determines the module: weights and what is taken of them.
+        about: All that determines the module: its weights, and which of its states it returns.
         int8: As for `write_graph`.
 
     Raises:
@@ -163,7 +165,7 @@ def kept_graph(module: "torch.nn.Module", about: dict[str, object], *, int8: boo
     with contextlib.suppress(OSError, BackboneError):
         os.utime(path)
         return OnnxGraph(path)
-    # Not there, damaged, or cleared by another process this moment.
+    # The graph was never written, is damaged, or was cleared by another process at this moment.
     say(f"the backbone is written as a graph{' of 8-bit integers' if int8 else ''}, and kept for next time")
     with graph_aside(path) as aside:
         write_graph(module, aside, int8=int8)
@@ -201,7 +203,7 @@ def _fuse(raw: Path, fused: Path, heads: int, width: int) -> None:
 
 
 def _attention_shape(module: "torch.nn.Module") -> tuple[int, int]:
-    """Heads and width as the model's configuration has them; zeros, which let the fusions look, where it does not."""
+    """Heads and width from the model's configuration; zeros, with which the fusions find them, where it lacks them."""
     config: Any = next((part.config for part in module.modules() if hasattr(part, "config")), None)
     return getattr(config, "num_attention_heads", 0), getattr(config, "hidden_size", 0)
 
@@ -235,7 +237,7 @@ def _prove(module: "torch.nn.Module", path: Path) -> None:
 
 
 def _example(batch: int = 2, tokens: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Ids that any vocabulary has, and a mask with a shorter text, so that masking is traced."""
+    """Ids that every vocabulary has, and a mask with one shorter text, so that masking is traced."""
     ids = np.arange(batch * tokens, dtype=np.int64).reshape(batch, tokens) % 13 + 3
     mask = np.ones_like(ids)
     mask[-1, tokens // 2 :] = 0
@@ -244,7 +246,7 @@ def _example(batch: int = 2, tokens: int = 8) -> tuple[np.ndarray, np.ndarray]:
 
 @contextmanager
 def unfused_attention(module: "torch.nn.Module") -> Iterator[None]:
-    """Inside, attention is spelled out, which is the pattern that the fusions look for."""
+    """Inside, attention is computed step by step, which is the pattern that the fusions look for."""
     parts: list[tuple[Any, str]] = []
     part: Any
     for part in module.modules():
@@ -261,7 +263,7 @@ def unfused_attention(module: "torch.nn.Module") -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """What exporter, fusions and quantiser say on the way is about their insides and nothing the user can mend."""
+    """Inside, exporter, fusions and quantiser are silent: their warnings are about nothing that the user can change."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

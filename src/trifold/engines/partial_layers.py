@@ -1,6 +1,6 @@
-"""A BERT-like model that computes its last layer only for the tokens that its head reads.
+"""A BERT-like model whose last layer is computed only for the tokens that its head reads.
 
-Nothing here changes what is saved. Models whose layers are built otherwise compute everything.
+What is saved stays the same. Models whose layers are built otherwise compute every token.
 """
 
 from types import MethodType
@@ -15,7 +15,7 @@ from trifold.models.layers import encoder_layers
 
 
 def speed_up_classifier(model: Any) -> Any:
-    """Let a classifier compute its last layer for the first token alone, and its logits in full precision.
+    """Let a classifier compute its last layer for the first token alone, and its logits in single precision.
 
     Args:
         model: With the library's classification head; changed in place.
@@ -32,7 +32,7 @@ def speed_up_classifier(model: Any) -> Any:
 def compute_first_token_only(model: Any) -> Any:
     """Let the last layer compute the first token alone, since a BERT-like classification head reads nothing else.
 
-    Only its keys and values are needed of the other tokens, so ten twelfths of the layer's products fall away, in
+    Only its keys and values are needed of the other tokens, so ten twelfths of the layer's matmuls fall away, in
     training and in use. Architectures whose layers are built otherwise stay as they are.
     """
     if has_bert_layers(model):
@@ -55,11 +55,11 @@ def layer_at(layer: Any, hidden: torch.Tensor, mask: torch.Tensor | None, where:
 
     Args:
         layer: Of a BERT-like encoder.
-        hidden: What comes from the layer below.
-        mask: As the layer is given it, the same for every query; `None` where nothing is masked.
-        where: `(batch, tokens)` bool, the places.
+        hidden: Hidden states of the layer below.
+        mask: The layer's attention mask, the same for every query; `None` where nothing is masked.
+        where: `(batch, tokens)` bool, the places to compute.
     """
-    # Rows have different numbers of places: each is filled up to the longest with places that are dropped again.
+    # Rows have different numbers of places: each is padded to the longest with places that are dropped again.
     order = torch.argsort(where.int(), dim=1, descending=True, stable=True)[:, : max(1, int(where.sum(1).max()))]
     some = hidden.gather(1, order.unsqueeze(-1).expand(-1, -1, hidden.shape[-1]))
     attended = _attended(layer, some, hidden, mask)[where.gather(1, order)]
@@ -68,7 +68,7 @@ def layer_at(layer: Any, hidden: torch.Tensor, mask: torch.Tensor | None, where:
 
 
 def _attended(layer: Any, some: torch.Tensor, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """What some tokens take of all, `(batch, places, width)`, before the layer's feed-forward part."""
+    """The attention of some tokens to all tokens, `(batch, places, width)`, before the layer's feed-forward part."""
     attention = layer.attention.self
 
     def heads(states: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
-"""How many tokens go through a model at once: found out once for a machine, model and kind of work, then remembered.
+"""How many tokens go through a model at once: measured once for a machine, model and kind of work, then remembered.
 
-Too few leave cores or a GPU waiting, too many fall out of the processor's caches or of memory. What is best differs
-between machines by more than a default could hide, and hardly ever changes on one.
+Too few leave cores or a GPU waiting, too many no longer fit into the processor's caches or into memory. The best number
+differs much between machines, and hardly ever changes on one. Small work, or a user's own budget, is not measured.
 """
 
 import json
@@ -26,7 +26,7 @@ _CANDIDATES = {
     "mps": (2_048, 4_096, 8_192, 16_384, 32_768),
 }
 _REPEATS = 2
-# Measuring may cost so much of the work ahead, and a larger budget must be so much faster to be worth its memory.
+# Measuring may cost this share of the work ahead, and a larger budget must be this many times as fast to be taken.
 _MOST_COST = 0.05
 _WORTH_IT = 1.02
 _MEMORY_SHARE = 0.5
@@ -37,13 +37,13 @@ class Work:
     """Something that goes through a model in batches.
 
     Attributes:
-        kind: What is computed, or the method that is trained.
-        model: A hash that tells it from models of another shape.
+        kind: What is computed, or the method that is trained, in words.
+        model: A hash that differs between models of different shapes.
         runtime: Where and in which precision.
         lengths: Tokens of each text ahead.
         passes: How often all of them go through.
-        attempt: One batch, `(texts, tokens)` ids and mask; returns when it is computed, and leaves no trace.
-        at_once: Texts that ever go through together, at most.
+        attempt: Computes one batch, `(texts, tokens)` ids and mask; returns when it is done, and changes nothing.
+        at_once: The most texts that go through together; any number where `None`.
     """
 
     kind: str
@@ -58,8 +58,9 @@ class Work:
 def tuned_budget(settings: ComputeSettings, work: Work) -> int:
     """The user's budget; else the fastest on this machine, measured where the work ahead is large enough to pay for it.
 
-    No batch is tried that would take more than half of the memory this process may use, judged by what smaller ones
-    took: on a CPU, running out of it is a kill. Nor one that the work will never have: it would set the peak of memory.
+    No batch is tried that would take more than half of the memory this process may use, as estimated from smaller ones:
+    a process that runs out of memory is killed. Nor one larger than any of the work ahead, which would only raise the
+    peak of memory.
 
     Args:
         settings: May name a budget.
@@ -80,7 +81,7 @@ def tuned_budget(settings: ComputeSettings, work: Work) -> int:
 
 
 def _candidates(work: Work) -> tuple[int, ...]:
-    """Budgets up to the first that everything which goes through together fits into."""
+    """Budgets up to the first into which the most texts that go through together fit."""
     all_ = _CANDIDATES[work.runtime.device]
     if work.at_once is None:
         return all_

@@ -1,7 +1,8 @@
-"""Steps on a GPU as CUDA graphs: captured once for each shape of a batch, and replayed.
+"""Optimiser steps on a GPU as CUDA graphs: captured once for each shape of a batch, and replayed.
 
-A step of a BERT is over a thousand kernels of some microseconds each, and starting them one by one takes the processor
-three to four times as long as the GPU takes to compute them (benchmarks/LOG.md). A graph starts them all at once.
+A step of a BERT is over a thousand kernels of some microseconds each, and starting them one by one takes the CPU three
+to four times as long as the GPU takes to compute them (benchmarks/LOG.md). A graph starts them all at once. Where a
+step cannot be captured, that is said, and it is taken kernel by kernel.
 """
 
 from contextlib import nullcontext
@@ -27,12 +28,12 @@ _ROUNDING = to_multiple_of(64)
 
 
 class _Captured(NamedTuple):
-    """A step of one shape.
+    """A captured step for batches of one shape.
 
     Attributes:
-        graph: It.
-        inputs: Where it reads the examples and, last, their positions.
-        figures: Where it leaves loss and number of right answers.
+        graph: The CUDA graph.
+        inputs: The tensors it reads: the examples and, last, their positions.
+        figures: The tensors it writes: the loss, and the number of correct answers.
     """
 
     graph: Any
@@ -42,7 +43,7 @@ class _Captured(NamedTuple):
 
 @dataclass
 class CapturedSteps(Steps):
-    """Takes the same steps; those of a whole batch are replayed."""
+    """Steps whose gradients are those of `Steps`; a step of one whole batch is captured, and replayed from then on."""
 
     training: Capturable
     _graphs: dict[tuple[torch.Size, ...], _Captured] = field(default_factory=dict, init=False)
@@ -55,7 +56,7 @@ class CapturedSteps(Steps):
         alike = len(micro_batches) == 1 and len(micro_batches[0]) == self.config.batch_size
         if self._pool is None or not alike or not self._may_capture:
             super().take(micro_batches)
-            # By now everything stands that is made once: moments, handles, kernels.
+            # By now everything exists that is made once: moments, handles, kernels.
             self._pool = self._pool or torch.cuda.graph_pool_handle()
             return
         given = [*self.training.inputs(micro_batches[0], _ROUNDING), torch.from_numpy(micro_batches[0])]
@@ -67,12 +68,12 @@ class CapturedSteps(Steps):
         for held, tensor in zip(inputs, given, strict=True):
             held.copy_(tensor, non_blocking=True)
         graph.replay()
-        # The next replay writes over them before they are read.
+        # Copied, because the next replay writes over them before they are read.
         total, correct = (tensor.clone() for tensor in figures)
         self.recorder.add(total, correct, self.config.batch_size)
 
     def _try_to_capture(self, shapes: tuple[torch.Size, ...], given: list[torch.Tensor]) -> bool:
-        """Record a step of these shapes; where that fails, leave things as they were, and capture no more."""
+        """Capture a step of these shapes; where that fails, restore everything, and capture no more."""
         random = torch.cuda.get_rng_state()
         try:
             self._graphs[shapes] = self._capture(given)
@@ -84,14 +85,14 @@ class CapturedSteps(Steps):
         self._graphs.clear()
         self._rounded = None
         self.model.zero_grad(set_to_none=True)
-        # The generator would wait for the end of the capture: it takes the state of another.
+        # A generator's state cannot be set after a failed capture, but it can take over that of another generator.
         other = torch.Generator(self.runtime.device)
         other.set_state(random)
         torch.cuda.default_generators[torch.cuda.current_device()].graphsafe_set_state(other.graphsafe_get_state())
         return False
 
     def _capture(self, given: list[torch.Tensor]) -> _Captured:
-        """Record a step without taking it."""
+        """Capture a step without taking it."""
         device = self.runtime.device
         inputs = [tensor.to(device) for tensor in given]
         graph = torch.cuda.CUDAGraph()
@@ -113,7 +114,7 @@ class CapturedSteps(Steps):
 def steps_of(
     model: torch.nn.Module, training: Objective, config: TrainingConfig, runtime: Runtime, *rest: Any
 ) -> Steps:
-    """Steps as fast as the machine takes them; arguments as for `Steps`."""
+    """The fastest steps for this model and machine; arguments as for `Steps`."""
     if runtime.device == "cuda" and can_be_captured(model) and isinstance(training, Capturable):
         return CapturedSteps(model, training, config, runtime, *rest)
     return Steps(model, training, config, runtime, *rest)

@@ -1,6 +1,6 @@
-"""The training loop: masked and next words, adapters and full fine-tuning all come through here.
+"""The one training loop: masked and next words, adapters and full fine-tuning are all trained here.
 
-It does not know what is learned: an objective turns a model and some positions into a loss.
+It does not know what is learned: an objective turns a model and the positions of some examples into a loss.
 """
 
 import hashlib
@@ -47,20 +47,20 @@ def train(
 ) -> tuple[History, ValidationFigures]:
     """Train `model` in place and leave it with the weights of the epoch with the lowest validation loss.
 
-    What is validated and kept are the weights averaged over the last steps, and epochs are compared by their
-    calibrated loss: a model grows sure faster than it grows wrong, and the raw loss would keep the first epoch while
+    Weights averaged over the last steps are validated and kept. Epochs are compared by their calibrated loss: a model
+    becomes overconfident before it becomes less accurate, and by the raw loss the first epoch would be kept while
     accuracy still rises (docs/decisions/0005).
 
     Args:
         model: Parameters that require a gradient are trained.
-        training: What is learned.
-        validation: What the checkpoint is chosen on.
-        config: The numbers.
-        runtime: Where and in which precision.
+        training: The training data with their loss.
+        validation: The data that the best epoch is chosen on.
+        config: Learning rate, epochs, batch size, and so on.
+        runtime: Where and in which precision it computes.
         head: Names of the parameters that move at the config's `head_rate`.
 
     Returns:
-        What happened, and the validation figures of the weights that were kept.
+        The history, and the validation figures of the weights that were kept.
 
     Raises:
         TrainingError: If a loss is no longer finite, or has not moved after hundreds of steps.
@@ -98,17 +98,17 @@ def train(
 
 
 class _Session:
-    """Where a training stands: everything that changes from step to step, so that all of it can be saved.
+    """The state of a training: everything that changes from step to step, so that all of it can be saved.
 
     Attributes:
         optimiser: Its rate follows the step.
-        average: Of the weights.
+        average: The averaged weights.
         recorder: Of the figures.
-        distillation: What the model said of the examples before.
-        epoch: The one under way, from 1; as in the config, it ends with a validation.
+        distillation: The model's earlier predictions.
+        epoch: The current epoch, from 1; as in the config, it ends with a validation.
         step: Optimiser steps done.
         best: Validation figures of the best epoch so far.
-        best_epoch: It; 0 before the first.
+        best_epoch: Its number; 0 before the first.
         best_weights: Its trained weights.
     """
 
@@ -126,7 +126,7 @@ class _Session:
         self._total = config.total_steps or self._steps_per_epoch * config.epochs
         self._factor = warmup_then_decay(self._total, config.warmup_ratio, decay=config.decay)
         self._rng = np.random.default_rng(config.seed)
-        # Where the generator stood when the pass over the data began, and how many of its steps are done.
+        # The generator's state when the pass over the data began, and how many steps of the pass are done.
         self._order: dict[str, Any] = {}
         self._pass_step = 0
         self.optimiser = AdamW(model, config.learning_rate, config.weight_decay, head, config.head_rate)
@@ -143,7 +143,7 @@ class _Session:
         return self.epoch <= self._config.epochs and self.epoch - 1 - self.best_epoch < self._config.patience
 
     def steps(self) -> Iterator[list[np.ndarray]]:
-        """The micro-batches of each step of the epoch that is still to be done."""
+        """The micro-batches of each step that is left in this epoch."""
         config, end = self._config, self._end_of(self.epoch)
         while True:
             if self._order:
@@ -173,7 +173,7 @@ class _Session:
         self.epoch += 1
 
     def epochs_to_best(self) -> float:
-        """Passes over the data after which the best weights stood; a whole number where epochs are such."""
+        """Passes over the data up to the best weights; a whole number where an epoch is one pass."""
         if self._config.round_steps is None:
             return self.best_epoch
         return self._end_of(self.best_epoch) / self._steps_per_pass
@@ -183,13 +183,13 @@ class _Session:
         return epoch * self._total // self._config.epochs
 
     def tokens_left(self) -> int:
-        """Of training, with validation counted at the third that a forward pass costs."""
+        """Tokens still to be computed; those of validation count a third, since they have no backward pass."""
         training, validation = (int(part.lengths.sum()) for part in (self._training, self._validation))
         left = self._config.epochs - self.epoch + 1
         return int((self._total - self.step) / self._steps_per_pass * training) + left * (validation // 3)
 
     def fingerprint(self) -> dict[str, Any]:
-        """What makes two trainings the same one."""
+        """Values that are equal for two trainings only if one can continue the other."""
         names = [f"{name} {tuple(p.shape)}" for name, p in self._model.named_parameters() if p.requires_grad]
         lengths = [part.lengths.astype(np.int64).tobytes() for part in (self._training, self._validation)]
         return {
@@ -199,7 +199,7 @@ class _Session:
         }
 
     def snapshot(self) -> Checkpoint:
-        """Everything, between two steps."""
+        """The whole state, taken between two steps."""
         tensors, generator_facts = generators()
         weights = _trained_weights(self._model)
         tensors |= {f"weight.{name}": tensor for name, tensor in weights.items()}
@@ -260,13 +260,13 @@ class _Session:
 
 
 def _trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Copies of what training changes; what is frozen needs none."""
+    """Copies of all weights but frozen ones."""
     frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
     return {name: t.detach().clone() for name, t in model.state_dict().items() if name not in frozen}
 
 
 def _require_motion(figures: ValidationFigures, steps: int, config: TrainingConfig) -> None:
-    """Stop a training that has learned nothing: hours of it would bring nothing either."""
+    """Stop a training that has learned nothing after hundreds of steps: more of them would not help."""
     if config.must_move and steps >= _STEPS_TO_MOVE and figures.calibrated_loss > _NO_BETTER * figures.chance_loss:
         raise TrainingError(
             f"after {steps} steps the validation loss is {figures.calibrated_loss:.3f}, and guessing gives "

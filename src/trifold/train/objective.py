@@ -1,4 +1,4 @@
-"""What a training learns, as the loop sees it: positions of examples in, a loss out; and a model's figures on it."""
+"""Objectives, which turn a model and the positions of some examples into a loss, and a model's figures on one."""
 
 import math
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ from trifold.statistics.calibration import calibrated_loss, chance_loss
 
 @dataclass(frozen=True)
 class BatchLoss:
-    """What an objective says of one micro-batch.
+    """The loss of one micro-batch. Logits, classes and weights are given where the objective is classification.
 
     Attributes:
-        total: Loss summed over what counts, a scalar tensor with its graph.
-        correct: How many of them were answered rightly, a scalar tensor.
-        logits: `(examples, classes)`, where the objective is classification.
-        classes: `(examples,)` the true ones, or `(examples, classes)` bool; likewise.
-        weights: In the shape of `classes`, how much each counts in `total`; likewise.
-        count: How many predictions `total` is over, where an example holds several; else the examples count.
+        total: Loss summed over predictions, a scalar tensor with its graph.
+        correct: How many predictions are correct, a scalar tensor.
+        logits: `(examples, classes)`.
+        classes: `(examples,)` the true classes, or `(examples, classes)` bool where there may be several.
+        weights: In the shape of `classes`, how much each counts in `total`.
+        count: Number of predictions, where an example holds several; `None` where each holds one.
     """
 
     total: torch.Tensor
@@ -37,11 +37,11 @@ class BatchLoss:
 
 
 def classification_loss(logits: torch.Tensor, classes: torch.Tensor, weights: torch.Tensor) -> BatchLoss:
-    """Cross-entropy of some examples, each counting by its weight; binary, of every label, where there are several.
+    """Weighted cross-entropy of some examples; binary cross-entropy of every label where there may be several.
 
     Args:
         logits: `(examples, classes)`.
-        classes: `(examples,)` the true ones, or `(examples, classes)` bool.
+        classes: `(examples,)` the true classes, or `(examples, classes)` bool.
         weights: In the shape of `classes`.
     """
     right = ((logits > 0) == classes).all(1) if classes.ndim == 2 else logits.argmax(1) == classes
@@ -54,8 +54,9 @@ def weighted_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Te
 
     Args:
         logits: `(examples, classes)`.
-        targets: `(examples,)` the true ones, or `(examples, classes)`: probabilities, or bools where there are several.
-        weights: `(examples,)`, or `(examples, classes)` where there are several.
+        targets: `(examples,)` the true classes, or `(examples, classes)` probabilities, or bools where there may be
+            several labels.
+        weights: `(examples,)`, or `(examples, classes)` where there may be several labels.
     """
     if weights.ndim == 2:
         losses = binary_cross_entropy_with_logits(logits, targets.to(logits.dtype), reduction="none") * weights
@@ -98,7 +99,7 @@ class Objective(Protocol):
 
 @runtime_checkable
 class Capturable(Objective, Protocol):
-    """An objective whose examples come as tensors, and whose loss follows from those by work on the device alone."""
+    """An objective whose loss is computed from tensors on the device alone, so that a CUDA graph can capture it."""
 
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         """See `Objective.loss`."""
@@ -115,7 +116,7 @@ class Capturable(Objective, Protocol):
         ...
 
     def loss_of(self, model: torch.nn.Module, inputs: list[torch.Tensor]) -> BatchLoss:
-        """The loss of such examples, on the model's device; nothing here waits for what is computed."""
+        """The loss of examples from `inputs`, moved to the model's device; must not wait for the device."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What moves the weights: the optimiser, the course of its rate, and the average of where they were."""
+"""The optimiser, the schedule of its learning rate, and the moving average of the weights."""
 
 import math
 from collections.abc import Callable, Collection, Iterator

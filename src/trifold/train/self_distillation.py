@@ -1,8 +1,8 @@
-"""Learning from what the model itself said of an example one epoch before, beside the label.
+"""Self-distillation: each target is the label mixed with the model's own prediction of one epoch before.
 
-Seen again and again, an example is learned by heart, and the model ends surer than it is right. What it said in the
-epoch before, it said knowing the example less, or not at all: mixed into the target, that keeps doubtful ones doubtful.
-It costs no pass of its own, since those answers were computed anyway.
+An example that is seen again and again is learned by heart, and the model becomes overconfident. Its prediction of the
+epoch before was made when it knew the example less. Mixed into the target, that keeps uncertain examples uncertain. It
+costs no forward pass, since those predictions were computed anyway.
 """
 
 import torch
@@ -14,15 +14,15 @@ _MOST_LOGITS = 16_000_000
 
 
 class SelfDistillation:
-    """Logits of every training example, each as it was when last trained on.
+    """Remembers the logits of every training example from the last time it was trained on.
 
     Args:
-        examples: How many there are.
-        share: Of the target in the last epoch that comes from them; it grows in a line over the epochs.
-        epochs: At most.
+        examples: Number of training examples.
+        share: Share of the target that is the earlier prediction in the last epoch; it grows linearly over the epochs.
+        epochs: The most there may be.
 
     Attributes:
-        logits: `(examples, classes)` where the model computes; `None` before the first step, and where nothing is
+        logits: `(examples, classes)` on the model's device; `None` before the first step, and where nothing is
             remembered.
 
     Source: Kim et al. 2021, "Self-Knowledge Distillation with Progressive Refinement of Targets".
@@ -31,19 +31,19 @@ class SelfDistillation:
     def __init__(self, examples: int, share: float, epochs: int) -> None:
         self.logits: torch.Tensor | None = None
         self._examples, self._share, self._epochs = examples, share, epochs
-        # Of this epoch; a tensor, since a step that was captured goes on through all of them.
+        # The share in this epoch. A tensor, because a captured step reads it anew in every epoch.
         self._share_now = torch.zeros(())
 
     def begin(self, epoch: int) -> None:
-        """Go on to an epoch, from 1, in which there is nothing to remember yet."""
+        """Begin an epoch, counted from 1; in the first there are no earlier predictions."""
         self._share_now.fill_(self._share * epoch / self._epochs if epoch > 1 else 0.0)
 
     def mixed_loss(self, result: BatchLoss, positions: torch.Tensor) -> torch.Tensor:
-        """The loss to learn from, a scalar summed over examples; what the model says now is remembered.
+        """The loss to train on, a scalar summed over examples; the model's logits are remembered.
 
         Args:
-            result: Of the examples; where it has no logits, its loss stays as it is.
-            positions: `(examples,)` int64, which they are.
+            result: The objective's loss; where it has no logits, it stays as it is.
+            positions: `(examples,)` int64, the examples' positions in the training data.
         """
         if not self._share or result.logits is None or result.weights is None:
             return result.total

@@ -16,16 +16,16 @@ from trifold.train.self_distillation import SelfDistillation
 
 @dataclass
 class Steps:
-    """Takes steps, one kernel after the other.
+    """Takes optimiser steps, kernel by kernel.
 
     Attributes:
         model: In training mode.
-        training: What is learned.
-        config: The numbers.
-        runtime: Where and in which precision.
+        training: The training data with their loss.
+        config: Batch size, norm of the gradient, and so on.
+        runtime: Where and in which precision it computes.
         optimiser: Of the model's weights.
-        distillation: What the model said of the examples before.
-        recorder: Is told every micro-batch's figures.
+        distillation: Mixes the model's earlier predictions into the loss.
+        recorder: Takes every micro-batch's figures.
     """
 
     model: torch.nn.Module
@@ -52,7 +52,7 @@ class Steps:
             self.recorder.add(result.total, result.correct, counted)
             count += counted
         if count != examples:
-            # How much counts is known only now that all of the step is seen.
+            # How many predictions count is known only now that the whole step is computed.
             gradients = [weight.grad for weight in self.model.parameters() if weight.grad is not None]
             scale_each(gradients, examples / max(1, count))
         self.move()
@@ -64,6 +64,6 @@ class Steps:
         (total / examples).backward()  # type: ignore[no-untyped-call]
 
     def move(self) -> None:
-        """Move the weights by their gradients, and forget those."""
+        """Move the weights by their gradients, and clear the gradients."""
         self.optimiser.step(self.config.max_grad_norm)
         self.model.zero_grad(set_to_none=True)

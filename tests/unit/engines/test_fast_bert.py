@@ -159,7 +159,7 @@ def test_reading_needs_neither_transformers_nor_a_compiler_nor_scikit_learn(tmp_
     code = f"""
 import sys
 from trifold.cli.main import run
-run(["finetune", "reviews.csv", "--method", "features", "--output-dir", "run", "--offline"])
+run(["finetune", "reviews.csv", "--method", "features", "--head", "logistic", "--output-dir", "run", "--offline"])
 for method in ("run", *{methods}):
     run(["predict", method, "reviews.csv", "--output", method + ".csv"])
 run(["embed", "minilm", "reviews.csv", "--output", "vectors.npy", "--offline"])
