@@ -9,22 +9,11 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import numpy as np
 
 from trifold.errors import SettingsError
-from trifold.llm.settings import LlmSettings, PromptingSettings
-from trifold.methods.settings import HeadSettings, LabelSettings, MethodSettings, TuningSettings
-from trifold.models.settings import BackboneSettings
-from trifold.train.settings import TrainSettings
+from trifold.methods.settings import MethodSettings
 
-# The groups of parameters, in the order in which `MethodSettings` takes them.
-SETTINGS = (
-    BackboneSettings,
-    TrainSettings,
-    HeadSettings,
-    TuningSettings,
-    LabelSettings,
-    LlmSettings,
-    PromptingSettings,
-)
-DEFAULTS: dict[str, Any] = {field.name: field.default for kind in SETTINGS for field in fields(kind)}
+# Name to class of each group of settings that a method may be told.
+GROUPS: dict[str, Any] = {field.name: get_type_hints(MethodSettings)[field.name] for field in fields(MethodSettings)}
+DEFAULTS: dict[str, Any] = {field.name: field.default for kind in GROUPS.values() for field in fields(kind)}
 
 _Settings = TypeVar("_Settings")
 _Init = TypeVar("_Init", bound=Callable[..., None])
@@ -34,7 +23,7 @@ def takes_settings(init: _Init) -> _Init:
     """Give a constructor that ends in `**settings` a signature with every setting, for scikit-learn and for `help`."""
     own = [one for one in signature(init).parameters.values() if one.kind is not Parameter.VAR_KEYWORD]
     named = {one.name for one in own}
-    hints = {name: hint for kind in SETTINGS for name, hint in get_type_hints(kind).items()}
+    hints = {name: hint for kind in GROUPS.values() for name, hint in get_type_hints(kind).items()}
     more = [
         Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hints[name])
         for name, default in DEFAULTS.items()
@@ -61,8 +50,7 @@ def method_settings(parameters: Mapping[str, Any]) -> MethodSettings:
     Raises:
         SettingsError: If a parameter has a value or a type that it cannot have.
     """
-    groups: list[Any] = [settings_of(kind, parameters) for kind in SETTINGS]
-    return MethodSettings(*groups)
+    return MethodSettings(**{name: settings_of(kind, parameters) for name, kind in GROUPS.items()})
 
 
 def settings_of(kind: type[_Settings], parameters: Mapping[str, Any]) -> _Settings:
