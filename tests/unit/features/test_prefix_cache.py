@@ -12,7 +12,7 @@ import torch
 from trifold.cache_folder import _say_once
 from trifold.engines.encoder import Encoder
 from trifold.errors import SettingsError
-from trifold.features import prefix_cache as frozen
+from trifold.features import prefix_cache
 from trifold.features.pooled_vectors import Vectors, read_through_cache
 from trifold.features.prefix_cache import PrefixStates
 from trifold.features.store import list_stores
@@ -27,7 +27,7 @@ def some_states(count: int) -> list[np.ndarray]:
     return [rng.standard_normal((rng.integers(1, 9), 4)).astype(np.float16) for _ in range(count)]
 
 
-def check(states: PrefixStates, arrays: list[np.ndarray], device: str) -> None:
+def assert_padded_with_zeros(states: PrefixStates, arrays: list[np.ndarray], device: str) -> None:
     positions = np.array([7, 0, len(arrays) - 1, 2])
     found = states.padded(states.batch(positions, 10).to(device)).cpu()
     assert found.shape == (4, 10, 4)
@@ -40,19 +40,18 @@ def check(states: PrefixStates, arrays: list[np.ndarray], device: str) -> None:
 
 def test_a_batch_is_filled_up_with_zeros() -> None:
     arrays = some_states(20)
-    check(PrefixStates(arrays, Runtime("cpu", "float32")), arrays, "cpu")
+    assert_padded_with_zeros(PrefixStates(arrays, Runtime("cpu", "float32")), arrays, "cpu")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("share", [0.3, 0.0])
 def test_on_a_gpu_they_lie_in_its_memory_where_they_fit(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen, "_GPU_SHARE", share)
-    monkeypatch.setattr(frozen, "_TEXTS_PER_SEGMENT", 8)
+    monkeypatch.setattr(prefix_cache, "_GPU_SHARE", share)
     arrays = some_states(20)
     states = PrefixStates(arrays, Runtime("cuda", "bfloat16"))
     assert states.batch(np.arange(2), 10).dtype == (torch.int64 if share else torch.float16)
-    check(states, arrays, "cuda")
+    assert_padded_with_zeros(states, arrays, "cuda")
 
 
 def vectors_of(model: Path, **settings: Any) -> Vectors:
@@ -66,7 +65,7 @@ def vectors_of(model: Path, **settings: Any) -> Vectors:
 def test_vectors_that_memory_cannot_hold_are_refused_with_figures(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frozen, "available_bytes", lambda: 100)
+    monkeypatch.setattr("trifold.features.pooled_vectors.available_bytes", lambda: 100)
     with pytest.raises(SettingsError, match=r"the vectors of 2 texts by .* GB of memory, and 0\.0 GB are free"):
         vectors_of(tiny_model)
 
