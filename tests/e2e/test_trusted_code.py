@@ -3,32 +3,12 @@
 import json
 import os
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
-CODE = """
-from pathlib import Path
-from transformers import BertConfig, BertForSequenceClassification, BertModel
-Path(MARKER).touch()
-
-class OwnConfig(BertConfig):
-    model_type = "own"
-
-class OwnModel(BertModel):
-    config_class = OwnConfig
-
-class OwnForSequenceClassification(BertForSequenceClassification):
-    config_class = OwnConfig
-"""
-AUTO_MAP = {
-    "AutoConfig": "own.OwnConfig",
-    "AutoModel": "own.OwnModel",
-    "AutoModelForSequenceClassification": "own.OwnForSequenceClassification",
-}
+from own_code_model import AUTO_MAP, add_own_code
+from warm_commands import Command
 
 
 @pytest.mark.parametrize("method", ["full", "features"])
@@ -37,7 +17,7 @@ def test_trust_is_the_users_each_time_and_reaches_every_place(
 ) -> None:
     model = shutil.copytree(tiny_model, tmp_path / "model")
     marker, run, trusted = tmp_path / "was-run", tmp_path / "run", "--trust-remote-code"
-    (model / "own.py").write_text(CODE.replace("MARKER", repr(str(marker))))
+    add_own_code(model, marker)
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps({**config, "model_type": "own", "auto_map": AUTO_MAP}))
     env = {**os.environ, "HF_HOME": str(tmp_path / "home"), "TRIFOLD_CACHE": str(tmp_path / "cache")}

@@ -27,7 +27,7 @@ def some_states(count: int) -> list[np.ndarray]:
     return [rng.standard_normal((rng.integers(1, 9), 4)).astype(np.float16) for _ in range(count)]
 
 
-def check(states: PrefixStates, arrays: list[np.ndarray], device: str) -> None:
+def assert_padded_with_zeros(states: PrefixStates, arrays: list[np.ndarray], device: str) -> None:
     positions = np.array([7, 0, len(arrays) - 1, 2])
     found = states.padded(states.batch(positions, 10).to(device)).cpu()
     assert found.shape == (4, 10, 4)
@@ -40,7 +40,7 @@ def check(states: PrefixStates, arrays: list[np.ndarray], device: str) -> None:
 
 def test_a_batch_is_filled_up_with_zeros() -> None:
     arrays = some_states(20)
-    check(PrefixStates(arrays, Runtime("cpu", "float32")), arrays, "cpu")
+    assert_padded_with_zeros(PrefixStates(arrays, Runtime("cpu", "float32")), arrays, "cpu")
 
 
 @pytest.mark.gpu
@@ -52,7 +52,7 @@ def test_on_a_gpu_they_lie_in_its_memory_where_they_fit(share: float, monkeypatc
     arrays = some_states(20)
     states = PrefixStates(arrays, Runtime("cuda", "bfloat16"))
     assert states.batch(np.arange(2), 10).dtype == (torch.int64 if share else torch.float16)
-    check(states, arrays, "cuda")
+    assert_padded_with_zeros(states, arrays, "cuda")
 
 
 def vectors_of(model: Path, **settings: Any) -> PooledTexts:

@@ -31,7 +31,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
 
 
-def open_asker(llm: str, log: Path, seconds: float = 5.0) -> Client:
+def open_client(llm: str, log: Path, seconds: float = 5.0) -> Client:
     asked = LlmSettings(llm=llm, timeout_seconds=seconds, retries=0)
     return Client(OpenAIServer(llm.removeprefix("openai:"), asked), CallLog(log), SpendingLimit(), retries=0)
 
@@ -108,18 +108,18 @@ LARGE = {
 def test_the_deadline_is_for_the_whole_call(how: str, tmp_path: Path) -> None:
     streaming, answer = SLOW[how]
     with raw_server(answer) as llm:
-        asker = open_asker(llm, tmp_path / "log", seconds=0.5)
+        client = open_client(llm, tmp_path / "log", seconds=0.5)
         with pytest.raises(LlmError, match=r"no answer within 0\.5 s"):
-            asker.ask(HELLO, Sampling(), (lambda _: None) if streaming else None)
+            client.ask(HELLO, Sampling(), (lambda _: None) if streaming else None)
 
 
 @pytest.mark.parametrize("how", LARGE)
 def test_an_answer_has_a_largest_size(how: str, tmp_path: Path) -> None:
     streaming, sent = LARGE[how]
     with raw_server(lambda connection: connection.sendall(sent)) as llm:
-        asker = open_asker(llm, tmp_path / "log", seconds=20)
+        client = open_client(llm, tmp_path / "log", seconds=20)
         with pytest.raises(LlmError, match=r"sent more than [\d,]+ bytes for one answer"):
-            asker.ask(HELLO, Sampling(), (lambda _: None) if streaming else None)
+            client.ask(HELLO, Sampling(), (lambda _: None) if streaming else None)
 
 
 def test_what_was_not_asked_to_be_compressed_is_not_unfolded(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_what_was_not_asked_to_be_compressed_is_not_unfolded(tmp_path: Path) -> 
         raw_server(lambda connection: connection.sendall(sent)) as llm,
         pytest.raises(LlmError, match="a compressed answer"),
     ):
-        open_asker(llm, tmp_path / "log", seconds=20).ask(HELLO, Sampling())
+        open_client(llm, tmp_path / "log", seconds=20).ask(HELLO, Sampling())
 
 
 SENSELESS = {
@@ -148,7 +148,7 @@ def test_an_answer_without_sense_is_a_call_that_failed(sent: str, streaming: boo
     raw, status = SENSELESS[sent], 500 if "refused" in sent else 200
     raw = b"data: " + raw.replace(b'"message"', b'"delta"') + b"\n\n" if streaming and status == 200 else raw
     with scripted(lambda *_: Reply(raw=raw, status=status)) as server, pytest.raises(LlmError, match="in 1 calls"):
-        open_asker(server.llm, tmp_path / "log").ask(HELLO, Sampling(), (lambda _: None) if streaming else None)
+        open_client(server.llm, tmp_path / "log").ask(HELLO, Sampling(), (lambda _: None) if streaming else None)
     assert read_log(tmp_path / "log", 1)[0].error
 
 
@@ -156,7 +156,7 @@ def test_an_answer_without_sense_is_a_call_that_failed(sent: str, streaming: boo
 def test_a_count_of_tokens_that_cannot_be_one_is_guessed(count: object, tmp_path: Path) -> None:
     raw = json.dumps({**json.loads(WHOLE), "usage": {"prompt_tokens": count, "completion_tokens": count}}).encode()
     with scripted(lambda *_: Reply(raw=raw)) as server:
-        answer = open_asker(server.llm, tmp_path / "log").ask(HELLO, Sampling())
+        answer = open_client(server.llm, tmp_path / "log").ask(HELLO, Sampling())
     assert (answer.text, answer.prompt_tokens, answer.answer_tokens) == ("good", 6, 1)
 
 
@@ -167,7 +167,7 @@ def test_a_redirection_is_not_followed(tmp_path: Path) -> None:
             scripted(lambda *_: Reply(status=307, headers=there)) as server,
             pytest.raises(FatalLlmError, match="which is not followed"),
         ):
-            open_asker(server.llm, tmp_path / "log").ask(HELLO, Sampling())
+            open_client(server.llm, tmp_path / "log").ask(HELLO, Sampling())
     assert other.requests == []
 
 
@@ -185,17 +185,17 @@ def test_what_else_the_environment_holds_stays_here(tmp_path: Path, monkeypatch:
         monkeypatch.setenv(name, "nobody-may-know")
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Other: nobody-may-know")
     with scripted(lambda *_: Reply("good")) as server:
-        open_asker(server.llm, tmp_path / "log").ask(HELLO, Sampling())
+        open_client(server.llm, tmp_path / "log").ask(HELLO, Sampling())
     assert "nobody-may-know" not in str(server.headers)
     assert "openai-project" not in server.headers[0]
 
 
 def test_where_a_call_goes_is_said_before_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with scripted(lambda *_: Reply("good")) as server:
-        asker = open_asker(server.llm, tmp_path / "log")
+        client = open_client(server.llm, tmp_path / "log")
         assert capsys.readouterr().err == ""
         for text in ("one", "two"):
-            asker.ask((Message("user", text),), Sampling())
+            client.ask((Message("user", text),), Sampling())
     assert capsys.readouterr().err == f"asking scripted at {server.url[:-3]}, with the key in OPENAI_API_KEY\n"
 
 
@@ -203,7 +203,7 @@ def test_where_a_call_goes_is_said_before_the_first(tmp_path: Path, capsys: pyte
 def test_what_stands_around_a_key_is_left_out(around: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", around.format(SECRET))
     with scripted(lambda *_: Reply(f"your key {SECRET}")) as server:
-        answer = open_asker(server.llm, tmp_path / "log").ask(HELLO, Sampling())
+        answer = open_client(server.llm, tmp_path / "log").ask(HELLO, Sampling())
     assert server.headers[0]["authorization"] == f"Bearer {SECRET}"
     assert answer.text == "your key [key removed]"
 
@@ -222,7 +222,7 @@ def test_a_key_that_cannot_be_one_is_refused_and_not_shown(within: str, monkeypa
 def test_a_refusal_that_repeats_the_key(key: str, begin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with scripted(lambda *_: Reply(f"{begin}{key}", 401)) as server, pytest.raises(FatalLlmError) as caught:
-        open_asker(server.llm, tmp_path / "log").ask(HELLO, Sampling())
+        open_client(server.llm, tmp_path / "log").ask(HELLO, Sampling())
     logged = read_log(tmp_path / "log", 1)[0].error or ""
     for said in (str(caught.value), logged):
         assert key[:3] not in said.replace("[key", "").replace("OPENAI_API_KEY", "")
@@ -233,7 +233,7 @@ def test_nothing_of_the_client_hangs_on_an_error(tmp_path: Path) -> None:
     faults = (Reply("no", 401), Reply("no", 500), Reply(cut=True), Reply(raw=b"{"), Reply(wait_seconds=0.8))
     for fault in faults:
         with scripted(lambda *_, fault=fault: fault) as server, pytest.raises(LlmError) as caught:
-            open_asker(server.llm, tmp_path / "log", seconds=0.5).ask(HELLO, Sampling())
+            open_client(server.llm, tmp_path / "log", seconds=0.5).ask(HELLO, Sampling())
         error: BaseException | None = caught.value
         while error is not None:
             assert type(error).__module__.startswith("trifold")
@@ -248,7 +248,7 @@ def test_a_key_in_pieces_of_a_stream_is_not_shown(size: int, tmp_path: Path) -> 
     raw = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
     pieces: list[str] = []
     with scripted(lambda *_: Reply(raw=raw)) as server:
-        answer = open_asker(server.llm, tmp_path / "log").ask(HELLO, Sampling(), pieces.append)
+        answer = open_client(server.llm, tmp_path / "log").ask(HELLO, Sampling(), pieces.append)
     expected = f"the key [key removed], again [key removed]; not {SECRET[:-1]}"
     assert "".join(pieces) == expected
     assert not any(SECRET[:-1] in piece for piece in pieces[:-1])
@@ -271,10 +271,10 @@ def test_a_proxy_of_the_environment_is_said_and_kept_within_bounds(
         for name in ("http_proxy", "all_proxy"):
             monkeypatch.setenv(name, f"http://me:hunter2@{place}")
         monkeypatch.setenv("no_proxy", "")
-        asker = open_asker("openai:http://server.invalid/v1#m", tmp_path / "log", seconds=2)
-        assert asker.ask(HELLO, Sampling()).text == "good"
+        client = open_client("openai:http://server.invalid/v1#m", tmp_path / "log", seconds=2)
+        assert client.ask(HELLO, Sampling()).text == "good"
         with pytest.raises(LlmError, match="no answer within 2 s"):
-            asker.ask((Message("user", "again"),), Sampling())
+            client.ask((Message("user", "again"),), Sampling())
     said = capsys.readouterr().err
     assert said == f"asking m at http://server.invalid through the proxy {place}, with the key in OPENAI_API_KEY\n"
 

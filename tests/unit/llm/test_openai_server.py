@@ -26,7 +26,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
 
 
-def open_asker(llm: str, log: Path, budget: SpendingLimit | None = None, **settings: object) -> Client:
+def open_client(llm: str, log: Path, budget: SpendingLimit | None = None, **settings: object) -> Client:
     asked = LlmSettings(llm=llm, timeout_seconds=0.5, **settings)  # type: ignore[arg-type]
     model = OpenAIServer(llm.removeprefix("openai:"), asked)
     return Client(model, CallLog(log), budget or SpendingLimit(), asked.retries, asked.concurrency)
@@ -57,7 +57,7 @@ FAULTS = {
 def test_what_passes_is_tried_again_and_everything_is_logged(fault: str, streaming: bool, tmp_path: Path) -> None:
     with scripted(once(FAULTS[fault])) as server:
         pieces: list[str] = []
-        answer = open_asker(server.llm, tmp_path / "log").ask(
+        answer = open_client(server.llm, tmp_path / "log").ask(
             said("hello"), Sampling(), pieces.append if streaming else None
         )
     assert answer.text == "good"
@@ -71,14 +71,14 @@ def test_what_passes_is_tried_again_and_everything_is_logged(fault: str, streami
 def test_a_fault_that_stays_is_given_up_with_its_reason(tmp_path: Path) -> None:
     with scripted(lambda *_: Reply("oops", 500)) as server:
         with pytest.raises(LlmError, match=r"gave no answer in 3 calls: .* answered 500: oops"):
-            open_asker(server.llm, tmp_path / "log", retries=2).ask(said("hello"), Sampling())
+            open_client(server.llm, tmp_path / "log", retries=2).ask(said("hello"), Sampling())
         assert len(server.requests) == 3
 
 
 def test_the_servers_wish_to_wait_is_heard(tmp_path: Path) -> None:
     with scripted(once(Reply("later", 429, {"Retry-After": "0.4"}))) as server:
         begun = time.monotonic()
-        open_asker(server.llm, tmp_path / "log").ask(said("hello"), Sampling())
+        open_client(server.llm, tmp_path / "log").ask(said("hello"), Sampling())
     assert time.monotonic() - begun >= 0.4
 
 
@@ -93,15 +93,15 @@ def test_the_servers_wish_to_wait_is_heard(tmp_path: Path) -> None:
 def test_what_does_not_pass_is_not_tried_again(status: int, sentence: str, tmp_path: Path) -> None:
     with scripted(lambda *_: Reply("no", status)) as server:
         with pytest.raises(LlmError, match=sentence):
-            open_asker(server.llm, tmp_path / "log").ask(said("hello"), Sampling())
+            open_client(server.llm, tmp_path / "log").ask(said("hello"), Sampling())
         assert len(server.requests) == 1
 
 
 def test_a_server_that_is_not_there_stops_everything_at_once(tmp_path: Path) -> None:
-    asker = open_asker("openai:http://127.0.0.1:9/v1#none", tmp_path / "log", retries=1)
+    client = open_client("openai:http://127.0.0.1:9/v1#none", tmp_path / "log", retries=1)
     with pytest.raises(FatalLlmError, match="cannot be reached"):
-        list(asker.ask_all([said(str(i)) for i in range(50)], [Sampling()] * 50))
-    assert len(read_log(tmp_path / "log", 100)) <= 2 * 2 * asker.concurrency
+        list(client.ask_all([said(str(i)) for i in range(50)], [Sampling()] * 50))
+    assert len(read_log(tmp_path / "log", 100)) <= 2 * 2 * client.concurrency
 
 
 def test_a_newer_name_for_the_limit_is_learned(tmp_path: Path) -> None:
@@ -109,22 +109,22 @@ def test_a_newer_name_for_the_limit_is_learned(tmp_path: Path) -> None:
         return Reply("use max_completion_tokens instead", 400) if "max_tokens" in body else Reply("good")
 
     with scripted(script) as server:
-        asker = open_asker(server.llm, tmp_path / "log")
-        assert asker.ask(said("one"), Sampling()).text == "good"
-        assert asker.ask(said("two"), Sampling()).text == "good"
+        client = open_client(server.llm, tmp_path / "log")
+        assert client.ask(said("one"), Sampling()).text == "good"
+        assert client.ask(said("two"), Sampling()).text == "good"
         assert len(server.requests) == 3
 
 
 def test_the_key_is_sent_and_stands_nowhere_else(tmp_path: Path) -> None:
     """Servers that repeat what they were sent, in answers and in errors."""
     with scripted(lambda number, _: Reply(f"your key {SECRET}", (500, 200, 401)[number - 1])) as server:
-        asker = open_asker(server.llm, tmp_path / "log")
-        answer = asker.ask(said("hello"), Sampling())
+        client = open_client(server.llm, tmp_path / "log")
+        answer = client.ask(said("hello"), Sampling())
         with pytest.raises(FatalLlmError) as caught:
-            asker.ask(said("again"), Sampling())
+            client.ask(said("again"), Sampling())
         assert server.headers[0]["authorization"] == f"Bearer {SECRET}"
     assert answer.text == "your key [key removed]"
-    asker.log.close()
+    client.log.close()
     assert SECRET not in str(caught.value)
     for file in tmp_path.iterdir():
         assert SECRET.encode() not in file.read_bytes()
@@ -167,8 +167,8 @@ def test_many_are_asked_at_once_and_no_more_than_allowed(tmp_path: Path) -> None
         return Reply("good")
 
     with scripted(script) as server:
-        asker = open_asker(server.llm, tmp_path / "log", concurrency=3)
-        answers = dict(asker.ask_all([said(str(i)) for i in range(20)], [Sampling()] * 20))
+        client = open_client(server.llm, tmp_path / "log", concurrency=3)
+        answers = dict(client.ask_all([said(str(i)) for i in range(20)], [Sampling()] * 20))
     assert sorted(answers) == list(range(20))
     assert most == 3
 
@@ -176,22 +176,22 @@ def test_many_are_asked_at_once_and_no_more_than_allowed(tmp_path: Path) -> None
 def test_a_budget_stops_and_a_second_run_asks_for_the_rest_alone(tmp_path: Path) -> None:
     texts = [said(str(i)) for i in range(12)]
     with scripted(lambda *_: Reply("good")) as server:
-        asker = open_asker(server.llm, tmp_path / "log", SpendingLimit(max_calls=5))
-        first = dict(asker.ask_all(texts, [Sampling()] * 12))
+        client = open_client(server.llm, tmp_path / "log", SpendingLimit(max_calls=5))
+        first = dict(client.ask_all(texts, [Sampling()] * 12))
         assert sum(isinstance(one, Answer) for one in first.values()) == 5
         assert all(one.unasked for one in first.values() if isinstance(one, Failure))
         with pytest.raises(BudgetError, match="--max-calls 5 is reached"):
-            asker.ask(said("new"), Sampling())
+            client.ask(said("new"), Sampling())
         assert len(server.requests) == 5
-        second = dict(open_asker(server.llm, tmp_path / "log").ask_all(texts, [Sampling()] * 12))
+        second = dict(open_client(server.llm, tmp_path / "log").ask_all(texts, [Sampling()] * 12))
         assert all(isinstance(one, Answer) for one in second.values())
         assert sorted(server.asked()) == sorted(str(i) for i in range(12))
 
 
 def test_seconds_are_a_budget_too(tmp_path: Path) -> None:
     with scripted(lambda *_: Reply("good", wait_seconds=0.1)) as server:
-        asker = open_asker(server.llm, tmp_path / "log", SpendingLimit(max_seconds=0.35), concurrency=1)
-        found = [one for _, one in asker.ask_all([said(str(i)) for i in range(30)], [Sampling()] * 30)]
+        client = open_client(server.llm, tmp_path / "log", SpendingLimit(max_seconds=0.35), concurrency=1)
+        found = [one for _, one in client.ask_all([said(str(i)) for i in range(30)], [Sampling()] * 30)]
     assert 1 <= sum(isinstance(one, Answer) for one in found) <= 4
     assert isinstance(found[-1], Failure)
     assert found[-1].unasked
@@ -200,11 +200,11 @@ def test_seconds_are_a_budget_too(tmp_path: Path) -> None:
 def test_a_thousand_logged_prompts_asked_again_make_no_call(tmp_path: Path) -> None:
     prompts = [said(f"row {i} {{x}} 🎬") for i in range(1_000)]
     with scripted(lambda number, _: Reply(f"answer {number}")) as server:
-        asker = open_asker(server.llm, tmp_path / "log", concurrency=8)
-        first = dict(asker.ask_all(prompts, [Sampling()] * 1_000))
+        client = open_client(server.llm, tmp_path / "log", concurrency=8)
+        first = dict(client.ask_all(prompts, [Sampling()] * 1_000))
         assert len(server.requests) == 1_000
     # The server is gone, and nothing may be spent.
-    again = open_asker(server.llm, tmp_path / "log", SpendingLimit(max_calls=0))
+    again = open_client(server.llm, tmp_path / "log", SpendingLimit(max_calls=0))
     second = dict(again.ask_all(prompts, [Sampling()] * 1_000))
     assert {place: one.text for place, one in second.items()} == {place: one.text for place, one in first.items()}  # type: ignore[union-attr]
     assert (again.budget.spent.calls, again.budget.spent.from_log) == (0, 1_000)
@@ -212,25 +212,25 @@ def test_a_thousand_logged_prompts_asked_again_make_no_call(tmp_path: Path) -> N
 
 def test_another_way_of_asking_is_another_prompt(tmp_path: Path) -> None:
     with scripted(lambda number, _: Reply(str(number))) as server:
-        asker = open_asker(server.llm, tmp_path / "log")
+        client = open_client(server.llm, tmp_path / "log")
         for sampling in (
             Sampling(),
             Sampling(max_tokens=9),
             Sampling(temperature=0.5, vote=1),
             Sampling(temperature=0.5, vote=2),
         ):
-            first = asker.ask(said("hello"), sampling)
-            assert asker.ask(said("hello"), sampling).text == first.text
+            first = client.ask(said("hello"), sampling)
+            assert client.ask(said("hello"), sampling).text == first.text
         # Variety was asked for, and no vote numbered.
-        varied = [asker.ask(said("hello"), Sampling(temperature=0.5)).text for _ in range(2)]
+        varied = [client.ask(said("hello"), Sampling(temperature=0.5)).text for _ in range(2)]
         assert varied == ["5", "6"]
 
 
 def test_leaving_off_waits_for_what_is_under_way(tmp_path: Path) -> None:
     """As a signal does: the answers that were paid for are kept."""
     with scripted(lambda *_: Reply("good", wait_seconds=0.2)) as server:
-        asker = open_asker(server.llm, tmp_path / "log", concurrency=4)
-        answers = asker.ask_all([said(str(i)) for i in range(100)], [Sampling()] * 100)
+        client = open_client(server.llm, tmp_path / "log", concurrency=4)
+        answers = client.ask_all([said(str(i)) for i in range(100)], [Sampling()] * 100)
         next(answers)
         answers.close()
         assert len(server.requests) < 20

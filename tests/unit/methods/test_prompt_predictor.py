@@ -167,7 +167,8 @@ def test_weights_of_the_hub_are_named_where_they_moved_to_without_their_revision
     named = {"base": "someone/tiny", "base_revision": "a" * 40}
     state.write_text(json.dumps({**json.loads(state.read_text()), **named}))
     write_manifest(tmp_path / "run")
-    load_run(tmp_path / "run", llm=LlmSettings(llm=f"hf:{decoder}", log=log))
+    loaded = load_run(tmp_path / "run", llm=LlmSettings(llm=f"hf:{decoder}", log=log))
+    assert {one.label for one in predict_texts(loaded.predictor, TEXTS[:2])} <= set(LABELS)
 
 
 def test_a_mistake_of_the_user_is_not_called_damage(

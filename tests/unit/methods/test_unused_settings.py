@@ -43,8 +43,10 @@ def test_what_one_of_several_methods_uses_is_taken_and_handed_to_that_one_alone(
 
 
 def test_what_holds_for_any_method_is_taken_by_all() -> None:
+    seed, backbone = TrainSettings(seed=7), BackboneSettings(offline=True, cache=False)
     for method in ALL_METHODS:
-        require_used([method], TrainSettings(seed=7), BackboneSettings(offline=True, cache=False))
+        require_used([method], seed, backbone)
+        assert only_used(seed, method) == seed
 
 
 def test_learning_to_write_has_settings_of_its_own() -> None:

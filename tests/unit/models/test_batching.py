@@ -71,7 +71,7 @@ def test_by_sixteenths_leaves_few_lengths() -> None:
     assert {to_sixteenths(longest) for longest in range(1, 32)} == set(range(1, 32))
 
 
-def test_only_bfloat16_is_rounded() -> None:
+def test_batches_are_padded_to_rounder_lengths_in_bfloat16_alone() -> None:
     assert default_padding(Runtime("cpu", "float32"))(33) == 33
     assert default_padding(Runtime("cpu", "bfloat16"))(33) == 34
     assert default_padding(Runtime("cuda", "bfloat16"))(33) == 40

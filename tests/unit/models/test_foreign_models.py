@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from conftest import write_reviews
+from own_code_model import AUTO_MAP, add_own_code
 from trifold.artifact.manifest import write_manifest
 from trifold.cli.main import run
 from trifold.engines.encoder import Encoder
@@ -23,25 +24,6 @@ from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime
 
 CPU = Runtime("cpu", "float32")
-OWN_CODE = """
-import pathlib
-pathlib.Path(MARKER).touch()
-from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, BertModel, BertTokenizer
-
-class OwnConfig(BertConfig):
-    model_type = "own"
-
-class OwnModel(BertModel):
-    config_class = OwnConfig
-
-class OwnForSequenceClassification(BertForSequenceClassification):
-    config_class = OwnConfig
-"""
-OWN = {
-    "AutoConfig": "own.OwnConfig",
-    "AutoModel": "own.OwnModel",
-    "AutoModelForSequenceClassification": "own.OwnForSequenceClassification",
-}
 
 
 @pytest.fixture
@@ -53,7 +35,7 @@ def marker(tmp_path: Path) -> Path:
 def folder(tiny_model: Path, tmp_path: Path, marker: Path) -> Path:
     """A copy of a model, with code beside it that nothing names yet."""
     shutil.copytree(tiny_model, tmp_path / "model")
-    (tmp_path / "model" / "own.py").write_text(OWN_CODE.replace("MARKER", repr(str(marker))))
+    add_own_code(tmp_path / "model", marker)
     return tmp_path / "model"
 
 
@@ -64,20 +46,20 @@ def change(path: Path, **values: object) -> None:
 
 def by_config(folder: Path) -> None:
     """As models with an architecture of their own are published."""
-    change(folder / "config.json", auto_map=OWN, model_type="own")
+    change(folder / "config.json", auto_map=AUTO_MAP, model_type="own")
 
 
 def by_config_of_a_known_model(folder: Path) -> None:
     """What is read as a BERT would be another model than the one that was published."""
-    change(folder / "config.json", auto_map=OWN)
+    change(folder / "config.json", auto_map=AUTO_MAP)
 
 
 def by_a_nested_config(folder: Path) -> None:
-    change(folder / "config.json", text_config={"parts": [{"auto_map": OWN}]})
+    change(folder / "config.json", text_config={"parts": [{"auto_map": AUTO_MAP}]})
 
 
 def by_the_config_for_a_version(folder: Path) -> None:
-    change(folder / "config.4.0.0.json", auto_map=OWN, model_type="own")
+    change(folder / "config.4.0.0.json", auto_map=AUTO_MAP, model_type="own")
     change(folder / "config.json", configuration_files=["config.4.0.0.json"])
 
 
