@@ -65,17 +65,30 @@ class _State:
     before: dict[str, RunResult]
     results: list[RunResult] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    rows: list[LeaderboardRow] = field(default_factory=list)
+    verdict: Verdict | None = None
+    _shown: object = None
 
     @property
     def score(self) -> str:
         return self.results[0].record.score_name
 
     def add(self, result: RunResult) -> LeaderboardRow:
-        """One more method that is done: the leaderboard is written anew, so that it stands whatever comes."""
+        """Take one more method that is done, and show what is known then."""
         self.results.append(result)
-        rows = build_leaderboard(self.results, self.score)
-        write_leaderboard(self.folder, rows)
-        return next(row for row in rows if row.method == result.name)
+        self.show()
+        return next(row for row in self.rows if row.method == result.name)
+
+    def show(self) -> Verdict:
+        """Write leaderboard and report, so that they stand whatever comes; nothing is redrawn where nothing is new."""
+        known = ([result.name for result in self.results], dict(self.skipped))
+        if self.verdict is None or known != self._shown:
+            self.rows = build_leaderboard(self.results, self.score)
+            write_leaderboard(self.folder, self.rows)
+            self.verdict = decide(self.results, self.score, self.settings.tolerance)
+            _draw(self, self.rows, self.verdict)
+            self._shown = known
+        return self.verdict
 
     @property
     def command(self) -> str:
@@ -160,11 +173,9 @@ def _compare(
                 raise KeyboardInterrupt
             reasons = "; ".join(f"{name}: {reason}" for name, reason in state.skipped.items())
             raise TrainingError(f"no method came to an end ({reasons}): mend that, or name other --methods")
-        rows = build_leaderboard(state.results, state.score)
-        verdict = decide(state.results, state.score, settings.tolerance)
+        verdict = state.show()
         _finish(state, verdict, expected, time.monotonic() - clock)
-        _show(state, rows, verdict)
-    return Comparison(target, tuple(rows), verdict, state.skipped, interrupted())
+    return Comparison(target, tuple(state.rows), verdict, state.skipped, interrupted())
 
 
 def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Callable[[], bool]) -> None:
@@ -248,13 +259,11 @@ def _keep_best(state: _State, verdict: Verdict) -> None:
         sync_folder(aside)
 
 
-def _show(state: _State, rows: Sequence[LeaderboardRow], verdict: Verdict) -> None:
+def _draw(state: _State, rows: Sequence[LeaderboardRow], verdict: Verdict) -> None:
     """The report, as far as it can be made."""
     title = f"Which method to ship for {state.request.data.name}?"
     with drawing("report.html"):
         write_report(state.folder, title, state.task.facts, state.results, rows, verdict, state.skipped, state.command)
-    with drawing("the list of these files in manifest.json"):
-        write_manifest(state.folder)
 
 
 def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float) -> None:
