@@ -94,37 +94,16 @@ def export(
         ExportedPredictor.write(before.predictor, folder / "model", int8=int8)
         after = ExportedPredictor.load(folder / "model", ComputeSettings(trust_remote_code=trust_remote_code))
         compared = _compare(before, after, held_out)
-        drop = compared.drop
-        if 100 * drop.value > max_drop:
+        if 100 * compared.drop.value > max_drop:
             raise ExportError(
-                f"the {engine} model loses {100 * drop.value:.2f} points of {compared.score_name} on "
+                f"the {engine} model loses {100 * compared.drop.value:.2f} points of {compared.score_name} on "
                 f"{len(held_out):,} held-out rows, and --max-drop allows {max_drop:g}: nothing was kept; export "
                 "without --int8, or allow more"
             )
-        exported = ExportedRecord(
-            engine=engine,
-            from_=str(run),
-            drop_points=round(100 * drop.value, 3),
-            drop_low=round(100 * drop.low, 3),
-            drop_high=round(100 * drop.high, 3),
-            max_drop=max_drop,
-            rows=len(held_out),
-            rows_from=str(data) if data else "validation part",
-            agreement=round(compared.agreement, 5),
-            command=shlex.join(["trifold", "export", str(run), *(["--int8"] if int8 else [])]),
-        )
+        exported = _as_record(run, engine, compared, max_drop, str(data) if data else "validation part")
         size = after.size_bytes()
         write_run_record(folder, before.record.but(*_OF_TRAINING, exported=exported, size_bytes=size))
-    return Exported(
-        target,
-        engine,
-        compared.score_name,
-        drop,
-        len(held_out),
-        compared.agreement,
-        size,
-        before.predictor.size_bytes(),
-    )
+    return Exported(target, engine, **vars(compared), size_bytes=size, before_bytes=before.predictor.size_bytes())
 
 
 def _held_out(run: Run, data: Path | None, reading: LabelledSettings | None) -> Examples:
@@ -140,7 +119,24 @@ class _Compared:
 
     score_name: str
     drop: Difference
+    rows: int
     agreement: float
+
+
+def _as_record(run: Path, engine: str, compared: _Compared, max_drop: float, rows_from: str) -> ExportedRecord:
+    drop = compared.drop
+    return ExportedRecord(
+        engine=engine,
+        from_=str(run),
+        drop_points=round(100 * drop.value, 3),
+        drop_low=round(100 * drop.low, 3),
+        drop_high=round(100 * drop.high, 3),
+        max_drop=max_drop,
+        rows=compared.rows,
+        rows_from=rows_from,
+        agreement=round(compared.agreement, 5),
+        command=shlex.join(["trifold", "export", str(run), *(["--int8"] if engine == "int8" else [])]),
+    )
 
 
 def _compare(before: Run, after: Predictor, rows: Examples) -> _Compared:
@@ -151,7 +147,7 @@ def _compare(before: Run, after: Predictor, rows: Examples) -> _Compared:
     truth = labels.encode(rows.labels)
     as_before, as_after = (_decided(predictor, rows) for predictor in (before.predictor, after))
     drop = paired_difference(score, truth, as_before, as_after, len(labels))
-    return _Compared(score, drop, float((as_before == as_after).reshape(len(truth), -1).all(1).mean()))
+    return _Compared(score, drop, len(rows), float((as_before == as_after).reshape(len(truth), -1).all(1).mean()))
 
 
 def _decided(predictor: Predictor, examples: Examples) -> np.ndarray:
