@@ -31,7 +31,7 @@ from trifold.models.locate import find_backbone
 from trifold.pipeline.request import Request, Task, data_record, models_of, open_task, versions
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
-from trifold.runtime import hardware, peak_memory_bytes, prepare
+from trifold.runtime import hardware, peak_memory_bytes, prepare_own
 from trifold.statistics.metrics import Metrics, main_score, measure
 from trifold.tasks.labels import LabelMap
 from trifold.train.checkpoint import Checkpointer, checkpointing
@@ -146,7 +146,7 @@ def _require_one_model(request: Request) -> None:
 def _train(request: Request, method: str, task: Task, checkpointer: Checkpointer) -> _Trained:
     entry = method_entry(method)
     if entry.needs_backbone:
-        prepare()
+        prepare_own()
     labels, split, begun = LabelMap.of(task.data.examples.labels), task.split, time.monotonic()
     fitted = entry.load()(request.method_settings).fit(split.train, split.validation, labels)
     # Every method is charged its whole cost: what the cache saved was spent by another run.

@@ -40,7 +40,7 @@ from trifold.pretrain.language_models import head_objective, language_model, sav
 from trifold.pretrain.objectives import Excerpt, prove_saved
 from trifold.pretrain.settings import TaskSettings
 from trifold.pretrain.special_tokens import Vocabulary
-from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
+from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare_own, seed_everything
 from trifold.train.checkpoint import Checkpointer, checkpointing
 from trifold.train.config import TrainingConfig
 from trifold.train.history import History
@@ -106,7 +106,7 @@ def learn_answers(
     with unchanged(request.files.values()):
         split = _split(request, task)
         asked = ask()
-    prepare()
+    prepare_own()
     runtime = choose(request.backbone.device, request.backbone.precision)
     with (
         new_folder(target) as folder,

@@ -29,7 +29,7 @@ from trifold.pretrain.settings import CorpusSettings, ObjectiveName, SourceSetti
 from trifold.pretrain.special_tokens import Vocabulary
 from trifold.pretrain.text_files import Documents
 from trifold.pretrain.training_pairs import TrainingPairs, training_pairs
-from trifold.runtime import Runtime, choose, prepare
+from trifold.runtime import Runtime, choose, prepare_own
 from trifold.train.objective import evaluate
 
 _LONGEST_BLOCK = 1_024
@@ -73,7 +73,7 @@ def open_language_model(
         read_run_record(folder)
         verify_model(folder)
         folder = folder / "model"
-    prepare()
+    prepare_own()
     runtime = choose(compute.device, compute.precision)
     saved: dict[str, Any] = read_state(folder)[0] if is_folder and (folder / "head.json").is_file() else {}
     behind = str(saved.get("behind_prompt", ""))

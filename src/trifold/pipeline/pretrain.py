@@ -32,7 +32,7 @@ from trifold.pretrain.sample_texts import samples
 from trifold.pretrain.settings import ObjectiveName
 from trifold.pretrain.text_files import Documents
 from trifold.pretrain.training_length import TrainingLength, kept, kept_budget, settle, trained_tokens
-from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare, seed_everything
+from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare_own, seed_everything
 from trifold.train.checkpoint import Checkpointer, checkpointing
 from trifold.train.config import TrainingConfig
 from trifold.train.history import History
@@ -95,7 +95,7 @@ def pretrain(
     with unchanged((*Documents(request.sources, request.corpus).files, *request.corpus.exclude)):
         text = read_text(request)
         asked = request.asked()
-    prepare()
+    prepare_own()
     runtime = choose(request.source.device, request.source.precision)
     with (
         new_folder(target) as folder,
