@@ -247,7 +247,7 @@ def page() -> str:
         "# On a GPU",
         "",
         "A backbone of bert-base-uncased's shape with random weights: only time is asked for. When this was measured,",
-        "Trifold warmed the GPU up before the clock of `training` started, and the Trainer's first step did so inside it;",
+        "Trifold warmed the GPU up before the clock of `training` started, and the Trainer's first step did it inside;",
         "that has been removed since, and some of the lead with it (`benchmarks/log/training-speed.md`).",
         "",
     ]
