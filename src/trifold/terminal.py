@@ -45,7 +45,7 @@ class _Printable:
 
 
 class PrintablePieces:
-    """The same for a text that comes in pieces: a sequence may begin in one and end in another.
+    """`printable` for a text that arrives in pieces: an escape sequence may begin in one piece and end in another.
 
     Args:
         show: Told each part that is known to be fit for a terminal.

@@ -66,7 +66,7 @@ def _unfit(fields: list[str], fitted_fields: list[str] | None, header: list[str]
 
 
 def _decoded(records: Iterator[RawRecord | BadRow], path: Path, encoding: str) -> Iterator[RawRecord | BadRow]:
-    """The same records; for the few encodings (UTF-7, HZ) that cannot step over undecodable bytes, an error."""
+    """The records; for the few encodings (UTF-7, HZ) that cannot step over undecodable bytes, an error."""
     try:
         yield from records
     except UnicodeError as error:

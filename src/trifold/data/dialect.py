@@ -56,7 +56,7 @@ class Dialect:
     lines_above: int = 0
 
     def python(self) -> type[csv.Dialect]:
-        """The same as Python's csv module wants it, strict: what is malformed raises instead of being guessed at."""
+        """The dialect for Python's csv module, strict: malformed rows raise an error instead of being guessed at."""
         # A class body cannot see the method's locals under the same names, hence type().
         return type(
             "FoundDialect",

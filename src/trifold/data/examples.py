@@ -177,7 +177,7 @@ def adopt_labels(examples: Examples, known: Iterable[Label], *, merge: bool = Fa
 
 
 def as_multi_label(examples: Examples) -> Examples:
-    """The same rows, each with a tuple of labels."""
+    """The rows, each with a tuple of labels instead of one label."""
     return replace(examples, labels=tuple(labels_of(target) for target in examples.labels))
 
 

@@ -79,8 +79,8 @@ def read_weights(files: BackboneFiles) -> Weights | None:
     """A model's configuration and weights.
 
     Returns:
-        Them; `None` where nothing in `ENCODERS` computes this architecture, or the files cannot be read: transformers
-        may know it, or says what is wrong.
+        Configuration and weights; `None` where nothing in `ENCODERS` computes this architecture, or the files cannot
+        be read: transformers may know the model, or says what is wrong.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -114,7 +114,7 @@ def classifier_of(weights: ClassifierWeights, classes: int) -> FastBertClassifie
         classes: How many it is to have.
 
     Returns:
-        It; `None` where nothing in `CLASSIFIERS` computes it, or it has another number of classes.
+        The classifier; `None` where nothing in `CLASSIFIERS` computes it, or it has another number of classes.
     """
     made = (classifier for kind in CLASSIFIERS if (classifier := kind.of(weights)) is not None)
     return next((classifier for classifier in made if classifier.classes == classes), None)

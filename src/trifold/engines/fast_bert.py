@@ -70,7 +70,7 @@ class FastBert(torch.nn.Module):
         """The encoder with these weights, of which those in single precision are shared, in evaluation mode.
 
         Returns:
-            It; `None` where it is another architecture, or a weight is missing or has another shape.
+            The encoder; `None` where the model has another architecture, or a weight is missing or has another shape.
         """
         try:
             plain = _plain(weights.config)

@@ -38,7 +38,7 @@ class FastBertClassifier(torch.nn.Module):
         """The classifier with these weights, of which those in single precision are shared, in evaluation mode.
 
         Returns:
-            It; `None` where it is another architecture or head.
+            The classifier; `None` where it has another architecture or head.
         """
         encoder = FastBert.of(weights.backbone)
         head = weights.head or _library_head(weights.backbone)

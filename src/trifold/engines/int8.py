@@ -67,7 +67,7 @@ def in_int8(model: FastBert, files: BackboneFiles, runtime: Runtime) -> FastBert
         runtime: Where it will run.
 
     Returns:
-        It, to be run without autocast; `None` where it cannot be made, or its states are not near enough.
+        The encoder, to be run without autocast; `None` where it cannot be made, or its states are not near enough.
     """
     if Int8Engine.missing(runtime):
         return None

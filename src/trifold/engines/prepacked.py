@@ -60,8 +60,8 @@ def prepack(model: Any, runtime: Runtime) -> Any | None:
     """A prepacked copy of an encoder in evaluation mode, which stays as it is.
 
     Returns:
-        It, to be run without autocast; `None` where the runtime is not bfloat16 on hardware that has it, or where the
-        copy's states would not be near enough.
+        The encoder, to be run without autocast; `None` where the runtime is not bfloat16 on hardware that has it, or
+        where the copy's states would not be near enough.
     """
     if runtime.precision != "bfloat16" or (runtime.device == "cpu" and not has_prepacked_linear()):
         return None

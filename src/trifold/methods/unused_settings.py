@@ -56,7 +56,7 @@ def require_used_to_generate(method: str, *settings: Any) -> None:
 
 
 def only_used(settings: _Settings, method: str) -> _Settings:
-    """The same with everything that the method does not use at its default."""
+    """The settings with every field that the method does not use set to its default."""
     used = uses_of(method)
     others = {field.name: field.default for field in fields(settings) if field.name not in used}  # type: ignore[arg-type]
     return replace(settings, **others)  # type: ignore[type-var]

@@ -25,7 +25,7 @@ def measure_answers(
     """How well the model knows the answers to the test prompts, for `metrics.json`.
 
     Args:
-        model: It.
+        model: The decoder.
         test: The test rows, tokenised.
         texts: The same rows as text.
         vocabulary: Of the model.

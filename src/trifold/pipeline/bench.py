@@ -52,7 +52,7 @@ class EngineSpeed:
         engine: `torch` or another one that the run was made with; `onnx` and `int8`, as it would be exported; or
             `scikit-learn`.
         texts_per_second: Of many texts, in batches; the median of several passes.
-        tokens_per_second: Likewise; 0 without a tokenizer.
+        tokens_per_second: Tokens of these texts a second; 0 without a tokenizer.
         p50_ms: One text by itself, the median.
         p99_ms: And the slowest of a hundred.
         peak_memory_bytes: Of the process.

@@ -113,7 +113,7 @@ class _Trained:
     """What a method learned.
 
     Attributes:
-        fitted: It.
+        fitted: The trained predictor, with the facts of its training.
         seconds: Of the training, as if nothing had come from the cache, in this process and in those before it.
     """
 

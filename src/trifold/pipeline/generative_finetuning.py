@@ -138,7 +138,7 @@ class _Learned:
     """A decoder that learned to answer.
 
     Attributes:
-        model: It.
+        model: The trained decoder.
         config: Of the training loop.
         history: Of the training.
         test: The test rows, tokenised.

@@ -15,7 +15,7 @@ def reopen_task(run: Run, way_out: str) -> Task:
     """The data that a run learned from, read and split as then.
 
     Args:
-        run: It.
+        run: The opened run.
         way_out: What to do where they are gone, for the message.
 
     Raises:

@@ -87,7 +87,7 @@ def models_of(backbone: BackboneSettings) -> list[str]:
 
 
 def with_model(request: Request, model: str) -> Request:
-    """The same request for another backbone."""
+    """The request with another backbone."""
     return replace(request, backbone=replace(request.backbone, model=model))
 
 

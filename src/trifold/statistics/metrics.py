@@ -143,7 +143,7 @@ def label_f1(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
     Args:
         truth: `(rows, classes)` bool.
-        predicted: Likewise.
+        predicted: The predicted classes, in the same shape.
     """
     with np.errstate(invalid="ignore"):
         result: np.ndarray = 2 * (truth & predicted).sum(axis=0) / (truth.sum(axis=0) + predicted.sum(axis=0))

@@ -17,10 +17,10 @@ class HistoryRow:
         step: Optimiser steps done.
         learning_rate: Of the last step.
         train_loss: Mean over the examples since the row before.
-        train_accuracy: Likewise, a fraction.
+        train_accuracy: On the same examples, a fraction.
         validation_loss: Mean over the validation examples; `None` inside an epoch.
         validation_calibrated_loss: The same after temperature scaling: what the best epoch is chosen by.
-        validation_accuracy: Likewise, a fraction.
+        validation_accuracy: On the validation part, a fraction.
         seconds: Since training began.
     """
 
