@@ -13,9 +13,10 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 from scipy.stats import binom
 
+from trifold.statistics.accuracy import AccuracyScores
 from trifold.statistics.intervals import Z_95, wilson
-from trifold.statistics.scores import Accuracies, MacroF1s
-from trifold.statistics.selection import Costs, held_out_lead, largest_error, pick, shown_within
+from trifold.statistics.macro_f1 import MacroF1Scores
+from trifold.statistics.selection import Costs, held_out_lead, largest_error_quantile, pick, shown_within
 
 DRAWS = 1_000
 TOLERANCE = 0.01
@@ -101,7 +102,7 @@ def simulate(cell: Cell, seed: int = 0) -> Outcome:
     right, chances = _joint(true, cell.correlation)
     draws = _MORE_DRAWS if number <= _FEW_METHODS else DRAWS
     drawn = rng.multinomial(cell.rows, chances, size=draws)
-    methods, costs = Accuracies(right, drawn[0]), Costs(np.arange(number), _dearer(number))
+    methods, costs = AccuracyScores(right, drawn[0]), Costs(np.arange(number), _dearer(number))
     first, second = np.triu_indices(number, 1)
     scores = methods.scores(drawn)
     chosen = pick(methods, drawn, costs, TOLERANCE)
@@ -118,7 +119,7 @@ def simulate(cell: Cell, seed: int = 0) -> Outcome:
         single=100 * float(np.mean([single_coverage(cell.rows, one) for one in true])),
         paired=_paired(right, chances, cell, rng),
         discordant=float(cell.rows * np.mean(chances @ (right[:, first] != right[:, second]))),
-        selected=_selected(methods, Accuracies(right, drawn.sum(axis=0)).correlation(), drawn, chosen, true),
+        selected=_selected(methods, AccuracyScores(right, drawn.sum(axis=0)).error_correlation(), drawn, chosen, true),
         wrong=100 * float((shown & (true.max() - true[chosen] > TOLERANCE)).mean()),
         shown=100 * float(shown.mean()),
         bias=_mean(scores.mean(axis=1) + lead - true[chosen], noise),
@@ -143,17 +144,17 @@ def _paired(right: np.ndarray, chances: np.ndarray, cell: Cell, rng: np.random.G
     first, second = np.triu_indices(len(cell.accuracies), 1)
     true = np.array(cell.accuracies)
     drawn = rng.multinomial(cell.rows, chances, size=max(DRAWS, _PAIRED_DRAWS // len(first)))
-    leads = Accuracies(right, drawn[0]).largest_leads(drawn, Z_95)
+    leads = AccuracyScores(right, drawn[0]).lead_upper_bounds(drawn, Z_95)
     truly = true[first] - true[second]
     covered = (truly <= leads[:, first, second] + 1e-9) & (-truly <= leads[:, second, first] + 1e-9)
     return 100 * float(covered.mean())
 
 
 def _selected(
-    methods: Accuracies, correlation: np.ndarray, drawn: np.ndarray, chosen: np.ndarray, true: np.ndarray
+    methods: AccuracyScores, correlation: np.ndarray, drawn: np.ndarray, chosen: np.ndarray, true: np.ndarray
 ) -> float:
-    """How often `selected_ends` covers the truth, with the correlation of all draws where it takes that of each."""
-    low, high = methods.ends(drawn, largest_error(correlation))[0], methods.ends(drawn)[1]
+    """How often the interval of the chosen method covers the truth, with the correlation of all draws where it takes that of each."""
+    low, high = methods.interval_ends(drawn, largest_error_quantile(correlation))[0], methods.interval_ends(drawn)[1]
     covered = (low <= true + 1e-12) & (true <= high + 1e-12)
     return 100 * float(np.take_along_axis(covered, chosen[:, None], 1).mean())
 
@@ -201,11 +202,11 @@ def macro_f1_coverage(
             chance = (1 - first - second + both) * wrong * wrong
         chances[truth, one, other] = shares[truth] * chance
     cells, weights = np.array(list(chances)).T, np.array(list(chances.values()))
-    methods = MacroF1s(cells[0], [cells[1], cells[2]], rows * weights, classes)
+    methods = MacroF1Scores(cells[0], [cells[1], cells[2]], rows * weights, classes)
     true = methods.scores(rows * weights)
     drawn = np.random.default_rng(0).multinomial(rows, weights / weights.sum(), size=DRAWS)
-    low, high = methods.ends(drawn)
-    leads = methods.largest_leads(drawn, Z_95)
+    low, high = methods.interval_ends(drawn)
+    leads = methods.lead_upper_bounds(drawn, Z_95)
     single = (low <= true + 1e-12) & (true <= high + 1e-12)
     lead = true[0] - true[1]
     paired = (lead <= leads[:, 0, 1] + 1e-12) & (-lead <= leads[:, 1, 0] + 1e-12)

@@ -38,7 +38,10 @@ def broken(folder: Path, kind: str) -> Path:
         ("one-column", "has one column only: it needs at least a text and a label column"),
         ("one-class", "every row has the label 'same': give rows of at least two classes"),
         ("one-row", "the file has 1 usable row: give at least 10"),
-        ("label-column-is-an-id", "30 different labels on 30 rows, more than half: this looks like the wrong column"),
+        (
+            "label-column-is-an-id",
+            "30 different labels on 30 rows, more than half: this is probably not the label column",
+        ),
         ("missing", "there is no file"),
         ("folder", "is a folder: name a CSV, TSV, JSONL or Parquet file in it"),
     ],

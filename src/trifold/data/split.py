@@ -1,7 +1,7 @@
-"""The one split that every command uses.
+"""The split into training, validation and test part, which is the same for every command.
 
-The test part is the stratified 20 % that scikit-learn's
-`train_test_split(test_size=0.2, random_state=42, stratify=labels)` holds out; of the rest, 20 % is validation.
+The test part is what scikit-learn's `train_test_split(rows, test_size=0.2, random_state=42, stratify=labels)` holds
+out, and the validation part is what it holds out of the remaining rows.
 """
 
 from collections import Counter
@@ -9,20 +9,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trifold.data.hold_out import hold_out
 from trifold.errors import DataError
 from trifold.formatting import counted
 from trifold.types import Examples, Split, Target, labels_of
 
-SPLIT_SEED = 42
-HELD_OUT = 0.2
+_SEED = 42
+_HELD_OUT = 0.2
 
 
 def split_examples(examples: Examples, test: Examples | None = None, validation: Examples | None = None) -> Split:
-    """Split into training, validation and test (64/16/20), or 80/20 where one of the latter two is given.
+    """Split into 64 % training, 16 % validation and 20 % test; into 80 % and 20 % where one part has a file of its own.
 
-    Texts that also stand in the test or validation part leave the training part; texts of the test part
-    leave validation, too, since choosing on them would be seeing the test. Both are counted.
+    A text that is also in the test or the validation part is removed from the training part. A text that is also in
+    the test part is removed from the validation part. Both numbers are in the result.
 
     Args:
         examples: All usable rows of the data file.
@@ -30,8 +29,9 @@ def split_examples(examples: Examples, test: Examples | None = None, validation:
         validation: Rows of `--validation-file`.
 
     Raises:
-        DataError: If the rows do not make a task: one row, one class, or more labels than half the rows; or a file
-            given for a part has a label that the data file lacks.
+        DataError: If there are fewer than 10 rows, only one label, or more labels than half the rows; if the test or
+            validation file has a label that the data file lacks; or if a part is empty, or the training part has only
+            one label, after repeated texts were removed.
     """
     _require_task(examples)
     positions = np.arange(len(examples))
@@ -46,8 +46,8 @@ def split_examples(examples: Examples, test: Examples | None = None, validation:
         rest, chosen_on = _stratified(rest, examples, "validation", notes)
         validation = examples.take(chosen_on.tolist())
     else:
-        # A part that is drawn comes in random order, and so must what is left of the file: many are sorted by label.
-        rest = np.random.default_rng(SPLIT_SEED).permutation(rest)
+        # Files are often sorted by label. Splitting shuffles the rows; without a split they are shuffled here.
+        rest = np.random.default_rng(_SEED).permutation(rest)
         _require_known_labels(examples, validation, "validation")
     test_texts = {text.strip() for text in test.texts}
     kept_validation = [i for i, text in enumerate(validation.texts) if text.strip() not in test_texts]
@@ -57,11 +57,11 @@ def split_examples(examples: Examples, test: Examples | None = None, validation:
     kept_train = [i for i in rest.tolist() if examples.texts[i].strip() not in seen]
     if not kept_train or not kept_validation:
         raise DataError(
-            "every text of the training or validation part also stands in the test part: give rows with distinct texts"
+            "every text of the training or validation part is also in the test part: give rows with distinct texts"
         )
     train = examples.take(kept_train)
     if len(train.label_counts()) < 2:
-        raise DataError("the training part has one class only: give more rows of the other classes")
+        raise DataError("the training part has only one class: give more rows of the other classes")
     return Split(
         train=train,
         validation=validation,
@@ -73,10 +73,10 @@ def split_examples(examples: Examples, test: Examples | None = None, validation:
 
 
 def split_train_validation(examples: Examples) -> tuple[Examples, Examples]:
-    """80 % to learn from, 20 % to choose on, for callers that keep the test rows to themselves.
+    """Split into 80 % training and 20 % validation, for callers that keep test rows of their own.
 
     Raises:
-        DataError: As in `split_examples`.
+        DataError: If there are fewer than 10 rows, only one label, or more labels than half the rows.
     """
     _require_task(examples)
     train, validation = _stratified(np.arange(len(examples)), examples, "validation", [])
@@ -90,12 +90,12 @@ def _require_task(examples: Examples) -> None:
     if classes < 2:
         raise DataError(
             f"every row has the label {next(iter(examples.label_counts()), '')!r}: give rows of at least two classes, "
-            "or name the right column with --label-column"
+            "or name another column with --label-column"
         )
     if classes > rows / 2:
         raise DataError(
             f"there are {classes} different labels on {rows} rows, more than half: "
-            "this looks like the wrong column; name the right one with --label-column"
+            "this is probably not the label column; name it with --label-column"
         )
     if rows < 10:
         raise DataError(f"the file has {rows} usable rows: give at least 10, better hundreds")
@@ -106,40 +106,55 @@ def _require_known_labels(examples: Examples, given: Examples, part: str) -> Non
     if unknown:
         raise DataError(
             f"the {part} file has labels that the data file lacks ({', '.join(unknown[:5])}): "
-            "mend them, or add rows with these labels to the data file"
+            "correct them, or add rows with these labels to the data file"
         )
+
+
+def hold_out(rows: np.ndarray, strata: Sequence[object] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Hold out 20 % of the rows, exactly those that scikit-learn's `train_test_split` holds out with seed 42.
+
+    Args:
+        rows: `(rows,)` values that stand for the rows.
+        strata: What each row is stratified by, with at least two rows of each; `None` for a purely random draw.
+
+    Returns:
+        The remaining rows and the held-out rows, each in random order.
+    """
+    from sklearn.model_selection import train_test_split
+
+    kept, held_out = train_test_split(rows, test_size=_HELD_OUT, random_state=_SEED, stratify=strata)
+    return kept, held_out
 
 
 def _stratified(
     positions: np.ndarray, examples: Examples, part: str, notes: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Hold out 20 % of `positions`, keeping class shares where the rows allow it."""
+    """Hold out 20 % of `positions`, with the shares of the classes preserved where there are enough rows."""
     strata = _strata(examples)
     counts = Counter(strata[i] for i in positions)
-    alone = np.array([i for i in positions if counts[strata[i]] == 1], dtype=int)
-    if len(alone):
-        notes.append(f"{counted(len(alone), 'label')} had too few rows for the {part} part and stayed in training")
-    shared = np.array([i for i in positions if counts[strata[i]] > 1], dtype=int)
-    chosen = [strata[i] for i in shared]
-    classes = len(set(chosen))
-    held_out = int(np.ceil(HELD_OUT * len(shared)))
-    if min(held_out, len(shared) - held_out) < classes:
-        notes.append(f"too few rows to hold every class in the {part} part: it was drawn without regard to class")
-        kept, out = hold_out(shared, HELD_OUT, SPLIT_SEED)
+    single = np.array([i for i in positions if counts[strata[i]] == 1], dtype=int)
+    if len(single):
+        notes.append(f"{counted(len(single), 'label')} had too few rows for the {part} part and stayed in training")
+    several = np.array([i for i in positions if counts[strata[i]] > 1], dtype=int)
+    classes = [strata[i] for i in several]
+    size = int(np.ceil(_HELD_OUT * len(several)))
+    if min(size, len(several) - size) < len(set(classes)):
+        notes.append(f"too few rows to have every class in the {part} part: it was drawn without stratification")
+        kept, held_out = hold_out(several)
     else:
-        kept, out = hold_out(shared, HELD_OUT, SPLIT_SEED, chosen)
-    return np.concatenate([kept, alone]).astype(int), out
+        kept, held_out = hold_out(several, classes)
+    return np.concatenate([kept, single]).astype(int), held_out
 
 
 def _strata(examples: Examples) -> Sequence[Target]:
-    """What is to be spread evenly over the parts: each row's label, or the rarest of its labels.
+    """What each row is stratified by: its label, or the rarest of its labels.
 
-    Common labels are spread evenly by chance; it is the rare ones that a part might lack.
+    Common labels are in every part by chance alone; rare labels could be missing from a part.
     """
     if not examples.multi_label:
         return examples.labels
     counts = examples.label_counts()
-    # Rows without any label are a stratum of their own.
+    # Rows without a label are a stratum of their own.
     return [
         min(labels_of(target), key=lambda label: (counts[label], str(label)), default="") for target in examples.labels
     ]

@@ -10,7 +10,6 @@ from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow
 from trifold.evaluate.plot_style import DARK_TEXT, GREEN, GREY, LIGHT_TEXT, RED, add_grid, new_figure
 from trifold.evaluate.results import read_csv
 from trifold.statistics.calibration import coverage_curve, reliability
-from trifold.statistics.metrics import confusion, label_f1
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import printable
 from trifold.train.history import HISTORY
@@ -25,9 +24,11 @@ def confusion_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap)
 
     Where a row may have several labels, none goes to another: F1 of each label instead.
     """
+    from sklearn.metrics import confusion_matrix
+
     if labels.multi_label:
         return _label_figure(truth, predicted, labels)
-    counts = confusion(truth, predicted, len(labels))
+    counts = confusion_matrix(truth, predicted, labels=range(len(labels)))
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     named = len(labels) <= _MOST_NAMED_CLASSES
     side = min(9.0, 2.6 + 0.42 * len(labels)) if named else 8.0
@@ -59,7 +60,9 @@ def _short(label: Label) -> str:
 
 def _label_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap) -> Any:
     """F1 of each label, the best on top, with the number of rows that have it."""
-    f1 = np.nan_to_num(label_f1(truth, predicted))
+    from sklearn.metrics import f1_score
+
+    f1 = f1_score(truth, predicted, average=None, zero_division=0)
     # The worst are what one looks for.
     order = np.argsort(f1, kind="stable")[: 2 * _MOST_NAMED_CLASSES]
     names = [f"{_short(labels.names[number])} ({int(truth[:, number].sum()):,})" for number in order]

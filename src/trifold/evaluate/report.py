@@ -11,7 +11,7 @@ from trifold.evaluate.plot_style import as_svg
 from trifold.evaluate.plots import confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
-from trifold.statistics.scores import right_rows
+from trifold.statistics.accuracy import correct_rows
 from trifold.train.history import HISTORY
 
 _SHOWN_ERRORS = 8
@@ -95,7 +95,7 @@ def _section(result: RunResult) -> MethodSection:
         history = list(read_csv(result.folder / HISTORY))
     errors = [{**row, "text": _shorten(row["text"])} for row in read_csv(result.folder / "errors.csv")]
     choices = result.record.choices
-    right = right_rows(result.truth, result.predicted)
+    right = correct_rows(result.truth, result.predicted)
     return MethodSection(
         name=result.name,
         choices={name.replace("_", " "): _plain(value) for name, value in choices.items()},

@@ -13,8 +13,8 @@ from trifold.artifact.run_record import RUN, FinetuneRecord, read_run_record
 from trifold.atomic import write_json
 from trifold.data.csv_file import save_rows
 from trifold.errors import ArtifactError
+from trifold.statistics.accuracy import correct_rows
 from trifold.statistics.metrics import Metrics
-from trifold.statistics.scores import right_rows
 from trifold.tasks.labels import LabelMap, as_text
 from trifold.types import Examples
 
@@ -69,7 +69,7 @@ def write_predictions(
 ) -> None:
     """Write `predictions.csv` (row, label, prediction, probability) and `errors.csv` (the surest mistakes first)."""
     answers = labels.decode(predicted)
-    wrong = ~right_rows(labels.encode(test.labels), predicted)
+    wrong = ~correct_rows(labels.encode(test.labels), predicted)
     rows = [
         {"row": row, "label": as_text(label), "prediction": as_text(answer), "probability": f"{sure:.6f}"}
         for row, label, answer, sure in zip(test.rows, test.labels, answers, confidence.tolist(), strict=True)

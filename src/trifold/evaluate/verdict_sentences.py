@@ -61,7 +61,7 @@ def _guessed(case: WeighedRuns) -> str:
     )
     if case.choice.least_bound > tolerance > 0:
         z = quantile(0.025 / (len(case.results) - 1))
-        needed = round_up(math.ceil(case.scored.rows_for(tolerance, z)))
+        needed = round_up(math.ceil(case.scored.rows_for_bound(tolerance, z)))
         said += (
             f"; to show that of any method takes {needed:,} test rows or more (--test-file), or a larger --tolerance"
         )

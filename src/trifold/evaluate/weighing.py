@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from trifold.evaluate.results import RunResult
-from trifold.statistics.intervals import Z_95
-from trifold.statistics.metrics import Difference
-from trifold.statistics.scores import Scored, scored
+from trifold.statistics.intervals import Z_95, Interval
+from trifold.statistics.scores import MethodScores, score_methods
 from trifold.statistics.selection import Choice, Costs, choose, quantile
 
 # Of 80 % power.
@@ -53,7 +52,7 @@ class ComparedPair:
 
     first: str
     second: str
-    difference: Difference
+    difference: Interval
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class WeighedRuns:
     results: Sequence[RunResult]
     score: str
     tolerance: float
-    scored: Scored
+    scored: MethodScores
     costs: Costs
     choice: Choice
 
@@ -98,7 +97,7 @@ def weigh(results: Sequence[RunResult], score: str, tolerance_points: float) -> 
     first = results[0]
     for result in results:
         assert np.array_equal(result.rows, first.rows), "methods must be compared on the same rows"
-    methods = scored(score, first.truth, [result.predicted for result in results], len(first.labels))
+    methods = score_methods(score, first.truth, [result.predicted for result in results], len(first.labels))
     low, high = np.array([result.millisecond_range for result in results]).T
     costs = Costs(
         np.array([result.milliseconds_per_text for result in results]), low[:, None] > _TIMING_NOISE * high[None, :]
@@ -135,21 +134,21 @@ def _rows_to_tell(case: WeighedRuns, number: int) -> int | None:
         return None
     better = case.losses[number] - case.losses[best] < tolerance
     z = quantile(0.025 / (methods - 1 if better else methods * (methods - 1) / 2))
-    needed = rows * ((z + _Z_POWER) * case.scored.deviations()[best, number] / distance) ** 2
+    needed = rows * ((z + _Z_POWER) * case.scored.lead_standard_errors()[best, number] / distance) ** 2
     if better:
-        needed = max(needed, case.scored.rows_for(tolerance, z))
+        needed = max(needed, case.scored.rows_for_bound(tolerance, z))
     more = max(1, math.ceil(needed - rows))
     return round_up(more) if more <= max(_MOST_ROWS, _MOST_TIMES * rows) else None
 
 
 def compare_pairs(case: WeighedRuns) -> tuple[ComparedPair, ...]:
     """All pairs of methods, in the order of the scores."""
-    scores, leads = case.choice.scores, case.scored.largest_leads(case.scored.counts, Z_95)
+    scores, leads = case.choice.scores, case.scored.lead_upper_bounds(case.scored.counts, Z_95)
     order = np.argsort(-scores, kind="stable")
     names = [result.name for result in case.results]
     return tuple(
         ComparedPair(
-            names[i], names[j], Difference(float(scores[i] - scores[j]), float(-leads[j, i]), float(leads[i, j]))
+            names[i], names[j], Interval(float(scores[i] - scores[j]), float(-leads[j, i]), float(leads[i, j]))
         )
         for place, i in enumerate(order)
         for j in order[place + 1 :]

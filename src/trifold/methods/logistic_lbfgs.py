@@ -7,7 +7,7 @@ from scipy.special import expit, log_softmax
 
 from trifold.methods.linear_head import HeadData, LinearHead
 from trifold.runtime import single_threaded_scipy
-from trifold.statistics.calibration import chance_logits
+from trifold.statistics.calibration import prior_logits
 
 # Logit of a class without a training row.
 ABSENT_LOGIT = -30.0
@@ -36,7 +36,7 @@ class AllLabelsLogistic:
         self._shape = (data.train.shape[1] + 1, data.classes)
         self._solution = np.zeros(self._shape)
         # The intercepts start at the class priors, or the first steps would be spent on the intercepts alone.
-        self._solution[-1] = chance_logits(data.train_classes, self._weights, data.classes)
+        self._solution[-1] = prior_logits(data.train_classes, self._weights, data.classes)
         several = data.train_classes.ndim == 2
         counts = data.train_classes.sum(0) if several else np.bincount(data.train_classes, minlength=data.classes)
         self._absent = counts == 0

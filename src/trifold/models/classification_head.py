@@ -14,7 +14,7 @@ from trifold.json_reading import read_json
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.loading import load_config, load_model
 from trifold.models.tokenizer import pad_id_of
-from trifold.statistics.calibration import chance_logits
+from trifold.statistics.calibration import prior_logits
 from trifold.tasks.labels import LabelMap
 
 # Names of the attention's dropout in the architectures. With it, PyTorch does not use its fused attention on a CPU;
@@ -120,11 +120,11 @@ def starting_logits(targets: np.ndarray, weights: np.ndarray, classes: int) -> n
     per row the priors are learned quickly, and starting at them does harm with many classes (docs/decisions/0005).
 
     Args:
-        targets: The rows' classes, as in `calibration.chance_logits`.
-        weights: The rows' weights, as in `calibration.chance_logits`.
+        targets: The rows' classes, as in `calibration.prior_logits`.
+        weights: The rows' weights, as in `calibration.prior_logits`.
         classes: Number of classes.
     """
-    return chance_logits(targets, weights, classes) if targets.ndim == 2 else None
+    return prior_logits(targets, weights, classes) if targets.ndim == 2 else None
 
 
 @torch.no_grad()

@@ -15,8 +15,8 @@ from trifold.inference.predict import score_texts
 from trifold.inference.run import Run, load_run
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
+from trifold.statistics.accuracy import correct_rows
 from trifold.statistics.metrics import Metrics, measure
-from trifold.statistics.scores import right_rows
 from trifold.types import BadRow
 
 
@@ -77,7 +77,7 @@ def evaluate(
     answered = None
     if reject_below:
         sure = labels.confidence(probabilities, predicted) >= reject_below
-        right = right_rows(truth, predicted)
+        right = correct_rows(truth, predicted)
         answered = Answered(float(sure.mean()), float(right[sure].mean()) if sure.any() else None)
     metrics = measure(truth, predicted, probabilities)
     return Evaluation(metrics, answered, int(scores.truncated.sum()), loaded.bad_rows)

@@ -18,7 +18,8 @@ from trifold.methods.exported_predictor import ExportedPredictor
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.recorded_run import reopen_task
-from trifold.statistics.metrics import Difference, main_score, paired_difference
+from trifold.statistics.intervals import Interval
+from trifold.statistics.metrics import main_score, paired_difference
 from trifold.types import Examples
 
 _WAY_OUT = "name a file with labelled rows that it was not trained on: --data FILE"
@@ -44,7 +45,7 @@ class Exported:
     folder: Path
     engine: str
     score_name: str
-    drop: Difference
+    drop: Interval
     rows: int
     agreement: float
     size_bytes: int
@@ -118,7 +119,7 @@ class _Compared:
     """Two models on the same rows; attributes as in `Exported`."""
 
     score_name: str
-    drop: Difference
+    drop: Interval
     rows: int
     agreement: float
 

@@ -17,7 +17,8 @@ from trifold.pipeline.pretrain import pretrain
 from trifold.pipeline.pretrain_request import PretrainRequest
 from trifold.pipeline.request import Request, open_task, with_model
 from trifold.pretrain.settings import CorpusSettings, LearningSettings, SourceSettings, TaskSettings
-from trifold.statistics.metrics import Difference, paired_difference
+from trifold.statistics.intervals import Interval
+from trifold.statistics.metrics import paired_difference
 from trifold.train.settings import CheckpointSettings
 from trifold.types import Examples
 
@@ -41,7 +42,7 @@ class Gain:
     score_name: str
     plain: float
     pretrained: float
-    gain: Difference
+    gain: Interval
 
     def named(self) -> dict[str, object]:
         """Content of `gain.json`."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from trifold.data.hold_out import hold_out
-from trifold.data.split import HELD_OUT, SPLIT_SEED
+from trifold.data.split import hold_out
 from trifold.errors import DataError
 from trifold.pretrain.objectives import prediction_loss
 from trifold.pretrain.special_tokens import Vocabulary
@@ -30,8 +29,8 @@ def split_answers(examples: Examples) -> Split:
     """
     if len(examples) < _MIN_ROWS:
         raise DataError(f"the file has {len(examples)} usable rows: give at least {_MIN_ROWS}")
-    rest, test = hold_out(np.arange(len(examples)), HELD_OUT, SPLIT_SEED)
-    train, validation = hold_out(rest, HELD_OUT, SPLIT_SEED)
+    rest, test = hold_out(np.arange(len(examples)))
+    train, validation = hold_out(rest)
     prompts = [text.strip() for text in examples.texts]
     tested = {prompts[row] for row in test}
     kept_validation = [row for row in validation if prompts[row] not in tested]

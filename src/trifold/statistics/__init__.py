@@ -1,1 +1,1 @@
-"""Figures with their uncertainty, and which of several methods they speak for. Knows nothing of files or models."""
+"""Metrics with their intervals, calibration, and the choice among several methods. Knows nothing of files or models."""

@@ -1,6 +1,6 @@
-"""What makes answers mean what they say: temperature, thresholds and shifts found on validation; how far to trust them.
+"""Calibration: temperature, thresholds and prior shift, fitted on validation rows; and metrics of calibration.
 
-Truth is `(rows,)` class numbers, or `(rows, classes)` bools where a row may have several labels.
+Truth is `(rows,)` class numbers, or `(rows, classes)` bool where a row may have several labels.
 """
 
 import math
@@ -14,13 +14,15 @@ _CALIBRATION_BINS = 15
 def mean_log_loss(
     logits: np.ndarray, truth: np.ndarray, temperature: float = 1.0, weights: np.ndarray | None = None
 ) -> float:
-    """Mean negative log-probability of the true class, natural logarithm; of every label's where there are several.
+    """Mean negative natural logarithm of the probability of the true class.
+
+    Where a row may have several labels, the mean over all rows and labels of the loss on whether the row has the label.
 
     Args:
         logits: `(rows, classes)`, before the softmax or sigmoid.
         truth: `(rows,)` or `(rows, classes)`.
         temperature: Divides the logits.
-        weights: In the shape of `truth`, how much each counts; all alike where `None`.
+        weights: Weight of each element of `truth`, in its shape; equal weights where `None`.
     """
     scaled = logits.astype(np.float64) / temperature
     if truth.ndim == 2:
@@ -31,13 +33,13 @@ def mean_log_loss(
     return float(np.average(losses, weights=weights))
 
 
-def chance_logits(truth: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
-    """The logits, the same for every row, whose `mean_log_loss` is the lowest: those of the priors of the labels.
+def prior_logits(truth: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
+    """Logits of the class priors: of all logits that are equal for every row, those with the lowest `mean_log_loss`.
 
     Args:
         truth: `(rows,)` or `(rows, classes)`.
-        weights: In the shape of `truth`.
-        classes: How many there are. One that no row has counts as if half a row had it.
+        weights: Weight of each element of `truth`, in its shape.
+        classes: Number of classes. A class that no row has counts as half a row, so that its logit is finite.
 
     Returns:
         `(classes,)` float64.
@@ -53,12 +55,12 @@ def chance_logits(truth: np.ndarray, weights: np.ndarray, classes: int) -> np.nd
     return np.asarray(np.log(present / (total - present)))
 
 
-def chance_loss(truth: np.ndarray, weights: np.ndarray) -> float:
-    """The lowest `mean_log_loss` of answers that are the same for every row: those that give the priors of the labels.
+def prior_loss(truth: np.ndarray, weights: np.ndarray) -> float:
+    """`mean_log_loss` of predicting the class priors for every row: what can be reached without reading the texts.
 
     Args:
         truth: `(rows,)` or `(rows, classes)`.
-        weights: In the shape of `truth`.
+        weights: Weight of each element of `truth`, in its shape.
     """
     if truth.ndim == 1:
         priors = np.bincount(truth, weights) / weights.sum()
@@ -69,14 +71,15 @@ def chance_loss(truth: np.ndarray, weights: np.ndarray) -> float:
 
 
 def best_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """The one number between 1/4 and 20 that, dividing all logits, makes the log-loss lowest.
+    """The temperature between 1/4 and 20 with the lowest log loss.
 
-    Above 1 the logits were too sure of themselves, below 1 not sure enough. Which class wins never changes.
+    A temperature above 1 means that the logits were overconfident, below 1 underconfident. It never changes which
+    class has the highest probability.
 
     Args:
         logits: `(rows, classes)`.
-        truth: As in `mean_log_loss`.
-        weights: As in `mean_log_loss`.
+        truth: `(rows,)` or `(rows, classes)`.
+        weights: See `mean_log_loss`.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2.
     """
@@ -91,12 +94,18 @@ def best_temperature(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray 
 
 
 def calibrated_loss(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """The mean log-loss once the best temperature, fitted on these very rows, has divided the logits."""
+    """Log loss at the best temperature, which is fitted on the rows themselves.
+
+    Args:
+        logits: `(rows, classes)`.
+        truth: `(rows,)` or `(rows, classes)`.
+        weights: See `mean_log_loss`.
+    """
     return mean_log_loss(logits, truth, best_temperature(logits, truth, weights), weights)
 
 
 def best_thresholds(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
-    """For each label the threshold with the highest F1; 0.5 for one that no row has.
+    """For each label, the probability threshold with the highest F1; 0.5 for a label that no row has.
 
     Args:
         probabilities: `(rows, classes)`.
@@ -113,7 +122,7 @@ def best_thresholds(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float
         sorted_down = column[order]
         hits = np.cumsum(having[order])
         f1 = 2 * hits / (np.arange(1, len(column) + 1) + having.sum())
-        # A threshold can only stand between two different probabilities.
+        # A threshold must lie between two different probabilities.
         f1[:-1][sorted_down[:-1] == sorted_down[1:]] = -1.0
         last = int(f1.argmax())
         below = sorted_down[last + 1] if last + 1 < len(column) else 0.0
@@ -122,20 +131,21 @@ def best_thresholds(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float
 
 
 def best_prior_shift(logits: np.ndarray, truth: np.ndarray, priors: np.ndarray) -> tuple[float, np.ndarray]:
-    """What to add to calibrated logits so that rare classes are named as readily as macro-F1 is best served.
+    """Logit adjustment for rare classes: a multiple of the negative log class priors that is added to the logits.
 
-    Taking off the logarithms of the classes' priors gives the answers with the best mean recall, and too many of them
-    name a rare class; taking off nothing gives the best accuracy. Between the two lies the best macro-F1. The rows of a
-    rare class are few to find it by, and probabilities are somewhat off: both are asked, what macro-F1 is by the true
-    classes and what it would be by the probabilities, and the strength with the highest sum is taken.
+    Strength 1 (all of the log priors is subtracted) gives the best mean recall, but predicts rare classes too often;
+    strength 0 gives the best accuracy. The best macro-F1 lies in between. A rare class has few rows to estimate F1
+    from, and the probabilities are not exact. So both are used: macro-F1 by the true classes, and macro-F1 as the
+    probabilities predict it. The strength with the highest sum of the two is chosen.
 
     Args:
         logits: `(rows, classes)`, divided by their temperature.
-        truth: `(rows,)` the true classes.
-        priors: `(classes,)` of the training part; a class that it lacks is not shifted.
+        truth: `(rows,)` class numbers.
+        priors: `(classes,)`, share of each class in the training part. A class with share 0 is not shifted.
 
     Returns:
-        The strength from 0 to 1, of equally good ones the weakest; and the shift, `(classes,)`.
+        The strength, from 0 to 1 in steps of 0.1 (the smallest of those with equal macro-F1), and the shift,
+        `(classes,)` float32.
 
     Source: Menon et al. 2021, "Long-tail learning via logit adjustment", section 4.
     """
@@ -146,45 +156,51 @@ def best_prior_shift(logits: np.ndarray, truth: np.ndarray, priors: np.ndarray) 
     expected = probabilities.sum(axis=0)
     counted = np.bincount(truth, minlength=classes)
 
-    def judged(strength: float) -> float:
-        named = (logits - strength * logs).argmax(1)
-        appearances = np.bincount(named, minlength=classes)
+    def sum_of_macro_f1s(strength: float) -> float:
+        predicted = (logits - strength * logs).argmax(1)
+        appearances = np.bincount(predicted, minlength=classes)
         return sum(
-            float(np.nanmean(2 * np.bincount(named, right, classes) / _nonzero(appearances + wanted)))
-            for right, wanted in ((named == truth, counted), (probabilities[rows, named], expected))
+            float(np.nanmean(2 * np.bincount(predicted, correct, classes) / _nan_for_zero(appearances + class_rows)))
+            for correct, class_rows in ((predicted == truth, counted), (probabilities[rows, predicted], expected))
         )
 
-    best = max((round(0.1 * step, 1) for step in range(11)), key=judged)
+    best = max((round(0.1 * step, 1) for step in range(11)), key=sum_of_macro_f1s)
     return best, (-best * logs).astype(np.float32)
 
 
-def _nonzero(counts: np.ndarray) -> np.ndarray:
-    """As divisors: a class that occurs nowhere counts nowhere."""
+def _nan_for_zero(counts: np.ndarray) -> np.ndarray:
+    """Counts to divide by: NaN for 0, so that a class that does not occur is left out of the mean."""
     return np.where(counts > 0, counts, np.nan)
 
 
 def calibration_error(truth: np.ndarray, probabilities: np.ndarray) -> float:
-    """Expected calibration error: how far confidence is from accuracy, averaged over bins by their rows.
+    """Expected calibration error: mean distance between confidence and accuracy, over 15 bins of equal width.
+
+    Each bin counts by its number of rows.
+
+    Args:
+        truth: `(rows,)` or `(rows, classes)`.
+        probabilities: `(rows, classes)`. Where a row may have several labels, each label is a prediction of its own.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", section 2.
     """
     if truth.ndim == 2:
-        confidence, right = probabilities.ravel(), truth.ravel()
+        confidence, correct = probabilities.ravel(), truth.ravel()
     else:
-        confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+        confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = np.minimum((confidence * _CALIBRATION_BINS).astype(int), _CALIBRATION_BINS - 1)
-    sums = [np.bincount(bins, weights, _CALIBRATION_BINS) for weights in (confidence, right.astype(float))]
+    sums = [np.bincount(bins, weights, _CALIBRATION_BINS) for weights in (confidence, correct.astype(float))]
     return float(np.abs(sums[0] - sums[1]).sum() / len(confidence))
 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Predictions of like confidence.
+    """Predictions whose confidence lies in one bin.
 
     Attributes:
-        rows: How many.
-        confidence: Their mean confidence.
-        accuracy: The share of them that is right.
+        rows: Number of predictions.
+        confidence: Mean confidence of the predictions.
+        accuracy: Share of the predictions that is correct.
     """
 
     rows: int
@@ -192,35 +208,35 @@ class ReliabilityBin:
     accuracy: float
 
 
-def reliability(right: np.ndarray, confidence: np.ndarray, bins: int = 10) -> list[ReliabilityBin]:
-    """Confidence against accuracy in bins of equal width; empty ones are left out.
+def reliability(correct: np.ndarray, confidence: np.ndarray, bins: int = 10) -> list[ReliabilityBin]:
+    """Accuracy by confidence (a reliability diagram), in bins of equal width; empty bins are left out.
 
     Args:
-        right: `(rows,)` bool, whether the prediction is right.
+        correct: `(rows,)` bool, whether each prediction is correct.
         confidence: `(rows,)` probability of the predicted class.
-        bins: Between 0 and 1.
+        bins: Number of bins between 0 and 1.
     """
     numbers = np.minimum((confidence * bins).astype(int), bins - 1)
     found = []
     for number in np.unique(numbers):
         inside = numbers == number
-        found.append(ReliabilityBin(int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean())))
+        found.append(ReliabilityBin(int(inside.sum()), float(confidence[inside].mean()), float(correct[inside].mean())))
     return found
 
 
-def coverage_curve(right: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What is left and how right it is when the least sure predictions are declined.
+def coverage_curve(correct: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coverage and accuracy where predictions below a threshold of confidence are rejected (selective prediction).
 
     Args:
-        right: `(rows,)` bool.
+        correct: `(rows,)` bool, whether each prediction is correct.
         confidence: `(rows,)` probability of the predicted class.
 
     Returns:
-        Ascending thresholds, the share of rows at or above each, and the accuracy of those, three arrays of the
-        same length.
+        Ascending thresholds, the share of rows at or above each threshold, and the accuracy of these rows: three arrays
+        of equal length.
     """
     thresholds, first = np.unique(np.sort(confidence), return_index=True)
     order = np.argsort(confidence, kind="stable")
-    answered = len(right) - first
-    rights = np.cumsum(right[order][::-1])[::-1][first]
-    return thresholds, answered / len(right), rights / answered
+    accepted = len(correct) - first
+    correct_and_accepted = np.cumsum(correct[order][::-1])[::-1][first]
+    return thresholds, accepted / len(correct), correct_and_accepted / accepted

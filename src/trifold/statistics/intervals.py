@@ -1,4 +1,4 @@
-"""Intervals for shares, and for scores that behave like one: never degenerate, however few rows are wrong."""
+"""95 % intervals of scores. An interval always has a width, however few predictions are wrong."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ Z_95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its 95 % interval, fractions from 0 to 1.
+    """A score, or the difference of two scores, with its 95 % interval.
 
     Attributes:
-        value: On the rows themselves.
-        low: Lower end.
-        high: Upper end.
+        value: As computed from the rows at hand; a score lies between 0 and 1, a difference between -1 and 1.
+        low: Lower end of the interval.
+        high: Upper end of the interval.
     """
 
     value: float
@@ -24,15 +24,18 @@ class Interval:
 
 
 def wilson(share: np.ndarray | float, rows: np.ndarray | float, z: float = Z_95) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of the score interval of a share.
+    """Wilson's score interval of a share, such as the share of correct predictions.
 
-    All shares within it are those that a test of the share, with the deviation that this share has, does not reject:
-    `(share - p)**2 <= z**2 * p * (1 - p) / rows`. Ten right of ten give 72 to 100 %.
+    The interval holds every true share p with `(share - p)**2 <= z**2 * p * (1 - p) / rows`. Ten correct predictions
+    of ten give 72 to 100 %.
 
     Args:
-        share: Of rows that are right, any shape.
-        rows: How many rows it is of; not necessarily whole, where rows count for more or less than one.
+        share: Shares from 0 to 1, in any shape.
+        rows: Number of rows behind each share. Fractions are allowed, for rows that count more or less than one.
         z: Normal quantile of each end.
+
+    Returns:
+        Lower and upper ends, each in the shape of `share`.
 
     Source: Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
     """
@@ -40,13 +43,5 @@ def wilson(share: np.ndarray | float, rows: np.ndarray | float, z: float = Z_95)
     weight = z * z / rows
     middle = (share + weight / 2) / (1 + weight)
     half = np.sqrt(weight * (share * (1 - share) + weight / 4)) / (1 + weight)
-    # Rounding must not push an end past what was seen.
+    # Rounding errors must not put the observed share outside its own interval.
     return np.clip(np.minimum(middle - half, share), 0, 1), np.clip(np.maximum(middle + half, share), 0, 1)
-
-
-def share_interval(right: int, rows: int) -> Interval:
-    """The share of rows that are right, with its interval; 0 to 1 where there is no row."""
-    if rows == 0:
-        return Interval(float("nan"), 0.0, 1.0)
-    low, high = wilson(right / rows, rows)
-    return Interval(right / rows, float(low), float(high))

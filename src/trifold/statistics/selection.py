@@ -1,12 +1,12 @@
-"""Which of several methods to ship by their answers on the same rows, and what to expect of the one that was chosen.
+"""Which of several methods to ship, from their predictions on the same rows, and what score to expect of that method.
 
-The method with the highest score on some rows owes part of it to these rows, the more so the more methods were tried.
-What is said here counts all comparisons that led to it:
+The highest of several scores is partly luck, and the more methods are tried, the more luck. Everything here takes
+account of all comparisons that were made:
 
-- A method is within the tolerance if it is shown, against every other one, to lose no more. The chance of saying so of
-  any method that truly loses more is held at 2.5 %.
-- The score to expect of the chosen method is measured on rows that had no say in choosing it.
-- The lower end of its interval holds for all methods at once, so also for the one that was chosen.
+- A method is within the tolerance if it is shown to lose no more than the tolerance against each other method. The
+  chance to say so of any method that in truth loses more is at most 2.5 %.
+- The expected score of the chosen method is measured on rows that were not used to choose it.
+- The lower end of the interval of that score holds for all methods at once, so also for the chosen one.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from trifold.statistics.intervals import Interval
-from trifold.statistics.scores import Scored
+from trifold.statistics.scores import MethodScores
 
-# The chance of error of each end of a two-sided 95 % interval.
+# Chance of error of each end of a two-sided 95 % interval.
 _ERROR = 0.025
-# Random divisions of the rows: what is chosen on the larger part is scored on the smaller one.
+# The rows are divided at random this often: a method is chosen on the larger part and scored on the smaller one.
 _DIVISIONS, _DIVISIONS_AT_ONCE = 400, 50
 _CHOOSING_SHARE = 0.9
 _FEWEST_ROWS = 10
@@ -28,11 +28,12 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Costs:
-    """What the methods' answers cost, as far as costs can be told apart.
+    """What a prediction costs with each method.
 
     Attributes:
         values: `(methods,)`, in any unit.
-        dearer: `(methods, methods)` bool, whether the first clearly costs more than the second.
+        dearer: `(methods, methods)` bool, whether the first method clearly costs more than the second, so that the
+            difference is not noise of the measurement.
     """
 
     values: np.ndarray
@@ -41,18 +42,19 @@ class Costs:
 
 @dataclass(frozen=True)
 class Choice:
-    """What the answers of several methods say.
+    """The method to ship, and the evidence. Methods are given by their position.
 
     Attributes:
-        chosen: The method to ship: the cheapest that is within the tolerance; or the best, as a guess, where none is,
-            or where that one is the dearer of the two.
-        best: The method with the highest score on the rows; of several, the cheapest.
-        scores: `(methods,)` on the rows.
-        within: `(methods,)` bool, which are shown to lose no more than the tolerance against any other.
-        worse: `(methods,)` bool, which are shown to lose more than the tolerance against the best.
-        loss_bounds: `(methods,)`, what each may lose against the best of the others, all comparisons counted.
-        least_bound: What even a method that answers as all others do may lose on other rows.
-        expected: The chosen method's score to expect on other rows.
+        chosen: The method to ship: the cheapest that is within the tolerance. It is `best` where no method is within
+            the tolerance, or where the cheapest that is costs clearly more than `best`.
+        best: The method with the highest score on the rows; the cheapest of those with equal scores.
+        scores: `(methods,)`, on the rows.
+        within: `(methods,)` bool, whether a method is shown to lose no more than the tolerance against each other.
+        worse: `(methods,)` bool, whether a method is shown to lose more than the tolerance against `best`.
+        loss_bounds: `(methods,)`, upper bound of what each method loses against the best of the others; holds for all
+            comparisons at once.
+        least_bound: The smallest upper bound of a loss that this number of rows can show.
+        expected: Score to expect of the chosen method on other rows.
     """
 
     chosen: int
@@ -65,18 +67,18 @@ class Choice:
     expected: Interval
 
 
-def choose(methods: Scored, costs: Costs, tolerance: float) -> Choice:
-    """Choose the cheapest method that is within the tolerance; where none is, the best is a guess.
+def choose(methods: MethodScores, costs: Costs, tolerance: float) -> Choice:
+    """Choose the cheapest method that is within the tolerance, or the best one where none is.
 
     Args:
         methods: At least two.
-        costs: Theirs.
-        tolerance: What a cheaper method may lose, a fraction.
+        costs: Cost of each method.
+        tolerance: The loss of score that is accepted for a lower cost, a fraction.
     """
     counts, number = methods.counts, len(costs.values)
-    scores, leads = methods.scores(counts), methods.lead_statistics(counts, tolerance)
-    sure, best = _sureness(leads), int(_best(scores, costs))
-    within = _passed(sure)
+    scores, leads = methods.scores(counts), methods.lead_z(counts, tolerance)
+    within_z, best = _least_within_z(leads), int(_best(scores, costs))
+    within = _stepwise_test(within_z)
     chosen = int(_pick(scores, within, costs))
     return Choice(
         chosen=chosen,
@@ -84,14 +86,24 @@ def choose(methods: Scored, costs: Costs, tolerance: float) -> Choice:
         scores=scores,
         within=within,
         worse=leads[best] >= quantile(_ERROR / (number * (number - 1) / 2)),
-        loss_bounds=_loss_bounds(methods, sure),
-        least_bound=float(methods.least_bound(counts, _steps(number)[0])),
+        loss_bounds=_loss_bounds(methods, within_z),
+        least_bound=float(methods.identical_upper_bound(counts, _step_quantiles(number)[0])),
         expected=_expected_score(methods, scores, chosen, costs, tolerance),
     )
 
 
-def pick(methods: Scored, counts: np.ndarray, costs: Costs, tolerance: float) -> np.ndarray:
-    """The method to ship by each of some counts, `(..., cells)` to `(...)`."""
+def pick(methods: MethodScores, counts: np.ndarray, costs: Costs, tolerance: float) -> np.ndarray:
+    """The method to ship for each draw of counts.
+
+    Args:
+        methods: At least two.
+        counts: `(..., groups)`.
+        costs: Cost of each method.
+        tolerance: See `choose`.
+
+    Returns:
+        `(...)` positions of methods.
+    """
     return _pick(methods.scores(counts), shown_within(methods, counts, tolerance), costs)
 
 
@@ -100,41 +112,45 @@ def _pick(scores: np.ndarray, within: np.ndarray, costs: Costs) -> np.ndarray:
     return np.where(within.any(axis=-1) & ~costs.dearer[cheapest, best], cheapest, best)
 
 
-def _expected_score(methods: Scored, scores: np.ndarray, chosen: int, costs: Costs, tolerance: float) -> Interval:
-    """The score to expect of the method that is shipped, on other rows.
+def _expected_score(methods: MethodScores, scores: np.ndarray, chosen: int, costs: Costs, tolerance: float) -> Interval:
+    """Score to expect of the chosen method on other rows.
 
-    Its value is the mean score of all methods, plus by how much the one that nine tenths of the rows choose leads that
-    mean on the last tenth, over many divisions. The lower end holds for all methods at once, by the largest of their
-    correlated errors; the upper end needs no such care, since choosing the best only ever flatters.
+    The value is the mean score of all methods, plus the mean lead of a chosen method over that mean: over many random
+    divisions, a method is chosen on nine tenths of the rows and its lead measured on the last tenth. The lower end
+    holds for all methods at once (by the largest of their correlated errors). The upper end is that of a single
+    method, since choosing the best can only make a score look too good.
 
-    Source: for scoring what was chosen on rows without a say, Tsamardinos, Greasidou and Borboudakis 2018,
-    "Bootstrapping the Out-of-sample Predictions for Efficient and Accurate Cross-Validation" (divided here at random,
-    since a bootstrap chooses as if on half the rows); for ends that hold at once, Hothorn, Bretz and Westfall 2008,
-    "Simultaneous Inference in General Parametric Models".
+    Source: for scoring the chosen method on rows that were not used to choose it, Tsamardinos, Greasidou and
+    Borboudakis 2018, "Bootstrapping the Out-of-sample Predictions for Efficient and Accurate Cross-Validation" (rows
+    are divided at random here, since a bootstrap sample chooses as if there were half the rows); for the lower end,
+    Hothorn, Bretz and Westfall 2008, "Simultaneous Inference in General Parametric Models".
     """
     counts, rng = methods.counts, np.random.default_rng(_SEED)
     rows = int(counts.sum())
-    # On rows too few to be divided, nothing tells the methods apart.
+    # With too few rows to divide, the lead is taken to be zero.
     leads = [np.zeros(1)]
     for _ in range(0, _DIVISIONS if rows >= _FEWEST_ROWS else 0, _DIVISIONS_AT_ONCE):
         choosing = rng.multivariate_hypergeometric(counts, round(_CHOOSING_SHARE * rows), size=_DIVISIONS_AT_ONCE)
         leads.append(held_out_lead(methods, counts, choosing, costs, tolerance))
     value = float(scores.mean() + np.mean(leads[1:] or leads))
-    low, high = selected_ends(methods, counts, chosen)
-    return Interval(float(np.clip(value, low, high)), float(low), float(high))
+    low, high = _interval_of_chosen(methods, chosen)
+    return Interval(float(np.clip(value, low, high)), low, high)
 
 
 def held_out_lead(
-    methods: Scored, counts: np.ndarray, choosing: np.ndarray, costs: Costs, tolerance: float
+    methods: MethodScores, counts: np.ndarray, choosing: np.ndarray, costs: Costs, tolerance: float
 ) -> np.ndarray:
-    """By how much the method chosen on some of the rows leads the mean of all methods on the others.
+    """Lead of the method that is chosen on a part of the rows over the mean of all methods, on the other rows.
 
     Args:
-        methods: All.
-        counts: `(..., cells)` rows in all.
-        choosing: `(..., cells)` of these, the rows to choose on.
-        costs: As in `choose`.
-        tolerance: As there.
+        methods: At least two.
+        counts: `(..., groups)`, all rows.
+        choosing: `(..., groups)`, the rows to choose on.
+        costs: Cost of each method.
+        tolerance: See `choose`.
+
+    Returns:
+        `(...)` differences of scores.
     """
     chosen = pick(methods, choosing, costs, tolerance)
     scores = methods.scores_of_part(counts, counts - choosing)
@@ -142,10 +158,11 @@ def held_out_lead(
     return lead
 
 
-def selected_ends(methods: Scored, counts: np.ndarray, chosen: int) -> tuple[float, float]:
-    """Both ends of the interval of a method's score, whichever way it was chosen on these rows."""
-    low = methods.ends(counts, largest_error(methods.correlation()))[0][chosen]
-    return float(low), float(methods.ends(counts)[1][chosen])
+def _interval_of_chosen(methods: MethodScores, chosen: int) -> tuple[float, float]:
+    """Ends of the interval of a method's score, whichever way the method was chosen on these rows."""
+    low, _ = methods.interval_ends(methods.counts, largest_error_quantile(methods.error_correlation()))
+    _, high = methods.interval_ends(methods.counts)
+    return float(low[chosen]), float(high[chosen])
 
 
 def quantile(error: float) -> float:
@@ -155,54 +172,65 @@ def quantile(error: float) -> float:
     return float(-ndtri(error))
 
 
-def shown_within(methods: Scored, counts: np.ndarray, tolerance: float) -> np.ndarray:
-    """Which methods are shown to lose no more than the tolerance against any other, `(..., methods)` bool.
+def shown_within(methods: MethodScores, counts: np.ndarray, tolerance: float) -> np.ndarray:
+    """Whether each method is shown to lose no more than the tolerance against each other, `(..., methods)` bool.
 
-    For one method this must be shown against each other one, which needs no correction; several methods are taken in
-    steps, the surest first.
+    A single method must pass the test against each other method, which needs no correction for the number of tests
+    (an intersection-union test). Several methods are tested one after another, the clearest first (Holm's method).
+
+    Args:
+        methods: At least two.
+        counts: `(..., groups)`.
+        tolerance: See `choose`.
 
     Source: Berger 1982, "Multiparameter Hypothesis Testing and Acceptance Sampling"; Holm 1979, "A Simple Sequentially
     Rejective Multiple Test Procedure".
     """
-    return _passed(_sureness(methods.lead_statistics(counts, tolerance)))
+    return _stepwise_test(_least_within_z(methods.lead_z(counts, tolerance)))
 
 
-def _passed(sure: np.ndarray) -> np.ndarray:
-    """Which methods are sure enough, in steps, `(..., methods)` bool."""
-    order = np.argsort(-sure, axis=-1, kind="stable")
-    passed = np.take_along_axis(sure, order, -1) >= _steps(sure.shape[-1])
+def _least_within_z(leads: np.ndarray) -> np.ndarray:
+    """By how many standard deviations each method's loss is below the tolerance, `(..., methods)`.
+
+    Of the comparisons with the other methods, the one with the smallest result counts.
+
+    Args:
+        leads: `(..., first, second)`, see `MethodScores.lead_z`; the tolerance is the supposed lead.
+    """
+    within_z = -leads
+    diagonal = np.arange(within_z.shape[-1])
+    within_z[..., diagonal, diagonal] = np.inf
+    least: np.ndarray = within_z.min(axis=-2)
+    return least
+
+
+def _stepwise_test(within_z: np.ndarray) -> np.ndarray:
+    """Whether each method passes, `(..., methods)` bool: it and all clearer methods reach the quantiles of their steps."""
+    order = np.argsort(-within_z, axis=-1, kind="stable")
+    passed = np.take_along_axis(within_z, order, -1) >= _step_quantiles(within_z.shape[-1])
     within = np.empty_like(passed)
     np.put_along_axis(within, order, np.logical_and.accumulate(passed, axis=-1), -1)
     return within
 
 
-def _sureness(lead_statistics: np.ndarray) -> np.ndarray:
-    """How many deviations each method's loss lies below the tolerance, against the other where that is least."""
-    sure = -lead_statistics
-    every = np.arange(sure.shape[-1])
-    sure[..., every, every] = np.inf
-    least: np.ndarray = sure.min(axis=-2)
-    return least
+def _step_quantiles(methods: int) -> np.ndarray:
+    """Normal quantile that must be reached at each step, `(methods,)`.
 
-
-def _steps(methods: int) -> np.ndarray:
-    """The quantile that each method must reach in turn. One method, the best, never loses: it is not counted.
+    At most `methods - 1` of the hypotheses can be true, since the best method never loses.
 
     Source: Shaffer 1986, "Modified Sequentially Rejective Multiple Test Procedures".
     """
     return np.array([quantile(_ERROR / min(methods - 1, methods - step)) for step in range(methods)])
 
 
-def _loss_bounds(methods: Scored, sure: np.ndarray) -> np.ndarray:
-    """Upper bounds of each method's loss, as sure as its step demands: within the tolerance where it passed."""
-    order, steps = np.argsort(-sure, kind="stable"), _steps(len(sure))
-    failed = np.flatnonzero(sure[order] < steps)
-    bounds = np.empty(len(sure))
-    for step, method in enumerate(order):
-        z = steps[min(step, failed[0]) if len(failed) else step]
-        leads = methods.largest_leads(methods.counts, z)[:, method]
-        bounds[method] = np.delete(leads, method).max()
-    return bounds
+def _loss_bounds(methods: MethodScores, within_z: np.ndarray) -> np.ndarray:
+    """Upper bound of each method's loss at the quantile of its step: within the tolerance where the method passed."""
+    order, quantiles = np.argsort(-within_z, kind="stable"), _step_quantiles(len(within_z))
+    failed = np.flatnonzero(within_z[order] < quantiles)
+    steps = np.minimum(np.argsort(order), failed[0] if len(failed) else len(order))
+    # One table of all pairs for each method, with the quantile of that method's step.
+    tables = methods.lead_upper_bounds(methods.counts, quantiles[steps][:, None, None])
+    return np.array([np.delete(table[:, method], method).max() for method, table in enumerate(tables)])
 
 
 def _best(scores: np.ndarray, costs: Costs) -> np.ndarray:
@@ -210,15 +238,23 @@ def _best(scores: np.ndarray, costs: Costs) -> np.ndarray:
 
 
 def _cheapest(allowed: np.ndarray, scores: np.ndarray, costs: Costs) -> np.ndarray:
-    """The cheapest of the allowed methods; among those not clearly dearer the best, then the first."""
+    """The cheapest allowed method, `(...)`.
+
+    Of the methods that do not clearly cost more than the cheapest, the one with the highest score is taken, and the
+    first of those with equal scores.
+    """
     cheapest = np.where(allowed, costs.values, np.inf).argmin(axis=-1)
-    alike = allowed & ~costs.dearer.T[cheapest]
-    chosen: np.ndarray = np.where(alike, scores, -np.inf).argmax(axis=-1)
+    equally_cheap = allowed & ~costs.dearer.T[cheapest]
+    chosen: np.ndarray = np.where(equally_cheap, scores, -np.inf).argmax(axis=-1)
     return chosen
 
 
-def largest_error(correlation: np.ndarray) -> float:
-    """The quantile that the largest of some correlated normal errors exceeds with a chance of 2.5 %."""
+def largest_error_quantile(correlation: np.ndarray) -> float:
+    """The quantile that the largest of several correlated standard normal errors exceeds with a chance of 2.5 %.
+
+    Args:
+        correlation: `(methods, methods)`.
+    """
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.maximum(values, 0))
     normal = np.random.default_rng(_SEED).standard_normal((_NORMAL_DRAWS, len(values)))

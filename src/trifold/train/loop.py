@@ -267,9 +267,9 @@ def _trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 def _require_motion(figures: ValidationFigures, steps: int, config: TrainingConfig) -> None:
     """Stop a training that has learned nothing after hundreds of steps: more of them would not help."""
-    if config.must_move and steps >= _STEPS_TO_MOVE and figures.calibrated_loss > _NO_BETTER * figures.chance_loss:
+    if config.must_move and steps >= _STEPS_TO_MOVE and figures.calibrated_loss > _NO_BETTER * figures.prior_loss:
         raise TrainingError(
             f"after {steps} steps the validation loss is {figures.calibrated_loss:.3f}, and guessing gives "
-            f"{figures.chance_loss:.3f}: raise --learning-rate (it is {config.learning_rate:g}), "
+            f"{figures.prior_loss:.3f}: raise --learning-rate (it is {config.learning_rate:g}), "
             "or check that the labels follow from the texts"
         )

@@ -12,7 +12,7 @@ from trifold.errors import TrainingError
 from trifold.events import Advance
 from trifold.models.batching import PadTo, by_token_budget
 from trifold.runtime import Runtime
-from trifold.statistics.calibration import calibrated_loss, chance_loss
+from trifold.statistics.calibration import calibrated_loss, prior_loss
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ class ValidationFigures:
         accuracy: A fraction.
         calibrated_loss: The loss once one temperature, fitted on these very examples, has taken over- or
             under-confidence out of the logits; the loss itself where the objective is no classification.
-        chance_loss: As in `calibration.chance_loss`; infinite where there are no classes.
+        prior_loss: As in `calibration.prior_loss`; infinite where there are no classes.
         logits: `(examples, classes)` float32 in the objective's order; `None` where there are no classes.
     """
 
     loss: float
     accuracy: float
     calibrated_loss: float
-    chance_loss: float = math.inf
+    prior_loss: float = math.inf
     logits: np.ndarray | None = None
 
 
@@ -148,4 +148,4 @@ def evaluate(
     order = np.argsort(np.concatenate(batches))
     logits, classes, weights = (np.concatenate(parts)[order] for parts in zip(*found, strict=True))
     calibrated = calibrated_loss(logits, classes, weights)
-    return ValidationFigures(loss, accuracy, calibrated, chance_loss(classes, weights), logits)
+    return ValidationFigures(loss, accuracy, calibrated, prior_loss(classes, weights), logits)

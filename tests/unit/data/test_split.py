@@ -47,6 +47,20 @@ def test_class_shares_are_kept():
         assert Counter(part.labels) == {"a": 0.8 * size, "b": 0.2 * size}
 
 
+@pytest.mark.parametrize("case", range(20))
+def test_both_held_out_parts_are_scikit_learns_for_classes_of_very_different_sizes(case):
+    draw = np.random.default_rng(case)
+    classes = int(draw.integers(2, 30))
+    weights = draw.dirichlet(np.full(classes, draw.choice([0.3, 1.0, 50.0])))
+    numbers = [*(list(range(classes)) * 4), *draw.choice(classes, 10 * classes + int(draw.integers(500)), p=weights)]
+    labels = [int(number) if case % 2 else f"class {number}" for number in draw.permutation(numbers)]
+    split = split_examples(examples(labels))
+    rest, test = expected_parts(labels)
+    train, validation = train_test_split(rest, test_size=0.2, random_state=42, stratify=[labels[i] for i in rest])
+    for part, expected in ((split.train, train), (split.validation, validation), (split.test, test)):
+        assert [row - 2 for row in part.rows] == expected.tolist()
+
+
 def test_the_split_is_the_same_every_time():
     data = examples(["a", "b"] * 50)
     assert split_examples(data) == split_examples(data)
@@ -94,9 +108,9 @@ def test_a_class_with_one_row_goes_to_training_and_is_said():
     assert any("training" in note for note in split.notes)
 
 
-def test_too_few_rows_for_every_class_are_split_without_regard_to_class_and_it_is_said():
+def test_too_few_rows_for_every_class_are_split_without_stratification_with_a_note():
     split = split_examples(examples([f"class {i // 2}" for i in range(20)]))
-    assert any("without regard to class" in note for note in split.notes)
+    assert any("without stratification" in note for note in split.notes)
     assert len(split.train) + len(split.validation) + len(split.test) == 20
 
 
@@ -117,18 +131,18 @@ def test_rows_that_make_no_task_are_an_error_that_says_what_to_give(labels, mess
 
 
 def test_a_test_file_with_unknown_labels_is_an_error_that_names_them():
-    with pytest.raises(DataError, match=r"labels that the data file lacks \(c, d\): mend them"):
+    with pytest.raises(DataError, match=r"labels that the data file lacks \(c, d\): correct them"):
         split_examples(examples(["a", "b"] * 10), examples(["a", "d", "c"]))
 
 
 def test_a_file_whose_texts_are_all_in_the_test_part_is_an_error():
-    with pytest.raises(DataError, match="give rows with distinct texts"):
+    with pytest.raises(DataError, match="is also in the test part: give rows with distinct texts"):
         split_examples(examples(["a", "b"] * 10, ["same"] * 20))
 
 
 def test_one_class_left_to_train_on_is_an_error():
     data = examples(["a", "b"] * 20, [f"text {i}" if i % 2 else "same" for i in range(40)])
-    with pytest.raises(DataError, match="the training part has one class only: give more rows"):
+    with pytest.raises(DataError, match="the training part has only one class: give more rows"):
         split_examples(data)
 
 

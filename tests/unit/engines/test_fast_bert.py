@@ -151,16 +151,16 @@ def test_what_is_exported_later_is_the_same_and_as_deep(tiny_model: Path) -> Non
 
 
 def test_reading_needs_neither_transformers_nor_a_compiler_nor_scikit_learn(tmp_path: Path, tiny_model: Path) -> None:
-    methods = ("full", "adapter-lora", "adapter-bottleneck")
-    for method in methods:
-        given = ["reviews.csv", "--method", method, "--model", str(tiny_model), "--epochs", "1", "--output-dir", method]
-        write_reviews(tmp_path / "reviews.csv", rows=60)
+    options = ["--model", str(tiny_model), "--epochs", "1"]
+    methods = {"full": options, "adapter-lora": options, "adapter-bottleneck": options, "features": ["--offline"]}
+    write_reviews(tmp_path / "reviews.csv", rows=60)
+    for method, more in methods.items():
+        given = ["reviews.csv", "--method", method, *more, "--output-dir", method]
         subprocess.run([sys.executable, "-m", "trifold", "finetune", *given], cwd=tmp_path, check=True)
     code = f"""
 import sys
 from trifold.cli.main import run
-run(["finetune", "reviews.csv", "--method", "features", "--head", "logistic", "--output-dir", "run", "--offline"])
-for method in ("run", *{methods}):
+for method in {tuple(methods)}:
     run(["predict", method, "reviews.csv", "--output", method + ".csv"])
 run(["embed", "minilm", "reviews.csv", "--output", "vectors.npy", "--offline"])
 heavy = ("transformers", "peft", "torch._dynamo", "sympy", "sklearn", "pandas")
@@ -169,5 +169,5 @@ sys.exit("loaded: " + " ".join(loaded) if loaded else 0)
 """
     found = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
-    assert all((tmp_path / f"{name}.csv").exists() for name in ("run", *methods))
+    assert all((tmp_path / f"{name}.csv").exists() for name in methods)
     assert np.load(tmp_path / "vectors.npy").shape == (60, 384)

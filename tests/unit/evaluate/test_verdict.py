@@ -8,7 +8,7 @@ import pytest
 from trifold.artifact.run_record import FinetuneRecord
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.verdict import decide
-from trifold.statistics.metrics import interval
+from trifold.statistics.metrics import score_interval
 from trifold.tasks.labels import LabelMap
 
 # What a verdict does not look at.
@@ -20,7 +20,7 @@ def run(method, milliseconds, right, span=None):
     right = np.asarray(right, dtype=bool)
     truth = np.arange(len(right)) % 2
     predicted = np.where(right, truth, 1 - truth)
-    metrics = {score: vars(interval(score, truth, predicted, 2)) for score in ("accuracy", "macro_f1")}
+    metrics = {score: vars(score_interval(score, truth, predicted, 2)) for score in ("accuracy", "macro_f1")}
     labels = LabelMap((0, 1))
     return RunResult(
         Path(method),

@@ -10,10 +10,10 @@ from trifold.statistics.calibration import (
     best_temperature,
     best_thresholds,
     calibration_error,
-    chance_logits,
-    chance_loss,
     coverage_curve,
     mean_log_loss,
+    prior_logits,
+    prior_loss,
     reliability,
 )
 
@@ -89,7 +89,7 @@ def test_multi_label_losses_are_those_of_one_label_at_a_time():
     expected = log_loss(truth.ravel(), probabilities.ravel(), sample_weight=weights.ravel())
     assert mean_log_loss(logits, truth, weights=weights) == pytest.approx(expected)
     constant = np.broadcast_to(truth.mean(0), truth.shape)
-    assert chance_loss(truth, np.ones(truth.shape)) == pytest.approx(log_loss(truth.ravel(), constant.ravel()))
+    assert prior_loss(truth, np.ones(truth.shape)) == pytest.approx(log_loss(truth.ravel(), constant.ravel()))
     assert best_temperature(3 * logits, truth) == pytest.approx(3 * best_temperature(logits, truth), rel=1e-3)
 
 
@@ -97,20 +97,20 @@ def test_multi_label_losses_are_those_of_one_label_at_a_time():
 def test_no_answer_that_is_the_same_for_every_row_is_better_than_that_of_chance(*, several_labels: bool) -> None:
     truth = several(classes=3)[0] if several_labels else predictions(500, 3)[0]
     weights = np.random.default_rng(3).random(truth.shape)
-    logits = chance_logits(truth, weights, 3)
+    logits = prior_logits(truth, weights, 3)
 
     def loss(change: np.ndarray) -> float:
         return mean_log_loss(np.tile(logits + change, (len(truth), 1)), truth, weights=weights)
 
-    assert loss(np.zeros(3)) == pytest.approx(chance_loss(truth, weights))
+    assert loss(np.zeros(3)) == pytest.approx(prior_loss(truth, weights))
     for change in np.eye(3) * 0.1:
         assert min(loss(change), loss(-change)) > loss(np.zeros(3))
 
 
 def test_a_class_that_no_row_has_is_as_likely_as_if_half_a_row_had_it() -> None:
-    shares = np.exp(chance_logits(np.array([0, 0, 2]), np.ones(3), 3))
+    shares = np.exp(prior_logits(np.array([0, 0, 2]), np.ones(3), 3))
     np.testing.assert_allclose(shares, np.array([2, 0.5, 1]) / 3.5)
-    odds = np.exp(chance_logits(np.array([[False, True, True], [False, True, False]]), np.ones((2, 3)), 3))
+    odds = np.exp(prior_logits(np.array([[False, True, True], [False, True, False]]), np.ones((2, 3)), 3))
     np.testing.assert_allclose(odds, [1 / 3, 3, 1])
 
 

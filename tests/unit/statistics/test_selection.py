@@ -13,7 +13,7 @@ from simulated_methods import (
     simulate,
     single_coverage,
 )
-from trifold.statistics.scores import scored
+from trifold.statistics.scores import score_methods
 from trifold.statistics.selection import Costs, choose
 
 
@@ -34,7 +34,7 @@ def test_one_of_many_alike_is_not_expected_to_keep_the_lead_it_has_by_chance(sco
     expected, seen = [], []
     for seed in range(12):
         truth, predictions = answers(*(np.random.default_rng(seed).random((6, 300)) < 0.8))
-        choice = choose(scored(score, truth, predictions, 2), costs(*range(6)), 0.01)
+        choice = choose(score_methods(score, truth, predictions, 2), costs(*range(6)), 0.01)
         assert choice.chosen == choice.best
         assert choice.expected.low < choice.expected.value < choice.expected.high
         expected.append(choice.expected.value)
@@ -46,7 +46,7 @@ def test_one_of_many_alike_is_not_expected_to_keep_the_lead_it_has_by_chance(sco
 def test_a_clear_winner_keeps_its_score():
     rng = np.random.default_rng(0)
     truth, predictions = answers(rng.random(500) < 0.6, rng.random(500) < 0.9)
-    choice = choose(scored("accuracy", truth, predictions, 2), costs(1, 2), 0.01)
+    choice = choose(score_methods("accuracy", truth, predictions, 2), costs(1, 2), 0.01)
     assert choice.expected.value == pytest.approx((predictions[1] == truth).mean(), abs=0.003)
     assert choice.worse.tolist() == [True, False]
 
@@ -55,7 +55,7 @@ def test_a_clear_winner_keeps_its_score():
 def test_a_handful_of_rows_gives_an_answer_too(rows):
     truth, predictions = answers(np.ones(rows), np.arange(rows) % 2)
     for score in ("accuracy", "macro_f1"):
-        choice = choose(scored(score, truth, predictions, 2), costs(1, 2), 0.01)
+        choice = choose(score_methods(score, truth, predictions, 2), costs(1, 2), 0.01)
         assert not choice.within.any()
         assert 0 <= choice.expected.low <= choice.expected.value <= choice.expected.high <= 1
 
