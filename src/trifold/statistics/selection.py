@@ -205,7 +205,7 @@ def _least_within_z(leads: np.ndarray) -> np.ndarray:
 
 
 def _stepwise_test(within_z: np.ndarray) -> np.ndarray:
-    """Whether each method passes, `(..., methods)` bool: it and all clearer methods reach the quantiles of their steps."""
+    """Whether each method and all clearer ones reach the quantiles of their steps, `(..., methods)` bool."""
     order = np.argsort(-within_z, axis=-1, kind="stable")
     passed = np.take_along_axis(within_z, order, -1) >= _step_quantiles(within_z.shape[-1])
     within = np.empty_like(passed)
