@@ -3,6 +3,7 @@
 Verbs are imported only when they run, so that `trifold --help` does not wait for PyTorch.
 """
 
+import atexit
 import json
 import os
 import signal
@@ -48,11 +49,7 @@ def main() -> NoReturn:
     own_process()
     open_streams()
     sys.unraisablehook = _unraisable
-    code = run(sys.argv[1:])
-    if flush() is not None:
-        # It was told, or is no fault. Python would try again while it ends, and fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(code)
+    _leave(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
@@ -100,6 +97,17 @@ def _refuse(arguments: list[str], sentence: str, error_type: str) -> int:
         with suppress(OSError):
             print(json.dumps({"error": sentence, "error_type": error_type}))
     return TrifoldError.exit_code
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit without taking modules apart first: with PyTorch loaded that takes half a second (benchmarks/LOG.md).
+
+    Functions that were registered to run at exit are run.
+    """
+    atexit._run_exitfuncs()
+    flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _unraisable(fault: "sys.UnraisableHookArgs") -> None:
