@@ -48,14 +48,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     A fifth of the rows given to `fit` is held out as validation, on which settings and checkpoints are chosen.
 
-    The parameters are those of the command line, with the same names and defaults; `fit` warns of those that the method
-    does not use. Texts and labels may come as a list, an iterator, a NumPy or Arrow array, a Series, or a table of one
-    column. It can be pickled, with all that `save` would write. Threads, random generators, environment and settings of
-    PyTorch are afterwards as they were.
+    Parameters have the names and defaults of the flags; `fit` warns of those that the method does not use. Texts and
+    labels may be a list, an iterator, a NumPy or Arrow array, a Series, or a table of one column. The classifier can be
+    pickled. Threads, random states, environment and PyTorch's settings are left as they were.
 
     Args:
-        method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive`, `full`
-            or `prompt`.
+        method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive`, `full`, `prompt`.
         model: Backbone: `minilm`, a folder, or a hub id.
         revision: Of a model from the hub.
         max_length: Tokens of a text that are read.

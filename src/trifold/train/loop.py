@@ -28,8 +28,9 @@ from trifold.train.config import TrainingConfig
 from trifold.train.cuda_graphs import steps_of
 from trifold.train.history import History
 from trifold.train.objective import Objective, ValidationFigures, evaluate
-from trifold.train.optimiser import AdamW, Average, warmup_then_decay
+from trifold.train.optimiser import AdamW, Average
 from trifold.train.recorder import Recorder
+from trifold.train.schedule import warmup_then_decay
 from trifold.train.self_distillation import SelfDistillation
 
 # A loss this close to guessing after so many steps has not moved: at a sensible rate fifty steps show.

@@ -1,7 +1,7 @@
-"""The optimiser, the schedule of its learning rate, and the moving average of the weights."""
+"""The optimiser, and the moving average of the weights."""
 
 import math
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -135,17 +135,3 @@ class Average:
     def _swap(self) -> None:
         for weight, averaged in zip(self._weights, self.averaged, strict=True):
             weight.data, averaged.data = averaged.data, weight.data
-
-
-def warmup_then_decay(total_steps: int, warmup_ratio: float, *, decay: bool = True) -> Callable[[int], float]:
-    """The learning rate's factor at a step: up in a line over the warm-up, then down in a line to zero, or level."""
-    warmup = max(1, round(total_steps * warmup_ratio))
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        if not decay:
-            return 1.0
-        return max(0.0, (total_steps - step) / max(1, total_steps - warmup))
-
-    return factor

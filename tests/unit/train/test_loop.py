@@ -18,7 +18,7 @@ from trifold.train.config import TrainingConfig
 from trifold.train.history import History
 from trifold.train.loop import train
 from trifold.train.objective import BatchLoss, evaluate
-from trifold.train.optimiser import warmup_then_decay
+from trifold.train.schedule import warmup_then_decay
 
 CPU = Runtime("cpu", "float32")
 PLAN = TrainingConfig(
