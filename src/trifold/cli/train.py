@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 # Left to the report and to leaderboard.csv, so that a line fits into a terminal.
-_NOT_IN_TERMINAL = ("trained numbers",)
+_NOT_IN_TERMINAL = ("trainable parameters",)
 
 
 def compare(

@@ -147,7 +147,7 @@ def in_words(row: LeaderboardRow) -> Mapping[str, str]:
         **_rare(row),
         "training": duration(row.train_seconds),
         "per text": milliseconds(row.ms_per_text),
-        "trained numbers": f"{row.trainable_parameters:,}",
+        "trainable parameters": f"{row.trainable_parameters:,}",
         "size": megabytes(row.size_bytes),
         "peak memory": megabytes(row.peak_memory_bytes),
     }
