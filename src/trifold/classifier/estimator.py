@@ -81,6 +81,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         adapter_size: For adapters: rank or width.
         merge_adapter: For `adapter-lora`: add the adapters into the backbone when done.
         label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
+        threshold: Where a row may have several labels, the probability from which on it gets one: a number, or
+            `per-label` or `common`, found on validation rows.
         llm: For `prompt`: `hf:NAME-OR-FOLDER`, or `openai:BASE_URL#MODEL`.
         api_key_env: Environment variable that holds the server's key.
         max_tokens: Length of a server's answer.
@@ -132,6 +134,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if ignored:
             warnings.warn(f"{name} does not use {', '.join(ignored)}", UserWarning, stacklevel=2)
         examples, kind = as_examples(X, y)
+        settings.labels.require_used(several_labels=examples.multi_label)
         train, validation = split_train_validation(examples)
         labels, started = LabelMap.of(examples.labels), datetime.now(UTC)
         with (

@@ -36,23 +36,27 @@ _INPUTS, _OUTPUT = ("input_ids", "attention_mask"), "output"
 _OPERATOR_SET = 17
 # Fused kernels add in another order than PyTorch; a graph that is wrong is wrong by far more.
 _TOLERANCE = 2e-3
-_NEEDED = ("onnx", "onnxruntime")
+_RUNNING, _WRITING = ("onnxruntime",), ("onnx", "onnxruntime")
 # Tokens of one pass where the user names no number: graphs are fastest on smaller batches than PyTorch's
 # (benchmarks/LOG.md).
 TOKEN_BUDGET = 1_024
 
 
-def require_onnx() -> None:
-    """Refuse in one sentence where the packages are missing; every use of ONNX Runtime calls this first.
+def require_onnx(*, writing: bool = True) -> None:
+    """Refuse in one sentence where a package is missing; every use of ONNX Runtime calls this first.
 
     From version 1.32 on, it reports its use to its maker unless told not to before it is imported.
 
+    Args:
+        writing: Whether a graph is written; one that is there needs ONNX Runtime alone.
+
     Raises:
-        SettingsError: If they are.
+        SettingsError: If one is; the message names each.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
-        raise SettingsError("ONNX Runtime is not installed: pip install 'trifold[export]'")
+    missing = [name for name in (_WRITING if writing else _RUNNING) if importlib.util.find_spec(name) is None]
+    if missing:
+        raise SettingsError(f"this needs {' and '.join(missing)}, not installed here: pip install 'trifold[export]'")
 
 
 class OnnxGraph:
@@ -67,7 +71,7 @@ class OnnxGraph:
     """
 
     def __init__(self, path: Path) -> None:
-        require_onnx()
+        require_onnx(writing=False)
         import onnxruntime
 
         _refuse_other_files(path)
@@ -101,14 +105,15 @@ def _refuse_other_files(path: Path) -> None:
     Raises:
         BackboneError: If they do.
     """
-    import onnx
-    from onnx.external_data_helper import _get_all_tensors, uses_external_data
-
     with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             # Every such reference has this word; looking for it is quicker than parsing the graph.
             if content.find(b"location") < 0:
                 return
+        require_onnx()
+        import onnx
+        from onnx.external_data_helper import _get_all_tensors, uses_external_data
+
         try:
             model = onnx.load(path, load_external_data=False)
         except Exception:  # noqa: BLE001 - a damaged file is refused when it is opened
@@ -159,7 +164,7 @@ def kept_graph(module: "torch.nn.Module", about: dict[str, object], *, int8: boo
         BackboneError: As `write_graph`.
     """
     require_onnx()
-    versions = [VERSION, *(importlib.metadata.version(name) for name in (*_NEEDED, "torch", "transformers"))]
+    versions = [VERSION, *(importlib.metadata.version(name) for name in (*_WRITING, "torch", "transformers"))]
     address = json.dumps([about, int8, cpu_multiplies_int8(), versions], sort_keys=True)
     path = graphs_folder() / f"{hashlib.sha256(address.encode()).hexdigest()[:32]}.onnx"
     with contextlib.suppress(OSError, BackboneError):

@@ -13,7 +13,8 @@ from trifold.methods.settings import MethodSettings as MethodSettings
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
-from trifold.statistics.calibration import best_prior_shift, best_temperature, best_thresholds
+from trifold.statistics.calibration import best_prior_shift, best_temperature
+from trifold.statistics.thresholds import common_threshold, label_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.types import Examples
@@ -184,10 +185,18 @@ class Method(ABC):
             temperature *= again
         choices["temperature"] = temperature
         if labels.multi_label:
-            thresholds = best_thresholds(labels.probabilities(logits), truth)
+            thresholds = self._thresholds(labels.probabilities(logits), truth)
             fitted.predictor.labels = replace(labels, thresholds=thresholds)
             choices["thresholds"] = {str(name): value for name, value in zip(labels.names, thresholds, strict=True)}
         return replace(fitted, choices=choices, validation_logits=logits)
+
+    def _thresholds(self, probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
+        """A threshold for each label: as the settings give it, or the best on validation."""
+        asked = self.settings.labels.threshold
+        if asked == "per-label":
+            return label_thresholds(probabilities, truth)
+        one = asked if isinstance(asked, float) else common_threshold(probabilities, truth)
+        return (one,) * truth.shape[1]
 
 
 def _calibrated(predictor: Predictor, logits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:
