@@ -24,7 +24,7 @@ from trifold.models.lora import add_adapter, load_adapter, save_adapter
 from trifold.models.settings import BackboneSettings
 from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pretrain.answer_objective import BEHIND_PROMPT, Answers, tokenise_answers
-from trifold.pretrain.generation import continue_text
+from trifold.pretrain.generation import continue_end
 from trifold.pretrain.language_models import head_objective, language_model, saved_model
 from trifold.pretrain.perplexity import Measures, measures
 from trifold.pretrain.settings import WritingSettings
@@ -68,10 +68,8 @@ class AnsweringDecoder:
 
     def answer(self, prompts: Sequence[str]) -> list[str]:
         """The answer to each prompt, always of the likeliest words."""
-        settings = WritingSettings(max_new_tokens=_LONGEST_ANSWER, temperature=0.0)
-        return [
-            continue_text(self.model, self.files, prompt + BEHIND_PROMPT, settings)[0].strip() for prompt in prompts
-        ]
+        likeliest = WritingSettings(max_new_tokens=_LONGEST_ANSWER, temperature=0.0)
+        return [continue_end(self.model, self.files, prompt + BEHIND_PROMPT, likeliest).strip() for prompt in prompts]
 
 
 @dataclass(frozen=True)

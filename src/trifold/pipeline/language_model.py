@@ -12,11 +12,13 @@ from trifold.artifact.run_record import RUN, read_run_record
 from trifold.data.hub import stay_offline
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError
+from trifold.events import say
 from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.context_length import context_length
 from trifold.models.locate import find_backbone, find_base, locate
 from trifold.models.lora import ADAPTER_CONFIG, load_adapter
 from trifold.models.settings import ComputeSettings
+from trifold.models.answer_length import why_empty
 from trifold.pretrain.corpus import Corpus, Part, Span, open_corpus
 from trifold.pretrain.fill_mask import Guess, fill_mask
 from trifold.pretrain.generation import continue_text
@@ -100,12 +102,16 @@ def fill(model: str, text: str, top_k: int, compute: ComputeSettings) -> list[li
 def generate(
     model: str, prompt: str, settings: WritingSettings, compute: ComputeSettings, show: Callable[[str], None] | None
 ) -> list[str]:
-    """Texts that go on with a prompt."""
+    """Texts that go on with a prompt; why one is empty is said."""
     language_model, _ = open_language_model(model, "clm", compute)
     with language_model.runtime.autocast():
-        return continue_text(
+        found = continue_text(
             language_model.model, language_model.files, prompt + language_model.behind_prompt, settings, show
         )
+    for one in found:
+        if not one.text.strip():
+            say(why_empty(one.tokens, one.max_tokens, "--max-new-tokens", stopped=one.stopped))
+    return [one.text for one in found]
 
 
 def show_pairs(source: SourceSettings, text: str, probability: float, seed: int) -> TrainingPairs:
