@@ -8,7 +8,7 @@ from typing import Any
 
 from trifold.artifact.arrays import read_state
 from trifold.artifact.manifest import verify_model
-from trifold.artifact.run_record import RUN, read_run_record
+from trifold.artifact.run_record import RUN, PretrainRecord, read_run_record
 from trifold.data.hub import stay_offline
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError
@@ -31,6 +31,7 @@ from trifold.pretrain.settings import CorpusSettings, ObjectiveName, SourceSetti
 from trifold.pretrain.special_tokens import Vocabulary
 from trifold.pretrain.text_files import Documents
 from trifold.pretrain.training_pairs import TrainingPairs, training_pairs
+from trifold.pretrain.unigram import why_unlearned
 from trifold.runtime import Runtime, choose, prepare_own
 from trifold.train.objective import evaluate
 
@@ -72,8 +73,10 @@ def open_language_model(
     # Of a name that is no path at all, this says no; pathlib's fails.
     is_folder = os.path.isdir(folder)
     if is_folder and (folder / RUN).is_file():
-        read_run_record(folder)
+        record = read_run_record(folder)
         verify_model(folder)
+        if isinstance(record, PretrainRecord) and (note := why_unlearned(record.held_out_loss, record.unigram_loss)):
+            say(note)
         folder = folder / "model"
     prepare_own()
     runtime = choose(compute.device, compute.precision)

@@ -32,6 +32,7 @@ from trifold.pretrain.sample_texts import samples
 from trifold.pretrain.settings import ObjectiveName
 from trifold.pretrain.text_files import Documents
 from trifold.pretrain.training_length import TrainingLength, kept, kept_budget, settle, trained_tokens
+from trifold.pretrain.unigram import why_unlearned
 from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare_own, seed_everything
 from trifold.train.checkpoint import Checkpointer
 from trifold.train.config import TrainingConfig
@@ -53,7 +54,7 @@ class Pretrained:
 
     Attributes:
         folder: The run folder; `model/` in it is an ordinary Hugging Face folder.
-        metrics: Content of `metrics.json`.
+        metrics: Content of `metrics.json`, and the unigram loss beside the loss.
         record: Content of `run.json`.
     """
 
@@ -67,7 +68,8 @@ class Pretrained:
         record = read_run_record(folder)
         if not isinstance(record, PretrainRecord):
             raise ArtifactError(f"{folder / RUN} is not that of a pretraining: name another --output-dir")
-        return cls(folder, read_metrics(folder, LanguageModelFacts), record)
+        beside = {} if record.unigram_loss is None else {"unigram_loss": record.unigram_loss}
+        return cls(folder, {**read_metrics(folder, LanguageModelFacts), **beside}, record)
 
 
 def pretrain(
@@ -103,6 +105,8 @@ def pretrain(
         write_json(run.folder / METRICS, _metrics(request.objective, learned.figures, text))
         run.write_record(_record(request, text, learned, runtime, saved))
     made = Pretrained.read(target)
+    if note := why_unlearned(made.record.held_out_loss, made.record.unigram_loss):
+        say(note)
     with drawing("loss.png"):
         write_curves(target)
     with drawing("report.html"):
@@ -192,6 +196,8 @@ def _record(
         trained_tokens=trained_tokens(history.rows[-1].step, config.batch_size, learned.parts[0]),
         train_seconds=round(learned.seconds, 3),
         peak_memory_bytes=learned.peak_memory_bytes,
+        held_out_loss=learned.figures.loss,
+        unigram_loss=text.unigram_loss,
         samples=samples(learned.model, text.vocabulary, text.blocks[1], saved),
     )
 
@@ -235,9 +241,10 @@ def _announce(
         if facts[name]:
             say(f"note: {facts[name]:,} {what} and are left out")
     parameters = sum(weight.numel() for weight in model.parameters())
+    about = "" if config.limit_seconds is None else "about "
     say(
         f"{request.objective}: training {parameters:,} parameters of {text.files.name} for "
-        f"{config.total_steps:,} steps of {config.batch_size} blocks, learning rate {config.learning_rate:g}, "
+        f"{about}{config.total_steps:,} steps of {config.batch_size} blocks, learning rate {config.learning_rate:g}, "
         f"{runtime.precision} on {runtime.device}"
     )
 

@@ -98,6 +98,11 @@ class Recorder:
         self._epoch_total, self._epoch_examples, self._inside = 0.0, 0, 0
         self._write(validation)
 
+    @property
+    def steps_in_epoch(self) -> int:
+        """Steps since the last validation."""
+        return self._inside
+
     def seconds(self) -> float:
         """Since training began, in this process and in those before."""
         return time.monotonic() - self._started
