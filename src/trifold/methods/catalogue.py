@@ -72,7 +72,7 @@ class GenerativeEntry:
 
     def load(self) -> "type[GenerativeMethod]":
         """Import the class."""
-        found: "type[GenerativeMethod]" = getattr(import_module("trifold.methods.generative"), self.name)
+        found: type[GenerativeMethod] = getattr(import_module("trifold.methods.generative"), self.name)
         return found
 
 

@@ -75,7 +75,8 @@ def learn_answers(
     require_used_to_generate(method, *request.method_groups.values(), keep)
 
     def ask() -> dict[str, Any]:
-        return {**asked_for(request, method), **plain(vars(task))}
+        # Under a name of its own: a run that gives labels has no setting that this one lacks.
+        return {**asked_for(request, method), **plain(vars(task)), "method": f"{method} to generate"}
 
     if done := finished(output_dir, ask, resume=keep.resume):
         return Answering.read(done)
@@ -134,7 +135,13 @@ def _write_answers(folder: Path, decoder: AnsweringDecoder, test: Examples) -> d
 
 
 def _record(
-    request: Request, task: TaskSettings, method: str, split: Split, fitted: FittedDecoder, seconds: float, run: TrainingRun
+    request: Request,
+    task: TaskSettings,
+    method: str,
+    split: Split,
+    fitted: FittedDecoder,
+    seconds: float,
+    run: TrainingRun,
 ) -> GenerateRecord:
     """What `run.json` says, but for the times of the whole command and what was asked for."""
     columns = ["--task", "generate", f"--target-column={task.target_column}", "--method", method]
