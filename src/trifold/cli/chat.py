@@ -94,7 +94,7 @@ class Talk:
         return True
 
     def answer(self) -> bool:
-        """Have the model answer. Returns whether it did; a failed, stopped or empty answer does not end the conversation."""
+        """Have the model answer. Returns whether it did; a failed, stopped or empty answer ends no conversation."""
         from trifold.llm.contract import FatalLlmError
         from trifold.llm.prompt_template import Message
 

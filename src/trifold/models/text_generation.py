@@ -115,8 +115,8 @@ def continue_prompt(
         )
     except IndexError:
         raise BackboneError(
-            f"{name} cannot read {len(prompt):,} tokens and write {decoding.max_new_tokens:,}, and its config.json does "
-            "not say how many it can: shorten the prompt, or ask for fewer"
+            f"{name} cannot read {len(prompt):,} tokens and write {decoding.max_new_tokens:,}, and its config.json "
+            "does not say how many it can: shorten the prompt, or ask for fewer"
         ) from None
     except (ValueError, TypeError, AttributeError) as error:
         raise BackboneError(
