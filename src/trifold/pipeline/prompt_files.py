@@ -14,8 +14,8 @@ from trifold.llm.prompt_file import format_prompt, read_prompt
 from trifold.llm.prompt_template import Conversation, Prompt
 from trifold.llm.prompt_writer import ask_for_prompt, complain, read_written
 from trifold.llm.settings import LlmSettings, VariableSettings
-from trifold.models.settings import ComputeSettings
 from trifold.models.answer_length import why_empty
+from trifold.models.settings import ComputeSettings
 
 _ATTEMPTS = 3
 

@@ -15,7 +15,7 @@ from trifold.models.backbone_files import MODEL_FILES
 from trifold.pipeline.request import Request, file_hashes
 from trifold.train.checkpoint import what_differs
 
-# How long a training is: after another length it ends at other weights, since the learning rate falls to zero by its end.
+# A training of another length ends at other weights, since the learning rate falls to zero by its end.
 _LENGTHS = ("epochs", "max_tokens", "time_limit")
 # Where things lie, how they are asked for and who is told have no say in the result; files are told by their bytes.
 NO_SAY = frozenset(
@@ -104,4 +104,6 @@ def _going_on(folder: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) 
     """How to train on from what a finished run has learned, where only that may have been meant."""
     longer = any(saved.get(name) != asked.get(name) for name in _LENGTHS)
     whole_model = any((folder / "model").glob("model*.safetensors"))
-    return f", and with it --model {folder} to train on from what that run has learned" if longer and whole_model else ""
+    return (
+        f", and with it --model {folder} to train on from what that run has learned" if longer and whole_model else ""
+    )

@@ -97,7 +97,7 @@ class LearningSettings(OptimiserSettings):
     Attributes:
         mlm_probability: Share of the words that are masked, whole words at a time.
         max_tokens: Train on so many tokens instead of whole passes.
-        time_limit: Minutes of training, kept by the clock: the learning rate ends when they do, however busy the machine is.
+        time_limit: Minutes of training, kept by the clock: the learning rate reaches zero when they end.
         validations: How often validation is measured on the way.
     """
 

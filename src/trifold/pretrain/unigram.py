@@ -38,8 +38,8 @@ def why_unlearned(loss: float | None, unigram: float | None) -> str | None:
     if loss is None or unigram is None or loss < _CLEARLY_BELOW * unigram:
         return None
     return (
-        f"note: this model knows nothing yet: its loss on held-out text is {loss:.2f}, and one that knows nothing but how "
-        f"frequent each word is has {unigram:.2f}; train it for longer, or go on from a model that has learned"
+        f"note: this model knows nothing yet: its loss on held-out text is {loss:.2f}, and one that knows nothing but "
+        f"how frequent each word is has {unigram:.2f}; train it for longer, or go on from a model that has learned"
     )
 
 
