@@ -487,7 +487,7 @@ def test_a_language_model_is_said_to_know_no_labels(data: tuple[list[str], list[
 
 def test_a_threshold_is_for_several_labels_a_row(data: tuple[list[str], list[str]]) -> None:
     texts, labels = data
-    with pytest.raises(SettingsError, match="threshold 0.3 is not allowed: it is for rows with several labels"):
+    with pytest.raises(SettingsError, match=r"threshold 0\.3 is not allowed: it is for rows with several labels"):
         TextClassifier("tfidf", threshold=0.3).fit(texts, labels)
     several = [(label, "any") if number % 2 else (label,) for number, label in enumerate(labels)]
     found = TextClassifier("tfidf", threshold=0.3).fit(texts, several)
