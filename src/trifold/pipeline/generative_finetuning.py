@@ -33,7 +33,7 @@ from trifold.models.locate import describe_base, find_backbone
 from trifold.models.lora import add_adapter, load_adapter, save_adapter
 from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pipeline.answer_figures import measure_answers, write_answers
-from trifold.pipeline.request import Request, unchanged, versions
+from trifold.pipeline.request import Request, unchanged
 from trifold.pipeline.resume import asked_for, finished, plain
 from trifold.pretrain.answer_objective import BEHIND_PROMPT, Answers, split_answers, tokenise_answers
 from trifold.pretrain.language_models import head_objective, language_model, saved_model
@@ -48,6 +48,7 @@ from trifold.train.loop import train as train_model
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import reporting
 from trifold.types import Split
+from trifold.version import versions
 
 _DEFAULTS = {"full": FULL, "adapter-lora": LORA}
 _CHECKED_TEXTS, _CHECKING_TOKENS = 8, 1 << 12
