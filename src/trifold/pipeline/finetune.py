@@ -21,14 +21,15 @@ from trifold.evaluate.plots import write_confusion, write_curves
 from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
-from trifold.events import say
+from trifold.events import say, say_detail
+from trifold.formatting import duration
 from trifold.inference.predict import score_texts
 from trifold.methods.catalogue import MethodEntry, method_entry, method_name
 from trifold.methods.contract import Fitted, Scores
 from trifold.methods.settings import MethodSettings
 from trifold.models.backbone_files import reason_of
 from trifold.models.locate import find_backbone
-from trifold.pipeline.request import Request, Task, data_record, models_of, open_task, versions
+from trifold.pipeline.request import Request, Task, data_record, models_of, open_task
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
 from trifold.runtime import hardware, peak_memory_bytes, prepare_own
@@ -37,6 +38,7 @@ from trifold.tasks.labels import LabelMap
 from trifold.train.checkpoint import Checkpointer, checkpointing
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import report, reporting
+from trifold.version import versions
 
 _CHECKED_TEXTS = 8
 # Passes over the test rows are timed again, at least once, until they have taken so long, but not more often than this.
@@ -79,7 +81,11 @@ def finetune(
         return read_result(done)
     target = choose_folder(output_dir, method, resume=keep.resume)
     require_lasting(*request.files.values())
+    say_detail(
+        f"{method}: {', '.join(f'{name}={value}' for name, value in request.for_method(method).named().items())}"
+    )
     task = open_task(request)
+    say_detail(f"data read and split after {duration(time.monotonic() - clock)}")
     if expected not in (None, task.digest):
         raise DataError(f"{request.data} is not what the comparison read: it was changed since; run compare again")
     asked = asked_for(request, method, task.hashes)
@@ -92,7 +98,9 @@ def finetune(
         checkpointing(target / STATE, keep.save_steps, keep.save_minutes, asked) as checkpointer,
     ):
         trained = _train(request, method, task, checkpointer)
+        say_detail(f"trained after {duration(time.monotonic() - clock)}: {trained.fitted.choices}")
         tested = _test(trained.fitted, task.split.test.texts, method_entry(method))
+        say_detail(f"tested after {duration(time.monotonic() - clock)}")
         trained.fitted.predictor.save(folder / "model")
         _prove_saved(folder / "model", method, trained.fitted, task, request.method_settings)
         metrics, predicted = _write_results(folder, task, tested.scores, trained.fitted)
