@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
+from trifold.errors import require
+
 
 def _as_file(_: Any, words: Sequence[Token]) -> Path:
     # `-` may be taken only if whatever begins so may; a flag that does not exist is still said to be none, while
@@ -18,3 +20,12 @@ def _as_file(_: Any, words: Sequence[Token]) -> Path:
 
 DataFile = Annotated[Path, Parameter(allow_leading_hyphen=True, converter=_as_file)]
 OptionalDataFile = Annotated[Path | None, Parameter(allow_leading_hyphen=True, converter=_as_file)]
+
+
+def require_probability(reject_below: float) -> None:
+    """Refuse a `--reject-below` that is no probability.
+
+    Raises:
+        SettingsError: If it is none.
+    """
+    require(0 <= reject_below < 1, f"--reject-below {reject_below}", "give a probability from 0 to 1, such as 0.8")

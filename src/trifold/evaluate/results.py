@@ -80,14 +80,16 @@ def write_predictions(
     save_rows(folder / "errors.csv", ("row", "label", "prediction", "probability", "text"), errors)
 
 
-def write_metrics(folder: Path, metrics: Metrics) -> None:
+def write_metrics(folder: Path, metrics: Metrics, labels: LabelMap) -> None:
     """Write `metrics.json`; a figure that does not apply is left out."""
-    write_json(folder / METRICS, metrics_as_dict(metrics))
+    write_json(folder / METRICS, metrics_as_dict(metrics, labels))
 
 
-def metrics_as_dict(metrics: Metrics) -> dict[str, object]:
-    """The names that scripts rely on, fractions from 0 to 1."""
-    return {name: value for name, value in asdict(metrics).items() if value is not None}
+def metrics_as_dict(metrics: Metrics, labels: LabelMap) -> dict[str, object]:
+    """The names that scripts rely on, fractions from 0 to 1; `classes` is a list in class order, each with its label."""
+    named = {name: value for name, value in asdict(metrics).items() if value is not None}
+    classes = [{"label": label, **vars(one)} for label, one in zip(labels.names, metrics.classes, strict=True)]
+    return {**named, "classes": classes}
 
 
 def read_result(folder: Path, name: str | None = None) -> RunResult:

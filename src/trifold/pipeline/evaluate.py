@@ -17,6 +17,7 @@ from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
 from trifold.statistics.accuracy import correct_rows
 from trifold.statistics.metrics import Metrics, measure
+from trifold.tasks.labels import LabelMap
 from trifold.types import BadRow
 
 
@@ -39,12 +40,14 @@ class Evaluation:
 
     Attributes:
         metrics: On the usable rows.
+        labels: Of the model, in class order.
         answered: When unsure texts are declined; `None` where no limit was given.
         truncated: Texts that were too long to be read whole.
         bad_rows: Rows that could not be used.
     """
 
     metrics: Metrics
+    labels: LabelMap
     answered: Answered | None
     truncated: int
     bad_rows: tuple[BadRow, ...]
@@ -80,7 +83,7 @@ def evaluate(
         right = correct_rows(truth, predicted)
         answered = Answered(float(sure.mean()), float(right[sure].mean()) if sure.any() else None)
     metrics = measure(truth, predicted, probabilities)
-    return Evaluation(metrics, answered, int(scores.truncated.sum()), loaded.bad_rows)
+    return Evaluation(metrics, labels, answered, int(scores.truncated.sum()), loaded.bad_rows)
 
 
 def _say_where_learned(run: Run, data: Path) -> None:

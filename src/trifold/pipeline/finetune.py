@@ -229,7 +229,7 @@ def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted) -> 
     predicted = labels.decide(probabilities)
     write_predictions(folder, test, labels, predicted, labels.confidence(probabilities, predicted))
     metrics = measure(truth, predicted, probabilities)
-    write_metrics(folder, metrics)
+    write_metrics(folder, metrics, labels)
     step = fitted.history.rows[-1].step if fitted.history else 0
     report({"test_accuracy": metrics.accuracy.value, "test_macro_f1": metrics.macro_f1.value}, step)
     if fitted.history:
