@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from trifold.atomic import write_json
 from trifold.models.backbone_files import BackboneFiles
 from trifold.schema import Amount, Count, JsonRecord, Rule, Size, read_value
+from trifold.statistics.metric import is_metric
 from trifold.types import Label
 
 RUN = "run.json"
@@ -131,7 +132,7 @@ class ClassifierRecord(ModelRecord):
     Attributes:
         settings: Setting to value, but for those in which no run has a say.
         labels: Class order.
-        score_name: The score that comes first on its data.
+        score_name: Name of the metric that decides on its data.
         trainable_parameters: Numbers that were learned.
         multi_label: Whether a text may have several labels.
         thresholds: Of each label then.
@@ -141,7 +142,7 @@ class ClassifierRecord(ModelRecord):
 
     settings: dict[str, Any]
     labels: LabelNames
-    score_name: Literal["accuracy", "macro_f1"]
+    score_name: Annotated[str, Rule("the name of a metric", is_metric)]
     trainable_parameters: Count
     multi_label: bool | None = None
     thresholds: list[Share] | None = None

@@ -35,8 +35,8 @@ from trifold.methods.unused_settings import unused
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.request import versions
 from trifold.runtime import hardware, prepared, unchanged_process
-from trifold.statistics.metrics import main_score
 from trifold.tasks.labels import LabelMap
+from trifold.tasks.metric_choice import choose_metric
 from trifold.train.tracking import reporting
 from trifold.types import labels_of
 
@@ -70,8 +70,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_grad_norm: Gradients are clipped to this norm.
         ema_decay: Share of the averaged weights that each step keeps; 0 keeps the last weights.
         class_weight: `none`, or `balanced` to name rare classes as readily as serves macro-F1.
-        self_distillation: Share of a text's target that by the last epoch is what the model said of it one epoch
-            before; each method has its own default.
+        self_distillation: Share of a text's target that in the last epoch is the model's own earlier answer.
         patience: Epochs without a better validation loss before training stops.
         report_to: Experiment tracker that gets the figures, too: `tensorboard`, `mlflow`, `trackio` or `wandb`.
         head: For `features`: `auto`, `logistic` or `mlp`.
@@ -81,6 +80,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         adapter_size: For adapters: rank or width.
         merge_adapter: For `adapter-lora`: add the adapters into the backbone when done.
         label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
+        metric: What decides between models of these labels, as in `--metric`; `score` is the accuracy all the same.
         llm: For `prompt`: `hf:NAME-OR-FOLDER`, or `openai:BASE_URL#MODEL`.
         api_key_env: Environment variable that holds the server's key.
         max_tokens: Length of a server's answer.
@@ -134,6 +134,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         examples, kind = as_examples(X, y)
         train, validation = split_train_validation(examples)
         labels, started = LabelMap.of(examples.labels), datetime.now(UTC)
+        score_name = choose_metric(settings.ranking.metric, labels, examples.label_counts())
         with (
             self._set_up(learning=True),
             reporting(settings.train.report_to, f"TextClassifier-{name}", settings.named()),
@@ -152,7 +153,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             multi_label=fitted_labels.multi_label or None,
             thresholds=list(fitted_labels.thresholds) if fitted_labels.multi_label else None,
             label_type=str(self.classes_.dtype),
-            score_name=main_score(list(examples.label_counts().values()), multi_label=labels.multi_label),
+            score_name=score_name,
             choices=fitted.choices,
             trainable_parameters=fitted.trainable_parameters,
             versions=versions(),
@@ -171,8 +172,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = self._fitted().labels
         decided = labels.decide(self.predict_proba(X))
         if not labels.multi_label:
-            likeliest: np.ndarray = self.classes_[decided]
-            return likeliest
+            return np.asarray(self.classes_[decided])
         found = np.empty(len(decided), dtype=object)
         found[:] = labels.decode(decided)
         return found

@@ -15,6 +15,7 @@ from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
 from trifold.methods.settings import TrainingSettings
 from trifold.pretrain.settings import TaskSettings
+from trifold.schema import finite
 from trifold.train.settings import CheckpointSettings
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def _print_comparison(found: "Comparison", *, json: bool) -> None:
             {
                 "run": str(found.folder),
                 "metrics": {"accuracy": shipped.accuracy, "macro_f1": shipped.macro_f1},
+                "score_name": shipped.score_name,
                 "verdict": found.verdict,
-                "leaderboard": [vars(row) for row in found.rows],
+                "leaderboard": finite([vars(row) for row in found.rows]),
                 "skipped": found.skipped,
             }
         )

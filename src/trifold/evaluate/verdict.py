@@ -7,6 +7,7 @@ from trifold.evaluate.results import RunResult
 from trifold.evaluate.verdict_sentences import cautions, conclusion, of_one_run, open_questions
 from trifold.evaluate.weighing import ComparedPair, Contender, compare_pairs, contend, weigh
 from trifold.statistics.intervals import Interval
+from trifold.statistics.metrics import as_shown
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def decide(results: Sequence[RunResult], score: str, tolerance_points: float) ->
 
     Args:
         results: At least one; all on the same test rows in the same order.
-        score: `accuracy` or `macro_f1`.
+        score: Name of the metric that decides.
         tolerance_points: What a cheaper method may lose, in points (hundredths).
     """
     results = sorted(results, key=lambda result: (result.milliseconds_per_text, result.name))
@@ -63,7 +64,7 @@ def decide(results: Sequence[RunResult], score: str, tolerance_points: float) ->
         best=results[case.choice.best].name,
         guess=case.guess,
         undecided=bool(still_open) or case.guess,
-        expected=case.choice.expected,
+        expected=as_shown(score, case.choice.expected),
         contenders=tuple(contenders.values()),
         pairs=compare_pairs(case),
         sentences=(

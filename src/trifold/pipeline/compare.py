@@ -26,11 +26,11 @@ from trifold.events import say
 from trifold.formatting import duration
 from trifold.methods.catalogue import method_entry
 from trifold.pipeline.contestants import Contestant, announce, chosen_methods, foresee, line_up
+from trifold.pipeline.deciding import deciding_metric, say_why
 from trifold.pipeline.method_process import interrupts, run_in_own_process
 from trifold.pipeline.request import Request, Task, flags_of, open_task, versions
 from trifold.pipeline.resume import asked_for, require_same
 from trifold.runtime import hardware
-from trifold.tasks.labels import LabelMap
 from trifold.train.checkpoint import Checkpointer
 
 
@@ -148,6 +148,7 @@ def _compare(
     going_on: bool,
 ) -> Comparison:
     task = open_task(request)
+    deciding_metric(request, task)
     before = _done_before(target, contestants, task) if going_on else {}
     for warning in task.facts.warnings():
         say(f"note: {warning}")
@@ -157,6 +158,7 @@ def _compare(
     }
     expected = foresee(task, {name: one for name, one in contestants.items() if not skip_reasons[name]})
     announce(expected, request)
+    say_why(request, task)
     target.mkdir(parents=True, exist_ok=True)
     state = _State(target, request, settings, task, contestants, before)
     state.skipped.update({name: reason for name, reason in skip_reasons.items() if reason})
@@ -238,7 +240,7 @@ def _read_own(folder: Path, name: str, task: Task) -> RunResult:
         ArtifactError: If it is damaged, or answers other rows than this comparison's test rows.
     """
     result, test = read_result(folder, name), task.split.test
-    labels = LabelMap.of(task.data.examples.labels)
+    labels = task.labels
     same = result.labels.names == labels.names and result.rows.tolist() == list(test.rows)
     if not (same and np.array_equal(result.truth, labels.encode(test.labels))):
         raise ArtifactError(

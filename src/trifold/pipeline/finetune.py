@@ -19,7 +19,7 @@ from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.model_card import write_card
 from trifold.evaluate.plots import write_confusion, write_curves
 from trifold.evaluate.report import write_report
-from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
+from trifold.evaluate.results import PROBABILITIES, RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
 from trifold.events import say
 from trifold.inference.predict import score_texts
@@ -28,12 +28,13 @@ from trifold.methods.contract import Fitted, Scores
 from trifold.methods.settings import MethodSettings
 from trifold.models.backbone_files import reason_of
 from trifold.models.locate import find_backbone
+from trifold.pipeline.deciding import deciding_metric, say_why
 from trifold.pipeline.request import Request, Task, data_record, models_of, open_task, versions
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
 from trifold.runtime import hardware, peak_memory_bytes, prepare_own
-from trifold.statistics.metrics import Metrics, main_score, measure
-from trifold.tasks.labels import LabelMap
+from trifold.statistics.metric import NEED_PROBABILITIES
+from trifold.statistics.metrics import Metrics, measure
 from trifold.train.checkpoint import Checkpointer, checkpointing
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import report, reporting
@@ -83,9 +84,11 @@ def finetune(
     if expected not in (None, task.digest):
         raise DataError(f"{request.data} is not what the comparison read: it was changed since; run compare again")
     asked = asked_for(request, method, task.hashes)
+    score = deciding_metric(request, task)
     if announce:
         for warning in task.facts.warnings():
             say(f"note: {warning}")
+        say_why(request, task)
     with (
         new_folder(target) as folder,
         reporting(request.train.report_to, "-".join(target.absolute().parts[-2:]), request.named()),
@@ -95,7 +98,7 @@ def finetune(
         tested = _test(trained.fitted, task.split.test.texts, method_entry(method))
         trained.fitted.predictor.save(folder / "model")
         _prove_saved(folder / "model", method, trained.fitted, task, request.method_settings)
-        metrics, predicted = _write_results(folder, task, tested.scores, trained.fitted)
+        metrics, predicted = _write_results(folder, task, tested.scores, trained.fitted, score)
         record = _record(request, method, task, trained, tested).but(
             asked=asked,
             started=started.isoformat(timespec="seconds"),
@@ -147,8 +150,8 @@ def _train(request: Request, method: str, task: Task, checkpointer: Checkpointer
     entry = method_entry(method)
     if entry.needs_backbone:
         prepare_own()
-    labels, split, begun = LabelMap.of(task.data.examples.labels), task.split, time.monotonic()
-    fitted = entry.load()(request.method_settings).fit(split.train, split.validation, labels)
+    split, begun = task.split, time.monotonic()
+    fitted = entry.load()(request.method_settings).fit(split.train, split.validation, task.labels)
     # Every method is charged its whole cost: what the cache saved was spent by another run.
     return _Trained(fitted, time.monotonic() - begun + fitted.cached_seconds + checkpointer.seconds_before)
 
@@ -176,7 +179,6 @@ def _record(request: Request, method: str, task: Task, trained: _Trained, tested
     """What `run.json` says, but for the times of the whole command, what was asked for and the teacher."""
     fitted, labels = trained.fitted, trained.fitted.predictor.labels
     backbone = find_backbone(request.backbone) if method_entry(method).needs_backbone else None
-    counts = list(task.data.examples.label_counts().values())
     return FinetuneRecord(
         method=method,
         command=request.command("finetune", "--method", method),
@@ -189,7 +191,7 @@ def _record(request: Request, method: str, task: Task, trained: _Trained, tested
         labels=list(labels.names),
         multi_label=labels.multi_label or None,
         thresholds=list(labels.thresholds) if labels.multi_label else None,
-        score_name=main_score(counts, multi_label=labels.multi_label),
+        score_name=deciding_metric(request, task),
         backbone=BackboneRecord.of(backbone) if backbone else None,
         max_length=request.backbone.max_length,
         choices={**fitted.choices, **tested.account},
@@ -222,12 +224,16 @@ def _milliseconds(seconds: float, task: Task) -> float:
     return round(1000 * seconds / len(task.split.test), 4)
 
 
-def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted) -> tuple[Metrics, np.ndarray]:
+def _write_results(
+    folder: Path, task: Task, scores: Scores, fitted: Fitted, score: str
+) -> tuple[Metrics, np.ndarray]:
     """Everything that follows from the scores; the metrics, and what was predicted."""
     test, labels = task.split.test, fitted.predictor.labels
     truth, probabilities = labels.encode(test.labels), labels.probabilities(scores.logits)
     predicted = labels.decide(probabilities)
     write_predictions(folder, test, labels, predicted, labels.confidence(probabilities, predicted))
+    if score in NEED_PROBABILITIES:
+        np.save(folder / PROBABILITIES, probabilities.astype(np.float32))
     metrics = measure(truth, predicted, probabilities)
     write_metrics(folder, metrics, labels)
     step = fitted.history.rows[-1].step if fitted.history else 0

@@ -3,8 +3,6 @@
 A metric's name is what `--metric` takes and `leaderboard.csv` holds: `accuracy`, or `f1:LABEL` of one label.
 """
 
-from difflib import get_close_matches
-
 # Name to what people read.
 TITLES = {
     "accuracy": "accuracy",
@@ -59,5 +57,8 @@ def is_share(score: str) -> bool:
 
 def nearest_name(given: str, known: tuple[str, ...]) -> str:
     """`did you mean X? ` for the known name that is most like a given one; nothing where none is like it."""
+    # Rarely needed, and --help starts without it.
+    from difflib import get_close_matches
+
     like = get_close_matches(given, known, 1)
     return f"did you mean {like[0]}? " if like else ""

@@ -12,7 +12,7 @@ import numpy as np
 from trifold.statistics.calibration import calibration_error
 from trifold.statistics.intervals import Z_95, Interval
 from trifold.statistics.metric import lower_is_better
-from trifold.statistics.scores import score_methods
+from trifold.statistics.scores import MethodScores, score_methods
 
 # With fewer classes the right one is among the first five nearly always.
 _TOP_5_CLASSES = 10
@@ -156,7 +156,6 @@ def paired_difference(
     *,
     column: int | None = None,
     probabilities: Sequence[np.ndarray] = (),
-    z: float = Z_95,
 ) -> Interval:
     """Lead of `better` over `other` on the same rows: the difference of their scores, with its 95 % interval.
 
@@ -170,9 +169,17 @@ def paired_difference(
         classes: Number of classes.
         column: Class number of the label, where the metric is of one.
         probabilities: `(rows, classes)` of both, where the metric needs them.
+    """
+    return lead(score_methods(score, truth, [better, other], classes, column=column, probabilities=probabilities))
+
+
+def lead(both: MethodScores, z: float = Z_95) -> Interval:
+    """Lead of the first of two methods over the second, with its interval.
+
+    Args:
+        both: The two.
         z: Normal quantile of each end.
     """
-    both = score_methods(score, truth, [better, other], classes, column=column, probabilities=probabilities)
     first, second = both.scores(both.counts)
     bounds = both.lead_upper_bounds(both.counts, z)
     return Interval(float(first - second), float(-bounds[1, 0]), float(bounds[0, 1]))
