@@ -166,6 +166,8 @@ class FinetuneRecord(ClassifierRecord):
         peak_memory_bytes: Of the process.
         truncated_test_texts: Test texts that were too long to be read whole.
         teacher: Where a language model gave the labels: how the two compare.
+        majority: The label, or the labels, of the best constant answer; earlier versions did not say it.
+        label_rows: Training rows that have each label, in class order; neither did they say this.
     """
 
     data: DataRecord
@@ -179,6 +181,8 @@ class FinetuneRecord(ClassifierRecord):
     peak_memory_bytes: Count
     truncated_test_texts: Count
     teacher: dict[str, Any] | None = None
+    majority: list[Label | bool] | None = None
+    label_rows: list[Count] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import importlib.resources
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from trifold.train.settings import CheckpointSettings
 
 if TYPE_CHECKING:
     # Imported by the commands themselves, so that --help needs neither NumPy nor PyTorch.
+    from trifold.evaluate.leaderboard import LeaderboardRow
     from trifold.evaluate.results import RunResult
     from trifold.pipeline.compare import Comparison
     from trifold.pipeline.request import Request
@@ -74,12 +76,8 @@ def _print_comparison(found: "Comparison", *, json: bool) -> None:
             }
         )
         return
-    from trifold.evaluate.leaderboard import in_words
-
     print()
-    print_table(
-        [{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in found.rows]
-    )
+    _print_rows(found.rows)
     print()
     for sentence in found.verdict.sentences:
         print(sentence)
@@ -88,6 +86,12 @@ def _print_comparison(found: "Comparison", *, json: bool) -> None:
     print(f"\nReport: {found.folder / 'report.html'}")
     print(f'Use it: trifold predict {found.folder} --text "..."')
     print(found.folder)
+
+
+def _print_rows(rows: "Sequence[LeaderboardRow]") -> None:
+    from trifold.evaluate.leaderboard import in_words
+
+    print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in rows])
 
 
 def finetune(
@@ -160,15 +164,15 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return
-    from trifold.evaluate.leaderboard import build_leaderboard, in_words, milliseconds
+    from trifold.evaluate.leaderboard import build_leaderboard, milliseconds
+    from trifold.evaluate.majority import majority_run
 
-    row = build_leaderboard([result], result.record.score_name)[0]
-    print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL}])
-    teacher = result.record.teacher or {}
+    _print_rows(build_leaderboard([result], result.record.score_name, majority_run(result)))
+    teacher, milliseconds_per_text = result.record.teacher or {}, result.milliseconds_per_text
     if teacher.get("agreement"):
         print(
             f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "
-            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(row.ms_per_text)} a text "
+            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(milliseconds_per_text)} a text "
             f"against {milliseconds(teacher['teacher_ms_per_text'])}"
         )
     print(f"\nReport: {result.folder / 'report.html'}")

@@ -109,10 +109,13 @@ def _having(target: np.ndarray, column: int) -> np.ndarray:
     return having
 
 
-def build_leaderboard(results: Sequence[RunResult], score: str) -> list[LeaderboardRow]:
-    """The best score first."""
+def build_leaderboard(
+    results: Sequence[RunResult], score: str, majority: RunResult | None = None
+) -> list[LeaderboardRow]:
+    """A row for each run, and one for the majority baseline where it is known; the best score first."""
     sign = 1 if lower_is_better(score) else -1
-    return sorted((_row(result, score) for result in results), key=lambda row: sign * row.score)
+    runs = [*results, majority] if majority else results
+    return sorted((_row(result, score) for result in runs), key=lambda row: sign * row.score)
 
 
 def _row(result: RunResult, score: str) -> LeaderboardRow:
@@ -158,12 +161,20 @@ def in_words(row: LeaderboardRow) -> Mapping[str, str]:
         "95 % interval": f"{low} to {high}",
         **_besides(row),
         **_rare(row),
+        **_costs(row),
+    }
+
+
+def _costs(row: LeaderboardRow) -> Mapping[str, str]:
+    """What a method takes; the majority baseline takes nothing."""
+    costs = {
         "training": duration(row.train_seconds),
         "per text": milliseconds(row.ms_per_text),
         "trainable parameters": f"{row.trainable_parameters:,}",
         "size": megabytes(row.size_bytes),
         "peak memory": megabytes(row.peak_memory_bytes),
     }
+    return costs if row.size_bytes else dict.fromkeys(costs, "-")
 
 
 def _besides(row: LeaderboardRow) -> Mapping[str, str]:

@@ -91,6 +91,11 @@ def cost_figure(rows: Sequence[LeaderboardRow], ship: str) -> Any:
     scale, unit = (100, ", %") if is_share(score) else (1, "")
     for row in rows:
         colour = GREEN if row.method == ship else GREY
+        if not row.ms_per_text:
+            # No time at all has no place on a logarithmic axis.
+            axes.axhline(scale * row.score, color=GREY, linewidth=0.8, linestyle=":")
+            axes.annotate(row.method, (0, scale * row.score), (4, 3), xycoords=axes.get_yaxis_transform(), textcoords="offset points", color=GREY, fontsize=9)
+            continue
         below, above = scale * (row.score - row.score_low), scale * (row.score_high - row.score)
         axes.errorbar(row.ms_per_text, scale * row.score, [[below], [above]], fmt="o", color=colour, capsize=3)
         axes.annotate(

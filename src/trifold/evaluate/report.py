@@ -79,7 +79,7 @@ def write_report(
         table=[in_words(row) for row in rows],
         verdict=verdict,
         score_name=metric_title(rows[0].score_name),
-        cost_plot=as_svg(cost_figure(rows, verdict.ship)) if len(rows) > 1 else "",
+        cost_plot=as_svg(cost_figure(rows, verdict.ship)) if len(results) > 1 else "",
         sections=[
             _section(result) for result in sorted(results, key=lambda r: [row.method for row in rows].index(r.name))
         ],

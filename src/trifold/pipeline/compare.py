@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from trifold.drawing import drawing
 from trifold.errors import ArtifactError, SettingsError, TrainingError
 from trifold.evaluate.forecast import Forecast
 from trifold.evaluate.leaderboard import LeaderboardRow, build_leaderboard, in_words, write_leaderboard
+from trifold.evaluate.majority import majority_run
 from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result
 from trifold.evaluate.settings import CompareSettings
@@ -73,6 +75,10 @@ class _State:
     def score(self) -> str:
         return self.results[0].record.score_name
 
+    @cached_property
+    def majority(self) -> RunResult | None:
+        return majority_run(self.results[0])
+
     def add(self, result: RunResult) -> LeaderboardRow:
         """Take one more method that is done, and show what is known then."""
         self.results.append(result)
@@ -83,9 +89,10 @@ class _State:
         """Write leaderboard and report, so that they stand whatever comes; nothing is redrawn where nothing is new."""
         known = ([result.name for result in self.results], dict(self.skipped))
         if self.verdict is None or known != self._shown:
-            self.rows = build_leaderboard(self.results, self.score)
+            majority = self.majority
+            self.rows = build_leaderboard(self.results, self.score, majority)
             write_leaderboard(self.folder, self.rows)
-            self.verdict = decide(self.results, self.score, self.settings.tolerance)
+            self.verdict = decide(self.results, self.score, self.settings.tolerance, majority)
             _draw(self, self.rows, self.verdict)
             self._shown = known
         return self.verdict

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from trifold.data.source import require_lasting
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError, DataError, require
 from trifold.evaluate.leaderboard import build_leaderboard
+from trifold.evaluate.majority import majority_run
 from trifold.evaluate.model_card import write_card
 from trifold.evaluate.plots import write_confusion, write_curves
 from trifold.evaluate.report import write_report
@@ -33,8 +35,10 @@ from trifold.pipeline.request import Request, Task, data_record, models_of, open
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
 from trifold.runtime import hardware, peak_memory_bytes, prepare_own
-from trifold.statistics.metric import NEED_PROBABILITIES
+from trifold.statistics.constant_answer import constant_answer
+from trifold.statistics.metric import NEED_PROBABILITIES, split_name
 from trifold.statistics.metrics import Metrics, measure
+from trifold.tasks.metric_choice import label_column
 from trifold.train.checkpoint import Checkpointer, checkpointing
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import report, reporting
@@ -177,7 +181,7 @@ def _test(fitted: Fitted, texts: Sequence[str], entry: MethodEntry) -> _Tested:
 
 def _record(request: Request, method: str, task: Task, trained: _Trained, tested: _Tested) -> FinetuneRecord:
     """What `run.json` says, but for the times of the whole command, what was asked for and the teacher."""
-    fitted, labels = trained.fitted, trained.fitted.predictor.labels
+    fitted, labels, score = trained.fitted, trained.fitted.predictor.labels, deciding_metric(request, task)
     backbone = find_backbone(request.backbone) if method_entry(method).needs_backbone else None
     return FinetuneRecord(
         method=method,
@@ -191,7 +195,7 @@ def _record(request: Request, method: str, task: Task, trained: _Trained, tested
         labels=list(labels.names),
         multi_label=labels.multi_label or None,
         thresholds=list(labels.thresholds) if labels.multi_label else None,
-        score_name=deciding_metric(request, task),
+        score_name=score,
         backbone=BackboneRecord.of(backbone) if backbone else None,
         max_length=request.backbone.max_length,
         choices={**fitted.choices, **tested.account},
@@ -203,7 +207,17 @@ def _record(request: Request, method: str, task: Task, trained: _Trained, tested
         size_bytes=fitted.predictor.size_bytes(),
         peak_memory_bytes=tested.peak_memory_bytes,
         truncated_test_texts=int(tested.scores.truncated.sum()),
+        **_constant(task, score),
     )
+
+
+def _constant(task: Task, score: str) -> dict[str, Any]:
+    """What the record says of the majority baseline."""
+    labels, kind = task.labels, split_name(score)[0]
+    truth = labels.encode(task.split.train.labels)
+    answer = constant_answer(kind, truth, len(labels), label_column(score, labels))
+    rows = truth.sum(axis=0) if truth.ndim == 2 else np.bincount(truth, minlength=len(labels))
+    return {"majority": [labels.names[number] for number in np.flatnonzero(answer)], "label_rows": rows.tolist()}
 
 
 def _meet_teacher(
@@ -255,8 +269,9 @@ def _show(result: RunResult, request: Request, task: Task, *, fitted_by_steps: b
         write_card(folder, result)
     with drawing("report.html"):
         score = result.record.score_name
-        rows = build_leaderboard([result], score)
-        verdict = decide([result], score, 1.0)
+        majority = majority_run(result)
+        rows = build_leaderboard([result], score, majority)
+        verdict = decide([result], score, 1.0, majority)
         title = f"{result.method} on {request.data.name}"
         write_report(folder, title, task.facts, [result], rows, verdict, {}, result.record.command)
     with drawing("the list of these files in manifest.json"):
