@@ -215,7 +215,11 @@ def demo(*, output_dir: Path | None = None, json: bool = False) -> int:
         reviews = Path(__file__).parents[3] / "examples" / "reviews.csv"
     if not reviews.exists():
         raise SettingsError("the demo's reviews are missing from this installation: install trifold again")
-    print(f"comparing all methods on {reviews}", file=sys.stderr)
+    print(
+        f"comparing all methods on {reviews}; labels that differ only in case or outer spaces are taken as one "
+        "(--merge-labels)",
+        file=sys.stderr,
+    )
     return compare(
         reviews, asked=TrainingSettings(reading=DataSettings(merge_labels=True)), output_dir=output_dir, json=json
     )

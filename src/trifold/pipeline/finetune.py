@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -272,6 +272,7 @@ def _show(result: RunResult, request: Request, task: Task, *, fitted_by_steps: b
         majority = majority_run(result)
         rows = build_leaderboard([result], score, majority)
         verdict = decide([result], score, 1.0, majority)
+        verdict = replace(verdict, sentences=(*task.facts.label_caution(), *verdict.sentences))
         title = f"{result.method} on {request.data.name}"
         write_report(folder, title, task.facts, [result], rows, verdict, {}, result.record.command)
     with drawing("the list of these files in manifest.json"):
