@@ -1,7 +1,7 @@
 """The verb `evaluate`: a trained model measured on labelled rows."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -69,24 +69,34 @@ def _as_dict(found: "Evaluation") -> dict[str, object]:
     return {
         **metrics_as_dict(found.metrics, found.labels),
         **({"answered": vars(found.answered)} if found.answered else {}),
+        **({} if found.learned_from is None else {"learned_from": found.learned_from}),
+        **({"others": metrics_as_dict(found.others, found.labels)} if found.others else {}),
         "truncated": found.truncated,
         "rows_left_out": len(found.bad_rows),
     }
 
 
 def _print_metrics(found: "Evaluation") -> None:
-    """Print every metric that is one figure, with its interval where it has one."""
-    from trifold.statistics.intervals import Interval
-
-    rows = []
-    for name, value in vars(found.metrics).items():
-        if isinstance(value, Interval):
-            interval = f"{value.low:.4f} to {value.high:.4f}"
-            rows.append({"metric": name, "value": f"{value.value:.4f}", "95 % interval": interval})
-        elif isinstance(value, int | float):
-            shown = f"{value:,}" if name == "rows" else f"{value:.4f}"
-            rows.append({"metric": name, "value": shown, "95 % interval": ""})
+    """Print every metric that is one figure, with its interval where it has one; on the rows not seen, too."""
+    rows = [{"metric": name, **_figure(name, value)} for name, value in vars(found.metrics).items() if _is_figure(value)]
+    if found.others:
+        beside = vars(found.others)
+        for row in rows:
+            figure = _figure(row["metric"], beside[row["metric"]])
+            row |= {"on rows not learned from": figure["value"], "their interval": figure["95 % interval"]}
     print_table(rows)
+
+
+def _is_figure(value: object) -> bool:
+    return value is not None and not isinstance(value, tuple)
+
+
+def _figure(name: str, value: Any) -> dict[str, str]:
+    """A metric and its interval as text; nothing of what does not apply."""
+    low, high = getattr(value, "low", None), getattr(value, "high", None)
+    number = getattr(value, "value", value)
+    shown = "" if number is None else f"{number:,}" if name == "rows" else f"{number:.4f}"
+    return {"value": shown, "95 % interval": "" if low is None else f"{low:.4f} to {high:.4f}"}
 
 
 def _print_classes(found: "Evaluation") -> None:

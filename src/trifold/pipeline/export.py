@@ -1,11 +1,13 @@
 """A run as one graph that needs no PyTorch, in full precision, or in 8-bit integers where held-out rows allow it."""
 
 import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from trifold.artifact.learned_texts import LEARNED_TEXTS
 from trifold.artifact.run_folder import choose_folder, new_folder
 from trifold.artifact.run_record import ExportedRecord, write_run_record
 from trifold.data.hub import stay_offline
@@ -104,6 +106,8 @@ def export(
             )
         exported = _as_record(run, engine, compared, max_drop, str(data) if data else "validation part")
         size = after.size_bytes()
+        if (before.folder / LEARNED_TEXTS).is_file():
+            shutil.copy2(before.folder / LEARNED_TEXTS, folder)
         write_run_record(folder, before.record.but(*_OF_TRAINING, exported=exported, size_bytes=size))
     return Exported(target, engine, **vars(compared), size_bytes=size, before_bytes=before.predictor.size_bytes())
 

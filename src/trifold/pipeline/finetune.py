@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from trifold.artifact.learned_texts import write_learned_texts
 from trifold.artifact.manifest import STATE, write_manifest
 from trifold.artifact.run_folder import choose_folder, new_folder
 from trifold.artifact.run_record import BackboneRecord, FinetuneRecord, as_record, write_run_record
@@ -109,6 +110,8 @@ def finetune(
             teacher=_meet_teacher(request, task, trained.fitted, predicted, metrics),
             seconds=round(time.monotonic() - clock, 3),
         )
+        if method_entry(method).load().uses_labels:
+            write_learned_texts(folder, (*task.split.train.texts, *task.split.validation.texts))
         write_run_record(folder, record)
     result = read_result(target)
     _show(result, request, task, fitted_by_steps=trained.fitted.history is not None)
