@@ -78,7 +78,9 @@ def _as_dict(found: "Evaluation") -> dict[str, object]:
 
 def _print_metrics(found: "Evaluation") -> None:
     """Print every metric that is one figure, with its interval where it has one; on the rows not seen, too."""
-    rows = [{"metric": name, **_figure(name, value)} for name, value in vars(found.metrics).items() if _is_figure(value)]
+    rows = [
+        {"metric": name, **_figure(name, value)} for name, value in vars(found.metrics).items() if _is_figure(value)
+    ]
     if found.others:
         beside = vars(found.others)
         for row in rows:

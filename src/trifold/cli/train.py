@@ -168,11 +168,11 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
     from trifold.evaluate.majority import majority_run
 
     _print_rows(build_leaderboard([result], result.record.score_name, majority_run(result)))
-    teacher, milliseconds_per_text = result.record.teacher or {}, result.milliseconds_per_text
+    teacher, own = result.record.teacher or {}, result.milliseconds_per_text
     if teacher.get("agreement"):
         print(
             f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "
-            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(milliseconds_per_text)} a text "
+            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(own)} a text "
             f"against {milliseconds(teacher['teacher_ms_per_text'])}"
         )
     print(f"\nReport: {result.folder / 'report.html'}")

@@ -67,7 +67,7 @@ class DataSummary:
         return dict(Counter(reason for _, reason in self.bad_rows).most_common())
 
     def variants_in_words(self) -> list[str]:
-        """Each label that may be a misspelling, and of which: `'Positive ' (4 rows) looks like 'positive' (200 rows)`."""
+        """Each label that may be a misspelling: `'Positive ' (4 rows) looks like 'positive' (200 rows)`."""
         return [
             f"{spell(variant)} ({counted(self.labels[variant], 'row')}) looks like {spell(target)} "
             f"({counted(self.labels[target], 'row')})"

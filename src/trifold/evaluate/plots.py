@@ -94,7 +94,15 @@ def cost_figure(rows: Sequence[LeaderboardRow], ship: str) -> Any:
         if not row.ms_per_text:
             # No time at all has no place on a logarithmic axis.
             axes.axhline(scale * row.score, color=GREY, linewidth=0.8, linestyle=":")
-            axes.annotate(row.method, (0, scale * row.score), (4, 3), xycoords=axes.get_yaxis_transform(), textcoords="offset points", color=GREY, fontsize=9)
+            axes.annotate(
+                row.method,
+                (0, scale * row.score),
+                (4, 3),
+                xycoords=axes.get_yaxis_transform(),
+                textcoords="offset points",
+                color=GREY,
+                fontsize=9,
+            )
             continue
         below, above = scale * (row.score - row.score_low), scale * (row.score_high - row.score)
         axes.errorbar(row.ms_per_text, scale * row.score, [[below], [above]], fmt="o", color=colour, capsize=3)

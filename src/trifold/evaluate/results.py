@@ -127,7 +127,7 @@ def write_metrics(folder: Path, metrics: Metrics, labels: LabelMap) -> None:
 
 
 def metrics_as_dict(metrics: Metrics, labels: LabelMap) -> dict[str, object]:
-    """The names that scripts rely on, fractions from 0 to 1; `classes` is a list in class order, each with its label."""
+    """The names that scripts rely on, fractions from 0 to 1; `classes` is a list in class order, with labels."""
     named = {name: value for name, value in asdict(metrics).items() if value is not None}
     classes = [{"label": label, **vars(one)} for label, one in zip(labels.names, metrics.classes, strict=True)]
     return {**named, "classes": classes}
@@ -186,9 +186,7 @@ def score_runs(results: Sequence[RunResult], score: str) -> MethodScores:
     probabilities = [result.probabilities for result in results] if score in NEED_PROBABILITIES else []
     predictions = [result.predicted for result in results]
     column = label_column(score, first.labels)
-    return score_methods(
-        score, first.truth, predictions, len(first.labels), column=column, probabilities=probabilities
-    )
+    return score_methods(score, first.truth, predictions, len(first.labels), column=column, probabilities=probabilities)
 
 
 def lead_over(score: str, better: RunResult, other: RunResult, z: float = Z_95) -> Interval:

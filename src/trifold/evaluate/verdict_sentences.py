@@ -81,7 +81,9 @@ def _expected(case: WeighedRuns) -> str:
     low, high = (shown(score, end, unit=False) for end in (expected.low, expected.high))
     said = f"Expect of it about {shown(score, expected.value)} {title(score)} (95 % interval {low} to {high})"
     if choice.scores[choice.chosen] - choice.expected.value >= _SHOWN_DIFFERENCE:
-        said += f": of the {shown(score, value)} on the test rows a part is owed to being the best of {len(case.results)}"
+        said += (
+            f": of the {shown(score, value)} on the test rows a part is owed to being the best of {len(case.results)}"
+        )
     return f"{said}."
 
 

@@ -19,7 +19,6 @@ from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.types import Examples
 
-
 # Classes are even as long as the commonest has less than so many times the rows of the rarest.
 _EVEN = 1.5
 

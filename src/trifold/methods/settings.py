@@ -97,7 +97,9 @@ class RankingSettings:
         given = self.metric
         if given is not None and not is_metric(given):
             like = nearest_name(given, ALLOWED)
-            raise SettingsError(f"--metric {given} is not allowed: {like}give {', '.join(ALLOWED[:-1])} or {ALLOWED[-1]}")
+            raise SettingsError(
+                f"--metric {given} is not allowed: {like}give {', '.join(ALLOWED[:-1])} or {ALLOWED[-1]}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

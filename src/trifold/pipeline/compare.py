@@ -151,7 +151,9 @@ def _compare(
         name: method_entry(one.method).skip_reason(task.split.train, one.request.method_settings)
         for name, one in contestants.items()
     }
-    without_weight = [name for name, one in contestants.items() if "class_weight" in unused([one.method], request.train)]
+    without_weight = [
+        name for name, one in contestants.items() if "class_weight" in unused([one.method], request.train)
+    ]
     if without_weight:
         say(f"note: --class-weight has no effect on {', '.join(without_weight)}")
     expected = foresee(task, {name: one for name, one in contestants.items() if not skip_reasons[name]})

@@ -96,9 +96,7 @@ def evaluate(
     if known is not None and 0 < known.sum() < len(known):
         others = measure(truth[~known], predicted[~known], probabilities[~known])
     count = None if known is None else int(known.sum())
-    return Evaluation(
-        metrics, labels, answered, int(scores.truncated.sum()), loaded.bad_rows, count, others
-    )
+    return Evaluation(metrics, labels, answered, int(scores.truncated.sum()), loaded.bad_rows, count, others)
 
 
 def _known_texts(run: Run, data: Path, texts: Sequence[str]) -> np.ndarray | None:

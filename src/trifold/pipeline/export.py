@@ -152,9 +152,7 @@ def _compare(before: Run, after: Predictor, rows: Examples) -> _Compared:
     truth, column = labels.encode(rows.labels), label_column(score, labels)
     probabilities = [_probabilities(predictor, rows) for predictor in (before.predictor, after)]
     as_before, as_after = (labels.decide(one) for one in probabilities)
-    drop = paired_difference(
-        score, truth, as_before, as_after, len(labels), column=column, probabilities=probabilities
-    )
+    drop = paired_difference(score, truth, as_before, as_after, len(labels), column=column, probabilities=probabilities)
     return _Compared(score, drop, len(rows), float((as_before == as_after).reshape(len(truth), -1).all(1).mean()))
 
 

@@ -241,9 +241,7 @@ def _milliseconds(seconds: float, task: Task) -> float:
     return round(1000 * seconds / len(task.split.test), 4)
 
 
-def _write_results(
-    folder: Path, task: Task, scores: Scores, fitted: Fitted, score: str
-) -> tuple[Metrics, np.ndarray]:
+def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted, score: str) -> tuple[Metrics, np.ndarray]:
     """Everything that follows from the scores; the metrics, and what was predicted."""
     test, labels = task.split.test, fitted.predictor.labels
     truth, probabilities = labels.encode(test.labels), labels.probabilities(scores.logits)

@@ -55,10 +55,11 @@ class Gain:
     def sentence(self) -> str:
         """In words."""
         value, low, high = (100 * one for one in (self.gain.value, self.gain.low, self.gain.high))
+        without, with_it = (shown(self.score_name, one) for one in (self.plain, self.pretrained))
         told = "gains" if low > 0 else "costs" if high < 0 else "is not shown to change anything: it brings"
         return (
             f"Pretraining {told} {value:+.1f} points of {title(self.score_name)} (95 % interval {low:+.1f} to "
-            f"{high:+.1f}): {shown(self.score_name, self.plain)} without, {shown(self.score_name, self.pretrained)} with it."
+            f"{high:+.1f}): {without} without, {with_it} with it."
         )
 
 

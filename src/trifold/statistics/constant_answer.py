@@ -22,9 +22,9 @@ def constant_answer(kind: str, truth: np.ndarray, classes: int, column: int | No
         `(classes,)` bool, the labels that it consists of.
     """
     if truth.ndim == 1:
-        return np.arange(classes) == np.bincount(truth, minlength=classes).argmax()
+        return np.asarray(np.arange(classes) == np.bincount(truth, minlength=classes).argmax())
     if kind in LABEL_TITLES:
-        return np.arange(classes) == column
+        return np.asarray(np.arange(classes) == column)
     label_rows = truth.sum(axis=0)
     if kind == "macro_f1":
         # Each label by itself is better named than not.

@@ -120,8 +120,8 @@ class InfluenceScores(ABC):
 
     def _variances(self, counts: np.ndarray) -> np.ndarray:
         """Variance of a row's influence on each method's score, `(..., methods)`."""
-        squares: np.ndarray = (counts[..., None, :] @ np.square(self.influences(counts)))[..., 0, :]
-        return squares / counts.sum(axis=-1)[..., None]
+        squares = (counts[..., None, :] @ np.square(self.influences(counts)))[..., 0, :]
+        return np.asarray(squares / counts.sum(axis=-1)[..., None])
 
     def _lead_variances(self, counts: np.ndarray) -> np.ndarray:
         """Variance of a row's influence on each method's lead over each other, `(..., first, second)`.

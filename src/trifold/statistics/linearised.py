@@ -23,7 +23,7 @@ from trifold.statistics.row_influence import (
 
 
 class LinearisedScores(InfluenceScores):
-    """`MethodScores` by a metric whose influences are known on all rows; for other counts it is followed to first order.
+    """`MethodScores` by a metric whose influences are known on all rows; other counts are followed to first order.
 
     Args:
         figures: Of each method: the metric on all rows, and `(rows,)` influences.
@@ -43,8 +43,8 @@ class LinearisedScores(InfluenceScores):
 
     def scores(self, counts: np.ndarray) -> np.ndarray:
         """See `MethodScores`."""
-        added: np.ndarray = counts @ self._influences / counts.sum(axis=-1, keepdims=True)
-        return self._values + added
+        added = counts @ self._influences / counts.sum(axis=-1, keepdims=True)
+        return np.asarray(self._values + added)
 
     def influences(self, counts: np.ndarray) -> np.ndarray:  # noqa: ARG002 - the same to first order
         """See `InfluenceScores`."""

@@ -26,9 +26,7 @@ class MacroF1Scores(InfluenceScores):
         self._hits = [2 * true.multiply(one).tocsr() for one in predicted]
         self._appearances = [(true + one).tocsr() for one in predicted]
         wrong = np.stack([~correct_rows(truth, one) for one in predictions], axis=1)
-        super().__init__(
-            counts, wrong, mean_error_effect(counts @ true, float(counts.sum()), several=truth.ndim == 2)
-        )
+        super().__init__(counts, wrong, mean_error_effect(counts @ true, float(counts.sum()), several=truth.ndim == 2))
 
     def scores(self, counts: np.ndarray) -> np.ndarray:
         """See `MethodScores`."""

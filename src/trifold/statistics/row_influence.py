@@ -114,7 +114,9 @@ def _mean_over_labels(
 def _auc_of_label(having: np.ndarray, scores: np.ndarray) -> Figure:
     inside, outside = np.sort(scores[having]), np.sort(scores[~having])
     below = (np.searchsorted(outside, scores, "left") + np.searchsorted(outside, scores, "right")) / (2 * len(outside))
-    above = 1.0 - (np.searchsorted(inside, scores, "left") + np.searchsorted(inside, scores, "right")) / (2 * len(inside))
+    above = 1.0 - (np.searchsorted(inside, scores, "left") + np.searchsorted(inside, scores, "right")) / (
+        2 * len(inside)
+    )
     area = float(below[having].mean())
     share = len(inside) / len(scores)
     return area, np.where(having, (below - area) / share, (above - area) / (1.0 - share))

