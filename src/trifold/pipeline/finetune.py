@@ -93,7 +93,6 @@ def finetune(
     if announce:
         for warning in task.facts.warnings():
             say(f"note: {warning}")
-        say_why(request, task)
     with (
         new_folder(target) as folder,
         reporting(request.train.report_to, "-".join(target.absolute().parts[-2:]), request.named()),
@@ -114,6 +113,8 @@ def finetune(
             write_learned_texts(folder, (*task.split.train.texts, *task.split.validation.texts))
         write_run_record(folder, record)
     result = read_result(target)
+    if announce:
+        say_why(request, task)
     _show(result, request, task, fitted_by_steps=trained.fitted.history is not None)
     return result
 
