@@ -44,6 +44,13 @@ class MetricsFacts(TypedDict, total=False):
     rows: Count
 
 
+class MajorityFacts(TypedDict, total=False):
+    """The majority baseline in `run.json`: `labels`, its answer, and `label_rows`, training rows of each label."""
+
+    labels: list[Label | bool]
+    label_rows: list[Count]
+
+
 class LanguageModelFacts(TypedDict, total=False):
     """`metrics.json` of a language model."""
 

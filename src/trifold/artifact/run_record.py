@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from trifold.artifact.metrics_file import MajorityFacts
 from trifold.atomic import write_json
 from trifold.models.backbone_files import BackboneFiles
 from trifold.schema import Amount, Count, JsonRecord, Rule, Size, read_value
@@ -115,8 +116,7 @@ class ModelRecord(RunRecord):
         method: Name.
         started: ISO date and time, UTC.
         choices: What was chosen for it, name to plain value.
-        asked: What decides on the model, to tell whether another run would be the same; earlier
-            versions did not say it.
+        asked: What decides on the model; earlier versions did not say it.
     """
 
     method: str
@@ -166,8 +166,7 @@ class FinetuneRecord(ClassifierRecord):
         peak_memory_bytes: Of the process.
         truncated_test_texts: Test texts that were too long to be read whole.
         teacher: Where a language model gave the labels: how the two compare.
-        majority: The label, or the labels, of the best constant answer; earlier versions did not say it.
-        label_rows: Training rows that have each label, in class order; neither did they say this.
+        majority: The best constant answer; earlier versions did not say it.
     """
 
     data: DataRecord
@@ -181,8 +180,7 @@ class FinetuneRecord(ClassifierRecord):
     peak_memory_bytes: Count
     truncated_test_texts: Count
     teacher: dict[str, Any] | None = None
-    majority: list[Label | bool] | None = None
-    label_rows: list[Count] | None = None
+    majority: MajorityFacts | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +221,8 @@ class PretrainRecord(ModelRecord):
         train_seconds: Of training alone.
         peak_memory_bytes: Of the process.
         samples: What the model says to held-out beginnings.
+        held_out_loss: On the validation part; earlier versions did not say it here.
+        unigram_loss: As `unigram_loss` gives it, to tell whether anything was learned; earlier versions did not say it.
     """
 
     objective: Literal["mlm", "clm"]
@@ -234,6 +234,8 @@ class PretrainRecord(ModelRecord):
     train_seconds: Amount
     peak_memory_bytes: Count
     samples: list[dict[str, str]]
+    held_out_loss: Amount | None = None
+    unigram_loss: Amount | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,9 +38,10 @@ def majority_run(like: RunResult) -> RunResult | None:
     Args:
         like: A run on the same data.
     """
-    answer, label_rows = like.record.get("majority"), like.record.get("label_rows")
-    if answer is None or label_rows is None:
+    known = like.record.get("majority")
+    if known is None or len(known["label_rows"]) != len(like.labels):
         return None
+    answer, label_rows = known["labels"], known["label_rows"]
     rows, labels = len(like.rows), like.labels
     counts, total = np.maximum(np.array(label_rows, dtype=float), 0.5), like.record.data.parts["training"]
     shares = np.minimum(counts, total - 0.5) / total if labels.multi_label else counts / counts.sum()

@@ -4,16 +4,15 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from trifold.artifact.learned_texts import write_learned_texts
-from trifold.artifact.manifest import STATE, write_manifest
-from trifold.artifact.run_folder import choose_folder, new_folder
-from trifold.artifact.run_record import BackboneRecord, FinetuneRecord, as_record, write_run_record
+from trifold.artifact.manifest import write_manifest
+from trifold.artifact.metrics_file import MajorityFacts
+from trifold.artifact.run_folder import choose_folder
+from trifold.artifact.run_record import BackboneRecord, FinetuneRecord, as_record
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError, DataError, require
@@ -35,14 +34,15 @@ from trifold.pipeline.deciding import deciding_metric, say_why
 from trifold.pipeline.request import Request, Task, data_record, models_of, open_task, versions
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
+from trifold.pipeline.training_run import Start, training_run
 from trifold.runtime import hardware, peak_memory_bytes, prepare_own
 from trifold.statistics.constant_answer import constant_answer
 from trifold.statistics.metric import NEED_PROBABILITIES, split_name
 from trifold.statistics.metrics import Metrics, measure
 from trifold.tasks.metric_choice import label_column
-from trifold.train.checkpoint import Checkpointer, checkpointing
+from trifold.train.checkpoint import Checkpointer
 from trifold.train.settings import CheckpointSettings
-from trifold.train.tracking import report, reporting
+from trifold.train.tracking import report
 
 _CHECKED_TEXTS = 8
 # Passes over the test rows are timed again, at least once, until they have taken so long, but not more often than this.
@@ -77,8 +77,7 @@ def finetune(
     Raises:
         TrifoldError: If anything given cannot be used; nothing is left behind then.
     """
-    started, clock = datetime.now(UTC), time.monotonic()
-    method, keep = method_name(method), keep or CheckpointSettings()
+    start, method, keep = Start(), method_name(method), keep or CheckpointSettings()
     _require_one_model(request)
     request.require_used([method], keep)
     if done := finished(output_dir, lambda: asked_for(request, method), resume=keep.resume):
@@ -93,25 +92,16 @@ def finetune(
     if announce:
         for warning in task.facts.warnings():
             say(f"note: {warning}")
-    with (
-        new_folder(target) as folder,
-        reporting(request.train.report_to, "-".join(target.absolute().parts[-2:]), request.named()),
-        checkpointing(target / STATE, keep.save_steps, keep.save_minutes, asked) as checkpointer,
-    ):
-        trained = _train(request, method, task, checkpointer)
+    with training_run(target, start, keep, asked, request.train.report_to, request.named()) as run:
+        trained = _train(request, method, task, run.checkpointer)
         tested = _test(trained.fitted, task.split.test.texts, method_entry(method))
-        trained.fitted.predictor.save(folder / "model")
-        _prove_saved(folder / "model", method, trained.fitted, task, request.method_settings)
-        metrics, predicted = _write_results(folder, task, tested.scores, trained.fitted, score)
-        record = _record(request, method, task, trained, tested).but(
-            asked=asked,
-            started=started.isoformat(timespec="seconds"),
-            teacher=_meet_teacher(request, task, trained.fitted, predicted, metrics),
-            seconds=round(time.monotonic() - clock, 3),
-        )
+        trained.fitted.predictor.save(run.folder / "model")
+        _prove_saved(run.folder / "model", method, trained.fitted, task, request.method_settings)
+        metrics, predicted = _write_results(run.folder, task, tested.scores, trained.fitted, score)
+        teacher = _meet_teacher(request, task, trained.fitted, predicted, metrics)
         if method_entry(method).load().uses_labels:
-            write_learned_texts(folder, (*task.split.train.texts, *task.split.validation.texts))
-        write_run_record(folder, record)
+            write_learned_texts(run.folder, (*task.split.train.texts, *task.split.validation.texts))
+        run.write_record(_record(request, method, task, trained, tested).but(teacher=teacher))
     result = read_result(target)
     if announce:
         say_why(request, task)
@@ -211,17 +201,17 @@ def _record(request: Request, method: str, task: Task, trained: _Trained, tested
         size_bytes=fitted.predictor.size_bytes(),
         peak_memory_bytes=tested.peak_memory_bytes,
         truncated_test_texts=int(tested.scores.truncated.sum()),
-        **_constant(task, score),
+        majority=_constant(task, score),
     )
 
 
-def _constant(task: Task, score: str) -> dict[str, Any]:
+def _constant(task: Task, score: str) -> MajorityFacts:
     """What the record says of the majority baseline."""
     labels, kind = task.labels, split_name(score)[0]
     truth = labels.encode(task.split.train.labels)
     answer = constant_answer(kind, truth, len(labels), label_column(score, labels))
     rows = truth.sum(axis=0) if truth.ndim == 2 else np.bincount(truth, minlength=len(labels))
-    return {"majority": [labels.names[number] for number in np.flatnonzero(answer)], "label_rows": rows.tolist()}
+    return {"labels": [labels.names[number] for number in np.flatnonzero(answer)], "label_rows": rows.tolist()}
 
 
 def _meet_teacher(

@@ -26,8 +26,7 @@ def run(method: str, right: int, milliseconds: float = 1.0, **known: object) -> 
     data = {field.name: None for field in fields(DataRecord)} | {"parts": {"training": 320}}
     record |= {"method": method, "ms_per_text": milliseconds, "data": DataRecord(**data), "size_bytes": 10}
     record |= {
-        "majority": ["positive"],
-        "label_rows": [122, 198],
+        "majority": {"labels": ["positive"], "label_rows": [122, 198]},
         "peak_memory_bytes": 1,
         "train_seconds": 2.0,
         "trainable_parameters": 3,
