@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile, require_probability
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings
 from trifold.llm.settings import LlmSettings
@@ -60,6 +60,7 @@ def evaluate(
         share, accuracy = found.answered.share, found.answered.accuracy
         rightly = f", {100 * accuracy:.1f} % of them rightly" if accuracy is not None else ""
         print(f"\nDeclining under {reject_below:g}: {100 * share:.1f} % are answered{rightly}")
+    say_next("export", run)
 
 
 def _as_dict(found: "Evaluation") -> dict[str, object]:

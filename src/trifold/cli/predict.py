@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.cli.inputs import OptionalDataFile, require_probability
-from trifold.cli.output import print_json
+from trifold.cli.output import print_json, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError, require
@@ -66,14 +66,15 @@ def predict(
         stay_offline()
     chosen = load_run(run, how, llm)
     if text is not None:
-        _predict_text(chosen.predictor, text, reject_below, json=json)
+        _predict_text(run, chosen.predictor, text, reject_below, json=json)
         return
     assert source is not None
     count = predict_file(chosen, source, output, reading or TextSettings(), reject_below, excel_safe=excel_safe)
     say(f"{counted(count, 'row')} labelled" + (f", written to {output}" if output else ""))
+    say_next("evaluate", run, "LABELLED.csv")
 
 
-def _predict_text(predictor: "Predictor", text: str, reject_below: float, *, json: bool) -> None:
+def _predict_text(run: Path, predictor: "Predictor", text: str, reject_below: float, *, json: bool) -> None:
     """Print the labels of one text with their probabilities, ten at most."""
     from trifold.events import say
     from trifold.inference.predict import predict_texts
@@ -90,3 +91,4 @@ def _predict_text(predictor: "Predictor", text: str, reject_below: float, *, jso
         say(f"declined: the model is less sure than {reject_below:g}")
     if found.truncated:
         say("note: the text is longer than the model reads; its end was cut off")
+    say_next("predict", run, "FILE.csv", "--output", "labelled.csv")

@@ -30,8 +30,9 @@ from trifold.pipeline.contestants import Contestant, announce, chosen_methods, f
 from trifold.pipeline.deciding import deciding_metric, say_why
 from trifold.pipeline.done_before import done_before, read_own, require_comparison
 from trifold.pipeline.method_process import interrupts, run_in_own_process
-from trifold.pipeline.request import Request, Task, flags_of, open_task, versions
+from trifold.pipeline.request import Request, Task, flags_of, open_task
 from trifold.runtime import hardware
+from trifold.version import versions
 
 
 @dataclass(frozen=True)
