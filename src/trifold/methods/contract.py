@@ -8,16 +8,26 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from trifold.events import say
 from trifold.methods.pickling import load_files, saved_files
 from trifold.methods.settings import MethodSettings as MethodSettings
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.statistics.calibration import best_prior_shift, best_temperature
-from trifold.statistics.thresholds import common_threshold, label_thresholds
+from trifold.statistics.thresholds import F1Weights, common_threshold, label_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.types import Examples
+
+# Classes are even as long as the commonest has less than so many times the rows of the rarest.
+_EVEN = 1.5
+# Where one of these decides, thresholds are chosen for it; otherwise for all of them.
+_F1_WEIGHTS = {
+    "macro_f1": F1Weights(micro=0, samples=0),
+    "micro_f1": F1Weights(macro=0, samples=0),
+    "samples_f1": F1Weights(macro=0, micro=0),
+}
 
 
 @dataclass(frozen=True)
@@ -182,7 +192,11 @@ class Method(Adaptation):
             train: To learn from.
             validation: To choose on.
             labels: Every label of the task, those of the test part included.
+
+        Raises:
+            SettingsError: If a threshold is given and each row has one label.
         """
+        self.settings.labels.require_used(several_labels=labels.multi_label)
         fitted = self.learn(train, validation, labels)
         if not self.uses_labels or not len(fitted.validation_logits):
             return fitted
@@ -192,6 +206,7 @@ class Method(Adaptation):
             priors = np.bincount(labels.encode(train.labels), minlength=len(labels)) / len(train)
             choices["prior_shift"], shift = best_prior_shift(logits, truth, priors)
             fitted.predictor.shift_logits(shift)
+            _say_if_unchanged(logits, shift, priors)
             logits, again = _calibrated(fitted.predictor, logits + shift, truth)
             temperature *= again
         choices["temperature"] = temperature
@@ -202,12 +217,23 @@ class Method(Adaptation):
         return replace(fitted, choices=choices, validation_logits=logits)
 
     def _thresholds(self, probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
-        """A threshold for each label: as the settings give it, or the best on validation."""
-        asked = self.settings.labels.threshold
+        """A threshold for each label: as given, or the best on validation for the metric that decides."""
+        asked, weights = self.settings.labels.threshold, _F1_WEIGHTS.get(str(self.settings.ranking.metric))
         if asked == "per-label":
-            return label_thresholds(probabilities, truth)
-        one = asked if isinstance(asked, float) else common_threshold(probabilities, truth)
+            return label_thresholds(probabilities, truth, weights)
+        one = asked if isinstance(asked, float) else common_threshold(probabilities, truth, weights)
         return (one,) * truth.shape[1]
+
+
+def _say_if_unchanged(logits: np.ndarray, shift: np.ndarray, priors: np.ndarray) -> None:
+    """Say where `--class-weight balanced` changes no answer on the validation rows, and why."""
+    if (logits.argmax(1) != (logits + shift).argmax(1)).any():
+        return
+    if priors.max() < _EVEN * priors.min():
+        reason = "the classes are even"
+    else:
+        reason = "naming rare classes more readily does not raise macro-F1 on the validation rows"
+    say(f"note: --class-weight balanced changes nothing: {reason}")
 
 
 def _calibrated(predictor: Predictor, logits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:
