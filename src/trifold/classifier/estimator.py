@@ -141,7 +141,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             del self.feature_names_in_
         train, validation = split_train_validation(examples)
         labels, started = LabelMap.of(examples.labels), datetime.now(UTC)
-        # Refused before anything is learned.
         choose_metric(settings.ranking.metric, labels, examples.label_counts())
         with (
             self._set_up(learning=True),

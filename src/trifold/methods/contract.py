@@ -222,7 +222,7 @@ class Method(Adaptation):
         if asked == "per-label":
             return label_thresholds(probabilities, truth, weights)
         one = asked if isinstance(asked, float) else common_threshold(probabilities, truth, weights)
-        return (one,) * truth.shape[1]
+        return (one,) * int(truth.shape[1])
 
 
 def _say_if_unchanged(logits: np.ndarray, shift: np.ndarray, priors: np.ndarray) -> None:

@@ -90,14 +90,14 @@ class Model:
         by_label = dict(zip(names, probabilities.tolist(), strict=True))
         return {"label": label, "probability": sure, "truncated": cut, "probabilities": by_label}
 
-    def _run(self, ids: Sequence[Sequence[int]]) -> Any:
+    def _run(self, ids: list[list[int]]) -> Any:
         longest = len(ids[0])
         padded = np.full((len(ids), longest), self._pad, dtype=np.int64)
         mask = np.arange(longest) < np.array([len(one) for one in ids])[:, None]
         padded[mask] = np.concatenate(ids)
         return self._session.run(["output"], {"input_ids": padded, "attention_mask": mask.astype(np.int64)})[0]
 
-    def _encode(self, texts: Sequence[str]) -> tuple[list[Sequence[int]], list[bool]]:
+    def _encode(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
         """Token ids of each text, and whether it was cut."""
         limit = self._most * _CHARACTERS_PER_TOKEN
         known = [text[:limit] for text in texts]
