@@ -1,4 +1,4 @@
-"""What can be seen of a text: whether it says anything, and which labels only look alike."""
+"""The visible part of a text: whether a text is blank, and whether two labels look alike."""
 
 import re
 import unicodedata
@@ -18,23 +18,23 @@ _MEANINGFUL_FORMS = ("<super>", "<sub>", "<circle>", "<fraction>", "<square>", "
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing can be seen of it: it is empty, or all spaces, controls and characters without a shape."""
+    """Whether a text is empty or has only spaces, control characters and invisible characters."""
     return _VISIBLE.search(text) is None
 
 
 def without_unseen(text: str) -> str:
-    """The text without characters that have neither shape nor width, in Unicode's composed form (NFC)."""
+    """The text without invisible characters, in Unicode's composed form (NFC)."""
     return unicodedata.normalize("NFC", _UNSEEN.sub("", text))
 
 
 def look_key(label: str) -> str:
-    """Equal for labels that differ only in case, spaces, unseen characters, width or Unicode's normal form."""
-    plain = "".join(_plain(character) for character in _UNSEEN.sub("", label))
+    """A key that is equal for labels that differ only in case, spaces, invisible characters, width or Unicode form."""
+    plain = "".join(_base_form(character) for character in _UNSEEN.sub("", label))
     return unicodedata.normalize("NFC", " ".join(plain.split()).casefold())
 
 
-def _plain(character: str) -> str:
-    """The character that a mere form of it stands for: of a wide letter, a ligature or a space that does not break."""
+def _base_form(character: str) -> str:
+    """The plain form of a wide letter, a ligature or a no-break space; any other character as it is."""
     form = unicodedata.decomposition(character)
     if not form.startswith("<") or form.startswith(_MEANINGFUL_FORMS):
         return character

@@ -28,7 +28,7 @@ def measure_answers(
         model: The decoder.
         test: The test rows, tokenised.
         texts: The same rows as text.
-        vocabulary: Of the model.
+        vocabulary: Vocabulary of the model.
         token_budget: Tokens of one forward pass.
         runtime: Where it computes.
     """

@@ -17,7 +17,7 @@ from trifold.artifact.run_folder import choose_folder, new_folder
 from trifold.artifact.run_record import AnswersDataRecord, BackboneRecord, GenerateRecord, write_run_record
 from trifold.atomic import write_json
 from trifold.data.examples import load_examples
-from trifold.data.hub import stay_offline
+from trifold.data.hub import offline_data
 from trifold.drawing import drawing
 from trifold.errors import BackboneError, SettingsError
 from trifold.evaluate.plots import write_curves
@@ -100,10 +100,8 @@ def learn_answers(
     if done := finished(output_dir, ask, resume=keep.resume):
         return Answering.read(done)
     target = choose_folder(output_dir, "generate", resume=keep.resume)
-    if request.backbone.offline:
-        stay_offline()
     files = _decoder(request)
-    with unchanged(request.files.values()):
+    with offline_data(request.backbone.offline), unchanged(request.files.values()):
         split = _split(request, task)
         asked = ask()
     prepare_own()

@@ -23,10 +23,10 @@ class PretrainingText:
 
     Attributes:
         files: Of the model whose tokenizer cut it, or of a new tokenizer.
-        vocabulary: Of that tokenizer.
+        vocabulary: Vocabulary of that tokenizer.
         corpus: Its tokens.
         parts: Training and validation.
-        blocks: Of both.
+        blocks: Packed blocks of both.
     """
 
     files: BackboneFiles
