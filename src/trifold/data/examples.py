@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trifold.data import limits
 from trifold.data.columns import Columns, find_columns, require_header, unusable_text
-from trifold.data.label_text import known_labels, plain_text, spelling
+from trifold.data.label_matching import known_labels, plain_text, spelling
 from trifold.data.open_file import open_table
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.row_sample import some
@@ -163,7 +163,7 @@ def unusable_label(value: object) -> str | None:
 
 
 def label_variants(targets: Iterable[Target]) -> dict[Label, Label]:
-    """Labels with the same `look_key` as a more frequent label, mapped to that label."""
+    """Labels with the same `spelling` as a more frequent label, mapped to that label."""
     counts = Counter(label for target in targets for label in labels_of(target))
     commonest: dict[str, Label] = {}
     for label, _ in counts.most_common():

@@ -1,13 +1,16 @@
 """Match labels of two files, or of a file and a flag, whose types or spellings differ: 1 and "1", True and "true"."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 
-from trifold.data.visible_text import look_key
+from trifold.data.visible_text import without_unseen
 from trifold.types import Label
 
 # As pandas writes a whole number once its column has a gap.
 _WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+# Forms of a character that say something else than the character does, such as the 2 of x².
+_MEANINGFUL_FORMS = ("<super>", "<sub>", "<circle>", "<fraction>", "<square>", "<font>")
 
 
 def plain_text(value: object) -> str:
@@ -22,8 +25,9 @@ def plain_text(value: object) -> str:
 
 
 def spelling(label: Label) -> str:
-    """A key that is equal for labels that look alike, such as `Good` and `good`; see `look_key`."""
-    return look_key(str(label))
+    """A key that is equal for labels that differ only in case, spaces, invisible characters, width or Unicode form."""
+    usual = "".join(_usual_form(character) for character in without_unseen(str(label)))
+    return unicodedata.normalize("NFC", " ".join(usual.split()).casefold())
 
 
 def known_labels(given: Iterable[Label], known: Iterable[Label], *, merge: bool = False) -> dict[Label, Label]:
@@ -53,3 +57,11 @@ def _only(known: Iterable[Label], way: Callable[[Label], str]) -> Mapping[str, L
     for label in known:
         found.setdefault(way(label), []).append(label)
     return {text: labels[0] for text, labels in found.items() if len(labels) == 1}
+
+
+def _usual_form(character: str) -> str:
+    """The character that a mere form of it stands for: of a wide letter, a ligature or a space that does not break."""
+    form = unicodedata.decomposition(character)
+    if not form.startswith("<") or form.startswith(_MEANINGFUL_FORMS):
+        return character
+    return unicodedata.normalize("NFKC", character)
