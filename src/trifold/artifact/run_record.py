@@ -136,6 +136,7 @@ class ClassifierRecord(ModelRecord):
         multi_label: Whether a text may have several labels.
         thresholds: Of each label then.
         label_type: NumPy's name for the type of the labels that Python gave.
+        indicator: Where Python gave an indicator matrix, the label of each of its columns.
         exported: Where the model is an export.
     """
 
@@ -146,6 +147,7 @@ class ClassifierRecord(ModelRecord):
     multi_label: bool | None = None
     thresholds: list[Share] | None = None
     label_type: str | None = None
+    indicator: LabelNames | None = None
     exported: ExportedRecord | None = None
 
 

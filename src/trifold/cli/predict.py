@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile, OptionalDataFile
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import SettingsError, require
@@ -65,15 +65,16 @@ def predict(
     how = compute or ComputeSettings()
     chosen = load_run(run, how, llm)
     if text is not None:
-        _predict_text(chosen.predictor, text, reject_below, json=json)
+        _predict_text(run, chosen.predictor, text, reject_below, json=json)
         return
     assert source is not None
     with offline_data(how.offline):
         count = predict_file(chosen, source, output, reading or TextSettings(), reject_below, excel_safe=excel_safe)
     say(f"{counted(count, 'row')} labelled" + (f", written to {output}" if output else ""))
+    say_next("evaluate", run, "LABELLED.csv")
 
 
-def _predict_text(predictor: "Predictor", text: str, reject_below: float, *, json: bool) -> None:
+def _predict_text(run: Path, predictor: "Predictor", text: str, reject_below: float, *, json: bool) -> None:
     """Print the labels of one text with their probabilities, ten at most."""
     from trifold.events import say
     from trifold.inference.predict import predict_texts
@@ -90,6 +91,7 @@ def _predict_text(predictor: "Predictor", text: str, reject_below: float, *, jso
         say(f"declined: the model is less sure than {reject_below:g}")
     if found.truncated:
         say("note: the text is longer than the model reads; its end was cut off")
+    say_next("predict", run, "FILE.csv", "--output", "labelled.csv")
 
 
 def evaluate(
@@ -126,6 +128,7 @@ def evaluate(
         say(f"note: and {len(found.bad_rows) - 10:,} more rows are left out")
     if not json:
         _print_metrics(found, reject_below)
+        say_next("export", run)
     else:
         print_json(
             {

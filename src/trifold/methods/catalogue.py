@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from trifold.errors import SettingsError
+from trifold.errors import SettingsError, did_you_mean
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.contract import Method
 from trifold.methods.cost_forecast import (
@@ -181,7 +181,8 @@ def method_name(name: str) -> str:
     """
     full = _SHORT.get(name, name)
     if full not in _ALL:
-        raise SettingsError(f"there is no method {name!r}: choose one of {', '.join(_ALL)}")
+        guess = did_you_mean(name, (*_ALL, *_SHORT))
+        raise SettingsError(f"there is no method {name!r}{guess}: choose one of {', '.join(_ALL)}")
     return full
 
 

@@ -20,14 +20,14 @@ from trifold.evaluate.plots import write_confusion, write_curves
 from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
-from trifold.events import say
+from trifold.events import say, say_detail
 from trifold.inference.predict import score_texts
 from trifold.methods.catalogue import MethodEntry, method_entry, method_name
 from trifold.methods.contract import Fitted, Scores
 from trifold.methods.settings import MethodSettings
 from trifold.models.backbone_files import reason_of
 from trifold.models.locate import find_backbone
-from trifold.pipeline.request import Request, Task, data_record, models_of, open_task, versions
+from trifold.pipeline.request import Request, Task, data_record, models_of, open_task
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
 from trifold.pipeline.training_run import Start, training_run
@@ -37,6 +37,7 @@ from trifold.tasks.labels import LabelMap
 from trifold.train.checkpoint import Checkpointer
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import report
+from trifold.version import versions
 
 _CHECKED_TEXTS = 8
 # Passes over the test rows are timed again, at least once, until they have taken so long, but not more often than this.
@@ -78,7 +79,11 @@ def finetune(
         return read_result(done)
     target = choose_folder(output_dir, method, resume=keep.resume)
     require_lasting(*request.files.values())
+    say_detail(
+        f"{method}: {', '.join(f'{name}={value}' for name, value in request.for_method(method).named().items())}"
+    )
     task = open_task(request)
+    start.say_done("data read and split")
     if expected not in (None, task.digest):
         raise DataError(f"{request.data} is not what the comparison read: it was changed since; run compare again")
     asked = asked_for(request, method, task.hashes)
@@ -87,7 +92,9 @@ def finetune(
             say(f"note: {warning}")
     with training_run(target, start, keep, asked, request.train.report_to, request.named()) as run:
         trained = _train(request, method, task, run.checkpointer)
+        start.say_done(f"trained ({trained.fitted.choices})")
         tested = _test(trained.fitted, task.split.test.texts, method_entry(method))
+        start.say_done("tested")
         trained.fitted.predictor.save(run.folder / "model")
         _prove_saved(run.folder / "model", method, trained.fitted, task, request.method_settings)
         metrics, predicted = _write_results(run.folder, task, tested.scores, trained.fitted)

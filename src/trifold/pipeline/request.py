@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import platform
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,9 +23,6 @@ from trifold.methods.settings import TrainingSettings
 from trifold.methods.unused_settings import only_used, require_used
 from trifold.models.settings import BackboneSettings
 from trifold.types import Examples, Split
-from trifold.version import VERSION, installed_versions
-
-_PACKAGES = ("torch", "transformers", "tokenizers", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True)
@@ -200,12 +196,6 @@ def data_record(request: Request, task: Task) -> DataRecord:
         left_training=facts.left_training,
         left_validation=facts.left_validation,
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes, for `run.json`; nothing is imported for it."""
-    found = dict.fromkeys(_PACKAGES, "not installed") | installed_versions(*_PACKAGES)
-    return {"trifold": VERSION, "python": platform.python_version(), **found}
 
 
 def flags_of(settings: Any) -> Iterator[str]:
