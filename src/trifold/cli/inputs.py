@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
+from trifold.errors import require
+
 # How the message begins where something that looks like a flag stands in the place of a file.
 NO_FLAG = "there is no flag "
 
@@ -32,3 +34,12 @@ def require_finite(_: Any, value: Any) -> None:
 
 DataFile = Annotated[Path, Parameter(allow_leading_hyphen=True, converter=_as_file)]
 OptionalDataFile = Annotated[Path | None, Parameter(allow_leading_hyphen=True, converter=_as_file)]
+
+
+def require_probability(reject_below: float) -> None:
+    """Refuse a `--reject-below` that is no probability.
+
+    Raises:
+        SettingsError: If it is none.
+    """
+    require(0 <= reject_below < 1, f"--reject-below {reject_below}", "give a probability from 0 to 1, such as 0.8")
