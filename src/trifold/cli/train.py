@@ -13,6 +13,7 @@ from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
+from trifold.formatting import milliseconds, percent
 from trifold.methods.settings import TrainingSettings
 from trifold.pretrain.settings import TaskSettings
 from trifold.train.settings import CheckpointSettings
@@ -158,7 +159,7 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return
-    from trifold.evaluate.leaderboard import build_leaderboard, in_words, milliseconds
+    from trifold.evaluate.leaderboard import build_leaderboard, in_words
 
     row = build_leaderboard([result], result.record.score_name)[0]
     print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL}])
@@ -166,7 +167,7 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
     if teacher.get("agreement"):
         print(
             f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "
-            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(row.ms_per_text)} a text "
+            f"{percent(teacher['agreement']['value'])} of the test rows, at {milliseconds(row.ms_per_text)} a text "
             f"against {milliseconds(teacher['teacher_ms_per_text'])}"
         )
     print(f"\nReport: {result.folder / 'report.html'}")
@@ -182,7 +183,7 @@ def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> No
 
     for name, value in figures_in_words(metrics).items():
         print(f"{name:<28}  {value}")
-    print(f"{'answers that are exact':<28}  {100 * metrics['exact_match']:.1f} % of {metrics['exact_match_rows']}")
+    print(f"{'answers that are exact':<28}  {percent(metrics['exact_match'])} of {metrics['exact_match_rows']}")
     print(f"\nUse it: trifold generate {folder} 'a prompt' --temperature 0")
     print(folder)
 

@@ -10,7 +10,7 @@ import numpy as np
 from trifold.atomic import whole_file
 from trifold.data.csv_file import save_rows
 from trifold.evaluate.results import RunResult
-from trifold.formatting import duration
+from trifold.formatting import duration, interval, megabytes, milliseconds, percent
 from trifold.tasks.labels import as_text
 from trifold.types import Label
 
@@ -142,8 +142,8 @@ def in_words(row: LeaderboardRow) -> Mapping[str, str]:
     """The columns that people read, title to text."""
     return {
         "method": row.method,
-        SCORE_NAMES[row.score_name]: f"{100 * row.score:.1f} %",
-        "95 % interval": f"{100 * row.score_low:.1f} to {100 * row.score_high:.1f}",
+        SCORE_NAMES[row.score_name]: percent(row.score),
+        "95 % interval": interval(row.score_low, row.score_high),
         **_rare(row),
         "training": duration(row.train_seconds),
         "per text": milliseconds(row.ms_per_text),
@@ -159,15 +159,3 @@ def _rare(row: LeaderboardRow) -> Mapping[str, str]:
         return {}
     precision = "none" if math.isnan(row.rarest_precision) else f"{100 * row.rarest_precision:.0f} %"
     return {RARE_COLUMN.format(row.rarest_label): f"{100 * row.rarest_recall:.0f} %, {precision}"}
-
-
-def milliseconds(value: float) -> str:
-    """`0.14 ms`, `5.2 ms`, `48 ms`."""
-    return f"{value:.2g} ms" if value < 10 else f"{value:,.0f} ms"
-
-
-def megabytes(value: float) -> str:
-    """`4.1 MB`, `812 MB`, `1.6 GB`."""
-    if value >= 1e9:
-        return f"{value / 1e9:.1f} GB"
-    return f"{value / 1e6:.1f} MB" if value < 1e7 else f"{value / 1e6:.0f} MB"

@@ -18,7 +18,7 @@ from trifold.statistics.metrics import Metrics
 from trifold.tasks.labels import LabelMap, as_text
 from trifold.types import Examples
 
-_WORST_ERRORS = 500
+WORST_ERRORS = 500
 _ONE_TIMING = 1.1
 # A text may be longer than the csv module reads by itself.
 _MAX_FIELD_CHARACTERS = 1 << 30
@@ -75,7 +75,7 @@ def write_predictions(
         for row, label, answer, sure in zip(test.rows, test.labels, answers, confidence.tolist(), strict=True)
     ]
     save_rows(folder / "predictions.csv", ("row", "label", "prediction", "probability"), rows)
-    surest = sorted(np.flatnonzero(wrong), key=lambda position: -confidence[position])[:_WORST_ERRORS]
+    surest = sorted(np.flatnonzero(wrong), key=lambda position: -confidence[position])[:WORST_ERRORS]
     errors = [{**rows[position], "text": test.texts[position]} for position in surest]
     save_rows(folder / "errors.csv", ("row", "label", "prediction", "probability", "text"), errors)
 

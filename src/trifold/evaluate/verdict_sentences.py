@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from trifold.evaluate.leaderboard import SCORE_NAMES, milliseconds, rarest_label
+from trifold.evaluate.leaderboard import SCORE_NAMES, rarest_label
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.weighing import Contender, WeighedRuns, round_up
+from trifold.formatting import interval, milliseconds, percent, points, points_up
 from trifold.statistics.selection import quantile
 from trifold.tasks.labels import as_text
 
@@ -19,8 +20,8 @@ def of_one_run(result: RunResult, score: str) -> tuple[str, ...]:
     """Of a run without any to compare it with."""
     figure = result.metrics[score]
     return (
-        f"Only {result.name} was run: {100 * figure['value']:.1f} % {SCORE_NAMES[score]} (95 % interval "
-        f"{100 * figure['low']:.1f} to {100 * figure['high']:.1f}) on {len(result.rows):,} test rows.",
+        f"Only {result.name} was run: {percent(figure['value'])} {SCORE_NAMES[score]} (95 % interval "
+        f"{interval(figure['low'], figure['high'])}) on {len(result.rows):,} test rows.",
         "Run more methods to compare it.",
         *cautions(result, score),
     )
@@ -42,13 +43,13 @@ def _shown(case: WeighedRuns) -> str:
         cost += ", the best on these rows: no cheaper method is shown to come near it, and"
     elif ship is best:
         cost += ", the best on these rows, than which none is clearly cheaper:"
-    bound, name = _up(choice.loss_bounds[choice.chosen]), SCORE_NAMES[case.score]
-    if bound <= 0:
+    bound, name = points_up(choice.loss_bounds[choice.chosen]), SCORE_NAMES[case.score]
+    if float(bound) <= 0:
         return (
             f"Ship {ship.name}: {cost} it is shown to be better in {name} than any other method (95 % sure{counted})."
         )
     return (
-        f"Ship {ship.name}: {cost} it is shown to lose at most {bound:.1f} points of {name} against any other method "
+        f"Ship {ship.name}: {cost} it is shown to lose at most {bound} points of {name} against any other method "
         f"(95 % bound{counted}), within the {case.tolerance:g} allowed."
     )
 
@@ -71,11 +72,11 @@ def _guessed(case: WeighedRuns) -> str:
 def _expected(case: WeighedRuns) -> str:
     expected, value = case.choice.expected, case.ship.metrics[case.score]["value"]
     said = (
-        f"Expect of it about {100 * expected.value:.1f} % {SCORE_NAMES[case.score]} (95 % interval "
-        f"{100 * expected.low:.1f} to {100 * expected.high:.1f})"
+        f"Expect of it about {percent(expected.value)} {SCORE_NAMES[case.score]} (95 % interval "
+        f"{interval(expected.low, expected.high)})"
     )
     if value - expected.value >= _SHOWN_DIFFERENCE:
-        said += f": of the {100 * value:.1f} % on the test rows a part is owed to being the best of {len(case.results)}"
+        said += f": of the {percent(value)} on the test rows a part is owed to being the best of {len(case.results)}"
     return f"{said}."
 
 
@@ -100,8 +101,8 @@ def open_questions(case: WeighedRuns, contenders: Sequence[Contender], still_ope
         more = contender.rows_to_tell
         tell = f"about {more:,} more test rows would tell" if more else "no practical number of test rows would tell"
         sentences.append(
-            f"Undecided on {contender.method}: it loses {100 * contender.loss:.1f} points on these rows and may lose "
-            f"up to {_up(contender.bound):.1f}; {tell}."
+            f"Undecided on {contender.method}: it loses {points(contender.loss)} points on these rows and may lose "
+            f"up to {points_up(contender.bound)}; {tell}."
         )
     return sentences
 
@@ -119,8 +120,3 @@ def cautions(result: RunResult, score: str) -> tuple[str, ...]:
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _up(fraction: float) -> float:
-    """A bound in points, rounded up: rounding must not settle what is open."""
-    return math.ceil(1000 * fraction - 1e-9) / 10
