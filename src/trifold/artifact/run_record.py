@@ -218,6 +218,8 @@ class PretrainRecord(ModelRecord):
         train_seconds: Of training alone.
         peak_memory_bytes: Of the process.
         samples: What the model says to held-out beginnings.
+        held_out_loss: On the validation part; earlier versions did not say it here.
+        unigram_loss: As `unigram_loss` gives it, to tell whether anything was learned; earlier versions did not say it.
     """
 
     objective: Literal["mlm", "clm"]
@@ -229,6 +231,8 @@ class PretrainRecord(ModelRecord):
     train_seconds: Amount
     peak_memory_bytes: Count
     samples: list[dict[str, str]]
+    held_out_loss: Amount | None = None
+    unigram_loss: Amount | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

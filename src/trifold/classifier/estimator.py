@@ -83,7 +83,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
         llm: For `prompt`: `hf:NAME-OR-FOLDER`, or `openai:BASE_URL#MODEL`.
         api_key_env: Environment variable that holds the server's key.
-        max_tokens: Length of a server's answer.
+        max_tokens: Most tokens of a server's answer; 256 by default.
         temperature: 0 takes the likeliest word each time.
         concurrency: Calls to a server under way at the same time.
         timeout_seconds: What a server has for an answer.

@@ -94,7 +94,7 @@ class Talk:
         return True
 
     def answer(self) -> bool:
-        """Have the model answer. Returns whether it did; a failed or stopped answer does not end the conversation."""
+        """Have the model answer. Returns whether it did; a failed, stopped or empty answer ends no conversation."""
         from trifold.llm.contract import FatalLlmError
         from trifold.llm.prompt_template import Message
 
@@ -110,6 +110,8 @@ class Talk:
             return False
         # JSON escapes control characters, so the terminal obeys none of the answer's.
         print(jsonlib.dumps({"answer": answer.text}) if self._json else "", flush=True)
+        if not answer.text.strip():
+            return False
         self.messages = (*self.messages, Message("assistant", answer.text))
         return True
 

@@ -197,11 +197,12 @@ def _print_gain(folder: Path, figures: dict[str, object], sentence: str, *, json
     print(folder)
 
 
-def demo(*, output_dir: Path | None = None, json: bool = False) -> int:
+def demo(*, output_dir: Path | None = None, resume: bool = False, json: bool = False) -> int:
     """Compare all methods on the reviews that come with Trifold; takes a few minutes.
 
     Args:
         output_dir: Folder for the results; runs/DATE-compare by default.
+        resume: Go on with what --output-dir holds, as compare does.
         json: Print JSON instead.
     """
     reviews = Path(str(importlib.resources.files("trifold") / "demo" / "reviews.csv"))
@@ -211,6 +212,5 @@ def demo(*, output_dir: Path | None = None, json: bool = False) -> int:
     if not reviews.exists():
         raise SettingsError("the demo's reviews are missing from this installation: install trifold again")
     print(f"comparing all methods on {reviews}", file=sys.stderr)
-    return compare(
-        reviews, asked=TrainingSettings(reading=DataSettings(merge_labels=True)), output_dir=output_dir, json=json
-    )
+    asked = TrainingSettings(reading=DataSettings(merge_labels=True))
+    return compare(reviews, asked=asked, output_dir=output_dir, resume=resume, json=json)

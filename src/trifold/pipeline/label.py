@@ -9,7 +9,7 @@ from trifold.artifact.run_folder import require_other_file
 from trifold.atomic import write_json
 from trifold.data.columns import Columns
 from trifold.data.examples import is_missing, open_rows
-from trifold.data.label_text import plain_text
+from trifold.data.label_matching import plain_text
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError, PromptError
 from trifold.events import say
