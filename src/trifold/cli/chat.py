@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.atomic import whole_file
-from trifold.cli.output import print_piece
+from trifold.cli.output import print_piece, say_next
 from trifold.errors import LlmError, PromptError, TrifoldError
 from trifold.events import say
 from trifold.llm.settings import LlmSettings, VariableSettings
@@ -50,6 +50,7 @@ def chat(
     for line in _lines():
         if not talk.take(line):
             break
+    say_next("log", json=json)
 
 
 class Talk:

@@ -2,24 +2,29 @@
 
 import importlib.resources
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import SOME_TEXT, print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
+from trifold.events import say
 from trifold.formatting import milliseconds, percent
 from trifold.methods.settings import TrainingSettings
 from trifold.pretrain.settings import TaskSettings
+from trifold.schema import finite
+from trifold.terminal import shows, sparkline
 from trifold.train.settings import CheckpointSettings
 
 if TYPE_CHECKING:
     # Imported by the commands themselves, so that --help needs neither NumPy nor PyTorch.
+    from trifold.evaluate.leaderboard import LeaderboardRow
     from trifold.evaluate.results import RunResult
     from trifold.pipeline.compare import Comparison
     from trifold.pipeline.request import Request
@@ -67,26 +72,29 @@ def _print_comparison(found: "Comparison", *, json: bool) -> None:
             {
                 "run": str(found.folder),
                 "metrics": {"accuracy": shipped.accuracy, "macro_f1": shipped.macro_f1},
+                "score_name": shipped.score_name,
                 "verdict": found.verdict,
-                "leaderboard": [vars(row) for row in found.rows],
+                "leaderboard": finite([vars(row) for row in found.rows]),
                 "skipped": found.skipped,
             }
         )
         return
-    from trifold.evaluate.leaderboard import in_words
-
     print()
-    print_table(
-        [{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in found.rows]
-    )
+    _print_rows(found.rows)
     print()
     for sentence in found.verdict.sentences:
         print(sentence)
     for method, reason in found.skipped.items():
         print(f"{method} is missing: {reason}.")
     print(f"\nReport: {found.folder / 'report.html'}")
-    print(f'Use it: trifold predict {found.folder} --text "..."')
     print(found.folder)
+    say_next("predict", found.folder, "--text", SOME_TEXT)
+
+
+def _print_rows(rows: "Sequence[LeaderboardRow]") -> None:
+    from trifold.evaluate.leaderboard import in_words
+
+    print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in rows])
 
 
 def finetune(
@@ -159,20 +167,30 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return
-    from trifold.evaluate.leaderboard import build_leaderboard, in_words
+    from trifold.evaluate.leaderboard import build_leaderboard
+    from trifold.evaluate.majority import majority_run
 
-    row = build_leaderboard([result], result.record.score_name)[0]
-    print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL}])
-    teacher = result.record.teacher or {}
+    _print_rows(build_leaderboard([result], result.record.score_name, majority_run(result)))
+    teacher, own = result.record.teacher or {}, result.milliseconds_per_text
     if teacher.get("agreement"):
         print(
             f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "
-            f"{percent(teacher['agreement']['value'])} of the test rows, at {milliseconds(row.ms_per_text)} a text "
+            f"{percent(teacher['agreement']['value'])} of the test rows, at {milliseconds(own)} a text "
             f"against {milliseconds(teacher['teacher_ms_per_text'])}"
         )
     print(f"\nReport: {result.folder / 'report.html'}")
-    print(f'Use it: trifold predict {result.folder} --text "..."')
     print(result.folder)
+    _say_curve(result.folder)
+    say_next("predict", result.folder, "--text", SOME_TEXT)
+
+
+def _say_curve(folder: Path) -> None:
+    """Draw the losses of a training in one line, where a terminal shows it."""
+    from trifold.train.history import validation_losses
+
+    curve = sparkline(validation_losses(folder))
+    if shows(sys.stderr, curve):
+        say(f"validation loss, epoch by epoch: {curve}")
 
 
 def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> None:
@@ -184,8 +202,8 @@ def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> No
     for name, value in figures_in_words(metrics).items():
         print(f"{name:<28}  {value}")
     print(f"{'answers that are exact':<28}  {percent(metrics['exact_match'])} of {metrics['exact_match_rows']}")
-    print(f"\nUse it: trifold generate {folder} 'a prompt' --temperature 0")
     print(folder)
+    say_next("generate", folder, "A prompt.", "--temperature", 0)
 
 
 def _print_gain(folder: Path, figures: dict[str, object], sentence: str, *, json: bool) -> None:
@@ -193,8 +211,8 @@ def _print_gain(folder: Path, figures: dict[str, object], sentence: str, *, json
         print_json({"run": str(folder), "metrics": figures})
         return
     print(sentence)
-    print(f'\nUse it: trifold predict {folder / "pretrained"} --text "..."')
     print(folder)
+    say_next("predict", folder / "pretrained", "--text", SOME_TEXT)
 
 
 def demo(*, output_dir: Path | None = None, resume: bool = False, json: bool = False) -> int:
@@ -211,6 +229,9 @@ def demo(*, output_dir: Path | None = None, resume: bool = False, json: bool = F
         reviews = Path(__file__).parents[3] / "examples" / "reviews.csv"
     if not reviews.exists():
         raise SettingsError("the demo's reviews are missing from this installation: install trifold again")
-    print(f"comparing all methods on {reviews}", file=sys.stderr)
+    say(
+        f"comparing all methods on {reviews}; labels that differ only in case or outer spaces are taken as one "
+        "(--merge-labels)"
+    )
     asked = TrainingSettings(reading=DataSettings(merge_labels=True))
     return compare(reviews, asked=asked, output_dir=output_dir, resume=resume, json=json)

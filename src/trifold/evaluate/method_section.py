@@ -12,12 +12,13 @@ from trifold.evaluate.confusion import (
     depths,
     most_confused,
 )
-from trifold.evaluate.leaderboard import build_leaderboard, in_words
 from trifold.evaluate.plot_style import as_svg
 from trifold.evaluate.plots import coverage_figure, curves_figure, kept_epoch, reliability_figure
 from trifold.evaluate.results import WORST_ERRORS, RunResult, read_csv
 from trifold.formatting import shortened
 from trifold.statistics.accuracy import correct_rows
+from trifold.statistics.metric import shown
+from trifold.statistics.metrics import ClassMetrics, class_metrics
 from trifold.train.history import HISTORY
 from trifold.types import Label
 
@@ -34,17 +35,13 @@ class ClassRow:
 
     Attributes:
         label: Its name.
-        rows: Test rows that have it.
-        precision: Share of the rows it is predicted for that have it; `None` where it is predicted for none.
-        recall: Share of its rows that are found; `None` where no row has it.
-        f1: Harmonic mean of both; 0 where one of them is `None`.
+        figures: On the test rows.
+        said: Rows that are predicted to have it.
     """
 
     label: Label
-    rows: int
-    precision: float | None
-    recall: float | None
-    f1: float
+    figures: ClassMetrics
+    said: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class MethodSection:
 
     Attributes:
         result: The run.
-        summary: Its line of the leaderboard, in words.
+        figure: Of the metric that decides, in words.
         choices: What was chosen on validation.
         classes: How well each class is found, the worst first.
         matrix: Where each row has one label and there are few of them.
@@ -83,7 +80,7 @@ class MethodSection:
     """
 
     result: RunResult
-    summary: Mapping[str, str]
+    figure: str
     choices: Mapping[str, str]
     classes: Sequence[ClassRow]
     matrix: Matrix | None
@@ -99,14 +96,14 @@ class MethodSection:
 
 def describe_method(result: RunResult) -> MethodSection:
     """Read a run folder's files and draw its figures."""
-    name, labels = result.name, result.labels
+    name, labels, score = result.name, result.labels, result.record.score_name
     history = list(read_csv(result.folder / HISTORY)) if (result.folder / HISTORY).exists() else []
     errors = [{**row, "text": _cut(row["text"])} for row in read_csv(result.folder / "errors.csv")]
     right = correct_rows(result.truth, result.predicted)
     single, few = not labels.multi_label, len(labels) <= MOST_MATRIX_CLASSES
     return MethodSection(
         result=result,
-        summary=in_words(build_leaderboard([result], result.record.score_name)[0]),
+        figure=shown(score, result.figure(score).value),
         choices={name.replace("_", " "): _plain(value) for name, value in result.record.choices.items()},
         classes=describe_classes(result),
         matrix=_matrix(result) if single and few else None,
@@ -125,22 +122,12 @@ def describe_method(result: RunResult) -> MethodSection:
 
 def describe_classes(result: RunResult) -> list[ClassRow]:
     """How well each class is found that a test row has or is predicted to have, the lowest F1 first."""
-    from sklearn.metrics import precision_recall_fscore_support
-
-    columns = range(len(result.labels))
-    precision, recall, f1, rows = precision_recall_fscore_support(
-        result.truth, result.predicted, labels=columns, zero_division=np.nan
-    )
-    found = [
-        ClassRow(result.labels.names[at], int(rows[at]), _or_none(precision[at]), _or_none(recall[at]), float(f1[at]))
-        for at in columns
-        if rows[at] or not np.isnan(precision[at])
-    ]
-    return sorted(found, key=lambda row: (row.f1, -row.rows))
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+    classes, predicted = len(result.labels), result.predicted
+    said = predicted.sum(axis=0) if predicted.ndim == 2 else np.bincount(predicted, minlength=classes)
+    figures = class_metrics(result.truth, predicted, classes)
+    rows = [ClassRow(*known) for known in zip(result.labels.names, figures, said.tolist(), strict=True)]
+    there = [row for row in rows if row.said or row.figures.support]
+    return sorted(there, key=lambda row: (row.figures.f1, -row.figures.support))
 
 
 def _matrix(result: RunResult) -> Matrix:

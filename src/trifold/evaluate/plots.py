@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from trifold.evaluate.confusion import MOST_MATRIX_CLASSES, count_confusions, depths, most_confused
-from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow
+from trifold.evaluate.leaderboard import LeaderboardRow
 from trifold.evaluate.plot_style import GREEN, GREY, NARROW, RED, add_grid, new_figure
 from trifold.evaluate.results import read_csv
 from trifold.formatting import shortened
 from trifold.statistics.calibration import coverage_curve, reliability
+from trifold.statistics.metric import is_share, title
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import printable
 from trifold.train.history import HISTORY
@@ -19,8 +20,6 @@ from trifold.types import Label
 
 _MOST_BARS = 30
 _MOST_CHARACTERS = 24
-# What `run.json` rounds to.
-_LEAST_MS = 1e-4
 # A line of small letters and its space, in inches.
 _LINE = 0.18
 _JOINING_LINE = {"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 4, "relpos": (0, 0.5)}
@@ -92,36 +91,42 @@ def _bars(names: Sequence[str], lengths: np.ndarray, measure: str, longest: floa
 
 
 def cost_figure(rows: Sequence[LeaderboardRow], ship: str) -> Any:
-    """Score with its interval against time per text: up and to the left is better.
+    """Score with its interval against time per text; what takes no time, such as always the same answer, is a line.
 
-    Names stand in a column on the right, apart from all points, each joined to its own by a line.
+    Names stand in a column on the right, apart from all points, each joined to its own.
     """
     height = max(3.0, 0.9 + _LINE * len(rows))
     figure = new_figure(NARROW + 0.7, height)
     axes = figure.subplots()
-    low, high = 100 * min(row.score_low for row in rows), 100 * max(row.score_high for row in rows)
-    low, high = low - 0.05 * (high - low) - 0.5, high + 0.05 * (high - low) + 0.5
-    places = _apart([(100 * row.score - low) / (high - low) for row in rows], _LINE / (height - 0.7))
-    for row, place in zip(rows, places, strict=True):
-        shipped = row.method == ship
-        below, above = row.score - row.score_low, row.score_high - row.score
-        point = (max(row.ms_per_text, _LEAST_MS), 100 * row.score)
-        colour = GREEN if shipped else GREY
-        bar = [[100 * max(0.0, below)], [100 * max(0.0, above)]]
-        axes.errorbar(*point, bar, fmt="o", color=colour, markersize=5, elinewidth=1, capsize=2, zorder=3 + shipped)
-        axes.annotate(
-            _short(row.method), point, (1.05, place), textcoords="axes fraction", va="center", fontsize=9,
-            color=GREEN if shipped else "#000000", fontweight="bold" if shipped else "normal",
-            arrowprops=_JOINING_LINE,
-        )  # fmt: skip
-    axes.set(
-        xlabel="milliseconds per text (logarithmic)",
-        ylabel=f"{SCORE_NAMES[rows[0].score_name]}, % (95 % interval)",
-        ylim=(low, high),
-    )
-    _logarithmic(axes, [max(row.ms_per_text, _LEAST_MS) for row in rows])
+    score = rows[0].score_name
+    scale, unit = (100, ", %") if is_share(score) else (1, "")
+    low, high = scale * min(row.score_low for row in rows), scale * max(row.score_high for row in rows)
+    room = 0.06 * max(high - low, 0.01 * scale)
+    axes.set(xlabel="milliseconds per text (logarithmic)", ylabel=f"{_short(title(score))}{unit} (95 % interval)")
+    axes.set_ylim(low - room, high + room)
+    _logarithmic(axes, [row.ms_per_text for row in rows if row.ms_per_text] or [1.0])
+    sorted_down = sorted(rows, key=lambda row: -row.score)
+    heights = [(scale * row.score - low + room) / (high - low + 2 * room) for row in sorted_down]
+    for row, place in zip(sorted_down, _apart(heights, _LINE / (height - 0.7)), strict=True):
+        _draw_method(axes, row, scale, place, shipped=row.method == ship)
     add_grid(axes)
     return figure
+
+
+def _draw_method(axes: Any, row: LeaderboardRow, scale: int, place: float, *, shipped: bool) -> None:
+    """A method's point and interval, or its line; and its name at a height from 0 to 1 beside the plot."""
+    colour, value = GREEN if shipped else GREY, scale * row.score
+    if row.ms_per_text:
+        point, where = (row.ms_per_text, value), "data"
+        bar = [[max(0.0, value - scale * row.score_low)], [max(0.0, scale * row.score_high - value)]]
+        axes.errorbar(*point, bar, fmt="o", color=colour, markersize=5, elinewidth=1, capsize=2, zorder=3 + shipped)
+    else:
+        point, where = (1.0, value), axes.get_yaxis_transform()
+        axes.axhline(value, color=GREY, linewidth=1, linestyle=":")
+    axes.annotate(
+        _short(row.method), point, (1.05, place), xycoords=where, textcoords="axes fraction", va="center", fontsize=9,
+        color=GREEN if shipped else "#000000", fontweight="bold" if shipped else "normal", arrowprops=_JOINING_LINE,
+    )  # fmt: skip
 
 
 def _apart(places: Sequence[float], gap: float) -> Sequence[float]:
@@ -144,10 +149,10 @@ def _logarithmic(axes: Any, values: Sequence[float]) -> None:
     """A logarithmic axis around positive values, with at least two numbers beside it, and none so close as to touch."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-    low, high = min(values) / 1.8, 1.8 * max(values)
+    low, high = min(values) / 2.3, 2.3 * max(values)
     axes.set_xscale("log")
     axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 60 * low else (1,)))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 

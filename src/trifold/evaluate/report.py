@@ -5,12 +5,14 @@ from pathlib import Path
 
 from trifold.data.check import DataSummary
 from trifold.evaluate.html_page import write_page
-from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
+from trifold.evaluate.leaderboard import LeaderboardRow, in_words
 from trifold.evaluate.method_section import describe_method
 from trifold.evaluate.plot_style import as_svg
 from trifold.evaluate.plots import cost_figure
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.verdict import Verdict
+from trifold.statistics.metric import lower_is_better
+from trifold.statistics.metric import title as metric_title
 
 
 def write_report(
@@ -35,10 +37,10 @@ def write_report(
         skipped: Method to the reason why it is missing.
         command: The command line that reproduces all of it.
     """
-    score_name = SCORE_NAMES[rows[0].score_name]
+    score_name = metric_title(rows[0].score_name)
+    spelling = facts.label_caution()
     ranks = {row.method: rank for rank, row in enumerate(rows)}
     ranked = sorted(results, key=lambda result: ranks[result.name])
-    several = len(rows) > 1
     write_page(
         folder,
         "report.html",
@@ -47,8 +49,13 @@ def write_report(
         data_sha256=results[0].record.data.sha256,
         table=[in_words(row) for row in rows],
         verdict=verdict,
+        spelling=spelling,
+        sentences=[sentence for sentence in verdict.sentences if sentence not in spelling],
         score_name=score_name,
-        cost_plot=as_svg(cost_figure(rows, verdict.ship), f"{score_name} against time per text") if several else "",
+        better="Down" if lower_is_better(rows[0].score_name) else "Up",
+        cost_plot=as_svg(cost_figure(rows, verdict.ship), f"{score_name} against time per text")
+        if len(results) > 1
+        else "",
         sections=[describe_method(result) for result in ranked],
         students=[result for result in ranked if result.record.teacher],
         skipped=skipped,

@@ -1,11 +1,11 @@
 """Name to method, and what is known of a method before its module is imported: TF-IDF never waits for PyTorch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from trifold.errors import SettingsError
+from trifold.errors import SettingsError, did_you_mean
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.contract import Method
 from trifold.methods.cost_forecast import (
@@ -161,7 +161,10 @@ PRESETS = {
         keeps_backbone=True,
     )
 }
-_ALL = {**_ENTRIES, **_ASKED_FOR, **PRESETS}
+# Whatever classifies is ranked.
+_ALL = {
+    name: replace(entry, uses=entry.uses | {"metric"}) for name, entry in {**_ENTRIES, **_ASKED_FOR, **PRESETS}.items()
+}
 # Those that ask a language model about each text.
 ASKING: tuple[str, ...] = tuple(_ASKED_FOR)
 ALL_METHODS: tuple[str, ...] = tuple(_ALL)
@@ -181,7 +184,8 @@ def method_name(name: str) -> str:
     """
     full = _SHORT.get(name, name)
     if full not in _ALL:
-        raise SettingsError(f"there is no method {name!r}: choose one of {', '.join(_ALL)}")
+        guess = did_you_mean(name, (*_ALL, *_SHORT))
+        raise SettingsError(f"there is no method {name!r}{guess}: choose one of {', '.join(_ALL)}")
     return full
 
 

@@ -20,7 +20,7 @@ from trifold.events import say
 from trifold.methods.catalogue import generative_entry, method_name
 from trifold.methods.generative import AnsweringDecoder, FittedDecoder, GenerativeMethod
 from trifold.methods.unused_settings import require_used_to_generate
-from trifold.pipeline.request import Request, unchanged, versions
+from trifold.pipeline.request import Request, unchanged
 from trifold.pipeline.resume import asked_for, finished, plain
 from trifold.pipeline.training_run import Start, TrainingRun, training_run
 from trifold.pretrain.answer_objective import split_answers
@@ -29,6 +29,7 @@ from trifold.pretrain.settings import TaskSettings
 from trifold.runtime import hardware, peak_memory_bytes, prepare_own
 from trifold.train.settings import CheckpointSettings
 from trifold.types import Examples, Split
+from trifold.version import versions
 
 _CHECKED_TEXTS, _CHECKING_TOKENS = 8, 1 << 12
 _WRITTEN_ROWS = 100

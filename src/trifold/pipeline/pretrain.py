@@ -21,7 +21,7 @@ from trifold.models.backbone_files import BackboneFiles
 from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pipeline.pretrain_request import PretrainRequest
 from trifold.pipeline.pretraining_text import PretrainingText, read_text
-from trifold.pipeline.request import unchanged, versions
+from trifold.pipeline.request import unchanged
 from trifold.pipeline.resume import finished
 from trifold.pipeline.training_run import Start, training_run
 from trifold.pretrain.language_models import head_objective, language_model, new_model
@@ -41,6 +41,7 @@ from trifold.train.loop import train as train_model
 from trifold.train.objective import Objective as TrainingObjective
 from trifold.train.objective import ValidationFigures
 from trifold.train.settings import CheckpointSettings
+from trifold.version import versions
 
 # A new model wants a high rate, a new head on a trained body half of it, and what has learned to speak a low one.
 _NEW_MODEL_RATE, _NEW_HEAD_RATE, _GOING_ON_RATE = 1e-3, 5e-4, 1e-4

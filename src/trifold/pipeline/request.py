@@ -1,13 +1,12 @@
 """What was asked for, as one value that can be turned back into the command line."""
 
 import hashlib
-import importlib.metadata
 import os
-import platform
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,8 @@ from trifold.llm.settings import LlmSettings, without_server
 from trifold.methods.settings import TrainingSettings
 from trifold.methods.unused_settings import only_used, require_used
 from trifold.models.settings import BackboneSettings
+from trifold.tasks.labels import LabelMap
 from trifold.types import Examples, Split
-from trifold.version import VERSION
-
-_PACKAGES = ("torch", "transformers", "tokenizers", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True)
@@ -106,6 +103,11 @@ class Task:
     split: Split
     facts: DataSummary
     hashes: Mapping[str, str | None]
+
+    @cached_property
+    def labels(self) -> LabelMap:
+        """Every label of the task."""
+        return LabelMap.of(self.data.examples.labels)
 
     @property
     def digest(self) -> str:
@@ -203,17 +205,6 @@ def data_record(request: Request, task: Task) -> DataRecord:
         left_training=facts.left_training,
         left_validation=facts.left_validation,
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes, for `run.json`; nothing is imported for it."""
-    found = {"trifold": VERSION, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def flags_of(settings: Any) -> Iterator[str]:

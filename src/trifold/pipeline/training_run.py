@@ -11,6 +11,8 @@ from typing import Any
 from trifold.artifact.manifest import STATE
 from trifold.artifact.run_folder import new_folder
 from trifold.artifact.run_record import ModelRecord, write_run_record
+from trifold.events import say_detail
+from trifold.formatting import duration
 from trifold.train.checkpoint import Checkpointer, checkpointing
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import reporting
@@ -22,6 +24,10 @@ class Start:
 
     date: datetime = field(default_factory=lambda: datetime.now(UTC))
     clock: float = field(default_factory=time.monotonic)
+
+    def say_done(self, step: str) -> None:
+        """Say, to who wants to know more, how long after the start a step was done."""
+        say_detail(f"{step} after {duration(time.monotonic() - self.clock)}")
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def train(
     steps = steps_of(model, training, config, runtime, session.optimiser, session.distillation, session.recorder)
     left = 0 if config.quiet else session.pace.units_left(session.tokens_left())
     show = track(f"training on {len(training.lengths):,} {config.unit}", left)
+    name = "epoch" if config.round_steps is None else "validation"
     with saving_on_signal(checkpointer), show as advance:
         while session.goes_on():
             model.train()
@@ -97,8 +98,11 @@ def train(
                 _require_motion(figures, session.step, config)
                 session.end_epoch(figures)
             if not config.quiet:
-                name = "epoch" if config.round_steps is None else "validation"
                 say(f"{name} {session.epoch - 1} of {config.epochs}: {session.recorder.summary()}")
+    if not config.quiet:
+        kind = "" if session.best.loss == session.best.calibrated_loss else "calibrated "
+        loss = f"{kind}validation loss {session.best.calibrated_loss:.4f}"
+        say(f"best {name}: {session.best_epoch} of {config.epochs}, {loss}")
     model.load_state_dict(session.best_weights, strict=False)
     model.eval()
     rows = tuple(session.recorder.rows)

@@ -118,7 +118,19 @@ def test_trust_is_drawn_in_the_colour_of_all_figures() -> None:
 
 
 def contestant(name: str, score: float, ms: float) -> LeaderboardRow:
-    zeros = dict.fromkeys(("accuracy", "macro_f1", "train_seconds", "rarest_recall", "rarest_precision"), 0.0)
+    zeros = dict.fromkeys(
+        (
+            "accuracy",
+            "macro_f1",
+            "train_seconds",
+            "rarest_recall",
+            "rarest_precision",
+            "micro_f1",
+            "samples_f1",
+            "top5_accuracy",
+        ),
+        0.0,
+    )
     counts = dict.fromkeys(("trainable_parameters", "size_bytes", "peak_memory_bytes", "rarest_rows"), 0)
     return LeaderboardRow(
         method=name, score_name="accuracy", score=score, score_low=score - 0.05, score_high=min(1, score + 0.05),
@@ -150,3 +162,10 @@ def test_costs_have_numbers_beside_their_axis(times: tuple[float, float]) -> Non
     assert 2 <= len(shown) <= 7
     boxes = [label.get_window_extent() for label in shown]
     assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_what_takes_no_time_is_a_line_with_its_name_beside_it() -> None:
+    figure = cost_figure([contestant("a", 0.8, 2.0), contestant("majority", 0.5, 0.0)], "a")
+    axes = figure.axes[0]
+    assert [text.get_text() for text in axes.texts] == ["a", "majority"]
+    assert [50.0, 50.0] in [list(line.get_ydata()) for line in axes.lines]
