@@ -47,7 +47,7 @@ def predict(
         excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
         json: With --text, print JSON.
     """
-    from trifold.data.hub import stay_offline
+    from trifold.data.hub import offline_data
     from trifold.events import say
     from trifold.formatting import counted
     from trifold.inference.run import load_run
@@ -62,14 +62,13 @@ def predict(
     require(text is not None or not json, "--json", "it goes with --text; the labels of a file come as CSV")
     require_probability(reject_below)
     how = compute or ComputeSettings()
-    if how.offline:
-        stay_offline()
     chosen = load_run(run, how, llm)
     if text is not None:
         _predict_text(run, chosen.predictor, text, reject_below, json=json)
         return
     assert source is not None
-    count = predict_file(chosen, source, output, reading or TextSettings(), reject_below, excel_safe=excel_safe)
+    with offline_data(how.offline):
+        count = predict_file(chosen, source, output, reading or TextSettings(), reject_below, excel_safe=excel_safe)
     say(f"{counted(count, 'row')} labelled" + (f", written to {output}" if output else ""))
     say_next("evaluate", run, "LABELLED.csv")
 

@@ -104,7 +104,7 @@ def describe_method(result: RunResult) -> MethodSection:
     return MethodSection(
         result=result,
         figure=shown(score, result.figure(score).value),
-        choices={name.replace("_", " "): _plain(value) for name, value in result.record.choices.items()},
+        choices={name.replace("_", " "): _in_words(value) for name, value in result.record.choices.items()},
         classes=describe_classes(result),
         matrix=_matrix(result) if single and few else None,
         pairs=most_confused(result.truth, result.predicted, labels, _SHOWN_PAIRS) if single and not few else (),
@@ -135,9 +135,9 @@ def _matrix(result: RunResult) -> Matrix:
     return Matrix(result.labels.names, counts.tolist(), depths(counts).round(3).tolist())
 
 
-def _plain(value: object) -> str:
+def _in_words(value: object) -> str:
     if isinstance(value, dict):
-        shown = [f"{name} {_plain(item)}" for name, item in list(value.items())[:_SHOWN_CHOICES]]
+        shown = [f"{name} {_in_words(item)}" for name, item in list(value.items())[:_SHOWN_CHOICES]]
         more = [f"and {len(value) - _SHOWN_CHOICES:,} more"] if len(value) > _SHOWN_CHOICES else []
         return ", ".join([*shown, *more])
     return f"{value:.4g}" if isinstance(value, float) else shortened(str(value), _CHOICE_CHARACTERS)
