@@ -131,7 +131,7 @@ class Improving:
                 lines = self._instructions(mistakes, number)
                 if not lines:
                     continue
-                tried.append(self._score(f"instructions, attempt {number}", replace(self._prompt, instructions=lines))
+                tried.append(self._score(f"instructions, attempt {number}", replace(self._prompt, instructions=lines)))
             best = max(tried, key=lambda one: one.right).prompt
             for count in _EXAMPLES:
                 one = self._score(f"the best so far with {count} examples", self._with_examples(best, count))
