@@ -30,6 +30,7 @@ from trifold.methods.unused_settings import unused
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import prepared, unchanged_process
 from trifold.tasks.labels import LabelMap
+from trifold.tasks.metric_choice import choose_metric
 from trifold.train.tracking import reporting
 from trifold.types import labels_of
 
@@ -50,7 +51,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive`, `full`, `prompt`.
         model: Backbone: `minilm`, a folder, or a hub id.
         verbose: Write messages and progress to standard error; notes come as Python warnings where `False`.
-        revision: Of a model from the hub.
+        revision: Revision of a model from the hub.
         max_length: Tokens of a text that are read.
         long_text: What is read of longer ones: `truncate` or `head+tail`.
         engine: What runs a frozen backbone: `torch`, or on a CPU `onnx` (ONNX Runtime) or `int8` (8-bit integers).
@@ -59,14 +60,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: At the peak; `None` for the method's default.
         epochs: `None` for the method's default.
         batch_size: Examples per optimiser step; `None` for the method's default.
-        seed: Of everything random in training.
+        seed: Seed of everything random in training.
         weight_decay: AdamW's, on matrices only.
         warmup_ratio: Share of the steps over which the learning rate rises.
         max_grad_norm: Gradients are clipped to this norm.
         ema_decay: Share of the averaged weights that each step keeps; 0 keeps the last weights.
         class_weight: `none`, or `balanced` to name rare classes as readily as serves macro-F1.
-        self_distillation: Share of a text's target that by the last epoch is what the model said of it one epoch
-            before; each method has its own default.
+        self_distillation: Share of a text's target that in the last epoch is the model's own earlier answer.
         patience: Epochs without a better validation loss before training stops.
         report_to: Experiment tracker that gets the figures, too: `tensorboard`, `mlflow`, `trackio` or `wandb`.
         head: For `features`: `auto`, `logistic` or `mlp`.
@@ -76,6 +76,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         adapter_size: For adapters: rank or width.
         merge_adapter: For `adapter-lora`: add the adapters into the backbone when done.
         label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
+        metric: What decides between models of these labels, as in `--metric`; `score` is the accuracy all the same.
         llm: For `prompt`: `hf:NAME-OR-FOLDER`, or `openai:BASE_URL#MODEL`.
         api_key_env: Environment variable that holds the server's key.
         max_tokens: Most tokens of a server's answer; 256 by default.
@@ -139,6 +140,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             del self.feature_names_in_
         train, validation = split_train_validation(examples)
         labels, started = LabelMap.of(examples.labels), datetime.now(UTC)
+        # Refused before anything is learned.
+        choose_metric(settings.ranking.metric, labels, examples.label_counts())
         with (
             self._set_up(learning=True),
             reporting(settings.train.report_to, f"TextClassifier-{name}", settings.named()),
@@ -168,8 +171,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self._form.columns is not None:
             return self._form.spread(decided.astype(int), labels)
         if not labels.multi_label:
-            likeliest: np.ndarray = self.classes_[decided]
-            return likeliest
+            return np.asarray(self.classes_[decided])
         found = np.empty(len(decided), dtype=object)
         found[:] = labels.decode(decided)
         return found
