@@ -194,7 +194,7 @@ def new_file(output: Path, then: Callable[[], None] = lambda: None) -> Iterator[
     """A path to write a result at; it becomes `output` only if nothing fails.
 
     Args:
-        output: Of the file.
+        output: Path of the file.
         then: As in `whole_file`.
 
     Raises:

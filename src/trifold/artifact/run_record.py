@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from trifold.artifact.metrics_file import MajorityFacts
 from trifold.atomic import write_json
 from trifold.models.backbone_files import BackboneFiles
 from trifold.schema import Amount, Count, JsonRecord, Rule, Size, read_value
+from trifold.statistics.metric import is_metric
 from trifold.types import Label
 
 RUN = "run.json"
@@ -93,10 +95,10 @@ class RunRecord(JsonRecord):
 
     Attributes:
         command: That makes it again.
-        seed: Of everything random in training.
+        seed: Seed of everything random in training.
         versions: Package to version.
         hardware: As `runtime.hardware` gives it.
-        seconds: Of the whole command; a run that Python saved does not say it.
+        seconds: Seconds of the whole command; a run that Python saved does not say it.
     """
 
     command: str
@@ -114,8 +116,7 @@ class ModelRecord(RunRecord):
         method: Name.
         started: ISO date and time, UTC.
         choices: What was chosen for it, name to plain value.
-        asked: What decides on the model, to tell whether another run would be the same; earlier
-            versions did not say it.
+        asked: What decides on the model; earlier versions did not say it.
     """
 
     method: str
@@ -131,21 +132,23 @@ class ClassifierRecord(ModelRecord):
     Attributes:
         settings: Setting to value, but for those in which no run has a say.
         labels: Class order.
-        score_name: The score that comes first on its data.
+        score_name: Name of the metric that decides on its data.
         trainable_parameters: Numbers that were learned.
         multi_label: Whether a text may have several labels.
         thresholds: Of each label then.
         label_type: NumPy's name for the type of the labels that Python gave.
+        indicator: Where Python gave an indicator matrix, the label of each of its columns.
         exported: Where the model is an export.
     """
 
     settings: dict[str, Any]
     labels: LabelNames
-    score_name: Literal["accuracy", "macro_f1"]
+    score_name: Annotated[str, Rule("the name of a metric", is_metric)]
     trainable_parameters: Count
     multi_label: bool | None = None
     thresholds: list[Share] | None = None
     label_type: str | None = None
+    indicator: LabelNames | None = None
     exported: ExportedRecord | None = None
 
 
@@ -157,14 +160,15 @@ class FinetuneRecord(ClassifierRecord):
         data: That it learned from.
         backbone: That it stands on; `None` where it needs none.
         max_length: Tokens of a text that are read.
-        train_seconds: Of training alone, as if nothing had come from the cache.
+        train_seconds: Seconds of training alone, as if nothing had come from the cache.
         train_seconds_from_cache: What the cache saved of it.
-        ms_per_text: Of predicting one text among many.
+        ms_per_text: Milliseconds of predicting one text among many.
         ms_per_text_range: The least and the most, of several passes.
         size_bytes: On disk, with the backbone.
-        peak_memory_bytes: Of the process.
+        peak_memory_bytes: Peak memory of the process.
         truncated_test_texts: Test texts that were too long to be read whole.
         teacher: Where a language model gave the labels: how the two compare.
+        majority: The best constant answer; earlier versions did not say it.
     """
 
     data: DataRecord
@@ -178,6 +182,7 @@ class FinetuneRecord(ClassifierRecord):
     peak_memory_bytes: Count
     truncated_test_texts: Count
     teacher: dict[str, Any] | None = None
+    majority: MajorityFacts | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,11 +218,13 @@ class PretrainRecord(ModelRecord):
         data: Name to plain value; among them path, documents, tokens.
         backbone: That it goes on from; `None` for a new model.
         budget: What the training might spend.
-        parameters: Of the model.
+        parameters: Number of parameters of the model.
         trained_tokens: Each pass counted.
-        train_seconds: Of training alone.
-        peak_memory_bytes: Of the process.
+        train_seconds: Seconds of training alone.
+        peak_memory_bytes: Peak memory of the process.
         samples: What the model says to held-out beginnings.
+        held_out_loss: On the validation part; earlier versions did not say it here.
+        unigram_loss: As `unigram_loss` gives it, to tell whether anything was learned; earlier versions did not say it.
     """
 
     objective: Literal["mlm", "clm"]
@@ -229,6 +236,8 @@ class PretrainRecord(ModelRecord):
     train_seconds: Amount
     peak_memory_bytes: Count
     samples: list[dict[str, str]]
+    held_out_loss: Amount | None = None
+    unigram_loss: Amount | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,7 +261,7 @@ class ComparisonRecord(RunRecord):
         skipped: Method to the reason why it is missing.
         forecast_seconds: Method to what it was expected to take.
         data: That all of them learned from.
-        train_seconds: Of all of them.
+        train_seconds: Seconds of all of them.
     """
 
     verdict: VerdictRecord

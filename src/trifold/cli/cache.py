@@ -1,22 +1,22 @@
-"""The command `cache`: what is kept on disk."""
+"""The command `cache`: list or clear what is kept on disk for later runs."""
 
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
-from trifold.formatting import counted
+from trifold.formatting import counted, megabytes
 
 if TYPE_CHECKING:
     from trifold.features.store_limits import StoredKind
 
 
 def cache(*, clear: bool = False, json: bool = False) -> None:
-    """Show what is kept on disk (what frozen backbones computed, tokenised text, graphs, choices), or clear it.
+    """List what is kept on disk for later runs (results of frozen backbones, tokenised text, graphs), or clear it.
 
     Args:
-        clear: Remove all of it.
+        clear: Remove everything that is kept.
         json: Print JSON instead.
     """
     from trifold.cache_folder import cache_folder, list_choices, list_graphs
@@ -25,7 +25,6 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     if clear:
         _clear(json=json)
         return
-    from trifold.evaluate.leaderboard import megabytes
     from trifold.pretrain.corpus import list_texts
 
     stores, texts, graphs, choices = list_stores(), list_texts(), list_graphs(), list_choices()
@@ -42,6 +41,7 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
         return
     if not (stores or texts or graphs or choices):
         print(f"nothing is kept in {cache_folder()}")
+        say_next("demo")
         return
     if stores:
         print_table([_table_row(store) for store in stores], left_aligned=3)
@@ -54,22 +54,21 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     sizes = [*(store.size_bytes for store in stores), *(text.size_bytes for text in texts)]
     total = sum(sizes) + _size_bytes([*graphs, *choices])
     print(f"\n{megabytes(total)} in {cache_folder()}; trifold cache --clear frees it")
+    say_next("cache", "--clear")
 
 
 def _clear(*, json: bool) -> None:
     from trifold.cache_folder import cache_folder, clear
-    from trifold.evaluate.leaderboard import megabytes
 
     freed = clear()
     if json:
         print_json({"folder": str(cache_folder()), "freed_bytes": freed})
     else:
         print(f"{megabytes(freed)} freed in {cache_folder()}")
+        say_next("cache")
 
 
 def _table_row(store: "StoredKind") -> dict[str, str]:
-    from trifold.evaluate.leaderboard import megabytes
-
     layer = f", below layer {store.described['layer']}" if "layer" in store.described else ""
     return {
         "what": f"{store.described['what']}{layer}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.atomic import whole_file
-from trifold.cli.output import print_piece
+from trifold.cli.output import print_piece, say_next
 from trifold.errors import LlmError, PromptError, TrifoldError
 from trifold.events import say
 from trifold.llm.settings import LlmSettings, VariableSettings
@@ -32,9 +32,9 @@ def chat(
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:
-    """Talk to a language model; the prompt file is the beginning, and the model sees the whole conversation.
+    """Talk to a language model. The prompt file is the beginning, and the model always sees the whole conversation.
 
-    A line is a turn. /reset begins anew, /save FILE keeps the conversation as JSON, /quit ends it.
+    Each line is a message. /reset begins anew, /save FILE writes the conversation as JSON, /quit ends it.
 
     Args:
         file: Prompt file.
@@ -50,10 +50,11 @@ def chat(
     for line in _lines():
         if not talk.take(line):
             break
+    say_next("log", json=json)
 
 
 class Talk:
-    """A conversation that is going on.
+    """A conversation with a language model.
 
     Args:
         session: The language model.
@@ -71,7 +72,7 @@ class Talk:
         self._json = json
 
     def take(self, line: str) -> bool:
-        """Carry out a line: a command or a message. Returns whether the conversation goes on."""
+        """Process a line, which is a command or a message. Returns whether the conversation continues."""
         from trifold.llm.prompt_template import Message
 
         command, _, argument = line.strip().partition(" ")
@@ -94,7 +95,7 @@ class Talk:
         return True
 
     def answer(self) -> bool:
-        """Have the model answer. Returns whether it did; a failed or stopped answer does not end the conversation."""
+        """Print the answer of the model. Returns whether there is one; without one the conversation continues."""
         from trifold.llm.contract import FatalLlmError
         from trifold.llm.prompt_template import Message
 
@@ -110,6 +111,8 @@ class Talk:
             return False
         # JSON escapes control characters, so the terminal obeys none of the answer's.
         print(jsonlib.dumps({"answer": answer.text}) if self._json else "", flush=True)
+        if not answer.text.strip():
+            return False
         self.messages = (*self.messages, Message("assistant", answer.text))
         return True
 

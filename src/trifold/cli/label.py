@@ -1,4 +1,4 @@
-"""The verb `label`: a language model labels a file."""
+"""The command `label`: a language model labels the rows of a file."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile
-from trifold.cli.output import print_json
+from trifold.cli.output import print_json, say_next
 from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
@@ -41,9 +41,9 @@ def label(
         data: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         output: File for the result; standard output by default.
         label_as: Name of the column with the labels.
-        true_column: Column with labels that are known, to see how often the model is right.
+        true_column: Column with true labels, to count how often the model is right.
         excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
-        dry_run: Print what it would cost, and ask nothing.
+        dry_run: Print a forecast of the cost and make no call.
         json: Print the counts as JSON; needs --output.
     """
     from trifold.cli.prompt_files import print_estimate
@@ -73,10 +73,11 @@ def label(
     _tell(tally, true_column)
     if output and not json:
         print(output)
+    say_next("finetune", output or "LABELLED.csv", "--label-column", label_as, json=json)
 
 
 def _tell(tally: "Tally", true_column: str | None) -> None:
-    """Say how labelling went."""
+    """Say how many rows were labelled, how many agree with the true labels, and what was left out."""
     from trifold.events import say
     from trifold.formatting import counted
 

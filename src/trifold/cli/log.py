@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_json, print_table, say_next
 from trifold.errors import SettingsError
 from trifold.formatting import counted
 from trifold.terminal import printable
@@ -26,8 +26,8 @@ def log(
     """Show what language models were sent and what they answered, the latest first.
 
     Args:
-        number: Number of one call, to see it whole.
-        limit: How many calls are listed.
+        number: Number of one call, which is then shown in full.
+        limit: Most calls that are listed.
         model: Only calls of models whose name contains this.
         log: The SQLite file; prompts.sqlite in the cache folder by default.
         json: Print JSON instead.
@@ -50,6 +50,7 @@ def log(
     else:
         print_table([_table_row(call) for call in calls], left_aligned=5)
         print(f"\n{counted(count_calls(path), 'call')} in {path}; trifold log NUMBER shows one whole")
+    say_next("log", *([calls[0].id] if calls and number is None else []))
 
 
 def _print_whole(call: "Call") -> None:

@@ -1,40 +1,60 @@
-"""How results are printed: results on stdout, everything else on stderr."""
+"""Print results to standard output; messages go to standard error elsewhere."""
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from trifold.events import say
 from trifold.terminal import printable
 
+# A text for the examples of `say_next`.
+SOME_TEXT = "A quiet, wonderful film."
 # What JSON leaves as it is and a terminal obeys: codes beyond ASCII, turns of direction, and halves of a pair.
 _OBEYED = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile(r"[\n\t]+")
 
 
 def print_json(value: Any) -> None:
-    """One JSON document, readable and yet with nothing in it that a terminal would obey: JSON has escapes for that."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
+    """Print indented JSON; control characters that a terminal would act on are escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_as_json_value)
     print(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_text(*parts: object, **options: Any) -> None:
-    """`print`, without what a terminal would obey: words for the user may come from files and models."""
+    """Print text without control characters, since it may come from files and models."""
     print(*(printable(str(part)) for part in parts), **options)
 
 
-def _plain(value: object) -> object:
+def _as_json_value(value: object) -> object:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
+def say_next(*words: object, json: bool = False) -> None:
+    """Say, as a command's last line on standard error, what to go on with.
+
+    Args:
+        words: A command line, without `trifold`.
+        json: Whether a program reads the results, which needs no advice.
+    """
+    if not json:
+        say(f"next: {shlex.join(['trifold', *map(str, words)])}")
+
+
 def print_piece(text: str) -> None:
-    """A part of a text, shown while the rest is still written."""
+    """Print a part of a text while the model is still writing the rest."""
     print(printable(text), end="", flush=True)
 
 
 def print_table(rows: Sequence[Mapping[str, str]], left_aligned: int = 1) -> None:
-    """Aligned columns with a header; the first `left_aligned` columns are words, the rest figures."""
+    """Print rows as aligned columns with a header.
+
+    Args:
+        rows: At least one; all with the same columns.
+        left_aligned: Number of columns that are aligned left; the others, which hold figures, are aligned right.
+    """
     # A line break inside a cell would be a row that is none.
     rows = [{name: _BREAKS.sub(" ", printable(cell)) for name, cell in row.items()} for row in rows]
     names = list(rows[0])

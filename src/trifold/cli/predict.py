@@ -1,21 +1,20 @@
-"""Verbs that use a trained model: `predict`, `evaluate`."""
+"""The verb `predict`: labels for texts, by a trained model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.inputs import DataFile, OptionalDataFile
-from trifold.cli.output import print_json, print_table
+from trifold.cli.inputs import OptionalDataFile, require_probability
+from trifold.cli.output import print_json, say_next
 from trifold.cli.output import print_text as print
-from trifold.data.settings import LabelledSettings, TextSettings
+from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError, require
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
 
 if TYPE_CHECKING:
     from trifold.methods.contract import Predictor
-    from trifold.pipeline.evaluate import Evaluation
 
 
 def predict(
@@ -48,7 +47,7 @@ def predict(
         excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
         json: With --text, print JSON.
     """
-    from trifold.data.hub import stay_offline
+    from trifold.data.hub import offline_data
     from trifold.events import say
     from trifold.formatting import counted
     from trifold.inference.run import load_run
@@ -61,23 +60,23 @@ def predict(
     about_files = [output is not None, reading is not None, excel_safe]
     require(text is None or not any(about_files), "a flag on files with --text", "leave out either")
     require(text is not None or not json, "--json", "it goes with --text; the labels of a file come as CSV")
-    _require_probability(reject_below)
+    require_probability(reject_below)
     how = compute or ComputeSettings()
-    if how.offline:
-        stay_offline()
     chosen = load_run(run, how, llm)
     if text is not None:
-        _predict_text(chosen.predictor, text, reject_below, json=json)
+        _predict_text(run, chosen.predictor, text, reject_below, json=json)
         return
     assert source is not None
-    count = predict_file(chosen, source, output, reading or TextSettings(), reject_below, excel_safe=excel_safe)
+    with offline_data(how.offline):
+        count = predict_file(chosen, source, output, reading or TextSettings(), reject_below, excel_safe=excel_safe)
     say(f"{counted(count, 'row')} labelled" + (f", written to {output}" if output else ""))
+    say_next("evaluate", run, "LABELLED.csv")
 
 
-def _predict_text(predictor: "Predictor", text: str, reject_below: float, *, json: bool) -> None:
+def _predict_text(run: Path, predictor: "Predictor", text: str, reject_below: float, *, json: bool) -> None:
     """Print the labels of one text with their probabilities, ten at most."""
     from trifold.events import say
-    from trifold.inference.predict import predict_texts
+    from trifold.inference.predict import NO_LABEL, predict_texts
 
     found = predict_texts(predictor, [text], reject_below)[0]
     if json:
@@ -86,78 +85,9 @@ def _predict_text(predictor: "Predictor", text: str, reject_below: float, *, jso
     for label, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1])[:10]:
         print(f"{label}  {probability:.3f}")
     if isinstance(found.label, tuple):
-        print(f"labels: {', '.join(map(str, found.label)) or 'none'}")
+        print(f"labels: {', '.join(map(str, found.label)) or f'none, {NO_LABEL}'}")
     if found.label is None:
         say(f"declined: the model is less sure than {reject_below:g}")
     if found.truncated:
         say("note: the text is longer than the model reads; its end was cut off")
-
-
-def evaluate(
-    run: Path,
-    data: DataFile,
-    /,
-    *,
-    reading: Annotated[LabelledSettings | None, Parameter(name="*")] = None,
-    compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
-    llm: Annotated[LlmSettings | None, Parameter(name="*")] = None,
-    reject_below: float = 0.0,
-    json: bool = False,
-) -> None:
-    """Measure a trained model on labelled rows, with 95 % intervals.
-
-    Texts and labels are read from the columns that the run was trained on.
-
-    Args:
-        run: Run folder of finetune or compare.
-        data: CSV, TSV, JSON or Parquet file with texts and labels, or - for standard input.
-        reject_below: Also tell how many texts are answered, and how rightly, when the model declines under this
-            probability.
-        json: Print metrics.json's content instead.
-    """
-    from trifold.evaluate.results import metrics_as_dict
-    from trifold.events import say
-    from trifold.pipeline.evaluate import evaluate as run_evaluate
-
-    _require_probability(reject_below)
-    found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings(), reject_below, llm)
-    for row in found.bad_rows[:10]:
-        say(f"note: line {row.line} is left out: {row.reason}")
-    if len(found.bad_rows) > 10:
-        say(f"note: and {len(found.bad_rows) - 10:,} more rows are left out")
-    if not json:
-        _print_metrics(found, reject_below)
-    else:
-        print_json(
-            {
-                **metrics_as_dict(found.metrics),
-                **({"answered": vars(found.answered)} if found.answered else {}),
-                "truncated": found.truncated,
-                "rows_left_out": len(found.bad_rows),
-            }
-        )
-
-
-def _print_metrics(found: "Evaluation", reject_below: float) -> None:
-    """Print every metric with its interval, and what declining does."""
-    from trifold.statistics.intervals import Interval
-
-    rows = []
-    for name, value in vars(found.metrics).items():
-        if isinstance(value, Interval):
-            rows.append(
-                {"metric": name, "value": f"{value.value:.4f}", "95 % interval": f"{value.low:.4f} to {value.high:.4f}"}
-            )
-        elif value is not None:
-            rows.append(
-                {"metric": name, "value": f"{value:,}" if name == "rows" else f"{value:.4f}", "95 % interval": ""}
-            )
-    print_table(rows)
-    if found.answered:
-        share, accuracy = found.answered.share, found.answered.accuracy
-        rightly = f", {100 * accuracy:.1f} % of them rightly" if accuracy is not None else ""
-        print(f"\nDeclining under {reject_below:g}: {100 * share:.1f} % are answered{rightly}")
-
-
-def _require_probability(reject_below: float) -> None:
-    require(0 <= reject_below < 1, f"--reject-below {reject_below}", "give a probability from 0 to 1, such as 0.8")
+    say_next("predict", run, "FILE.csv", "--output", "labelled.csv")

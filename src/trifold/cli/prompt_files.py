@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.output import print_json, print_piece
+from trifold.cli.output import print_json, print_piece, say_next
 from trifold.data.settings import DataSettings
 from trifold.errors import PromptError
 from trifold.llm.settings import LlmSettings, VariableSettings
@@ -35,7 +35,7 @@ def show(
     compute: Compute = None,
     json: bool = False,
 ) -> None:
-    """Print exactly what is sent; with --llm hf:… also the model's own marks around it.
+    """Print exactly what would be sent; with --llm hf:… in the model's own chat format.
 
     Args:
         file: Prompt file.
@@ -52,6 +52,7 @@ def show(
         _say_tokens(session, conversation)
     else:
         print(printable("\n\n".join(f"[{message.role}]\n{message.content}" for message in conversation)))
+    say_next("prompt", "run", file, "--llm", "hf:FOLDER", json=json)
 
 
 def run(
@@ -68,7 +69,7 @@ def run(
 
     Args:
         file: Prompt file.
-        dry_run: Print what it would cost, and ask nothing.
+        dry_run: Print a forecast of the cost and make no call.
         json: Print the answer with its cost as JSON.
     """
     from trifold.pipeline.prompt_files import Session, fill_in
@@ -88,14 +89,15 @@ def run(
         print_json({"answer": answer.text, **{n: v for n, v in vars(answer).items() if n != "text"}, **money})
     else:
         print() if streaming else print(printable(answer.text))
+        say_next("prompt", "improve", file, "DATA.csv")
 
 
 def diff(first: Path, second: Path, /, *, json: bool = False) -> int:
-    """Show what differs between two prompt files; exit 1 if anything does.
+    """Show the differences between two prompt files; the exit code is 1 if there are any.
 
     Args:
         first: Prompt file.
-        second: Another.
+        second: Prompt file to compare with it.
         json: Print the lines of the difference as JSON.
     """
     from trifold.llm.prompt_file import read_prompt
@@ -108,6 +110,7 @@ def diff(first: Path, second: Path, /, *, json: bool = False) -> int:
         print(printable(found), end="")
     else:
         print("the two say the same")
+    say_next("prompt", "show", second, json=json)
     return 1 if found else 0
 
 
@@ -126,7 +129,7 @@ def write(
     Args:
         wish: What the prompt is for, in your words.
         output: File for the prompt; standard output by default.
-        edit: Open the file in $EDITOR; by default where --output is given and a person sits at the terminal.
+        edit: Open the file in $EDITOR; the default if --output is given and standard input is a terminal.
         json: Print the prompt's text as JSON.
     """
     from trifold.events import say
@@ -142,13 +145,14 @@ def write(
         if editor and (sys.stdin.isatty() if edit is None else edit):
             _edit(editor, output)
             prompt = read_prompt(output)
-        say(f"written to {output}; try it: trifold prompt show {output}")
+        say(f"written to {output}")
     if json:
         print_json({"prompt": format_prompt(prompt), "file": str(output) if output else None})
     elif not output:
         print(printable(format_prompt(prompt)), end="")
     else:
         print(output)
+    say_next("prompt", "show", output or "PROMPT.toml", json=json)
 
 
 def improve(
@@ -175,10 +179,10 @@ def improve(
         file: Prompt file for a labelling task.
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         output: File for the better prompt; FILE.improved.toml by default.
-        candidates: How often the model writes instructions anew.
+        candidates: Number of new instructions that the model writes and that are tried.
         rows: Validation rows that each candidate is scored on, and training rows whose mistakes are shown.
         label_description: LABEL="what the prompt calls it"; may be given for each label.
-        dry_run: Print what it would cost, and ask nothing.
+        dry_run: Print a forecast of the cost and make no call.
         json: Print JSON instead.
     """
     from trifold.llm.prompt_file import read_prompt
@@ -209,17 +213,20 @@ def improve(
         print(f"{one.right:>4} of {one.rows} right  {one.name}{'  <- kept' if one is found.best else ''}")
     print(f"\n{printable(changes)}" if changes else "\nnothing did better than the prompt as it is")
     print(target if changes else file)
+    say_next("finetune", data, "--method", "prompt", "--prompt", target if changes else file)
 
 
 def _edit(editor: str, path: Path) -> None:
     try:
         subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603 - the user's own editor
     except (OSError, ValueError) as error:
-        raise PromptError(f"{path} is written, but $EDITOR, {editor!r}, cannot be started ({error}): mend it") from None
+        raise PromptError(
+            f"{path} is written, but $EDITOR, {editor!r}, cannot be started ({error}): correct it"
+        ) from None
 
 
 def print_estimate(estimate: "Estimate", asked: LlmSettings, *, json: bool) -> None:
-    """What `--dry-run` prints."""
+    """Print the forecast of `--dry-run`: calls, tokens, time and money."""
     from trifold.formatting import duration
 
     money = estimate.money(asked.prices)

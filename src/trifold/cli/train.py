@@ -2,23 +2,29 @@
 
 import importlib.resources
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import SOME_TEXT, print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
+from trifold.events import say
+from trifold.formatting import milliseconds, percent
 from trifold.methods.settings import TrainingSettings
 from trifold.pretrain.settings import TaskSettings
+from trifold.schema import finite
+from trifold.terminal import shows, sparkline
 from trifold.train.settings import CheckpointSettings
 
 if TYPE_CHECKING:
     # Imported by the commands themselves, so that --help needs neither NumPy nor PyTorch.
+    from trifold.evaluate.leaderboard import LeaderboardRow
     from trifold.evaluate.results import RunResult
     from trifold.pipeline.compare import Comparison
     from trifold.pipeline.request import Request
@@ -45,7 +51,7 @@ def compare(
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         output_dir: Folder for the results; runs/DATE-compare by default.
-        resume: Go on with what --output-dir holds: methods that are done are kept, one that was stopped goes on.
+        resume: Continue the comparison in --output-dir: finished methods are kept, a stopped one is continued.
         json: Print JSON instead.
     """
     from trifold.pipeline.compare import compare as run_compare
@@ -66,26 +72,29 @@ def _print_comparison(found: "Comparison", *, json: bool) -> None:
             {
                 "run": str(found.folder),
                 "metrics": {"accuracy": shipped.accuracy, "macro_f1": shipped.macro_f1},
+                "score_name": shipped.score_name,
                 "verdict": found.verdict,
-                "leaderboard": [vars(row) for row in found.rows],
+                "leaderboard": finite([vars(row) for row in found.rows]),
                 "skipped": found.skipped,
             }
         )
         return
-    from trifold.evaluate.leaderboard import in_words
-
     print()
-    print_table(
-        [{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in found.rows]
-    )
+    _print_rows(found.rows)
     print()
     for sentence in found.verdict.sentences:
         print(sentence)
     for method, reason in found.skipped.items():
         print(f"{method} is missing: {reason}.")
     print(f"\nReport: {found.folder / 'report.html'}")
-    print(f'Use it: trifold predict {found.folder} --text "..."')
     print(found.folder)
+    say_next("predict", found.folder, "--text", SOME_TEXT)
+
+
+def _print_rows(rows: "Sequence[LeaderboardRow]") -> None:
+    from trifold.evaluate.leaderboard import in_words
+
+    print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in rows])
 
 
 def finetune(
@@ -107,12 +116,11 @@ def finetune(
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck,
-            contrastive, prompt (with --llm) or full, which is what it does by default; with --task generate,
-            adapter-lora or full.
+            contrastive, prompt (with --llm) or full, the default; with --task generate, adapter-lora or full.
         preset: A well-known recipe instead of a method, for comparison.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
-        dry_run: For prompt: print what it would cost, and ask nothing.
-        expected_data: Given by compare: the hash of the data that it read.
+        dry_run: With --method prompt: print a forecast of the cost and make no call.
+        expected_data: Hash of the data that compare read; other data are refused.
         json: Print JSON instead.
     """
     from trifold.pipeline.finetune import finetune as run_finetune
@@ -143,7 +151,7 @@ def finetune(
 
 
 def _print_forecast(request: "Request", method: str | None, keep: CheckpointSettings | None, *, json: bool) -> None:
-    """What prompting would cost."""
+    """Print a forecast of what prompting would cost."""
     from trifold.cli.prompt_files import print_estimate
     from trifold.methods.catalogue import method_entry
     from trifold.pipeline.prompting_cost import expect
@@ -158,20 +166,30 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return
-    from trifold.evaluate.leaderboard import build_leaderboard, in_words, milliseconds
+    from trifold.evaluate.leaderboard import build_leaderboard
+    from trifold.evaluate.majority import majority_run
 
-    row = build_leaderboard([result], result.record.score_name)[0]
-    print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL}])
-    teacher = result.record.teacher or {}
+    _print_rows(build_leaderboard([result], result.record.score_name, majority_run(result)))
+    teacher, own = result.record.teacher or {}, result.milliseconds_per_text
     if teacher.get("agreement"):
         print(
             f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "
-            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(row.ms_per_text)} a text "
+            f"{percent(teacher['agreement']['value'])} of the test rows, at {milliseconds(own)} a text "
             f"against {milliseconds(teacher['teacher_ms_per_text'])}"
         )
     print(f"\nReport: {result.folder / 'report.html'}")
-    print(f'Use it: trifold predict {result.folder} --text "..."')
     print(result.folder)
+    _say_curve(result.folder)
+    say_next("predict", result.folder, "--text", SOME_TEXT)
+
+
+def _say_curve(folder: Path) -> None:
+    """Draw the losses of a training in one line, where a terminal shows it."""
+    from trifold.train.history import validation_losses
+
+    curve = sparkline(validation_losses(folder))
+    if shows(sys.stderr, curve):
+        say(f"validation loss, epoch by epoch: {curve}")
 
 
 def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> None:
@@ -182,9 +200,9 @@ def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> No
 
     for name, value in figures_in_words(metrics).items():
         print(f"{name:<28}  {value}")
-    print(f"{'answers that are exact':<28}  {100 * metrics['exact_match']:.1f} % of {metrics['exact_match_rows']}")
-    print(f"\nUse it: trifold generate {folder} 'a prompt' --temperature 0")
+    print(f"{'answers that are exact':<28}  {percent(metrics['exact_match'])} of {metrics['exact_match_rows']}")
     print(folder)
+    say_next("generate", folder, "A prompt.", "--temperature", 0)
 
 
 def _print_gain(folder: Path, figures: dict[str, object], sentence: str, *, json: bool) -> None:
@@ -192,15 +210,16 @@ def _print_gain(folder: Path, figures: dict[str, object], sentence: str, *, json
         print_json({"run": str(folder), "metrics": figures})
         return
     print(sentence)
-    print(f'\nUse it: trifold predict {folder / "pretrained"} --text "..."')
     print(folder)
+    say_next("predict", folder / "pretrained", "--text", SOME_TEXT)
 
 
-def demo(*, output_dir: Path | None = None, json: bool = False) -> int:
+def demo(*, output_dir: Path | None = None, resume: bool = False, json: bool = False) -> int:
     """Compare all methods on the reviews that come with Trifold; takes a few minutes.
 
     Args:
         output_dir: Folder for the results; runs/DATE-compare by default.
+        resume: Go on with what --output-dir holds, as compare does.
         json: Print JSON instead.
     """
     reviews = Path(str(importlib.resources.files("trifold") / "demo" / "reviews.csv"))
@@ -209,7 +228,9 @@ def demo(*, output_dir: Path | None = None, json: bool = False) -> int:
         reviews = Path(__file__).parents[3] / "examples" / "reviews.csv"
     if not reviews.exists():
         raise SettingsError("the demo's reviews are missing from this installation: install trifold again")
-    print(f"comparing all methods on {reviews}", file=sys.stderr)
-    return compare(
-        reviews, asked=TrainingSettings(reading=DataSettings(merge_labels=True)), output_dir=output_dir, json=json
+    say(
+        f"comparing all methods on {reviews}; labels that differ only in case or outer spaces are taken as one "
+        "(--merge-labels)"
     )
+    asked = TrainingSettings(reading=DataSettings(merge_labels=True))
+    return compare(reviews, asked=asked, output_dir=output_dir, resume=resume, json=json)

@@ -11,13 +11,14 @@ from trifold.errors import DataError
 from trifold.types import Label, Target
 
 _SHOWN = 60
+_SHOWN_COLUMNS = 12
 
 
 def texts_of(given: Any) -> list[str]:
     """The texts in a list, a tuple, an iterator, a NumPy or Arrow array, a Series, or a table of one column.
 
     Raises:
-        DataError: If they come in another shape, have no order, or one of them is no text.
+        DataError: If the container has another shape or no order, or an item cannot be used as a text.
     """
     found = []
     for number, text in enumerate(_values(given, "texts", "text")):
@@ -28,7 +29,9 @@ def texts_of(given: Any) -> list[str]:
         if reason:
             raise DataError(f"text number {number} is {_shown(text)} ({reason}): give at least one word")
         if not _can_be_written(text):
-            raise DataError(f"text number {number} holds half a character (a lone surrogate): mend or leave it out")
+            raise DataError(
+                f"text number {number} holds half a character (a lone surrogate): correct it or leave it out"
+            )
         found.append(str(text))
     return found
 
@@ -41,11 +44,11 @@ def targets_of(given: Any) -> tuple[tuple[Target, ...], np.dtype[Any] | None]:
             makes the task multi-label. In any container that `texts_of` takes.
 
     Returns:
-        Them as plain Python values; and of one label a row the NumPy type that they came in, `None` for strings whose
-        type follows from their length.
+        The targets as plain Python values, and the NumPy type of `given` if it has one label a row; `None` for strings,
+        whose NumPy type depends on their length.
 
     Raises:
-        DataError: If they come in another shape, or are of several types.
+        DataError: If they have another shape, or are of several types.
     """
     rows = _values(given, "labels", "label")
     if any(isinstance(row, list | tuple | Set) for row in rows):
@@ -63,12 +66,25 @@ def targets_of(given: Any) -> tuple[tuple[Target, ...], np.dtype[Any] | None]:
     return labels, kind if kind is not None and kind.kind in "iubO" else None
 
 
+def column_names(given: Any) -> list[Any] | None:
+    """The names of a table's columns, be it of pandas, Polars or Arrow; `None` for anything else."""
+    # What Arrow calls `columns` are the columns themselves.
+    names = getattr(given, "column_names", None) or getattr(given, "columns", None)
+    return None if names is None or not hasattr(given, "__getitem__") else list(names)
+
+
 def _values(given: Any, what: str, one: str) -> list[Any]:
     """The items of a container of one dimension, or of a table's only column."""
     way_out = f"give a list of {what}, or one column of a table, such as frame[{one!r}]"
+    columns = column_names(given)
+    if columns is not None and len(columns) != 1:
+        named = ", ".join(map(repr, columns[:_SHOWN_COLUMNS])) or "none"
+        raise DataError(f"the {what} come in a table of {len(columns)} columns ({named}): {way_out}")
+    if columns is not None:
+        given = given[columns[0]]
     if isinstance(given, str | bytes):
         raise DataError(f"one string was given where a list of {what} is expected: put it into a list")
-    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+    if isinstance(given, Mapping) or not (isinstance(given, Iterable) or hasattr(given, "__array__")):
         raise DataError(f"a {type(given).__name__} was given where a list of {what} is expected: {way_out}")
     if isinstance(given, Set):
         raise DataError(f"the {what} come in a {type(given).__name__}, which has no order: {way_out}")
@@ -97,7 +113,7 @@ def _label(given: object, number: int) -> Label:
             f"label number {number} is {_shown(given)}, a whole number of more than 64 bits: make it a string"
         )
     if isinstance(label, str) and not _can_be_written(label):
-        raise DataError(f"label number {number} holds half a character (a lone surrogate): mend it")
+        raise DataError(f"label number {number} holds half a character (a lone surrogate): correct it")
     return label
 
 

@@ -8,15 +8,26 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from trifold.events import say
 from trifold.methods.pickling import load_files, saved_files
 from trifold.methods.settings import MethodSettings as MethodSettings
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
-from trifold.statistics.calibration import best_prior_shift, best_temperature, best_thresholds
+from trifold.statistics.calibration import best_prior_shift, best_temperature
+from trifold.statistics.thresholds import F1Weights, common_threshold, label_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.types import Examples
+
+# Classes are even as long as the commonest has less than so many times the rows of the rarest.
+_EVEN = 1.5
+# Where one of these decides, thresholds are chosen for it; otherwise for all of them.
+_F1_WEIGHTS = {
+    "macro_f1": F1Weights(micro=0, samples=0),
+    "micro_f1": F1Weights(macro=0, samples=0),
+    "samples_f1": F1Weights(macro=0, micro=0),
+}
 
 
 @dataclass(frozen=True)
@@ -119,7 +130,7 @@ class Fitted:
 
     Attributes:
         predictor: Ready to use.
-        history: Of the training loop, or of a head's training; `None` where nothing was trained by steps.
+        history: History of the training loop, or of a head's training; `None` where nothing was trained by steps.
         trainable_parameters: Numbers that were learned from the data.
         choices: What was chosen on validation, in words as keys and plain values, for `run.json`.
         validation_logits: `(validation rows, classes)`, what the temperature is fitted on; no row where nothing is.
@@ -134,23 +145,34 @@ class Fitted:
     cached_seconds: float = 0.0
 
 
-class Method(ABC):
-    """A way to adapt a backbone to a labelled task.
+class Adaptation(ABC):
+    """A way to adapt a backbone, whatever comes out: labels (`Method`) or texts (`GenerativeMethod`).
+
+    Args:
+        settings: What the user asked for.
 
     Attributes:
         name: As on the command line.
         summary: One line for help and report.
-        predictor: What `fit` returns, for loading.
-        uses_labels: Whether any labelled text has a say in it, be it for calibration.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    predictor: ClassVar[type[Predictor]]
-    uses_labels: ClassVar[bool] = True
 
     def __init__(self, settings: MethodSettings) -> None:
         self.settings = settings
+
+
+class Method(Adaptation):
+    """A way to adapt a backbone to a labelled task.
+
+    Attributes:
+        predictor: What `fit` returns, for loading.
+        uses_labels: Whether any labelled text has a say in it, be it for calibration.
+    """
+
+    predictor: ClassVar[type[Predictor]]
+    uses_labels: ClassVar[bool] = True
 
     @abstractmethod
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:
@@ -170,7 +192,11 @@ class Method(ABC):
             train: To learn from.
             validation: To choose on.
             labels: Every label of the task, those of the test part included.
+
+        Raises:
+            SettingsError: If a threshold is given and each row has one label.
         """
+        self.settings.labels.require_used(several_labels=labels.multi_label)
         fitted = self.learn(train, validation, labels)
         if not self.uses_labels or not len(fitted.validation_logits):
             return fitted
@@ -180,14 +206,34 @@ class Method(ABC):
             priors = np.bincount(labels.encode(train.labels), minlength=len(labels)) / len(train)
             choices["prior_shift"], shift = best_prior_shift(logits, truth, priors)
             fitted.predictor.shift_logits(shift)
+            _say_if_unchanged(logits, shift, priors)
             logits, again = _calibrated(fitted.predictor, logits + shift, truth)
             temperature *= again
         choices["temperature"] = temperature
         if labels.multi_label:
-            thresholds = best_thresholds(labels.probabilities(logits), truth)
+            thresholds = self._thresholds(labels.probabilities(logits), truth)
             fitted.predictor.labels = replace(labels, thresholds=thresholds)
             choices["thresholds"] = {str(name): value for name, value in zip(labels.names, thresholds, strict=True)}
         return replace(fitted, choices=choices, validation_logits=logits)
+
+    def _thresholds(self, probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
+        """A threshold for each label: as given, or the best on validation for the metric that decides."""
+        asked, weights = self.settings.labels.threshold, _F1_WEIGHTS.get(str(self.settings.ranking.metric))
+        if asked == "per-label":
+            return label_thresholds(probabilities, truth, weights)
+        one = asked if isinstance(asked, float) else common_threshold(probabilities, truth, weights)
+        return (one,) * int(truth.shape[1])
+
+
+def _say_if_unchanged(logits: np.ndarray, shift: np.ndarray, priors: np.ndarray) -> None:
+    """Say where `--class-weight balanced` changes no answer on the validation rows, and why."""
+    if (logits.argmax(1) != (logits + shift).argmax(1)).any():
+        return
+    if priors.max() < _EVEN * priors.min():
+        reason = "the classes are even"
+    else:
+        reason = "naming rare classes more readily does not raise macro-F1 on the validation rows"
+    say(f"note: --class-weight balanced changes nothing: {reason}")
 
 
 def _calibrated(predictor: Predictor, logits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from trifold.data.settings import DataSettings
-from trifold.errors import require
+from trifold.errors import SettingsError, require
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import BackboneSettings
+from trifold.statistics.metric import ALLOWED, is_metric, nearest_name
 from trifold.train.settings import TrainSettings
 
 # On the command line a group has no name of its own: each of its fields is a flag.
@@ -57,15 +58,21 @@ class TuningSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSettings:
-    """What the labels mean.
+    """What the labels mean, and when a row gets one of several.
 
     Attributes:
         label_description: For zero-shot and prompt: LABEL="what it means in words"; may be given for each label.
+        threshold: Where a row may have several labels, the probability from which on it gets one: a number, or found on
+            validation rows, per-label or common to all.
     """
 
     label_description: tuple[str, ...] = ()
+    threshold: float | str = "per-label"
 
     def __post_init__(self) -> None:
+        given = self.threshold
+        allowed = given in ("per-label", "common") or (isinstance(given, float) and 0 < given < 1)
+        require(allowed, f"--threshold {given}", "give a probability such as 0.3, or per-label or common")
         for item in self.label_description:
             label, equals, words = item.partition("=")
             require(
@@ -74,10 +81,44 @@ class LabelSettings:
                 'write LABEL="what it means", such as 0="a negative review"',
             )
 
+    def require_used(self, *, several_labels: bool) -> None:
+        """Refuse a threshold where each row has one label, the likeliest.
+
+        Raises:
+            SettingsError: If there is one.
+        """
+        given = self.threshold
+        require(
+            several_labels or given == "per-label",
+            f"--threshold {given}",
+            "it is for rows with several labels, and here each row has one: leave it out",
+        )
+
     def described(self) -> dict[str, str]:
         """Label to its description."""
         parts = (item.partition("=") for item in self.label_description)
         return {label.strip(): words.strip() for label, _, words in parts}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingSettings:
+    """What methods are ranked by.
+
+    Attributes:
+        metric: What decides: accuracy, macro_f1, micro_f1, samples_f1, roc_auc, average_precision, mcc, log_loss, or
+            f1:LABEL, recall:LABEL, precision:LABEL of one label; by default accuracy, or macro_f1 where classes are
+            uneven or a row may have several labels.
+    """
+
+    metric: str | None = None
+
+    def __post_init__(self) -> None:
+        given = self.metric
+        if given is not None and not is_metric(given):
+            like = nearest_name(given, ALLOWED)
+            raise SettingsError(
+                f"--metric {given} is not allowed: {like}give {', '.join(ALLOWED[:-1])} or {ALLOWED[-1]}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +130,8 @@ class MethodSettings:
         train: How it is trained.
         head: What stands on frozen features.
         tuning: Which parts of a backbone are trained.
-        labels: What the labels mean.
+        labels: What the labels mean, and when a row gets one of several.
+        ranking: What decides between methods.
         llm: Which language model is asked, and what it may cost.
         prompting: How the task is put to it.
     """
@@ -99,6 +141,7 @@ class MethodSettings:
     head: Annotated[HeadSettings, _FLAT] = field(default_factory=HeadSettings)
     tuning: Annotated[TuningSettings, _FLAT] = field(default_factory=TuningSettings)
     labels: Annotated[LabelSettings, _FLAT] = field(default_factory=LabelSettings)
+    ranking: Annotated[RankingSettings, _FLAT] = field(default_factory=RankingSettings)
     llm: Annotated[LlmSettings, _FLAT] = field(default_factory=LlmSettings)
     prompting: Annotated[PromptingSettings, _FLAT] = field(default_factory=PromptingSettings)
 

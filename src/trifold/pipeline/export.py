@@ -1,16 +1,21 @@
 """A run as one graph that needs no PyTorch, in full precision, or in 8-bit integers where held-out rows allow it."""
 
 import shlex
+import shutil
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
+from trifold.artifact.learned_texts import LEARNED_TEXTS
 from trifold.artifact.run_folder import choose_folder, new_folder
 from trifold.artifact.run_record import ExportedRecord, write_run_record
-from trifold.data.hub import stay_offline
+from trifold.data.hub import offline_data
 from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, ExportError
+from trifold.events import say
+from trifold.formatting import counted
 from trifold.inference.predict import score_texts
 from trifold.inference.run import Run, load_local_run
 from trifold.methods.contract import Predictor
@@ -18,11 +23,15 @@ from trifold.methods.exported_predictor import ExportedPredictor
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.recorded_run import reopen_task
+from trifold.runtime import unchanged_process
 from trifold.statistics.intervals import Interval
-from trifold.statistics.metrics import main_score, paired_difference
+from trifold.statistics.metrics import paired_difference
+from trifold.tasks.metric_choice import choose_metric, label_column
 from trifold.types import Examples
 
 _WAY_OUT = "name a file with labelled rows that it was not trained on: --data FILE"
+# Of `predict.py` in the folder of an export.
+_REQUIREMENTS = "numpy>=2.2\nonnxruntime>=1.23\ntokenizers>=0.22.2\n"
 # Measured with the trained model, so no facts of the export.
 _OF_TRAINING = ("ms_per_text", "peak_memory_bytes")
 
@@ -38,8 +47,8 @@ class Exported:
         drop: Points of it that the export loses against the run on the same rows, with their interval.
         rows: So many.
         agreement: Share of the rows that both label alike.
-        size_bytes: Of the graph.
-        before_bytes: Of the run's model.
+        size_bytes: Size of the graph.
+        before_bytes: Size of the run's model.
     """
 
     folder: Path
@@ -63,55 +72,84 @@ def export(
     offline: bool = False,
     trust_remote_code: bool = False,
 ) -> Exported:
-    """Write a run's model as a graph, compare both on held-out rows, and keep it only if it loses little.
+    """Write a run's model as a graph, compare both on held-out rows, and keep it unless these show that it loses much.
 
-    The rows are the run's own validation part, found again by its data file, whose hash must be that of the training;
-    or those of `data`. Test rows have no say in it.
+    The rows are the run's own validation and test parts, found again by its data files, whose hashes must be those of
+    the training; or those of `data`. Nothing is chosen by them: a few rows that the two models label differently, which
+    may be chance, are told and do not refuse an export.
 
     Args:
         run: Run folder.
         output_dir: Where to; `runs/DATE-METHOD-onnx` (or `-int8`) where `None`.
         int8: Whether matrix products are done in 8-bit integers.
-        max_drop: Points of the run's score that the export may lose, at most.
+        max_drop: Points of the run's score that the export may lose: it is refused where the 95 % interval of what it
+            loses lies above.
         data: Labelled rows to compare on instead.
         reading: Which columns of those are what.
         offline: Open no connection.
         trust_remote_code: Whether classes that the model brings with it may be run.
 
     Raises:
-        ExportError: If it loses more; nothing is kept then.
+        ExportError: If it is shown to lose more; nothing is kept then.
         TrifoldError: If the run or the rows cannot be used.
     """
-    if offline:
-        stay_offline()
     engine = "int8" if int8 else "onnx"
     target = choose_folder(output_dir, f"{run.absolute().name}-{engine}")
     compute = ComputeSettings(device="cpu", precision="float32", offline=offline, trust_remote_code=trust_remote_code)
     before = load_local_run(run, compute)
     if before.record.exported:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
-    held_out = _held_out(before, data, reading)
-    with new_folder(target) as folder:
+    with offline_data(offline):
+        held_out = _held_out(before, data, reading)
+    with new_folder(target) as folder, unchanged_process():
         ExportedPredictor.write(before.predictor, folder / "model", int8=int8)
         after = ExportedPredictor.load(folder / "model", ComputeSettings(trust_remote_code=trust_remote_code))
         compared = _compare(before, after, held_out)
-        if 100 * compared.drop.value > max_drop:
-            raise ExportError(
-                f"the {engine} model loses {100 * compared.drop.value:.2f} points of {compared.score_name} on "
-                f"{len(held_out):,} held-out rows, and --max-drop allows {max_drop:g}: nothing was kept; export "
-                "without --int8, or allow more"
-            )
-        exported = _as_record(run, engine, compared, max_drop, str(data) if data else "validation part")
+        _require_small_drop(compared, engine, max_drop)
+        _write_program(folder)
+        exported = _as_record(run, engine, compared, max_drop, str(data) if data else "validation and test part")
         size = after.size_bytes()
+        if (before.folder / LEARNED_TEXTS).is_file():
+            shutil.copy2(before.folder / LEARNED_TEXTS, folder)
         write_run_record(folder, before.record.but(*_OF_TRAINING, exported=exported, size_bytes=size))
     return Exported(target, engine, **vars(compared), size_bytes=size, before_bytes=before.predictor.size_bytes())
 
 
 def _held_out(run: Run, data: Path | None, reading: LabelledSettings | None) -> Examples:
-    """The rows of `data`, or the run's own validation part."""
+    """The rows of `data`, or those of the run's own that it did not learn from."""
     if data:
         return load_for(run, data, reading or LabelledSettings()).examples
-    return reopen_task(run, _WAY_OUT).split.validation
+    split = reopen_task(run, _WAY_OUT).split
+    return split.validation + split.test
+
+
+def _write_program(folder: Path) -> None:
+    """Write `predict.py`, which labels texts without Trifold, and what it needs."""
+    program = resources.files("trifold.methods").joinpath("standalone.py")
+    (folder / "predict.py").write_bytes(program.read_bytes())
+    (folder / "requirements.txt").write_text(_REQUIREMENTS, encoding="utf-8")
+
+
+def _require_small_drop(compared: "_Compared", engine: str, max_drop: float) -> None:
+    """Refuse an export that is shown to lose too much, and say where its rows are too few to show that it does not.
+
+    Raises:
+        ExportError: If the whole interval of what it loses lies above `max_drop`.
+    """
+    drop = compared.drop
+    low, value, high = (100 * part for part in (drop.low, drop.value, drop.high))
+    loses = f"{value:.2f} points of {compared.score_name} on {counted(compared.rows, 'held-out row')}"
+    if low > max_drop:
+        raise ExportError(
+            f"the {engine} model loses {loses} (95 % interval {low:.2f} to {high:.2f}), and --max-drop allows "
+            f"{max_drop:g}: nothing was kept; allow more, measure on other labelled rows with --data FILE"
+            + (", or export without --int8" if engine == "int8" else "")
+        )
+    if high > max_drop and compared.agreement < 1:
+        say(
+            f"note: these rows do not show that it loses at most {max_drop:g} points (--max-drop), it may be up to "
+            f"{high:.2f}: more labelled rows would tell, with --data FILE"
+        )
 
 
 @dataclass(frozen=True)
@@ -143,14 +181,13 @@ def _as_record(run: Path, engine: str, compared: _Compared, max_drop: float, row
 def _compare(before: Run, after: Predictor, rows: Examples) -> _Compared:
     labels = before.predictor.labels
     # A run that `TextClassifier.save` wrote was never scored.
-    by_rows = main_score(list(rows.label_counts().values()), multi_label=labels.multi_label)
-    score = str(before.record.get("score_name") or by_rows)
-    truth = labels.encode(rows.labels)
-    as_before, as_after = (_decided(predictor, rows) for predictor in (before.predictor, after))
-    drop = paired_difference(score, truth, as_before, as_after, len(labels))
+    score = str(before.record.get("score_name") or choose_metric(None, labels, rows.label_counts()))
+    truth, column = labels.encode(rows.labels), label_column(score, labels)
+    probabilities = [_probabilities(predictor, rows) for predictor in (before.predictor, after)]
+    as_before, as_after = (labels.decide(one) for one in probabilities)
+    drop = paired_difference(score, truth, as_before, as_after, len(labels), column=column, probabilities=probabilities)
     return _Compared(score, drop, len(rows), float((as_before == as_after).reshape(len(truth), -1).all(1).mean()))
 
 
-def _decided(predictor: Predictor, examples: Examples) -> np.ndarray:
-    labels = predictor.labels
-    return labels.decide(labels.probabilities(score_texts(predictor, examples.texts, "comparing on").logits))
+def _probabilities(predictor: Predictor, examples: Examples) -> np.ndarray:
+    return predictor.labels.probabilities(score_texts(predictor, examples.texts, "comparing on").logits)

@@ -9,9 +9,9 @@ from trifold.artifact.run_folder import require_other_file
 from trifold.atomic import write_json
 from trifold.data.columns import Columns
 from trifold.data.examples import is_missing, open_rows
-from trifold.data.label_text import plain_text
+from trifold.data.label_matching import plain_text
 from trifold.data.settings import TextSettings
-from trifold.errors import DataError, PromptError
+from trifold.errors import DataError, PromptError, did_you_mean
 from trifold.events import say
 from trifold.hashing import file_sha256
 from trifold.inference.stream import label_rows, write_labelled
@@ -166,8 +166,8 @@ def _columns(request: LabelRequest) -> tuple[Columns, list[str]]:
     if columns.guessed:
         say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
     if request.true_column and request.true_column not in table.columns:
-        known = ", ".join(table.columns)
-        raise DataError(f"there is no column {request.true_column!r} for --true-column: the file has {known}")
+        guess, known = did_you_mean(request.true_column, table.columns), ", ".join(table.columns)
+        raise DataError(f"there is no column {request.true_column!r}{guess} for --true-column: the file has {known}")
     return columns, [*table.columns, *added]
 
 

@@ -1,20 +1,19 @@
 """What was asked for, as one value that can be turned back into the command line."""
 
 import hashlib
-import importlib.metadata
 import os
-import platform
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from trifold.artifact.run_record import DataRecord, ReadingRecord
 from trifold.data.check import DataSummary, summarise_data
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
-from trifold.data.hub import local_file, stay_offline
+from trifold.data.hub import local_file, offline_data
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
@@ -24,10 +23,8 @@ from trifold.llm.settings import LlmSettings, without_server
 from trifold.methods.settings import TrainingSettings
 from trifold.methods.unused_settings import only_used, require_used
 from trifold.models.settings import BackboneSettings
+from trifold.tasks.labels import LabelMap
 from trifold.types import Examples, Split
-from trifold.version import VERSION
-
-_PACKAGES = ("torch", "transformers", "tokenizers", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True)
@@ -107,6 +104,11 @@ class Task:
     facts: DataSummary
     hashes: Mapping[str, str | None]
 
+    @cached_property
+    def labels(self) -> LabelMap:
+        """Every label of the task."""
+        return LabelMap.of(self.data.examples.labels)
+
     @property
     def digest(self) -> str:
         """One hash for all the bytes that were read."""
@@ -118,11 +120,10 @@ def open_task(request: Request) -> Task:
 
     Raises:
         DataError: If the file or its rows do not make a task.
+        SettingsError: If a threshold is given and each row has one label.
     """
-    if request.backbone.offline:
-        stay_offline()
     reading = request.reading
-    with unchanged(request.files.values()):
+    with offline_data(request.backbone.offline), unchanged(request.files.values()):
         data = load_examples(request.data, reading)
         test, validation = (_part(path, reading, data) for path in (reading.test_file, reading.validation_file))
         hashes = file_hashes(request)
@@ -130,6 +131,7 @@ def open_task(request: Request) -> Task:
         # One file's rows may all happen to have one label.
         data = replace(data, examples=as_multi_label(data.examples))
         test, validation = (part and as_multi_label(part) for part in (test, validation))
+    request.labels.require_used(several_labels=data.examples.multi_label)
     split = split_examples(data.examples, test, validation)
     return Task(data, split, summarise_data(data, split), hashes)
 
@@ -141,9 +143,9 @@ def file_hashes(request: Request) -> dict[str, str | None]:
         DataError: If one cannot be read.
     """
     try:
-        return {
-            f"{name}_sha256": file_sha256(local_file(path)) if path else None for name, path in request.files.items()
-        }
+        with offline_data(request.backbone.offline):
+            files = {name: path and local_file(path) for name, path in request.files.items()}
+        return {f"{name}_sha256": file_sha256(path) if path else None for name, path in files.items()}
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read ({error.strerror}): name a file that is there") from None
 
@@ -203,17 +205,6 @@ def data_record(request: Request, task: Task) -> DataRecord:
         left_training=facts.left_training,
         left_validation=facts.left_validation,
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes, for `run.json`; nothing is imported for it."""
-    found = {"trifold": VERSION, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def flags_of(settings: Any) -> Iterator[str]:
