@@ -76,7 +76,7 @@ def predict(
 def _predict_text(run: Path, predictor: "Predictor", text: str, reject_below: float, *, json: bool) -> None:
     """Print the labels of one text with their probabilities, ten at most."""
     from trifold.events import say
-    from trifold.inference.predict import predict_texts
+    from trifold.inference.predict import NO_LABEL, predict_texts
 
     found = predict_texts(predictor, [text], reject_below)[0]
     if json:
@@ -85,7 +85,7 @@ def _predict_text(run: Path, predictor: "Predictor", text: str, reject_below: fl
     for label, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1])[:10]:
         print(f"{label}  {probability:.3f}")
     if isinstance(found.label, tuple):
-        print(f"labels: {', '.join(map(str, found.label)) or 'none'}")
+        print(f"labels: {', '.join(map(str, found.label)) or f'none, {NO_LABEL}'}")
     if found.label is None:
         say(f"declined: the model is less sure than {reject_below:g}")
     if found.truncated:

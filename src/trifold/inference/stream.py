@@ -19,7 +19,7 @@ from trifold.data.settings import TextSettings
 from trifold.errors import DataError
 from trifold.events import say
 from trifold.formatting import counted
-from trifold.inference.predict import Prediction, as_predictions
+from trifold.inference.predict import NO_LABEL, Prediction, as_predictions
 from trifold.inference.run import Run
 from trifold.tasks.labels import as_text
 from trifold.terminal import for_terminal
@@ -124,12 +124,12 @@ def write_labelled(
 
 
 def _predicted(found: Prediction, reject_below: float) -> dict[str, object]:
-    declined = found.label is None
+    unsaid = f"declined: not as sure as {reject_below:g}" if found.label is None else ""
     return {
         "prediction": "" if found.label is None else as_text(found.label),
         "probability": f"{found.probability:.6f}",
         "truncated": str(found.truncated).lower(),
-        _ERROR: f"declined: not as sure as {reject_below:g}" if declined else "",
+        _ERROR: NO_LABEL if found.label == () else unsaid,
     }
 
 
