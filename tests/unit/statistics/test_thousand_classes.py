@@ -44,7 +44,7 @@ def test_every_metric_has_an_interval(score: str, answers: tuple[np.ndarray, np.
 def test_the_confusion_matrix_is_a_picture_of_moderate_size(answers: tuple[np.ndarray, np.ndarray]) -> None:
     truth, probabilities = answers
     labels = LabelMap(tuple(f"intent {number}" for number in range(CLASSES)))
-    assert len(as_svg(confusion_figure(truth, probabilities.argmax(1), labels))) < 2_000_000
+    assert len(as_svg(confusion_figure(truth, probabilities.argmax(1), labels), "confusion")) < 2_000_000
 
 
 def test_the_forecast_knows_that_many_labels_take_longer() -> None:
