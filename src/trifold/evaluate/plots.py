@@ -231,8 +231,10 @@ def coverage_figure(right: np.ndarray, confidence: np.ndarray) -> Any:
     figure = new_figure(NARROW, 2.7)
     axes = figure.subplots()
     _, answered, accuracy = coverage_curve(right, confidence)
-    axes.plot(100 * answered, 100 * accuracy, color=GREEN)
-    axes.set(xlabel="texts answered, %", ylabel="accuracy of the answers, %", xlim=(0, 103))
+    # Where all texts are equally sure, all or none are answered: one point.
+    axes.plot(100 * answered, 100 * accuracy, "o-" if len(answered) == 1 else "-", color=GREEN)
+    low = min(97.0, 100 * float(accuracy.min())) - 1
+    axes.set(xlabel="texts answered, %", ylabel="accuracy of the answers, %", xlim=(0, 103), ylim=(low, 101))
     add_grid(axes)
     return figure
 
