@@ -81,11 +81,14 @@ def _pairs_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap) ->
 
 def _bars(names: Sequence[str], lengths: np.ndarray, measure: str, longest: float) -> Any:
     """Bars from the left, the first at the bottom."""
+    from matplotlib.ticker import MaxNLocator
+
     figure = new_figure(6.4, 1.0 + 0.24 * max(1, len(names)))
     axes = figure.subplots()
     axes.barh(range(len(names)), lengths, color=GREEN, height=0.7)
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set(xlabel=measure, xlim=(0, longest), ylim=(-0.6, max(1, len(names)) - 0.4))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     add_grid(axes, axis="x")
     return figure
 
