@@ -263,7 +263,7 @@ def test_a_budget_and_a_faulty_server_leave_what_was_answered(
             rows = list(csv.DictReader(file))
         assert sum(row["label"] == "good" for row in rows) == 10
         assert {row["error"] for row in rows if not row["label"]} <= {"--max-calls 15 is reached"}
-        second = json.loads(trifold_command(*command, *output).stdout)
+        second = json.loads(trifold_command(*command, *output, "--force").stdout)
         assert (second["labelled"], second["from_log"]) == (30, 10)
         foretold = json.loads(trifold_command(*command, "--dry-run").stdout)
         assert (foretold["calls"], foretold["from_log"]) == (0, 30)

@@ -1,6 +1,5 @@
 """Delimited text (CSV, TSV and the like) as a table."""
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,9 +9,8 @@ from pathlib import Path
 
 from trifold.data.csv_records import RawRecord, bounded_lines, fitted, split_records
 from trifold.data.dialect import Dialect, find_dialect
-from trifold.data.limits import require_columns
 from trifold.data.source import open_source
-from trifold.data.table import Table
+from trifold.data.table import Table, column_names
 from trifold.errors import DataError
 from trifold.types import BadRow, Record
 
@@ -28,12 +26,8 @@ def open_delimited(path: Path, encoding: str | None, columns: int) -> Table:
         header = next(records, None)
     if not isinstance(header, RawRecord) or _damage(header.fields):
         raise DataError(f"the header line of {path} cannot be read: its first line must name the columns")
-    require_columns(len(header.fields), path)
-    names = tuple(name.strip("\ufeff").strip() or f"column{i + 1}" for i, name in enumerate(header.fields))
-    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
-    if repeated:
-        raise DataError(f"{path} names a column twice ({', '.join(repeated[:5])}): give each its own name")
-    return Table(path, names, dialect.describe(), partial(_rows, dialect=dialect, header=header.fields))
+    names = column_names(header.fields, path)
+    return Table(path, names, dialect.describe(), partial(_rows, dialect=dialect, header=header.fields), typed=False)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from trifold.data.json_rows import is_array, is_object, open_json
 from trifold.data.parquet import open_parquet
 from trifold.data.source import is_packed, open_source, plain_suffix
 from trifold.data.table import Table
+from trifold.data.workbook import is_workbook, open_workbook
 from trifold.errors import DataError
 
 _JSON_NAMES = (".json", ".jsonl", ".ndjson")
@@ -29,6 +30,8 @@ def open_table(path: Path | str, encoding: str | None = None, columns: int = 2) 
             of.
     """
     path = local_file(Path(path))
+    if is_workbook(path):
+        return open_workbook(path)
     with open_source(path) as file:
         sample = file.read(_SAMPLE_BYTES)
     if not sample:

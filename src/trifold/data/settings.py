@@ -48,3 +48,19 @@ class DataSettings(LabelledSettings):
 
     test_file: Path | None = None
     validation_file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultSettings:
+    """Where a file's rows are written with what is added to them.
+
+    Attributes:
+        output: File for the result, in the format that its name ends in (.csv, .tsv, .jsonl, .ndjson, .parquet, .xlsx);
+            standard output by default.
+        force: Overwrite --output where it is there already.
+        excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
+    """
+
+    output: Path | None = None
+    force: bool = False
+    excel_safe: bool = False

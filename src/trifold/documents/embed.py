@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from trifold.artifact.run_folder import new_file
+from trifold.artifact.run_folder import new_file, require_free_file
 from trifold.data.examples import open_rows
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import TextSettings
@@ -55,6 +55,8 @@ def embed_file(
     settings: TextSettings,
     token_budget: int | None,
     own: RecordedColumns | None = None,
+    *,
+    force: bool = False,
 ) -> Embedded:
     """Write a vector of length 1 for every row of a file, in its order; it appears whole or not at all.
 
@@ -66,14 +68,16 @@ def embed_file(
         settings: How to read `source`.
         token_budget: Tokens of one forward pass; the device's own where `None`.
         own: The columns of the run that the encoder is from.
+        force: Overwrite `output` where it is there already.
 
     Raises:
         DataError: If the file cannot be read or `output` not be written, a column that would be added is there
             already, or a row is bad and `on_bad_rows` is `fail`.
-        SettingsError: If the format of `output` is unknown or cannot be written here.
+        SettingsError: If the format of `output` is unknown, or it is there already.
     """
     if output.suffix not in _FORMATS:
         raise SettingsError(f"--output {output} is no format for vectors: name a file that ends in .npy or .parquet")
+    require_free_file(output, source, force=force)
     table, columns, stream = open_rows(source, settings, own)
     if columns.guessed and own is None:
         say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
@@ -81,7 +85,7 @@ def embed_file(
         raise DataError(f"{source} already has a column {_ADDED!r}, which embedding would add: rename it")
     count, truncated = 0, 0
     bad: list[tuple[int, str]] = []
-    with _sink(output, table.columns, encoder.width) as sink:
+    with _sink(output, table.columns, encoder.width, force=force) as sink:
         while slice_ := list(islice(stream, _TEXTS_PER_SLICE)):
             texts = {n: str(columns.text_of(row.values)) for n, row in enumerate(slice_) if isinstance(row, Record)}
             vectors = np.full((len(slice_), encoder.width), np.nan, dtype=np.float32)
@@ -102,9 +106,9 @@ def _plain(values: Mapping[str, object], columns: tuple[str, ...]) -> dict[str, 
 
 
 @contextmanager
-def _sink(output: Path, columns: tuple[str, ...], width: int) -> Iterator[_Sink]:
+def _sink(output: Path, columns: tuple[str, ...], width: int, *, force: bool) -> Iterator[_Sink]:
     """Writes aside; the file takes its name only if nothing fails."""
-    with new_file(output) as aside:
+    with new_file(output, force=force) as aside:
         if output.suffix == ".npy":
             with aside.open("wb") as file:
                 array = _ArrayFile(file, width)
