@@ -1,5 +1,7 @@
 """One tree of errors. Every message says what was given, what is allowed, and the next step."""
 
+from collections.abc import Iterable
+
 
 class TrifoldError(Exception):
     """A mistake the user can mend: the command line prints it as one sentence and exits with 2."""
@@ -61,3 +63,12 @@ class LlmError(TrifoldError):
 
 class BudgetError(LlmError):
     """What may be spent on a language model is spent. What was answered until then is in the log."""
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """` (did you mean 'NAME'?)` for the known name that is most like what was given; nothing where none is close."""
+    from difflib import get_close_matches
+
+    names = {name.lower(): name for name in known}
+    close = [names[name] for name in get_close_matches(given.lower(), names, n=1)]
+    return "".join(f" (did you mean {name if name.startswith('-') else repr(name)}?)" for name in close)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, TextIO
 
-from trifold.events import Event, Message, Progress
+from trifold.events import LEVELS, Event, EventSink, Level, Message, Progress
 from trifold.formatting import duration
 from trifold.terminal import printable
 
@@ -71,7 +71,7 @@ class Terminal:
 
 
 class JsonLines:
-    """A JSON object a line, for programs: `{"event": "message", "text": …}` and `{"event": "progress", …}`.
+    """A JSON object a line, for programs: `{"event": "message", "text": …, "level": …}` and `{"event": "progress", …}`.
 
     Progress comes at its beginning, at most once a second, and at its end.
 
@@ -92,6 +92,31 @@ class JsonLines:
                 # Whoever listened may be gone, which is no reason to lose the work.
                 with suppress(OSError):
                     print(json.dumps({"event": kind, **asdict(event)}), file=self._stream, flush=True)
+
+
+class FromLevel:
+    """Hands on messages from a level upwards; progress counts as `info`.
+
+    Args:
+        sink: Where to.
+        level: The lowest that is handed on.
+    """
+
+    def __init__(self, sink: EventSink, level: Level) -> None:
+        self.sink = sink
+        self.level = level
+
+    def send(self, event: Event) -> None:
+        """Hand the event on, or drop it."""
+        level = event.level if isinstance(event, Message) else "info"
+        if LEVELS.index(level) >= LEVELS.index(self.level):
+            self.sink.send(event)
+
+
+@cache
+def usual_sink() -> FromLevel:
+    """Where events go if no sink is named: to the terminal, details left out."""
+    return FromLevel(Terminal.of_process(), "info")
 
 
 class Silence:
@@ -119,13 +144,13 @@ class _Seldom:
 
 
 def read_json_line(line: str) -> Event:
-    """The event that `JsonLines` wrote as `line`; any other line, such as a warning of a library, as a message."""
+    """The event that `JsonLines` wrote as `line`; any other line, such as one of a library, as a warning."""
     try:
         found = json.loads(line)
         kind = {"message": Message, "progress": Progress}[found.pop("event")]
         event: Event = kind(**found)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Message(line.rstrip("\n"))
+        return Message(line.rstrip("\n"), "warning")
     return event
 
 

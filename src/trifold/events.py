@@ -1,7 +1,7 @@
 """Messages and progress of long work, sent to whoever listens: a terminal, a log of JSON lines, a server, an app.
 
-Code that works calls `say` and `track`. Where they go is decided by whoever starts the work, with `sending_to`; without
-it they go to standard error as text (`event_sinks.Terminal`).
+Code that works calls `say`, `say_detail` and `track`. Where they go is decided by whoever starts the work, with
+`sending_to`; without it they go to standard error as text, details left out (`event_sinks.usual_sink`).
 """
 
 import itertools
@@ -11,7 +11,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from functools import cache
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Literal, ParamSpec, Protocol, TypeVar, get_args
+
+# Of a message: for who wants to know more; for everyone; what is unusual.
+Level = Literal["detail", "info", "warning"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -26,9 +30,11 @@ class Message:
 
     Attributes:
         text: The line; begins with `note: ` where something is unusual.
+        level: `detail`, `info` or `warning`.
     """
 
     text: str
+    level: Level = "info"
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,16 @@ _SINK: ContextVar[EventSink | None] = ContextVar("event sink", default=None)
 _WORKS = itertools.count(1)
 
 
+def chosen_sink() -> EventSink | None:
+    """The sink that `sending_to` named here; `None` where it named none."""
+    return _SINK.get()
+
+
 def current_sink() -> EventSink:
     """The sink that events go to here."""
-    from trifold.event_sinks import Terminal
+    from trifold.event_sinks import usual_sink
 
-    return _SINK.get() or Terminal.of_process()
+    return chosen_sink() or usual_sink()
 
 
 @cache
@@ -106,8 +117,13 @@ def with_this_sink(function: Callable[_Arguments, _Result]) -> Callable[_Argumen
 
 
 def say(message: str) -> None:
-    """Send a line for the user."""
-    current_sink().send(Message(message))
+    """Send a line for the user; one that begins with `note: ` is a warning."""
+    current_sink().send(Message(message, "warning" if message.startswith("note: ") else "info"))
+
+
+def say_detail(message: str) -> None:
+    """Send a line for who wants to know more, as `--verbose` asks."""
+    current_sink().send(Message(message, "detail"))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Text from files, models and servers, made fit for a terminal."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO, cast
 
 # Escape sequences as a terminal reads them: CSI (colours, cursor), OSC (titles, links, the clipboard) and the like.
@@ -16,6 +16,7 @@ _UNFINISHED = re.compile(
     r"(?:(?:\x1b\[|\x9b)[0-?]*[ -/]*|(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*\x1b?|\x1b[ -/]*)\Z"
 )
 _LONGEST_SEQUENCE = 4_096
+_BARS = "▁▂▃▄▅▆▇█"
 # What moves the cursor, rings, or turns the direction of what follows; line breaks and tabs stay.
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -32,6 +33,24 @@ def printable(text: str) -> str:
 def for_terminal(stream: TextIO) -> TextIO:
     """The stream, or where it is a terminal one without what that would obey; pipes and files get every character."""
     return cast("TextIO", _Printable(stream)) if stream.isatty() else stream
+
+
+def shows(stream: TextIO, text: str) -> bool:
+    """Whether a stream is a terminal that has characters for all of a text, which is not empty."""
+    try:
+        return (
+            bool(text) and stream.isatty() and text == text.encode(stream.encoding or "ascii").decode(stream.encoding)
+        )
+    except (UnicodeError, LookupError, ValueError):
+        return False
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """A bar for each number, the lowest for the least of them; nothing for fewer than two, or where all are equal."""
+    if len(values) < 2 or min(values) == max(values):
+        return ""
+    low, height = min(values), max(values) - min(values)
+    return "".join(_BARS[round((len(_BARS) - 1) * (value - low) / height)] for value in values)
 
 
 class _Printable:

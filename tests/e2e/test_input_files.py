@@ -113,4 +113,4 @@ def test_standard_input_is_read_where_it_is_needed_once_and_refused_where_again(
 def test_a_flag_that_does_not_exist_is_not_taken_for_a_file(trifold_command: Command) -> None:
     done = trifold_command("check", "--bogus")
     assert done.returncode != 0
-    assert "Unknown option: --bogus" in done.stderr + done.stdout
+    assert "there is no flag --bogus" in done.stderr + done.stdout

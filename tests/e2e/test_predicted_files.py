@@ -39,7 +39,7 @@ def test_every_probability_and_the_likeliest_labels_have_columns(
     flags = ("--probabilities", "--top-k", "2", "--output", tmp_path / "out.csv")
     done = trifold_command("predict", run, source, *flags)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines()[-1] == f"3 rows labelled, 1 unreadable, written to {tmp_path / 'out.csv'}"
+    assert f"3 rows labelled, 1 unreadable, written to {tmp_path / 'out.csv'}" in done.stderr.splitlines()
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
@@ -66,7 +66,7 @@ def test_json_lines_come_out_with_their_types(run: Path, source: Path, trifold_c
     assert 0.6 < rows[0]["probability"] == rows[0]["top_1_probability"]
     assert rows[2]["error"] == "line 4: the text is empty"
     assert rows[3]["error"] == "declined: not as sure as 0.6"
-    assert done.stderr.splitlines()[-1] == "2 rows labelled, 1 declined, 1 unreadable"
+    assert "2 rows labelled, 1 declined, 1 unreadable" in done.stderr.splitlines()
 
 
 def test_json_beside_an_output_prints_the_counts(

@@ -185,6 +185,78 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     assert not (folder / "state").exists()
 
 
+def test_a_decoder_that_is_asked_for_more_than_it_reads_says_so(
+    decoder: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    prompt, log = tmp_path / "prompt.toml", tmp_path / "log"
+    prompt.write_text('task = "{text}"\nvariables = { text = "" }\n')
+    long = "On day 5 there was rain and the film was wet. " * 20
+    asks = ("prompt", "run", prompt, "--llm", f"hf:{decoder}", "--log", log)
+    for command, sentence in (
+        (("generate", decoder, long), "reads 32: shorten what is filled in"),
+        (("generate", decoder, "On", "--max-new-tokens", 40), "--max-new-tokens asks for 40 more, and "),
+        ((*asks, "--var", f"text={long}"), "reads 32: shorten what is filled in"),
+        ((*asks, "--var", "text=On", "--max-tokens", 40), "--max-tokens asks for 40 more, and hf:"),
+    ):
+        done = trifold_command(*command)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith("trifold: the prompt has ")
+        assert sentence in done.stderr
+        assert done.stderr.count("\n") == 1
+    for command in (("generate", decoder, "On"), (*asks, "--var", "text=On")):
+        assert trifold_command(*command).returncode == 0, "the usual length is what fits"
+
+
+def test_generate_says_why_it_wrote_nothing(decoder: Path, trifold_command: Command) -> None:
+    first = trifold_command("generate", decoder, "On day 5", "--temperature", 0, "--max-new-tokens", 1).stdout.strip()
+    done = trifold_command("generate", decoder, "On day 5", "--temperature", 0, "--stop", first[0])
+    assert done.returncode == 0
+    assert "note: the answer is empty, since it begins with a text that --stop names" in done.stderr
+
+
+def test_a_model_that_learned_nothing_yet_says_so_wherever_it_speaks(
+    story: Path, decoder: Path, encoder: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    folder = tmp_path / "young"
+    made = trifold_command("pretrain", story, *CLM, *SHORT, "--max-tokens", 64, "--output-dir", folder)
+    asked = trifold_command("generate", folder, "On day", "--max-new-tokens", 3)
+    for done in (made, asked):
+        assert done.returncode == 0, done.stderr
+        assert "note: this model knows nothing yet: its loss on held-out text is " in done.stderr
+    record = json.loads((folder / "run.json").read_text())
+    assert record["held_out_loss"] > 0.95 * record["unigram_loss"] > 0
+    assert f"loss of word frequencies      {record['unigram_loss']:.4g}" in made.stdout
+    assert f"{record['unigram_loss']:.4g}" in (folder / "report.html").read_text()
+    # The encoder, which saw little, has learned frequencies alone; the decoder more.
+    assert "knows nothing yet" in trifold_command("fill-mask", encoder, "the [MASK]").stderr
+    assert "knows nothing yet" not in trifold_command("generate", decoder, "On", "--max-new-tokens", 3).stderr
+
+
+def test_minutes_of_pretraining_end_when_they_are_over(story: Path, tmp_path: Path, trifold_command: Command) -> None:
+    folder, minutes = tmp_path / "run", 0.1
+    done = trifold_command("pretrain", story, *CLM, *SHORT, "--time-limit", minutes, "--output-dir", folder)
+    assert done.returncode == 0, done.stderr
+    assert "0.1 minutes are about" in done.stderr
+    record = json.loads((folder / "run.json").read_text())
+    assert record["train_seconds"] == pytest.approx(60 * minutes, abs=1.5)
+    with (folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[-1]["learning_rate"]) < 0.05 * max(float(row["learning_rate"]) for row in rows)
+
+
+def test_a_finished_pretraining_that_is_to_be_longer_says_how_to_go_on(
+    story: Path, decoder: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    more = ("pretrain", story, *SHORT, "--objective", "clm")
+    done = trifold_command("pretrain", story, *CLM, *SHORT, "--epochs", 5, "--output-dir", decoder, "--resume")
+    assert done.returncode == 2
+    assert "holds another run than is asked for (epochs was 3 and is 5), and is left as it is" in done.stderr
+    assert f"another --output-dir, and with it --model {decoder} to train on from what that run" in done.stderr
+    assert done.stderr.count("\n") == 1
+    on = trifold_command(*more, "--model", decoder, "--epochs", 1, "--output-dir", tmp_path / "on")
+    assert on.returncode == 0, on.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "flags", "sentence"),
     [

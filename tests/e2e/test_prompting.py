@@ -577,3 +577,45 @@ def test_true_labels_are_compared_by_what_they_say(tmp_path: Path, trifold_comma
         done = trifold_command(*command, "--true-column", "truth", "--output", tmp_path / "out.csv", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["true_labels"] == {"rows": 2, "right": 1, "unknown": 2}
+
+
+@pytest.mark.parametrize("json_flag", [(), ("--json",)])
+def test_an_empty_answer_is_explained(
+    json_flag: tuple[str, ...], prompt_file: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    given = ("prompt", "run", prompt_file, "--var", "text=a", "--log", tmp_path / "log", *json_flag)
+    with scripted(lambda *_: Reply(" \n")) as server:
+        done = trifold_command(*given, "--llm", server.llm)
+        cut = trifold_command(*given, "--llm", server.llm, "--max-tokens", 2)
+    assert done.returncode == cut.returncode == 0
+    assert "note: the answer is empty, since the model ended it at once" in done.stderr
+    assert "all 2 tokens that it may have went into what is not shown: give more with --max-tokens" in cut.stderr
+
+
+def test_an_empty_turn_is_explained_and_no_part_of_the_conversation(prompt_file: Path, tmp_path: Path) -> None:
+    with scripted(lambda number, _: Reply("" if number == 2 else "fine")) as server:
+        command = ["prompt", "chat", prompt_file, "--var", "text=a", "--llm", server.llm, "--log", tmp_path / "log"]
+        done = subprocess.run(
+            [sys.executable, "-m", "trifold", *map(str, command)],
+            input="second\nthird\n", capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        turns = [message["content"] for message in server.requests[2]["messages"]][1:]
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("the answer is empty, since the model ended it at once") == 1
+    assert turns == ["Text: a\nLabel:", "fine", "third"]
+
+
+def test_more_than_a_models_window_is_refused_before_anything_runs(
+    decoder: Path, prompt_file: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    log = tmp_path / "log"
+    here = ("--llm", f"hf:{decoder}", "--log", log)
+    given = ("prompt", "run", prompt_file, "--var", "text=fine", *here)
+    for flags in (("--max-tokens", 1_020), ("--max-tokens", 1_020, "--dry-run")):
+        done = trifold_command(*given, *flags)
+        assert done.returncode == 2
+        assert "tokens, --max-tokens asks for 1,020 more, and hf:" in done.stderr
+        assert "reads 1,024: give --max-tokens" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert trifold_command(*given, "--max-tokens", 4).returncode == 0
+    assert trifold_command(*given).returncode == 0, "the usual length of an answer fits any model"

@@ -87,6 +87,25 @@ def test_sigterm_saves_and_says_how_to_go_on(
     assert "is finished: there is nothing to resume" in again.stderr
 
 
+def test_a_finished_training_that_is_to_be_longer_says_how_to_train_on(
+    reviews: Path, tiny_model: Path, whole: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    longer = [word if word != "6" else "9" for word in arguments(reviews, tiny_model, whole, "--resume")]
+    before = outcome(whole)
+    done = trifold_command(*longer)
+    assert done.returncode == 2
+    assert f"{whole} holds another run than is asked for (epochs was 6 and is 9), and is left as it is" in done.stderr
+    assert f"another --output-dir, and with it --model {whole} to train on" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert outcome(whole) == before
+    on = trifold_command(
+        "finetune", reviews, "--model", whole, "--method", "full", "--epochs", 1, "--output-dir", tmp_path / "on"
+    )
+    assert on.returncode == 0, on.stderr
+    wider = trifold_command(*arguments(reviews, tiny_model, whole, "--resume", "--max-length", "99"))
+    assert "give the same settings, or another --output-dir\n" in wider.stderr, "no length was asked for"
+
+
 def test_resume_needs_a_folder_to_resume_in(reviews: Path, trifold_command: Command) -> None:
     for verb in ("finetune", "compare"):
         done = trifold_command(verb, reviews, "--resume")

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from trifold.event_sinks import JsonLines, Silence, Terminal, read_json_line
-from trifold.events import Message, Progress
+from trifold.event_sinks import FromLevel, JsonLines, Silence, Terminal, read_json_line
+from trifold.events import LEVELS, Message, Progress
 
 
 def test_text_for_a_log_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,7 +25,11 @@ def test_text_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -> N
 def test_json_lines_are_read_back_as_the_events_they_were() -> None:
     stream = io.StringIO()
     sink = JsonLines(stream)
-    sent = [Message("note: é"), Progress(1, "encoding", 0, 9, 0.0), Progress(1, "encoding", 9, 9, 2.0, ended=True)]
+    sent = [
+        Message("note: é", "warning"),
+        Progress(1, "encoding", 0, 9, 0.0),
+        Progress(1, "encoding", 9, 9, 2.0, ended=True),
+    ]
     for event in sent:
         sink.send(event)
     lines = stream.getvalue().splitlines()
@@ -42,8 +46,8 @@ def test_json_progress_comes_at_most_once_a_second() -> None:
 
 
 @pytest.mark.parametrize("line", ["a library's warning\n", '{"event": "unknown"}', "[1]", '{"event": "message"}'])
-def test_any_other_line_is_a_message(line: str) -> None:
-    assert read_json_line(line) == Message(line.rstrip("\n"))
+def test_any_other_line_is_a_warning(line: str) -> None:
+    assert read_json_line(line) == Message(line.rstrip("\n"), "warning")
 
 
 def test_a_stream_that_is_closed_by_its_reader_is_no_error() -> None:
@@ -52,6 +56,20 @@ def test_a_stream_that_is_closed_by_its_reader_is_no_error() -> None:
             raise BrokenPipeError
 
     JsonLines(Closed()).send(Message("lost"))
+
+
+def test_a_level_lets_what_is_above_it_through(capsys: pytest.CaptureFixture[str]) -> None:
+    for level in LEVELS:
+        sink = FromLevel(Terminal(), level)
+        for one in LEVELS:
+            sink.send(Message(f"{one} at {level}", one))
+        sink.send(Progress(1, "encoding", 50, 100, 0.0))
+        sink.send(Progress(1, f"encoding at {level}", 50, 100, 21.0))
+    assert capsys.readouterr().err.splitlines() == [
+        *("detail at detail", "info at detail", "warning at detail", "encoding at detail: 50 %, 21 s left"),
+        *("info at info", "warning at info", "encoding at info: 50 %, 21 s left"),
+        "warning at warning",
+    ]
 
 
 def test_silence_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:

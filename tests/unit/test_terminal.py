@@ -4,7 +4,7 @@ import pty
 
 import pytest
 
-from trifold.terminal import PrintablePieces, for_terminal, printable
+from trifold.terminal import PrintablePieces, for_terminal, printable, shows, sparkline
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,19 @@ def test_a_terminal_obeys_no_cell_and_a_pipe_gets_every_character() -> None:
     pipe = io.StringIO()
     for_terminal(pipe).write("\x1b[2J")
     assert pipe.getvalue() == "\x1b[2J"
+
+
+def test_a_sparkline_has_a_bar_for_each_number() -> None:
+    assert sparkline([0.7, 0.3, 0.5, 0.31]) == "█▁▅▁"
+    assert sparkline([0.5]) == ""
+    assert sparkline([0.5, 0.5]) == ""
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", True), ("ascii", False), ("latin-1", False)])
+def test_a_terminal_shows_what_its_encoding_has(encoding: str, shown: bool) -> None:
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w", encoding=encoding) as terminal:
+        assert shows(terminal, "▁█") is shown
+        assert not shows(terminal, "")
+    os.close(master)
+    assert not shows(io.StringIO(), "▁█")

@@ -45,7 +45,7 @@ class PromptingFacts(TypedDict, total=False):
     thresholds: list[Share]
     llm: str
     llm_bytes: Count
-    max_tokens: Size
+    max_tokens: Size | None
     temperature: Amount
     votes: Size
     words: list[str]

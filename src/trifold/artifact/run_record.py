@@ -136,6 +136,7 @@ class ClassifierRecord(ModelRecord):
         multi_label: Whether a text may have several labels.
         thresholds: Of each label then.
         label_type: NumPy's name for the type of the labels that Python gave.
+        indicator: Where Python gave an indicator matrix, the label of each of its columns.
         exported: Where the model is an export.
     """
 
@@ -146,6 +147,7 @@ class ClassifierRecord(ModelRecord):
     multi_label: bool | None = None
     thresholds: list[Share] | None = None
     label_type: str | None = None
+    indicator: LabelNames | None = None
     exported: ExportedRecord | None = None
 
 
@@ -218,6 +220,8 @@ class PretrainRecord(ModelRecord):
         train_seconds: Of training alone.
         peak_memory_bytes: Of the process.
         samples: What the model says to held-out beginnings.
+        held_out_loss: On the validation part; earlier versions did not say it here.
+        unigram_loss: As `unigram_loss` gives it, to tell whether anything was learned; earlier versions did not say it.
     """
 
     objective: Literal["mlm", "clm"]
@@ -229,6 +233,8 @@ class PretrainRecord(ModelRecord):
     train_seconds: Amount
     peak_memory_bytes: Count
     samples: list[dict[str, str]]
+    held_out_loss: Amount | None = None
+    unigram_loss: Amount | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,19 +12,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
 from trifold.artifact.run_folder import best_run, new_folder
-from trifold.artifact.run_record import (
-    NEVER_FROM_A_RUN,
-    RUN,
-    ClassifierRecord,
-    as_record,
-    read_run_record,
-    write_run_record,
-)
-from trifold.classifier.labels import as_classes, as_examples
+from trifold.artifact.run_record import RUN, read_run_record, write_run_record
+from trifold.classifier.labels import LabelForm, as_examples, feature_names, require_feature_names
 from trifold.classifier.parameters import DEFAULTS, method_settings, require_known, settings_of, takes_settings
+from trifold.classifier.python_words import heard, speaks_python
+from trifold.classifier.record import parameters_of, record_of
 from trifold.data.in_memory import texts_of
 from trifold.data.split import split_train_validation
-from trifold.errors import ArtifactError, DataError, SettingsError
+from trifold.errors import DataError, SettingsError
 from trifold.inference.predict import score_texts
 from trifold.inference.run import load_run, require_labels
 from trifold.llm.settings import LlmSettings
@@ -33,9 +28,7 @@ from trifold.methods.contract import Predictor
 from trifold.methods.settings import MethodSettings
 from trifold.methods.unused_settings import unused
 from trifold.models.settings import ComputeSettings
-from trifold.pipeline.request import versions
-from trifold.runtime import hardware, prepared, unchanged_process
-from trifold.statistics.metrics import main_score
+from trifold.runtime import prepared, unchanged_process
 from trifold.tasks.labels import LabelMap
 from trifold.train.tracking import reporting
 from trifold.types import labels_of
@@ -49,12 +42,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     A fifth of the rows given to `fit` is held out as validation, on which settings and checkpoints are chosen.
 
     Parameters have the names and defaults of the flags; `fit` warns of those that the method does not use. Texts and
-    labels may be a list, an iterator, a NumPy or Arrow array, a Series, or a table of one column. The classifier can be
+    labels may be a list, an iterator, a NumPy or Arrow array, a Series, or a table of one column; several labels a row
+    are a list of them or an indicator matrix, and predictions have the form of the labels. The classifier can be
     pickled. Threads, random states, environment and PyTorch's settings are left as they were.
 
     Args:
         method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive`, `full`, `prompt`.
         model: Backbone: `minilm`, a folder, or a hub id.
+        verbose: Write messages and progress to standard error; notes come as Python warnings where `False`.
         revision: Of a model from the hub.
         max_length: Tokens of a text that are read.
         long_text: What is read of longer ones: `truncate` or `head+tail`.
@@ -83,7 +78,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
         llm: For `prompt`: `hf:NAME-OR-FOLDER`, or `openai:BASE_URL#MODEL`.
         api_key_env: Environment variable that holds the server's key.
-        max_tokens: Length of a server's answer.
+        max_tokens: Most tokens of a server's answer; 256 by default.
         temperature: 0 takes the likeliest word each time.
         concurrency: Calls to a server under way at the same time.
         timeout_seconds: What a server has for an answer.
@@ -106,22 +101,29 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         classes_: `(classes,)` labels as given, in the order of `predict_proba`'s columns.
+        n_features_in_: 1, the column of texts.
+        feature_names_in_: `(1,)` its name, where `fit` was given a table.
     """
 
     @takes_settings
-    def __init__(self, method: str = "features", model: str = "minilm", **settings: Any) -> None:
+    def __init__(
+        self, method: str = "features", model: str = "minilm", *, verbose: bool = False, **settings: Any
+    ) -> None:
         require_known(settings)
         self.method = method
+        self.verbose = verbose
         for name, value in {**DEFAULTS, **settings, "model": model}.items():
             setattr(self, name, value)
 
+    @speaks_python
     def fit(self, X: Any, y: Any) -> "TextClassifier":
         """Learn from texts and their labels.
 
         Args:
             X: `(rows,)` texts, none empty.
-            y: `(rows,)` labels, all strings, all integers or all booleans, at least two distinct; or a list, tuple or
-                set of them a row.
+            y: `(rows,)` labels, all strings, all integers or all booleans, at least two distinct; a list, tuple or set
+                of them a row; or an indicator matrix `(rows, labels)` of 0 and 1, whose labels are called like the
+                columns of a table, or else by their numbers.
 
         Raises:
             DataError: If the two differ in length, a text is empty, or the labels make no task.
@@ -130,8 +132,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         settings, name = self._settings(), method_name(self.method)
         ignored = unused([name], *settings.method_groups.values())
         if ignored:
-            warnings.warn(f"{name} does not use {', '.join(ignored)}", UserWarning, stacklevel=2)
-        examples, kind = as_examples(X, y)
+            warnings.warn(f"{name} does not use {', '.join(ignored)}", UserWarning, stacklevel=3)
+        examples, self._form = as_examples(X, y)
+        self.n_features_in_, self.feature_names_in_ = 1, feature_names(X)
+        if self.feature_names_in_ is None:
+            del self.feature_names_in_
         train, validation = split_train_validation(examples)
         labels, started = LabelMap.of(examples.labels), datetime.now(UTC)
         with (
@@ -140,36 +145,28 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ):
             fitted = method_entry(name).load()(settings).fit(train, validation, labels)
         self._predictor: Predictor = fitted.predictor
-        self.classes_ = as_classes(labels, kind)
-        fitted_labels = fitted.predictor.labels
-        self._record = ClassifierRecord(
-            method=name,
-            command="TextClassifier.fit",
-            started=started.isoformat(timespec="seconds"),
-            settings=as_record(settings.named()),
-            seed=settings.train.seed,
-            labels=list(fitted_labels.names),
-            multi_label=fitted_labels.multi_label or None,
-            thresholds=list(fitted_labels.thresholds) if fitted_labels.multi_label else None,
-            label_type=str(self.classes_.dtype),
-            score_name=main_score(list(examples.label_counts().values()), multi_label=labels.multi_label),
-            choices=fitted.choices,
-            trainable_parameters=fitted.trainable_parameters,
-            versions=versions(),
-            hardware=hardware(),
+        self.classes_ = self._form.classes(labels)
+        self._record = record_of(fitted, settings, name, started, examples).but(
+            label_type=str(self.classes_.dtype), indicator=self._form.columns and list(self._form.columns)
         )
         return self
 
+    @speaks_python
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities of each class for texts, `(rows, classes)`; columns as in `classes_`."""
-        predictor, texts = self._fitted(), texts_of(X)
-        with self._set_up(learning=False):
-            return predictor.labels.probabilities(score_texts(predictor, texts).logits)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The likeliest label of each text, `(rows,)`; in a multi-label task an array of tuples of labels."""
         labels = self._fitted().labels
-        decided = labels.decide(self.predict_proba(X))
+        return self._form.spread(self._probabilities(X), labels)
+
+    @speaks_python
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest label of each text, `(rows,)`.
+
+        In a multi-label task an array of tuples of labels, or an indicator matrix where `fit` was given one.
+        """
+        labels = self._fitted().labels
+        decided = labels.decide(self._probabilities(X))
+        if self._form.columns is not None:
+            return self._form.spread(decided.astype(int), labels)
         if not labels.multi_label:
             likeliest: np.ndarray = self.classes_[decided]
             return likeliest
@@ -177,6 +174,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         found[:] = labels.decode(decided)
         return found
 
+    @speaks_python
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Share of the texts that are labelled rightly; of several labels a row, all of them must be.
 
@@ -189,15 +187,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             DataError: If the model knows none of the labels.
         """
         labels = self._fitted().labels
-        examples, _ = as_examples(X, y)
+        examples, _ = as_examples(X, y, self._form.columns)
         if not examples.label_counts().keys() & set(labels.names) and any(map(labels_of, examples.labels)):
             known = ", ".join(repr(name) for name in labels.names[:8])
             raise DataError(f"the model knows none of the labels given: it knows {known}, of this very type")
-        answers = labels.decode(labels.decide(self.predict_proba(examples.texts)))
+        answers = labels.decode(labels.decide(self._probabilities(examples.texts)))
         pairs = zip(answers, examples.labels, strict=True)
         right = [set(labels_of(answer)) == set(labels_of(truth)) for answer, truth in pairs]
         return float(np.average(right, weights=sample_weight))
 
+    @speaks_python
     def save(self, path: str | Path) -> None:
         """Write a run folder that `load`, and the command line's `predict`, `export` and `bench`, take.
 
@@ -212,6 +211,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             write_run_record(folder, self._record)
 
     @classmethod
+    @speaks_python
     def load(
         cls,
         path: str | Path,
@@ -241,31 +241,20 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         folder = best_run(Path(path))
         record = require_labels(folder, read_run_record(folder))
-        classifier = cls._of_settings(record, folder / RUN)
+        classifier = cls(**parameters_of(record, folder / RUN))
         given = {"llm": llm, "api_key_env": api_key_env, "trust_remote_code": trust_remote_code}
         given |= {"offline": True} if offline else {}
         given |= {"device": device} if device is not None else {}
         classifier.set_params(**given)
         asked = LlmSettings(llm=llm, api_key_env=api_key_env)
         compute = settings_of(ComputeSettings, classifier.get_params())
-        run = load_run(path, compute, None if asked == _NO_LLM else asked)
+        with heard(verbose=False):
+            run = load_run(path, compute, None if asked == _NO_LLM else asked)
         classifier._predictor, classifier._record = run.predictor, run.record
-        classifier.classes_ = as_classes(run.predictor.labels, run.record.label_type)
-        return classifier
-
-    @classmethod
-    def _of_settings(cls, record: ClassifierRecord, file: Path) -> "TextClassifier":
-        """One with the parameters that a run was made with."""
-        settings = record.get("settings") or {}
-        try:
-            known = cls().get_params().keys() - NEVER_FROM_A_RUN
-            classifier = cls(**{name: value for name, value in settings.items() if name in known})
-            classifier.method = method_name(record.method)
-            # Checked now, and what JSON has no words for is as it was given.
-            for name, value in classifier._settings().named().items():
-                setattr(classifier, name, value)
-        except (SettingsError, AttributeError, KeyError, TypeError) as error:
-            raise ArtifactError(f"the settings in {file} are damaged ({error}): train again or restore it") from None
+        columns = record.get("indicator")
+        classifier._form = LabelForm(record.get("label_type"), tuple(columns) if columns else None)
+        classifier.classes_ = classifier._form.classes(run.predictor.labels)
+        classifier.n_features_in_ = 1
         return classifier
 
     def __sklearn_tags__(self) -> Any:
@@ -274,6 +263,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.one_d_array = tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         tags.target_tags.required = True
+        tags.classifier_tags.multi_label = True
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -284,11 +274,19 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise NotFittedError("this TextClassifier is not fitted: call fit or TextClassifier.load first")
         return self._predictor
 
+    def _probabilities(self, X: Any) -> np.ndarray:
+        """Of each label that the model knows, `(rows, labels)`."""
+        predictor, texts = self._fitted(), texts_of(X)
+        require_feature_names(X, getattr(self, "feature_names_in_", None))
+        with self._set_up(learning=False):
+            return predictor.labels.probabilities(score_texts(predictor, texts).logits)
+
     @contextmanager
     def _set_up(self, *, learning: bool) -> Iterator[None]:
         """Inside, the process is set up for the method; afterwards it is as it was."""
         entry = method_entry(self.method)
         with ExitStack() as contexts:
+            contexts.enter_context(heard(verbose=self.verbose))
             if entry.needs_backbone or entry.asks_llm:
                 contexts.enter_context(prepared())
             # A language model draws its answers at random.

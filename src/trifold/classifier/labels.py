@@ -1,38 +1,113 @@
-"""Texts and labels as scikit-learn's users hand them over, and labels handed back in the type that they had."""
+"""Texts and labels as scikit-learn's users hand them over, and labels handed back in the form that they had."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from trifold.data.in_memory import targets_of, texts_of
+from trifold.data.in_memory import column_names, targets_of, texts_of
 from trifold.errors import DataError
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples
+from trifold.types import Examples, Label
 
 
-def as_examples(texts: Any, labels: Any) -> tuple[Examples, Any]:
-    """Texts with their labels as rows, and the NumPy type of the labels.
+@dataclass(frozen=True)
+class LabelForm:
+    """The form in which labels were given, and in which predictions come back.
+
+    Attributes:
+        kind: NumPy's type, or its name, of one label a row; `None` where that follows from the labels.
+        columns: Of an indicator matrix, the label of each column; `None` where labels were given themselves.
+    """
+
+    kind: Any = None
+    columns: tuple[Label, ...] | None = None
+
+    def classes(self, labels: LabelMap) -> np.ndarray:
+        """The labels in the order of the columns of probabilities, in the type in which they were given."""
+        names = list(labels.names) if self.columns is None else list(self.columns)
+        several = len({type(name) for name in names}) > 1
+        try:
+            found = np.array(names, dtype=object if several else self.kind)
+        except (TypeError, ValueError, OverflowError):
+            found = np.array(names)
+        return found if found.tolist() == names else np.array(names)
+
+    def spread(self, values: np.ndarray, labels: LabelMap) -> np.ndarray:
+        """Values of each label that the model knows as those of every class; 0 where no row had the label."""
+        if self.columns is None or self.columns == labels.names:
+            return values
+        found = np.zeros((len(values), len(self.columns)), dtype=values.dtype)
+        found[:, [self.columns.index(name) for name in labels.names]] = values
+        return found
+
+
+def feature_names(texts: Any) -> np.ndarray | None:
+    """`(1,)` the name of the column of texts, as scikit-learn keeps it; `None` where there is none that is a string."""
+    names = column_names(texts)
+    return np.array(names, dtype=object) if names and isinstance(names[0], str) else None
+
+
+def require_feature_names(texts: Any, fitted: np.ndarray | None) -> None:
+    """Refuse a table whose column is called otherwise than that of `fit`.
+
+    Raises:
+        DataError: If it is.
+    """
+    names = feature_names(texts)
+    if names is not None and fitted is not None and names[0] != fitted[0]:
+        raise DataError(f"the texts come in the column {names[0]!r}, and fit had {fitted[0]!r}: rename it")
+
+
+def as_examples(texts: Any, labels: Any, columns: Sequence[Label] | None = None) -> tuple[Examples, LabelForm]:
+    """Texts with their labels as rows, and the form of the labels.
+
+    Args:
+        texts: As `texts_of` takes them.
+        labels: As `targets_of` takes them, or an indicator matrix: `(rows, labels)` of 0 and 1, of NumPy or SciPy, or a
+            table whose columns are called like the labels.
+        columns: What the columns of a matrix without names stand for; their numbers where `None`.
 
     Raises:
         DataError: If the two differ in length, a text is empty, or a label is missing.
     """
     kept = texts_of(texts)
-    targets, kind = targets_of(labels)
+    matrix = _indicator(labels)
+    if matrix is None:
+        targets, kind = targets_of(labels)
+        form = LabelForm(kind)
+    else:
+        names = _names(labels, matrix.shape[1], columns)
+        targets, _ = targets_of([tuple(names[number] for number in np.flatnonzero(row)) for row in matrix])
+        form = LabelForm(None, names)
     if len(kept) != len(targets):
         raise DataError(f"there are {len(kept)} texts and {len(targets)} labels: give one label per text")
-    return Examples(tuple(range(len(kept))), tuple(kept), targets), kind
+    return Examples(tuple(range(len(kept))), tuple(kept), targets), form
 
 
-def as_classes(labels: LabelMap, kind: Any = None) -> np.ndarray:
-    """The labels as an array of the type in which they were given, where NumPy has it.
+def _indicator(labels: Any) -> np.ndarray | None:
+    """An indicator matrix as `(rows, labels)`; `None` for labels in any other form."""
+    dense = labels.toarray() if hasattr(labels, "toarray") else labels
+    if not hasattr(dense, "__array__"):
+        return None
+    matrix = np.asarray(dense)
+    if matrix.ndim != 2 or matrix.shape[1] < 2:
+        return None
+    if matrix.dtype.kind not in "biufO" or not np.isin(matrix, (0, 1)).all():
+        named = ", ".join(map(repr, column_names(labels) or [])) or f"{matrix.shape[1]} columns"
+        raise DataError(
+            f"the labels come in several columns ({named}) of other values than 0 and 1: give one column of labels, or "
+            "an indicator matrix"
+        )
+    return matrix.astype(bool)
 
-    Args:
-        labels: Every label of the task.
-        kind: That type, or its name; anything else is ignored.
-    """
-    several = len({type(name) for name in labels.names}) > 1
-    try:
-        found = np.array(labels.names, dtype=object if several else kind)
-    except (TypeError, ValueError, OverflowError):
-        found = np.array(labels.names)
-    return found if found.tolist() == list(labels.names) else np.array(labels.names)
+
+def _names(labels: Any, count: int, columns: Sequence[Label] | None) -> tuple[Label, ...]:
+    named = column_names(labels)
+    if named is None and columns is not None and len(columns) == count:
+        named = list(columns)
+    names = [name.item() if isinstance(name, np.generic) else name for name in named or range(count)]
+    if len(set(names)) < count:
+        raise DataError("two columns of the indicator matrix have one name: give each label its own")
+    return tuple(names)

@@ -1,6 +1,7 @@
 """The parameters of `TextClassifier`: the fields of the settings that the command line has as flags."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from inspect import Parameter, Signature, signature
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from trifold.errors import SettingsError
+from trifold.errors import SettingsError, did_you_mean
 from trifold.methods.settings import MethodSettings
 
 # Name to class of each group of settings that a method may be told.
@@ -41,7 +42,10 @@ def require_known(names: Mapping[str, object]) -> None:
     """
     unknown = sorted(names.keys() - DEFAULTS.keys())
     if unknown:
-        raise TypeError(f"TextClassifier has no parameter {unknown[0]!r}: it has method, {', '.join(DEFAULTS)}")
+        guess = did_you_mean(unknown[0], ("method", *DEFAULTS, "verbose"))
+        raise TypeError(
+            f"TextClassifier has no parameter {unknown[0]!r}{guess}: it has method, {', '.join(DEFAULTS)} and verbose"
+        )
 
 
 def method_settings(parameters: Mapping[str, Any]) -> MethodSettings:
@@ -88,6 +92,11 @@ def _checked(hint: Any, name: str, value: Any) -> Any:
     if float in kinds and type(given) is int:
         given = float(given)
     if type(given) not in kinds and not (Path in kinds and isinstance(given, Path)):
-        names = " or ".join("None" if one is type(None) else one.__name__ for one in kinds)
-        raise SettingsError(f"{name} {given!r} is not allowed: give {names}")
+        raise SettingsError(f"{name} {given!r} is not allowed: give {_named(kinds)}")
+    if isinstance(given, float) and not math.isfinite(given):
+        raise SettingsError(f"{name} {given} is not allowed: give a finite number")
     return given
+
+
+def _named(kinds: Iterable[type]) -> str:
+    return " or ".join("None" if one is type(None) else one.__name__ for one in kinds)

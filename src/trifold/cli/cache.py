@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.formatting import counted
 
@@ -42,6 +42,7 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
         return
     if not (stores or texts or graphs or choices):
         print(f"nothing is kept in {cache_folder()}")
+        say_next("demo")
         return
     if stores:
         print_table([_table_row(store) for store in stores], left_aligned=3)
@@ -54,6 +55,7 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     sizes = [*(store.size_bytes for store in stores), *(text.size_bytes for text in texts)]
     total = sum(sizes) + _size_bytes([*graphs, *choices])
     print(f"\n{megabytes(total)} in {cache_folder()}; trifold cache --clear frees it")
+    say_next("cache", "--clear")
 
 
 def _clear(*, json: bool) -> None:
@@ -65,6 +67,7 @@ def _clear(*, json: bool) -> None:
         print_json({"folder": str(cache_folder()), "freed_bytes": freed})
     else:
         print(f"{megabytes(freed)} freed in {cache_folder()}")
+        say_next("cache")
 
 
 def _table_row(store: "StoredKind") -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.atomic import whole_file
-from trifold.cli.output import print_piece
+from trifold.cli.output import print_piece, say_next
 from trifold.errors import LlmError, PromptError, TrifoldError
 from trifold.events import say
 from trifold.llm.settings import LlmSettings, VariableSettings
@@ -50,6 +50,7 @@ def chat(
     for line in _lines():
         if not talk.take(line):
             break
+    say_next("log", json=json)
 
 
 class Talk:
@@ -94,7 +95,7 @@ class Talk:
         return True
 
     def answer(self) -> bool:
-        """Have the model answer. Returns whether it did; a failed or stopped answer does not end the conversation."""
+        """Have the model answer. Returns whether it did; a failed, stopped or empty answer ends no conversation."""
         from trifold.llm.contract import FatalLlmError
         from trifold.llm.prompt_template import Message
 
@@ -110,6 +111,8 @@ class Talk:
             return False
         # JSON escapes control characters, so the terminal obeys none of the answer's.
         print(jsonlib.dumps({"answer": answer.text}) if self._json else "", flush=True)
+        if not answer.text.strip():
+            return False
         self.messages = (*self.messages, Message("assistant", answer.text))
         return True
 

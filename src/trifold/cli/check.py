@@ -5,7 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile
-from trifold.cli.output import print_json
+from trifold.cli.output import print_json, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.formatting import counted
@@ -32,7 +32,7 @@ def check(
         json: Print JSON instead.
     """
     from trifold.pipeline.check import check as run_check
-    from trifold.pipeline.request import Request
+    from trifold.pipeline.request import Request, flags_of
     from trifold.tasks.labels import as_text
 
     report = run_check(Request(data, reading=reading or DataSettings(), backbone=backbone or BackboneSettings()))
@@ -74,3 +74,4 @@ def check(
         print("\nTo look at")
         for warning in facts.warnings():
             print(f"  - {warning}")
+    say_next("compare", data, *flags_of(reading or DataSettings()))

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trifold.cli.inputs import OptionalDataFile
-from trifold.cli.output import print_json
+from trifold.cli.output import print_json, say_next
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError, SettingsError, require
 from trifold.models.settings import EncodingSettings
@@ -59,6 +59,7 @@ def embed(
         if truncated[0]:
             say("note: the text is longer than the model reads; its end was cut off")
         print_json([round(float(value), 7) for value in vectors[0]])
+        say_next("embed", model, "FILE.csv", "--output", "vectors.npy", json=json)
         return
     assert source is not None
     assert output is not None
@@ -73,3 +74,4 @@ def embed(
         print_json({"output": str(output), **vars(found)})
     else:
         say(f"{counted(found.rows, 'vector')} of {found.width} numbers written to {output}")
+        say_next("finetune", "LABELLED.csv", "--method", "features", "--model", model)

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trifold.cli.inputs import OptionalDataFile
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import SOME_TEXT, print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import require
@@ -72,6 +72,7 @@ def export(
         f"{100 * found.agreement:.1f} % of them alike."
     )
     print(found.folder)
+    say_next("predict", found.folder, "--text", SOME_TEXT)
 
 
 def bench(
@@ -108,3 +109,4 @@ def bench(
     print_table([engine.in_words() for engine in found.engines])
     length = f" of {found.mean_tokens:.0f} tokens" if found.mean_tokens else ""
     print(f"\n{counted(found.texts, 'text')}{length}; {found.machine}")
+    say_next("export", run, "--int8")

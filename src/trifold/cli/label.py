@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile
-from trifold.cli.output import print_json
+from trifold.cli.output import print_json, say_next
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.errors import SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
@@ -68,6 +68,7 @@ def label(
     _tell(tally, true_column)
     if output and not json:
         print(output)
+    say_next("finetune", output or "LABELLED.csv", "--label-column", label_as, json=json)
 
 
 def _tell(tally: "Tally", true_column: str | None) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.output import print_json, print_piece, print_table
+from trifold.cli.output import print_json, print_piece, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError, require
@@ -66,12 +66,11 @@ def pretrain(
     for name, value in figures_in_words(made.metrics).items():
         print(f"{name:<28}  {value}")
     print(f"\nReport: {made.folder / 'report.html'}")
-    if objective == "mlm":
-        print(f"Use it: trifold fill-mask {made.folder} 'The film was [MASK].'")
-        print(f"        trifold compare DATA.csv --model minilm,{made.folder}")
-    else:
-        print(f"Use it: trifold generate {made.folder} 'Once upon a time'")
     print(made.folder)
+    if objective == "mlm":
+        say_next("fill-mask", made.folder, "The film was [MASK].")
+    else:
+        say_next("generate", made.folder, "Once upon a time")
 
 
 def _show(text: str, learning: LearningSettings, source: SourceSettings, *, json: bool) -> None:
@@ -96,6 +95,7 @@ def _show(text: str, learning: LearningSettings, source: SourceSettings, *, json
         print(f"  to name: {token} ({fate})")
     if not pairs.drawn.targets:
         print("  no word was drawn this time; another --seed draws others")
+    say_next("pretrain", "TEXT.txt")
 
 
 def _print_pairs(pairs: list[tuple[str, str]]) -> None:
@@ -135,6 +135,7 @@ def fill_mask(
             print()
         for guess in guesses:
             print(f"{guess.score:.3f}  {guess.word:<14}  {guess.text}")
+    say_next("compare", "DATA.csv", "--model", f"minilm,{model}")
 
 
 def generate(
@@ -167,6 +168,7 @@ def generate(
         for text in found:
             print(text.strip())
             print("---" if text is not found[-1] else "", end="\n" if text is not found[-1] else "")
+    say_next("perplexity", model, "TEXT.txt", json=json)
 
 
 def _require_one_pass(compute: ComputeSettings | None) -> None:
@@ -201,3 +203,4 @@ def perplexity(
     for name, value in figures_in_words(found.named()).items():
         print(f"{name:<28}  {value}")
     print(f"{'tokens':<28}  {found.tokens:,} of {found.bytes:,} bytes")
+    say_next("compare", "DATA.csv", "--model", f"minilm,{model}")

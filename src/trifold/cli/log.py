@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_json, print_table, say_next
 from trifold.errors import SettingsError
 from trifold.formatting import counted
 from trifold.terminal import printable
@@ -50,6 +50,7 @@ def log(
     else:
         print_table([_table_row(call) for call in calls], left_aligned=5)
         print(f"\n{counted(count_calls(path), 'call')} in {path}; trifold log NUMBER shows one whole")
+    say_next("log", *([calls[0].id] if calls and number is None else []))
 
 
 def _print_whole(call: "Call") -> None:

@@ -8,18 +8,22 @@ import json
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from trifold.child_process import end_with_parent
 from trifold.cli.config_file import take_config_flag
-from trifold.cli.event_flag import take_event_flag
+from trifold.cli.event_flag import take_event_flags
+from trifold.cli.inputs import require_finite
+from trifold.cli.mistakes import sentence_of
 from trifold.cli.streams import failure_of_output, flush, open_streams
-from trifold.cli.verbs import PROMPT_VERBS, VERBS
+from trifold.cli.verbs import GROUPS, LANGUAGE_MODELS, PROMPT_FILES, PROMPT_VERBS, VERBS
 from trifold.errors import TrifoldError
-from trifold.events import sending_to
+from trifold.events import say_detail, sending_to
+from trifold.formatting import duration
 from trifold.runtime import own_process
 from trifold.system_errors import fault_of
 from trifold.terminal import printable
@@ -29,16 +33,42 @@ _HELP = """Every way to adapt a language model to your texts, compared on your d
 
 Start with: trifold compare movie.csv
 """
+_EVERYWHERE = """Every command takes:
+  --quiet        results, warnings and errors alone
+  --verbose      more: versions, settings, engines, times
+  --events json  messages and progress as JSON lines
+  --config FILE  flags from a TOML file"""
 _INTERRUPTED = 130
 _TERMINATED = 143
 
-app = App(name="trifold", help=_HELP, version=VERSION, help_format="plaintext", result_action="return_value")
-prompt = App(name="prompt", help="Work with prompt files: show, run, chat, diff, write, improve.")
+app = App(
+    name="trifold",
+    help=_HELP,
+    help_epilogue=_EVERYWHERE,
+    version=VERSION,
+    default_parameter=Parameter(validator=require_finite),
+    help_format="plaintext",
+    result_action="return_value",
+)
+_GROUPS = {name: Group(name, sort_key=number) for number, name in enumerate((*GROUPS, PROMPT_FILES, "Help"))}
+prompt = App(
+    name="prompt",
+    help="Work with prompt files: show, run, chat, diff, write, improve.",
+    group=_GROUPS[LANGUAGE_MODELS],
+)
 app.command(prompt)
 for _app, _verbs in ((app, VERBS), (prompt, PROMPT_VERBS)):
     for _verb in _verbs:
         _shown = "Examples:\n" + "\n".join(f"  {example}" for example in _verb.examples)
-        _app.command(_verb.function, name=_verb.name, help=_verb.summary, help_epilogue=_shown)
+        _app.command(
+            _verb.function,
+            name=_verb.name,
+            help=_verb.summary,
+            help_epilogue=f"{_shown}\n\n{_EVERYWHERE}",
+            group=_GROUPS[_verb.group],
+        )
+for _flag in (*app.help_flags, *app.version_flags):
+    app[_flag].group = _GROUPS["Help"]
 
 
 def main() -> NoReturn:
@@ -66,14 +96,15 @@ def run(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> int:
     try:
         words, app.config = take_config_flag(arguments)
-        words, sink = take_event_flag(words)
+        words, sink = take_event_flags(words)
         with sending_to(sink):
+            begun = time.monotonic()
             code = app(words, exit_on_error=False, print_error=False)
+            say_detail(f"done in {duration(time.monotonic() - begun)}")
     except TrifoldError as error:
         return _refuse(arguments, str(error), type(error).__name__)
     except CycloptsError as error:
-        sentence = " ".join(str(error).split()).rstrip("., ")
-        return _refuse(arguments, f"{sentence} (see --help)", "SettingsError")
+        return _refuse(arguments, sentence_of(error, app), "SettingsError")
     except KeyboardInterrupt:
         print("trifold: stopped", file=sys.stderr)
         return _INTERRUPTED

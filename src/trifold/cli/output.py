@@ -2,12 +2,16 @@
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from trifold.events import say
 from trifold.terminal import printable
 
+# A text for the examples of `say_next`.
+SOME_TEXT = "A quiet, wonderful film."
 # What JSON leaves as it is and a terminal obeys: codes beyond ASCII, turns of direction, and halves of a pair.
 _OBEYED = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile(r"[\n\t]+")
@@ -26,6 +30,17 @@ def print_text(*parts: object, **options: Any) -> None:
 
 def _plain(value: object) -> object:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+def say_next(*words: object, json: bool = False) -> None:
+    """Say, as a command's last line on standard error, what to go on with.
+
+    Args:
+        words: A command line, without `trifold`.
+        json: Whether a program reads the results, which needs no advice.
+    """
+    if not json:
+        say(f"next: {shlex.join(['trifold', *map(str, words)])}")
 
 
 def print_piece(text: str) -> None:

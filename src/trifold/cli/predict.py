@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile, OptionalDataFile
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings, ResultSettings, TextSettings
 from trifold.errors import SettingsError, require
@@ -66,7 +66,7 @@ def predict(
         stay_offline()
     chosen = load_run(run, how, llm)
     if text is not None:
-        _predict_text(chosen.predictor, text, asked, json=json)
+        _predict_text(run, chosen.predictor, text, asked, json=json)
         return
     assert source is not None
     written = result or ResultSettings()
@@ -74,9 +74,10 @@ def predict(
     if json and written.output:
         print_json({"output": str(written.output), **vars(counts)})
     say(counts.in_words() + (f", written to {written.output}" if written.output else ""))
+    say_next("evaluate", run, "LABELLED.csv", json=json)
 
 
-def _predict_text(predictor: "Predictor", text: str, answers: AnswerSettings, *, json: bool) -> None:
+def _predict_text(run: Path, predictor: "Predictor", text: str, answers: AnswerSettings, *, json: bool) -> None:
     """Print the labels of one text with their probabilities; ten at most unless asked for more."""
     from trifold.events import say
     from trifold.inference.answers import likeliest
@@ -96,6 +97,7 @@ def _predict_text(predictor: "Predictor", text: str, answers: AnswerSettings, *,
         say(f"declined: the model is less sure than {answers.reject_below:g}")
     if found.truncated:
         say("note: the text is longer than the model reads; its end was cut off")
+    say_next("predict", run, "FILE.csv", "--output", "labelled.csv")
 
 
 def evaluate(
@@ -132,6 +134,7 @@ def evaluate(
         say(f"note: and {len(found.bad_rows) - 10:,} more rows are left out")
     if not json:
         _print_metrics(found, reject_below)
+        say_next("export", run)
     else:
         print_json(
             {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.output import print_json, print_piece
+from trifold.cli.output import print_json, print_piece, say_next
 from trifold.data.settings import DataSettings
 from trifold.errors import PromptError, require
 from trifold.llm.settings import LlmSettings, VariableSettings
@@ -52,6 +52,7 @@ def show(
         _say_tokens(session, conversation)
     else:
         print(printable("\n\n".join(f"[{message.role}]\n{message.content}" for message in conversation)))
+    say_next("prompt", "run", file, "--llm", "hf:FOLDER", json=json)
 
 
 def run(
@@ -88,6 +89,7 @@ def run(
         print_json({"answer": answer.text, **{n: v for n, v in vars(answer).items() if n != "text"}, **money})
     else:
         print() if streaming else print(printable(answer.text))
+        say_next("prompt", "improve", file, "DATA.csv")
 
 
 def diff(first: Path, second: Path, /, *, json: bool = False) -> int:
@@ -108,6 +110,7 @@ def diff(first: Path, second: Path, /, *, json: bool = False) -> int:
         print(printable(found), end="")
     else:
         print("the two say the same")
+    say_next("prompt", "show", second, json=json)
     return 1 if found else 0
 
 
@@ -145,13 +148,14 @@ def write(
         if editor and (sys.stdin.isatty() if edit is None else edit):
             _edit(editor, output)
             prompt = read_prompt(output)
-        say(f"written to {output}; try it: trifold prompt show {output}")
+        say(f"written to {output}")
     if json:
         print_json({"prompt": format_prompt(prompt), "file": str(output) if output else None})
     elif not output:
         print(printable(format_prompt(prompt)), end="")
     else:
         print(output)
+    say_next("prompt", "show", output or "PROMPT.toml", json=json)
 
 
 def improve(
@@ -215,6 +219,7 @@ def improve(
         print(f"{one.right:>4} of {one.rows} right  {one.name}{'  <- kept' if one is found.best else ''}")
     print(f"\n{printable(changes)}" if changes else "\nnothing did better than the prompt as it is")
     print(target if changes else file)
+    say_next("finetune", data, "--method", "prompt", "--prompt", target if changes else file)
 
 
 def _edit(editor: str, path: Path) -> None:

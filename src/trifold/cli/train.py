@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile
-from trifold.cli.output import print_json, print_table
+from trifold.cli.output import SOME_TEXT, print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
+from trifold.events import say
 from trifold.methods.settings import TrainingSettings
 from trifold.pretrain.settings import TaskSettings
+from trifold.terminal import shows, sparkline
 from trifold.train.settings import CheckpointSettings
 
 if TYPE_CHECKING:
@@ -84,8 +86,8 @@ def _print_comparison(found: "Comparison", *, json: bool) -> None:
     for method, reason in found.skipped.items():
         print(f"{method} is missing: {reason}.")
     print(f"\nReport: {found.folder / 'report.html'}")
-    print(f'Use it: trifold predict {found.folder} --text "..."')
     print(found.folder)
+    say_next("predict", found.folder, "--text", SOME_TEXT)
 
 
 def finetune(
@@ -170,8 +172,18 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
             f"against {milliseconds(teacher['teacher_ms_per_text'])}"
         )
     print(f"\nReport: {result.folder / 'report.html'}")
-    print(f'Use it: trifold predict {result.folder} --text "..."')
     print(result.folder)
+    _say_curve(result.folder)
+    say_next("predict", result.folder, "--text", SOME_TEXT)
+
+
+def _say_curve(folder: Path) -> None:
+    """Draw the losses of a training in one line, where a terminal shows it."""
+    from trifold.train.history import validation_losses
+
+    curve = sparkline(validation_losses(folder))
+    if shows(sys.stderr, curve):
+        say(f"validation loss, epoch by epoch: {curve}")
 
 
 def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> None:
@@ -183,8 +195,8 @@ def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> No
     for name, value in figures_in_words(metrics).items():
         print(f"{name:<28}  {value}")
     print(f"{'answers that are exact':<28}  {100 * metrics['exact_match']:.1f} % of {metrics['exact_match_rows']}")
-    print(f"\nUse it: trifold generate {folder} 'a prompt' --temperature 0")
     print(folder)
+    say_next("generate", folder, "A prompt.", "--temperature", 0)
 
 
 def _print_gain(folder: Path, figures: dict[str, object], sentence: str, *, json: bool) -> None:
@@ -192,15 +204,16 @@ def _print_gain(folder: Path, figures: dict[str, object], sentence: str, *, json
         print_json({"run": str(folder), "metrics": figures})
         return
     print(sentence)
-    print(f'\nUse it: trifold predict {folder / "pretrained"} --text "..."')
     print(folder)
+    say_next("predict", folder / "pretrained", "--text", SOME_TEXT)
 
 
-def demo(*, output_dir: Path | None = None, json: bool = False) -> int:
+def demo(*, output_dir: Path | None = None, resume: bool = False, json: bool = False) -> int:
     """Compare all methods on the reviews that come with Trifold; takes a few minutes.
 
     Args:
         output_dir: Folder for the results; runs/DATE-compare by default.
+        resume: Go on with what --output-dir holds, as compare does.
         json: Print JSON instead.
     """
     reviews = Path(str(importlib.resources.files("trifold") / "demo" / "reviews.csv"))
@@ -209,7 +222,6 @@ def demo(*, output_dir: Path | None = None, json: bool = False) -> int:
         reviews = Path(__file__).parents[3] / "examples" / "reviews.csv"
     if not reviews.exists():
         raise SettingsError("the demo's reviews are missing from this installation: install trifold again")
-    print(f"comparing all methods on {reviews}", file=sys.stderr)
-    return compare(
-        reviews, asked=TrainingSettings(reading=DataSettings(merge_labels=True)), output_dir=output_dir, json=json
-    )
+    say(f"comparing all methods on {reviews}")
+    asked = TrainingSettings(reading=DataSettings(merge_labels=True))
+    return compare(reviews, asked=asked, output_dir=output_dir, resume=resume, json=json)

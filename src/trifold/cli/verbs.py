@@ -8,80 +8,103 @@ class Verb:
     """One verb.
 
     Attributes:
+        group: What it is for; `--help` lists verbs by that.
         name: As it is typed.
         function: `module:name` of the function that does it.
         summary: One sentence for the list of verbs.
         examples: Command lines for the verb's own help.
     """
 
+    group: str
     name: str
     function: str
     summary: str
     examples: tuple[str, ...]
 
 
+# In the order in which `--help` shows them.
+GROUPS = (LEARN, USE, LANGUAGE_MODELS, DOCUMENTS, KEEP_HOUSE) = (
+    "Learn",
+    "Use",
+    "Language models",
+    "Documents",
+    "Keep house",
+)
+PROMPT_FILES = "Prompt files"
+
 VERBS: tuple[Verb, ...] = (
     Verb(
+        LEARN,
         "check",
         "trifold.cli.check:check",
         "Report on a data file before anything is trained on it.",
         ("trifold check movie.csv", "trifold check movie.csv --label-column sentiment --json"),
     ),
     Verb(
+        LEARN,
         "compare",
         "trifold.cli.train:compare",
         "Try every method on one split and say which to ship.",
         ("trifold compare movie.csv", "trifold compare movie.csv --methods tfidf,features --time-limit 10"),
     ),
     Verb(
+        LEARN,
         "finetune",
         "trifold.cli.train:finetune",
         "Train one method and write a run folder.",
         ("trifold finetune movie.csv --method features", "trifold finetune movie.csv --method full --epochs 2"),
     ),
     Verb(
+        USE,
         "evaluate",
         "trifold.cli.predict:evaluate",
         "Measure a trained model on labelled rows, with 95 % intervals.",
         ("trifold evaluate RUN fresh.csv", "trifold evaluate RUN fresh.csv --json"),
     ),
     Verb(
+        USE,
         "predict",
         "trifold.cli.predict:predict",
         "Label a text, or every row of a file in its order.",
         ('trifold predict RUN --text "A quiet, wonderful film."', "trifold predict RUN new.csv --output labelled.csv"),
     ),
     Verb(
+        DOCUMENTS,
         "embed",
         "trifold.cli.embed:embed",
         "Turn texts into vectors: a file of them, or one.",
         ("trifold embed minilm new.csv --output vectors.npy", 'trifold embed minilm --text "A quiet film."'),
     ),
     Verb(
+        USE,
         "export",
         "trifold.cli.export:export",
         "Write a run as an ONNX graph, in 8-bit integers if held-out rows allow it.",
         ("trifold export RUN", "trifold export RUN --int8 --max-drop 0.5"),
     ),
     Verb(
+        USE,
         "bench",
         "trifold.cli.export:bench",
         "Measure how fast a run is on this machine, by each engine.",
         ("trifold bench RUN", "trifold bench RUN new.csv --json"),
     ),
     Verb(
+        LEARN,
         "pretrain",
         "trifold.cli.language_model:pretrain",
         "Learn from unlabelled text: hidden words or next words.",
         ("trifold pretrain reviews.txt --time-limit 45", "trifold pretrain --show 'I am a data scientist'"),
     ),
     Verb(
+        LANGUAGE_MODELS,
         "fill-mask",
         "trifold.cli.language_model:fill_mask",
         "Name the words hidden behind [MASK].",
         ("trifold fill-mask RUN 'The film was [MASK].'", "trifold fill-mask RUN 'A [MASK] cast.' --top-k 10 --json"),
     ),
     Verb(
+        LANGUAGE_MODELS,
         "generate",
         "trifold.cli.language_model:generate",
         "Go on with a text.",
@@ -91,12 +114,14 @@ VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        LANGUAGE_MODELS,
         "perplexity",
         "trifold.cli.language_model:perplexity",
         "How well a language model knows a text.",
         ("trifold perplexity RUN held-out.txt", "trifold perplexity RUN books.parquet --json"),
     ),
     Verb(
+        LANGUAGE_MODELS,
         "label",
         "trifold.cli.label:label",
         "Label the rows of a file with a language model.",
@@ -106,18 +131,42 @@ VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        LANGUAGE_MODELS,
         "log",
         "trifold.cli.log:log",
         "Show what language models were sent and what they answered.",
         ("trifold log", "trifold log 12"),
     ),
     Verb(
+        KEEP_HOUSE,
         "cache",
         "trifold.cli.cache:cache",
         "Show what frozen backbones computed and was kept, or clear it.",
         ("trifold cache", "trifold cache --clear"),
     ),
     Verb(
+        KEEP_HOUSE,
+        "doctor",
+        "trifold.cli.doctor:doctor",
+        "Tell what this machine has, what of it is used, and what is missing.",
+        ("trifold doctor", "trifold doctor --json"),
+    ),
+    Verb(
+        KEEP_HOUSE,
+        "selftest",
+        "trifold.cli.doctor:selftest",
+        "Try every method on texts that come with Trifold; about a minute.",
+        ("trifold selftest", "trifold selftest --llm hf:FOLDER"),
+    ),
+    Verb(
+        KEEP_HOUSE,
+        "completion",
+        "trifold.cli.completion:completion",
+        "Have the shell complete commands and flags.",
+        ("trifold completion --install", "trifold completion bash"),
+    ),
+    Verb(
+        LEARN,
         "demo",
         "trifold.cli.train:demo",
         "Compare all methods on the reviews that come with Trifold.",
@@ -126,6 +175,7 @@ VERBS: tuple[Verb, ...] = (
 )
 PROMPT_VERBS: tuple[Verb, ...] = (
     Verb(
+        PROMPT_FILES,
         "show",
         "trifold.cli.prompt_files:show",
         "Print exactly what is sent.",
@@ -135,6 +185,7 @@ PROMPT_VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        PROMPT_FILES,
         "run",
         "trifold.cli.prompt_files:run",
         "Send a prompt and print the answer.",
@@ -144,6 +195,7 @@ PROMPT_VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        PROMPT_FILES,
         "chat",
         "trifold.cli.chat:chat",
         "Talk to a language model; the prompt file says how it begins.",
@@ -153,12 +205,14 @@ PROMPT_VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        PROMPT_FILES,
         "diff",
         "trifold.cli.prompt_files:diff",
         "Show what differs between two prompt files.",
         ("trifold prompt diff old.toml new.toml", "trifold prompt diff old.toml new.toml --json"),
     ),
     Verb(
+        PROMPT_FILES,
         "write",
         "trifold.cli.prompt_files:write",
         "Have a language model write a prompt file from a wish.",
@@ -168,6 +222,7 @@ PROMPT_VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        PROMPT_FILES,
         "improve",
         "trifold.cli.prompt_files:improve",
         "Try other instructions and examples on validation rows; keep the best.",

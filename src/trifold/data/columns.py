@@ -7,7 +7,7 @@ from pathlib import Path
 from trifold.data import limits
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.data.visible_text import is_blank
-from trifold.errors import DataError
+from trifold.errors import DataError, did_you_mean
 from trifold.types import Record
 
 _TEXT_NAMES = (
@@ -101,7 +101,8 @@ def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextS
         wanted.append(("--label-column", named_label))
     for flag, name in wanted:
         if name not in names:
-            raise DataError(f"there is no column {name!r}: the file has {_listed(names)}; name one with {flag}")
+            guess = did_you_mean(name, names)
+            raise DataError(f"there is no column {name!r}{guess}: the file has {_listed(names)}; name one with {flag}")
     if named_label in given:
         raise DataError(f"{named_label!r} cannot hold both texts and labels: name two of {_listed(names)}")
     texts = given or (_guess_text(names, sample, named_label),)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trifold.data import limits
 from trifold.data.columns import Columns, find_columns, require_header, unusable_text
-from trifold.data.label_text import known_labels, plain_text, spelling
+from trifold.data.label_matching import known_labels, plain_text, spelling
 from trifold.data.open_file import open_table
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.row_sample import some

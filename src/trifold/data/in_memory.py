@@ -11,6 +11,7 @@ from trifold.errors import DataError
 from trifold.types import Label, Target
 
 _SHOWN = 60
+_SHOWN_COLUMNS = 12
 
 
 def texts_of(given: Any) -> list[str]:
@@ -63,12 +64,25 @@ def targets_of(given: Any) -> tuple[tuple[Target, ...], np.dtype[Any] | None]:
     return labels, kind if kind is not None and kind.kind in "iubO" else None
 
 
+def column_names(given: Any) -> list[Any] | None:
+    """The names of a table's columns, be it of pandas, Polars or Arrow; `None` for anything else."""
+    # What Arrow calls `columns` are the columns themselves.
+    names = getattr(given, "column_names", None) or getattr(given, "columns", None)
+    return None if names is None or not hasattr(given, "__getitem__") else list(names)
+
+
 def _values(given: Any, what: str, one: str) -> list[Any]:
     """The items of a container of one dimension, or of a table's only column."""
     way_out = f"give a list of {what}, or one column of a table, such as frame[{one!r}]"
+    columns = column_names(given)
+    if columns is not None and len(columns) != 1:
+        named = ", ".join(map(repr, columns[:_SHOWN_COLUMNS])) or "none"
+        raise DataError(f"the {what} come in a table of {len(columns)} columns ({named}): {way_out}")
+    if columns is not None:
+        given = given[columns[0]]
     if isinstance(given, str | bytes):
         raise DataError(f"one string was given where a list of {what} is expected: put it into a list")
-    if isinstance(given, Mapping) or not isinstance(given, Iterable):
+    if isinstance(given, Mapping) or not (isinstance(given, Iterable) or hasattr(given, "__array__")):
         raise DataError(f"a {type(given).__name__} was given where a list of {what} is expected: {way_out}")
     if isinstance(given, Set):
         raise DataError(f"the {what} come in a {type(given).__name__}, which has no order: {way_out}")

@@ -86,7 +86,7 @@ def split_train_validation(examples: Examples) -> tuple[Examples, Examples]:
 def _require_task(examples: Examples) -> None:
     rows, classes = len(examples), len(examples.label_counts())
     if rows < 2:
-        raise DataError(f"the file has {counted(rows, 'usable row')}: give at least 10, better hundreds")
+        raise DataError(f"the data have {counted(rows, 'usable row')}: give at least 10, better hundreds")
     if classes < 2:
         raise DataError(
             f"every row has the label {next(iter(examples.label_counts()), '')!r}: give rows of at least two classes, "
@@ -98,7 +98,7 @@ def _require_task(examples: Examples) -> None:
             "this is probably not the label column; name it with --label-column"
         )
     if rows < 10:
-        raise DataError(f"the file has {rows} usable rows: give at least 10, better hundreds")
+        raise DataError(f"the data have {rows} usable rows: give at least 10, better hundreds")
 
 
 def _require_known_labels(examples: Examples, given: Examples, part: str) -> None:

@@ -1,4 +1,4 @@
-"""What can be seen of a text: whether it says anything, and which labels only look alike."""
+"""What can be seen of a text: whether it says anything, and the text without characters that nobody sees."""
 
 import re
 import unicodedata
@@ -13,8 +13,6 @@ _IGNORABLE = (
 _INVISIBLE = f"\\s\x00-\x1f\x7f-\x9f\ufff9-\ufffb\u2800{_IGNORABLE}"
 _VISIBLE = re.compile(f"[^{_INVISIBLE}]")
 _UNSEEN = re.compile(f"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufff9-\ufffb{_IGNORABLE}]")
-# Forms of a character that say something else than the character does, such as the 2 of x².
-_MEANINGFUL_FORMS = ("<super>", "<sub>", "<circle>", "<fraction>", "<square>", "<font>")
 
 
 def is_blank(text: str) -> bool:
@@ -25,17 +23,3 @@ def is_blank(text: str) -> bool:
 def without_unseen(text: str) -> str:
     """The text without characters that have neither shape nor width, in Unicode's composed form (NFC)."""
     return unicodedata.normalize("NFC", _UNSEEN.sub("", text))
-
-
-def look_key(label: str) -> str:
-    """Equal for labels that differ only in case, spaces, unseen characters, width or Unicode's normal form."""
-    plain = "".join(_plain(character) for character in _UNSEEN.sub("", label))
-    return unicodedata.normalize("NFC", " ".join(plain.split()).casefold())
-
-
-def _plain(character: str) -> str:
-    """The character that a mere form of it stands for: of a wide letter, a ligature or a space that does not break."""
-    form = unicodedata.decomposition(character)
-    if not form.startswith("<") or form.startswith(_MEANINGFUL_FORMS):
-        return character
-    return unicodedata.normalize("NFKC", character)

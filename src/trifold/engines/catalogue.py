@@ -16,7 +16,7 @@ from trifold.engines.onnx_engine import OnnxEngine, OnnxInt8Engine
 from trifold.engines.prepacked import PrepackedEngine
 from trifold.engines.protocol import EncoderModule, Engine, SavedEncoder, Weights
 from trifold.errors import SettingsError, require
-from trifold.events import say
+from trifold.events import say, say_detail
 from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.runtime import Runtime
 
@@ -64,6 +64,7 @@ def choose_engine(setting: str, kinds: Sequence[type[Engine]], source: SavedEnco
     found = next((engine for kind in kinds if (engine := kind.of(source)) is not None), None)
     if found is None:
         raise SettingsError(f"--engine {setting} cannot compute {source.files.name}: give --engine torch")
+    say_detail(f"engine: {found.name} in {found.precision} for {source.files.name}")
     if setting not in (found.name, _ANY_INT8):
         say(f"note: this model was made with {setting}, which is not had here: it goes on in {found.precision}")
     return found

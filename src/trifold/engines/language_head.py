@@ -76,7 +76,9 @@ def _only_at(model: Any, where: torch.Tensor | None) -> Iterator[None]:
         yield
         return
 
-    body = getattr(model, model.base_model_prefix)
+    # peft passes names on to the model that it adapts, but for those that are its own, such as `model`.
+    bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+    body = getattr(bare, bare.base_model_prefix)
     if has_bert_layers(model):
         last = encoder_layers(model)[-1]
         last.forward = lambda hidden, attention_mask=None, *_, **__: layer_at(last, hidden, attention_mask, where)

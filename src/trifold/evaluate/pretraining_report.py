@@ -13,6 +13,7 @@ from trifold.train.history import HISTORY
 
 _LABELS = {
     "loss": "loss, nats a token",
+    "unigram_loss": "loss of word frequencies",
     "perplexity": "perplexity",
     "pseudo_perplexity": "pseudo-perplexity",
     "bits_per_byte": "bits per byte",

@@ -96,9 +96,10 @@ def read_result(folder: Path, name: str | None = None) -> RunResult:
     Raises:
         ArtifactError: If a file is missing or damaged.
     """
-    record, metrics = read_run_record(folder), read_metrics(folder)
+    record = read_run_record(folder)
     if not isinstance(record, FinetuneRecord):
         raise ArtifactError(f"{folder / RUN} is not that of a classifier: name the run of a method")
+    metrics = read_metrics(folder)
     labels = LabelMap.saved(
         {"labels": record.labels, "multi_label": record.multi_label, "thresholds": record.thresholds}
     )

@@ -15,6 +15,7 @@ from trifold.errors import BackboneError, LlmError
 from trifold.llm.contract import Answer, Gap, OnText, Sampling, Scorer, TextGenerator
 from trifold.llm.likelihood import Continuations, Likelihoods
 from trifold.llm.prompt_template import Conversation, Message
+from trifold.models.answer_length import reason_against
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.long_text import cut_text
 from trifold.models.text_generation import Decoding, continue_prompt, model_context
@@ -147,14 +148,19 @@ class CausalModel(TextGenerator, Scorer):
         """See `TextGenerator.count_tokens`."""
         return len(self.tokens(conversation))
 
+    def room(self, conversation: Conversation, asked: int | None) -> int:
+        """See `TextGenerator.room`."""
+        tokens = self.count_tokens(conversation)
+        self._require_room(tokens, asked)
+        most = super().room(conversation, asked)
+        return most if self.window is None else min(most, self.window - tokens)
+
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
         """See `TextGenerator.complete`."""
         ids = self.tokens(conversation, strip=True)
-        self._require_room(len(ids), sampling.max_tokens)
         begun = time.perf_counter()
-        room = sampling.max_tokens if self.window is None else min(sampling.max_tokens, self.window - len(ids))
         decoding = Decoding(
-            max_new_tokens=room,
+            max_new_tokens=self.room(conversation, sampling.max_tokens),
             temperature=sampling.temperature,
             seed=sampling.vote,
             pad_id=self.tokenizer.eos_token_id if self.tokenizer.pad_token_id is None else None,
@@ -197,13 +203,9 @@ class CausalModel(TextGenerator, Scorer):
         """See `Scorer.cut`."""
         return cut_text(self.tokenizer, text, max_tokens, long_text)
 
-    def _require_room(self, tokens: int, answer_tokens: int) -> None:
-        if self.window is None or tokens + min(answer_tokens, 1) <= self.window:
-            return
-        raise LlmError(
-            f"the prompt has {tokens:,} tokens and {self.name} reads {self.window:,}: shorten what is filled in, or "
-            "give fewer examples"
-        )
+    def _require_room(self, tokens: int, asked: int | None) -> None:
+        if reason := reason_against(self.name, tokens, asked, self.window, "--max-tokens"):
+            raise LlmError(reason)
 
 
 def common_length(rows: Sequence[list[int]]) -> int:

@@ -69,8 +69,9 @@ class Client:
 
         Raises:
             BudgetError: If the budget does not allow another call.
-            LlmError: If no call brought an answer.
+            LlmError: If prompt and answer do not fit the model, or no call brought an answer.
         """
+        sampling = self._settled(conversation, sampling)
         call = _call(self.model, conversation, sampling)
         show = PrintablePieces(on_text) if on_text else None
         answer = self._from_log(call, sampling)
@@ -177,6 +178,7 @@ class Client:
 
     def expect(self, asked: Sequence[tuple[Conversation, Sampling]]) -> Estimate:
         """What asking all of these would cost; no call is made."""
+        asked = [(conversation, self._settled(conversation, sampling)) for conversation, sampling in asked]
         missing = [one for one in asked if self.log.find(_call(self.model, *one)) is None]
         return expect_answers(
             self.log,
@@ -185,8 +187,11 @@ class Client:
             len(asked) - len(missing),
             self.concurrency,
             exact=self.model.counts_exactly,
-            longest=asked[0][1].max_tokens if asked else 0,
+            longest=asked[0][1].max_tokens or 0 if asked else 0,
         )
+
+    def _settled(self, conversation: Conversation, sampling: Sampling) -> Sampling:
+        return replace(sampling, max_tokens=self.model.room(conversation, sampling.max_tokens))
 
     def _try(self, conversation: Conversation, sampling: Sampling) -> Answer | Failure:
         try:

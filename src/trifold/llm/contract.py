@@ -11,6 +11,8 @@ from trifold.errors import LlmError
 from trifold.llm.prompt_template import Conversation
 
 OnText = Callable[[str], None]
+# Tokens of an answer where the user names no number.
+USUAL_ANSWER = 256
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,12 @@ class Sampling:
     """How an answer is written.
 
     Attributes:
-        max_tokens: The most tokens of the answer.
+        max_tokens: The most tokens of the answer; `None` for what `TextGenerator.room` gives.
         temperature: 0 always takes the most probable token.
         vote: Number of the answer, where several answers to one prompt vote; 0 for a single answer.
     """
 
-    max_tokens: int = 256
+    max_tokens: int | None = None
     temperature: float = 0.0
     vote: int = 0
 
@@ -106,6 +108,15 @@ class TextGenerator(ABC):
     @abstractmethod
     def shown(self, conversation: Conversation) -> str:
         """The text that is sent, exactly."""
+
+    def room(self, conversation: Conversation, asked: int | None) -> int:
+        """The most tokens of an answer: what the user asked for, or as many as are usual and fit.
+
+        Raises:
+            LlmError: If prompt and answer do not fit the model.
+        """
+        del conversation  # not known to be too long
+        return asked or USUAL_ANSWER
 
     @property
     def counts_exactly(self) -> bool:

@@ -70,14 +70,14 @@ class OpenAIServer(TextGenerator):
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
         """See `TextGenerator.complete`. Before the first call, the user is told which server gets the texts."""
         self._announce()
-        begun = time.perf_counter()
+        begun, limit = time.perf_counter(), self.room(conversation, sampling.max_tokens)
         asked: dict[str, Any] = {
             "model": self._model,
             "messages": [vars(message) for message in conversation],
             "temperature": sampling.temperature,
-            self._limit_name: sampling.max_tokens,
+            self._limit_name: limit,
         }
-        self._limits.begin(self._timeout, sampling.max_tokens)
+        self._limits.begin(self._timeout, limit)
         text, usage = self._call(asked, on_text)
         return Answer(
             self._secret.removed(text),

@@ -46,7 +46,7 @@ class LlmSettings:
         llm: hf:NAME-OR-FOLDER for weights on this machine, openai:BASE_URL#MODEL for an OpenAI-compatible server;
             no run folder and no --config file names a server.
         api_key_env: Environment variable that holds the server's key; the key itself is never stored or shown.
-        max_tokens: Length of an answer, in tokens.
+        max_tokens: Most tokens of an answer; by default 256, or as many as a model on this machine has room for.
         temperature: 0 takes the likeliest word each time; more makes answers vary.
         concurrency: Calls to a server under way at the same time.
         timeout_seconds: What a server has for a whole answer, however it comes.
@@ -60,7 +60,7 @@ class LlmSettings:
 
     llm: str | None = None
     api_key_env: str = "OPENAI_API_KEY"
-    max_tokens: int = 256
+    max_tokens: int | None = None
     temperature: float = 0.0
     concurrency: int = 4
     timeout_seconds: float = 60.0

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from trifold.errors import SettingsError
+from trifold.errors import SettingsError, did_you_mean
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.contract import Method
 from trifold.methods.cost_forecast import (
@@ -21,6 +22,9 @@ from trifold.methods.settings import MethodSettings
 from trifold.methods.skip_reasons import labels_are_many, labels_without_meaning, nothing_to_prompt
 from trifold.types import Examples
 
+if TYPE_CHECKING:
+    from trifold.methods.generative import GenerativeMethod
+
 
 @dataclass(frozen=True)
 class MethodEntry:
@@ -36,8 +40,6 @@ class MethodEntry:
         asks_llm: Whether a language model is asked about each text, which may cost money.
         keeps_backbone: Whether the backbone is left as it was, so that a run names it and does not hold it.
         whole_model: Whether what is saved can be an ordinary classifier of transformers.
-        adds_adapter: Whether low-rank adapters are trained in place of the model's own weights.
-        generating: Names of the settings that have a say where it learns to write; `None` where it cannot.
     """
 
     module: str
@@ -49,12 +51,28 @@ class MethodEntry:
     asks_llm: bool = False
     keeps_backbone: bool = False
     whole_model: bool = False
-    adds_adapter: bool = False
-    generating: frozenset[str] | None = None
 
     def load(self) -> type[Method]:
         """Import the class."""
         found: type[Method] = getattr(import_module(self.module), self.name)
+        return found
+
+
+@dataclass(frozen=True)
+class GenerativeEntry:
+    """A method of `finetune --task generate`; it gives texts, so `compare` and whatever needs labels never meet it.
+
+    Attributes:
+        name: Of its class in `generative.py`.
+        uses: Names of the settings that have a say in what it does, besides `ANY_METHOD`.
+    """
+
+    name: str
+    uses: frozenset[str]
+
+    def load(self) -> "type[GenerativeMethod]":
+        """Import the class."""
+        found: type[GenerativeMethod] = getattr(import_module("trifold.methods.generative"), self.name)
         return found
 
 
@@ -98,8 +116,6 @@ _ENTRIES = {
         adapter_seconds,
         _ADAPTER | {"merge_adapter"},
         whole_model=True,
-        adds_adapter=True,
-        generating=_GENERATING | {"adapter_size"},
     ),
     "adapter-bottleneck": MethodEntry(
         "trifold.methods.adapter_bottleneck", "BottleneckAdapter", True, adapter_seconds, _ADAPTER
@@ -119,7 +135,6 @@ _ENTRIES = {
         full_seconds,
         _TUNED | {"train_layers", "freeze_embeddings"},
         whole_model=True,
-        generating=_GENERATING,
     ),
 }
 METHODS: tuple[str, ...] = tuple(_ENTRIES)
@@ -151,7 +166,10 @@ _ALL = {**_ENTRIES, **_ASKED_FOR, **PRESETS}
 ASKING: tuple[str, ...] = tuple(_ASKED_FOR)
 ALL_METHODS: tuple[str, ...] = tuple(_ALL)
 # Those of `finetune --task generate`.
-GENERATING: tuple[str, ...] = tuple(name for name, entry in _ALL.items() if entry.generating is not None)
+GENERATIVE = {
+    "full": GenerativeEntry("GenerativeFull", _GENERATING),
+    "adapter-lora": GenerativeEntry("GenerativeLora", _GENERATING | {"adapter_size"}),
+}
 _SHORT = {"adapter": "adapter-lora"}
 
 
@@ -163,7 +181,8 @@ def method_name(name: str) -> str:
     """
     full = _SHORT.get(name, name)
     if full not in _ALL:
-        raise SettingsError(f"there is no method {name!r}: choose one of {', '.join(_ALL)}")
+        guess = did_you_mean(name, (*_ALL, *_SHORT))
+        raise SettingsError(f"there is no method {name!r}{guess}: choose one of {', '.join(_ALL)}")
     return full
 
 
@@ -174,3 +193,15 @@ def method_entry(name: str) -> MethodEntry:
         SettingsError: If there is no such method.
     """
     return _ALL[method_name(name)]
+
+
+def generative_entry(name: str) -> GenerativeEntry:
+    """What is known of a method of `finetune --task generate`.
+
+    Raises:
+        SettingsError: If there is no such method, or it cannot learn to write.
+    """
+    full = method_name(name)
+    if full not in GENERATIVE:
+        raise SettingsError(f"--method {full} cannot learn to write: give {' or '.join(GENERATIVE)}")
+    return GENERATIVE[full]

@@ -134,23 +134,34 @@ class Fitted:
     cached_seconds: float = 0.0
 
 
-class Method(ABC):
-    """A way to adapt a backbone to a labelled task.
+class Adaptation(ABC):
+    """A way to adapt a backbone, whatever comes out: labels (`Method`) or texts (`GenerativeMethod`).
+
+    Args:
+        settings: What the user asked for.
 
     Attributes:
         name: As on the command line.
         summary: One line for help and report.
-        predictor: What `fit` returns, for loading.
-        uses_labels: Whether any labelled text has a say in it, be it for calibration.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    predictor: ClassVar[type[Predictor]]
-    uses_labels: ClassVar[bool] = True
 
     def __init__(self, settings: MethodSettings) -> None:
         self.settings = settings
+
+
+class Method(Adaptation):
+    """A way to adapt a backbone to a labelled task.
+
+    Attributes:
+        predictor: What `fit` returns, for loading.
+        uses_labels: Whether any labelled text has a say in it, be it for calibration.
+    """
+
+    predictor: ClassVar[type[Predictor]]
+    uses_labels: ClassVar[bool] = True
 
     @abstractmethod
     def learn(self, train: Examples, validation: Examples, labels: LabelMap) -> Fitted:

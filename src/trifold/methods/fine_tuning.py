@@ -21,7 +21,7 @@ from trifold.hashing import file_sha256
 from trifold.methods.classification_objective import Classification, above_frozen_prefix, with_tokens
 from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
 from trifold.methods.defaults import Defaults, tuning_epochs
-from trifold.methods.training_config import make_training_config
+from trifold.methods.training_config import chosen_for, make_training_config
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget, default_padding
 from trifold.models.classification_head import starting_logits
@@ -216,14 +216,8 @@ class FineTuning(Method):
             history=history,
             trainable_parameters=parameters,
             choices={
-                "learning_rate": config.learning_rate,
+                **chosen_for(config, history, runtime),
                 "head_learning_rate": config.head_rate * config.learning_rate,
-                "epochs": config.epochs,
-                "batch_size": config.batch_size,
-                "token_budget": config.token_budget,
-                "best_epoch": history.best_epoch,
-                "stopped_early": history.stopped_early,
-                "precision": runtime.precision,
                 **started.choices,
             },
             validation_logits=figures.logits,

@@ -1,10 +1,12 @@
-"""From a method's defaults and the user's settings to a config for the training loop."""
+"""From a method's defaults and the user's settings to a config for the training loop, and what of it is recorded."""
 
 from dataclasses import replace
 
 from trifold.events import say
 from trifold.methods.defaults import Defaults
+from trifold.runtime import Runtime
 from trifold.train.config import TrainingConfig
+from trifold.train.history import History
 from trifold.train.settings import TrainSettings
 
 
@@ -40,3 +42,16 @@ def make_training_config(
             f"{low:g} to {high:g}; its default is {defaults.learning_rate:g}"
         )
     return config
+
+
+def chosen_for(config: TrainingConfig, history: History, runtime: Runtime) -> dict[str, object]:
+    """What was settled for a training, and how it ended, for `run.json`."""
+    return {
+        "learning_rate": config.learning_rate,
+        "epochs": config.epochs,
+        "batch_size": config.batch_size,
+        "token_budget": config.token_budget,
+        "best_epoch": history.best_epoch,
+        "stopped_early": history.stopped_early,
+        "precision": runtime.precision,
+    }

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from trifold.errors import SettingsError
-from trifold.methods.catalogue import ALL_METHODS, ANY_METHOD, GENERATING, method_entry, method_name
+from trifold.methods.catalogue import ALL_METHODS, ANY_METHOD, GENERATIVE, generative_entry, method_entry, method_name
 
 _Settings = TypeVar("_Settings")
 
@@ -46,13 +46,13 @@ def require_used_to_generate(method: str, *settings: Any) -> None:
     """Refuse settings that say nothing to a method where it learns to write.
 
     Raises:
-        SettingsError: If there is one.
+        SettingsError: If there is one, or the method cannot learn to write.
     """
-    known = {name: (method_entry(name).generating or frozenset()) | ANY_METHOD for name in GENERATING}
-    used = known[method]
+    known = {name: entry.uses | ANY_METHOD for name, entry in GENERATIVE.items()}
+    used = generative_entry(method).uses | ANY_METHOD
     names = [name for name in _given(settings) if name not in used]
     if names:
-        _refuse(names, f"--task generate --method {method}", used, known)
+        _refuse(names, f"--task generate --method {method_name(method)}", used, known)
 
 
 def only_used(settings: _Settings, method: str) -> _Settings:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from trifold.errors import ArtifactError, BackboneError, require
+from trifold.errors import ArtifactError, BackboneError, did_you_mean, require
 from trifold.events import say
 from trifold.models.backbone_files import BackboneFiles, quoted
 from trifold.models.hub_models import NotInCacheError, cached_folder, from_hub
@@ -79,8 +79,15 @@ def locate(
     if not _HUB_ID.fullmatch(model):
         kind = "folder" if "/" in model or model.startswith((".", "~")) else "model"
         name = quoted(model) if kind == "model" else quoted(model)[1:-1]
-        raise BackboneError(f"there is no {kind} {name}: give a folder with a model, a hub id, or minilm")
-    return from_hub(model, revision, offline=offline, trust_remote_code=trust_remote_code)
+        raise BackboneError(
+            f"there is no {kind} {name}{_guess(model)}: give a folder with a model, a hub id, or minilm"
+        )
+    try:
+        return from_hub(model, revision, offline=offline, trust_remote_code=trust_remote_code)
+    except BackboneError as error:
+        if guess := _guess(model):
+            raise type(error)(f"{error}{guess}") from None
+        raise
 
 
 def describe_base(files: BackboneFiles) -> dict[str, object]:
@@ -125,6 +132,15 @@ def find_base(
             f"the weights in {files.folder} are not those that {folder} was trained on: restore them or train again"
         )
     return files
+
+
+def _guess(model: str) -> str:
+    """A name like the one given: minilm, or a folder beside where that would be."""
+    try:
+        beside = [str(one) for one in Path(model).parent.iterdir() if one.is_dir()]
+    except (OSError, ValueError):
+        beside = []
+    return did_you_mean(model, ("minilm", MINILM, *beside))
 
 
 def _in_folder(folder: Path, trust_remote_code: bool) -> BackboneFiles:

@@ -67,10 +67,14 @@ class Continuation:
     Attributes:
         text: Without the stop that ended it.
         tokens: Tokens that were written.
+        max_tokens: Tokens that might have been written.
+        stopped: Whether a stop ended it.
     """
 
     text: str
     tokens: int
+    max_tokens: int
+    stopped: bool
 
 
 def model_context(model: Any) -> int | None:
@@ -93,7 +97,8 @@ def continue_prompt(
         on_piece: Called with each piece of the text as it is written; only where one continuation is asked for.
 
     Raises:
-        BackboneError: If the model's own generation_config.json asks for what cannot be done.
+        BackboneError: If the model's own generation_config.json asks for what cannot be done, or prompt and
+            continuation are longer than the model's tables.
     """
     device = next(model.parameters()).device
     ids = torch.tensor([list(prompt)], device=device)
@@ -108,12 +113,25 @@ def continue_prompt(
             stopping_criteria=[_StopTexts(decode, decoding.stop, len(prompt))] if decoding.stop else None,
             **decoding.options(),
         )
+    except IndexError:
+        raise BackboneError(
+            f"{name} cannot read {len(prompt):,} tokens and write {decoding.max_new_tokens:,}, and its config.json "
+            "does not say how many it can: shorten the prompt, or ask for fewer"
+        ) from None
     except (ValueError, TypeError, AttributeError) as error:
         raise BackboneError(
             f"{name} cannot write as its own generation_config.json asks ({reason_of(error)}): correct that file"
         ) from None
     written = [row[len(prompt) :].tolist() for row in rows]
-    return [Continuation(_before_stop(decode(row), decoding.stop), len(row)) for row in written]
+    return [_continuation(row, decode, decoding) for row in written]
+
+
+def _continuation(row: list[int], decode: Decode, decoding: Decoding) -> Continuation:
+    # Beside a longer one, a text is filled up behind its end.
+    tokens = row.index(decoding.end_id) + 1 if decoding.end_id in row else len(row)
+    text = decode(row)
+    shown = _before_stop(text, decoding.stop)
+    return Continuation(shown, tokens, decoding.max_new_tokens, stopped=shown != text)
 
 
 class _StopTexts:

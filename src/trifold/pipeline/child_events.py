@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from trifold.event_sinks import Terminal, read_json_line
-from trifold.events import EventSink, Progress, current_sink
+from trifold.event_sinks import FromLevel, Terminal, read_json_line
+from trifold.events import EventSink, Level, Progress, current_sink
+
+# Of a child, so that it sends what is wanted here.
+_FLAGS: dict[Level, tuple[str, ...]] = {"detail": ("--verbose",), "info": (), "warning": ("--quiet",)}
 
 
 class ChildEvents(NamedTuple):
@@ -30,14 +33,15 @@ def events_of_child() -> Iterator[ChildEvents]:
     On a terminal the child writes to standard error itself: bars are drawn where the terminal is.
     """
     sink = current_sink()
-    if isinstance(sink, Terminal):
-        yield ChildEvents((), {})
+    flags = _FLAGS[sink.level if isinstance(sink, FromLevel) else "info"]
+    if isinstance(sink, FromLevel) and isinstance(sink.sink, Terminal):
+        yield ChildEvents(flags, {})
         return
     read_end, write_end = os.pipe()
     forwarder = threading.Thread(target=_forward, args=(read_end, sink), daemon=True)
     forwarder.start()
     try:
-        yield ChildEvents(("--events", "json"), {"stderr": write_end})
+        yield ChildEvents(("--events", "json", *flags), {"stderr": write_end})
     finally:
         os.close(write_end)
         forwarder.join()

@@ -27,11 +27,12 @@ from trifold.formatting import duration
 from trifold.methods.catalogue import method_entry
 from trifold.pipeline.contestants import Contestant, announce, chosen_methods, foresee, line_up
 from trifold.pipeline.method_process import interrupts, run_in_own_process
-from trifold.pipeline.request import Request, Task, flags_of, open_task, versions
+from trifold.pipeline.request import Request, Task, flags_of, open_task
 from trifold.pipeline.resume import asked_for, require_same
 from trifold.runtime import hardware
 from trifold.tasks.labels import LabelMap
 from trifold.train.checkpoint import Checkpointer
+from trifold.version import versions
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from trifold.events import say
 from trifold.formatting import duration
 from trifold.methods.catalogue import ASKING, METHODS, method_entry, method_name
 from trifold.pipeline.request import Request, Task, models_of, with_model
+from trifold.runtime import is_busy, machine_load
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,9 @@ def announce(expected: Forecast, request: Request) -> None:
     total = sum(expected.seconds.values())
     parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in expected.seconds.items())
     say(f"forecast: about {duration(total)} in all ({parts})")
+    load = machine_load()
+    if is_busy(load):
+        say(f"note: the machine is busy (load {load:.1f}): all of this takes longer than forecast")
     if expected.truncated_share > 0.01:
         length = request.backbone.max_length
         say(f"note: {100 * expected.truncated_share:.0f} % of the texts are longer than {length} tokens and are cut")

@@ -4,14 +4,13 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from trifold.artifact.manifest import STATE, write_manifest
-from trifold.artifact.run_folder import choose_folder, new_folder
-from trifold.artifact.run_record import BackboneRecord, FinetuneRecord, as_record, write_run_record
+from trifold.artifact.manifest import write_manifest
+from trifold.artifact.run_folder import choose_folder
+from trifold.artifact.run_record import BackboneRecord, FinetuneRecord, as_record
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError, DataError, require
@@ -21,22 +20,24 @@ from trifold.evaluate.plots import write_confusion, write_curves
 from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
-from trifold.events import say
+from trifold.events import say, say_detail
 from trifold.inference.predict import score_texts
 from trifold.methods.catalogue import MethodEntry, method_entry, method_name
 from trifold.methods.contract import Fitted, Scores
 from trifold.methods.settings import MethodSettings
 from trifold.models.backbone_files import reason_of
 from trifold.models.locate import find_backbone
-from trifold.pipeline.request import Request, Task, data_record, models_of, open_task, versions
+from trifold.pipeline.request import Request, Task, data_record, models_of, open_task
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
+from trifold.pipeline.training_run import Start, training_run
 from trifold.runtime import hardware, peak_memory_bytes, prepare_own
 from trifold.statistics.metrics import Metrics, main_score, measure
 from trifold.tasks.labels import LabelMap
-from trifold.train.checkpoint import Checkpointer, checkpointing
+from trifold.train.checkpoint import Checkpointer
 from trifold.train.settings import CheckpointSettings
-from trifold.train.tracking import report, reporting
+from trifold.train.tracking import report
+from trifold.version import versions
 
 _CHECKED_TEXTS = 8
 # Passes over the test rows are timed again, at least once, until they have taken so long, but not more often than this.
@@ -71,38 +72,34 @@ def finetune(
     Raises:
         TrifoldError: If anything given cannot be used; nothing is left behind then.
     """
-    started, clock = datetime.now(UTC), time.monotonic()
-    method, keep = method_name(method), keep or CheckpointSettings()
+    start, method, keep = Start(), method_name(method), keep or CheckpointSettings()
     _require_one_model(request)
     request.require_used([method], keep)
     if done := finished(output_dir, lambda: asked_for(request, method), resume=keep.resume):
         return read_result(done)
     target = choose_folder(output_dir, method, resume=keep.resume)
     require_lasting(*request.files.values())
+    say_detail(
+        f"{method}: {', '.join(f'{name}={value}' for name, value in request.for_method(method).named().items())}"
+    )
     task = open_task(request)
+    start.say_done("data read and split")
     if expected not in (None, task.digest):
         raise DataError(f"{request.data} is not what the comparison read: it was changed since; run compare again")
     asked = asked_for(request, method, task.hashes)
     if announce:
         for warning in task.facts.warnings():
             say(f"note: {warning}")
-    with (
-        new_folder(target) as folder,
-        reporting(request.train.report_to, "-".join(target.absolute().parts[-2:]), request.named()),
-        checkpointing(target / STATE, keep.save_steps, keep.save_minutes, asked) as checkpointer,
-    ):
-        trained = _train(request, method, task, checkpointer)
+    with training_run(target, start, keep, asked, request.train.report_to, request.named()) as run:
+        trained = _train(request, method, task, run.checkpointer)
+        start.say_done(f"trained ({trained.fitted.choices})")
         tested = _test(trained.fitted, task.split.test.texts, method_entry(method))
-        trained.fitted.predictor.save(folder / "model")
-        _prove_saved(folder / "model", method, trained.fitted, task, request.method_settings)
-        metrics, predicted = _write_results(folder, task, tested.scores, trained.fitted)
-        record = _record(request, method, task, trained, tested).but(
-            asked=asked,
-            started=started.isoformat(timespec="seconds"),
-            teacher=_meet_teacher(request, task, trained.fitted, predicted, metrics),
-            seconds=round(time.monotonic() - clock, 3),
-        )
-        write_run_record(folder, record)
+        start.say_done("tested")
+        trained.fitted.predictor.save(run.folder / "model")
+        _prove_saved(run.folder / "model", method, trained.fitted, task, request.method_settings)
+        metrics, predicted = _write_results(run.folder, task, tested.scores, trained.fitted)
+        teacher = _meet_teacher(request, task, trained.fitted, predicted, metrics)
+        run.write_record(_record(request, method, task, trained, tested).but(teacher=teacher))
     result = read_result(target)
     _show(result, request, task, fitted_by_steps=trained.fitted.history is not None)
     return result

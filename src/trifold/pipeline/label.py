@@ -8,10 +8,10 @@ from pathlib import Path
 from trifold.atomic import write_json
 from trifold.data.columns import Columns
 from trifold.data.examples import is_missing, open_rows
-from trifold.data.label_text import plain_text
+from trifold.data.label_matching import plain_text
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable
-from trifold.errors import DataError, PromptError
+from trifold.errors import DataError, PromptError, did_you_mean
 from trifold.events import say
 from trifold.hashing import file_sha256
 from trifold.inference.answers import ERROR
@@ -170,8 +170,8 @@ def _columns(request: LabelRequest) -> tuple[Columns, ResultTable]:
     if columns.guessed:
         say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
     if request.true_column and request.true_column not in table.columns:
-        known = ", ".join(table.columns)
-        raise DataError(f"there is no column {request.true_column!r} for --true-column: the file has {known}")
+        guess, known = did_you_mean(request.true_column, table.columns), ", ".join(table.columns)
+        raise DataError(f"there is no column {request.true_column!r}{guess} for --true-column: the file has {known}")
     return columns, result
 
 

@@ -8,10 +8,12 @@ from typing import Any
 
 from trifold.artifact.arrays import read_state
 from trifold.artifact.manifest import verify_model
-from trifold.artifact.run_record import RUN, read_run_record
+from trifold.artifact.run_record import RUN, PretrainRecord, RunRecord, read_run_record
 from trifold.data.hub import stay_offline
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError
+from trifold.events import say
+from trifold.models.answer_length import why_empty
 from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.context_length import context_length
 from trifold.models.locate import find_backbone, find_base, locate
@@ -29,6 +31,7 @@ from trifold.pretrain.settings import CorpusSettings, ObjectiveName, SourceSetti
 from trifold.pretrain.special_tokens import Vocabulary
 from trifold.pretrain.text_files import Documents
 from trifold.pretrain.training_pairs import TrainingPairs, training_pairs
+from trifold.pretrain.unigram import why_unlearned
 from trifold.runtime import Runtime, choose, prepare_own
 from trifold.train.objective import evaluate
 
@@ -45,12 +48,14 @@ class LanguageModel:
         files: Where its tokenizer is.
         runtime: Where it computes.
         behind_prompt: What stood behind every prompt when the model learned to answer; else nothing.
+        note: What is to be said of all that it says; `None` for nothing.
     """
 
     model: Any
     files: BackboneFiles
     runtime: Runtime
     behind_prompt: str = ""
+    note: str | None = None
 
 
 def open_language_model(
@@ -66,11 +71,11 @@ def open_language_model(
     Raises:
         TrifoldError: If it is nowhere, damaged, or has no head for that.
     """
-    folder = Path(model)
+    folder, note = Path(model), None
     # Of a name that is no path at all, this says no; pathlib's fails.
     is_folder = os.path.isdir(folder)
     if is_folder and (folder / RUN).is_file():
-        read_run_record(folder)
+        note = _note_on(read_run_record(folder))
         verify_model(folder)
         folder = folder / "model"
     prepare_own()
@@ -87,25 +92,40 @@ def open_language_model(
     files = replace(files, name=model)
     wanted = objective or head_objective(files) or "mlm"
     require_head(files, wanted)
-    return LanguageModel(saved_model(files, wanted).to(runtime.device), files, runtime, behind), wanted
+    return LanguageModel(saved_model(files, wanted).to(runtime.device), files, runtime, behind, note), wanted
+
+
+def _note_on(record: RunRecord) -> str | None:
+    if not isinstance(record, PretrainRecord):
+        return None
+    return why_unlearned(record.held_out_loss, record.unigram_loss)
 
 
 def fill(model: str, text: str, top_k: int, compute: ComputeSettings) -> list[list[Guess]]:
     """The likeliest words at each `[MASK]` of a text."""
     language_model, _ = open_language_model(model, "mlm", compute)
     with language_model.runtime.autocast():
-        return fill_mask(language_model.model, Vocabulary.of(language_model.files, "mlm"), text, top_k)
+        found = fill_mask(language_model.model, Vocabulary.of(language_model.files, "mlm"), text, top_k)
+    if language_model.note:
+        say(language_model.note)
+    return found
 
 
 def generate(
     model: str, prompt: str, settings: WritingSettings, compute: ComputeSettings, show: Callable[[str], None] | None
 ) -> list[str]:
-    """Texts that go on with a prompt."""
+    """Texts that go on with a prompt; why one is empty is said."""
     language_model, _ = open_language_model(model, "clm", compute)
     with language_model.runtime.autocast():
-        return continue_text(
+        found = continue_text(
             language_model.model, language_model.files, prompt + language_model.behind_prompt, settings, show
         )
+    if language_model.note:
+        say(language_model.note)
+    for one in found:
+        if not one.text.strip():
+            say(why_empty(one.tokens, one.max_tokens, "--max-new-tokens", stopped=one.stopped))
+    return [one.text for one in found]
 
 
 def show_pairs(source: SourceSettings, text: str, probability: float, seed: int) -> TrainingPairs:

@@ -2,14 +2,13 @@
 
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from trifold.artifact.manifest import STATE, write_manifest
 from trifold.artifact.metrics_file import METRICS, LanguageModelFacts, read_metrics
-from trifold.artifact.run_folder import choose_folder, new_folder
-from trifold.artifact.run_record import RUN, BackboneRecord, PretrainRecord, read_run_record, write_run_record
+from trifold.artifact.run_folder import choose_folder
+from trifold.artifact.run_record import RUN, BackboneRecord, PretrainRecord, read_run_record
 from trifold.atomic import write_json
 from trifold.data.hub import stay_offline
 from trifold.drawing import drawing
@@ -22,8 +21,9 @@ from trifold.models.backbone_files import BackboneFiles
 from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pipeline.pretrain_request import PretrainRequest
 from trifold.pipeline.pretraining_text import PretrainingText, read_text
-from trifold.pipeline.request import unchanged, versions
+from trifold.pipeline.request import unchanged
 from trifold.pipeline.resume import finished
+from trifold.pipeline.training_run import Start, training_run
 from trifold.pretrain.language_models import head_objective, language_model, new_model
 from trifold.pretrain.masking import Masking
 from trifold.pretrain.objectives import Excerpt, objectives, prove_saved
@@ -32,15 +32,16 @@ from trifold.pretrain.sample_texts import samples
 from trifold.pretrain.settings import ObjectiveName
 from trifold.pretrain.text_files import Documents
 from trifold.pretrain.training_length import TrainingLength, kept, kept_budget, settle, trained_tokens
+from trifold.pretrain.unigram import why_unlearned
 from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare_own, seed_everything
-from trifold.train.checkpoint import Checkpointer, checkpointing
+from trifold.train.checkpoint import Checkpointer
 from trifold.train.config import TrainingConfig
 from trifold.train.history import History
 from trifold.train.loop import train as train_model
 from trifold.train.objective import Objective as TrainingObjective
 from trifold.train.objective import ValidationFigures
 from trifold.train.settings import CheckpointSettings
-from trifold.train.tracking import reporting
+from trifold.version import versions
 
 # A new model wants a high rate, a new head on a trained body half of it, and what has learned to speak a low one.
 _NEW_MODEL_RATE, _NEW_HEAD_RATE, _GOING_ON_RATE = 1e-3, 5e-4, 1e-4
@@ -54,7 +55,7 @@ class Pretrained:
 
     Attributes:
         folder: The run folder; `model/` in it is an ordinary Hugging Face folder.
-        metrics: Content of `metrics.json`.
+        metrics: Content of `metrics.json`, and the unigram loss beside the loss.
         record: Content of `run.json`.
     """
 
@@ -68,7 +69,8 @@ class Pretrained:
         record = read_run_record(folder)
         if not isinstance(record, PretrainRecord):
             raise ArtifactError(f"{folder / RUN} is not that of a pretraining: name another --output-dir")
-        return cls(folder, read_metrics(folder, LanguageModelFacts), record)
+        beside = {} if record.unigram_loss is None else {"unigram_loss": record.unigram_loss}
+        return cls(folder, {**read_metrics(folder, LanguageModelFacts), **beside}, record)
 
 
 def pretrain(
@@ -84,8 +86,7 @@ def pretrain(
     Raises:
         TrifoldError: If anything given cannot be used; nothing is left behind then.
     """
-    started, clock = datetime.now(UTC), time.monotonic()
-    keep = keep or CheckpointSettings()
+    start, keep = Start(), keep or CheckpointSettings()
     if done := finished(output_dir, request.asked, resume=keep.resume):
         return Pretrained.read(done)
     target = choose_folder(output_dir, request.objective, resume=keep.resume)
@@ -97,22 +98,16 @@ def pretrain(
         asked = request.asked()
     prepare_own()
     runtime = choose(request.source.device, request.source.precision)
-    with (
-        new_folder(target) as folder,
-        reporting(request.learning.report_to, target.name, {"command": request.command()}),
-        checkpointing(target / STATE, keep.save_steps, keep.save_minutes, asked) as checkpointer,
-    ):
-        learned = _learn(request, text, runtime, checkpointer, target / STATE)
-        saved = _save_and_prove(request, text, learned, runtime, folder)
-        learned.history.write(folder)
-        write_json(folder / METRICS, _metrics(request.objective, learned.figures, text))
-        record = _record(request, text, learned, runtime, saved).but(
-            asked=asked,
-            started=started.isoformat(timespec="seconds"),
-            seconds=round(time.monotonic() - clock, 3),
-        )
-        write_run_record(folder, record)
+    told = {"command": request.command()}
+    with training_run(target, start, keep, asked, request.learning.report_to, told) as run:
+        learned = _learn(request, text, runtime, run.checkpointer, target / STATE)
+        saved = _save_and_prove(request, text, learned, runtime, run.folder)
+        learned.history.write(run.folder)
+        write_json(run.folder / METRICS, _metrics(request.objective, learned.figures, text))
+        run.write_record(_record(request, text, learned, runtime, saved))
     made = Pretrained.read(target)
+    if note := why_unlearned(made.record.held_out_loss, made.record.unigram_loss):
+        say(note)
     with drawing("loss.png"):
         write_curves(target)
     with drawing("report.html"):
@@ -202,6 +197,8 @@ def _record(
         trained_tokens=trained_tokens(history.rows[-1].step, config.batch_size, learned.parts[0]),
         train_seconds=round(learned.seconds, 3),
         peak_memory_bytes=learned.peak_memory_bytes,
+        held_out_loss=learned.figures.loss,
+        unigram_loss=text.unigram_loss,
         samples=samples(learned.model, text.vocabulary, text.blocks[1], saved),
     )
 
@@ -245,9 +242,10 @@ def _announce(
         if facts[name]:
             say(f"note: {facts[name]:,} {what} and are left out")
     parameters = sum(weight.numel() for weight in model.parameters())
+    about = "" if config.limit_seconds is None else "about "
     say(
         f"{request.objective}: training {parameters:,} parameters of {text.files.name} for "
-        f"{config.total_steps:,} steps of {config.batch_size} blocks, learning rate {config.learning_rate:g}, "
+        f"{about}{config.total_steps:,} steps of {config.batch_size} blocks, learning rate {config.learning_rate:g}, "
         f"{runtime.precision} on {runtime.device}"
     )
 

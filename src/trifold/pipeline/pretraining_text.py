@@ -12,6 +12,7 @@ from trifold.pretrain.new_tokenizer import new_tokenizer
 from trifold.pretrain.packing import Blocks, pack
 from trifold.pretrain.special_tokens import Vocabulary
 from trifold.pretrain.text_files import Documents
+from trifold.pretrain.unigram import unigram_loss
 
 # Of the tokens, beyond which nothing is there to be learned.
 _MOST_UNKNOWN = 0.9
@@ -27,6 +28,7 @@ class PretrainingText:
         corpus: Its tokens.
         parts: Training and validation.
         blocks: Of both.
+        unigram_loss: Of the validation part under the training part's frequencies.
     """
 
     files: BackboneFiles
@@ -34,6 +36,7 @@ class PretrainingText:
     corpus: Corpus
     parts: tuple[Part, Part]
     blocks: tuple[Blocks, Blocks]
+    unigram_loss: float
 
 
 def read_text(request: PretrainRequest) -> PretrainingText:
@@ -61,4 +64,5 @@ def read_text(request: PretrainRequest) -> PretrainingText:
             "for its language, or --from-scratch"
         )
     parts = corpus.split(request.corpus)
-    return PretrainingText(files, vocabulary, corpus, parts, pack(corpus, parts, vocabulary, request.corpus.block_size))
+    blocks = pack(corpus, parts, vocabulary, request.corpus.block_size)
+    return PretrainingText(files, vocabulary, corpus, parts, blocks, unigram_loss(corpus, parts, vocabulary))

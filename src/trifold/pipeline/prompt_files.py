@@ -5,6 +5,7 @@ from pathlib import Path
 
 from trifold.artifact.run_folder import new_file
 from trifold.errors import LlmError, PromptError
+from trifold.events import say
 from trifold.llm.client import Client
 from trifold.llm.contract import Answer, OnText, Sampling
 from trifold.llm.cost_estimate import Estimate
@@ -13,6 +14,7 @@ from trifold.llm.prompt_file import format_prompt, read_prompt
 from trifold.llm.prompt_template import Conversation, Prompt
 from trifold.llm.prompt_writer import ask_for_prompt, complain, read_written
 from trifold.llm.settings import LlmSettings, VariableSettings
+from trifold.models.answer_length import why_empty
 from trifold.models.settings import ComputeSettings
 
 _ATTEMPTS = 3
@@ -35,8 +37,12 @@ class Session:
         self.sampling = Sampling(llm.max_tokens, llm.temperature)
 
     def ask(self, conversation: Conversation, on_text: OnText | None = None) -> Answer:
-        """One answer; see `Client.ask`."""
-        return self.client.ask(conversation, self.sampling, on_text)
+        """One answer; see `Client.ask`. Why one is empty is said."""
+        answer = self.client.ask(conversation, self.sampling, on_text)
+        if not answer.text.strip():
+            limit = self.client.model.room(conversation, self.sampling.max_tokens)
+            say(why_empty(answer.answer_tokens, limit, "--max-tokens"))
+        return answer
 
     def expect(self, conversation: Conversation) -> Estimate:
         """What asking would cost."""

@@ -1,9 +1,7 @@
 """What was asked for, as one value that can be turned back into the command line."""
 
 import hashlib
-import importlib.metadata
 import os
-import platform
 import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,9 +23,6 @@ from trifold.methods.settings import TrainingSettings
 from trifold.methods.unused_settings import only_used, require_used
 from trifold.models.settings import BackboneSettings
 from trifold.types import Examples, Split
-from trifold.version import VERSION
-
-_PACKAGES = ("torch", "transformers", "tokenizers", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True)
@@ -203,17 +198,6 @@ def data_record(request: Request, task: Task) -> DataRecord:
         left_training=facts.left_training,
         left_validation=facts.left_validation,
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes, for `run.json`; nothing is imported for it."""
-    found = {"trifold": VERSION, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 def flags_of(settings: Any) -> Iterator[str]:

@@ -15,6 +15,8 @@ from trifold.models.backbone_files import MODEL_FILES
 from trifold.pipeline.request import Request, file_hashes
 from trifold.train.checkpoint import what_differs
 
+# A training of another length ends at other weights, since the learning rate falls to zero by its end.
+_LENGTHS = ("epochs", "max_tokens", "time_limit")
 # Where things lie, how they are asked for and who is told have no say in the result; files are told by their bytes.
 NO_SAY = frozenset(
     (
@@ -94,5 +96,14 @@ def require_same(folder: Path, asked: Mapping[str, Any]) -> None:
     if differs:
         raise SettingsError(
             f"{folder} holds another run than is asked for ({differs}), and is left as it is: "
-            "give the same settings, or another --output-dir"
+            f"give the same settings, or another --output-dir{_going_on(folder, saved or {}, asked)}"
         )
+
+
+def _going_on(folder: Path, saved: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """How to train on from what a finished run has learned, where only that may have been meant."""
+    longer = any(saved.get(name) != asked.get(name) for name in _LENGTHS)
+    whole_model = any((folder / "model").glob("model*.safetensors"))
+    return (
+        f", and with it --model {folder} to train on from what that run has learned" if longer and whole_model else ""
+    )

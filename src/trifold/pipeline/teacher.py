@@ -8,7 +8,7 @@ from typing import Any, TypedDict, get_type_hints
 import numpy as np
 
 from trifold.data.examples import load_examples
-from trifold.data.label_text import plain_text
+from trifold.data.label_matching import plain_text
 from trifold.errors import ArtifactError, TrifoldError
 from trifold.events import say
 from trifold.file_lock import real

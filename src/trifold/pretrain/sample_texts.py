@@ -6,7 +6,7 @@ import numpy as np
 
 from trifold.models.backbone_files import BackboneFiles
 from trifold.pretrain.fill_mask import fill_mask
-from trifold.pretrain.generation import continue_text
+from trifold.pretrain.generation import continue_end
 from trifold.pretrain.packing import Blocks
 from trifold.pretrain.settings import WritingSettings
 from trifold.pretrain.special_tokens import Vocabulary
@@ -30,7 +30,7 @@ def samples(model: Any, vocabulary: Vocabulary, held_out: Blocks, files: Backbon
 def _written(model: Any, vocabulary: Vocabulary, ids: np.ndarray, files: BackboneFiles) -> dict[str, str]:
     prompt = vocabulary.tokenizer.decode(ids[: min(_PROMPT_TOKENS, len(ids) // 2)].tolist())
     room = min(_WRITTEN_TOKENS, len(ids) // 2 - 1)
-    return {"given": prompt, "said": continue_text(model, files, prompt, WritingSettings(max_new_tokens=room))[0]}
+    return {"given": prompt, "said": continue_end(model, files, prompt, WritingSettings(max_new_tokens=room))}
 
 
 def _filled(model: Any, vocabulary: Vocabulary, ids: np.ndarray, continues: np.ndarray) -> dict[str, str]:

@@ -97,7 +97,7 @@ class LearningSettings(OptimiserSettings):
     Attributes:
         mlm_probability: Share of the words that are masked, whole words at a time.
         max_tokens: Train on so many tokens instead of whole passes.
-        time_limit: Minutes of training; turned once, by measuring, into tokens, so that a resumed training is the same.
+        time_limit: Minutes of training, kept by the clock: the learning rate reaches zero when they end.
         validations: How often validation is measured on the way.
     """
 
@@ -149,7 +149,7 @@ class WritingSettings:
     """How text is written.
 
     Attributes:
-        max_new_tokens: Tokens to write at most.
+        max_new_tokens: Tokens to write at most; by default 100, or as many as the model has room for.
         temperature: 0 always takes the likeliest word; above, rarer words get their chance.
         top_p: Choose among the likeliest words that together have this probability.
         top_k: Choose among so many of the likeliest words; 0 for all.
@@ -159,7 +159,7 @@ class WritingSettings:
         seed: Of all chance.
     """
 
-    max_new_tokens: int = 100
+    max_new_tokens: int | None = None
     temperature: float = 0.8
     top_p: float = 0.95
     top_k: int = 0
@@ -169,7 +169,8 @@ class WritingSettings:
     seed: int = 42
 
     def __post_init__(self) -> None:
-        require(self.max_new_tokens > 0, f"--max-new-tokens {self.max_new_tokens}", "give 1 or more")
+        tokens = self.max_new_tokens
+        require(tokens is None or tokens > 0, f"--max-new-tokens {tokens}", "give 1 or more")
         require(self.temperature >= 0, f"--temperature {self.temperature}", "give 0 or more, such as 0.8")
         require(0 < self.top_p <= 1, f"--top-p {self.top_p}", "give a probability, such as 0.95")
         require(self.top_k >= 0, f"--top-k {self.top_k}", "give 0 or more")

@@ -1,4 +1,4 @@
-"""How long to train: passes, tokens or minutes, converted to a number of optimiser steps before training starts."""
+"""How long to train: passes or tokens, converted to optimiser steps before training starts, or minutes by the clock."""
 
 import contextlib
 import copy
@@ -15,7 +15,7 @@ from trifold.events import say
 from trifold.pretrain.objectives import Excerpt
 from trifold.pretrain.settings import LearningSettings
 from trifold.runtime import Runtime
-from trifold.schema import Rule, read_facts
+from trifold.schema import Amount, Rule, read_facts
 from trifold.train.config import TrainingConfig
 from trifold.train.loop import train as train_model
 from trifold.train.objective import Objective
@@ -30,12 +30,15 @@ class TrainingLength:
     """The length of a training, which stays when it is resumed.
 
     Attributes:
-        tokens: Tokens to train on, counting each pass over the text.
+        tokens: Tokens to train on, counting each pass over the text; where minutes are asked for, what they are
+            expected to allow.
         asked: What the user asked for, in words.
+        seconds: Of training, where minutes are asked for, the last validation left out.
     """
 
     tokens: int
     asked: str
+    seconds: float | None = None
 
     def config(self, base: TrainingConfig, training: Objective, validations: int) -> TrainingConfig:
         """The config with the number of steps, of which the last reaches `tokens`, and with the validations."""
@@ -45,7 +48,14 @@ class TrainingLength:
         steps = passes * math.ceil(len(lengths) / base.batch_size)
         steps = max(1, steps + math.ceil(rest / (base.batch_size * int(lengths[0]))))
         rounds = min(validations, steps)
-        return replace(base, epochs=rounds, round_steps=math.ceil(steps / rounds), total_steps=steps, unit="blocks")
+        return replace(
+            base,
+            epochs=rounds,
+            round_steps=math.ceil(steps / rounds),
+            total_steps=steps,
+            limit_seconds=self.seconds,
+            unit="blocks",
+        )
 
 
 def trained_tokens(steps: int, batch_size: int, training: Objective) -> int:
@@ -58,6 +68,7 @@ def trained_tokens(steps: int, batch_size: int, training: Objective) -> int:
 class _BudgetFacts(TypedDict):
     tokens: Annotated[int, Rule("a whole number, 1 or more", lambda value: value > 0)]
     asked: str
+    seconds: Amount | None
 
 
 @contextlib.contextmanager
@@ -88,13 +99,15 @@ def kept_budget(state: Path) -> TrainingLength | None:
     if not (state / _FILE).is_file():
         return None
     kept = read_facts(state / _FILE, _BudgetFacts)
-    return TrainingLength(kept["tokens"], kept["asked"])
+    return TrainingLength(**kept)
 
 
 def settle(
     settings: LearningSettings, model: Any, parts: tuple[Objective, Objective], config: TrainingConfig, runtime: Runtime
 ) -> TrainingLength:
-    """Convert what the user asked for to tokens; for minutes, the training speed is measured.
+    """Convert what the user asked for to tokens; for minutes, by the training speed at the start.
+
+    Minutes are kept by the clock all the same: should the machine become busier or freer, it is the tokens that change.
 
     Args:
         settings: Passes, tokens or minutes; one pass if none is set.
@@ -114,10 +127,10 @@ def settle(
     speed = tokens_per_second(model, parts[0], config, runtime, seconds)
     left = seconds - (time.monotonic() - began)
     # Validation is a forward pass without the backward pass: a third of the work.
-    validation = settings.validations * int(parts[1].lengths.sum()) / 3
-    tokens = int(max(speed * left - validation, config.batch_size * parts[0].lengths[0]))
-    say(f"{speed:,.0f} tokens/s measured: {settings.time_limit:g} minutes are {tokens:,} tokens of training")
-    return TrainingLength(tokens, f"{settings.time_limit:g} minutes")
+    validation = int(parts[1].lengths.sum()) / 3
+    tokens = int(max(speed * left - settings.validations * validation, config.batch_size * parts[0].lengths[0]))
+    say(f"{speed:,.0f} tokens/s now: {settings.time_limit:g} minutes are about {tokens:,} tokens of training")
+    return TrainingLength(tokens, f"{settings.time_limit:g} minutes", max(1.0, left - validation / speed))
 
 
 def tokens_per_second(

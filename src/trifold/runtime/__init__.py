@@ -19,6 +19,8 @@ from trifold.runtime.processor import (
     cpu_multiplies_bfloat16,
     cpu_multiplies_int8,
     cpu_multiplies_tiles,
+    is_busy,
+    machine_load,
     usable_cores,
 )
 from trifold.runtime.scipy_threads import single_threaded_scipy
@@ -33,6 +35,8 @@ __all__ = [
     "cpu_multiplies_tiles",
     "hardware",
     "has_nvidia_driver",
+    "is_busy",
+    "machine_load",
     "memory_bytes",
     "own_process",
     "peak_memory_bytes",

@@ -16,6 +16,19 @@ def usable_cores() -> int:
     return cores
 
 
+def machine_load() -> float | None:
+    """Processes that ran or waited for a core, averaged over the last minute; `None` where the system does not tell."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
+
+
+def is_busy(load: float | None) -> bool:
+    """Whether a load, as `machine_load` gives it, is more than the machine has cores."""
+    return load is not None and load > (os.cpu_count() or 1)
+
+
 def compute_threads() -> int:
     """Threads for numeric work: the usable cores, unless `OMP_NUM_THREADS` names another number."""
     named = os.environ.get("OMP_NUM_THREADS", "")

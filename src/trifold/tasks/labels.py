@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, softmax
 
-from trifold.data.label_text import known_labels
+from trifold.data.label_matching import known_labels
 from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.types import SEPARATOR, Label, Target, labels_of
 

@@ -28,6 +28,8 @@ class TrainingConfig:
         round_steps: Steps between two validations; where `None`, an epoch. `epochs` and `patience` then count such
             rounds, which may be shorter than the data or run over its end.
         total_steps: Of all rounds, where they are not to be `epochs` times `round_steps`: some are then a step shorter.
+        limit_seconds: What the training may take: rate, validations and end then follow the clock, and `total_steps` is
+            what the clock was expected to allow.
         unit: What the examples are, in words.
     """
 
@@ -48,6 +50,7 @@ class TrainingConfig:
     must_move: bool = True
     round_steps: int | None = None
     total_steps: int | None = None
+    limit_seconds: float | None = None
     unit: str = "texts"
 
     @classmethod

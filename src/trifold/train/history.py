@@ -1,5 +1,6 @@
 """What happened in training, as a table."""
 
+import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -54,6 +55,16 @@ class History:
         names = [field.name for field in fields(HistoryRow)]
         rows = ({key: _short(value) for key, value in asdict(row).items()} for row in self.rows)
         save_rows(folder / HISTORY, names, rows)
+
+
+def validation_losses(folder: Path) -> list[float]:
+    """The calibrated validation losses of a training in order, from its `history.csv`; none where it has none."""
+    path = folder / HISTORY
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        found = [row["validation_calibrated_loss"] for row in csv.DictReader(file)]
+    return [float(loss) for loss in found if loss]
 
 
 def _short(value: float | None) -> str:

@@ -30,7 +30,7 @@ from trifold.train.history import History
 from trifold.train.objective import Objective, ValidationFigures, evaluate
 from trifold.train.optimiser import AdamW, Average
 from trifold.train.recorder import Recorder
-from trifold.train.schedule import warmup_then_decay
+from trifold.train.schedule import Pace, warmup_then_decay
 from trifold.train.self_distillation import SelfDistillation
 
 # A loss this close to guessing after so many steps has not moved: at a sensible rate fifty steps show.
@@ -74,7 +74,9 @@ def train(
         session.restore(saved)
         say_resumed(saved)
     steps = steps_of(model, training, config, runtime, session.optimiser, session.distillation, session.recorder)
-    show = track(f"training on {len(training.lengths):,} {config.unit}", 0 if config.quiet else session.tokens_left())
+    left = 0 if config.quiet else session.pace.units_left(session.tokens_left())
+    show = track(f"training on {len(training.lengths):,} {config.unit}", left)
+    name = "epoch" if config.round_steps is None else "validation"
     with saving_on_signal(checkpointer), show as advance:
         while session.goes_on():
             model.train()
@@ -82,20 +84,30 @@ def train(
             for micro_batches in session.steps():
                 steps.take(micro_batches)
                 session.end_step()
-                advance(int(sum(training.lengths[batch].sum() for batch in micro_batches)))
+                advance(session.pace.units_done(int(sum(training.lengths[batch].sum() for batch in micro_batches))))
                 if checkpointer:
                     checkpointer.after_step(session.step, fingerprint, session.snapshot)
             with session.average.in_place():
-                figures = evaluate(model, validation, config.token_budget, runtime, lambda tokens: advance(tokens // 3))
+                figures = evaluate(
+                    model,
+                    validation,
+                    config.token_budget,
+                    runtime,
+                    lambda tokens: advance(session.pace.units_done(tokens // 3)),
+                )
                 _require_motion(figures, session.step, config)
                 session.end_epoch(figures)
             if not config.quiet:
-                name = "epoch" if config.round_steps is None else "validation"
                 say(f"{name} {session.epoch - 1} of {config.epochs}: {session.recorder.summary()}")
+    if not config.quiet:
+        kind = "" if session.best.loss == session.best.calibrated_loss else "calibrated "
+        loss = f"{kind}validation loss {session.best.calibrated_loss:.4f}"
+        say(f"best {name}: {session.best_epoch} of {config.epochs}, {loss}")
     model.load_state_dict(session.best_weights, strict=False)
     model.eval()
     rows = tuple(session.recorder.rows)
-    return History(rows, session.epochs_to_best(), stopped_early=session.epoch <= config.epochs), session.best
+    early = session.epoch <= config.epochs and session.out_of_patience
+    return History(rows, session.epochs_to_best(), stopped_early=early), session.best
 
 
 class _Session:
@@ -105,6 +117,7 @@ class _Session:
         optimiser: Its rate follows the step.
         average: The averaged weights.
         recorder: Of the figures.
+        pace: How far it has come.
         distillation: The model's earlier predictions.
         epoch: The current epoch, from 1; as in the config, it ends with a validation.
         step: Optimiser steps done.
@@ -133,6 +146,7 @@ class _Session:
         self.optimiser = AdamW(model, config.learning_rate, config.weight_decay, head, config.head_rate)
         self.average = Average(model, config.ema_decay)
         self.recorder = Recorder(self._total // config.epochs, self._steps_per_pass)
+        self.pace = Pace(self._total, config.limit_seconds, self.recorder.seconds)
         self.distillation = SelfDistillation(len(training.lengths), config.self_distillation, config.epochs)
         self.epoch, self.step = 1, 0
         self.best, self.best_epoch = ValidationFigures(math.inf, 0.0, math.inf), 0
@@ -141,21 +155,32 @@ class _Session:
 
     def goes_on(self) -> bool:
         """Whether another epoch is to be trained."""
-        return self.epoch <= self._config.epochs and self.epoch - 1 - self.best_epoch < self._config.patience
+        return self.pace.in_time() and self.epoch <= self._config.epochs and not self.out_of_patience
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether validation has not become better for as many epochs as the config allows."""
+        return self.epoch - 1 - self.best_epoch >= self._config.patience
 
     def steps(self) -> Iterator[list[np.ndarray]]:
         """The micro-batches of each step that is left in this epoch."""
         config, end = self._config, self._end_of(self.epoch)
-        while True:
+
+        def over() -> bool:
+            # By the clock, an epoch may be over before it begins: it has a step all the same.
+            return self.recorder.steps_in_epoch > 0 and self.pace.at(self.step) >= end
+
+        while not over():
             if self._order:
                 self._rng.bit_generator.state = self._order
             self._order = dict(self._rng.bit_generator.state)
             every = training_steps(self._training.lengths, config.batch_size, config.token_budget, self._rng)
-            yield from itertools.islice(every, self._pass_step, self._pass_step + end - self.step)
+            for micro_batches in itertools.islice(every, self._pass_step, None):
+                yield micro_batches
+                if over():
+                    break
             if self._pass_step == self._steps_per_pass:
                 self._order, self._pass_step = {}, 0
-            if self.step == end:
-                return
 
     def end_step(self) -> None:
         """Count a step."""
@@ -177,10 +202,11 @@ class _Session:
         """Passes over the data up to the best weights; a whole number where an epoch is one pass."""
         if self._config.round_steps is None:
             return self.best_epoch
-        return self._end_of(self.best_epoch) / self._steps_per_pass
+        ends = [row.step for row in self.recorder.rows if row.validation_loss is not None]
+        return ends[self.best_epoch - 1] / self._steps_per_pass
 
     def _end_of(self, epoch: int) -> int:
-        """Steps done when an epoch ends."""
+        """Steps done when an epoch ends, in the sense of `Pace.at`."""
         return epoch * self._total // self._config.epochs
 
     def tokens_left(self) -> int:
@@ -257,7 +283,7 @@ class _Session:
         self._set_rate()
 
     def _set_rate(self) -> None:
-        self.optimiser.rate = self._config.learning_rate * self._factor(self.step)
+        self.optimiser.rate = self._config.learning_rate * self._factor(self.pace.at(self.step))
 
 
 def _trained_weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -98,6 +98,11 @@ class Recorder:
         self._epoch_total, self._epoch_examples, self._inside = 0.0, 0, 0
         self._write(validation)
 
+    @property
+    def steps_in_epoch(self) -> int:
+        """Steps since the last validation."""
+        return self._inside
+
     def seconds(self) -> float:
         """Since training began, in this process and in those before."""
         return time.monotonic() - self._started
@@ -129,12 +134,17 @@ class Recorder:
 
     def _write(self, validation: ValidationFigures | None) -> None:
         self._read()
+        if self._examples:
+            loss, accuracy = self._loss / self._examples, self._correct / self._examples
+        else:
+            # By the clock, an epoch may end right behind a row.
+            loss, accuracy = self.rows[-1].train_loss, self.rows[-1].train_accuracy
         row = HistoryRow(
             epoch=self._step / self._steps_per_pass,
             step=self._step,
             learning_rate=self._rate,
-            train_loss=self._loss / self._examples,
-            train_accuracy=self._correct / self._examples,
+            train_loss=loss,
+            train_accuracy=accuracy,
             validation_loss=validation.loss if validation else None,
             validation_calibrated_loss=validation.calibrated_loss if validation else None,
             validation_accuracy=validation.accuracy if validation else None,

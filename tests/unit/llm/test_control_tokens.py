@@ -107,9 +107,11 @@ def test_an_answer_ends_where_the_models_context_does(model: CausalModel, monkey
     pieces: list[str] = []
     prompt = talk("fine")
     monkeypatch.setattr(model, "window", len(model.tokens(prompt, strip=True)) + 3)
-    answer = model.complete(prompt, Sampling(max_tokens=50), pieces.append)
+    answer = model.complete(prompt, Sampling(), pieces.append)
     assert answer.answer_tokens <= 3
     assert "".join(pieces) == answer.text
+    with pytest.raises(LlmError, match=r"--max-tokens asks for 50 more, and .*: give --max-tokens [23] or less"):
+        model.complete(prompt, Sampling(max_tokens=50))
 
 
 def test_a_damaged_generation_config_is_told_in_one_sentence(

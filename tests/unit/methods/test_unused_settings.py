@@ -6,7 +6,7 @@ import pytest
 
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
-from trifold.methods.catalogue import ALL_METHODS, ANY_METHOD, GENERATING, method_entry
+from trifold.methods.catalogue import ALL_METHODS, ANY_METHOD, GENERATIVE, method_entry
 from trifold.methods.settings import MethodSettings, TuningSettings
 from trifold.methods.unused_settings import only_used, require_used, require_used_to_generate, unused
 from trifold.models.settings import BackboneSettings
@@ -21,7 +21,7 @@ def test_every_setting_is_used_by_a_method_and_every_method_uses_settings_that_e
     known = {field.name for group in groups for field in fields(group)}
     placed = ANY_METHOD.union(*(method_entry(name).uses for name in ALL_METHODS))
     assert placed == known
-    assert ANY_METHOD.union(*(method_entry(name).generating or () for name in GENERATING)) <= known
+    assert ANY_METHOD.union(*(entry.uses for entry in GENERATIVE.values())) <= known
 
 
 def test_what_a_method_does_not_use_is_refused_and_who_uses_it_is_named() -> None:

@@ -348,3 +348,65 @@ def test_a_round_that_was_stopped_anywhere_goes_on_with_the_same_examples(tmp_pa
         with checkpointing(folder, None, 1e9):
             train(resumed, data, validation, plan, CPU)
         assert torch.equal(resumed.weight, whole.weight)  # type: ignore[arg-type]
+
+
+class Clock:
+    """Seconds that pass by working alone."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@dataclass
+class Timed(Regression):
+    """A regression whose every step takes as long as the machine is busy at that time."""
+
+    clock: Clock | None = None
+    seconds_per_step: Any = None
+
+    def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        if self.clock is not None:
+            self.clock.now += self.seconds_per_step(self.clock.now)
+        return super().loss(model, positions)
+
+
+@pytest.mark.parametrize(
+    ("speed", "least", "most"),
+    [
+        (lambda _now: 0.1, 99, 101),
+        (lambda now: 0.1 if now < 5 else 0.3, 65, 69),
+        (lambda now: 0.1 if now < 5 else 0.05, 148, 152),
+    ],
+    ids=["as expected", "busier", "freer"],
+)
+def test_minutes_are_kept_by_the_clock(speed: Any, least: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 seconds that were expected to allow 100 steps: rate and validations follow them, however many steps it gets."""
+    clock = Clock()
+    monkeypatch.setattr("trifold.train.recorder.time", clock)
+    data = Timed(**vars(Regression.make(200, 0)), clock=clock, seconds_per_step=speed)
+    plan = replace(
+        PLAN, epochs=5, round_steps=20, total_steps=100, limit_seconds=10.0, patience=99, must_move=False,
+        learning_rate=0.01,
+    )  # fmt: skip
+    history, _ = train(fresh_model(), data, Regression.make(10, 1), plan, CPU)
+    last = history.rows[-1]
+    assert least <= last.step <= most
+    assert last.seconds == pytest.approx(10, abs=0.35)
+    assert last.learning_rate < 0.05 * 0.01
+    assert sum(row.validation_loss is not None for row in history.rows) == 5
+    assert not history.stopped_early
+
+
+def test_where_time_runs_out_nothing_more_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One step takes longer than all that was left: it is validated, and that is all."""
+    clock = Clock()
+    monkeypatch.setattr("trifold.train.recorder.time", clock)
+    data = Timed(**vars(Regression.make(200, 0)), clock=clock, seconds_per_step=lambda _now: 60.0)
+    plan = replace(PLAN, epochs=5, round_steps=20, total_steps=100, limit_seconds=10.0, must_move=False)
+    history, figures = train(fresh_model(), data, Regression.make(10, 1), plan, CPU)
+    assert history.rows[-1].step == 1
+    assert np.isfinite(figures.loss)
+    assert not history.stopped_early

@@ -1,13 +1,16 @@
-"""What a label says, whichever type a file gives it: by this, labels of two files, or of a file and a flag, match."""
+"""Which labels are the same: of two files whatever types they give them, and of one file where they only look alike."""
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 
-from trifold.data.visible_text import look_key
+from trifold.data.visible_text import without_unseen
 from trifold.types import Label
 
 # As pandas writes a whole number once its column has a gap.
 _WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+# Forms of a character that say something else than the character does, such as the 2 of x².
+_MEANINGFUL_FORMS = ("<super>", "<sub>", "<circle>", "<fraction>", "<square>", "<font>")
 
 
 def plain_text(value: object) -> str:
@@ -22,8 +25,9 @@ def plain_text(value: object) -> str:
 
 
 def spelling(label: Label) -> str:
-    """Equal for labels that only look alike, by which misspellings are found."""
-    return look_key(str(label))
+    """Equal for labels that differ only in case, spaces, unseen characters, width or Unicode's normal form."""
+    usual = "".join(_usual_form(character) for character in without_unseen(str(label)))
+    return unicodedata.normalize("NFC", " ".join(usual.split()).casefold())
 
 
 def known_labels(given: Iterable[Label], known: Iterable[Label], *, merge: bool = False) -> dict[Label, Label]:
@@ -51,3 +55,11 @@ def _only(known: Iterable[Label], way: Callable[[Label], str]) -> Mapping[str, L
     for label in known:
         found.setdefault(way(label), []).append(label)
     return {text: labels[0] for text, labels in found.items() if len(labels) == 1}
+
+
+def _usual_form(character: str) -> str:
+    """The character that a mere form of it stands for: of a wide letter, a ligature or a space that does not break."""
+    form = unicodedata.decomposition(character)
+    if not form.startswith("<") or form.startswith(_MEANINGFUL_FORMS):
+        return character
+    return unicodedata.normalize("NFKC", character)

@@ -1,6 +1,6 @@
 import pytest
 
-from trifold.data.label_text import known_labels, plain_text
+from trifold.data.label_matching import known_labels, plain_text
 
 
 @pytest.mark.parametrize("alike", [(1, "1", 1.0, "1.0", "1.00"), (-3, "-3", "-3.0"), (True, "True", "true", "TRUE")])

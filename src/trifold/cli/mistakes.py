@@ -1,0 +1,56 @@
+"""What is wrong with a command line, in one sentence."""
+
+from collections.abc import Iterable, Sequence
+
+from cyclopts import App, CycloptsError
+from cyclopts.exceptions import CoercionError, UnknownCommandError, UnknownOptionError, ValidationError
+
+from trifold.cli.event_flag import EVENT_FLAGS
+from trifold.cli.inputs import NO_FLAG
+from trifold.errors import did_you_mean
+
+
+def sentence_of(error: CycloptsError, app: App) -> str:
+    """What was given, the nearest thing that there is, and where to look.
+
+    Args:
+        error: Of parsing.
+        app: The whole command line.
+    """
+    chain = tuple(error.command_chain or ())
+    said = " ".join(str(error).split()).rstrip("., ")
+    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        return _there_is_no(
+            "command", repr(error.unused_tokens[0]), error.unused_tokens[0], _commands(app, chain), chain
+        )
+    if isinstance(error, ValidationError) and error.argument and error.argument.tokens:
+        token = error.argument.tokens[0]
+        return f"{token.keyword or error.argument.name} {token.value} is not allowed: {error.exception_message}"
+    if isinstance(error, UnknownOptionError) and error.token.source == "cli":
+        given = error.token.keyword or error.token.value
+    elif isinstance(error, CoercionError) and NO_FLAG in said:
+        given = said.rpartition(NO_FLAG)[2]
+    else:
+        return f"{said} (see --help)"
+    given = given.partition("=")[0]
+    return _there_is_no("flag", given, given, _flags(app, chain), chain)
+
+
+def _there_is_no(what: str, shown: str, given: str, known: Iterable[str], chain: Sequence[str]) -> str:
+    return f"there is no {what} {shown}{did_you_mean(given, known)}: see {' '.join(('trifold', *chain))} --help"
+
+
+def _commands(app: App, chain: Sequence[str]) -> list[str]:
+    return [name for name in _part(app, chain) if not name.startswith("-")]
+
+
+def _flags(app: App, chain: Sequence[str]) -> list[str]:
+    arguments = _part(app, chain).assemble_argument_collection()
+    names = [name for argument in arguments if argument.parse for name in argument.names]
+    return [*(name for name in names if name.startswith("-")), *EVENT_FLAGS, "--config", "--help"]
+
+
+def _part(app: App, chain: Sequence[str]) -> App:
+    """The command that a chain of names leads to."""
+    _, path, _ = app.parse_commands(list(chain))
+    return path[-1]

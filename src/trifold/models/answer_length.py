@@ -1,0 +1,39 @@
+"""Whether a prompt and what is to be written fit a model, and what is said where they do not or nothing is written."""
+
+_SHORTEN = "shorten what is filled in, or give fewer examples"
+
+
+def reason_against(name: str, prompt_tokens: int, asked: int | None, window: int | None, flag: str) -> str | None:
+    """Why a prompt and what is to be written do not fit a model, in a sentence; `None` where they do.
+
+    Args:
+        name: Of the model.
+        prompt_tokens: Tokens of the prompt.
+        asked: Tokens to write that the user asked for; `None` for as many as fit, 0 where none is written.
+        window: The most tokens that the model reads; `None` if that is not known.
+        flag: By which the user asks for tokens.
+    """
+    if window is None or prompt_tokens + (1 if asked is None else asked) <= window:
+        return None
+    left = window - prompt_tokens
+    more = f", {flag} asks for {asked:,} more," if asked else ""
+    way_out = f"give {flag} {left:,} or less, or shorten the prompt" if left > 0 else _SHORTEN
+    return f"the prompt has {prompt_tokens:,} tokens{more} and {name} reads {window:,}: {way_out}"
+
+
+def why_empty(tokens: int, max_tokens: int, flag: str, *, stopped: bool = False) -> str:
+    """Why nothing that can be shown was written, as a sentence for the user.
+
+    Args:
+        tokens: Tokens that were written.
+        max_tokens: Tokens that might have been written.
+        flag: By which the user asks for more.
+        stopped: Whether a stop ended it.
+    """
+    if stopped:
+        why = "it begins with a text that --stop names"
+    elif tokens >= max_tokens:
+        why = f"all {max_tokens:,} tokens that it may have went into what is not shown: give more with {flag}"
+    else:
+        why = "the model ended it at once: say more in the prompt, or give a higher --temperature"
+    return f"note: the answer is empty, since {why}"

@@ -1,0 +1,80 @@
+"""`trifold doctor` and `trifold selftest`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from trifold.cli.main import run
+from trifold.errors import BackboneError
+from trifold.methods.catalogue import METHODS
+from trifold.models.locate import locate
+from trifold.pipeline import doctor
+
+
+def test_doctor_tells_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"trifold", "python", "torch"} <= found["versions"].keys()
+    assert found["machine"]["cores"] >= 1
+    assert found["machine"]["memory_bytes"] > 0
+    assert set(found["extras"]) == {"export", "hub", "llm", "track"}
+    assert found["backbones"]["minilm"] > 9e7
+    engines = {one["setting"]: one for one in found["engines"]}
+    assert engines["torch"]["name"] == "torch"
+    assert engines["torch"]["precision"] == found["training"]["precision"]
+    assert all(one["reason"] for one in engines.values())
+
+
+def test_doctor_prints_a_table_and_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "package_version", lambda name: None if name == "openai" else "1")
+    assert run(["doctor"]) == 0
+    printed = capsys.readouterr()
+    assert "extra llm" in printed.out
+    assert "missing: openai" in printed.out
+    assert "For language models behind a server: pip install 'trifold[llm]' (missing: openai)." in printed.out
+    assert printed.err.splitlines()[-1] == "next: trifold selftest"
+
+
+def test_a_missing_minilm_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str, **_: object) -> None:
+        raise BackboneError(f"{name} is not installed: run pip install it")
+
+    monkeypatch.setattr(doctor, "locate", missing)
+    found = doctor.diagnose()
+    assert "minilm" not in found.backbones
+    assert "minilm is not installed: run pip install it" in found.advice
+    assert all(engine.name is None for engine in found.engines)
+
+
+def test_selftest_passes_with_every_method_on_a_tiny_backbone(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = run(["selftest", "--model", str(tiny_model), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert [one["name"] for one in found["trials"]] == [*METHODS, "prompt", "export"]
+    results = {one["name"]: one["result"] for one in found["trials"]}
+    assert results["tfidf"] == results["export"] == "passed"
+    assert results["prompt"] == "skipped"
+    assert code == int("failed" in results.values())
+    assert found["passed"] == (code == 0)
+
+
+def test_selftest_fails_where_a_method_does(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("libgomp is missing\nand more")
+
+    monkeypatch.setattr("trifold.pipeline.selftest.finetune", broken)
+    assert run(["selftest", "--model", str(tiny_model)]) == 1
+    printed = capsys.readouterr().out
+    assert "RuntimeError: libgomp is missing" in printed
+    assert "needs a language model" in printed
+    assert printed.splitlines()[-1].endswith("failed, 1 skipped")
+
+
+def test_minilm_is_where_doctor_looks() -> None:
+    assert locate("minilm", offline=True).folder.is_dir()
