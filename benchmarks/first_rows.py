@@ -26,7 +26,7 @@ def rows(leaderboard: Path) -> dict[str, float]:
     if not leaderboard.exists():
         return {}
     with leaderboard.open(newline="", encoding="utf-8") as file:
-        return {row["method"]: float(row["score"]) for row in csv.DictReader(file)}
+        return {row["method"]: float(row["score"]) for row in csv.DictReader(file) if row["method"] in METHODS}
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ IMPORTED = (
     "transformers.models.llama.modeling_llama",
     "trifold.__main__",
     "trifold.cli.check",
+    "trifold.cli.evaluate",
     "trifold.cli.export",
     "trifold.cli.label",
     "trifold.cli.train",

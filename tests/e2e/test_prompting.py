@@ -101,7 +101,7 @@ def test_prompting_stands_in_the_leaderboard(
     assert done.returncode == 0, done.stderr
     with (folder / "leaderboard.csv").open() as file:
         rows = {row["method"]: row for row in csv.DictReader(file)}
-    assert set(rows) == {"tfidf", "features", "prompt"}
+    assert set(rows) == {"tfidf", "features", "prompt", "majority"}
     prompted = {
         name: float(value)
         for name, value in rows["prompt"].items()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from trifold.schema import Count, Facts, read_facts
+from trifold.types import Label
 
 METRICS = "metrics.json"
 
@@ -16,14 +17,38 @@ class IntervalFacts(TypedDict, total=False):
     high: float
 
 
+class ClassFacts(TypedDict, total=False):
+    """How well one class is found."""
+
+    label: Label | bool
+    precision: float
+    recall: float
+    f1: float
+    support: Count
+
+
 class MetricsFacts(TypedDict, total=False):
-    """`metrics.json` of a classifier."""
+    """`metrics.json` of a classifier; what earlier versions did not write, a run may lack."""
 
     accuracy: IntervalFacts
     macro_f1: IntervalFacts
+    micro_f1: float
+    samples_f1: float
+    top5_accuracy: float
+    mcc: float
     log_loss: float
+    roc_auc: float
+    average_precision: float
+    classes: list[ClassFacts]
     calibration_error: float
     rows: Count
+
+
+class MajorityFacts(TypedDict, total=False):
+    """The majority baseline in `run.json`: `labels`, its answer, and `label_rows`, training rows of each label."""
+
+    labels: list[Label | bool]
+    label_rows: list[Count]
 
 
 class LanguageModelFacts(TypedDict, total=False):

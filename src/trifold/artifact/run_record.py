@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from trifold.artifact.metrics_file import MajorityFacts
 from trifold.atomic import write_json
 from trifold.models.backbone_files import BackboneFiles
 from trifold.schema import Amount, Count, JsonRecord, Rule, Size, read_value
+from trifold.statistics.metric import is_metric
 from trifold.types import Label
 
 RUN = "run.json"
@@ -114,8 +116,7 @@ class ModelRecord(RunRecord):
         method: Name.
         started: ISO date and time, UTC.
         choices: What was chosen for it, name to plain value.
-        asked: What decides on the model, to tell whether another run would be the same; earlier
-            versions did not say it.
+        asked: What decides on the model; earlier versions did not say it.
     """
 
     method: str
@@ -131,7 +132,7 @@ class ClassifierRecord(ModelRecord):
     Attributes:
         settings: Setting to value, but for those in which no run has a say.
         labels: Class order.
-        score_name: The score that comes first on its data.
+        score_name: Name of the metric that decides on its data.
         trainable_parameters: Numbers that were learned.
         multi_label: Whether a text may have several labels.
         thresholds: Of each label then.
@@ -142,7 +143,7 @@ class ClassifierRecord(ModelRecord):
 
     settings: dict[str, Any]
     labels: LabelNames
-    score_name: Literal["accuracy", "macro_f1"]
+    score_name: Annotated[str, Rule("the name of a metric", is_metric)]
     trainable_parameters: Count
     multi_label: bool | None = None
     thresholds: list[Share] | None = None
@@ -167,6 +168,7 @@ class FinetuneRecord(ClassifierRecord):
         peak_memory_bytes: Of the process.
         truncated_test_texts: Test texts that were too long to be read whole.
         teacher: Where a language model gave the labels: how the two compare.
+        majority: The best constant answer; earlier versions did not say it.
     """
 
     data: DataRecord
@@ -180,6 +182,7 @@ class FinetuneRecord(ClassifierRecord):
     peak_memory_bytes: Count
     truncated_test_texts: Count
     teacher: dict[str, Any] | None = None
+    majority: MajorityFacts | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

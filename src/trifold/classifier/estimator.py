@@ -30,6 +30,7 @@ from trifold.methods.unused_settings import unused
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import prepared, unchanged_process
 from trifold.tasks.labels import LabelMap
+from trifold.tasks.metric_choice import choose_metric
 from trifold.train.tracking import reporting
 from trifold.types import labels_of
 
@@ -65,8 +66,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         max_grad_norm: Gradients are clipped to this norm.
         ema_decay: Share of the averaged weights that each step keeps; 0 keeps the last weights.
         class_weight: `none`, or `balanced` to name rare classes as readily as serves macro-F1.
-        self_distillation: Share of a text's target that by the last epoch is what the model said of it one epoch
-            before; each method has its own default.
+        self_distillation: Share of a text's target that in the last epoch is the model's own earlier answer.
         patience: Epochs without a better validation loss before training stops.
         report_to: Experiment tracker that gets the figures, too: `tensorboard`, `mlflow`, `trackio` or `wandb`.
         head: For `features`: `auto`, `logistic` or `mlp`.
@@ -76,6 +76,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         adapter_size: For adapters: rank or width.
         merge_adapter: For `adapter-lora`: add the adapters into the backbone when done.
         label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
+        metric: What decides between models of these labels, as in `--metric`; `score` is the accuracy all the same.
         llm: For `prompt`: `hf:NAME-OR-FOLDER`, or `openai:BASE_URL#MODEL`.
         api_key_env: Environment variable that holds the server's key.
         max_tokens: Most tokens of a server's answer; 256 by default.
@@ -139,6 +140,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             del self.feature_names_in_
         train, validation = split_train_validation(examples)
         labels, started = LabelMap.of(examples.labels), datetime.now(UTC)
+        # Refused before anything is learned.
+        choose_metric(settings.ranking.metric, labels, examples.label_counts())
         with (
             self._set_up(learning=True),
             reporting(settings.train.report_to, f"TextClassifier-{name}", settings.named()),
@@ -168,8 +171,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self._form.columns is not None:
             return self._form.spread(decided.astype(int), labels)
         if not labels.multi_label:
-            likeliest: np.ndarray = self.classes_[decided]
-            return likeliest
+            return np.asarray(self.classes_[decided])
         found = np.empty(len(decided), dtype=object)
         found[:] = labels.decode(decided)
         return found

@@ -11,7 +11,7 @@ from trifold.methods.catalogue import method_name
 from trifold.methods.contract import Fitted
 from trifold.methods.settings import MethodSettings
 from trifold.runtime import hardware
-from trifold.statistics.metrics import main_score
+from trifold.tasks.metric_choice import choose_metric
 from trifold.types import Examples
 from trifold.version import versions
 
@@ -38,7 +38,7 @@ def record_of(
         labels=list(labels.names),
         multi_label=labels.multi_label or None,
         thresholds=list(labels.thresholds) if labels.multi_label else None,
-        score_name=main_score(list(examples.label_counts().values()), multi_label=labels.multi_label),
+        score_name=choose_metric(settings.ranking.metric, labels, examples.label_counts()),
         choices=fitted.choices,
         trainable_parameters=fitted.trainable_parameters,
         versions=versions(),

@@ -1,4 +1,4 @@
-"""Verbs that use a trained model: `predict`, `evaluate`."""
+"""The verb `predict`: labels for texts, by a trained model."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.inputs import DataFile, OptionalDataFile
-from trifold.cli.output import print_json, print_table, say_next
+from trifold.cli.inputs import OptionalDataFile
+from trifold.cli.output import print_json, say_next
 from trifold.cli.output import print_text as print
-from trifold.data.settings import LabelledSettings, ResultSettings, TextSettings
+from trifold.data.settings import ResultSettings, TextSettings
 from trifold.errors import SettingsError, require
 from trifold.inference.settings import AnswerSettings, require_probability
 from trifold.llm.settings import LlmSettings
@@ -17,7 +17,6 @@ from trifold.models.settings import ComputeSettings
 
 if TYPE_CHECKING:
     from trifold.methods.contract import Predictor
-    from trifold.pipeline.evaluate import Evaluation
 
 _SHOWN_LABELS = 10
 
@@ -98,70 +97,3 @@ def _predict_text(run: Path, predictor: "Predictor", text: str, answers: AnswerS
     if found.truncated:
         say("note: the text is longer than the model reads; its end was cut off")
     say_next("predict", run, "FILE.csv", "--output", "labelled.csv")
-
-
-def evaluate(
-    run: Path,
-    data: DataFile,
-    /,
-    *,
-    reading: Annotated[LabelledSettings | None, Parameter(name="*")] = None,
-    compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
-    llm: Annotated[LlmSettings | None, Parameter(name="*")] = None,
-    reject_below: float = 0.0,
-    json: bool = False,
-) -> None:
-    """Measure a trained model on labelled rows, with 95 % intervals.
-
-    Texts and labels are read from the columns that the run was trained on.
-
-    Args:
-        run: Run folder of finetune or compare.
-        data: CSV, TSV, JSON or Parquet file with texts and labels, or - for standard input.
-        reject_below: Also tell how many texts are answered, and how rightly, when the model declines under this
-            probability.
-        json: Print metrics.json's content instead.
-    """
-    from trifold.evaluate.results import metrics_as_dict
-    from trifold.events import say
-    from trifold.pipeline.evaluate import evaluate as run_evaluate
-
-    require_probability(reject_below)
-    found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings(), reject_below, llm)
-    for row in found.bad_rows[:10]:
-        say(f"note: line {row.line} is left out: {row.reason}")
-    if len(found.bad_rows) > 10:
-        say(f"note: and {len(found.bad_rows) - 10:,} more rows are left out")
-    if not json:
-        _print_metrics(found, reject_below)
-        say_next("export", run)
-    else:
-        print_json(
-            {
-                **metrics_as_dict(found.metrics),
-                **({"answered": vars(found.answered)} if found.answered else {}),
-                "truncated": found.truncated,
-                "rows_left_out": len(found.bad_rows),
-            }
-        )
-
-
-def _print_metrics(found: "Evaluation", reject_below: float) -> None:
-    """Print every metric with its interval, and what declining does."""
-    from trifold.statistics.intervals import Interval
-
-    rows = []
-    for name, value in vars(found.metrics).items():
-        if isinstance(value, Interval):
-            rows.append(
-                {"metric": name, "value": f"{value.value:.4f}", "95 % interval": f"{value.low:.4f} to {value.high:.4f}"}
-            )
-        elif value is not None:
-            rows.append(
-                {"metric": name, "value": f"{value:,}" if name == "rows" else f"{value:.4f}", "95 % interval": ""}
-            )
-    print_table(rows)
-    if found.answered:
-        share, accuracy = found.answered.share, found.answered.accuracy
-        rightly = f", {100 * accuracy:.1f} % of them rightly" if accuracy is not None else ""
-        print(f"\nDeclining under {reject_below:g}: {100 * share:.1f} % are answered{rightly}")

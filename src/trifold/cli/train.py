@@ -2,6 +2,7 @@
 
 import importlib.resources
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,11 +17,13 @@ from trifold.evaluate.settings import CompareSettings
 from trifold.events import say
 from trifold.methods.settings import TrainingSettings
 from trifold.pretrain.settings import TaskSettings
+from trifold.schema import finite
 from trifold.terminal import shows, sparkline
 from trifold.train.settings import CheckpointSettings
 
 if TYPE_CHECKING:
     # Imported by the commands themselves, so that --help needs neither NumPy nor PyTorch.
+    from trifold.evaluate.leaderboard import LeaderboardRow
     from trifold.evaluate.results import RunResult
     from trifold.pipeline.compare import Comparison
     from trifold.pipeline.request import Request
@@ -68,18 +71,15 @@ def _print_comparison(found: "Comparison", *, json: bool) -> None:
             {
                 "run": str(found.folder),
                 "metrics": {"accuracy": shipped.accuracy, "macro_f1": shipped.macro_f1},
+                "score_name": shipped.score_name,
                 "verdict": found.verdict,
-                "leaderboard": [vars(row) for row in found.rows],
+                "leaderboard": finite([vars(row) for row in found.rows]),
                 "skipped": found.skipped,
             }
         )
         return
-    from trifold.evaluate.leaderboard import in_words
-
     print()
-    print_table(
-        [{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in found.rows]
-    )
+    _print_rows(found.rows)
     print()
     for sentence in found.verdict.sentences:
         print(sentence)
@@ -88,6 +88,12 @@ def _print_comparison(found: "Comparison", *, json: bool) -> None:
     print(f"\nReport: {found.folder / 'report.html'}")
     print(found.folder)
     say_next("predict", found.folder, "--text", SOME_TEXT)
+
+
+def _print_rows(rows: "Sequence[LeaderboardRow]") -> None:
+    from trifold.evaluate.leaderboard import in_words
+
+    print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in rows])
 
 
 def finetune(
@@ -160,15 +166,15 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return
-    from trifold.evaluate.leaderboard import build_leaderboard, in_words, milliseconds
+    from trifold.evaluate.leaderboard import build_leaderboard, milliseconds
+    from trifold.evaluate.majority import majority_run
 
-    row = build_leaderboard([result], result.record.score_name)[0]
-    print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL}])
-    teacher = result.record.teacher or {}
+    _print_rows(build_leaderboard([result], result.record.score_name, majority_run(result)))
+    teacher, own = result.record.teacher or {}, result.milliseconds_per_text
     if teacher.get("agreement"):
         print(
             f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "
-            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(row.ms_per_text)} a text "
+            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(own)} a text "
             f"against {milliseconds(teacher['teacher_ms_per_text'])}"
         )
     print(f"\nReport: {result.folder / 'report.html'}")
@@ -222,6 +228,9 @@ def demo(*, output_dir: Path | None = None, resume: bool = False, json: bool = F
         reviews = Path(__file__).parents[3] / "examples" / "reviews.csv"
     if not reviews.exists():
         raise SettingsError("the demo's reviews are missing from this installation: install trifold again")
-    say(f"comparing all methods on {reviews}")
+    say(
+        f"comparing all methods on {reviews}; labels that differ only in case or outer spaces are taken as one "
+        "(--merge-labels)"
+    )
     asked = TrainingSettings(reading=DataSettings(merge_labels=True))
     return compare(reviews, asked=asked, output_dir=output_dir, resume=resume, json=json)

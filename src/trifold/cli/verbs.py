@@ -57,7 +57,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         USE,
         "evaluate",
-        "trifold.cli.predict:evaluate",
+        "trifold.cli.evaluate:evaluate",
         "Measure a trained model on labelled rows, with 95 % intervals.",
         ("trifold evaluate RUN fresh.csv", "trifold evaluate RUN fresh.csv --json"),
     ),

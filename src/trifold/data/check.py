@@ -11,7 +11,7 @@ from trifold.data.visible_text import without_unseen
 from trifold.formatting import counted
 from trifold.types import Examples, Label, Split, Target
 
-_SHOWN = 5
+_SHOWN, _SHOWN_VARIANTS = 5, 3
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,29 @@ class DataSummary:
         """Reason to number of bad rows, commonest first."""
         return dict(Counter(reason for _, reason in self.bad_rows).most_common())
 
-    def warnings(self) -> list[str]:
-        """Sentences on what should be looked at before training."""
-        found = [
-            f"label {spell(variant)} ({counted(self.labels[variant], 'row')}) looks like {spell(target)} "
-            f"({counted(self.labels[target], 'row')}): --merge-labels makes them one"
+    def variants_in_words(self) -> list[str]:
+        """Each label that may be a misspelling: `'Positive ' (4 rows) looks like 'positive' (200 rows)`."""
+        return [
+            f"{spell(variant)} ({counted(self.labels[variant], 'row')}) looks like {spell(target)} "
+            f"({counted(self.labels[target], 'row')})"
             for variant, target in self.variants.items()
             for spell in [_spelling(variant, target)]
         ]
+
+    def label_caution(self) -> tuple[str, ...]:
+        """What a verdict begins with where labels are spelt in several ways: it then counts one class as several."""
+        found = self.variants_in_words()
+        if not found:
+            return ()
+        more = f", and {len(found) - _SHOWN_VARIANTS:,} more like that" if len(found) > _SHOWN_VARIANTS else ""
+        return (
+            f"Look at the labels first, for each spelling was taken as a class of its own: "
+            f"{'; '.join(found[:_SHOWN_VARIANTS])}{more}; --merge-labels makes them one.",
+        )
+
+    def warnings(self) -> list[str]:
+        """Sentences on what should be looked at before training."""
+        found = [f"label {words}: --merge-labels makes them one" for words in self.variants_in_words()]
         if self.separator:
             found.append(
                 f"a row may have several labels, since {self.separator!r} stands between some: "

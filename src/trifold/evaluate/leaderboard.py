@@ -11,10 +11,10 @@ from trifold.atomic import whole_file
 from trifold.data.csv_file import save_rows
 from trifold.evaluate.results import RunResult
 from trifold.formatting import duration
+from trifold.statistics.metric import lower_is_better, shown, title
 from trifold.tasks.labels import as_text
 from trifold.types import Label
 
-SCORE_NAMES = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
 RARE_COLUMN = "recall, precision of {}"
 
 
@@ -24,8 +24,8 @@ class LeaderboardRow:
 
     Attributes:
         method: Name, with the backbone's where several were tried.
-        score_name: `accuracy` or `macro_f1`, whichever comes first on this data.
-        score: On the test rows, a fraction.
+        score_name: Name of the metric that decides.
+        score: By it, on the test rows.
         score_low: Lower end of its 95 % interval.
         score_high: Upper end.
         accuracy: On the test rows.
@@ -39,6 +39,9 @@ class LeaderboardRow:
         rarest_rows: So many.
         rarest_recall: Share of them that get the label; not a number where none was looked for.
         rarest_precision: Share of the rows that get the label which truly have it; not a number where none does.
+        micro_f1: On the test rows.
+        samples_f1: On the test rows; not a number where each row has one label.
+        top5_accuracy: On the test rows; not a number under 10 classes, and where a row may have several labels.
     """
 
     method: str
@@ -57,6 +60,9 @@ class LeaderboardRow:
     rarest_rows: int
     rarest_recall: float
     rarest_precision: float
+    micro_f1: float
+    samples_f1: float
+    top5_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -103,19 +109,23 @@ def _having(target: np.ndarray, column: int) -> np.ndarray:
     return having
 
 
-def build_leaderboard(results: Sequence[RunResult], score: str) -> list[LeaderboardRow]:
-    """The highest score first."""
-    return sorted((_row(result, score) for result in results), key=lambda row: -row.score)
+def build_leaderboard(
+    results: Sequence[RunResult], score: str, majority: RunResult | None = None
+) -> list[LeaderboardRow]:
+    """A row for each run, and one for the majority baseline where it is known; the best score first."""
+    sign = 1 if lower_is_better(score) else -1
+    runs = [*results, majority] if majority else results
+    return sorted((_row(result, score) for result in runs), key=lambda row: sign * row.score)
 
 
 def _row(result: RunResult, score: str) -> LeaderboardRow:
-    rarest = rarest_label(result)
+    rarest, figure = rarest_label(result), result.figure(score)
     return LeaderboardRow(
         method=result.name,
         score_name=score,
-        score=result.metrics[score]["value"],
-        score_low=result.metrics[score]["low"],
-        score_high=result.metrics[score]["high"],
+        score=figure.value,
+        score_low=figure.low,
+        score_high=figure.high,
         accuracy=result.metrics["accuracy"]["value"],
         macro_f1=result.metrics["macro_f1"]["value"],
         train_seconds=result.record.train_seconds,
@@ -127,6 +137,9 @@ def _row(result: RunResult, score: str) -> LeaderboardRow:
         rarest_rows=rarest.rows if rarest else 0,
         rarest_recall=rarest.recall if rarest else float("nan"),
         rarest_precision=rarest.precision if rarest else float("nan"),
+        micro_f1=result.metrics.get("micro_f1", float("nan")),
+        samples_f1=result.metrics.get("samples_f1", float("nan")),
+        top5_accuracy=result.metrics.get("top5_accuracy", float("nan")),
     )
 
 
@@ -140,17 +153,35 @@ def write_leaderboard(folder: Path, rows: Sequence[LeaderboardRow]) -> None:
 
 def in_words(row: LeaderboardRow) -> Mapping[str, str]:
     """The columns that people read, title to text."""
+    best = " (lower is better)" if lower_is_better(row.score_name) else ""
+    low, high = (shown(row.score_name, end, unit=False) for end in (row.score_low, row.score_high))
     return {
         "method": row.method,
-        SCORE_NAMES[row.score_name]: f"{100 * row.score:.1f} %",
-        "95 % interval": f"{100 * row.score_low:.1f} to {100 * row.score_high:.1f}",
+        f"{title(row.score_name)}{best}": shown(row.score_name, row.score),
+        "95 % interval": f"{low} to {high}",
+        **_besides(row),
         **_rare(row),
+        **_costs(row),
+    }
+
+
+def _costs(row: LeaderboardRow) -> Mapping[str, str]:
+    """What a method takes; the majority baseline takes nothing."""
+    costs = {
         "training": duration(row.train_seconds),
         "per text": milliseconds(row.ms_per_text),
         "trainable parameters": f"{row.trainable_parameters:,}",
         "size": megabytes(row.size_bytes),
         "peak memory": megabytes(row.peak_memory_bytes),
     }
+    return costs if row.size_bytes else dict.fromkeys(costs, "-")
+
+
+def _besides(row: LeaderboardRow) -> Mapping[str, str]:
+    """What tells more where rows have several labels, or classes are many."""
+    figures = {name: getattr(row, name) for name in ("micro_f1", "samples_f1")} if row.samples_f1 >= 0 else {}
+    known = {title(name): shown(name, value) for name, value in figures.items() if name != row.score_name}
+    return {**known, "top-5 accuracy": shown("accuracy", row.top5_accuracy)} if row.top5_accuracy >= 0 else known
 
 
 def _rare(row: LeaderboardRow) -> Mapping[str, str]:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow
+from trifold.evaluate.leaderboard import LeaderboardRow
 from trifold.evaluate.plot_style import DARK_TEXT, GREEN, GREY, LIGHT_TEXT, RED, add_grid, new_figure
 from trifold.evaluate.results import read_csv
 from trifold.statistics.calibration import coverage_curve, reliability
+from trifold.statistics.metric import is_share, title
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import printable
 from trifold.train.history import HISTORY
@@ -86,15 +87,28 @@ def cost_figure(rows: Sequence[LeaderboardRow], ship: str) -> Any:
 
     figure = new_figure(7.2, 3.6)
     axes = figure.subplots()
+    score = rows[0].score_name
+    scale, unit = (100, ", %") if is_share(score) else (1, "")
     for row in rows:
         colour = GREEN if row.method == ship else GREY
-        below, above = row.score - row.score_low, row.score_high - row.score
-        axes.errorbar(
-            row.ms_per_text, 100 * row.score, [[100 * below], [100 * above]], fmt="o", color=colour, capsize=3
-        )
+        if not row.ms_per_text:
+            # No time at all has no place on a logarithmic axis.
+            axes.axhline(scale * row.score, color=GREY, linewidth=0.8, linestyle=":")
+            axes.annotate(
+                row.method,
+                (0, scale * row.score),
+                (4, 3),
+                xycoords=axes.get_yaxis_transform(),
+                textcoords="offset points",
+                color=GREY,
+                fontsize=9,
+            )
+            continue
+        below, above = scale * (row.score - row.score_low), scale * (row.score_high - row.score)
+        axes.errorbar(row.ms_per_text, scale * row.score, [[below], [above]], fmt="o", color=colour, capsize=3)
         axes.annotate(
             row.method,
-            (row.ms_per_text, 100 * row.score),
+            (row.ms_per_text, scale * row.score),
             (7, 4),
             textcoords="offset points",
             color=colour,
@@ -105,9 +119,7 @@ def cost_figure(rows: Sequence[LeaderboardRow], ship: str) -> Any:
     plain = FuncFormatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_major_formatter(plain)
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set(
-        xlabel="milliseconds per text (logarithmic)", ylabel=f"{SCORE_NAMES[rows[0].score_name]}, % (95 % interval)"
-    )
+    axes.set(xlabel="milliseconds per text (logarithmic)", ylabel=f"{title(score)}{unit} (95 % interval)")
     add_grid(axes, which="both")
     return figure
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from trifold.data.check import DataSummary
 from trifold.evaluate.html_page import write_page
-from trifold.evaluate.leaderboard import SCORE_NAMES, LeaderboardRow, in_words
+from trifold.evaluate.leaderboard import LeaderboardRow, in_words
 from trifold.evaluate.plot_style import as_svg
 from trifold.evaluate.plots import confusion_figure, cost_figure, curves_figure, trust_figure
 from trifold.evaluate.results import RunResult, read_csv
 from trifold.evaluate.verdict import Verdict
 from trifold.statistics.accuracy import correct_rows
+from trifold.statistics.metric import title as metric_title
 from trifold.train.history import HISTORY
 
 _SHOWN_ERRORS = 8
@@ -77,8 +78,8 @@ def write_report(
         data_sha256=results[0].record.data.sha256,
         table=[in_words(row) for row in rows],
         verdict=verdict,
-        score_name=SCORE_NAMES[rows[0].score_name],
-        cost_plot=as_svg(cost_figure(rows, verdict.ship)) if len(rows) > 1 else "",
+        score_name=metric_title(rows[0].score_name),
+        cost_plot=as_svg(cost_figure(rows, verdict.ship)) if len(results) > 1 else "",
         sections=[
             _section(result) for result in sorted(results, key=lambda r: [row.method for row in rows].index(r.name))
         ],

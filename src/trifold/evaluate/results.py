@@ -1,8 +1,9 @@
 """What a finished run says of itself: written once by the run, read by comparison, report and tests."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,15 @@ from trifold.atomic import write_json
 from trifold.data.csv_file import save_rows
 from trifold.errors import ArtifactError
 from trifold.statistics.accuracy import correct_rows
-from trifold.statistics.metrics import Metrics
+from trifold.statistics.intervals import Z_95, Interval
+from trifold.statistics.metric import NEED_PROBABILITIES
+from trifold.statistics.metrics import Metrics, lead, score_interval
+from trifold.statistics.scores import MethodScores, score_methods
 from trifold.tasks.labels import LabelMap, as_text
+from trifold.tasks.metric_choice import label_column
 from trifold.types import Examples
 
+PROBABILITIES = "probabilities.npy"
 _WORST_ERRORS = 500
 _ONE_TIMING = 1.1
 # A text may be longer than the csv module reads by itself.
@@ -39,6 +45,7 @@ class RunResult:
         confidence: `(test rows,)` probability that the prediction is right as a whole.
         metrics: Content of `metrics.json`.
         record: Content of `run.json`.
+        given: Probabilities where no file holds them.
     """
 
     folder: Path
@@ -51,11 +58,45 @@ class RunResult:
     confidence: np.ndarray
     metrics: dict[str, Any]
     record: FinetuneRecord
+    given: np.ndarray | None = None
 
     @property
     def milliseconds_per_text(self) -> float:
         """Prediction time per text, tokenising included."""
         return float(self.record.ms_per_text)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """`(test rows, classes)`; kept only where the metric that decides needs them.
+
+        Raises:
+            ArtifactError: If they are missing or damaged.
+        """
+        if self.given is not None:
+            return self.given
+        path = self.folder / PROBABILITIES
+        try:
+            found: np.ndarray = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            found = np.empty(0)
+        if found.shape != (len(self.rows), len(self.labels)) or not ((found >= 0) & (found <= 1)).all():
+            raise ArtifactError(f"{path} is missing or damaged: run the method again")
+        return found.astype(np.float64)
+
+    def figure(self, score: str) -> Interval:
+        """Any metric on the test rows, with its 95 % interval.
+
+        Raises:
+            ArtifactError: If it needs probabilities that the run did not keep.
+        """
+        known = self.metrics.get(score)
+        if isinstance(known, dict):
+            return Interval(known["value"], known["low"], known["high"])
+        probabilities = self.probabilities if score in NEED_PROBABILITIES else None
+        column = label_column(score, self.labels)
+        return score_interval(
+            score, self.truth, self.predicted, len(self.labels), column=column, probabilities=probabilities
+        )
 
     @property
     def millisecond_range(self) -> tuple[float, float]:
@@ -80,14 +121,16 @@ def write_predictions(
     save_rows(folder / "errors.csv", ("row", "label", "prediction", "probability", "text"), errors)
 
 
-def write_metrics(folder: Path, metrics: Metrics) -> None:
+def write_metrics(folder: Path, metrics: Metrics, labels: LabelMap) -> None:
     """Write `metrics.json`; a figure that does not apply is left out."""
-    write_json(folder / METRICS, metrics_as_dict(metrics))
+    write_json(folder / METRICS, metrics_as_dict(metrics, labels))
 
 
-def metrics_as_dict(metrics: Metrics) -> dict[str, object]:
-    """The names that scripts rely on, fractions from 0 to 1."""
-    return {name: value for name, value in asdict(metrics).items() if value is not None}
+def metrics_as_dict(metrics: Metrics, labels: LabelMap) -> dict[str, object]:
+    """The names that scripts rely on, fractions from 0 to 1; `classes` is a list in class order, with labels."""
+    named = {name: value for name, value in asdict(metrics).items() if value is not None}
+    classes = [{"label": label, **vars(one)} for label, one in zip(labels.names, metrics.classes, strict=True)]
+    return {**named, "classes": classes}
 
 
 def read_result(folder: Path, name: str | None = None) -> RunResult:
@@ -134,3 +177,26 @@ def read_csv(path: Path) -> Iterator[dict[str, str]]:
     csv.field_size_limit(_MAX_FIELD_CHARACTERS)
     with path.open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)
+
+
+def score_runs(results: Sequence[RunResult], score: str) -> MethodScores:
+    """Runs on the same test rows, scored row by row by any metric; the higher, the better."""
+    first = results[0]
+    for result in results:
+        assert np.array_equal(result.rows, first.rows), "methods must be compared on the same rows"
+    probabilities = [result.probabilities for result in results] if score in NEED_PROBABILITIES else []
+    predictions = [result.predicted for result in results]
+    column = label_column(score, first.labels)
+    return score_methods(score, first.truth, predictions, len(first.labels), column=column, probabilities=probabilities)
+
+
+def lead_over(score: str, better: RunResult, other: RunResult, z: float = Z_95) -> Interval:
+    """How far one run is ahead of another on the same test rows, by any metric.
+
+    Args:
+        score: Name of the metric.
+        better: The one.
+        other: The other.
+        z: Normal quantile of each end of the interval.
+    """
+    return lead(score_runs([better, other], score), z)

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trifold.evaluate.majority import Majority, beside_majority, majority_sentences, none_is_above
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.verdict_sentences import cautions, conclusion, of_one_run, open_questions
 from trifold.evaluate.weighing import ComparedPair, Contender, compare_pairs, contend, weigh
 from trifold.statistics.intervals import Interval
+from trifold.statistics.metrics import as_shown
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Verdict:
         contenders: The methods, cheapest first, but for the one to ship where it is the best.
         pairs: All pairs of methods, in the order of the scores.
         sentences: The verdict in plain words.
+        majority: The majority baseline beside the methods; `None` where it is not known.
     """
 
     ship: str
@@ -33,22 +36,30 @@ class Verdict:
     contenders: tuple[Contender, ...]
     pairs: tuple[ComparedPair, ...]
     sentences: tuple[str, ...]
+    majority: Majority | None = None
 
 
-def decide(results: Sequence[RunResult], score: str, tolerance_points: float) -> Verdict:
+def decide(
+    results: Sequence[RunResult], score: str, tolerance_points: float, majority: RunResult | None = None
+) -> Verdict:
     """Choose the method to ship.
 
     Args:
         results: At least one; all on the same test rows in the same order.
-        score: `accuracy` or `macro_f1`.
+        score: Name of the metric that decides.
         tolerance_points: What a cheaper method may lose, in points (hundredths).
+        majority: The majority baseline on the same rows, which is never shipped.
     """
     results = sorted(results, key=lambda result: (result.milliseconds_per_text, result.name))
+    known = beside_majority(results, majority, score)
+    beside = majority_sentences(known, results, score)
     if len(results) == 1:
         only = results[0].name
-        return Verdict(only, only, False, False, None, (), (), of_one_run(results[0], score))
+        said = (*of_one_run(results[0], score), *beside)
+        return Verdict(only, only, False, False, None, (), (), said, known)
     case = weigh(results, score, tolerance_points)
     choice = case.choice
+    none = none_is_above(known, results, score, results[choice.best].name)
     left_out = {choice.chosen} & {choice.best}
     contenders = {number: contend(case, number) for number in range(len(results)) if number not in left_out}
     # A method that costs more than the one to ship is of no interest once that one is shown to be good enough.
@@ -60,15 +71,16 @@ def decide(results: Sequence[RunResult], score: str, tolerance_points: float) ->
     ]
     return Verdict(
         ship=case.ship.name,
-        best=results[case.choice.best].name,
-        guess=case.guess,
-        undecided=bool(still_open) or case.guess,
-        expected=case.choice.expected,
+        best=results[choice.best].name,
+        guess=case.guess or none is not None,
+        undecided=bool(still_open) or case.guess or none is not None,
+        expected=as_shown(score, case.choice.expected),
         contenders=tuple(contenders.values()),
         pairs=compare_pairs(case),
         sentences=(
-            *conclusion(case),
+            *([none] if none else (*conclusion(case), *beside)),
             *open_questions(case, list(contenders.values()), still_open),
             *cautions(results[0], score),
         ),
+        majority=known,
     )

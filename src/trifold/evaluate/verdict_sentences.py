@@ -3,11 +3,16 @@
 import math
 from collections.abc import Sequence
 
-from trifold.evaluate.leaderboard import SCORE_NAMES, milliseconds, rarest_label
+from trifold.evaluate.leaderboard import milliseconds, rarest_label
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.weighing import Contender, WeighedRuns, round_up
+from trifold.formatting import counted
+from trifold.statistics.metric import lower_is_better, shown, split_name, title
+from trifold.statistics.metrics import as_shown
+from trifold.statistics.row_influence import has_label
 from trifold.statistics.selection import quantile
 from trifold.tasks.labels import as_text
+from trifold.tasks.metric_choice import label_column
 
 # With fewer test rows in a class, the interval of macro-F1 is not to be relied on.
 _ENOUGH_ROWS = 10
@@ -17,10 +22,11 @@ _SHOWN_DIFFERENCE = 0.0005
 
 def of_one_run(result: RunResult, score: str) -> tuple[str, ...]:
     """Of a run without any to compare it with."""
-    figure = result.metrics[score]
+    figure = result.figure(score)
+    low, high = (shown(score, end, unit=False) for end in (figure.low, figure.high))
     return (
-        f"Only {result.name} was run: {100 * figure['value']:.1f} % {SCORE_NAMES[score]} (95 % interval "
-        f"{100 * figure['low']:.1f} to {100 * figure['high']:.1f}) on {len(result.rows):,} test rows.",
+        f"Only {result.name} was run: {shown(score, figure.value)} {title(score)} (95 % interval "
+        f"{low} to {high}) on {len(result.rows):,} test rows.",
         "Run more methods to compare it.",
         *cautions(result, score),
     )
@@ -42,7 +48,7 @@ def _shown(case: WeighedRuns) -> str:
         cost += ", the best on these rows: no cheaper method is shown to come near it, and"
     elif ship is best:
         cost += ", the best on these rows, than which none is clearly cheaper:"
-    bound, name = _up(choice.loss_bounds[choice.chosen]), SCORE_NAMES[case.score]
+    bound, name = _up(choice.loss_bounds[choice.chosen]), title(case.score)
     if bound <= 0:
         return (
             f"Ship {ship.name}: {cost} it is shown to be better in {name} than any other method (95 % sure{counted})."
@@ -55,9 +61,10 @@ def _shown(case: WeighedRuns) -> str:
 
 def _guessed(case: WeighedRuns) -> str:
     rows, tolerance = len(case.ship.rows), case.tolerance / 100
+    standing = f"lowest {title(case.score)}" if lower_is_better(case.score) else "highest score"
     said = (
-        f"Ship {case.ship.name}, as a best guess: it has the highest score, but {rows:,} test rows do not show that it "
-        f"loses at most {_points(case.tolerance)} of {SCORE_NAMES[case.score]} against every other method"
+        f"Ship {case.ship.name}, as a best guess: it has the {standing}, but {rows:,} test rows do not show that it "
+        f"loses at most {_points(case.tolerance)} of {title(case.score)} against every other method"
     )
     if case.choice.least_bound > tolerance > 0:
         z = quantile(0.025 / (len(case.results) - 1))
@@ -69,13 +76,14 @@ def _guessed(case: WeighedRuns) -> str:
 
 
 def _expected(case: WeighedRuns) -> str:
-    expected, value = case.choice.expected, case.ship.metrics[case.score]["value"]
-    said = (
-        f"Expect of it about {100 * expected.value:.1f} % {SCORE_NAMES[case.score]} (95 % interval "
-        f"{100 * expected.low:.1f} to {100 * expected.high:.1f})"
-    )
-    if value - expected.value >= _SHOWN_DIFFERENCE:
-        said += f": of the {100 * value:.1f} % on the test rows a part is owed to being the best of {len(case.results)}"
+    score, choice = case.score, case.choice
+    expected, value = as_shown(score, choice.expected), case.ship.figure(score).value
+    low, high = (shown(score, end, unit=False) for end in (expected.low, expected.high))
+    said = f"Expect of it about {shown(score, expected.value)} {title(score)} (95 % interval {low} to {high})"
+    if choice.scores[choice.chosen] - choice.expected.value >= _SHOWN_DIFFERENCE:
+        said += (
+            f": of the {shown(score, value)} on the test rows a part is owed to being the best of {len(case.results)}"
+        )
     return f"{said}."
 
 
@@ -108,13 +116,17 @@ def open_questions(case: WeighedRuns, contenders: Sequence[Contender], still_ope
 
 def cautions(result: RunResult, score: str) -> tuple[str, ...]:
     """What to keep in mind when the figures are read."""
-    if score != "macro_f1":
+    kind, label = split_name(score)
+    column = label_column(score, result.labels)
+    if column is not None:
+        rows = int(has_label(result.truth, column).sum())
+    elif kind in ("macro_f1", "average_precision", "roc_auc") and (rarest := rarest_label(result)):
+        label, rows = as_text(rarest.label), rarest.rows
+    else:
         return ()
-    rarest = rarest_label(result)
-    if rarest is None or rarest.rows >= _ENOUGH_ROWS:
+    if rows >= _ENOUGH_ROWS:
         return ()
-    rows = "row" if rarest.rows == 1 else "rows"
-    return (f"Intervals of macro-F1 are rough here: {as_text(rarest.label)} has {rarest.rows} test {rows}.",)
+    return (f"Intervals of {title(score)} are rough here: {label} has {counted(rows, 'test row')}.",)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trifold.evaluate.results import RunResult
+from trifold.evaluate.results import RunResult, score_runs
 from trifold.statistics.intervals import Z_95, Interval
-from trifold.statistics.scores import MethodScores, score_methods
+from trifold.statistics.scores import MethodScores
 from trifold.statistics.selection import Choice, Costs, choose, quantile
 
 # Of 80 % power.
@@ -61,7 +61,7 @@ class WeighedRuns:
 
     Attributes:
         results: The runs, cheapest first.
-        score: `accuracy` or `macro_f1`.
+        score: Name of the metric that decides.
         tolerance: What a cheaper method may lose, in points (hundredths).
         scored: Their answers, scored row by row.
         costs: What their answers cost.
@@ -94,10 +94,7 @@ class WeighedRuns:
 
 def weigh(results: Sequence[RunResult], score: str, tolerance_points: float) -> WeighedRuns:
     """Weigh runs on the same test rows, at least two, cheapest first."""
-    first = results[0]
-    for result in results:
-        assert np.array_equal(result.rows, first.rows), "methods must be compared on the same rows"
-    methods = score_methods(score, first.truth, [result.predicted for result in results], len(first.labels))
+    methods = score_runs(results, score)
     low, high = np.array([result.millisecond_range for result in results]).T
     costs = Costs(
         np.array([result.milliseconds_per_text for result in results]), low[:, None] > _TIMING_NOISE * high[None, :]

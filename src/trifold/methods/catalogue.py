@@ -1,7 +1,7 @@
 """Name to method, and what is known of a method before its module is imported: TF-IDF never waits for PyTorch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -161,7 +161,10 @@ PRESETS = {
         keeps_backbone=True,
     )
 }
-_ALL = {**_ENTRIES, **_ASKED_FOR, **PRESETS}
+# Whatever classifies is ranked.
+_ALL = {
+    name: replace(entry, uses=entry.uses | {"metric"}) for name, entry in {**_ENTRIES, **_ASKED_FOR, **PRESETS}.items()
+}
 # Those that ask a language model about each text.
 ASKING: tuple[str, ...] = tuple(_ASKED_FOR)
 ALL_METHODS: tuple[str, ...] = tuple(_ALL)

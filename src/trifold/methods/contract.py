@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from trifold.events import say
 from trifold.methods.pickling import load_files, saved_files
 from trifold.methods.settings import MethodSettings as MethodSettings
 from trifold.models.backbone_files import BackboneFiles
@@ -17,6 +18,9 @@ from trifold.statistics.calibration import best_prior_shift, best_temperature, b
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.types import Examples
+
+# Classes are even as long as the commonest has less than so many times the rows of the rarest.
+_EVEN = 1.5
 
 
 @dataclass(frozen=True)
@@ -191,6 +195,7 @@ class Method(Adaptation):
             priors = np.bincount(labels.encode(train.labels), minlength=len(labels)) / len(train)
             choices["prior_shift"], shift = best_prior_shift(logits, truth, priors)
             fitted.predictor.shift_logits(shift)
+            _say_if_unchanged(logits, shift, priors)
             logits, again = _calibrated(fitted.predictor, logits + shift, truth)
             temperature *= again
         choices["temperature"] = temperature
@@ -199,6 +204,17 @@ class Method(Adaptation):
             fitted.predictor.labels = replace(labels, thresholds=thresholds)
             choices["thresholds"] = {str(name): value for name, value in zip(labels.names, thresholds, strict=True)}
         return replace(fitted, choices=choices, validation_logits=logits)
+
+
+def _say_if_unchanged(logits: np.ndarray, shift: np.ndarray, priors: np.ndarray) -> None:
+    """Say where `--class-weight balanced` changes no answer on the validation rows, and why."""
+    if (logits.argmax(1) != (logits + shift).argmax(1)).any():
+        return
+    if priors.max() < _EVEN * priors.min():
+        reason = "the classes are even"
+    else:
+        reason = "naming rare classes more readily does not raise macro-F1 on the validation rows"
+    say(f"note: --class-weight balanced changes nothing: {reason}")
 
 
 def _calibrated(predictor: Predictor, logits: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:

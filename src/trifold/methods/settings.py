@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from trifold.data.settings import DataSettings
-from trifold.errors import require
+from trifold.errors import SettingsError, require
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import BackboneSettings
+from trifold.statistics.metric import ALLOWED, is_metric, nearest_name
 from trifold.train.settings import TrainSettings
 
 # On the command line a group has no name of its own: each of its fields is a flag.
@@ -81,6 +82,27 @@ class LabelSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RankingSettings:
+    """What methods are ranked by.
+
+    Attributes:
+        metric: What decides: accuracy, macro_f1, micro_f1, samples_f1, roc_auc, average_precision, mcc, log_loss, or
+            f1:LABEL, recall:LABEL, precision:LABEL of one label; by default accuracy, or macro_f1 where classes are
+            uneven or a row may have several labels.
+    """
+
+    metric: str | None = None
+
+    def __post_init__(self) -> None:
+        given = self.metric
+        if given is not None and not is_metric(given):
+            like = nearest_name(given, ALLOWED)
+            raise SettingsError(
+                f"--metric {given} is not allowed: {like}give {', '.join(ALLOWED[:-1])} or {ALLOWED[-1]}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
 class MethodSettings:
     """Everything that a method may be told.
 
@@ -90,6 +112,7 @@ class MethodSettings:
         head: What stands on frozen features.
         tuning: Which parts of a backbone are trained.
         labels: What the labels mean.
+        ranking: What decides between methods.
         llm: Which language model is asked, and what it may cost.
         prompting: How the task is put to it.
     """
@@ -99,6 +122,7 @@ class MethodSettings:
     head: Annotated[HeadSettings, _FLAT] = field(default_factory=HeadSettings)
     tuning: Annotated[TuningSettings, _FLAT] = field(default_factory=TuningSettings)
     labels: Annotated[LabelSettings, _FLAT] = field(default_factory=LabelSettings)
+    ranking: Annotated[RankingSettings, _FLAT] = field(default_factory=RankingSettings)
     llm: Annotated[LlmSettings, _FLAT] = field(default_factory=LlmSettings)
     prompting: Annotated[PromptingSettings, _FLAT] = field(default_factory=PromptingSettings)
 

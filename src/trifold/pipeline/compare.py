@@ -2,36 +2,36 @@
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-
-import numpy as np
 
 from trifold.artifact.manifest import STATE, write_manifest
 from trifold.artifact.run_folder import choose_folder, clear_unfinished, output_folder, require_free
-from trifold.artifact.run_record import RUN, ComparisonRecord, VerdictRecord, write_run_record
+from trifold.artifact.run_record import ComparisonRecord, VerdictRecord, write_run_record
 from trifold.atomic import clear_left_over, replaced_folder, sync_folder
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
-from trifold.errors import ArtifactError, SettingsError, TrainingError
+from trifold.errors import TrainingError
 from trifold.evaluate.forecast import Forecast
 from trifold.evaluate.leaderboard import LeaderboardRow, build_leaderboard, in_words, write_leaderboard
+from trifold.evaluate.majority import majority_run
 from trifold.evaluate.report import write_report
-from trifold.evaluate.results import RunResult, read_result
+from trifold.evaluate.results import RunResult
 from trifold.evaluate.settings import CompareSettings
 from trifold.evaluate.verdict import Verdict, decide
 from trifold.events import say
 from trifold.formatting import duration
 from trifold.methods.catalogue import method_entry
+from trifold.methods.unused_settings import unused
 from trifold.pipeline.contestants import Contestant, announce, chosen_methods, foresee, line_up
+from trifold.pipeline.deciding import deciding_metric, say_why
+from trifold.pipeline.done_before import done_before, read_own, require_comparison
 from trifold.pipeline.method_process import interrupts, run_in_own_process
 from trifold.pipeline.request import Request, Task, flags_of, open_task
-from trifold.pipeline.resume import asked_for, require_same
 from trifold.runtime import hardware
-from trifold.tasks.labels import LabelMap
-from trifold.train.checkpoint import Checkpointer
 from trifold.version import versions
 
 
@@ -74,6 +74,10 @@ class _State:
     def score(self) -> str:
         return self.results[0].record.score_name
 
+    @cached_property
+    def majority(self) -> RunResult | None:
+        return majority_run(self.results[0])
+
     def add(self, result: RunResult) -> LeaderboardRow:
         """Take one more method that is done, and show what is known then."""
         self.results.append(result)
@@ -84,9 +88,11 @@ class _State:
         """Write leaderboard and report, so that they stand whatever comes; nothing is redrawn where nothing is new."""
         known = ([result.name for result in self.results], dict(self.skipped))
         if self.verdict is None or known != self._shown:
-            self.rows = build_leaderboard(self.results, self.score)
+            majority = self.majority
+            self.rows = build_leaderboard(self.results, self.score, majority)
             write_leaderboard(self.folder, self.rows)
-            self.verdict = decide(self.results, self.score, self.settings.tolerance)
+            verdict = decide(self.results, self.score, self.settings.tolerance, majority)
+            self.verdict = replace(verdict, sentences=(*self.task.facts.label_caution(), *verdict.sentences))
             _draw(self, self.rows, self.verdict)
             self._shown = known
         return self.verdict
@@ -121,22 +127,11 @@ def compare(
     require_lasting(*request.files.values())
     with output_folder(target):
         if going_on:
-            _require_comparison(target, contestants)
+            require_comparison(target, contestants)
         else:
             # Another process may have filled it while this one waited.
             require_free(target)
         return _compare(request, settings, contestants, target, clock, going_on=going_on)
-
-
-def _require_comparison(folder: Path, contestants: Collection[str]) -> None:
-    """Refuse to go on in a folder that holds something, and nothing of a comparison: it would be written over.
-
-    Raises:
-        SettingsError: If it is such a one.
-    """
-    there = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
-    if there and not there & {"leaderboard.csv", *contestants}:
-        raise SettingsError(f"{folder} holds no comparison to go on with: name its --output-dir, or leave out --resume")
 
 
 def _compare(
@@ -149,15 +144,22 @@ def _compare(
     going_on: bool,
 ) -> Comparison:
     task = open_task(request)
-    before = _done_before(target, contestants, task) if going_on else {}
+    deciding_metric(request, task)
+    before = done_before(target, contestants, task) if going_on else {}
     for warning in task.facts.warnings():
         say(f"note: {warning}")
     skip_reasons = {
         name: method_entry(one.method).skip_reason(task.split.train, one.request.method_settings)
         for name, one in contestants.items()
     }
+    without_weight = [
+        name for name, one in contestants.items() if "class_weight" in unused([one.method], request.train)
+    ]
+    if without_weight:
+        say(f"note: --class-weight has no effect on {', '.join(without_weight)}")
     expected = foresee(task, {name: one for name, one in contestants.items() if not skip_reasons[name]})
     announce(expected, request)
+    say_why(request, task)
     target.mkdir(parents=True, exist_ok=True)
     state = _State(target, request, settings, task, contestants, before)
     state.skipped.update({name: reason for name, reason in skip_reasons.items() if reason})
@@ -208,44 +210,8 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
             continue
         if method_entry(one.method).needs_backbone:
             slowness = max(slowness, (time.monotonic() - begun) / seconds)
-        words = in_words(state.add(_read_own(state.folder / name, name, state.task)))
+        words = in_words(state.add(read_own(state.folder / name, name, state.task)))
         say(f"{name} is done: " + ", ".join(f"{value} {key}" for key, value in words.items() if key != "method"))
-
-
-def _done_before(folder: Path, contestants: dict[str, Contestant], task: Task) -> dict[str, RunResult]:
-    """What an earlier comparison in this folder found, of the methods that it finished.
-
-    Raises:
-        SettingsError: If it had other data or settings; nothing is changed then.
-        TrainingError: If it left a half-trained method with other data or settings.
-        ArtifactError: If a run is damaged.
-    """
-    found = {}
-    for name, one in contestants.items():
-        run = folder / name
-        asked = asked_for(one.request, one.method, task.hashes)
-        if (run / RUN).is_file():
-            require_same(run, asked)
-            found[name] = _read_own(run, name, task)
-        else:
-            Checkpointer(run / STATE, None, 1.0, asked).require_same()
-    return found
-
-
-def _read_own(folder: Path, name: str, task: Task) -> RunResult:
-    """A run of this comparison.
-
-    Raises:
-        ArtifactError: If it is damaged, or answers other rows than this comparison's test rows.
-    """
-    result, test = read_result(folder, name), task.split.test
-    labels = LabelMap.of(task.data.examples.labels)
-    same = result.labels.names == labels.names and result.rows.tolist() == list(test.rows)
-    if not (same and np.array_equal(result.truth, labels.encode(test.labels))):
-        raise ArtifactError(
-            f"{folder} holds answers to other test rows than this comparison's: remove that folder and run again"
-        )
-    return result
 
 
 def _keep_best(state: _State, verdict: Verdict) -> None:

@@ -1,8 +1,13 @@
 """Metrics of a trained model on labelled rows it has not seen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
+from trifold.artifact.learned_texts import read_learned_texts, text_hashes
+from trifold.artifact.metrics_file import METRICS
 from trifold.artifact.run_record import DataRecord
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import local_file, stay_offline
@@ -10,6 +15,7 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
 from trifold.events import say
+from trifold.formatting import counted
 from trifold.hashing import file_sha256
 from trifold.inference.predict import score_texts
 from trifold.inference.run import Run, load_run
@@ -17,6 +23,7 @@ from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
 from trifold.statistics.accuracy import correct_rows
 from trifold.statistics.metrics import Metrics, measure
+from trifold.tasks.labels import LabelMap
 from trifold.types import BadRow
 
 
@@ -39,15 +46,21 @@ class Evaluation:
 
     Attributes:
         metrics: On the usable rows.
+        labels: Of the model, in class order.
         answered: When unsure texts are declined; `None` where no limit was given.
         truncated: Texts that were too long to be read whole.
         bad_rows: Rows that could not be used.
+        learned_from: Rows whose text the run has learned from; `None` where it does not say from which.
+        others: Metrics on the other rows, where there are some of both.
     """
 
     metrics: Metrics
+    labels: LabelMap
     answered: Answered | None
     truncated: int
     bad_rows: tuple[BadRow, ...]
+    learned_from: int | None = None
+    others: Metrics | None = None
 
 
 def evaluate(
@@ -68,8 +81,8 @@ def evaluate(
     chosen = load_run(run, compute, llm)
     predictor, labels = chosen.predictor, chosen.predictor.labels
     loaded = load_for(chosen, data, reading)
-    _say_where_learned(chosen, data)
     examples = loaded.examples
+    known = _known_texts(chosen, data, examples.texts)
     truth = labels.encode(examples.labels)
     scores = score_texts(predictor, examples.texts)
     probabilities = labels.probabilities(scores.logits)
@@ -79,8 +92,35 @@ def evaluate(
         sure = labels.confidence(probabilities, predicted) >= reject_below
         right = correct_rows(truth, predicted)
         answered = Answered(float(sure.mean()), float(right[sure].mean()) if sure.any() else None)
-    metrics = measure(truth, predicted, probabilities)
-    return Evaluation(metrics, answered, int(scores.truncated.sum()), loaded.bad_rows)
+    metrics, others = measure(truth, predicted, probabilities), None
+    if known is not None and 0 < known.sum() < len(known):
+        others = measure(truth[~known], predicted[~known], probabilities[~known])
+    count = None if known is None else int(known.sum())
+    return Evaluation(metrics, labels, answered, int(scores.truncated.sum()), loaded.bad_rows, count, others)
+
+
+def _known_texts(run: Run, data: Path, texts: Sequence[str]) -> np.ndarray | None:
+    """Which texts the run has learned from, `(texts,)` bool, and say so: figures on them are too good.
+
+    `None` where the run does not say from which; then only its whole data file is told.
+    """
+    learned = read_learned_texts(run.folder)
+    if learned is None:
+        _say_where_learned(run, data)
+        return None
+    known = np.isin(text_hashes(texts), learned)
+    rows, count = counted(len(known), "row"), int(known.sum())
+    if count == len(known):
+        say(
+            f"note: {run.folder} has learned from all of these {rows}, so these figures are too good: those on rows it "
+            f"has not seen stand in {run.folder / METRICS}; give other rows to measure it anew"
+        )
+    elif count:
+        say(
+            f"note: {run.folder} has learned from {count:,} of these {rows}, so the figures on all rows are too good; "
+            f"those on the other {len(known) - count:,} stand beside them"
+        )
+    return known
 
 
 def _say_where_learned(run: Run, data: Path) -> None:

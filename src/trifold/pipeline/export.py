@@ -1,11 +1,13 @@
 """A run as one graph that needs no PyTorch, in full precision, or in 8-bit integers where held-out rows allow it."""
 
 import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from trifold.artifact.learned_texts import LEARNED_TEXTS
 from trifold.artifact.run_folder import choose_folder, new_folder
 from trifold.artifact.run_record import ExportedRecord, write_run_record
 from trifold.data.hub import stay_offline
@@ -19,7 +21,8 @@ from trifold.models.settings import ComputeSettings
 from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.recorded_run import reopen_task
 from trifold.statistics.intervals import Interval
-from trifold.statistics.metrics import main_score, paired_difference
+from trifold.statistics.metrics import paired_difference
+from trifold.tasks.metric_choice import choose_metric, label_column
 from trifold.types import Examples
 
 _WAY_OUT = "name a file with labelled rows that it was not trained on: --data FILE"
@@ -103,6 +106,8 @@ def export(
             )
         exported = _as_record(run, engine, compared, max_drop, str(data) if data else "validation part")
         size = after.size_bytes()
+        if (before.folder / LEARNED_TEXTS).is_file():
+            shutil.copy2(before.folder / LEARNED_TEXTS, folder)
         write_run_record(folder, before.record.but(*_OF_TRAINING, exported=exported, size_bytes=size))
     return Exported(target, engine, **vars(compared), size_bytes=size, before_bytes=before.predictor.size_bytes())
 
@@ -143,14 +148,13 @@ def _as_record(run: Path, engine: str, compared: _Compared, max_drop: float, row
 def _compare(before: Run, after: Predictor, rows: Examples) -> _Compared:
     labels = before.predictor.labels
     # A run that `TextClassifier.save` wrote was never scored.
-    by_rows = main_score(list(rows.label_counts().values()), multi_label=labels.multi_label)
-    score = str(before.record.get("score_name") or by_rows)
-    truth = labels.encode(rows.labels)
-    as_before, as_after = (_decided(predictor, rows) for predictor in (before.predictor, after))
-    drop = paired_difference(score, truth, as_before, as_after, len(labels))
+    score = str(before.record.get("score_name") or choose_metric(None, labels, rows.label_counts()))
+    truth, column = labels.encode(rows.labels), label_column(score, labels)
+    probabilities = [_probabilities(predictor, rows) for predictor in (before.predictor, after)]
+    as_before, as_after = (labels.decide(one) for one in probabilities)
+    drop = paired_difference(score, truth, as_before, as_after, len(labels), column=column, probabilities=probabilities)
     return _Compared(score, drop, len(rows), float((as_before == as_after).reshape(len(truth), -1).all(1).mean()))
 
 
-def _decided(predictor: Predictor, examples: Examples) -> np.ndarray:
-    labels = predictor.labels
-    return labels.decide(labels.probabilities(score_texts(predictor, examples.texts, "comparing on").logits))
+def _probabilities(predictor: Predictor, examples: Examples) -> np.ndarray:
+    return predictor.labels.probabilities(score_texts(predictor, examples.texts, "comparing on").logits)

@@ -3,22 +3,25 @@
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from trifold.artifact.learned_texts import write_learned_texts
 from trifold.artifact.manifest import write_manifest
+from trifold.artifact.metrics_file import MajorityFacts
 from trifold.artifact.run_folder import choose_folder
 from trifold.artifact.run_record import BackboneRecord, FinetuneRecord, as_record
 from trifold.data.source import require_lasting
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError, DataError, require
 from trifold.evaluate.leaderboard import build_leaderboard
+from trifold.evaluate.majority import majority_run
 from trifold.evaluate.model_card import write_card
 from trifold.evaluate.plots import write_confusion, write_curves
 from trifold.evaluate.report import write_report
-from trifold.evaluate.results import RunResult, read_result, write_metrics, write_predictions
+from trifold.evaluate.results import PROBABILITIES, RunResult, read_result, write_metrics, write_predictions
 from trifold.evaluate.verdict import decide
 from trifold.events import say, say_detail
 from trifold.inference.predict import score_texts
@@ -27,13 +30,16 @@ from trifold.methods.contract import Fitted, Scores
 from trifold.methods.settings import MethodSettings
 from trifold.models.backbone_files import reason_of
 from trifold.models.locate import find_backbone
+from trifold.pipeline.deciding import deciding_metric, say_why
 from trifold.pipeline.request import Request, Task, data_record, models_of, open_task
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
 from trifold.pipeline.training_run import Start, training_run
 from trifold.runtime import hardware, peak_memory_bytes, prepare_own
-from trifold.statistics.metrics import Metrics, main_score, measure
-from trifold.tasks.labels import LabelMap
+from trifold.statistics.constant_answer import constant_answer
+from trifold.statistics.metric import NEED_PROBABILITIES, split_name
+from trifold.statistics.metrics import Metrics, measure
+from trifold.tasks.metric_choice import label_column
 from trifold.train.checkpoint import Checkpointer
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import report
@@ -87,6 +93,7 @@ def finetune(
     if expected not in (None, task.digest):
         raise DataError(f"{request.data} is not what the comparison read: it was changed since; run compare again")
     asked = asked_for(request, method, task.hashes)
+    score = deciding_metric(request, task)
     if announce:
         for warning in task.facts.warnings():
             say(f"note: {warning}")
@@ -97,10 +104,14 @@ def finetune(
         start.say_done("tested")
         trained.fitted.predictor.save(run.folder / "model")
         _prove_saved(run.folder / "model", method, trained.fitted, task, request.method_settings)
-        metrics, predicted = _write_results(run.folder, task, tested.scores, trained.fitted)
+        metrics, predicted = _write_results(run.folder, task, tested.scores, trained.fitted, score)
         teacher = _meet_teacher(request, task, trained.fitted, predicted, metrics)
+        if method_entry(method).load().uses_labels:
+            write_learned_texts(run.folder, (*task.split.train.texts, *task.split.validation.texts))
         run.write_record(_record(request, method, task, trained, tested).but(teacher=teacher))
     result = read_result(target)
+    if announce:
+        say_why(request, task)
     _show(result, request, task, fitted_by_steps=trained.fitted.history is not None)
     return result
 
@@ -144,8 +155,8 @@ def _train(request: Request, method: str, task: Task, checkpointer: Checkpointer
     entry = method_entry(method)
     if entry.needs_backbone:
         prepare_own()
-    labels, split, begun = LabelMap.of(task.data.examples.labels), task.split, time.monotonic()
-    fitted = entry.load()(request.method_settings).fit(split.train, split.validation, labels)
+    split, begun = task.split, time.monotonic()
+    fitted = entry.load()(request.method_settings).fit(split.train, split.validation, task.labels)
     # Every method is charged its whole cost: what the cache saved was spent by another run.
     return _Trained(fitted, time.monotonic() - begun + fitted.cached_seconds + checkpointer.seconds_before)
 
@@ -171,9 +182,8 @@ def _test(fitted: Fitted, texts: Sequence[str], entry: MethodEntry) -> _Tested:
 
 def _record(request: Request, method: str, task: Task, trained: _Trained, tested: _Tested) -> FinetuneRecord:
     """What `run.json` says, but for the times of the whole command, what was asked for and the teacher."""
-    fitted, labels = trained.fitted, trained.fitted.predictor.labels
+    fitted, labels, score = trained.fitted, trained.fitted.predictor.labels, deciding_metric(request, task)
     backbone = find_backbone(request.backbone) if method_entry(method).needs_backbone else None
-    counts = list(task.data.examples.label_counts().values())
     return FinetuneRecord(
         method=method,
         command=request.command("finetune", "--method", method),
@@ -186,7 +196,7 @@ def _record(request: Request, method: str, task: Task, trained: _Trained, tested
         labels=list(labels.names),
         multi_label=labels.multi_label or None,
         thresholds=list(labels.thresholds) if labels.multi_label else None,
-        score_name=main_score(counts, multi_label=labels.multi_label),
+        score_name=score,
         backbone=BackboneRecord.of(backbone) if backbone else None,
         max_length=request.backbone.max_length,
         choices={**fitted.choices, **tested.account},
@@ -198,7 +208,17 @@ def _record(request: Request, method: str, task: Task, trained: _Trained, tested
         size_bytes=fitted.predictor.size_bytes(),
         peak_memory_bytes=tested.peak_memory_bytes,
         truncated_test_texts=int(tested.scores.truncated.sum()),
+        majority=_constant(task, score),
     )
+
+
+def _constant(task: Task, score: str) -> MajorityFacts:
+    """What the record says of the majority baseline."""
+    labels, kind = task.labels, split_name(score)[0]
+    truth = labels.encode(task.split.train.labels)
+    answer = constant_answer(kind, truth, len(labels), label_column(score, labels))
+    rows = truth.sum(axis=0) if truth.ndim == 2 else np.bincount(truth, minlength=len(labels))
+    return {"labels": [labels.names[number] for number in np.flatnonzero(answer)], "label_rows": rows.tolist()}
 
 
 def _meet_teacher(
@@ -219,14 +239,16 @@ def _milliseconds(seconds: float, task: Task) -> float:
     return round(1000 * seconds / len(task.split.test), 4)
 
 
-def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted) -> tuple[Metrics, np.ndarray]:
+def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted, score: str) -> tuple[Metrics, np.ndarray]:
     """Everything that follows from the scores; the metrics, and what was predicted."""
     test, labels = task.split.test, fitted.predictor.labels
     truth, probabilities = labels.encode(test.labels), labels.probabilities(scores.logits)
     predicted = labels.decide(probabilities)
     write_predictions(folder, test, labels, predicted, labels.confidence(probabilities, predicted))
+    if score in NEED_PROBABILITIES:
+        np.save(folder / PROBABILITIES, probabilities.astype(np.float32))
     metrics = measure(truth, predicted, probabilities)
-    write_metrics(folder, metrics)
+    write_metrics(folder, metrics, labels)
     step = fitted.history.rows[-1].step if fitted.history else 0
     report({"test_accuracy": metrics.accuracy.value, "test_macro_f1": metrics.macro_f1.value}, step)
     if fitted.history:
@@ -246,8 +268,10 @@ def _show(result: RunResult, request: Request, task: Task, *, fitted_by_steps: b
         write_card(folder, result)
     with drawing("report.html"):
         score = result.record.score_name
-        rows = build_leaderboard([result], score)
-        verdict = decide([result], score, 1.0)
+        majority = majority_run(result)
+        rows = build_leaderboard([result], score, majority)
+        verdict = decide([result], score, 1.0, majority)
+        verdict = replace(verdict, sentences=(*task.facts.label_caution(), *verdict.sentences))
         title = f"{result.method} on {request.data.name}"
         write_report(folder, title, task.facts, [result], rows, verdict, {}, result.record.command)
     with drawing("the list of these files in manifest.json"):

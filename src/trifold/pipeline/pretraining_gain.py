@@ -8,8 +8,7 @@ from trifold.artifact.manifest import write_manifest
 from trifold.artifact.run_folder import choose_folder, output_folder, require_free
 from trifold.atomic import write_json, write_text
 from trifold.errors import ArtifactError, TrifoldError
-from trifold.evaluate.leaderboard import SCORE_NAMES
-from trifold.evaluate.results import RunResult
+from trifold.evaluate.results import RunResult, lead_over
 from trifold.events import say
 from trifold.methods.catalogue import method_entry, method_name
 from trifold.pipeline.finetune import finetune
@@ -18,7 +17,7 @@ from trifold.pipeline.pretrain_request import PretrainRequest
 from trifold.pipeline.request import Request, open_task, with_model
 from trifold.pretrain.settings import CorpusSettings, LearningSettings, SourceSettings, TaskSettings
 from trifold.statistics.intervals import Interval
-from trifold.statistics.metrics import paired_difference
+from trifold.statistics.metric import shown, title
 from trifold.train.settings import CheckpointSettings
 from trifold.types import Examples
 
@@ -32,10 +31,10 @@ class Gain:
 
     Attributes:
         folder: Holds the run folders `pretraining`, `plain` and `pretrained`, and `gain.json`.
-        score_name: `accuracy` or `macro_f1`.
+        score_name: Name of the metric that decides.
         plain: Score with the backbone as it was.
         pretrained: Score with the pretrained one.
-        gain: The difference with its interval.
+        gain: The lead of the second over the first, with its interval.
     """
 
     folder: Path
@@ -56,10 +55,11 @@ class Gain:
     def sentence(self) -> str:
         """In words."""
         value, low, high = (100 * one for one in (self.gain.value, self.gain.low, self.gain.high))
+        without, with_it = (shown(self.score_name, one) for one in (self.plain, self.pretrained))
         told = "gains" if low > 0 else "costs" if high < 0 else "is not shown to change anything: it brings"
         return (
-            f"Pretraining {told} {value:+.1f} points of {SCORE_NAMES[self.score_name]} (95 % interval {low:+.1f} to "
-            f"{high:+.1f}): {100 * self.plain:.1f} % without, {100 * self.pretrained:.1f} % with it."
+            f"Pretraining {told} {value:+.1f} points of {title(self.score_name)} (95 % interval {low:+.1f} to "
+            f"{high:+.1f}): {without} without, {with_it} with it."
         )
 
 
@@ -141,7 +141,7 @@ def _compare(folder: Path, plain: RunResult, pretrained: RunResult) -> Gain:
     return Gain(
         folder=folder,
         score_name=score,
-        plain=plain.metrics[score]["value"],
-        pretrained=pretrained.metrics[score]["value"],
-        gain=paired_difference(score, plain.truth, pretrained.predicted, plain.predicted, len(plain.labels)),
+        plain=plain.figure(score).value,
+        pretrained=pretrained.figure(score).value,
+        gain=lead_over(score, pretrained, plain),
     )

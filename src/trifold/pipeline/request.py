@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from trifold.llm.settings import LlmSettings, without_server
 from trifold.methods.settings import TrainingSettings
 from trifold.methods.unused_settings import only_used, require_used
 from trifold.models.settings import BackboneSettings
+from trifold.tasks.labels import LabelMap
 from trifold.types import Examples, Split
 
 
@@ -101,6 +103,11 @@ class Task:
     split: Split
     facts: DataSummary
     hashes: Mapping[str, str | None]
+
+    @cached_property
+    def labels(self) -> LabelMap:
+        """Every label of the task."""
+        return LabelMap.of(self.data.examples.labels)
 
     @property
     def digest(self) -> str:

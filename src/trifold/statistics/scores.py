@@ -1,6 +1,6 @@
 """Scores of several methods on the same test rows, and how far one method may be ahead of another.
 
-Rows with the same label and the same predictions of all methods are one group, with a count. To resample, divide or
+Rows that do not differ in what a score depends on are one group, with a count. To resample, divide or
 simulate rows is to draw other counts for the groups, so all functions take counts of shape `(..., groups)` and compute
 all draws at once.
 """
@@ -12,11 +12,13 @@ import numpy as np
 
 from trifold.statistics.accuracy import AccuracyScores, correct_rows
 from trifold.statistics.intervals import Z_95
+from trifold.statistics.linearised import linearised_scores
 from trifold.statistics.macro_f1 import MacroF1Scores
+from trifold.statistics.metric import split_name
 
 
 class MethodScores(Protocol):
-    """The scores of methods whose predictions on the same rows are known.
+    """The scores of methods whose answers to the same rows are known; the higher, the better.
 
     Attributes:
         counts: `(groups,)` number of rows in each group.
@@ -25,7 +27,7 @@ class MethodScores(Protocol):
     counts: np.ndarray
 
     def scores(self, counts: np.ndarray) -> np.ndarray:
-        """Each method's score, a fraction, `(..., methods)`.
+        """Each method's score, `(..., methods)`; a fraction, or minus the log loss.
 
         Args:
             counts: `(..., groups)`.
@@ -87,16 +89,29 @@ class MethodScores(Protocol):
         """Correlation between the errors of the methods' scores, `(methods, methods)`."""
 
 
-def score_methods(score: str, truth: np.ndarray, predictions: Sequence[np.ndarray], classes: int) -> MethodScores:
+def score_methods(
+    score: str,
+    truth: np.ndarray,
+    predictions: Sequence[np.ndarray],
+    classes: int,
+    *,
+    column: int | None = None,
+    probabilities: Sequence[np.ndarray] = (),
+) -> MethodScores:
     """Group the rows of a test part and prepare the scores of all methods.
 
     Args:
-        score: `accuracy` or `macro_f1`.
+        score: Name of a metric; what stands behind a colon is left to `column`.
         truth: `(rows,)` class numbers, or `(rows, classes)` bool where a row may have several labels.
         predictions: One array for each method, in the shape of `truth`.
         classes: Number of classes.
+        column: Class number of the label, where the metric is of one.
+        probabilities: `(rows, classes)` for each method, where the metric needs them.
     """
-    if score == "accuracy":
+    kind, _ = split_name(score)
+    if kind not in ("accuracy", "macro_f1"):
+        return linearised_scores(kind, truth, predictions, classes, column, probabilities)
+    if kind == "accuracy":
         correct = np.stack([correct_rows(truth, one) for one in predictions], axis=1)
         patterns, counts = np.unique(correct, axis=0, return_counts=True)
         return AccuracyScores(patterns, counts)

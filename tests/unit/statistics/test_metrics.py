@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 from made_predictions import predictions, several
-from trifold.statistics.metrics import main_score, measure, paired_difference, score_interval
+from trifold.statistics.metrics import main_score, measure, paired_difference, score_interval, why_main_score
 
 
 @pytest.mark.parametrize("classes", [2, 5])
@@ -165,3 +173,46 @@ def test_four_thousand_classes_need_no_square_of_them():
     assert found.low < found.value < found.high
     # A class-by-class table of floats alone would be 162 MB.
     assert peak < 120e6
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_each_class_has_scikit_learns_figures(classes):
+    truth, probabilities = predictions(300, classes)
+    predicted = probabilities.argmax(1)
+    metrics = measure(truth, predicted, probabilities)
+    expected = precision_recall_fscore_support(truth, predicted, labels=range(classes))
+    found = np.array([[one.precision, one.recall, one.f1, one.support] for one in metrics.classes]).T
+    assert found == pytest.approx(np.array(expected))
+    assert metrics.mcc == pytest.approx(matthews_corrcoef(truth, predicted))
+    truths = np.arange(classes) == truth[:, None]
+    assert metrics.average_precision == pytest.approx(average_precision_score(truths, probabilities))
+    assert (metrics.samples_f1, metrics.top5_accuracy) == (None, None)
+
+
+def test_the_right_class_among_five_counts_from_ten_classes_on():
+    truth, probabilities = predictions(200, 12, sharpness=0.5)
+    best = np.argsort(-probabilities, axis=1)[:, :5]
+    assert measure(truth, probabilities.argmax(1), probabilities).top5_accuracy == pytest.approx(
+        (best == truth[:, None]).any(axis=1).mean()
+    )
+
+
+def test_a_row_that_rightly_gets_no_label_is_right_in_samples_f1():
+    truth = np.array([[False, False], [True, False]])
+    assert measure(truth, truth, np.where(truth, 0.9, 0.1)).samples_f1 == 1.0
+
+
+@pytest.mark.parametrize(
+    ("counts", "several", "said"),
+    [
+        ([10, 12], False, "accuracy decides: the classes are even"),
+        (
+            [10, 52],
+            False,
+            "macro-F1 decides: the commonest class has 5.2 times the rows of the rarest; --metric accuracy",
+        ),
+        ([10, 10], True, "macro-F1 decides: a row may have several labels"),
+    ],
+)
+def test_why_a_metric_decides_is_said(counts, several, said):
+    assert why_main_score(counts, multi_label=several).startswith(said)

@@ -1,0 +1,41 @@
+"""Which texts a run has learned from, training and validation, as hashes: no text can be read back from them."""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from trifold.errors import ArtifactError
+
+LEARNED_TEXTS = "learned_texts.npy"
+_BYTES = 8
+
+
+def text_hashes(texts: Iterable[str]) -> np.ndarray:
+    """`(texts,)` uint64: 8 bytes of BLAKE2b of each text, without the spaces around it."""
+    digests = (hashlib.blake2b(text.strip().encode(), digest_size=_BYTES).digest() for text in texts)
+    return np.frombuffer(b"".join(digests), dtype="<u8")
+
+
+def write_learned_texts(folder: Path, texts: Iterable[str]) -> None:
+    """Write the distinct hashes of texts, sorted, into a run folder."""
+    np.save(folder / LEARNED_TEXTS, np.unique(text_hashes(texts)))
+
+
+def read_learned_texts(folder: Path) -> np.ndarray | None:
+    """The hashes of a run folder; `None` where an earlier version of Trifold, or Python, wrote it.
+
+    Raises:
+        ArtifactError: If the file is damaged.
+    """
+    path = folder / LEARNED_TEXTS
+    if not path.is_file():
+        return None
+    try:
+        found: np.ndarray = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        found = np.empty(0)
+    if found.dtype != np.dtype("<u8") or found.ndim != 1:
+        raise ArtifactError(f"{path} is damaged: restore it, or train again")
+    return found

@@ -1,0 +1,22 @@
+"""Which metric decides between methods on a request's data, and why it does."""
+
+from trifold.events import say
+from trifold.pipeline.request import Request, Task
+from trifold.statistics.metrics import why_main_score
+from trifold.tasks.metric_choice import choose_metric
+
+
+def deciding_metric(request: Request, task: Task) -> str:
+    """The name of the metric that decides: that of `--metric`, or else the task's own.
+
+    Raises:
+        SettingsError: If the request names one that does not apply.
+    """
+    return choose_metric(request.ranking.metric, task.labels, task.data.examples.label_counts())
+
+
+def say_why(request: Request, task: Task) -> None:
+    """Say why the task's own metric is what it is, where none was asked for."""
+    if request.ranking.metric is None:
+        counts = list(task.data.examples.label_counts().values())
+        say(why_main_score(counts, multi_label=task.labels.multi_label))
