@@ -31,7 +31,7 @@ def whole_file(
     """A path to write at; it becomes `path` only if nothing fails. Devices and pipes are written as they are.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
         replace: Whether it may take the place of another one.
         follow: Whether a link is written through; else the file takes its place, as in folders that others may fill.
         then: Called once the file has its place, before another process may write there; not for devices and pipes.

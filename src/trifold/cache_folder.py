@@ -4,7 +4,6 @@ Arrays computed from texts are kept in stores (`features/store.py`). This module
 backbones as ONNX graphs, and choices (which vectors a head reads, and the head). Of both, the most recently used stay.
 """
 
-import importlib.metadata
 import io
 import math
 import os
@@ -15,7 +14,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,15 +24,16 @@ from trifold.errors import SettingsError
 from trifold.events import say_once
 from trifold.file_lock import is_held
 from trifold.hashing import content_address
+from trifold.version import installed_versions
 
 _SECONDS = "seconds"
 # Suffix of files and folders that are being written. One untouched for this long belongs to no living process.
 _PARTIAL, _WRITING_SECONDS = ".partial", 600.0
 _GRAPHS, _CHOICES = "graphs", "choices"
 # A graph is as large as its model and is written again in seconds; a choice is a head and the vectors it reads.
-_MAX_GRAPHS, _MAX_CHOICES = 8, 64
+_MAX_GRAPHS, MAX_CHOICES = 8, 64
 # A head for thousands of classes takes tens of megabytes.
-_MAX_GRAPHS_BYTES, _MAX_CHOICES_BYTES = 10_000_000_000, 1_000_000_000
+_MAX_GRAPHS_BYTES, MAX_CHOICES_BYTES = 10_000_000_000, 1_000_000_000
 # Version of the choices' file format, and the libraries that may choose otherwise in another version.
 _CHOICES_FORMAT, _CHOOSING = 1, ("numpy", "scipy", "scikit-learn", "torch")
 _FOLDERS = ("features", _GRAPHS, _CHOICES, "corpora", "vocabularies")
@@ -224,7 +223,7 @@ def remembered(
     Returns:
         The result, and the seconds that computing it once took if it came from the cache.
     """
-    address = content_address({**about, "format": _CHOICES_FORMAT, **_library_versions()})
+    address = content_address({**about, "format": _CHOICES_FORMAT, **installed_versions(*_CHOOSING)})
     path = cache_folder() / _CHOICES / f"{address}.npz"
     try:
         kept = read_npz(path)
@@ -236,21 +235,12 @@ def remembered(
     begun = time.perf_counter()
     found = compute()
     try:
-        with _aside(path, _MAX_CHOICES, _MAX_CHOICES_BYTES) as aside, aside.open("wb") as file:
+        with _aside(path, MAX_CHOICES, MAX_CHOICES_BYTES) as aside, aside.open("wb") as file:
             seconds: Any = np.float64(time.perf_counter() - begun)
             np.savez(file, allow_pickle=False, **{**found, _SECONDS: seconds})
     except OSError as error:
         cannot_keep(error)
     return found, 0.0
-
-
-@cache
-def _library_versions() -> dict[str, str]:
-    found = {}
-    for package in _CHOOSING:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
 
 
 def has_room(needed_bytes: int, limit_bytes: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 class TrifoldError(Exception):
-    """A mistake the user can mend: the command line prints it as one sentence and exits with 2."""
+    """A mistake the user can correct: the command line prints it as one sentence and exits with 2."""
 
     exit_code = 2
 

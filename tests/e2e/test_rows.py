@@ -13,9 +13,6 @@ import pytest
 from conftest import BAD, GOOD
 from scripted_server import Reply, scripted
 from trifold import TextClassifier
-from trifold.data.recorded_columns import RecordedColumns
-from trifold.data.settings import TextSettings
-from trifold.pipeline.bench import _texts_of
 from warm_commands import Command
 
 Rows = list[tuple[str, bool]]
@@ -323,13 +320,6 @@ def test_a_column_that_predict_would_add_is_refused(
     done = trifold_command("predict", run, write(tmp_path / "taken.csv", f"feedback,{name}", [("A dull film", "x")]))
     assert done.returncode == 2
     assert f"already has a column '{name}', which the predictions would add: rename it" in done.stderr
-
-
-def test_speed_is_measured_on_texts_from_all_of_a_sorted_file(tmp_path: Path) -> None:
-    source = write(tmp_path / "sorted.csv", "text", [("short",)] * 2500 + [("much longer",)] * 2500)
-    texts = _texts_of(source, TextSettings(), RecordedColumns("the run"))
-    assert len(texts) == 2000
-    assert 900 < texts.count("short") < 1100
 
 
 def test_a_column_called_vector_is_refused_by_embed(tiny_model: Path, tmp_path: Path, trifold_command: Command) -> None:

@@ -55,7 +55,7 @@ def test_a_damaged_choice_is_made_again(harm: str, computed: list[float]) -> Non
 
 
 def test_of_choices_those_used_last_are_kept(computed: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trifold.cache_folder._MAX_CHOICES", 2)
+    monkeypatch.setattr("trifold.cache_folder.MAX_CHOICES", 2)
     for age, number in enumerate((1.0, 2.0)):
         answer(number, computed)
         os.utime(list_choices()[0], (age, age))
@@ -68,7 +68,7 @@ def test_of_choices_those_used_last_are_kept(computed: list[float], monkeypatch:
 
 
 def test_large_choices_are_kept_within_a_limit_of_bytes(computed: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trifold.cache_folder._MAX_CHOICES_BYTES", 1)
+    monkeypatch.setattr("trifold.cache_folder.MAX_CHOICES_BYTES", 1)
     answer(1.0, computed)
     os.utime(list_choices()[0], (1, 1))
     answer(2.0, computed)

@@ -64,12 +64,47 @@ def work(method, model, folder):
 for method in ("tfidf", "features", "full", "adapter-lora"):
     work(method, sys.argv[1], os.path.join(sys.argv[2], method))
 """
+EXPORT = """
+import csv
+from pathlib import Path
+from trifold.data.settings import LabelledSettings
+from trifold.errors import DataError
+from trifold.inference.predict import predict_texts
+from trifold.inference.run import load_run
+from trifold.models.settings import ComputeSettings
+from trifold.pipeline.evaluate import evaluate
+from trifold.pipeline.export import export
+
+def compare(what):
+    after = state()
+    changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+    assert not changed, (what, changed)
+
+folder = Path(sys.argv[2])
+with (folder / "held-out.csv").open("w", newline="") as file:
+    csv.writer(file).writerows([("text", "label"), ("the superb film", "good"), ("the dull film", "bad")])
+export(folder / "features", folder / "onnx", data=folder / "held-out.csv")
+compare("exporting")
+predict_texts(load_run(folder / "onnx").predictor, ["the superb film"])
+compare("opening an export")
+offline = ComputeSettings(offline=True)
+evaluate(folder / "features", folder / "held-out.csv", LabelledSettings(), offline)
+compare("evaluating offline")
+import datasets
+libraries = (datasets.config.HF_HUB_OFFLINE, datasets.are_progress_bars_disabled())
+try:
+    evaluate(folder / "features", Path("hf:no/where"), LabelledSettings(), offline)
+except DataError:
+    compare("asking for a data set offline")
+assert (datasets.config.HF_HUB_OFFLINE, datasets.are_progress_bars_disabled()) == libraries
+"""
 
 
 def test_a_process_is_afterwards_as_it_was(tiny_model: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", STATE + WORK, str(tiny_model), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    for script in (WORK, EXPORT):
+        command = [sys.executable, "-c", STATE + script, str(tiny_model), str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_importing_sets_no_environment_variable_and_does_not_import_pytorch() -> None:

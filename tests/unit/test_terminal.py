@@ -1,6 +1,7 @@
 import io
 import os
 import pty
+import tracemalloc
 
 import pytest
 
@@ -45,9 +46,12 @@ def test_a_sequence_without_an_end_takes_no_memory_and_shows_nothing() -> None:
     shown: list[str] = []
     pieces = PrintablePieces(shown.append)
     pieces("seen\x1b]0;")
+    tracemalloc.start()
     for _ in range(100):
         pieces("title " * 1_000)
-        assert len(pieces._held) < 10_000
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held_bytes < 50_000
     pieces("\x07and on")
     pieces.end()
     assert "".join(shown) == "seenand on"

@@ -209,7 +209,7 @@ def new_file(output: Path, then: Callable[[], None] = lambda: None, *, force: bo
     """A path to write a result at; it becomes `output` only if nothing fails.
 
     Args:
-        output: Of the file.
+        output: Path of the file.
         then: As in `whole_file`.
         force: Whether a file that is there by then is overwritten; else the result is kept beside it.
 

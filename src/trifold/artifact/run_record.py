@@ -95,10 +95,10 @@ class RunRecord(JsonRecord):
 
     Attributes:
         command: That makes it again.
-        seed: Of everything random in training.
+        seed: Seed of everything random in training.
         versions: Package to version.
         hardware: As `runtime.hardware` gives it.
-        seconds: Of the whole command; a run that Python saved does not say it.
+        seconds: Seconds of the whole command; a run that Python saved does not say it.
     """
 
     command: str
@@ -160,12 +160,12 @@ class FinetuneRecord(ClassifierRecord):
         data: That it learned from.
         backbone: That it stands on; `None` where it needs none.
         max_length: Tokens of a text that are read.
-        train_seconds: Of training alone, as if nothing had come from the cache.
+        train_seconds: Seconds of training alone, as if nothing had come from the cache.
         train_seconds_from_cache: What the cache saved of it.
-        ms_per_text: Of predicting one text among many.
+        ms_per_text: Milliseconds of predicting one text among many.
         ms_per_text_range: The least and the most, of several passes.
         size_bytes: On disk, with the backbone.
-        peak_memory_bytes: Of the process.
+        peak_memory_bytes: Peak memory of the process.
         truncated_test_texts: Test texts that were too long to be read whole.
         teacher: Where a language model gave the labels: how the two compare.
         majority: The best constant answer; earlier versions did not say it.
@@ -218,10 +218,10 @@ class PretrainRecord(ModelRecord):
         data: Name to plain value; among them path, documents, tokens.
         backbone: That it goes on from; `None` for a new model.
         budget: What the training might spend.
-        parameters: Of the model.
+        parameters: Number of parameters of the model.
         trained_tokens: Each pass counted.
-        train_seconds: Of training alone.
-        peak_memory_bytes: Of the process.
+        train_seconds: Seconds of training alone.
+        peak_memory_bytes: Peak memory of the process.
         samples: What the model says to held-out beginnings.
         held_out_loss: On the validation part; earlier versions did not say it here.
         unigram_loss: As `unigram_loss` gives it, to tell whether anything was learned; earlier versions did not say it.
@@ -261,7 +261,7 @@ class ComparisonRecord(RunRecord):
         skipped: Method to the reason why it is missing.
         forecast_seconds: Method to what it was expected to take.
         data: That all of them learned from.
-        train_seconds: Of all of them.
+        train_seconds: Seconds of all of them.
     """
 
     verdict: VerdictRecord

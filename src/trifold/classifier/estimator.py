@@ -51,7 +51,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive`, `full`, `prompt`.
         model: Backbone: `minilm`, a folder, or a hub id.
         verbose: Write messages and progress to standard error; notes come as Python warnings where `False`.
-        revision: Of a model from the hub.
+        revision: Revision of a model from the hub.
         max_length: Tokens of a text that are read.
         long_text: What is read of longer ones: `truncate` or `head+tail`.
         engine: What runs a frozen backbone: `torch`, or on a CPU `onnx` (ONNX Runtime) or `int8` (8-bit integers).
@@ -60,7 +60,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         learning_rate: At the peak; `None` for the method's default.
         epochs: `None` for the method's default.
         batch_size: Examples per optimiser step; `None` for the method's default.
-        seed: Of everything random in training.
+        seed: Seed of everything random in training.
         weight_decay: AdamW's, on matrices only.
         warmup_ratio: Share of the steps over which the learning rate rises.
         max_grad_norm: Gradients are clipped to this norm.

@@ -1,4 +1,4 @@
-"""The command `cache`: what is kept on disk."""
+"""The command `cache`: list or clear what is kept on disk for later runs."""
 
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def cache(*, clear: bool = False, json: bool = False) -> None:
-    """Show what is kept on disk (what frozen backbones computed, tokenised text, graphs, choices), or clear it.
+    """List what is kept on disk for later runs (results of frozen backbones, tokenised text, graphs), or clear it.
 
     Args:
-        clear: Remove all of it.
+        clear: Remove everything that is kept.
         json: Print JSON instead.
     """
     from trifold.cache_folder import cache_folder, list_choices, list_graphs

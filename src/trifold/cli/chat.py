@@ -32,9 +32,9 @@ def chat(
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:
-    """Talk to a language model; the prompt file is the beginning, and the model sees the whole conversation.
+    """Talk to a language model. The prompt file is the beginning, and the model always sees the whole conversation.
 
-    A line is a turn. /reset begins anew, /save FILE keeps the conversation as JSON, /quit ends it.
+    Each line is a message. /reset begins anew, /save FILE writes the conversation as JSON, /quit ends it.
 
     Args:
         file: Prompt file.
@@ -54,7 +54,7 @@ def chat(
 
 
 class Talk:
-    """A conversation that is going on.
+    """A conversation with a language model.
 
     Args:
         session: The language model.
@@ -72,7 +72,7 @@ class Talk:
         self._json = json
 
     def take(self, line: str) -> bool:
-        """Carry out a line: a command or a message. Returns whether the conversation goes on."""
+        """Process a line, which is a command or a message. Returns whether the conversation continues."""
         from trifold.llm.prompt_template import Message
 
         command, _, argument = line.strip().partition(" ")
@@ -95,7 +95,7 @@ class Talk:
         return True
 
     def answer(self) -> bool:
-        """Have the model answer. Returns whether it did; a failed, stopped or empty answer ends no conversation."""
+        """Print the answer of the model. Returns whether there is one; without one the conversation continues."""
         from trifold.llm.contract import FatalLlmError
         from trifold.llm.prompt_template import Message
 

@@ -44,7 +44,7 @@ def _require_harmless(path: Path) -> None:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         named = _outward(values)
     except (OSError, ValueError, RecursionError) as error:
-        raise SettingsError(f"{path} is no TOML that can be read ({error}): mend it") from None
+        raise SettingsError(f"{path} is no TOML that can be read ({error}): correct it") from None
     if named:
         raise SettingsError(f"{path} sets {named}, which no file that can be passed on may: give --{named} itself")
     tables = [name for name, value in values.items() if isinstance(value, dict)]

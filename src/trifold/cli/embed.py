@@ -26,18 +26,19 @@ def embed(
 ) -> None:
     """Turn texts into vectors of length 1, whose dot products are their cosines.
 
-    A text's vector is the mean of its tokens in the model's last layer, the form that sentence encoders are trained
-    for. Rows without a usable text get not-a-number, so that row i of the result is row i of the file.
+    A text's vector is the mean of its tokens in the model's last layer, which is what sentence encoders are trained
+    for. A row without a usable text gets a vector of NaN, so that row i of the result is row i of the file.
 
     Args:
         model: minilm, a folder, a hub id, or a run folder.
         source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text; its vector is printed.
-        output: File that ends in .npy or, with the file's own columns beside the vectors, in .parquet.
+        output: File for the vectors: .npy, or .parquet with the columns of the file and the vectors.
         force: Overwrite --output where it is there already.
-        json: With a file, print what was written as JSON.
+        json: With a file, print JSON about what was written.
     """
     from trifold.data.columns import unusable_text
+    from trifold.data.hub import offline_data
     from trifold.documents.embed import embed_file
     from trifold.documents.models import find_encoder, own_reading
     from trifold.engines.encoder import embed as embed_texts
@@ -64,7 +65,8 @@ def embed(
     assert source is not None
     assert output is not None
     settings, own = reading or TextSettings(), own_reading(model)
-    found = embed_file(encoder, tokenizer, source, output, settings, chosen.token_budget, own, force=force)
+    with offline_data(chosen.offline):
+        found = embed_file(encoder, tokenizer, source, output, settings, chosen.token_budget, own, force=force)
     for line, why in found.bad[:10]:
         say(f"note: line {line} has no vector: {why}")
     if found.truncated:

@@ -16,7 +16,7 @@ def take_event_flags(arguments: list[str]) -> tuple[list[str], EventSink]:
     """Take `--quiet`, `--verbose` and `--events` out of the arguments.
 
     Args:
-        arguments: Of the command line; what stands behind `--` is left alone.
+        arguments: Arguments of the command line; what stands behind `--` is left alone.
 
     Returns:
         The other arguments, and the sink that was asked for.

@@ -1,4 +1,4 @@
-"""Verbs that carry a run to where it serves: `export`, `bench`."""
+"""The commands `export` and `bench`: write a run for deployment, and measure its speed."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,16 +28,16 @@ def export(
 ) -> None:
     """Write a run as an ONNX graph, in 8-bit integers if held-out rows allow it.
 
-    Both models label the run's validation rows; the export is kept only if it loses no more than --max-drop. What
-    comes out is a run folder too: predict, evaluate and bench take it, without PyTorch. Its model.onnx goes from
-    input_ids and attention_mask to logits. The last line is the folder.
+    Both models label the run's validation rows; the export is kept only if it loses no more than --max-drop. The result
+    is a run folder, which predict, evaluate and bench can use without PyTorch. Its model.onnx takes input_ids and
+    attention_mask and gives logits. The last line printed is the folder.
 
     Args:
         run: Run folder of finetune or compare.
-        int8: Do matrix products in 8-bit integers: smaller, faster, a little less exact.
-        max_drop: Points of the run's score that the export may lose, at most.
-        data: File with labelled rows to compare on, instead of the run's own validation rows; the flags on reading
-            are about it.
+        int8: Compute matrix products in 8-bit integers: smaller, faster, a little less exact.
+        max_drop: Most points of the run's score that the export may lose.
+        data: File with labelled rows to compare on, instead of the run's own validation rows; the flags for reading
+            data apply to it.
         output_dir: Folder for the result; runs/DATE-RUN-onnx by default.
         offline: Open no connection; models must be in the local cache, a folder, or bundled.
         trust_remote_code: Run classes that the model brings with it (auto_map): only if you have read that code and
@@ -85,15 +85,15 @@ def bench(
     trust_remote_code: Annotated[bool, Parameter(negative=())] = False,
     json: bool = False,
 ) -> None:
-    """Measure how fast a run is on this machine, by each engine.
+    """Measure how fast a run predicts on this machine, with each engine.
 
-    Every engine runs in a process of its own, so that its memory is its own: PyTorch, and where it can be written as
-    a graph, ONNX Runtime in full precision and in 8-bit integers (whose accuracy export measures).
+    Engines are PyTorch and, if the run can be written as a graph, ONNX Runtime in full precision and in 8-bit integers
+    (whose accuracy export measures). Each is measured in a process of its own, since memory is that of a process.
 
     Args:
         run: Run folder of finetune, compare or export.
-        source: File with texts like those it will meet; its own test rows by default.
-        seconds: How long each engine is measured, about.
+        source: File with texts like those that are to be predicted; the run's own test rows by default.
+        seconds: About how many seconds each engine is measured.
         trust_remote_code: Run classes that the model brings with it (auto_map): only if you have read that code and
             trust it.
         json: Print JSON instead.

@@ -1,4 +1,4 @@
-"""How the command line takes a file of data: by name, or `-` for standard input."""
+"""The type of arguments that name a data file, or `-` for standard input."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The verb `label`: a language model labels a file."""
+"""The command `label`: a language model labels the rows of a file."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,8 +38,8 @@ def label(
     Args:
         data: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         label_as: Name of the column with the labels.
-        true_column: Column with labels that are known, to see how often the model is right.
-        dry_run: Print what it would cost, and ask nothing.
+        true_column: Column with true labels, to count how often the model is right.
+        dry_run: Print a forecast of the cost and make no call.
         json: Print JSON lines instead of CSV; with --output, print the counts as JSON.
     """
     from trifold.cli.prompt_files import print_estimate
@@ -72,7 +72,7 @@ def label(
 
 
 def _tell(tally: "Tally", true_column: str | None) -> None:
-    """Say how labelling went."""
+    """Say how many rows were labelled, how many agree with the true labels, and what was left out."""
     from trifold.events import say
     from trifold.formatting import counted
 

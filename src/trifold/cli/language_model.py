@@ -118,8 +118,8 @@ def fill_mask(
 
     Args:
         model: A masked language model: a run folder of pretrain, a folder, or a hub id.
-        text: With [MASK] in place of a word, once or several times.
-        top_k: Words for each.
+        text: A text with [MASK] in place of one or more words.
+        top_k: Number of words that are named for each [MASK].
         json: Print JSON instead.
     """
     require(top_k > 0, f"--top-k {top_k}", "give 1 or more")
@@ -147,12 +147,12 @@ def generate(
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:
-    """Go on with a text.
+    """Continue a text.
 
     Args:
         model: A decoder: a run folder of pretrain or finetune, a folder, or a hub id.
-        prompt: What to go on with.
-        json: Print JSON instead, once all is written.
+        prompt: The text to continue.
+        json: Print JSON instead, when everything is written.
     """
     _require_one_pass(compute)
     from trifold.pipeline.language_model import generate as run_generate
@@ -184,7 +184,9 @@ def perplexity(
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:
-    """How well a language model knows a text: perplexity and bits per byte, pseudo ones for masked models.
+    """Measure how well a language model predicts a text: perplexity and bits per byte.
+
+    For masked models these are pseudo measures, which compare with other masked models only.
 
     Args:
         model: A run folder of pretrain, a folder, or a hub id.

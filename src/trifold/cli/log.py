@@ -26,8 +26,8 @@ def log(
     """Show what language models were sent and what they answered, the latest first.
 
     Args:
-        number: Number of one call, to see it whole.
-        limit: How many calls are listed.
+        number: Number of one call, which is then shown in full.
+        limit: Most calls that are listed.
         model: Only calls of models whose name contains this.
         log: The SQLite file; prompts.sqlite in the cache folder by default.
         json: Print JSON instead.

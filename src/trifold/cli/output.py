@@ -1,4 +1,4 @@
-"""How results are printed: results on stdout, everything else on stderr."""
+"""Print results to standard output; messages go to standard error elsewhere."""
 
 import json
 import re
@@ -18,17 +18,17 @@ _BREAKS = re.compile(r"[\n\t]+")
 
 
 def print_json(value: Any) -> None:
-    """One JSON document, readable and yet with nothing in it that a terminal would obey: JSON has escapes for that."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
+    """Print indented JSON; control characters that a terminal would act on are escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_as_json_value)
     print(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_text(*parts: object, **options: Any) -> None:
-    """`print`, without what a terminal would obey: words for the user may come from files and models."""
+    """Print text without control characters, since it may come from files and models."""
     print(*(printable(str(part)) for part in parts), **options)
 
 
-def _plain(value: object) -> object:
+def _as_json_value(value: object) -> object:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
 
 
@@ -44,12 +44,17 @@ def say_next(*words: object, json: bool = False) -> None:
 
 
 def print_piece(text: str) -> None:
-    """A part of a text, shown while the rest is still written."""
+    """Print a part of a text while the model is still writing the rest."""
     print(printable(text), end="", flush=True)
 
 
 def print_table(rows: Sequence[Mapping[str, str]], left_aligned: int = 1) -> None:
-    """Aligned columns with a header; the first `left_aligned` columns are words, the rest figures."""
+    """Print rows as aligned columns with a header.
+
+    Args:
+        rows: At least one; all with the same columns.
+        left_aligned: Number of columns that are aligned left; the others, which hold figures, are aligned right.
+    """
     # A line break inside a cell would be a row that is none.
     rows = [{name: _BREAKS.sub(" ", printable(cell)) for name, cell in row.items()} for row in rows]
     names = list(rows[0])

@@ -47,7 +47,7 @@ def predict(
         text: A single text.
         json: Print JSON: of a text; of a file an object a line, or with --output the counts.
     """
-    from trifold.data.hub import stay_offline
+    from trifold.data.hub import offline_data
     from trifold.events import say
     from trifold.inference.run import load_run
     from trifold.inference.stream import predict_file
@@ -61,15 +61,14 @@ def predict(
     about_files = result is not None or reading is not None
     require(text is None or not about_files, "a flag on files with --text", "leave out either")
     how = compute or ComputeSettings()
-    if how.offline:
-        stay_offline()
     chosen = load_run(run, how, llm)
     if text is not None:
         _predict_text(run, chosen.predictor, text, asked, json=json)
         return
     assert source is not None
     written = result or ResultSettings()
-    counts = predict_file(chosen, source, reading, written, asked, json=json)
+    with offline_data(how.offline):
+        counts = predict_file(chosen, source, reading, written, asked, json=json)
     if json and written.output:
         print_json({"output": str(written.output), **vars(counts)})
     say(counts.in_words() + (f", written to {written.output}" if written.output else ""))

@@ -35,7 +35,7 @@ def show(
     compute: Compute = None,
     json: bool = False,
 ) -> None:
-    """Print exactly what is sent; with --llm hf:… also the model's own marks around it.
+    """Print exactly what would be sent; with --llm hf:… in the model's own chat format.
 
     Args:
         file: Prompt file.
@@ -69,7 +69,7 @@ def run(
 
     Args:
         file: Prompt file.
-        dry_run: Print what it would cost, and ask nothing.
+        dry_run: Print a forecast of the cost and make no call.
         json: Print the answer with its cost as JSON.
     """
     from trifold.pipeline.prompt_files import Session, fill_in
@@ -93,11 +93,11 @@ def run(
 
 
 def diff(first: Path, second: Path, /, *, json: bool = False) -> int:
-    """Show what differs between two prompt files; exit 1 if anything does.
+    """Show the differences between two prompt files; the exit code is 1 if there are any.
 
     Args:
         first: Prompt file.
-        second: Another.
+        second: Prompt file to compare with it.
         json: Print the lines of the difference as JSON.
     """
     from trifold.llm.prompt_file import read_prompt
@@ -131,7 +131,7 @@ def write(
         wish: What the prompt is for, in your words.
         output: File for the prompt; standard output by default.
         force: Overwrite --output where it is there already.
-        edit: Open the file in $EDITOR; by default where --output is given and a person sits at the terminal.
+        edit: Open the file in $EDITOR; the default if --output is given and standard input is a terminal.
         json: Print the prompt's text as JSON.
     """
     from trifold.artifact.run_folder import require_free_file
@@ -184,10 +184,10 @@ def improve(
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         output: File for the better prompt; FILE.improved.toml by default.
         force: Overwrite it where it is there already.
-        candidates: How often the model writes instructions anew.
+        candidates: Number of new instructions that the model writes and that are tried.
         rows: Validation rows that each candidate is scored on, and training rows whose mistakes are shown.
         label_description: LABEL="what the prompt calls it"; may be given for each label.
-        dry_run: Print what it would cost, and ask nothing.
+        dry_run: Print a forecast of the cost and make no call.
         json: Print JSON instead.
     """
     from trifold.artifact.run_folder import require_free_file
@@ -226,11 +226,13 @@ def _edit(editor: str, path: Path) -> None:
     try:
         subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603 - the user's own editor
     except (OSError, ValueError) as error:
-        raise PromptError(f"{path} is written, but $EDITOR, {editor!r}, cannot be started ({error}): mend it") from None
+        raise PromptError(
+            f"{path} is written, but $EDITOR, {editor!r}, cannot be started ({error}): correct it"
+        ) from None
 
 
 def print_estimate(estimate: "Estimate", asked: LlmSettings, *, json: bool) -> None:
-    """What `--dry-run` prints."""
+    """Print the forecast of `--dry-run`: calls, tokens, time and money."""
     from trifold.formatting import duration
 
     money = estimate.money(asked.prices)

@@ -1,4 +1,4 @@
-"""Standard output, whose failure is remembered, and standard error, whose failure never ends a command."""
+"""Standard output that remembers why writing failed, and standard error whose failures are ignored."""
 
 import io
 import os
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 def open_streams() -> None:
-    """Streams for a process that was started without, and a standard error that never ends a command.
+    """Replace the standard streams of this process; those that it was started without are opened.
 
-    Writing to a standard output that was closed fails, so that what was printed is not lost in silence.
+    A failure of standard error never ends a command. Printing to a closed standard output fails, so that no result is
+    lost without a message.
     """
     if sys.stdin is None:
         sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY))
@@ -26,7 +27,7 @@ def open_streams() -> None:
 
 
 def flush() -> OSError | None:
-    """Hand on what was printed; why that, or an earlier part of it, failed."""
+    """Flush standard output; returns the error if that, or an earlier write, failed."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -35,12 +36,12 @@ def flush() -> OSError | None:
 
 
 def failure_of_output() -> OSError | None:
-    """Why standard output could not be written; `None` where it could."""
+    """The error of the last failed write to standard output; `None` if none failed."""
     return _Output.failure
 
 
 def _like(stream: TextIO, raw: io.FileIO) -> io.TextIOWrapper:
-    """A stream that is written as another one is, through `raw`."""
+    """A text stream over `raw` with the encoding and buffering of `stream`."""
     assert isinstance(stream, io.TextIOWrapper)
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
@@ -53,10 +54,10 @@ def _like(stream: TextIO, raw: io.FileIO) -> io.TextIOWrapper:
 
 
 class _Output(io.FileIO):
-    """Standard output, which remembers that it failed: an exception from anywhere may be that of another file.
+    """Standard output that remembers a failed write: the exception alone does not tell which file failed.
 
     Attributes:
-        failure: Why.
+        failure: The error.
     """
 
     failure: OSError | None = None
@@ -70,7 +71,7 @@ class _Output(io.FileIO):
 
 
 class _ErrorOutput(io.FileIO):
-    """Standard error: a message that cannot be written is no reason to lose hours of work."""
+    """Standard error that ignores failed writes: a lost message is no reason to lose hours of work."""
 
     def write(self, data: "Buffer") -> int:
         with suppress(OSError):

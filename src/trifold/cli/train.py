@@ -50,7 +50,7 @@ def compare(
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         output_dir: Folder for the results; runs/DATE-compare by default.
-        resume: Go on with what --output-dir holds: methods that are done are kept, one that was stopped goes on.
+        resume: Continue the comparison in --output-dir: finished methods are kept, a stopped one is continued.
         json: Print JSON instead.
     """
     from trifold.pipeline.compare import compare as run_compare
@@ -115,12 +115,11 @@ def finetune(
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck,
-            contrastive, prompt (with --llm) or full, which is what it does by default; with --task generate,
-            adapter-lora or full.
+            contrastive, prompt (with --llm) or full, the default; with --task generate, adapter-lora or full.
         preset: A well-known recipe instead of a method, for comparison.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
-        dry_run: For prompt: print what it would cost, and ask nothing.
-        expected_data: Given by compare: the hash of the data that it read.
+        dry_run: With --method prompt: print a forecast of the cost and make no call.
+        expected_data: Hash of the data that compare read; other data are refused.
         json: Print JSON instead.
     """
     from trifold.pipeline.finetune import finetune as run_finetune
@@ -151,7 +150,7 @@ def finetune(
 
 
 def _print_forecast(request: "Request", method: str | None, keep: CheckpointSettings | None, *, json: bool) -> None:
-    """What prompting would cost."""
+    """Print a forecast of what prompting would cost."""
     from trifold.cli.prompt_files import print_estimate
     from trifold.methods.catalogue import method_entry
     from trifold.pipeline.prompting_cost import expect

@@ -72,7 +72,7 @@ VERBS: tuple[Verb, ...] = (
         DOCUMENTS,
         "embed",
         "trifold.cli.embed:embed",
-        "Turn texts into vectors: a file of them, or one.",
+        "Turn a text, or a file of texts, into vectors.",
         ("trifold embed minilm new.csv --output vectors.npy", 'trifold embed minilm --text "A quiet film."'),
     ),
     Verb(
@@ -86,7 +86,7 @@ VERBS: tuple[Verb, ...] = (
         USE,
         "bench",
         "trifold.cli.export:bench",
-        "Measure how fast a run is on this machine, by each engine.",
+        "Measure how fast a run predicts on this machine, with each engine.",
         ("trifold bench RUN", "trifold bench RUN new.csv --json"),
     ),
     Verb(
@@ -107,7 +107,7 @@ VERBS: tuple[Verb, ...] = (
         LANGUAGE_MODELS,
         "generate",
         "trifold.cli.language_model:generate",
-        "Go on with a text.",
+        "Continue a text.",
         (
             "trifold generate RUN 'Once upon a time' --max-new-tokens 60",
             "trifold generate RUN 'how to' --num-return-sequences 5 --stop '.'",
@@ -117,7 +117,7 @@ VERBS: tuple[Verb, ...] = (
         LANGUAGE_MODELS,
         "perplexity",
         "trifold.cli.language_model:perplexity",
-        "How well a language model knows a text.",
+        "Measure how well a language model predicts a text.",
         ("trifold perplexity RUN held-out.txt", "trifold perplexity RUN books.parquet --json"),
     ),
     Verb(
@@ -141,7 +141,7 @@ VERBS: tuple[Verb, ...] = (
         KEEP_HOUSE,
         "cache",
         "trifold.cli.cache:cache",
-        "Show what frozen backbones computed and was kept, or clear it.",
+        "List what is kept on disk for later runs, or clear it.",
         ("trifold cache", "trifold cache --clear"),
     ),
     Verb(
@@ -178,7 +178,7 @@ PROMPT_VERBS: tuple[Verb, ...] = (
         PROMPT_FILES,
         "show",
         "trifold.cli.prompt_files:show",
-        "Print exactly what is sent.",
+        "Print exactly what would be sent to the model.",
         (
             'trifold prompt show sentiment.toml --var text="A quiet film."',
             "trifold prompt show sentiment.toml --var-file text=review.txt --llm hf:FOLDER",
@@ -208,7 +208,7 @@ PROMPT_VERBS: tuple[Verb, ...] = (
         PROMPT_FILES,
         "diff",
         "trifold.cli.prompt_files:diff",
-        "Show what differs between two prompt files.",
+        "Show the differences between two prompt files.",
         ("trifold prompt diff old.toml new.toml", "trifold prompt diff old.toml new.toml --json"),
     ),
     Verb(

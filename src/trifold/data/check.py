@@ -20,9 +20,9 @@ class DataSummary:
 
     Attributes:
         path: The file.
-        description: How it is written.
-        text_column: Column in use.
-        label_column: Column in use.
+        description: Its format in words, such as encoding and delimiter.
+        text_column: Column of the texts, or several with commas between.
+        label_column: Column of the labels.
         guessed: Whether a column was guessed.
         rows_in: Rows of the file.
         rows_used: Rows that can be used.
@@ -119,7 +119,7 @@ def _spelling(one: Label, other: Label) -> Callable[[object], str]:
 
 
 def summarise_data(data: LoadedData, split: Split) -> DataSummary:
-    """Look at a file and its split."""
+    """The summary of a loaded file and its split."""
     examples = data.examples
     lengths = np.array([len(text) for text in examples.texts])
     assert data.columns.label is not None

@@ -42,7 +42,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns in use, and how they came to be.
+    """The columns that are read, and whether they were guessed.
 
     Attributes:
         texts: Names of the text columns, joined in this order; mostly one.
@@ -56,11 +56,11 @@ class Columns:
 
     @property
     def text(self) -> str:
-        """The text columns as a flag would name them."""
+        """The text columns as `--text-column` names them, with commas between."""
         return ",".join(self.texts)
 
     def text_of(self, values: Mapping[str, object]) -> object:
-        """A row's text; of several columns those that say something, one below the other."""
+        """The text of a row; of several text columns, those that are not empty, one below the other."""
         if len(self.texts) == 1:
             return values[self.texts[0]]
         parts = [value for name in self.texts if unusable_text(value := values[name]) is None]
@@ -68,12 +68,12 @@ class Columns:
 
 
 def is_usual_name(name: str) -> bool:
-    """Whether columns of texts or labels are often called so."""
+    """Whether `name` is a common name for a column of texts or labels."""
     return name.strip().lower() in _TEXT_NAMES + _LABEL_NAMES
 
 
 def unusable_text(value: object) -> str | None:
-    """Why a value cannot serve as a text, or `None` where it can: some of it must be there to be seen."""
+    """Why a value cannot be used as a text, such as that it is empty or invisible; `None` if it can."""
     if value is None:
         return "the text is missing"
     if not isinstance(value, str):
@@ -84,12 +84,12 @@ def unusable_text(value: object) -> str | None:
 
 
 def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextSettings) -> Columns:
-    """Decide on the text column, and on the label column where the settings are those of a labelled file.
+    """Choose the text columns and, if `settings` are those of a labelled file, the label column.
 
     Args:
         names: Columns of the file.
-        sample: Some of its rows, for the guess by content.
-        settings: Columns named by the user win.
+        sample: Some of its rows; columns are guessed by their content if no name tells.
+        settings: Columns that the user named are taken, not guessed.
 
     Raises:
         DataError: If a named column does not exist, or none can be guessed; the message names those that exist.
@@ -115,10 +115,10 @@ def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextS
 
 
 def require_header(path: Path | str, label_column: str, labels: Iterable[object], settings: LabelledSettings) -> None:
-    """Refuse a file whose first row was taken for the header: the guessed column of labels is called like one of them.
+    """Refuse a file without a header, whose first row was read as one: the label column then has a label as its name.
 
     Raises:
-        DataError: If it is.
+        DataError: If the name of the guessed label column is one of the labels.
     """
     guessed = settings.label_column is None and not is_usual_name(label_column)
     if guessed and any(str(label).strip() == label_column for label in labels):
@@ -129,7 +129,7 @@ def require_header(path: Path | str, label_column: str, labels: Iterable[object]
 
 
 def named_texts(given: str | None, names: Sequence[str]) -> tuple[str, ...]:
-    """The columns in `--text-column`: one name, or several with commas between, unless a column is called so."""
+    """The columns that `--text-column` names: the whole value if a column has that name, else its parts at commas."""
     if given is None:
         return ()
     return (given,) if given in names or "," not in given else tuple(part.strip() for part in given.split(","))

@@ -1,4 +1,4 @@
-"""The one writer of CSV: what stands in a cell is what a reader gets back from it.
+"""Write CSV so that a reader gets back exactly the cells that were written.
 
 Python's own writer leaves a lone carriage return unquoted before 3.11.9, which makes two rows of one, and a row of
 nothing but spaces, which readers skip. So quoting is done here, after RFC 4180; reading stays with the csv module.
@@ -27,13 +27,13 @@ def write_rows(
     excel_safe: bool = False,
     delimiter: str = ",",
 ) -> None:
-    """Write a header and rows, each as soon as it comes.
+    """Write a header and rows, each row as soon as it is available.
 
     Args:
         file: Opened with `newline=""`.
-        columns: Names, in their order.
-        rows: Column to value; what is `None` or missing is an empty cell, and lists and the like are written as JSON.
-        excel_safe: Put an apostrophe before what a spreadsheet would take for a formula, which changes the text.
+        columns: Column names in order.
+        rows: Values by column; a value that is `None` or missing is an empty cell, lists and dictionaries become JSON.
+        excel_safe: Whether an apostrophe is put before cells that a spreadsheet would run as a formula.
         delimiter: A comma or a tab.
     """
     file.write(_line(columns, delimiter, excel_safe=excel_safe))
@@ -42,7 +42,7 @@ def write_rows(
 
 
 def save_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Write a file of its own, in UTF-8."""
+    """Write a CSV file in UTF-8."""
     with path.open("w", newline="", encoding="utf-8") as file:
         write_rows(file, columns, rows)
 

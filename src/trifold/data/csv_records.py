@@ -1,8 +1,8 @@
-"""Split lines of delimited text into records, losing one row, not the file, to a broken quote.
+"""Split lines of delimited text into records, so that a broken quote costs one row and not the rest of the file.
 
-Python's csv module does the parsing, strictly. What is ours is the recovery: where a quote never
-closes properly, the line that opened it is reported and reading goes on at the very next line.
-Knows nothing of columns, encodings or labels.
+Python's csv module parses, in its strict mode. This file adds the recovery: if a quote is never closed properly, the
+line with the opening quote becomes a bad row, and reading goes on at the next line. It does not know columns, encodings
+or labels.
 """
 
 import csv
@@ -25,14 +25,14 @@ _TOO_LARGE = "field larger than field limit"
 
 @dataclass(frozen=True)
 class RawRecord:
-    """Fields of one record and the 1-based physical line it starts on."""
+    """The fields of one record, and the line of the file that it starts on, from 1."""
 
     line: int
     fields: list[str]
 
 
 def bounded_lines(file: IO[AnyStr]) -> Iterator[AnyStr]:
-    """Lines with their ends; of one that is longer than `MAX_LINE_LENGTH`, one piece more than that, and no more."""
+    """The lines of a file with their line ends; one longer than `MAX_LINE_LENGTH` is cut to that and a character."""
     while line := file.readline(limits.MAX_LINE_LENGTH + 1):
         yield line
         rest = line
@@ -120,16 +120,16 @@ def _parse_from(
 
 @cache
 def _well_quoted(delimiter: str) -> re.Pattern[str]:
-    """A record whose quotes are escaped by a backslash: there Python's csv module is not strict, even if told to be."""
+    """Matches a well-formed record with quotes escaped by a backslash, which Python's strict mode does not check."""
     plain = rf"(?:[^\\\r\n{re.escape(delimiter)}]++|\\.)*+"
     field = rf'(?:"(?:[^"\\]++|\\.)*+"|(?!"){plain})'
     return re.compile(rf"{field}(?:{re.escape(delimiter)}{field})*+[\r\n]*+", re.DOTALL)
 
 
 def fitted(fields: list[str], header: list[str]) -> list[str] | None:
-    """A record's fields, as many as the header has; `None` where they are too few or too many.
+    """A record's fields, as many as the header has; `None` if there are too few or too many.
 
-    A delimiter more at the end of a row, or one less where only columns without a name would follow, is no matter.
+    Empty fields at the end of a row are dropped if they are too many, and added for columns without a name.
     """
     width = len(header)
     if len(fields) > width:

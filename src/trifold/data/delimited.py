@@ -16,10 +16,15 @@ from trifold.types import BadRow, Record
 
 
 def open_delimited(path: Path, encoding: str | None, columns: int) -> Table:
-    """Find out how it is written, and read its header.
+    """Open a delimited text file: find its dialect and read its header.
+
+    Args:
+        path: The file.
+        encoding: A Python codec name; found out if `None`.
+        columns: As in `find_dialect`.
 
     Raises:
-        DataError: If it is empty, binary, or has no header to speak of.
+        DataError: If the file is empty or binary, or its first line cannot be a header.
     """
     dialect = find_dialect(path, encoding, columns)
     with _records(path, dialect) as records:
@@ -32,7 +37,7 @@ def open_delimited(path: Path, encoding: str | None, columns: int) -> Table:
 
 @contextmanager
 def _records(path: Path, dialect: Dialect) -> Iterator[Iterator[RawRecord | BadRow]]:
-    """The header and all that follows."""
+    """Open the file and give its records, the header first."""
     wide = dialect.encoding.startswith(("utf-16", "utf-32"))
     errors = "replace" if wide else "surrogateescape"
     with open_source(path) as file, TextIOWrapper(file, dialect.encoding, errors, newline="") as text:
@@ -60,7 +65,7 @@ def _unfit(fields: list[str], fitted_fields: list[str] | None, header: list[str]
 
 
 def _decoded(records: Iterator[RawRecord | BadRow], path: Path, encoding: str) -> Iterator[RawRecord | BadRow]:
-    """The records; for the few encodings (UTF-7, HZ) that cannot step over undecodable bytes, an error."""
+    """The records, with a decoding error as a DataError: UTF-7, HZ and a few more cannot go on after one."""
     try:
         yield from records
     except UnicodeError as error:
@@ -68,7 +73,7 @@ def _decoded(records: Iterator[RawRecord | BadRow], path: Path, encoding: str) -
 
 
 def _damage(fields: list[str]) -> str | None:
-    """Why text cannot be trusted: bytes outside the encoding, or NUL."""
+    """Why a row is unusable: it has a NUL, or bytes that its encoding does not know; `None` if it is usable."""
     for field in fields:
         if "\x00" in field:
             return "it holds a NUL byte"

@@ -45,8 +45,8 @@ class Dialect:
         encoding: A Python codec name.
         delimiter: One character.
         backslash: Whether quotes are escaped by a backslash instead of being doubled.
-        spaced: Whether a space follows each delimiter, which belongs to no field.
-        lines_above: Lines above the header: blank ones, a title, or Excel's `sep=;`.
+        spaced: Whether each delimiter is followed by a space that is not part of a field.
+        lines_above: Number of lines above the header, such as blank ones, a title, or Excel's `sep=;`.
     """
 
     encoding: str
@@ -74,7 +74,7 @@ class Dialect:
         )
 
     def describe(self) -> str:
-        """In words, for the line that says what was found."""
+        """The dialect in words, such as `utf-8, separated by commas`."""
         name = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}.get(self.delimiter)
         return (
             f"{self.encoding}, "
@@ -86,12 +86,12 @@ class Dialect:
 
 
 def find_dialect(path: Path, encoding: str | None = None, columns: int = 2) -> Dialect:
-    """Look at the file's beginning and say how it is written.
+    """Find out the dialect of a file from its first 256 KB.
 
     Args:
         path: The file.
-        encoding: Overrides what would be found.
-        columns: The fewest that make sense: 2 where labels are needed, 1 where texts alone will do.
+        encoding: The encoding, if the user named one.
+        columns: The least number of columns that is plausible: 2 if labels are needed, 1 if texts are enough.
 
     Raises:
         DataError: If the file is empty or is no text.
@@ -125,7 +125,7 @@ def find_dialect(path: Path, encoding: str | None = None, columns: int = 2) -> D
 
 
 def wide_encoding(sample: bytes) -> str | None:
-    """UTF-8 with a mark, UTF-16 or UTF-32, by the mark or by where zeros stand; `None` for anything else."""
+    """The encoding of text with a byte order mark, or of UTF-16 without one, known by its zero bytes; else `None`."""
     for mark, name in _BYTE_ORDER_MARKS:
         if sample.startswith(mark):
             return name
@@ -137,10 +137,14 @@ def wide_encoding(sample: bytes) -> str | None:
 
 
 def find_encoding(sample: bytes, path: Path) -> str:
-    """UTF-8 (with or without mark), UTF-16/32, or else Windows-1252, the usual stranger in CSV files.
+    """The encoding of a file: UTF-8, UTF-16, UTF-32 or Windows-1252, which is common in CSV files of older programs.
+
+    Args:
+        sample: The first bytes of the file.
+        path: The file, for messages.
 
     Raises:
-        DataError: If the bytes are no text in any of them.
+        DataError: If the bytes are not text.
     """
     wide = wide_encoding(sample)
     if wide is not None:
@@ -190,7 +194,10 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _errors_for(encoding: str) -> str:
-    """Undecodable bytes become lone surrogates, which the reader reports by line; wide encodings cannot do that."""
+    """The error handler for decoding: bytes that cannot be decoded become lone surrogates, which make a bad row later.
+
+    UTF-16 and UTF-32 have no such handler; there they are replaced.
+    """
     return "replace" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
@@ -199,10 +206,10 @@ class _Sample:
     """The beginning of a file.
 
     Attributes:
-        lines: Its lines from the first that is not blank.
-        lines_above: How many came before.
+        lines: The lines from the first one that is not blank.
+        lines_above: Number of lines before them.
         encoding: A Python codec name.
-        cut: Whether more follows.
+        cut: Whether the file goes on after the sample.
     """
 
     lines: list[str]
@@ -211,7 +218,7 @@ class _Sample:
     cut: bool
 
     def best(self, delimiters: Sequence[str], columns: int) -> Dialect | None:
-        """The reading under which most of it is well-formed, with enough columns."""
+        """The dialect with which the largest share of the rows is well-formed; `None` if none has enough columns."""
         best, score = self._best_of(delimiters, 2)
         # A header with a delimiter in it means several columns, unless most rows say otherwise.
         if columns == 1 and (best is None or (score < 0.5 and not self.cut)):
@@ -236,7 +243,7 @@ class _Sample:
         return best, best_score
 
     def _readings(self, delimiters: Sequence[str]) -> Iterator[Dialect]:
-        """What there is to try, the plainer first."""
+        """The dialects to try, the simpler ones first."""
         escapes = any("\\" in line for line in self.lines)
         for delimiter, backslash in product(delimiters, (False, True) if escapes else (False,)):
             plain = Dialect(self.encoding, delimiter, backslash, lines_above=self.lines_above)
@@ -250,13 +257,13 @@ class _Sample:
 
 
 def _all_spaced(records: Sequence[RawRecord | BadRow]) -> bool:
-    """Whether a space follows every delimiter, the header's too."""
+    """Whether a space follows every delimiter, also in the header."""
     later = [field for record in records if isinstance(record, RawRecord) for field in record.fields[1:] if field]
     return bool(later) and all(field.startswith(" ") for field in later)
 
 
 def _header_place(records: Sequence[RawRecord | BadRow]) -> int:
-    """Which record names the columns: the first, unless a title and the like stand above one that surely does."""
+    """The position of the header: 0, or that of a later record that is surely one, below a title or blank lines."""
     widths = Counter(len(record.fields) for record in records if isinstance(record, RawRecord))
     widths[1] = 0
     usual = max(widths, key=lambda width: widths[width])
@@ -271,12 +278,12 @@ def _header_place(records: Sequence[RawRecord | BadRow]) -> int:
 
 
 def _is_title(record: RawRecord | BadRow) -> bool:
-    """Whether it says something in its first cell at most, which is no usual name of a column."""
+    """Whether only the first cell is filled, and not with a usual column name."""
     if isinstance(record, BadRow):
         return record.reason == EMPTY_ROW
     return not any(field.strip() for field in record.fields[1:]) and not is_usual_name(record.fields[0])
 
 
 def _is_gap(record: RawRecord | BadRow) -> bool:
-    """Whether nothing stands in it; a pair of quotes by itself is a value."""
+    """Whether all cells are empty; a single cell of two quotes counts as filled."""
     return isinstance(record, BadRow) or (len(record.fields) > 1 and not any(field.strip() for field in record.fields))

@@ -1,4 +1,4 @@
-"""From a file's rows to examples a method can learn from, with every row accounted for."""
+"""Read labelled examples from a file: every row is either used or reported with its line and reason."""
 
 import math
 from collections import Counter
@@ -59,7 +59,8 @@ def load_examples(path: Path | str, settings: LabelledSettings, own: RecordedCol
     Args:
         path: The file.
         settings: How to read it.
-        own: What is known of its like, where the settings say nothing.
+        own: The columns of the file that this one is read like, such as a run's data; they hold where `settings` do not
+            name others.
 
     Raises:
         DataError: If the file or its columns cannot be used, or no row can, or a row is bad and `on_bad_rows` is
@@ -84,7 +85,7 @@ def load_examples(path: Path | str, settings: LabelledSettings, own: RecordedCol
             texts.append(str(columns.text_of(row.values)))
             labels.append(row.values[columns.label])
     if not lines:
-        raise DataError(f"no row of {path} can be used: {_reasons(bad)}; mend the file")
+        raise DataError(f"no row of {path} can be used: {_reasons(bad)}; correct the file")
     require_header(path, columns.label, labels, settings)
     given = settings.label_separator
     separator = _separator_in_use(labels, SEPARATOR if given is None else given)
@@ -105,7 +106,7 @@ def open_rows(
     Args:
         path: The file.
         settings: How to read it.
-        own: What is known of its like, where the settings name no column.
+        own: As in `load_examples`.
 
     Raises:
         DataError: As `open_table` and `find_columns`; also if the file has a header and no row, and while streaming,
@@ -119,7 +120,7 @@ def open_rows(
         raise DataError(f"{path} has a header and no rows: add rows with a text and a label")
     sample = [row for row in head if isinstance(row, Record)]
     if not sample and len(head) < _SAMPLE_ROWS:
-        raise DataError(f"no row of {path} can be used: {_reasons(head)}; mend the file")
+        raise DataError(f"no row of {path} can be used: {_reasons(head)}; correct the file")
     columns = (own.find_columns if own else find_columns)(table.columns, _sample(table, head, settings), settings)
     checked = (_checked(row, columns, needs_label=labelled) for row in chain(head, rows))
     return table, columns, _up_to_bad_row(checked, path) if settings.on_bad_rows == "fail" else checked
@@ -131,9 +132,9 @@ def _reasons(rows: Iterable[Record | BadRow]) -> str:
 
 
 def _sample(table: Table, head: Sequence[Record | BadRow], settings: TextSettings) -> list[Record]:
-    """Rows to guess columns by: the first; or any of the file where the label column is to be known by its values.
+    """Rows to guess columns by: the first ones, or rows from all of the file if their names alone do not tell.
 
-    Of a file that is sorted by label the first rows all have the same one, which looks like no label.
+    If a file is sorted by label, its first rows all have the same label, and the label column cannot be recognised.
     """
     try:
         find_columns(table.columns, (), settings)
@@ -143,12 +144,12 @@ def _sample(table: Table, head: Sequence[Record | BadRow], settings: TextSetting
 
 
 def is_missing(value: object) -> bool:
-    """Whether a value stands for no label at all."""
+    """Whether a value is no label: missing, not-a-number or blank."""
     return value is None or (isinstance(value, float) and math.isnan(value)) or is_blank(str(value))
 
 
 def unusable_label(value: object) -> str | None:
-    """Why a value cannot serve as a label, or as a row's list of them; `None` where it can."""
+    """Why a value cannot be used as a label, or as a list of labels; `None` if it can."""
     if is_missing(value):
         return "it has no label"
     for part in value if isinstance(value, list) else [value]:
@@ -162,7 +163,7 @@ def unusable_label(value: object) -> str | None:
 
 
 def label_variants(targets: Iterable[Target]) -> dict[Label, Label]:
-    """Labels that only look like a commoner one, as `look_key` has it, mapped to that one."""
+    """Labels with the same `spelling` as a more frequent label, mapped to that label."""
     counts = Counter(label for target in targets for label in labels_of(target))
     commonest: dict[str, Label] = {}
     for label, _ in counts.most_common():
@@ -171,7 +172,7 @@ def label_variants(targets: Iterable[Target]) -> dict[Label, Label]:
 
 
 def adopt_labels(examples: Examples, known: Iterable[Label], *, merge: bool = False) -> Examples:
-    """Labels that say the same as a known one become it, as in `known_labels`."""
+    """The examples with known labels in place of those that `known_labels` finds to be the same."""
     names = known_labels(examples.label_counts(), known, merge=merge)
     return replace(examples, labels=tuple(_renamed(target, names) for target in examples.labels))
 
@@ -199,12 +200,12 @@ def _checked(row: Record | BadRow, columns: Columns, *, needs_label: bool) -> Re
 def _up_to_bad_row(rows: Iterable[Record | BadRow], path: Path | str) -> Iterator[Record | BadRow]:
     for row in rows:
         if isinstance(row, BadRow):
-            raise DataError(f"{path}, line {row.line}: {row.reason}; mend it, or leave out --on-bad-rows fail")
+            raise DataError(f"{path}, line {row.line}: {row.reason}; correct it, or leave out --on-bad-rows fail")
         yield row
 
 
 def _separator_in_use(values: Sequence[object], separator: str) -> str:
-    """The separator, if some row has several labels by it; else nothing."""
+    """The separator if at least one row has several labels with it between; empty otherwise."""
     if not separator or any(isinstance(value, list) for value in values):
         return ""
     several = any(len(_parts(value, separator)) > 1 for value in values)
@@ -212,7 +213,7 @@ def _separator_in_use(values: Sequence[object], separator: str) -> str:
 
 
 def _as_targets(values: Sequence[object], separator: str) -> list[Target]:
-    """Keep labels as they are; whole numbers, however stored, become integers if all labels are such.
+    """The labels of each row. If all labels are whole numbers, in whatever type, they become integers.
 
     A CSV's `0` and a Parquet file's 0 are the same label, so that a model trained on one can be evaluated on the other.
 
@@ -231,7 +232,7 @@ def _as_targets(values: Sequence[object], separator: str) -> list[Target]:
 
 
 def _parts(value: object, separator: str) -> list[object]:
-    """The labels of one row: a list's members, or what stands between separators."""
+    """The labels of one row: the members of a list, or the parts of a text between separators."""
     if isinstance(value, list):
         return [part for part in value if not is_missing(part)]
     if separator:

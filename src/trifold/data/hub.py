@@ -1,34 +1,42 @@
 """`hf:NAME`: a data set of the hub, through the datasets library, as a local Parquet file read like any other."""
 
-import os
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from trifold.atomic import replaced_file
 from trifold.data.source import is_standard_input, require_name, standard_input
 from trifold.errors import DataError, first_line
 from trifold.hashing import file_sha256
 
 _PREFIX = "hf:"
+_OFFLINE: ContextVar[bool] = ContextVar("offline", default=False)
 
 
-def stay_offline() -> None:
-    """Keep the datasets library from opening a connection; it must not have been imported yet."""
-    os.environ["HF_DATASETS_OFFLINE"] = "1"
+@contextmanager
+def offline_data(offline: bool) -> Iterator[None]:
+    """Inside, if `offline`, data sets of the hub are read from the local cache and no connection is opened."""
+    token = _OFFLINE.set(offline or _OFFLINE.get())
+    try:
+        yield
+    finally:
+        _OFFLINE.reset(token)
 
 
 @cache
 def local_file(path: Path) -> Path:
-    """The file itself, or a copy: of standard input for `-`, for `hf:NAME[:SPLIT[:CONFIG]]` of that data set's split.
+    """A file on this machine with the content of `path`.
 
-    The split is `train` by default.
-
-    Class numbers become the class names that the data set gives them.
+    That is `path` itself for a file, a copy of standard input for `-`, and for `hf:NAME[:SPLIT[:CONFIG]]` a Parquet
+    file with the rows of that split (`train` by default), with class names instead of class numbers.
 
     Raises:
-        DataError: If the data set, its split or the datasets library is not to be had.
+        DataError: If the data set or its split cannot be loaded, or the datasets library is missing.
     """
     if is_standard_input(path):
         return standard_input()
@@ -42,13 +50,10 @@ def local_file(path: Path) -> Path:
         import datasets
     except ImportError:
         raise DataError(f"{path} needs the datasets library: pip install 'trifold[hub]'") from None
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
     try:
-        data = _named_classes(datasets.load_dataset(name, config or None, split=split or "train"))
-        folder = Path(datasets.config.HF_DATASETS_CACHE) / "trifold"
-        folder.mkdir(parents=True, exist_ok=True)
-        return _written(data, folder)
+        with _library_set_up(datasets):
+            data = _named_classes(datasets.load_dataset(name, config or None, split=split or "train"))
+            return _write(data, Path(datasets.config.HF_DATASETS_CACHE) / "trifold")
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, datasets.exceptions.DatasetsError) as error:
         reason = first_line(error)
         raise DataError(
@@ -57,8 +62,26 @@ def local_file(path: Path) -> Path:
         ) from None
 
 
+@contextmanager
+def _library_set_up(datasets: Any) -> Iterator[None]:
+    """Inside, the datasets library is offline if asked for, and shows progress bars only on a terminal.
+
+    Both are settings of the whole process, so they are put back afterwards.
+    """
+    offline, shows = datasets.config.HF_HUB_OFFLINE, not datasets.are_progress_bars_disabled()
+    datasets.config.HF_HUB_OFFLINE = offline or _OFFLINE.get()
+    if shows and not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.config.HF_HUB_OFFLINE = offline
+        if shows:
+            datasets.enable_progress_bars()
+
+
 def _named_classes(data: Any) -> Any:
-    """Columns of class numbers, or of lists of them, as class names."""
+    """The data set with class names in the columns of class numbers and of lists of them."""
     for column, feature in data.features.items():
         one = getattr(feature, "feature", feature)
         if not hasattr(one, "int2str"):
@@ -75,14 +98,13 @@ def _named_classes(data: Any) -> Any:
     return data
 
 
-def _written(data: Any, folder: Path) -> Path:
-    """A Parquet file named by its content, so that the same rows are the same file."""
-    handle, aside = tempfile.mkstemp(suffix=".partial", dir=folder)
-    os.close(handle)
-    try:
-        data.to_parquet(aside)
-        target = folder / f"{file_sha256(Path(aside))}.parquet"
-        os.replace(aside, target)
-    finally:
-        Path(aside).unlink(missing_ok=True)
+def _write(data: Any, folder: Path) -> Path:
+    """Write a data set as a Parquet file named by its content, so that the same rows are always the same file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder) as place:
+        written = Path(place) / "rows.parquet"
+        data.to_parquet(str(written))
+        target = folder / f"{file_sha256(written)}.parquet"
+        with replaced_file(target) as aside:
+            written.rename(aside)
     return target

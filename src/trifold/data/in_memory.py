@@ -18,7 +18,7 @@ def texts_of(given: Any) -> list[str]:
     """The texts in a list, a tuple, an iterator, a NumPy or Arrow array, a Series, or a table of one column.
 
     Raises:
-        DataError: If they come in another shape, have no order, or one of them is no text.
+        DataError: If the container has another shape or no order, or an item cannot be used as a text.
     """
     found = []
     for number, text in enumerate(_values(given, "texts", "text")):
@@ -29,7 +29,9 @@ def texts_of(given: Any) -> list[str]:
         if reason:
             raise DataError(f"text number {number} is {_shown(text)} ({reason}): give at least one word")
         if not _can_be_written(text):
-            raise DataError(f"text number {number} holds half a character (a lone surrogate): mend or leave it out")
+            raise DataError(
+                f"text number {number} holds half a character (a lone surrogate): correct it or leave it out"
+            )
         found.append(str(text))
     return found
 
@@ -42,11 +44,11 @@ def targets_of(given: Any) -> tuple[tuple[Target, ...], np.dtype[Any] | None]:
             makes the task multi-label. In any container that `texts_of` takes.
 
     Returns:
-        Them as plain Python values; and of one label a row the NumPy type that they came in, `None` for strings whose
-        type follows from their length.
+        The targets as plain Python values, and the NumPy type of `given` if it has one label a row; `None` for strings,
+        whose NumPy type depends on their length.
 
     Raises:
-        DataError: If they come in another shape, or are of several types.
+        DataError: If they have another shape, or are of several types.
     """
     rows = _values(given, "labels", "label")
     if any(isinstance(row, list | tuple | Set) for row in rows):
@@ -111,7 +113,7 @@ def _label(given: object, number: int) -> Label:
             f"label number {number} is {_shown(given)}, a whole number of more than 64 bits: make it a string"
         )
     if isinstance(label, str) and not _can_be_written(label):
-        raise DataError(f"label number {number} holds half a character (a lone surrogate): mend it")
+        raise DataError(f"label number {number} holds half a character (a lone surrogate): correct it")
     return label
 
 

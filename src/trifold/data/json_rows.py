@@ -24,7 +24,7 @@ _SPACE = re.compile(r"[\s\ufeff]*")
 
 
 def is_array(beginning: str) -> bool:
-    """Whether a file that begins so is one array, of objects or of nothing."""
+    """Whether a file with this beginning is one JSON array, empty or of objects."""
     return _ARRAY_OF_OBJECTS.match(beginning.lstrip("\ufeff")) is not None
 
 
@@ -39,15 +39,15 @@ def is_object(line: str) -> bool:
 
 
 def open_json(path: Path, encoding: str | None, *, array: bool) -> Table:
-    """Find the names of the columns.
+    """Open a JSON file; its columns are the keys of the first 1,000 objects.
 
     Args:
         path: The file.
-        encoding: A Python codec name; UTF-8, held to strictly, where `None`.
-        array: Whether it is one array of objects.
+        encoding: A Python codec name; `None` for UTF-8, where a line with other bytes is a bad row.
+        array: Whether the file is one array of objects, instead of an object a line.
 
     Raises:
-        DataError: If its beginning has no object, or too many keys, or an array is too large or damaged.
+        DataError: If the first lines hold no object or too many keys, or an array is too large or damaged.
     """
     read = partial(_array, path, encoding) if array else partial(_lines, path, encoding)
     names: dict[str, None] = {}
@@ -84,7 +84,7 @@ def _rows(table: Table, values: Iterator[tuple[int, object]]) -> Iterator[Record
 
 
 def _parsed(text: str | bytes) -> object:
-    """The object; of what is none, `None`, and of what cannot be read, the reason."""
+    """The JSON object in `text`; `None` if it is another JSON value; the reason, as text, if it is not JSON."""
     try:
         value = parse_json(text)
     except UnicodeDecodeError:
@@ -97,7 +97,7 @@ def _parsed(text: str | bytes) -> object:
 
 
 def _lines(path: Path, encoding: str | None) -> Iterator[tuple[int, object]]:
-    """Line number and object of every line that is not blank; of one that cannot be read, the reason."""
+    """Line number and `_parsed` value of every line that is not blank."""
     with open_source(path) as file, _decoded(file, encoding) as lines:
         try:
             for line, raw in enumerate(bounded_lines(lines), start=1):
@@ -110,14 +110,14 @@ def _lines(path: Path, encoding: str | None) -> Iterator[tuple[int, object]]:
 
 
 def _decoded(file: BinaryIO, encoding: str | None) -> IO[Any]:
-    """Its text, or its bytes where they are to be UTF-8, so that one line that is not costs that line."""
+    """The file as text; as bytes if it is to be UTF-8, so that a line with other bytes is one bad row and no error."""
     if encoding is None:
         return file
     return TextIOWrapper(file, encoding=encoding, errors="replace" if encoding.startswith("utf-") else "strict")
 
 
 def _array(path: Path, encoding: str | None) -> Iterator[tuple[int, object]]:
-    """Number and object of every member of an array, as of lines."""
+    """Position, from 1, and `_parsed` value of every member of an array."""
     with open_source(path) as file:
         content = file.read(limits.MAX_JSON_ARRAY_BYTES + 1)
     if len(content) > limits.MAX_JSON_ARRAY_BYTES:
@@ -144,7 +144,9 @@ def _array(path: Path, encoding: str | None) -> Iterator[tuple[int, object]]:
             raise ValueError("something stands behind its end")
     except (ValueError, IndexError, RecursionError) as error:
         reason = {IndexError: "it ends too early", RecursionError: "it nests too deep"}.get(type(error), str(error))
-        raise DataError(f"{path} is no JSON array of objects ({reason}): mend it, or write an object a line") from None
+        raise DataError(
+            f"{path} is no JSON array of objects ({reason}): correct it, or write an object a line"
+        ) from None
 
 
 def _after_space(text: str, place: int) -> int:

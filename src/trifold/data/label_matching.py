@@ -1,4 +1,4 @@
-"""Which labels are the same: of two files whatever types they give them, and of one file where they only look alike."""
+"""Match labels of two files, or of a file and a flag, whose types or spellings differ: 1 and "1", True and "true"."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ _MEANINGFUL_FORMS = ("<super>", "<sub>", "<circle>", "<fraction>", "<square>", "
 
 
 def plain_text(value: object) -> str:
-    """One text for `1`, `"1"`, `1.0` and `"1.0"`, one for `True` and `"true"`; any other label is its own."""
+    """A label as text: the same for `1`, `"1"`, `1.0` and `"1.0"`, and the same for `True` and `"true"`."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     text = str(value)
@@ -25,18 +25,20 @@ def plain_text(value: object) -> str:
 
 
 def spelling(label: Label) -> str:
-    """Equal for labels that differ only in case, spaces, unseen characters, width or Unicode's normal form."""
+    """A key that is equal for labels that differ only in case, spaces, invisible characters, width or Unicode form."""
     usual = "".join(_usual_form(character) for character in without_unseen(str(label)))
     return unicodedata.normalize("NFC", " ".join(usual.split()).casefold())
 
 
 def known_labels(given: Iterable[Label], known: Iterable[Label], *, merge: bool = False) -> dict[Label, Label]:
-    """Each given label that says the same as exactly one known label, mapped to that one.
+    """Map each given label that is the same as exactly one known label to that one.
+
+    Labels are the same if their `plain_text` is equal.
 
     Args:
-        given: Labels, of a file say.
-        known: Labels, of a model say.
-        merge: Whether labels that differ only in case or outer spaces say the same.
+        given: Labels, such as those of a file.
+        known: Labels, such as those of a model.
+        merge: Whether labels with an equal `spelling` are the same, too.
     """
     ways = (plain_text, spelling) if merge else (plain_text,)
     names = set(known)
@@ -50,7 +52,7 @@ def known_labels(given: Iterable[Label], known: Iterable[Label], *, merge: bool 
 
 
 def _only(known: Iterable[Label], way: Callable[[Label], str]) -> Mapping[str, Label]:
-    """Text to the known label that says it, where there is but one."""
+    """From `way(label)` to the label, without those keys that several labels share."""
     found: dict[str, list[Label]] = {}
     for label in known:
         found.setdefault(way(label), []).append(label)

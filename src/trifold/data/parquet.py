@@ -19,7 +19,7 @@ _TRAILING_ZEROS = r"\.0*(Z|[+-]\d{4})?$|(\.\d*[1-9])0+(Z|[+-]\d{4})?$"
 
 
 def open_parquet(path: Path) -> Table:
-    """Read the names of the columns.
+    """Open a Parquet file and read the names of its columns.
 
     Raises:
         DataError: If the file is damaged, or has no or too many columns, or two of one name.
@@ -61,7 +61,7 @@ def _rows(table: Table) -> Iterator[Record | BadRow]:
 
 
 def _values(column: Any) -> list[object]:
-    """A column's values as Python's own; points in time and durations, which Python has fewer digits for, as text."""
+    """The values of a column as Python objects; times and durations as text, since Python's types have fewer digits."""
     import pyarrow as pa
     from pyarrow import compute
 

@@ -1,4 +1,4 @@
-"""How a file is read on behalf of another: by a run as its training data were, a test file as its data file is."""
+"""Read a file in the same way as another: new data like a run's training data, a test file like the data file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +16,14 @@ _COLUMNS = {"text_column": ("--text-column", "texts"), "label_column": ("--label
 
 @dataclass(frozen=True)
 class RecordedColumns:
-    """What is known of the file that was read first; `None` where it is not.
+    """How the first file was read; fields are `None` if that is not known.
 
     Attributes:
-        of: Whose it is, for messages.
+        of: Name of the file or run, for messages.
         text_column: Its text column, or several with commas between.
         label_column: Its label column.
-        label_separator: What stood between the labels of a row.
-        merge_labels: Whether labels that differ only in case or outer spaces were one.
+        label_separator: Separator between the labels of a row.
+        merge_labels: Whether labels that differ only in case or outer spaces were merged.
     """
 
     of: str
@@ -34,7 +34,7 @@ class RecordedColumns:
 
     @classmethod
     def recorded(cls, facts: Mapping[str, Any]) -> "RecordedColumns":
-        """What a run's `run.json` says of its data; nothing in one that `TextClassifier.save` wrote."""
+        """The columns that `run.json` names; none if `TextClassifier.save` wrote the run, which has no data file."""
         data = _mapping(facts.get("data"))
         reading = _mapping(data.get("reading"))
         text, label, separator = (
@@ -44,17 +44,17 @@ class RecordedColumns:
         return cls("the run", text, label, separator, reading.get("merge_labels") is True)
 
     def settle(self, settings: LabelledSettings) -> LabelledSettings:
-        """The settings, where labels are separated and merged as they were unless the user says otherwise."""
+        """The settings with the first file's separator and merging of labels, where the user set none."""
         separator = self.label_separator if settings.label_separator is None else settings.label_separator
         return replace(settings, label_separator=separator, merge_labels=settings.merge_labels or self.merge_labels)
 
     def find_columns(self, names: Sequence[str], sample: Sequence[Record], settings: TextSettings) -> Columns:
-        """As `columns.find_columns`, but what the user does not name is read from the columns known, if they are.
+        """As `columns.find_columns`, but with the first file's columns in place of a guess.
 
-        What is guessed, and what would have been guessed otherwise, is said.
+        A note says which columns were guessed, and which would have been guessed if the first file's were not known.
 
         Raises:
-            DataError: As `columns.find_columns`; also if a known column is missing.
+            DataError: As `columns.find_columns`; also if a column of the first file is missing.
         """
         open_names = [name for name in _COLUMNS if getattr(settings, name, "") is None]
         known = {name: column for name in open_names if (column := getattr(self, name)) is not None}
@@ -81,7 +81,7 @@ class RecordedColumns:
 
 
 def _guess(names: Sequence[str], sample: Sequence[Record], settings: TextSettings) -> dict[str, str | None]:
-    """What would be read if nothing were known; nothing where it cannot be guessed."""
+    """The columns that would be guessed if nothing were known of the first file; empty if none can be guessed."""
     try:
         return _by_setting(find_columns(names, sample, settings))
     except DataError:

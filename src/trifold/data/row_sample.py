@@ -1,4 +1,4 @@
-"""A few of many rows: any of them, since the first of a file that is sorted are not like the rest."""
+"""A random sample of a stream of rows: if a file is sorted, its first rows are not like the rest."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -10,7 +10,7 @@ _Item = TypeVar("_Item")
 
 
 def some(items: Iterable[_Item], most: int) -> list[_Item]:
-    """At most so many of the items, each as likely as any other, in no order; the same ones every time.
+    """A random sample of at most `most` items, in random order, drawn with a fixed seed.
 
     Source: Vitter 1985, "Random Sampling with a Reservoir", algorithm R.
     """

@@ -1,7 +1,6 @@
-"""Where data come from: a file as it lies on disk, packed or not, or standard input. Knows nothing of what it holds.
+"""Open a data file, compressed or not, or standard input, as a stream of bytes.
 
-Whatever could hang or is no table at all (a pipe, a device, an archive, a workbook) is refused by name, with what to
-do instead.
+What could block forever or is no table (a pipe, a device, an archive, a workbook) is refused, with what to do instead.
 """
 
 import atexit
@@ -57,10 +56,10 @@ def is_standard_input(path: Path) -> bool:
 
 
 def require_lasting(*paths: Path | None) -> None:
-    """Refuse standard input where data are read again later: by every method, by `--resume`, by `export`.
+    """Refuse standard input for data that are read again later, by each method, `--resume` or `export`.
 
     Raises:
-        DataError: If one of them is standard input.
+        DataError: If a path is standard input.
     """
     if any(path is not None and is_standard_input(path) for path in paths):
         raise DataError(
@@ -69,20 +68,20 @@ def require_lasting(*paths: Path | None) -> None:
 
 
 def require_name(path: Path) -> None:
-    """Refuse a name that no report, table or terminal could show.
+    """Refuse a file name that cannot be shown in a report or on a terminal.
 
     Raises:
-        DataError: If it holds a control character, a line break say, or bytes that are no text.
+        DataError: If it has a control character, such as a line break, or bytes that are not text.
     """
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in str(path)):
         raise DataError(f"the name {str(path)!a} holds a control character or bytes that are no text: rename it")
 
 
 def require_file(path: Path) -> None:
-    """Refuse what is no file.
+    """Refuse a path that is not a readable file.
 
     Raises:
-        DataError: If there is none by that name, it is a folder, pipe or device, or may not be read.
+        DataError: If it does not exist, is a folder, pipe or device, or may not be read.
     """
     require_name(path)
     try:
@@ -103,17 +102,17 @@ def require_file(path: Path) -> None:
 
 
 def plain_suffix(path: Path) -> str:
-    """The ending that says what a file holds, in lower case: `.csv` of `a.CSV.gz`."""
+    """The file name extension in lower case, without that of the compression: `.csv` of `a.CSV.gz`."""
     suffix = path.suffix.lower()
     return Path(path.stem).suffix.lower() if suffix in _PACKED else suffix
 
 
 @contextmanager
 def open_source(path: Path) -> Iterator[BinaryIO]:
-    """The file's bytes, unpacked where it is packed by gzip, bzip2 or xz.
+    """Open a file as a stream of bytes; one that is compressed by gzip, bzip2 or xz is decompressed.
 
     Raises:
-        DataError: If it cannot be opened or read to its end, or is known to be something else than text or Parquet.
+        DataError: If it cannot be opened or read to its end, or has another format than text or Parquet.
     """
     require_file(path)
     try:
@@ -134,7 +133,7 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
 
 
 def is_packed(path: Path) -> bool:
-    """Whether `open_source` unpacks it."""
+    """Whether the file is compressed by gzip, bzip2 or xz, judging by its first bytes."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     return any(head.startswith(magic) for magic in _UNPACKED_BY)
@@ -148,10 +147,11 @@ def _refuse_foreign(head: bytes, path: Path, suffix: str) -> None:
 
 @cache
 def standard_input() -> Path:
-    """What comes in, as a file that goes when this process ends; read once, named as often as needed.
+    """Copy standard input into a temporary file, once, and return its path; the file is removed when the process ends.
 
     Raises:
-        DataError: If standard input is closed, a terminal or a device, does not fit onto the disk, or never ends.
+        DataError: If standard input is closed, a terminal or a device, larger than the limit, or does not fit on the
+            disk.
     """
     try:
         source = sys.stdin.buffer

@@ -1,4 +1,4 @@
-"""An opened data file, however it is written."""
+"""An opened data file of any format."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +18,10 @@ class Table:
     """A data file, opened.
 
     Attributes:
-        path: Where it lies.
-        columns: Names from the header, in file order.
-        description: How it is written, in words.
-        read: Opens the file anew and gives its rows.
+        path: The file.
+        columns: Column names in file order.
+        description: The format in words.
+        read: Opens the file anew and yields its rows.
         typed: Whether values may be other than text.
     """
 
@@ -32,7 +32,7 @@ class Table:
     typed: bool = True
 
     def rows(self) -> Iterator[Record | BadRow]:
-        """Every row of the file in order, each either usable as read or bad with its reason."""
+        """Every row of the file in order, as a `Record` or, if it cannot be read, a `BadRow` with the reason."""
         return self.read(self)
 
 
@@ -83,7 +83,7 @@ def column_names(header: Sequence[str], path: Path) -> tuple[str, ...]:
 
 
 def unwritable(values: list[object]) -> str | None:
-    """Why a row's strings, which JSON and Parquet can hold anything in, are no text."""
+    """Why the strings of a row from JSON or Parquet cannot be used as text; `None` if they can."""
     for value in values:
         parts = value if isinstance(value, list) else (value,)
         if any(isinstance(part, str) and "\x00" in part for part in parts):

@@ -1,4 +1,4 @@
-"""What can be seen of a text: whether it says anything, and the text without characters that nobody sees."""
+"""The visible part of a text: whether a text is blank, and the text without its invisible characters."""
 
 import re
 import unicodedata
@@ -16,10 +16,10 @@ _UNSEEN = re.compile(f"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ufff9-\ufffb{_IGNOR
 
 
 def is_blank(text: str) -> bool:
-    """Whether nothing can be seen of it: it is empty, or all spaces, controls and characters without a shape."""
+    """Whether a text is empty or has only spaces, control characters and invisible characters."""
     return _VISIBLE.search(text) is None
 
 
 def without_unseen(text: str) -> str:
-    """The text without characters that have neither shape nor width, in Unicode's composed form (NFC)."""
+    """The text without invisible characters, in Unicode's composed form (NFC)."""
     return unicodedata.normalize("NFC", _UNSEEN.sub("", text))

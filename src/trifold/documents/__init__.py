@@ -1,1 +1,1 @@
-"""Documents as vectors, and what follows from that."""
+"""Texts as vectors."""

@@ -1,4 +1,4 @@
-"""Files of texts to files of vectors, streamed: memory does not grow with the number of rows."""
+"""Turn a file of texts into a file of vectors. Rows are streamed, so memory does not grow with their number."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,13 +28,13 @@ _HEADER_BYTES = 128
 
 @dataclass(frozen=True)
 class Embedded:
-    """What `embed_file` wrote.
+    """The result of `embed_file`.
 
     Attributes:
-        rows: Of the file, and so of the result.
-        width: Of each vector.
-        truncated: Texts that were too long to be read whole.
-        bad: Line and reason of each row without a usable text; its vector is not-a-number throughout.
+        rows: Number of rows of the file, and of vectors.
+        width: Numbers of each vector.
+        truncated: Number of texts that were cut because they are longer than the model reads.
+        bad: Line and reason of each row without a usable text; all numbers of its vector are NaN.
     """
 
     rows: int
@@ -43,7 +43,7 @@ class Embedded:
     bad: tuple[tuple[int, str], ...]
 
 
-class _Sink(Protocol):
+class _Writer(Protocol):
     def write(self, rows: list[dict[str, str]], vectors: np.ndarray) -> None: ...
 
 
@@ -58,22 +58,26 @@ def embed_file(
     *,
     force: bool = False,
 ) -> Embedded:
-    """Write a vector of length 1 for every row of a file, in its order; it appears whole or not at all.
+    """Write a vector of length 1 for every row of a file, in the file's order.
+
+    A text's vector is the mean of its tokens' states in the encoder's last layer. If anything fails, no output file is
+    left behind.
 
     Args:
-        encoder: Its top layer's mean over a text's tokens is the vector.
-        tokenizer: The encoder's.
-        source: CSV, TSV, JSONL or Parquet.
-        output: `.npy` for `(rows, width)` float32, or `.parquet` for the file's columns and one more, `vector`.
+        encoder: The encoder.
+        tokenizer: The encoder's tokenizer.
+        source: CSV, TSV, JSONL or Parquet file.
+        output: A `.npy` file gets an array `(rows, width)` of float32; a `.parquet` file gets the columns of `source`
+            and a column `vector`.
         settings: How to read `source`.
-        token_budget: Tokens of one forward pass; the device's own where `None`.
-        own: The columns of the run that the encoder is from.
+        token_budget: Tokens of one forward pass; `None` for the device's default.
+        own: The columns of the run that the encoder belongs to, if it belongs to one.
         force: Overwrite `output` where it is there already.
 
     Raises:
-        DataError: If the file cannot be read or `output` not be written, a column that would be added is there
-            already, or a row is bad and `on_bad_rows` is `fail`.
-        SettingsError: If the format of `output` is unknown, or it is there already.
+        DataError: If `source` cannot be read, `output` cannot be written, `source` already has a column `vector`, or a
+            row is unusable and `on_bad_rows` is `fail`.
+        SettingsError: If `output` ends in neither .npy nor .parquet, or is there already.
     """
     if output.suffix not in _FORMATS:
         raise SettingsError(f"--output {output} is no format for vectors: name a file that ends in .npy or .parquet")
@@ -85,7 +89,7 @@ def embed_file(
         raise DataError(f"{source} already has a column {_ADDED!r}, which embedding would add: rename it")
     count, truncated = 0, 0
     bad: list[tuple[int, str]] = []
-    with _sink(output, table.columns, encoder.width, force=force) as sink:
+    with _open_output(output, table.columns, encoder.width, force=force) as written:
         while slice_ := list(islice(stream, _TEXTS_PER_SLICE)):
             texts = {n: str(columns.text_of(row.values)) for n, row in enumerate(slice_) if isinstance(row, Record)}
             vectors = np.full((len(slice_), encoder.width), np.nan, dtype=np.float32)
@@ -94,20 +98,20 @@ def embed_file(
                     tokenizer.require_words(list(texts.values()))
                 vectors[list(texts)], cut = embed(encoder, tokenizer, list(texts.values()), token_budget)
                 truncated += int(cut.sum())
-            sink.write([_plain(row.values, table.columns) for row in slice_], vectors)
+            written.write([_as_cells(row.values, table.columns) for row in slice_], vectors)
             count += len(slice_)
             bad += [(row.line, row.reason) for row in slice_ if isinstance(row, BadRow)]
     return Embedded(count, encoder.width, truncated, tuple(bad))
 
 
-def _plain(values: Mapping[str, object], columns: tuple[str, ...]) -> dict[str, str]:
-    """A row as a CSV would have it."""
+def _as_cells(values: Mapping[str, object], columns: tuple[str, ...]) -> dict[str, str]:
+    """The cells of a row as text, in the order of `columns`; a missing value is empty text."""
     return {name: "" if values.get(name) is None else str(values[name]) for name in columns}
 
 
 @contextmanager
-def _sink(output: Path, columns: tuple[str, ...], width: int, *, force: bool) -> Iterator[_Sink]:
-    """Writes aside; the file takes its name only if nothing fails."""
+def _open_output(output: Path, columns: tuple[str, ...], width: int, *, force: bool) -> Iterator[_Writer]:
+    """A writer for the format of `output`; the file appears under its name only if nothing fails."""
     with new_file(output, force=force) as aside:
         if output.suffix == ".npy":
             with aside.open("wb") as file:
@@ -121,9 +125,10 @@ def _sink(output: Path, columns: tuple[str, ...], width: int, *, force: bool) ->
 
 
 class _ArrayFile:
-    """A .npy file that grows.
+    """Writer of a .npy file whose number of rows is not known at the start.
 
-    Source: NumPy's format version 1.0, whose header may be filled up with spaces.
+    Source: NumPy's format version 1.0. Its header may be padded with spaces, so it is written last, into space that was
+    left for it at the beginning.
     """
 
     def __init__(self, file: BinaryIO, width: int) -> None:
@@ -142,14 +147,12 @@ class _ArrayFile:
 
 
 class _TableFile:
-    """A Parquet file: the source's columns as text, and the vectors."""
+    """Writer of a Parquet file with the columns of the source as text and a column of vectors."""
 
     def __init__(self, path: Path, columns: tuple[str, ...], width: int) -> None:
-        try:
-            import pyarrow as pa
-            from pyarrow import parquet
-        except ImportError:
-            raise SettingsError("writing .parquet needs pyarrow: pip install pyarrow, or name a .npy file") from None
+        import pyarrow as pa
+        from pyarrow import parquet
+
         self._arrow: Any = pa
         self._columns, self._width = columns, width
         fields = [(name, pa.string()) for name in columns]

@@ -1,4 +1,4 @@
-"""Which encoder a MODEL argument means: a name, a folder, a hub id, or what stands under a run's head."""
+"""Find the encoder that a MODEL argument names: a model name, a folder, a hub id, or a run folder."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,6 @@ from trifold.artifact.arrays import read_state
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run
 from trifold.artifact.run_record import RUN, ClassifierRecord, ModelRecord, read_run_record
-from trifold.data.hub import stay_offline
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.engines.encoder import Encoder
 from trifold.errors import BackboneError
@@ -20,19 +19,16 @@ from trifold.runtime import choose
 
 
 def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Tokenizer]:
-    """Load what `model` names, without a head.
+    """Load an encoder and its tokenizer.
 
     Args:
-        model: `minilm`, a folder, a hub id, or a run folder.
-        settings: How it reads texts, and where it computes.
+        model: `minilm`, a folder, a hub id, or a run folder. Of a run, its encoder is loaded without the classifier.
+        settings: How texts are read, and where the encoder computes.
 
     Raises:
-        BackboneError: If it is nowhere, or its vectors are not to be had apart from its adapters.
+        BackboneError: If there is no such model, or the run has no encoder that can be used without its adapters.
     """
-    if settings.offline:
-        # The texts may be a data set of the hub.
-        stay_offline()
-    # Of a name that is no path at all, this says no; pathlib's fails.
+    # os.path.isdir returns False for a name that cannot be a path, where Path.is_dir raises.
     run = best_run(Path(model)) if os.path.isdir(model) else None
     if run is not None and (run / RUN).is_file():
         files = _under_head(run, settings)
@@ -43,7 +39,7 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
 
 
 def own_reading(model: str) -> RecordedColumns | None:
-    """The columns of the labelled run that `model` names; `None` where it is none that was trained on labels."""
+    """The columns that a run read in training; `None` if `model` is no run that was trained on labels."""
     run = best_run(Path(model))
     if not (run / RUN).is_file():
         return None
@@ -52,6 +48,11 @@ def own_reading(model: str) -> RecordedColumns | None:
 
 
 def _under_head(run: Path, settings: EncodingSettings) -> BackboneFiles:
+    """The encoder of a run: its own fine-tuned one, or the frozen backbone that it names.
+
+    Raises:
+        BackboneError: If the run has neither, as with `tfidf` or adapters.
+    """
     record = read_run_record(run)
     method = record.method if isinstance(record, ModelRecord) else "a comparison"
     verify_model(run)

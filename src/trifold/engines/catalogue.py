@@ -111,7 +111,7 @@ def classifier_of(weights: ClassifierWeights, classes: int) -> FastBertClassifie
     """The classifier with these weights, without transformers.
 
     Args:
-        weights: Of encoder and head.
+        weights: Weights of encoder and head.
         classes: How many it is to have.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A frozen encoder as features, search and prompts use it: texts in, pooled hidden states of its layers out."""
+"""A frozen encoder: from texts to the pooled hidden states of its layers."""
 
 from collections.abc import Sequence
 from threading import RLock
@@ -31,6 +31,11 @@ class Encoder:
             two can: PyTorch for a BERT on a processor with an 8-bit dot product. Or the `backend` of a saved run.
         frozen: Whether `model` stays as it was loaded. If not, `pool` computes with its weights as they are by then.
 
+    Attributes:
+        engine: What computes.
+        layers: Number of layers that are computed.
+        width: Numbers of one hidden state.
+
     Raises:
         BackboneError: If the files hold no encoder that can be loaded.
         SettingsError: If ONNX Runtime is needed and not installed, or another device than the CPU is asked for.
@@ -62,7 +67,7 @@ class Encoder:
             raise BackboneError(f"{files.name} is a {kind}, which does not read texts: give another --model") from None
         if layers is not None:
             self.layers = cut(module, max(1, layers))
-        self._engine = choose_engine(engine, kinds, self._source(module))
+        self.engine = choose_engine(engine, kinds, self._source(module))
 
     @property
     def model(self) -> Any:
@@ -87,28 +92,28 @@ class Encoder:
         Given as `engine` later, it is used again; where the machine lacks `torch-int8`, full precision, which is
         nearest to it.
         """
-        return self._engine.name
+        return self.engine.name
 
     @property
     def precision(self) -> str:
         """Of the matmuls."""
-        return self._engine.precision
+        return self.engine.precision
 
     @property
     def pad_to(self) -> PadTo:
         """What lengths batches are padded to."""
-        return self._engine.pad_to
+        return self.engine.pad_to
 
     def end_training(self) -> None:
         """Compute from now on as what is saved will compute once it is loaded, to the bit."""
         own = encoder_of(Weights(self.model.config.to_dict(), self.model.state_dict()))
         module = self.model if own is None else own.to(self.runtime.device)
         kinds = engines_for(self._setting, self.runtime, frozen=True)
-        self._engine = choose_engine(self._setting, kinds, self._source(module))
+        self.engine = choose_engine(self._setting, kinds, self._source(module))
 
     def keep(self, layers: int) -> None:
         """Drop everything above the lowest `layers` layers; architectures that name them otherwise stay whole."""
-        self.layers = self._engine.keep(max(1, layers))
+        self.layers = self.engine.keep(max(1, layers))
         if self._model is not None:
             cut(self._model, self.layers)
 
@@ -131,16 +136,16 @@ class Encoder:
         """
         layers = tuple(range(self.layers + 1)) if layers is None else tuple(layers)
         vectors = np.empty((len(tokens), len(layers), len(POOLINGS), self.width), dtype=np.float32)
-        for batch in by_token_budget(tokens.lengths, token_budget or self._engine.token_budget):
+        for batch in by_token_budget(tokens.lengths, token_budget or self.engine.token_budget):
             ids, mask = tokens.padded(batch, pad_id, self.pad_to)
-            vectors[batch] = self._engine.pooled(ids, mask, layers)
+            vectors[batch] = self.engine.pooled(ids, mask, layers)
             if advance:
                 advance(int(mask.sum()))
         return Pooled(vectors, layers)
 
     def try_batch(self, ids: np.ndarray, mask: np.ndarray) -> None:
         """Compute one batch whose result nobody needs, to see how long it takes."""
-        self._engine.pooled(ids, mask, tuple(range(self.layers + 1)))
+        self.engine.pooled(ids, mask, tuple(range(self.layers + 1)))
 
 
 def embed(

@@ -63,7 +63,7 @@ class FastBert(torch.nn.Module):
         Raises:
             TypeError: If an entry that is needed is missing.
         """
-        return _plain(config) is not None
+        return _standard_bert(config) is not None
 
     @classmethod
     def of(cls, weights: Weights) -> "FastBert | None":
@@ -73,7 +73,7 @@ class FastBert(torch.nn.Module):
             The encoder; `None` where the model has another architecture, or a weight is missing or has another shape.
         """
         try:
-            plain = _plain(weights.config)
+            plain = _standard_bert(weights.config)
             if plain is None:
                 return None
             with torch.device("meta"):
@@ -194,7 +194,7 @@ class _Output(torch.nn.Module):
         return found
 
 
-def _plain(config: dict[str, Any]) -> BertConfig | None:
+def _standard_bert(config: dict[str, Any]) -> BertConfig | None:
     """The configuration; `None` where such a model computes something else than `FastBert`."""
     plain = (
         config.get("model_type") in BERT_ENCODERS

@@ -112,7 +112,7 @@ class Int8Linear(torch.nn.Module):
     Args:
         exact: The layer in single precision.
         states: How the states are quantised.
-        dtype: Of the result.
+        dtype: Number format of the result.
         gelu: Whether the exact GELU follows.
         result: How the result is quantised to uint8; it is not where `None`.
     """
@@ -159,8 +159,8 @@ def quantised(
 
     Args:
         exact: The matmuls.
-        ranges: Of the states.
-        dtype: Of the results.
+        ranges: Ranges of the states.
+        dtype: Number format of the results.
         behind: As `gelu` and `result` of `Int8Linear`.
     """
     smoothing = ranges.smoothing(exact)

@@ -16,13 +16,13 @@ from torch.autograd.function import once_differentiable
 
 from trifold.runtime import cpu_multiplies_tiles
 
-_NAME = "matmul"
+NAME = "matmul"
 # Tokens beyond which a row's weights no longer fit a core's cache, and memory grows with the square of the length.
 _LONGEST = 512
 # Between these a row's sum of powers is exact enough, and no power that matters was too small or too large a number.
 _SMALLEST_SUM, _LARGEST_SUM = 1e-20, 1e36
 # Scores computed at once: as many as a core's cache holds.
-_SCORES_AT_ONCE = 3_000_000
+SCORES_AT_ONCE = 3_000_000
 # Variants of attention, by the names of transformers' arguments, that are not computed here.
 _NOT_PLAIN = ("is_causal", "position_bias", "softcap", "sliding_window", "cache", "output_attentions", "s_aux")
 
@@ -35,9 +35,9 @@ def registered_attention() -> str:
     """
     from transformers import AttentionInterface, AttentionMaskInterface
 
-    AttentionInterface.register(_NAME, _forward)
-    AttentionMaskInterface.register(_NAME, _mask)
-    return _NAME
+    AttentionInterface.register(NAME, _forward)
+    AttentionMaskInterface.register(NAME, _mask)
+    return NAME
 
 
 def _mask(*, mask_function: Any, q_length: int, **named: Any) -> torch.Tensor | None:
@@ -108,7 +108,7 @@ def attend(
         key: `(batch, heads, tokens, width)`.
         value: `(batch, heads, tokens, width)`.
         mask: `(batch, 1, 1, tokens)` bool, false at padding; `None` where nothing is masked.
-        scaling: Of the scores; one over the root of `width` where `None`.
+        scaling: Scaling factor of the scores; one over the root of `width` where `None`.
 
     Returns:
         `(batch, heads, tokens, width)`.
@@ -216,7 +216,7 @@ def _mix(
 def _few(query: torch.Tensor) -> Iterator[slice]:
     """Slices of texts whose scores together stay in a core's cache."""
     texts, heads, tokens, _ = query.shape
-    step = max(1, _SCORES_AT_ONCE // (heads * tokens * tokens))
+    step = max(1, SCORES_AT_ONCE // (heads * tokens * tokens))
     return (slice(begin, begin + step) for begin in range(0, texts, step))
 
 

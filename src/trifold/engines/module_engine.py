@@ -20,7 +20,7 @@ class ModuleEngine(Engine):
         module: The encoder, or a copy of it.
         runtime: Where it is.
         context: Gives the context to run it in.
-        precision: Of the matmuls; the runtime's where `None`.
+        precision: Number format of the matmuls; the runtime's where `None`.
     """
 
     def __init__(

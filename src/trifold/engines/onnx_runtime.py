@@ -5,14 +5,13 @@ ids and their mask go in, one array of floats comes out. A graph that gives othe
 """
 
 import contextlib
-import hashlib
-import importlib.metadata
+import importlib
 import importlib.util
 import io
-import json
 import logging
 import mmap
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -25,8 +24,9 @@ import numpy as np
 from trifold.cache_folder import graph_aside, graphs_folder
 from trifold.errors import BackboneError, SettingsError, first_line
 from trifold.events import say
-from trifold.runtime import compute_threads, cpu_multiplies_int8
-from trifold.version import VERSION
+from trifold.hashing import content_address
+from trifold.runtime import compute_threads, cpu_multiplies_int8, environment_variable
+from trifold.version import VERSION, installed_versions
 
 if TYPE_CHECKING:
     import torch
@@ -43,16 +43,18 @@ TOKEN_BUDGET = 1_024
 
 
 def require_onnx() -> None:
-    """Refuse in one sentence where the packages are missing; every use of ONNX Runtime calls this first.
+    """Import ONNX Runtime with its telemetry off; every use of it calls this first.
 
-    From version 1.32 on, it reports its use to its maker unless told not to before it is imported.
+    From version 1.32 on, it reports its use to its maker unless a variable says no when it is imported.
 
     Raises:
-        SettingsError: If they are.
+        SettingsError: If a package is missing.
     """
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     if any(importlib.util.find_spec(name) is None for name in _NEEDED):
         raise SettingsError("ONNX Runtime is not installed: pip install 'trifold[export]'")
+    if "onnxruntime" not in sys.modules:
+        with environment_variable("ORT_DISABLE_TELEMETRY", "1"):
+            importlib.import_module("onnxruntime")
 
 
 class OnnxGraph:
@@ -125,7 +127,7 @@ def write_graph(module: "torch.nn.Module", path: Path, *, int8: bool = False) ->
 
     Args:
         module: From `(batch, tokens)` ids and mask to one tensor; on the CPU, in evaluation mode.
-        path: Of the graph.
+        path: Path of the graph.
         int8: Whether matmuls are done in 8-bit integers.
 
     Raises:
@@ -159,9 +161,9 @@ def kept_graph(module: "torch.nn.Module", about: dict[str, object], *, int8: boo
         BackboneError: As `write_graph`.
     """
     require_onnx()
-    versions = [VERSION, *(importlib.metadata.version(name) for name in (*_NEEDED, "torch", "transformers"))]
-    address = json.dumps([about, int8, cpu_multiplies_int8(), versions], sort_keys=True)
-    path = graphs_folder() / f"{hashlib.sha256(address.encode()).hexdigest()[:32]}.onnx"
+    versions = {"trifold": VERSION, **installed_versions(*_NEEDED, "torch", "transformers")}
+    kind = {"about": about, "int8": int8, "full range": cpu_multiplies_int8(), "versions": versions}
+    path = graphs_folder() / f"{content_address(kind)}.onnx"
     with contextlib.suppress(OSError, BackboneError):
         os.utime(path)
         return OnnxGraph(path)

@@ -54,7 +54,7 @@ def layer_at(layer: Any, hidden: torch.Tensor, mask: torch.Tensor | None, where:
     """One BERT layer for some of its tokens: `(batch, tokens, width)` to `(1, places, width)`.
 
     Args:
-        layer: Of a BERT-like encoder.
+        layer: Layer of a BERT-like encoder.
         hidden: Hidden states of the layer below.
         mask: The layer's attention mask, the same for every query; `None` where nothing is masked.
         where: `(batch, tokens)` bool, the places to compute.

@@ -8,13 +8,12 @@ import operator
 
 import torch
 
-from trifold.events import say
+from trifold.events import say_once
 
 _PREPACKED_LINEAR = (
     "ops.mkldnn._reorder_linear_weight", "ops.mkldnn._linear_pointwise", "ops.mkldnn._is_mkldnn_bf16_supported",
 )  # fmt: skip
 _INT8_LINEAR = ("ops.onednn.qlinear_prepack", "ops.onednn.qlinear_pointwise")
-_said: set[str] = set()
 
 
 def has_prepacked_linear() -> bool:
@@ -120,11 +119,10 @@ def _behind(gelu: bool) -> tuple[str, list[float], str]:
 
 
 def _have(names: tuple[str, ...], instead: str) -> bool:
-    """Whether all of these operators are there; if not, it is said once what is done instead."""
+    """Whether all of these operators exist; if not, a note says once what is done instead."""
     missing = [name for name in names if not _exists(name)]
-    if missing and instead not in _said:
-        _said.add(instead)
-        say(f"note: PyTorch {torch.__version__} has no torch.{missing[0]}: {instead}, which is slower")
+    if missing:
+        say_once(f"note: PyTorch {torch.__version__} has no torch.{missing[0]}: {instead}, which is slower")
     return not missing
 
 

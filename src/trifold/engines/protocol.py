@@ -65,7 +65,7 @@ class Engine(ABC):
         name: What a run saves as its `"engine"`.
         takes_module: Whether it computes with `EncoderModule.module`, or else with what `SavedEncoder.load` gives.
         follows_training: Whether it computes with the encoder's weights as they are at that moment.
-        precision: Of the matmuls, as runs and cached vectors name it.
+        precision: Number format of the matmuls, as runs and cached vectors name it.
         token_budget: Tokens of one forward pass, padding included, where the user names no number.
         pad_to: What lengths batches are padded to.
     """

@@ -20,14 +20,14 @@ from trifold.json_reading import read_json
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import Runtime, hardware, memory_bytes, peak_while, resident_bytes
 
-_CANDIDATES = {
+CANDIDATES = {
     "cpu": (1_024, 2_048, 4_096, 8_192),
     "cuda": (8_192, 16_384, 32_768, 65_536, 131_072, 262_144),
     "mps": (2_048, 4_096, 8_192, 16_384, 32_768),
 }
 _REPEATS = 2
 # Measuring may cost this share of the work ahead, and a larger budget must be this many times as fast to be taken.
-_MOST_COST = 0.05
+MAX_COST = 0.05
 _WORTH_IT = 1.02
 _MEMORY_SHARE = 0.5
 
@@ -72,7 +72,7 @@ def tuned_budget(settings: ComputeSettings, work: Work) -> int:
     key, known = _key(work, candidates[-1]), _remembered()
     if key in known:
         return known[key]
-    if len(candidates) == 1 or _REPEATS * sum(candidates) > _MOST_COST * work.passes * float(work.lengths.sum()):
+    if len(candidates) == 1 or _REPEATS * sum(candidates) > MAX_COST * work.passes * float(work.lengths.sum()):
         return work.runtime.token_budget
     say(f"{work.kind}: finding out how many tokens at once are fastest on this machine; remembered for next time")
     best = _fastest(work, candidates)
@@ -82,7 +82,7 @@ def tuned_budget(settings: ComputeSettings, work: Work) -> int:
 
 def _candidates(work: Work) -> tuple[int, ...]:
     """Budgets up to the first into which the most texts that go through together fit."""
-    all_ = _CANDIDATES[work.runtime.device]
+    all_ = CANDIDATES[work.runtime.device]
     if work.at_once is None:
         return all_
     most = work.at_once * int(work.lengths.max())

@@ -19,7 +19,7 @@ from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime, choose, cpu_multiplies_bfloat16, has_nvidia_driver
 from trifold.types import Split
 
-_SAMPLE_TEXTS = 300
+SAMPLE_TEXTS = 300
 _MATRIX = 1_024
 _MEASURE_SECONDS = 0.4
 
@@ -43,7 +43,7 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
     Raises:
         BackboneError: If the backbone cannot be found.
     """
-    sample = some(split.train.texts, _SAMPLE_TEXTS)
+    sample = some(split.train.texts, SAMPLE_TEXTS)
     work = Workload(
         train_texts=len(split.train),
         validation_texts=len(split.validation),

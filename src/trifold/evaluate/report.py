@@ -99,7 +99,7 @@ def _section(result: RunResult) -> MethodSection:
     right = correct_rows(result.truth, result.predicted)
     return MethodSection(
         name=result.name,
-        choices={name.replace("_", " "): _plain(value) for name, value in choices.items()},
+        choices={name.replace("_", " "): _in_words(value) for name, value in choices.items()},
         confusion=as_svg(confusion_figure(result.truth, result.predicted, result.labels)),
         curves=as_svg(curves_figure(history)) if history else "",
         curves_caption=_TRIED if choices.get("head") == "logistic" else _KEPT,
@@ -110,9 +110,9 @@ def _section(result: RunResult) -> MethodSection:
     )
 
 
-def _plain(value: object) -> str:
+def _in_words(value: object) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+        return ", ".join(f"{name} {_in_words(item)}" for name, item in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -11,9 +11,9 @@ class CompareSettings:
     """How methods are compared.
 
     Attributes:
-        methods: Comma-separated; all by default.
+        methods: Names of methods, with commas between; all by default.
         preset: Also run this well-known recipe, for comparison.
-        time_limit: Minutes; methods that will not fit are skipped, and it is said.
+        time_limit: Minutes for all methods; those that would not fit are skipped, with a note.
         tolerance: Points of score that a cheaper method may lose against the best and still be the one to ship.
     """
 

@@ -20,7 +20,7 @@ from trifold.models.tokenizer import Tokens
 from trifold.runtime import Runtime
 
 # Share of a GPU's free memory that states may take, so that they need not be sent to it in every step.
-_GPU_SHARE = 0.3
+GPU_SHARE = 0.3
 # How far the logits of a replayed model may be from the whole model's: only the order of operations differs.
 _REPLAY_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.1}
 
@@ -205,7 +205,7 @@ class PrefixStates:
         self._ends = np.cumsum([len(array) for array in arrays])
         self._all: torch.Tensor | None = None
         rows, width = int(self._ends[-1]), arrays[0].shape[1]
-        if runtime.device == "cuda" and 2 * rows * width < _GPU_SHARE * torch.cuda.mem_get_info()[0]:
+        if runtime.device == "cuda" and 2 * rows * width < GPU_SHARE * torch.cuda.mem_get_info()[0]:
             # The last row is zeros; padding points to it.
             self._all = torch.zeros(rows + 1, width, dtype=torch.float16, device=runtime.device)
             for first in range(0, len(arrays), TEXTS_PER_SEGMENT):

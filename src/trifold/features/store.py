@@ -10,13 +10,11 @@ A store is a folder of segments: a data file and an index each. The index is ren
 is killed leaves nothing that could be mistaken for a segment.
 """
 
-import importlib.metadata
 import json
 import os
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +23,7 @@ from trifold.cache_folder import cache_folder
 from trifold.features.segment_index import read_index, write_index
 from trifold.features.store_limits import shrink
 from trifold.hashing import content_address
-from trifold.version import VERSION
+from trifold.version import VERSION, installed_versions
 
 # Version of the file format: raise it whenever the files are written or read in another way.
 _FORMAT = 2
@@ -33,16 +31,6 @@ _FORMAT = 2
 _LIBRARIES = ("torch", "transformers", "tokenizers", "onnxruntime")
 # The cache may be cleared while a segment is written; then it is written again.
 _ATTEMPTS = 3
-
-
-@cache
-def _versions() -> dict[str, str]:
-    """Versions of Trifold and of the libraries that compute."""
-    found = {"trifold": VERSION}
-    for package in _LIBRARIES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found
 
 
 class Store:
@@ -66,7 +54,8 @@ class Store:
         dtype: type[np.generic] = np.float16,
     ) -> None:
         self._root = (root or cache_folder()) / "features"
-        self._kind = {**kind, "format": _FORMAT, "width": width, "dtype": np.dtype(dtype).name, **_versions()}
+        versions = {"trifold": VERSION, **installed_versions(*_LIBRARIES)}
+        self._kind = {**kind, "format": _FORMAT, "width": width, "dtype": np.dtype(dtype).name, **versions}
         self._folder = self._root / content_address(self._kind)
         self._width, self._dtype = width, dtype
         self._limit = limit_bytes

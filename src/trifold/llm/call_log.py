@@ -37,8 +37,7 @@ CREATE TABLE IF NOT EXISTS calls (
 );
 CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key);
 """
-# How long to wait for another process that has locked the file.
-_LOCKED_SECONDS = 15
+_WAIT_SECONDS = 15.0
 _COLUMNS = "id, at, model, prompt, sampling, answer, error, prompt_tokens, answer_tokens, seconds"
 
 
@@ -91,18 +90,19 @@ class CallLog:
 
     Args:
         path: The file; created if it is missing, readable by its owner only.
+        wait_seconds: How long to wait for another process that has locked the file.
 
     Raises:
         SettingsError: If it cannot be opened or is no log.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wait_seconds: float = _WAIT_SECONDS) -> None:
         self.path = path
         self._lock = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _create(path)
-            self._connection = sqlite3.connect(path, timeout=_LOCKED_SECONDS, check_same_thread=False)
+            self._connection = sqlite3.connect(path, timeout=wait_seconds, check_same_thread=False)
             self._connection.isolation_level = None
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")

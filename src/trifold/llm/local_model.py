@@ -1,6 +1,5 @@
 """Open a language model on this machine: a causal one, which writes, or a masked one, which fills gaps."""
 
-import os
 from functools import lru_cache
 from typing import Any
 
@@ -78,8 +77,6 @@ def _load(auto_class: str, files: BackboneFiles, runtime: Runtime) -> Any:
     """The model in evaluation mode; one without a head in its files is refused, since a new head is random."""
     import torch
 
-    # Set, or the tokenizers library would warn about its threads when a process forks.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     dtype = torch.bfloat16 if runtime.precision == "bfloat16" else torch.float32
     try:
         model = load_model(auto_class, files, whole=True, attention=registered_attention(), dtype=dtype)

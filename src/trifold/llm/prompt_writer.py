@@ -60,7 +60,7 @@ def ask_for_prompt(wish: str) -> Conversation:
 
 def complain(conversation: Conversation, answer: str, error: PromptError) -> Conversation:
     """The messages that ask for the prompt file again, after one that cannot be read."""
-    wrong = f"That file cannot be used: {error}. Write the whole file again, mended."
+    wrong = f"That file cannot be used: {error}. Write the whole file again, corrected."
     return (*conversation, Message("assistant", answer), Message("user", wrong))
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from trifold.llm.contract import TransientError
 
-_FIRST_WAIT_SECONDS = 0.5
+FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 60.0
 # Request timeout, conflict, too early, too many requests; every status from 500 on is a fault of the server.
 _RETRIED_STATUSES = (408, 409, 425, 429)
@@ -52,7 +52,7 @@ class RetryPolicy:
         """
         if asked_for is not None:
             return min(max(asked_for, 0.0), _LONGEST_WAIT_SECONDS)
-        longest = min(_FIRST_WAIT_SECONDS * 2.0 ** min(attempt, 32), _LONGEST_WAIT_SECONDS)
+        longest = min(FIRST_WAIT_SECONDS * 2.0 ** min(attempt, 32), _LONGEST_WAIT_SECONDS)
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
     def run(self, call: Callable[[], Result], wait: Callable[[TransientError, float], None]) -> Result:

@@ -47,12 +47,12 @@ class LlmSettings:
             no run folder and no --config file names a server.
         api_key_env: Environment variable that holds the server's key; the key itself is never stored or shown.
         max_tokens: Most tokens of an answer; by default 256, or as many as a model on this machine has room for.
-        temperature: 0 takes the likeliest word each time; more makes answers vary.
-        concurrency: Calls to a server under way at the same time.
-        timeout_seconds: What a server has for a whole answer, however it comes.
+        temperature: 0 always takes the most likely word; higher values make answers vary.
+        concurrency: Calls to a server at the same time.
+        timeout_seconds: Seconds that a server may take for a whole answer, streamed or not.
         retries: How often a call that failed is made again, each time after a longer wait.
         max_calls: Stop before another call is made; answers from the log are not counted.
-        max_seconds: Stop asking after so long.
+        max_seconds: Stop asking after so many seconds.
         price: PROMPT,ANSWER: what the server charges for a million tokens of each.
         log: SQLite file for every prompt and answer, which is also the cache of answers; prompts.sqlite in the cache
             folder by default.
@@ -115,10 +115,11 @@ class PromptingSettings:
         prompt: Prompt file; a plain one is made from the labels by default. What a label is called in it comes from
             --label-description, the file's output.labels, or the label itself.
         shots: Labelled examples of the training part shown in each prompt.
-        shot_choice: Which: as many of each label, any, or those most like the text (by the backbone's vectors).
-        votes: For servers: ask so often and let the answers vote, which gives probabilities.
-        calibrate: For local models: take off what the model would say of no text at all.
-        cloze: For masked models: the text and the gap that a label's word has to fill.
+        shot_choice: How they are chosen: as many of each label, at random, or those most similar to the text by the
+            backbone's vectors.
+        votes: For servers: number of answers for each text; the shares of their votes are the probabilities.
+        calibrate: For local models: subtract the scores that the labels get without a text.
+        cloze: For masked models: a sentence with the text and the gap that a label's word fills.
     """
 
     prompt: Path | None = None

@@ -32,7 +32,7 @@ class MethodEntry:
 
     Attributes:
         module: Where its class is.
-        name: Of the class.
+        name: Name of the class.
         needs_backbone: Whether a pretrained model, and so PyTorch, is needed.
         seconds: Forecast of training and testing, start-up included.
         uses: Names of the settings that have a say in what it does, besides `ANY_METHOD`.

@@ -123,7 +123,7 @@ class Fitted:
 
     Attributes:
         predictor: Ready to use.
-        history: Of the training loop, or of a head's training; `None` where nothing was trained by steps.
+        history: History of the training loop, or of a head's training; `None` where nothing was trained by steps.
         trainable_parameters: Numbers that were learned from the data.
         choices: What was chosen on validation, in words as keys and plain values, for `run.json`.
         validation_logits: `(validation rows, classes)`, what the temperature is fitted on; no row where nothing is.

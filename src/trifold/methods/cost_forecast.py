@@ -21,11 +21,11 @@ class Workload:
         test_texts: Rows of the test part.
         characters_per_text: Mean.
         tokens_per_text: Mean, after truncation. This and what follows is for methods that need a backbone.
-        flops_per_token: Of one forward pass of the backbone.
-        parameters: Of the backbone.
-        layers: Of the backbone.
-        flops_per_second: Of this machine's matrix products, measured just now.
-        llm_parameters: Of the language model, where its weights are on this machine.
+        flops_per_token: Floating-point operations per token of one forward pass of the backbone.
+        parameters: Number of parameters of the backbone.
+        layers: Number of layers of the backbone.
+        flops_per_second: Floating-point operations per second of this machine's matrix products, measured just now.
+        llm_parameters: Parameters of the language model, where its weights are on this machine.
     """
 
     train_texts: int

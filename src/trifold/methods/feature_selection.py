@@ -155,7 +155,9 @@ def _as_arrays(selection: FeatureSelection, fitted: FittedHead) -> dict[str, np.
     }
 
 
-def choose_selection(data: PooledData, layers: int) -> tuple[FeatureSelection, FittedHead]:
+def choose_selection(
+    data: PooledData, layers: int, compared_rows: int = _COMPARED_ROWS
+) -> tuple[FeatureSelection, FittedHead]:
     """Choose pooled vectors and their linear head by validation loss.
 
     Every single vector is ranked first. The candidates are then joins of the best ones, and of one pooling of all
@@ -164,8 +166,9 @@ def choose_selection(data: PooledData, layers: int) -> tuple[FeatureSelection, F
     Args:
         data: What to choose on.
         layers: Layers of the backbone.
+        compared_rows: Training rows that candidates are compared on; the best of them are fitted on all rows.
     """
-    few = data.sampled(_COMPARED_ROWS)
+    few = data.sampled(compared_rows)
 
     def compare(layer_poolings: Sequence[LayerPooling], c_values: Sequence[float]) -> FittedHead:
         return _fit(few, layer_poolings, c_values, _COMPARED_TOLERANCE)[1]

@@ -4,7 +4,7 @@ Early layers represent words and late ones meaning, and which layer suits a task
 computes them all, so trying each costs no more than fitting a small linear head.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from trifold.methods.feature_selection import (
     describe_layer_poolings,
 )
 from trifold.methods.linear_head import HeadData, LinearHead
-from trifold.methods.mlp import MlpHead, fit_mlp, usual_plan
+from trifold.methods.mlp import MlpHead, default_training_config, fit_mlp
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import describe_base, find_backbone, find_base
 from trifold.models.pooling import LayerPooling
@@ -46,7 +46,7 @@ class FeaturesPredictor(Predictor):
         tokenizer: The encoder's.
         selection: Which pooled vectors the head reads.
         head: From their features to logits.
-        labels: Of the task, in class order.
+        labels: Labels of the task, in class order.
         settings: How the encoder is run.
         files: The backbone.
     """
@@ -197,22 +197,25 @@ class Features(Method):
         Returns:
             The head, the history of the MLP's training if one was trained, and each head's calibrated loss.
         """
-        losses = {"logistic": _calibrated_loss(linear, data)}
-        if self.settings.head.head == "logistic":
-            return linear, None, losses
-        plan = usual_plan(len(data.train_classes))
-        # Heads are trained on the CPU, wherever the texts were encoded.
-        precision = choose("cpu", self.settings.backbone.precision).precision
-        head, history = fit_mlp(data, self.settings.train, plan, precision=precision)
-        losses["mlp"] = _calibrated_loss(head, data)
-        if self.settings.head.head == "mlp" or losses["mlp"] < losses["logistic"]:
-            return head, history, losses
-        return linear, history, losses
+        named = self.settings.head.head
+        heads: dict[str, LinearHead | MlpHead] = {"logistic": linear}
+        history = None
+        if named != "logistic":
+            config = default_training_config(len(data.train_classes))
+            # Heads are trained on the CPU, wherever the texts were encoded.
+            precision = choose("cpu", self.settings.backbone.precision).precision
+            heads["mlp"], history = fit_mlp(data, self.settings.train, config, precision=precision)
+        losses = calibrated_losses(heads, data)
+        return heads[min(losses, key=losses.__getitem__) if named == "auto" else named], history, losses
+
+
+def calibrated_losses(heads: Mapping[str, LinearHead | MlpHead], data: HeadData) -> dict[str, float]:
+    """Each head's loss on the validation rows after calibration, by the head's name."""
+    return {
+        name: calibrated_loss(head.logits(data.validation), data.validation_classes, data.validation_weights)
+        for name, head in heads.items()
+    }
 
 
 def _kind(head: LinearHead | MlpHead) -> str:
     return "mlp" if isinstance(head, MlpHead) else "logistic"
-
-
-def _calibrated_loss(head: LinearHead | MlpHead, data: HeadData) -> float:
-    return calibrated_loss(head.logits(data.validation), data.validation_classes, data.validation_weights)

@@ -46,7 +46,7 @@ class FineTunedPredictor(Predictor):
         load: Gives transformers' model when it is first asked for; that takes `input_ids` and `attention_mask`, and
             returns something with `logits`.
         tokenizer: The backbone's.
-        labels: Of the task, in class order.
+        labels: Labels of the task, in class order.
         settings: How it is run.
         runtime: Device and precision.
         base: The backbone that it was trained from, or the folder that it was loaded from.
@@ -170,7 +170,7 @@ class FineTuning(Method):
 
         Args:
             files: The backbone.
-            labels: Of the task.
+            labels: Labels of the task.
             start: `(classes,)`, the logits that its head starts at; `None` leaves the head as initialised.
         """
 

@@ -21,7 +21,7 @@ from trifold.statistics.calibration import mean_log_loss
 
 _MAX_ITERATIONS = 300
 # From this number of rows times classes on, their logits are not all held in memory at once.
-_MAX_LOGITS = 16_000_000
+MAX_LOGITS = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _fitter(data: HeadData, tolerance: float) -> Callable[[float], LinearHead]:
     known = np.unique(data.train_classes)
     if dense and len(known) == 2:
         return TwoClassLogistic(data, tolerance, known)
-    too_many = len(data.train_classes) * data.classes > _MAX_LOGITS
+    too_many = len(data.train_classes) * data.classes > MAX_LOGITS
     return AllLabelsLogistic(data, tolerance) if dense or too_many else _ScikitLearn(data, tolerance)
 
 

@@ -14,7 +14,7 @@ ABSENT_LOGIT = -30.0
 # A fit starts from the one before; more iterations than this bring nothing.
 _MAX_ITERATIONS = 100
 # Logits (rows times classes) that are in memory at a time.
-_MAX_LOGITS = 4_000_000
+MAX_LOGITS = 4_000_000
 
 
 class AllLabelsLogistic:
@@ -67,7 +67,7 @@ class AllLabelsLogistic:
         weight, bias = solution[:-1].astype(np.float32), solution[-1].astype(np.float32)
         gradient = np.zeros(self._shape)
         loss = 0.0
-        step = max(1, _MAX_LOGITS // self._shape[1])
+        step = max(1, MAX_LOGITS // self._shape[1])
         for start in range(0, self._rows, step):
             block = slice(start, start + step)
             features = self._data.train[block]

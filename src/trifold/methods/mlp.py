@@ -34,7 +34,7 @@ _BATCHES = (64, 128)
 _RATE_OF_SMALLEST = 5e-4
 
 
-def usual_plan(rows: int) -> TrainingConfig:
+def default_training_config(rows: int) -> TrainingConfig:
     """The training config for `rows` rows, where the user sets nothing: up to twenty rounds of an epoch or more."""
     smallest, largest = _BATCHES
     batch = min(max(rows // _STEPS, smallest), largest)
@@ -110,8 +110,16 @@ class MlpHead:
         return sum(int(array.size) for array in self.arrays().values())
 
 
-class _Ensemble(torch.nn.Module):
-    """Independent heads `features -> hidden -> classes` that are trained on common batches."""
+class HeadEnsemble(torch.nn.Module):
+    """Independent heads `features -> hidden -> classes` that are trained on common batches.
+
+    Args:
+        features: Numbers of one vector.
+        hidden: Width of the hidden layer of each head.
+        classes: Classes of the task.
+        dropout: Dropout after the hidden layer.
+        count: Number of heads.
+    """
 
     def __init__(self, features: int, hidden: int, classes: int, dropout: float, count: int) -> None:
         super().__init__()
@@ -121,7 +129,7 @@ class _Ensemble(torch.nn.Module):
         self.out = torch.nn.ModuleList(torch.nn.Linear(hidden, classes) for _ in range(count))
 
     def forward(self, vectors: torch.Tensor) -> torch.Tensor:
-        """`(batch, features)` to the logits of every head, `(heads, batch, classes)`."""
+        """From `(batch, features)` to the logits of every head, `(heads, batch, classes)`."""
         hidden = self.dropout(torch.relu(self.hidden(vectors))).chunk(len(self.out), dim=1)
         outs: Any = self.out
         return torch.stack([in_full_precision(out, own) for out, own in zip(outs, hidden, strict=True)])
@@ -137,10 +145,15 @@ class _Ensemble(torch.nn.Module):
 
 
 @dataclass(frozen=True)
-class _Vectors:
+class FixedVectors:
     """Objective: cross-entropy of an ensemble of heads on fixed vectors; a vector counts as one token.
 
     In training each head has a loss of its own; in validation the mean of their logits has one.
+
+    Attributes:
+        vectors: `(rows, features)`.
+        classes: `(rows,)` class numbers, or `(rows, classes)` bool.
+        weights: How much each row counts, as `row_weights` returns it.
     """
 
     vectors: torch.Tensor
@@ -149,9 +162,11 @@ class _Vectors:
 
     @property
     def lengths(self) -> np.ndarray:
+        """See `Objective.lengths`: 1 for each vector."""
         return np.ones(len(self.classes), dtype=np.int64)
 
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
+        """See `Objective.loss`."""
         classes, weights = self.classes[positions], self.weights[positions]
         each = model(self.vectors[positions])
         together = classification_loss(each.mean(0), classes, weights)
@@ -192,14 +207,14 @@ def fit_mlp(
         batch_size=given.batch_size or config.batch_size,
         seed=given.seed,
     )
-    model = _Ensemble(data.train.shape[1], hidden, data.classes, dropout, members)
+    model = HeadEnsemble(data.train.shape[1], hidden, data.classes, dropout, members)
     start = starting_logits(data.train_classes, data.train_weights, data.classes)
     for out in model.out:
         start_at(out, start)
     # Converted once here instead of in every batch.
     dtype = getattr(torch, precision)
     objectives = [
-        _Vectors(torch.from_numpy(part[0]).to(dtype), *(torch.from_numpy(array) for array in part[1:]))
+        FixedVectors(torch.from_numpy(part[0]).to(dtype), *(torch.from_numpy(array) for array in part[1:]))
         for part in (
             (data.train, data.train_classes, data.train_weights),
             (data.validation, data.validation_classes, data.validation_weights),

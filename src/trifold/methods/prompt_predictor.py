@@ -43,7 +43,7 @@ class PromptPredictor(Predictor):
 
     Args:
         labeller: The model with its task, and the log of its answers.
-        labels: Of the task, in the order of the task's words.
+        labels: Labels of the task, in the order of the task's words.
         kept: As returned by `kept_settings`.
         price: What the model's tokens cost.
         temperature: Divides the logits.

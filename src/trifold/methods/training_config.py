@@ -17,10 +17,10 @@ def make_training_config(
 
     Args:
         method: For the message.
-        defaults: Of the method.
+        defaults: Defaults of the method.
         given: By the user.
-        epochs: Of the method for this data, unless the user named them.
-        token_budget: Of the backbone's settings.
+        epochs: Epochs of the method for this data, unless the user named them.
+        token_budget: Token budget of the backbone's settings.
     """
     share = given.self_distillation
     config = replace(

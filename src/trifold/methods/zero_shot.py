@@ -42,7 +42,7 @@ class ZeroShotPredictor(Predictor):
         tokenizer: The encoder's.
         anchors: Vectors of the labels, `(classes, width)` of length 1.
         centre: Mean similarity of each label to texts in general, `(classes,)`.
-        labels: Of the task, in class order.
+        labels: Labels of the task, in class order.
         settings: How the encoder is run.
         files: The backbone.
     """

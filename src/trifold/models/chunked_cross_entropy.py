@@ -13,8 +13,8 @@ from torch.autograd.function import once_differentiable
 
 # Size of the buffer. With fewer chunks, the gradient of the words, which is as large as their vectors, is added to less
 # often.
-_CHUNK_BYTES = 96 << 20
-_CACHED_ROWS = 32
+CHUNK_BYTES = 96 << 20
+CACHED_ROWS = 32
 
 
 def linear_cross_entropy(
@@ -63,7 +63,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             ]
             losses = torch.empty(len(hidden), device=hidden.device)
             right = torch.empty(len(hidden), dtype=torch.bool, device=hidden.device)
-            rows = max(1, _CHUNK_BYTES // (4 * len(weight)))
+            rows = max(1, CHUNK_BYTES // (4 * len(weight)))
             # One size for all batches, so that the allocator reuses its memory.
             buffer = torch.empty(rows, len(weight), device=hidden.device)
             for begin in range(0, len(hidden), rows):
@@ -96,7 +96,7 @@ def _to_gradient(
     logits: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor, losses: torch.Tensor, right: torch.Tensor
 ) -> None:
     """Turn logits, to which the bias is still to be added, into the loss's gradient by the logits, in place."""
-    step = _CACHED_ROWS if logits.device.type == "cpu" else len(logits)
+    step = CACHED_ROWS if logits.device.type == "cpu" else len(logits)
     for begin in range(0, len(logits), step):
         part = slice(begin, begin + step)
         rows, true = logits[part], targets[part].unsqueeze(1)

@@ -15,8 +15,8 @@ class ComputeSettings:
     Attributes:
         device: Where to compute.
         precision: Number format of matrix products; auto takes bfloat16 where the hardware multiplies it natively.
-        token_budget: Tokens of one forward pass, padding included; splits work, never changes results. By default
-            what is fastest on this machine, found out once where the work is large.
+        token_budget: Tokens of one forward pass, padding included; it never changes results. By default the fastest
+            on this machine, which is measured once if the work is large.
         offline: Open no connection; models must be in the local cache, a folder, or bundled.
         trust_remote_code: Run classes that a model brings with it (auto_map): only if you have read that code and trust
             it. A run folder never brings this along, so it is given each time.
@@ -67,8 +67,8 @@ class BackboneSettings(EncodingSettings):
     Attributes:
         model: `minilm`, a folder, or a hub id such as bert-base-uncased; compare takes several, with commas between.
         revision: Commit, tag or branch of a model from the hub; its main branch by default.
-        cache: Keep on disk what a frozen backbone computes of a text, for other methods, heads, epochs and runs.
-        cache_gigabytes: What the cache may take; what was unused longest goes first.
+        cache: Keep on disk what a frozen backbone computes from a text, for other methods, heads, epochs and runs.
+        cache_gigabytes: Size limit of that cache; what was not used for longest is removed first.
     """
 
     model: str = "minilm"

@@ -27,7 +27,7 @@ class Decoding:
         repetition_penalty: Above 1, tokens that occurred are less probable; `None` for the model's own.
         stop: A continuation ends before the first of these texts.
         num_return_sequences: Continuations to write.
-        seed: Of sampling.
+        seed: Seed of sampling.
         end_id: Token that ends a text; `None` for the model's own.
         pad_id: Token that fills up finished texts; `None` for the model's own.
     """
@@ -90,7 +90,7 @@ def continue_prompt(
 
     Args:
         model: A decoder of transformers in evaluation mode.
-        name: Of the model, for messages.
+        name: Name of the model, for messages.
         prompt: Token ids, at least one; prompt and continuation together must fit the model's context.
         decode: From token ids to text without special tokens.
         decoding: How the continuation is written.

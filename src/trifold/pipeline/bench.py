@@ -1,7 +1,7 @@
-"""How fast a run is on this machine: texts and tokens a second, one text's delay, memory, and the machine's own limit.
+"""How fast a run predicts on this machine: throughput, delay of a single text, memory, share of the matrix rate.
 
-Each engine is measured in a process of its own, so that its peak memory is its own:
-`python -m trifold.pipeline.bench RUN TEXTS SECONDS STARTED`.
+Each engine is measured in a process of its own, since peak memory is a figure of a whole process:
+`python -m trifold.pipeline.bench RUN TEXTS SECONDS STARTED TRUST`.
 """
 
 import itertools
@@ -37,28 +37,28 @@ from trifold.pipeline.recorded_run import reopen_task
 from trifold.runtime import choose, hardware, own_process, peak_memory_bytes
 from trifold.types import Record
 
-_MOST_TEXTS = 2_000
+_MAX_TEXTS = 2_000
 _WARM_UP_TEXTS = 8
-# Passes of the throughput, single texts for the delay.
-_FEWEST_PASSES = 3
-_FEWEST_SINGLES = 20
+# Throughput is measured in at least so many passes over the texts, delay on at least so many single texts.
+_MIN_PASSES = 3
+_MIN_SINGLES = 20
 
 
 @dataclass(frozen=True)
 class EngineSpeed:
-    """What one engine reaches.
+    """The measured speed of one engine.
 
     Attributes:
-        engine: `torch` or another one that the run was made with; `onnx` and `int8`, as it would be exported; or
-            `scikit-learn`.
-        texts_per_second: Of many texts, in batches; the median of several passes.
-        tokens_per_second: Tokens of these texts a second; 0 without a tokenizer.
-        p50_ms: One text by itself, the median.
-        p99_ms: And the slowest of a hundred.
-        peak_memory_bytes: Of the process.
-        load_seconds: From the start of the process to the first answer.
-        matrix_share: Useful operations a second, as a share of what the machine's plain matrix product reaches in
-            the fastest precision of floats that it multiplies; 0 where unknown.
+        engine: Name of the engine that the run was made with, such as `torch`; `onnx` or `int8` for the run as it would
+            be exported; `scikit-learn` where no backbone reads.
+        texts_per_second: Throughput on many texts in batches, the median of several passes.
+        tokens_per_second: Throughput in tokens; 0 without a tokenizer.
+        p50_ms: Median delay of a single text, in milliseconds.
+        p99_ms: 99th percentile of the delay of a single text, in milliseconds.
+        peak_memory_bytes: Peak memory of the engine's process.
+        load_seconds: Time from the start of the process to the first prediction.
+        matrix_share: Floating-point operations a second, as a share of those that a plain matrix product reaches on
+            this machine in its fastest precision; 0 where the operations are not known.
         passes: Seconds of each pass over the texts.
     """
 
@@ -73,7 +73,7 @@ class EngineSpeed:
     passes: tuple[float, ...]
 
     def in_words(self) -> dict[str, str]:
-        """A row of the table."""
+        """The figures as a row of the printed table, column name to text."""
         return {
             "engine": self.engine,
             "texts/s": f"{self.texts_per_second:,.0f}"
@@ -89,8 +89,17 @@ class EngineSpeed:
 
 
 @dataclass(frozen=True)
-class _Measured:
-    """What an engine's own process says: seconds of each pass over so many texts, and the rest as in `EngineSpeed`."""
+class Timings:
+    """What the process of one engine measures.
+
+    Attributes:
+        texts: Number of texts of one pass.
+        passes: Seconds of each pass.
+        p50_ms: As in `EngineSpeed`, like all that follow.
+        p99_ms: As in `EngineSpeed`.
+        peak_memory_bytes: As in `EngineSpeed`.
+        load_seconds: As in `EngineSpeed`.
+    """
 
     texts: int
     passes: list[float]
@@ -102,16 +111,17 @@ class _Measured:
 
 @dataclass(frozen=True)
 class Bench:
-    """What `bench` measured.
+    """The result of `bench`.
 
     Attributes:
         run: The run folder.
-        engines: In the order measured.
-        texts: How many were used.
-        mean_tokens: Of them, as the model reads them; 0 without a tokenizer.
-        matrix_gflops: This machine's matrix product, the fastest of some between the engines.
-        matrix_precision: That was measured in.
-        machine: In words.
+        engines: The engines, in the order in which they were measured.
+        texts: Number of texts that were used.
+        mean_tokens: Mean tokens of a text, as the model reads it; 0 without a tokenizer.
+        matrix_gflops: Rate of a plain matrix product on this machine, in 10^9 operations a second; the best of several
+            measurements, one after each engine.
+        matrix_precision: Number format of that matrix product.
+        machine: The machine in words.
     """
 
     run: Path
@@ -131,23 +141,23 @@ def bench(
     *,
     trust_remote_code: bool = False,
 ) -> Bench:
-    """Measure a run by every engine that can run it.
+    """Measure the speed of a run with every engine that can run it.
 
     Args:
         folder: Run folder.
-        source: File with texts; the run's own test rows where `None`.
-        seconds: How long each engine is measured, about.
-        reading: Which column of the file holds them.
-        trust_remote_code: Whether classes that the model brings with it may be run.
+        source: File with texts; the run's own test rows if `None`.
+        seconds: About how long each engine is measured.
+        reading: How to read the file.
+        trust_remote_code: Whether Python classes that come with the model may be run.
 
     Raises:
-        TrifoldError: If run or texts cannot be used.
+        TrifoldError: If the run or the texts cannot be used.
     """
     run = load_local_run(folder, ComputeSettings(device="cpu", trust_remote_code=trust_remote_code))
     if source:
-        texts = _texts_of(source, reading or TextSettings(), RecordedColumns.recorded(run.record.as_json()))
+        texts = texts_to_measure(source, reading or TextSettings(), RecordedColumns.recorded(run.record.as_json()))
     else:
-        texts = some(reopen_task(run, "name a file with texts").split.test.texts, _MOST_TEXTS)
+        texts = some(reopen_task(run, "name a file with texts").split.test.texts, _MAX_TEXTS)
     parts = run.predictor.exportable()
     tokens = parts.tokenizer.encode(texts).lengths if parts else np.zeros(1)
     operations = flops(parts, round(tokens.mean())) if parts else 0.0
@@ -159,7 +169,7 @@ def bench(
         for engine, each in _engines(run, parts, Path(place)):
             say(f"measuring {engine}")
             measured[engine] = _in_own_process(each, listed, seconds, trust_remote_code)
-            # Again and again, since other work on the machine now and then slows it down.
+            # Measured again each time, since other work on the machine may slow it down for a while.
             rates.append(product_rate(runtime))
     rate = max(rates)
     speeds = tuple(_speed_of(engine, one, float(tokens.mean()), operations / rate) for engine, one in measured.items())
@@ -168,14 +178,14 @@ def bench(
     return Bench(run.folder, speeds, len(texts), float(tokens.mean()), rate / 1e9, runtime.precision, machine)
 
 
-def _speed_of(engine: str, measured: _Measured, tokens: float, ideal_seconds: float) -> EngineSpeed:
-    """The figures of an engine.
+def _speed_of(engine: str, measured: Timings, tokens: float, ideal_seconds: float) -> EngineSpeed:
+    """The speed of an engine from its timings.
 
     Args:
-        engine: Its name.
-        measured: In its own process.
-        tokens: Of a text, on average.
-        ideal_seconds: Of a text, were all of its work one plain matrix product; 0 where unknown.
+        engine: Name of the engine.
+        measured: The timings.
+        tokens: Mean tokens of a text.
+        ideal_seconds: Time of a text if all of its operations ran at the matrix rate; 0 where they are not known.
     """
     per_second = measured.texts / statistics.median(measured.passes)
     return EngineSpeed(
@@ -192,7 +202,12 @@ def _speed_of(engine: str, measured: _Measured, tokens: float, ideal_seconds: fl
 
 
 def flops(parts: Exportable, tokens: int) -> float:
-    """Operations of one text's forward pass, as PyTorch counts them: two for each multiply-add of its products."""
+    """Floating-point operations of one text's forward pass, as PyTorch counts them: two for each multiply-add.
+
+    Args:
+        parts: The model.
+        tokens: Tokens of the text.
+    """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -205,7 +220,7 @@ def flops(parts: Exportable, tokens: int) -> float:
 
 
 def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[str, Path]]:
-    """Each engine with a run folder that it runs."""
+    """Each engine's name with a run folder that it can run; exports are written into `place`."""
     if run.record.exported:
         yield run.record.exported.engine, run.folder
         return
@@ -225,27 +240,52 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
         yield engine, target
 
 
-def _in_own_process(run: Path, texts: Path, seconds: float, trust_remote_code: bool) -> _Measured:
+def _in_own_process(run: Path, texts: Path, seconds: float, trust_remote_code: bool) -> Timings:
+    """`measure_speed` in a process of its own; `texts` is a JSON file.
+
+    Raises:
+        BackboneError: If the process fails.
+    """
     given = (run, texts, seconds, time.time(), int(trust_remote_code))
     command = [sys.executable, "-m", "trifold.pipeline.bench", *map(str, given)]
     with tied() as ties:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **ties)  # noqa: S603 - our own interpreter
     if done.returncode:
         raise BackboneError(f"measuring {run} failed with exit code {done.returncode}; its message stands above")
-    return _Measured(**json.loads(done.stdout))
+    return Timings(**json.loads(done.stdout))
 
 
-def _texts_of(source: Path, reading: TextSettings, own: RecordedColumns) -> list[str]:
-    """Usable texts of a file, as many as are measured."""
+def texts_to_measure(source: Path, reading: TextSettings, own: RecordedColumns) -> list[str]:
+    """At most 2,000 usable texts of a file, drawn from all of it.
+
+    Args:
+        source: The file.
+        reading: How to read it.
+        own: The columns of the run that is measured.
+
+    Raises:
+        DataError: If the file cannot be read or has no usable text.
+    """
     _, columns, rows = open_rows(source, reading, own)
-    texts = some((str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)), _MOST_TEXTS)
+    texts = some((str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)), _MAX_TEXTS)
     if not texts:
         raise DataError(f"{source} has no usable text: name a file with texts")
     return texts
 
 
-def _measure(run: Path, texts: list[str], seconds: float, started: float, trust_remote_code: bool) -> _Measured:
-    """In the engine's own process: passes over as many texts as fit, then texts one by one."""
+def measure_speed(run: Path, texts: list[str], seconds: float, started: float, *, trust_remote_code: bool) -> Timings:
+    """Time a run on the CPU in this process: passes over many texts first, then single texts.
+
+    Args:
+        run: Run folder.
+        texts: Texts to predict; a pass takes as many of them as about a quarter of the time allows.
+        seconds: About how long to measure.
+        started: When this process was started, in seconds since 1970.
+        trust_remote_code: Whether Python classes that come with the model may be run.
+
+    Raises:
+        TrifoldError: If the run cannot be loaded.
+    """
     predictor = load_local_run(run, ComputeSettings(device="cpu", trust_remote_code=trust_remote_code)).predictor
     predictor.score(texts[:1])
     load_seconds = time.time() - started
@@ -254,15 +294,15 @@ def _measure(run: Path, texts: list[str], seconds: float, started: float, trust_
     predictor.score(texts[: 4 * _WARM_UP_TEXTS])
     pace = len(texts[: 4 * _WARM_UP_TEXTS]) / (time.perf_counter() - begun)
     sample = texts[: max(_WARM_UP_TEXTS, int(pace * seconds / 4))]
-    passes = list(_timed(lambda: predictor.score(sample), 0.7 * seconds, _FEWEST_PASSES))
+    passes = list(_timed(lambda: predictor.score(sample), 0.7 * seconds, _MIN_PASSES))
     one = itertools.cycle(texts)
-    singles = list(_timed(lambda: predictor.score([next(one)]), 0.3 * seconds, _FEWEST_SINGLES))
+    singles = list(_timed(lambda: predictor.score([next(one)]), 0.3 * seconds, _MIN_SINGLES))
     p50, p99 = (1000 * float(np.percentile(singles, share)) for share in (50, 99))
-    return _Measured(len(sample), passes, p50, p99, peak_memory_bytes(), load_seconds)
+    return Timings(len(sample), passes, p50, p99, peak_memory_bytes(), load_seconds)
 
 
 def _timed(work: Callable[[], object], seconds: float, fewest: int) -> Iterator[float]:
-    """How long `work` takes, again and again for about so many seconds."""
+    """Repeat `work` for about `seconds`, at least `fewest` times, and yield the seconds of each repetition."""
     deadline = time.perf_counter() + seconds
     count = 0
     while count < fewest or time.perf_counter() < deadline:
@@ -276,9 +316,14 @@ if __name__ == "__main__":
     end_with_parent()
     own_process()
     _RUN, _TEXTS, _SECONDS, _STARTED, _TRUST = sys.argv[1:]
-    _GIVEN = json.loads(Path(_TEXTS).read_text())
     try:
-        _FOUND = _measure(Path(_RUN), _GIVEN, float(_SECONDS), float(_STARTED), bool(int(_TRUST)))
+        _FOUND = measure_speed(
+            Path(_RUN),
+            json.loads(Path(_TEXTS).read_text()),
+            float(_SECONDS),
+            float(_STARTED),
+            trust_remote_code=bool(int(_TRUST)),
+        )
     except TrifoldError as error:
         print(f"trifold: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)

@@ -175,7 +175,7 @@ def _compare(
             if interrupted():
                 raise KeyboardInterrupt
             reasons = "; ".join(f"{name}: {reason}" for name, reason in state.skipped.items())
-            raise TrainingError(f"no method came to an end ({reasons}): mend that, or name other --methods")
+            raise TrainingError(f"no method came to an end ({reasons}): correct that, or name other --methods")
         verdict = state.show()
         _finish(state, verdict, expected, time.monotonic() - clock)
     return Comparison(target, tuple(state.rows), verdict, state.skipped, interrupted())

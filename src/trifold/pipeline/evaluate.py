@@ -10,7 +10,7 @@ from trifold.artifact.learned_texts import read_learned_texts, text_hashes
 from trifold.artifact.metrics_file import METRICS
 from trifold.artifact.run_record import DataRecord
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
-from trifold.data.hub import local_file, stay_offline
+from trifold.data.hub import local_file, offline_data
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import LabelledSettings
 from trifold.errors import DataError
@@ -32,7 +32,7 @@ class Answered:
     """What declining the unsure texts costs and brings.
 
     Attributes:
-        share: Of the texts that are still answered.
+        share: Share of the texts that are still answered.
         accuracy: On those; `None` where none is.
     """
 
@@ -76,11 +76,10 @@ def evaluate(
     Raises:
         TrifoldError: If the run or the data cannot be used, or a label is unknown to the model.
     """
-    if compute.offline:
-        stay_offline()
     chosen = load_run(run, compute, llm)
     predictor, labels = chosen.predictor, chosen.predictor.labels
-    loaded = load_for(chosen, data, reading)
+    with offline_data(compute.offline):
+        loaded = load_for(chosen, data, reading)
     examples = loaded.examples
     known = _known_texts(chosen, data, examples.texts)
     truth = labels.encode(examples.labels)

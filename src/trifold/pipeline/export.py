@@ -10,7 +10,7 @@ import numpy as np
 from trifold.artifact.learned_texts import LEARNED_TEXTS
 from trifold.artifact.run_folder import choose_folder, new_folder
 from trifold.artifact.run_record import ExportedRecord, write_run_record
-from trifold.data.hub import stay_offline
+from trifold.data.hub import offline_data
 from trifold.data.settings import LabelledSettings
 from trifold.errors import ArtifactError, ExportError
 from trifold.inference.predict import score_texts
@@ -20,6 +20,7 @@ from trifold.methods.exported_predictor import ExportedPredictor
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.recorded_run import reopen_task
+from trifold.runtime import unchanged_process
 from trifold.statistics.intervals import Interval
 from trifold.statistics.metrics import paired_difference
 from trifold.tasks.metric_choice import choose_metric, label_column
@@ -41,8 +42,8 @@ class Exported:
         drop: Points of it that the export loses against the run on the same rows, with their interval.
         rows: So many.
         agreement: Share of the rows that both label alike.
-        size_bytes: Of the graph.
-        before_bytes: Of the run's model.
+        size_bytes: Size of the graph.
+        before_bytes: Size of the run's model.
     """
 
     folder: Path
@@ -85,16 +86,15 @@ def export(
         ExportError: If it loses more; nothing is kept then.
         TrifoldError: If the run or the rows cannot be used.
     """
-    if offline:
-        stay_offline()
     engine = "int8" if int8 else "onnx"
     target = choose_folder(output_dir, f"{run.absolute().name}-{engine}")
     compute = ComputeSettings(device="cpu", precision="float32", offline=offline, trust_remote_code=trust_remote_code)
     before = load_local_run(run, compute)
     if before.record.exported:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
-    held_out = _held_out(before, data, reading)
-    with new_folder(target) as folder:
+    with offline_data(offline):
+        held_out = _held_out(before, data, reading)
+    with new_folder(target) as folder, unchanged_process():
         ExportedPredictor.write(before.predictor, folder / "model", int8=int8)
         after = ExportedPredictor.load(folder / "model", ComputeSettings(trust_remote_code=trust_remote_code))
         compared = _compare(before, after, held_out)

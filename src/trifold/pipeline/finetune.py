@@ -122,7 +122,7 @@ class _Trained:
 
     Attributes:
         fitted: The trained predictor, with the facts of its training.
-        seconds: Of the training, as if nothing had come from the cache, in this process and in those before it.
+        seconds: Seconds of the training, as if nothing had come from the cache, in this process and in those before it.
     """
 
     fitted: Fitted
@@ -134,9 +134,9 @@ class _Tested:
     """The test rows' scores, and what they took.
 
     Attributes:
-        scores: Of the last pass.
-        seconds: Of each pass.
-        peak_memory_bytes: Of the process, training included.
+        scores: Scores of the last pass.
+        seconds: Seconds of each pass.
+        peak_memory_bytes: Peak memory of the process, training included.
         account: What was found out in use: calls, failures, money.
     """
 

@@ -12,7 +12,7 @@ from trifold.artifact.run_record import AnswersDataRecord, BackboneRecord, Gener
 from trifold.atomic import write_json
 from trifold.data.csv_file import save_rows
 from trifold.data.examples import load_examples
-from trifold.data.hub import stay_offline
+from trifold.data.hub import offline_data
 from trifold.drawing import drawing
 from trifold.errors import SettingsError
 from trifold.evaluate.plots import write_curves
@@ -82,11 +82,9 @@ def learn_answers(
     if done := finished(output_dir, ask, resume=keep.resume):
         return Answering.read(done)
     target = choose_folder(output_dir, "generate", resume=keep.resume)
-    if request.backbone.offline:
-        stay_offline()
     learner = generative_entry(method).load()(request.method_settings)
     learner.backbone()  # refused before a long file is read
-    with unchanged(request.files.values()):
+    with offline_data(request.backbone.offline), unchanged(request.files.values()):
         split = _split(request, task)
         asked = ask()
     prepare_own()

@@ -9,7 +9,7 @@ from typing import Any
 from trifold.artifact.arrays import read_state
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_record import RUN, PretrainRecord, RunRecord, read_run_record
-from trifold.data.hub import stay_offline
+from trifold.data.hub import offline_data
 from trifold.data.settings import TextSettings
 from trifold.errors import DataError
 from trifold.events import say
@@ -72,7 +72,7 @@ def open_language_model(
         TrifoldError: If it is nowhere, damaged, or has no head for that.
     """
     folder, note = Path(model), None
-    # Of a name that is no path at all, this says no; pathlib's fails.
+    # os.path.isdir returns False for a name that cannot be a path, where Path.is_dir raises.
     is_folder = os.path.isdir(folder)
     if is_folder and (folder / RUN).is_file():
         note = _note_on(read_run_record(folder))
@@ -139,11 +139,10 @@ def perplexity(model: str, sources: Sequence[Path], reading: TextSettings, compu
     Raises:
         TrifoldError: If model or text cannot be used.
     """
-    if compute.offline:
-        stay_offline()
     language_model, objective = open_language_model(model, None, compute)
     vocabulary = Vocabulary.of(language_model.files, objective)
-    corpus = open_corpus(Documents(sources, CorpusSettings(**vars(reading))), vocabulary)
+    with offline_data(compute.offline):
+        corpus = open_corpus(Documents(sources, CorpusSettings(**vars(reading))), vocabulary)
     places = context_length(read_config(language_model.files))
     size = min(_LONGEST_BLOCK, places if places is not None else _LONGEST_BLOCK)
     whole = Part((Span(0, len(corpus.tokens)),), int(corpus.piece_bytes.sum()))

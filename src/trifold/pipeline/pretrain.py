@@ -10,7 +10,7 @@ from trifold.artifact.metrics_file import METRICS, LanguageModelFacts, read_metr
 from trifold.artifact.run_folder import choose_folder
 from trifold.artifact.run_record import RUN, BackboneRecord, PretrainRecord, read_run_record
 from trifold.atomic import write_json
-from trifold.data.hub import stay_offline
+from trifold.data.hub import offline_data
 from trifold.drawing import drawing
 from trifold.errors import ArtifactError
 from trifold.evaluate.plots import write_curves
@@ -91,9 +91,10 @@ def pretrain(
         return Pretrained.read(done)
     target = choose_folder(output_dir, request.objective, resume=keep.resume)
     request.require_used()
-    if request.source.offline:
-        stay_offline()
-    with unchanged((*Documents(request.sources, request.corpus).files, *request.corpus.exclude)):
+    with (
+        offline_data(request.source.offline),
+        unchanged((*Documents(request.sources, request.corpus).files, *request.corpus.exclude)),
+    ):
         text = read_text(request)
         asked = request.asked()
     prepare_own()
@@ -122,13 +123,13 @@ class _Learned:
 
     Attributes:
         model: With its head.
-        config: Of the training loop.
+        config: Training config of the training loop.
         budget: What the training might spend.
-        history: Of the training.
-        figures: Of the validation that was kept.
+        history: History of the training.
+        figures: Figures of the validation that was kept.
         parts: Training and validation.
-        seconds: Of the training, in this process and in those before it.
-        peak_memory_bytes: Of this process.
+        seconds: Seconds of the training, in this process and in those before it.
+        peak_memory_bytes: Peak memory of this process.
     """
 
     model: Any

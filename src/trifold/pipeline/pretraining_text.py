@@ -24,11 +24,11 @@ class PretrainingText:
 
     Attributes:
         files: Of the model whose tokenizer cut it, or of a new tokenizer.
-        vocabulary: Of that tokenizer.
+        vocabulary: Vocabulary of that tokenizer.
         corpus: Its tokens.
         parts: Training and validation.
-        blocks: Of both.
-        unigram_loss: Of the validation part under the training part's frequencies.
+        blocks: Packed blocks of both.
+        unigram_loss: Loss of the validation part under the training part's frequencies.
     """
 
     files: BackboneFiles

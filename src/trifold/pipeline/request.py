@@ -13,7 +13,7 @@ from typing import Any
 from trifold.artifact.run_record import DataRecord, ReadingRecord
 from trifold.data.check import DataSummary, summarise_data
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
-from trifold.data.hub import local_file, stay_offline
+from trifold.data.hub import local_file, offline_data
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
@@ -121,10 +121,8 @@ def open_task(request: Request) -> Task:
     Raises:
         DataError: If the file or its rows do not make a task.
     """
-    if request.backbone.offline:
-        stay_offline()
     reading = request.reading
-    with unchanged(request.files.values()):
+    with offline_data(request.backbone.offline), unchanged(request.files.values()):
         data = load_examples(request.data, reading)
         test, validation = (_part(path, reading, data) for path in (reading.test_file, reading.validation_file))
         hashes = file_hashes(request)
@@ -143,9 +141,9 @@ def file_hashes(request: Request) -> dict[str, str | None]:
         DataError: If one cannot be read.
     """
     try:
-        return {
-            f"{name}_sha256": file_sha256(local_file(path)) if path else None for name, path in request.files.items()
-        }
+        with offline_data(request.backbone.offline):
+            files = {name: path and local_file(path) for name, path in request.files.items()}
+        return {f"{name}_sha256": file_sha256(path) if path else None for name, path in files.items()}
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read ({error.strerror}): name a file that is there") from None
 

@@ -32,7 +32,7 @@ def asked_for(request: Request, method: str, hashes: Mapping[str, str | None] | 
     Args:
         request: The data and settings.
         method: Full name of the method.
-        hashes: Of the data files, as `file_hashes`; taken now where `None`.
+        hashes: Hashes of the data files, as `file_hashes`; taken now where `None`.
 
     Raises:
         DataError: If a data file cannot be read.

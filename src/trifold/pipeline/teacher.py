@@ -1,4 +1,4 @@
-"""A small model that learned from a language model's labels: how far it is from its teacher, and what each costs."""
+"""Compare a model that was trained on labels of a language model (its teacher) with that language model."""
 
 import os
 from dataclasses import replace
@@ -19,14 +19,20 @@ from trifold.statistics.metrics import Metrics
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples
 
-_FACTS = (
-    *("data_sha256", "label_column", "true_column", "llm", "prompt"),
-    *("ms_per_text", "money_per_1000", "failure_rate"),
-)
-
 
 class TeacherFacts(TypedDict):
-    """What `label` says of who labelled a file."""
+    """Content of the file that `label` writes beside its output.
+
+    Attributes:
+        data_sha256: SHA-256 of the labelled file.
+        label_column: Column with the language model's labels.
+        true_column: Column with true labels, if there is one.
+        llm: The language model.
+        prompt: The prompt file.
+        ms_per_text: Time of the language model per text, in milliseconds.
+        money_per_1000: Cost of 1,000 texts, if prices were given.
+        failure_rate: Share of the texts for which it gave no label.
+    """
 
     data_sha256: str
     label_column: str
@@ -39,16 +45,19 @@ class TeacherFacts(TypedDict):
 
 
 def teacher_path(data: Path) -> Path:
-    """Where `label` describes who labelled a file."""
+    """Path of the file that describes the language model which labelled `data`."""
     place = real(data)
     return place.with_name(f"{place.name}.teacher.json")
 
 
 def find_teacher(request: Request, task: Task) -> dict[str, Any] | None:
-    """Who labelled the data, if a language model did and its labels are those that are learned."""
+    """The teacher's facts, if a language model made the labels that are learned; `None` otherwise.
+
+    A teacher file that cannot be read, or that is of another state of the data, is ignored, which is said.
+    """
     path = teacher_path(request.data)
     try:
-        # A name that is too long for a file system is no file to os.path alone.
+        # For a name that is too long for the file system, os.path.isfile returns False, where Path.is_file raises.
         if not os.path.isfile(path):
             return None
         found = read_facts(path, TeacherFacts)
@@ -67,19 +76,20 @@ def find_teacher(request: Request, task: Task) -> dict[str, Any] | None:
 def compare_with_teacher(
     teacher: dict[str, Any], request: Request, test: Examples, labels: LabelMap, predicted: np.ndarray, metrics: Metrics
 ) -> dict[str, object]:
-    """Teacher and student on the same test rows.
+    """Compare teacher and student on the same test rows.
 
     Args:
-        teacher: As `label` described it.
+        teacher: The teacher's facts, as `find_teacher` returns them.
         request: The data.
-        test: With the teacher's labels, unless they are from a file of their own.
-        labels: Class order.
-        predicted: By the student.
-        metrics: Of the student on `test`.
+        test: The test rows; their labels are the teacher's, unless the test rows are from a file of their own.
+        labels: The labels in class order.
+        predicted: The student's predictions on `test`.
+        metrics: The student's metrics on `test`.
 
     Returns:
-        For `run.json`: `agreement` with the teacher, an interval, where the teacher labelled the test rows;
-        `true_labels` with the share of rows that each gets right, where true labels are known; and costs.
+        The comparison for `run.json`: the teacher's costs; `agreement`, the share of test rows with the same label from
+        both, with its interval, if the teacher labelled the test rows; and `true_labels`, the share of rows that each
+        gets right, if true labels are known.
     """
     found: dict[str, object] = {
         "llm": without_server(teacher["llm"]),
@@ -107,7 +117,7 @@ def compare_with_teacher(
 
 
 def _truth(request: Request, column: str) -> dict[int, str]:
-    """Row to what its true label says."""
+    """The text of each row's true label, by row number; empty if the column cannot be read as labels."""
     try:
         reading = replace(request.reading, label_column=column, label_separator="", merge_labels=False)
         examples = load_examples(request.data, reading).examples

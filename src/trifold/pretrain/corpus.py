@@ -1,7 +1,6 @@
 """The tokens of a corpus, kept in a memory-mapped file whose name is a hash of everything that determines it."""
 
 import hashlib
-import importlib.metadata
 import itertools
 import json
 import os
@@ -22,14 +21,15 @@ from trifold.json_reading import read_json
 from trifold.pretrain.settings import CorpusSettings
 from trifold.pretrain.special_tokens import Vocabulary
 from trifold.pretrain.text_files import FEWEST_DOCUMENTS, Documents, Piece
+from trifold.version import installed_versions
 
 _PIECES_PER_CALL = 512
 _SAY_SECONDS = 20.0
 # At most a tenth of the text is held out, or a quarter if a tenth does not fill a block.
 _HELD_OUT_PART, _HELD_OUT_PART_FOR_A_BLOCK = 10, 4
-_KEPT_BYTES = 20_000_000_000
-# Version of the files' format, and of the library that tokenises.
-_FORMAT, _TOKENIZERS = 2, importlib.metadata.version("tokenizers")
+KEPT_BYTES = 20_000_000_000
+# Version of the files' format.
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def open_corpus(documents: Documents, vocabulary: Vocabulary) -> Corpus:
         "tokenizer": hashlib.sha256(vocabulary.tokenizer.to_str().encode()).hexdigest(),
         "frame": [vocabulary.before, vocabulary.after, vocabulary.mask_id is None],
     }
-    address = {"version": _FORMAT, "tokenizers": _TOKENIZERS, **documents.address(), **framing}
+    address = {"version": _FORMAT, **installed_versions("tokenizers"), **documents.address(), **framing}
     folder = cache_folder() / "corpora" / content_address(address)
     if not (folder / "facts.json").exists():
         _write(documents, vocabulary, folder)
@@ -205,7 +205,7 @@ def _write(documents: Documents, vocabulary: Vocabulary, folder: Path) -> None:
             facts = _tokenise(documents, vocabulary, aside)
             facts["address"] = folder.name
             (aside / "facts.json").write_text(json.dumps(facts) + "\n")
-        _make_room(_KEPT_BYTES)
+        _make_room(KEPT_BYTES)
     except OSError as error:
         raise SettingsError(
             f"the tokenised text cannot be kept in {folder.parent} ({error.strerror}): "

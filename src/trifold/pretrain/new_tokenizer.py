@@ -1,6 +1,5 @@
 """A new tokenizer, trained on the text by the tokenizers library and kept for the next run on the same text."""
 
-import importlib.metadata
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from trifold.events import say
 from trifold.hashing import content_address
 from trifold.pretrain.settings import ScratchSettings
 from trifold.pretrain.text_files import Documents
+from trifold.version import installed_versions
 
 MASKED_SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 END_OF_TEXT = "<|endoftext|>"
@@ -23,7 +23,7 @@ _ALPHABET = 1_000
 # A vocabulary hardly changes with more text than this, and training one takes memory.
 _MAX_CHARACTERS = 200_000_000
 # Version of what is kept; tokenizers kept for later runs, the most recently used ones.
-_FORMAT, _MAX_KEPT = 1, 16
+_FORMAT, MAX_KEPT = 1, 16
 
 
 def new_tokenizer(documents: Documents, algorithm: str, settings: ScratchSettings) -> Path:
@@ -40,7 +40,7 @@ def new_tokenizer(documents: Documents, algorithm: str, settings: ScratchSetting
         "vocab_size": settings.vocab_size,
         "lowercase": settings.lowercase,
         "format": _FORMAT,
-        "tokenizers": importlib.metadata.version("tokenizers"),
+        **installed_versions("tokenizers"),
     }
     folder = cache_folder() / "vocabularies" / content_address(asked)
     if not (folder / "tokenizer.json").exists():
@@ -127,5 +127,5 @@ def _keep(tokenizer: Any, algorithm: str, folder: Path) -> None:
 
 def _remove_old(folder: Path) -> None:
     kept = [CacheEntry(path.parent, path.stat().st_mtime, 0) for path in folder.glob("*/tokenizer.json")]
-    for entry in least_recently_used(kept, max_count=_MAX_KEPT):
+    for entry in least_recently_used(kept, max_count=MAX_KEPT):
         shutil.rmtree(entry.path, ignore_errors=True)

@@ -20,12 +20,12 @@ class CorpusSettings(TextSettings):
     """How unlabelled text is read, held out and packed.
 
     Attributes:
-        documents: What a document of a .txt file is; a table's rows are documents anyway.
+        documents: What one document of a .txt file is; of a table, each row is one.
         exclude: Leave out documents that also stand in this file of texts, such as the rows of a later test; may be
             given several times.
         block_size: Tokens of a packed block, special tokens included.
-        validation_tokens: Tokens held out to validate on, whole documents, or of few documents the end of the text; a
-            tenth of it at most, or a quarter where that is needed for a block.
+        validation_tokens: Tokens held out for validation: whole documents, or the end of the text if it has few
+            documents; at most a tenth of the text, or a quarter if a block needs that.
     """
 
     documents: Literal["file", "line", "paragraph"] = "file"
@@ -60,7 +60,7 @@ class ScratchSettings:
         tokenizer: How text is cut into pieces; by default wordpiece for mlm, and bpe, which loses nothing, for clm.
         vocab_size: Pieces of the new tokenizer.
         lowercase: Let a wordpiece tokenizer make everything lower case.
-        layers: Of the new model.
+        layers: Number of layers of the new model.
         hidden_size: Width of the new model.
         heads: Attention heads of the new model.
     """
@@ -150,13 +150,13 @@ class WritingSettings:
 
     Attributes:
         max_new_tokens: Tokens to write at most; by default 100, or as many as the model has room for.
-        temperature: 0 always takes the likeliest word; above, rarer words get their chance.
-        top_p: Choose among the likeliest words that together have this probability.
-        top_k: Choose among so many of the likeliest words; 0 for all.
-        repetition_penalty: Above 1, words that stand there already are less likely to come again.
-        stop: End where this text is written, without it; may be given several times.
-        num_return_sequences: Ways to go on that are written.
-        seed: Of all chance.
+        temperature: 0 always takes the most likely word; higher values take less likely words more often.
+        top_p: Choose among the most likely words that together have this probability.
+        top_k: Choose among so many of the most likely words; 0 for all.
+        repetition_penalty: Above 1, words that were written before become less likely.
+        stop: End before this text; may be given several times.
+        num_return_sequences: Number of continuations.
+        seed: Seed of the random choices.
     """
 
     max_new_tokens: int | None = None

@@ -7,6 +7,7 @@ from trifold.runtime.device import Runtime, choose
 from trifold.runtime.machine import hardware, has_nvidia_driver
 from trifold.runtime.memory import available_bytes, memory_bytes, peak_memory_bytes, peak_while, resident_bytes
 from trifold.runtime.process import (
+    environment_variable,
     own_process,
     prepare,
     prepare_own,
@@ -33,6 +34,7 @@ __all__ = [
     "cpu_multiplies_bfloat16",
     "cpu_multiplies_int8",
     "cpu_multiplies_tiles",
+    "environment_variable",
     "hardware",
     "has_nvidia_driver",
     "is_busy",

@@ -32,6 +32,8 @@ _OWNED = Event()
 
 def own_process() -> None:
     """Say that this process is a command's own, so that `prepare_own` may set it up; called by the command line."""
+    # If it is not set, the tokenizers library warns about its threads when a process forks.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     _OWNED.set()
 
 
@@ -88,6 +90,20 @@ def unchanged_process() -> Iterator[None]:
     """
     with nullcontext() if _OWNED.is_set() else _GLOBALS:
         yield
+
+
+@contextmanager
+def environment_variable(name: str, value: str) -> Iterator[None]:
+    """Inside, an environment variable has this value; afterwards it is as it was."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 class _Shared(Generic[_State]):

@@ -14,7 +14,7 @@ class TrainingConfig:
         epochs: At most.
         batch_size: Examples per optimiser step.
         token_budget: Tokens per micro-batch, padding included.
-        seed: Of the order of examples.
+        seed: Seed of the order of examples.
         weight_decay: On matrices only.
         warmup_ratio: Share of steps in which the rate rises.
         max_grad_norm: Gradients are clipped to this norm.

@@ -43,10 +43,14 @@ class _Captured(NamedTuple):
 
 @dataclass
 class CapturedSteps(Steps):
-    """Steps whose gradients are those of `Steps`; a step of one whole batch is captured, and replayed from then on."""
+    """Steps whose gradients are those of `Steps`; a step of one whole batch is captured, and replayed from then on.
+
+    Attributes:
+        graphs: The captured steps, by the shapes of their inputs.
+    """
 
     training: Capturable
-    _graphs: dict[tuple[torch.Size, ...], _Captured] = field(default_factory=dict, init=False)
+    graphs: dict[tuple[torch.Size, ...], _Captured] = field(default_factory=dict, init=False)
     _pool: Any = field(default=None, init=False)
     _rounded: Bf16WeightCache | None = field(default=None, init=False)
     _may_capture: bool = field(default=True, init=False)
@@ -61,10 +65,10 @@ class CapturedSteps(Steps):
             return
         given = [*self.training.inputs(micro_batches[0], _ROUNDING), torch.from_numpy(micro_batches[0])]
         shapes = tuple(tensor.shape for tensor in given)
-        if shapes not in self._graphs and not self._try_to_capture(shapes, given):
+        if shapes not in self.graphs and not self._try_to_capture(shapes, given):
             super().take(micro_batches)
             return
-        graph, inputs, figures = self._graphs[shapes]
+        graph, inputs, figures = self.graphs[shapes]
         for held, tensor in zip(inputs, given, strict=True):
             held.copy_(tensor, non_blocking=True)
         graph.replay()
@@ -76,13 +80,13 @@ class CapturedSteps(Steps):
         """Capture a step of these shapes; where that fails, restore everything, and capture no more."""
         random = torch.cuda.get_rng_state()
         try:
-            self._graphs[shapes] = self._capture(given)
+            self.graphs[shapes] = self._capture(given)
         except RuntimeError as error:
             say(f"note: steps cannot be captured as CUDA graphs ({first_line(error)}): going on without")
             self._may_capture = False
         else:
             return True
-        self._graphs.clear()
+        self.graphs.clear()
         self._rounded = None
         self.model.zero_grad(set_to_none=True)
         # A generator's state cannot be set after a failed capture, but it can take over that of another generator.

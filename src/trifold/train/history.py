@@ -16,7 +16,7 @@ class HistoryRow:
     Attributes:
         epoch: Passes over the data done, fractional inside one.
         step: Optimiser steps done.
-        learning_rate: Of the last step.
+        learning_rate: Learning rate of the last step.
         train_loss: Mean over the examples since the row before.
         train_accuracy: On the same examples, a fraction.
         validation_loss: Mean over the validation examples; `None` inside an epoch.

@@ -116,7 +116,7 @@ class _Session:
     Attributes:
         optimiser: Its rate follows the step.
         average: The averaged weights.
-        recorder: Of the figures.
+        recorder: Recorder of the figures.
         pace: How far it has come.
         distillation: The model's earlier predictions.
         epoch: The current epoch, from 1; as in the config, it ends with a validation.

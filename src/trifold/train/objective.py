@@ -110,7 +110,7 @@ class Capturable(Objective, Protocol):
         """The examples at `positions`, on the CPU.
 
         Args:
-            positions: Of the examples.
+            positions: Positions of the examples.
             pad_to: As for `Tokens.padded`; the objective's own where `None`.
         """
         ...

@@ -17,7 +17,7 @@ class AdamW:
     Args:
         model: Parameters that require a gradient are trained.
         rate: Learning rate of the next step.
-        weight_decay: Of matrices.
+        weight_decay: Weight decay of matrices.
         faster: Names of parameters that move at a multiple of the rate.
         times: Which multiple.
     """
@@ -72,7 +72,7 @@ class AdamW:
         """Move every weight that has a gradient.
 
         Args:
-            max_grad_norm: Of all gradients together; longer ones are shortened to it, and stay so.
+            max_grad_norm: Largest norm of all gradients together; longer ones are shortened to it, and stay so.
         """
         if math.isfinite(max_grad_norm):
             torch.nn.utils.clip_grad_norm_(self._weights, max_grad_norm)

@@ -14,7 +14,7 @@ from trifold.train.tracking import report
 
 _ROWS_PER_EPOCH = 20
 # Micro-batches whose figures may still be on the device: a GPU would have to wait whenever one is read.
-_MOST_UNREAD = {"cpu": 1, "cuda": 32, "mps": 32}
+MAX_UNREAD = {"cpu": 1, "cuda": 32, "mps": 32}
 _COUNTERS = (
     "epoch_loss",
     "_step",
@@ -63,7 +63,7 @@ class Recorder:
             TrainingError: If the loss of this or an earlier one is not finite.
         """
         self._unread.append((loss.detach(), correct, examples))
-        if len(self._unread) >= _MOST_UNREAD[loss.device.type]:
+        if len(self._unread) >= MAX_UNREAD[loss.device.type]:
             self._read()
 
     def _read(self) -> None:

@@ -10,7 +10,7 @@ import torch
 from trifold.train.objective import BatchLoss, weighted_loss
 
 # Examples times classes beyond which they are not remembered: thousands of classes would take memory without end.
-_MOST_LOGITS = 16_000_000
+MAX_LOGITS = 16_000_000
 
 
 class SelfDistillation:
@@ -48,7 +48,7 @@ class SelfDistillation:
         if not self._share or result.logits is None or result.weights is None:
             return result.total
         now = result.logits
-        if self._examples * now.shape[1] > _MOST_LOGITS:
+        if self._examples * now.shape[1] > MAX_LOGITS:
             return result.total
         if self.logits is None:
             self.logits = torch.zeros(self._examples, now.shape[1], device=now.device)

@@ -17,10 +17,10 @@ class OptimiserSettings:
         epochs: Passes over the training part; each way of training has its own default.
         batch_size: Examples per optimiser step, however the token budget splits it; each way has its own default.
         seed: Seed of everything random in training; the split has its own, fixed at 42.
-        weight_decay: AdamW's, on matrices only.
-        warmup_ratio: Share of the steps over which the learning rate rises; it then falls to zero in a line.
+        weight_decay: Weight decay of AdamW, on matrices only.
+        warmup_ratio: Share of the steps over which the learning rate rises; it then falls linearly to zero.
         max_grad_norm: Gradients are clipped to this norm.
-        ema_decay: Weights are averaged over steps, each keeping this share of the average; 0 keeps the last weights.
+        ema_decay: Decay of the moving average of the weights, which is what is kept; 0 keeps the last weights.
         patience: Epochs without a better validation loss before training stops.
         report_to: Send the figures of the training to this experiment tracker, too.
     """
@@ -54,11 +54,10 @@ class TrainSettings(OptimiserSettings):
     """How a model is trained on labelled texts.
 
     Attributes:
-        class_weight: balanced names rare classes as readily as serves macro-F1, found on validation rows; where a row
-            may have several labels, the rows that have one weigh as much as those that lack it.
-        self_distillation: Share of a text's target that by the last epoch is not its label but what the model itself
-            said of it one epoch before, so that it ends less sure of what it learned by heart; 0 for labels alone,
-            and each method has its own default.
+        class_weight: balanced predicts rare classes as often as is best for macro-F1 on the validation rows; where a
+            row may have several labels, rows with a label weigh as much in training as rows without it.
+        self_distillation: Share of a text's target that in the last epoch is the model's own prediction of one epoch
+            before, instead of the label, against overconfidence; 0 for labels alone. Each method has its own default.
     """
 
     class_weight: Literal["none", "balanced"] = "none"
@@ -75,9 +74,9 @@ class CheckpointSettings:
     """When the state of a training is saved, so that it can go on after a kill.
 
     Attributes:
-        save_steps: Save the state of the training every so many steps, too.
-        save_minutes: Save it every so many minutes; SIGTERM and Ctrl-C always save it.
-        resume: Go on from the state in --output-dir; start afresh where there is none, do nothing where it is finished.
+        save_steps: Also save the state of the training after every so many steps.
+        save_minutes: Save the state every so many minutes; SIGTERM and Ctrl-C always save it.
+        resume: Continue from the state in --output-dir; start anew if there is none, do nothing if the run is finished.
     """
 
     save_steps: int | None = None

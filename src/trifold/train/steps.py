@@ -23,7 +23,7 @@ class Steps:
         training: The training data with their loss.
         config: Batch size, norm of the gradient, and so on.
         runtime: Where and in which precision it computes.
-        optimiser: Of the model's weights.
+        optimiser: Optimiser of the model's weights.
         distillation: Mixes the model's earlier predictions into the loss.
         recorder: Takes every micro-batch's figures.
     """

@@ -1,6 +1,7 @@
 """Flags that would change nothing are refused, each with what it goes with."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -55,12 +56,19 @@ def test_a_flag_that_would_change_nothing_is_refused(
 
 @pytest.mark.parametrize("command", ["embed MODEL hf:no/where --output v.npy", "predict RUN hf:no/where"])
 def test_offline_holds_for_data_sets_of_the_hub(
-    command: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: str,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HF_DATASETS_OFFLINE", raising=False)
     data = write_reviews(tmp_path / "data.csv", rows=40)
     assert run(["finetune", str(data), "--method", "tfidf", "--output-dir", "run"]) == 0
-    words = {"MODEL": str(tiny_model), "RUN": "run"}
+    asked: list[object] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *address, **_: asked.append(address))
+    words, before = {"MODEL": str(tiny_model), "RUN": "run"}, dict(os.environ)
     assert run([*(words.get(word, word) for word in command.split()), "--offline"]) == 2
-    assert os.environ["HF_DATASETS_OFFLINE"] == "1"
+    assert "hf:no/where cannot be loaded" in capsys.readouterr().err
+    assert not asked
+    assert dict(os.environ) == before

@@ -88,7 +88,7 @@ def test_lines_of_json_in_utf16_are_read_as_powershell_writes_them(tmp_path: Pat
         ("[]", "has no JSON object"),
         ("[1, 2]", "has no JSON object"),
         ("null", "has no JSON object"),
-        ('[{"text": "a"},', "is no JSON array of objects .*: mend it, or write an object a line"),
+        ('[{"text": "a"},', "is no JSON array of objects .*: correct it, or write an object a line"),
         ('[{"text": "a"}] {"text": "b"}', "something stands behind its end"),
         ('[{"text": "a"} {"text": "b"}]', "a comma or ] is missing after object 1"),
         ('[{"text": "a", "label": ' + "[" * 100_000, "it nests too deep"),

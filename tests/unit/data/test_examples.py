@@ -43,7 +43,7 @@ def test_every_row_is_an_example_or_a_bad_row_with_its_reason(load):
 
 def test_on_bad_rows_fail_stops_at_the_first_with_its_line(load):
     with pytest.raises(
-        DataError, match=r"data.csv, line 3: the text is empty; mend it, or leave out --on-bad-rows fail"
+        DataError, match=r"data.csv, line 3: the text is empty; correct it, or leave out --on-bad-rows fail"
     ):
         load("text,label\na,x\n,y\n,z\n", on_bad_rows="fail")
 

@@ -117,7 +117,8 @@ def test_a_header_that_comes_again_is_reported(load: Load) -> None:
 
 def test_where_no_row_can_be_used_the_reason_is_said(load: Load) -> None:
     with pytest.raises(
-        DataError, match=r"no row of .* can be used: it has 3 fields where the header has 2 \(20 rows\); mend the file"
+        DataError,
+        match=r"no row of .* can be used: it has 3 fields where the header has 2 \(20 rows\); correct the file",
     ):
         load("text,label\n" + "".join(f'{i},"{text}",{label}\n' for i, (text, label) in enumerate(ROWS)))
 

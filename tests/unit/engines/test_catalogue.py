@@ -55,5 +55,5 @@ def test_our_own_reading_of_bert_can_be_taken_off_the_list(tiny_model: Path, mon
     expected = Encoder(files, CPU).pool(tokens, 0).vectors
     monkeypatch.setattr(catalogue, "ENCODERS", ())
     encoder = Encoder(files, CPU)
-    assert type(encoder._engine.module).__name__ == "BertModel"  # type: ignore[attr-defined]
+    assert type(encoder.engine.module).__name__ == "BertModel"  # type: ignore[attr-defined]
     np.testing.assert_allclose(encoder.pool(tokens, 0).vectors, expected, atol=1e-5)

@@ -48,8 +48,8 @@ def test_the_bundled_model_in_integers_says_nearly_what_it_says_in_full_precisio
     files = locate("minilm")
     encoder, found = read(files, runtime, "int8", 64)
     assert (encoder.backend, encoder.precision) == ("torch-int8", "int8")
-    assert isinstance(encoder._engine, Int8Engine)
-    assert sum(isinstance(part, Int8Linear) for part in encoder._engine.module.modules()) == 6 * 6
+    assert isinstance(encoder.engine, Int8Engine)
+    assert sum(isinstance(part, Int8Linear) for part in encoder.engine.module.modules()) == 6 * 6
     same = cosines(found, read(files, length=64)[1])
     assert same.min() > 0.99
     assert same[:, 1:].max() < 1 - 1e-7, "these were not computed in integers"

@@ -48,19 +48,28 @@ def test_scores_that_exp_cannot_hold_are_computed_again(score: float, learns: bo
     torch.testing.assert_close(found, scaled_dot_product_attention(query, key, value, attn_mask=some_keys()))
 
 
-def test_what_padding_scores_costs_no_second_computation(monkeypatch: pytest.MonkeyPatch) -> None:
+def profiled(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, bool]:
+    """Attention, and whether maxima were taken, which only the second computation does."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+        found = attention.attend(query, key, value, some_keys())
+    return found, any(event.key == "aten::amax" for event in seen.key_averages())
+
+
+def test_what_padding_scores_costs_no_second_computation() -> None:
     query, key, value = (part.detach() for part in given())
     counts = some_keys().transpose(-1, -2)
     wanted = scaled_dot_product_attention(query, key, value, attn_mask=some_keys())
-    monkeypatch.setattr(torch.Tensor, "amax", None, raising=False)
-    torch.testing.assert_close(attention.attend(query, key.where(counts, 1e6), value, some_keys()), wanted)
+    found, again = profiled(query, key.where(counts, 1e6), value)
+    torch.testing.assert_close(found, wanted)
+    assert not again
+    assert profiled(query, key * 1e6, value)[1], "what exp() cannot hold is computed again"
 
 
 def test_texts_that_are_computed_apart_come_out_as_together(monkeypatch: pytest.MonkeyPatch) -> None:
     query, key, value = given()
     with torch.inference_mode():
         together = attention.attend(query, key, value, some_keys())
-        monkeypatch.setattr(attention, "_SCORES_AT_ONCE", 1)
+        monkeypatch.setattr(attention, "SCORES_AT_ONCE", 1)
         torch.testing.assert_close(attention.attend(query, key, value, some_keys()), together)
 
 
@@ -109,6 +118,6 @@ def test_a_backbone_reads_with_it_what_it_reads_in_full_precision(monkeypatch: p
 
 def test_what_is_saved_names_no_attention_of_ours(tiny_model: Path, tmp_path: Path) -> None:
     encoder = Encoder(locate(str(tiny_model)), Runtime("cpu", "float32"), frozen=False)
-    assert encoder.model.config._attn_implementation == attention._NAME
+    assert encoder.model.config._attn_implementation == attention.NAME
     encoder.model.save_pretrained(tmp_path)
-    assert attention._NAME not in (tmp_path / "config.json").read_text()
+    assert attention.NAME not in (tmp_path / "config.json").read_text()

@@ -19,8 +19,8 @@ TEXTS = ["A film that is worth every minute.", "Dull.", "I left after an hour, "
 
 def packed_in(encoder: Encoder) -> torch.nn.Module:
     """The copy that an encoder computes with."""
-    assert isinstance(encoder._engine, PrepackedEngine)
-    found: torch.nn.Module = encoder._engine.module
+    assert isinstance(encoder.engine, PrepackedEngine)
+    found: torch.nn.Module = encoder.engine.module
     return found
 
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 import trifold
-from trifold.engines import int8, private_operators
+from trifold.engines import int8
 from trifold.engines.catalogue import engines_for
 from trifold.engines.encoder import Encoder
 from trifold.engines.int8 import Int8Engine
 from trifold.engines.private_operators import copy_each, lerp_each, scale_each
+from trifold.events import say_once
 from trifold.models.locate import locate
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime
@@ -23,8 +24,8 @@ FOREACH = ("_foreach_copy_", "_foreach_mul_", "_foreach_lerp_")
 
 
 @pytest.fixture(autouse=True)
-def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(private_operators, "_said", set())
+def nothing_said() -> None:
+    say_once.cache_clear()
 
 
 def test_no_other_file_names_one() -> None:

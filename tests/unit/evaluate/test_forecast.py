@@ -65,7 +65,7 @@ def test_pytorch_is_not_imported_for_it(reviews: Path) -> None:
 def test_a_file_sorted_by_length_does_not_skew_it(reviews: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
     monkeypatch.setattr("trifold.evaluate.forecast.Workload", lambda **facts: seen.append(facts["characters_per_text"]))
-    monkeypatch.setattr("trifold.evaluate.forecast._SAMPLE_TEXTS", 50)
+    monkeypatch.setattr("trifold.evaluate.forecast.SAMPLE_TEXTS", 50)
     split = split_examples(load_examples(reviews, DataSettings()).examples)
     texts = tuple("x" * length for length in range(1, len(split.train) + 1))
     train = replace(split.train, texts=texts)

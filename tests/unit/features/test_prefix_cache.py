@@ -47,7 +47,7 @@ def test_a_batch_is_filled_up_with_zeros() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("share", [0.3, 0.0])
 def test_on_a_gpu_they_lie_in_its_memory_where_they_fit(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frozen, "_GPU_SHARE", share)
+    monkeypatch.setattr(frozen, "GPU_SHARE", share)
     monkeypatch.setattr(frozen, "TEXTS_PER_SEGMENT", 8)
     arrays = some_states(20)
     states = PrefixStates(arrays, Runtime("cuda", "bfloat16"))

@@ -1,5 +1,6 @@
 """The store on disk: what it gives back, what a kill leaves, what it may take."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,8 +17,9 @@ import pytest
 from trifold.cache_folder import clear
 from trifold.features.background_writer import Segment, kept_or_computed
 from trifold.features.half_precision import half
-from trifold.features.store import Store, _versions
+from trifold.features.store import Store
 from trifold.features.store_limits import list_stores, shrink
+from trifold.hashing import content_address
 
 KIND: dict[str, object] = {"what": "test", "weights": "abc"}
 WIDTH = 4
@@ -141,12 +143,12 @@ def test_what_killed_processes_left_is_cleared_when_it_is_old(tmp_path: Path) ->
 def test_a_store_that_holds_nothing_any_more_is_removed_when_it_is_old(tmp_path: Path) -> None:
     for name in ("fresh", "old"):
         filled(tmp_path, 1, weights=name)
-    old, fresh = (Store({**KIND, "weights": name}, WIDTH, 1 << 30, tmp_path)._folder for name in ("old", "fresh"))
-    os.utime(old / "kind.json", (0, 0))
+    folders = {store.described["weights"]: store.folder for store in list_stores(tmp_path)}
+    os.utime(folders["old"] / "kind.json", (0, 0))
     shrink(0, tmp_path / "features")
     shrink(0, tmp_path / "features")
-    assert fresh.exists()
-    assert not old.exists()
+    assert folders["fresh"].exists()
+    assert not folders["old"].exists()
 
 
 def test_stores_are_listed_and_cleared(tmp_path: Path) -> None:
@@ -189,7 +191,7 @@ def slow(tmp_path: Path) -> Slow:
     return store
 
 
-def test_what_is_computed_serves_while_it_is_being_written(slow: Slow) -> None:
+def test_what_is_computed_serves_while_it_is_being_written(slow: Slow, tmp_path: Path) -> None:
     digests = [digest(number) for number in range(6)]
     with kept_or_computed(slow, digests, segments(3)) as (arrays, cached_seconds):
         assert cached_seconds == 0.0
@@ -208,7 +210,7 @@ def test_what_is_computed_serves_while_it_is_being_written(slow: Slow) -> None:
     assert slow.written == 3
     for number, one in enumerate(arrays):
         np.testing.assert_array_equal(one, array(number))
-    with kept_or_computed(Store(KIND, WIDTH, 1 << 30, slow._root.parent), digests, segments(3)) as (_, cached_seconds):
+    with kept_or_computed(Store(KIND, WIDTH, 1 << 30, tmp_path), digests, segments(3)) as (_, cached_seconds):
         assert cached_seconds == pytest.approx(3.0)
 
 
@@ -252,17 +254,16 @@ def test_what_cannot_be_written_serves_all_the_same(
     assert capsys.readouterr().err.count("going on without it") == 1
 
 
-def test_an_address_holds_format_width_kind_and_what_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_holds_format_width_kind_and_what_computed(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     assert digest(1) in Store(KIND, WIDTH, 1 << 30, tmp_path)
     assert digest(1) not in Store(KIND, 2 * WIDTH, 1 << 30, tmp_path)
     assert digest(1) not in Store(KIND, WIDTH, 1 << 30, tmp_path, np.int16)
-    for name, value in (("_FORMAT", 99), ("VERSION", "99.0")):
-        with monkeypatch.context() as changed:
-            changed.setattr(f"trifold.features.store.{name}", value)
-            _versions.cache_clear()
-            assert digest(1) not in Store(KIND, WIDTH, 1 << 30, tmp_path)
-        _versions.cache_clear()
+    (described,) = tmp_path.glob("features/*/kind.json")
+    facts = json.loads(described.read_text())
+    assert facts.keys() >= {*KIND, "format", "width", "dtype", "trifold", "torch", "transformers", "tokenizers"}
+    # Whatever of these changes, the store is another one.
+    assert described.parent.name == content_address(facts)
 
 
 def test_clearing_beside_a_writer_costs_it_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,17 +1,23 @@
 """The log's own faults: a full disk, a lock, a file that is something else."""
 
 import os
+import resource
 import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from scripted_server import Reply, scripted
 from trifold.errors import LlmError, SettingsError
-from trifold.llm import call_log as log_module
 from trifold.llm.call_log import Call, CallLog, read_log
 from trifold.llm.client import Client
-from trifold.llm.contract import FatalLlmError, Sampling
+from trifold.llm.contract import FatalLlmError, Gap, Sampling, Scorer
+from trifold.llm.label_words import plain_prompt
+from trifold.llm.labeller import LabellingTask
+from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.openai_server import OpenAIServer
 from trifold.llm.prompt_template import Message, conversation_from_json
 from trifold.llm.settings import LlmSettings
@@ -21,15 +27,41 @@ CALL = Call.to_make("a model", '[{"role": "user", "content": "hello"}]', "{}")
 FAULT = "cannot be used .*: is the disk full, or the file damaged or locked by another program"
 
 
+class ScoresAlike(Scorer):
+    """Gives the first word -1.5 and the second -0.5 in every gap, and counts the gaps."""
+
+    name = identity = "a scorer"
+    scored = 0
+
+    def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
+        self.scored += len(gaps)
+        return np.tile([-1.5, -0.5], (len(gaps), 1))
+
+    def count(self, gap: Gap) -> int:
+        return len(gap.around)
+
+    def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:  # noqa: ARG002 - the contract's
+        return text, False
+
+
+@contextmanager
+def no_file_larger_than(size_bytes: int) -> Iterator[None]:
+    """Inside, the system refuses to write files beyond a size, as it does on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def test_a_full_disk_stops_the_asking_and_keeps_what_was_answered(tmp_path: Path) -> None:
     conversations = [(Message("user", f"{number} {'long ' * 2_000}"),) for number in range(60)]
     with scripted(lambda *_: Reply("good")) as server:
         log = CallLog(tmp_path / "log")
-        pages = log._ask("PRAGMA page_count")[0][0]
-        log._ask(f"PRAGMA max_page_count = {pages + 20}")
         model = OpenAIServer(server.llm.removeprefix("openai:"), LlmSettings(llm=server.llm))
         asker = Client(model, log, SpendingLimit(), concurrency=2)
-        with pytest.raises(FatalLlmError, match=FAULT):
+        with no_file_larger_than(200_000), pytest.raises(FatalLlmError, match=FAULT):
             list(asker.ask_all(conversations, [Sampling()] * 60))
         assert 1 <= len(server.requests) < 30
     log.close()
@@ -38,9 +70,8 @@ def test_a_full_disk_stops_the_asking_and_keeps_what_was_answered(tmp_path: Path
     assert all(call.answer == "good" for call in kept)
 
 
-def test_a_log_that_another_program_keeps_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "_LOCKED_SECONDS", 0.1)
-    log = CallLog(tmp_path / "log")
+def test_a_log_that_another_program_keeps_to_itself(tmp_path: Path) -> None:
+    log = CallLog(tmp_path / "log", wait_seconds=0.1)
     with sqlite3.connect(tmp_path / "log", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(FatalLlmError, match=FAULT):
@@ -55,8 +86,9 @@ def test_a_log_that_another_program_keeps_to_itself(tmp_path: Path, monkeypatch:
 def test_a_log_with_values_of_another_kind_is_said_to_be_damaged(column: str, tmp_path: Path) -> None:
     log = CallLog(tmp_path / "log")
     log.add(CALL)
-    log._ask(f"UPDATE calls SET {column} = x'00ff'")
     log.close()
+    with closing(sqlite3.connect(tmp_path / "log", isolation_level=None)) as other:
+        other.execute(f"UPDATE calls SET {column} = x'00ff'")
     with pytest.raises(SettingsError, match="is damaged at call 1: name another --log"):
         read_log(tmp_path / "log", 10)
 
@@ -65,7 +97,6 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     log = CallLog(tmp_path / "log")
     for number in range(200):
         log.add(Call.to_make("a model", f"{number} {'long ' * 500}", "{}"))
-    log._ask("PRAGMA wal_checkpoint(TRUNCATE)")
     log.close()
     content = bytearray((tmp_path / "log").read_bytes())
     content[4_096:] = b"\x5a" * (len(content) - 4_096)
@@ -100,8 +131,18 @@ def test_a_logged_prompt_that_is_no_conversation(prompt: str) -> None:
 @pytest.mark.parametrize(
     "answer", ["", "{", "[1.0]", '{"good": NaN, "bad": 0.5}', '{"good": "1", "bad": 0.5}', '{"bad": 0.5}']
 )
-def test_logged_figures_that_are_none_are_computed_again(answer: str) -> None:
-    from trifold.llm.likelihood_labeller import _logged_figures
+def test_logged_figures_that_are_none_are_computed_again(answer: str, tmp_path: Path) -> None:
+    words = ("good", "bad")
+    model = ScoresAlike()
+    task = LabellingTask(plain_prompt(words), words, "{text} {mask}")
 
-    assert _logged_figures(Call(1, "", "", "", "", answer), ("good", "bad")) is None
-    assert _logged_figures(Call(1, "", "", "", "", '{"good": -1.5, "bad": -0.5}'), ("good", "bad")) == [-1.5, -0.5]
+    def judge() -> list[float]:
+        with closing(CallLog(tmp_path / "log")) as log:
+            return LikelihoodLabeller(model, task, log, SpendingLimit()).judge(["A film."]).logits[0].tolist()
+
+    assert judge() == judge() == [-1.5, -0.5]
+    assert model.scored == 1, "the second time they were in the log"
+    with closing(sqlite3.connect(tmp_path / "log", isolation_level=None)) as other:
+        other.execute("UPDATE calls SET answer = ?", (answer,))
+    assert judge() == [-1.5, -0.5]
+    assert model.scored == 2

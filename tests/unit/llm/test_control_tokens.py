@@ -100,7 +100,7 @@ def test_a_template_that_rewrites_texts_refuses_those_that_look_so(model: Causal
 def test_a_cut_counts_what_looks_so_as_the_text_that_it_is(model: CausalModel) -> None:
     text, cut = model.cut("<|end|>" * 10, 8, "truncate")
     assert cut
-    assert len(model._ids(text, plain=True)) <= 8
+    assert len(model.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]) <= 8
 
 
 def test_an_answer_ends_where_the_models_context_does(model: CausalModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from trifold.methods import feature_selection, features
-from trifold.methods.feature_selection import FeatureSelection, PooledData, _fit, choose_selection
+from trifold.methods.feature_selection import FeatureSelection, PooledData, choose_selection
+from trifold.methods.features import calibrated_losses
 from trifold.methods.linear_head import LinearHead
+from trifold.methods.logistic import fit_path
 from trifold.methods.mlp import MlpHead
-from trifold.methods.settings import MethodSettings
 from trifold.models.pooling import POOLINGS, Pooled
 from trifold.statistics.calibration import mean_log_loss
 
@@ -28,20 +28,17 @@ def parts(rows: int) -> PooledData:
 
 
 @pytest.mark.parametrize("compared", [100, 400])
-def test_the_join_is_chosen_on_some_rows_and_the_head_learned_from_all(
-    compared: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feature_selection, "_COMPARED_ROWS", compared)
+def test_the_join_is_chosen_on_some_rows_and_the_head_learned_from_all(compared: int) -> None:
     given = parts(400)
-    selection, chosen = choose_selection(given, LAYERS)
+    selection, chosen = choose_selection(given, LAYERS, compared_rows=compared)
     assert TELLING in selection.layer_poolings
-    same, alone = _fit(
-        given, selection.layer_poolings, feature_selection._around(chosen.c), feature_selection._TOLERANCE
-    )
-    assert isinstance(same, FeatureSelection)
+    same = FeatureSelection.of(selection.layer_poolings, given.train)
     np.testing.assert_array_equal(selection.mean, same.mean)
-    np.testing.assert_array_equal(chosen.head.weight, alone.head.weight)
-    assert chosen.validation_loss == alone.validation_loss < 0.4
+    np.testing.assert_array_equal(selection.scale, same.scale)
+    alone = fit_path(given.head_data(same), (chosen.c,), 1e-4)
+    np.testing.assert_allclose(chosen.head.weight, alone.head.weight, atol=2e-3)
+    assert chosen.validation_loss == pytest.approx(alone.validation_loss, abs=1e-3)
+    assert chosen.validation_loss < 0.4
 
 
 def test_rows_sorted_by_label_are_compared_with_every_class_among_them() -> None:
@@ -65,31 +62,17 @@ def test_of_several_labels_a_row_none_goes_missing_either() -> None:
     assert few.train_classes.any(axis=0).all()
 
 
-def test_the_best_of_the_coarse_comparison_are_fitted_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    fitted: list[tuple[float, float]] = []
-
-    def counted(
-        given: PooledData, layer_poolings: list[tuple[int, str]], c_values: tuple[float, ...], tolerance: float
-    ) -> object:
-        found = _fit(given, layer_poolings, c_values, tolerance)
-        fitted.append((tolerance, found[1].validation_loss))
-        return found
-
-    monkeypatch.setattr(feature_selection, "_fit", counted)
-    _, chosen = choose_selection(parts(400), LAYERS)
-    to_the_end = [loss for tolerance, loss in fitted if tolerance == feature_selection._TOLERANCE]
-    assert len(to_the_end) == feature_selection._FINALISTS
-    assert chosen.validation_loss == min(to_the_end)
+def test_no_candidate_fitted_with_every_c_on_all_rows_is_better_than_the_chosen_one() -> None:
+    given = parts(400)
+    _, chosen = choose_selection(given, LAYERS)
+    candidates = [[TELLING], *([(layer, pooling) for layer in range(LAYERS + 1)] for pooling in POOLINGS)]
+    for candidate in candidates:
+        data = given.head_data(FeatureSelection.of(candidate, given.train))
+        alone = fit_path(data, (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0), 1e-4)
+        assert chosen.validation_loss <= alone.validation_loss + 1e-3
 
 
-def test_the_values_of_c_fitted_to_the_end_are_the_one_found_and_its_neighbours() -> None:
-    path = feature_selection._C_VALUES
-    assert feature_selection._around(path[3]) == path[2:5]
-    assert feature_selection._around(path[0]) == path[:2]
-    assert feature_selection._around(path[-1]) == path[-2:]
-
-
-def test_heads_are_compared_as_sure_as_they_will_be(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heads_are_compared_as_sure_as_they_will_be() -> None:
     given = parts(400)
     selection, chosen = choose_selection(given, LAYERS)
     data, good = given.head_data(selection), chosen.head
@@ -105,8 +88,6 @@ def test_heads_are_compared_as_sure_as_they_will_be(monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(too_sure.logits(data.validation), 8 * good.logits(data.validation), atol=1e-4)
     raw = [mean_log_loss(head.logits(data.validation), data.validation_classes) for head in (too_sure, worse)]
     assert raw[0] > raw[1], "as it is, it would lose"
-    monkeypatch.setattr(features, "fit_mlp", lambda *_, **__: (too_sure, None))
-    head, _, losses = features.Features(MethodSettings())._choose_head(data, worse)
-    assert head is too_sure
+    losses = calibrated_losses({"logistic": worse, "mlp": too_sure}, data)
     assert losses["mlp"] == pytest.approx(chosen.validation_loss, abs=0.01)
     assert losses["mlp"] < losses["logistic"]

@@ -2,11 +2,14 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
@@ -17,9 +20,7 @@ from trifold.methods.contract import Fitted
 from trifold.methods.defaults import tuning_epochs
 from trifold.methods.settings import MethodSettings
 from trifold.models.settings import BackboneSettings
-from trifold.models.tokenizer import Tokens
 from trifold.tasks.labels import LabelMap
-from trifold.train import loop
 from trifold.train.settings import TrainSettings
 from trifold.types import Examples
 
@@ -42,8 +43,8 @@ def test_what_measures_the_token_budget_leaves_no_trace(
 ) -> None:
     monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path))
     # As if the work ahead were large enough to pay for measuring.
-    monkeypatch.setattr(budget, "_MOST_COST", math.inf)
-    monkeypatch.setattr(budget, "_CANDIDATES", {"cpu": (64, 512)})
+    monkeypatch.setattr(budget, "MAX_COST", math.inf)
+    monkeypatch.setattr(budget, "CANDIDATES", {"cpu": (64, 512)})
     split = split_examples(load_examples(reviews, DataSettings()).examples)
     labels = LabelMap.of(split.train.labels)
 
@@ -76,18 +77,20 @@ def test_batches_have_few_lengths_in_bfloat16(
     monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path))
     texts = tuple("film " * words for words in range(30, 70))
     rows = Examples(tuple(range(40)), texts, ("good", "bad") * 20)
-    seen: list[int] = []
-    padded = Tokens.padded
+    seen: set[int] = set()
 
-    def spied(*arguments: Any) -> tuple[np.ndarray, np.ndarray]:
-        ids, mask = padded(*arguments)
-        seen.append(ids.shape[1])
-        return ids, mask
+    def note(layer: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        # Above the last attention some layers see the first token alone.
+        if isinstance(layer, torch.nn.Linear) and inputs[0].ndim == 3 and inputs[0].shape[1] > 1:
+            seen.add(inputs[0].shape[1])
 
-    monkeypatch.setattr(Tokens, "padded", spied)
-    fit(method, rows, LabelMap.of(rows.labels), tiny_model, None, "bfloat16")
+    hook = register_module_forward_pre_hook(note)
+    try:
+        fit(method, rows, LabelMap.of(rows.labels), tiny_model, None, "bfloat16")
+    finally:
+        hook.remove()
     # The longest of each batch have 39, 55 and 71 tokens; nothing is filled up beyond the longest of all.
-    assert set(seen) == {40, 56, 71}
+    assert seen == {40, 56, 71}
 
 
 @pytest.mark.parametrize("method", ["full", "adapter-lora", "adapter-bottleneck"])
@@ -111,24 +114,30 @@ def test_where_a_row_may_have_several_labels_training_starts_at_their_shares(met
     ],
 )
 def test_the_head_moves_faster_than_what_has_been_learned_before(
-    method: str, head: str, rate: float, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, head: str, rate: float, tiny_model: Path
 ) -> None:
-    seen = {}
+    before: dict[int, torch.Tensor] = {}
+    moved: dict[int, float] = {}
 
-    class Watched(loop.AdamW):
-        """Takes down how far the first step moves each parameter."""
+    def weights(optimiser: torch.optim.Optimizer) -> Iterator[torch.Tensor]:
+        return (weight for group in optimiser.param_groups for weight in group["params"])
 
-        def step(self, max_grad_norm: float = math.inf) -> None:
-            before = [weight.detach().clone() for weight in self._weights]
-            super().step(max_grad_norm)
-            for old, weight in zip(before, self._weights, strict=True):
-                seen.setdefault(id(weight), float((weight.detach() - old).abs().max()))
+    def note(optimiser: torch.optim.Optimizer, *_: object) -> None:
+        before.update({id(weight): weight.detach().clone() for weight in weights(optimiser)})
 
-    monkeypatch.setattr(loop, "AdamW", Watched)
+    def compare(optimiser: torch.optim.Optimizer, *_: object) -> None:
+        for weight in weights(optimiser):
+            moved.setdefault(id(weight), float((weight.detach() - before[id(weight)]).abs().max()))
+
     rows = Examples(tuple(range(8)), tuple(f"the film {n}" for n in range(8)), ("bad", "good") * 4)
-    fitted = fit(method, rows, LabelMap.of(rows.labels), tiny_model, rate=None)
+    hooks = (register_optimizer_step_pre_hook(note), register_optimizer_step_post_hook(compare))
+    try:
+        fitted = fit(method, rows, LabelMap.of(rows.labels), tiny_model, rate=None)
+    finally:
+        for hook in hooks:
+            hook.remove()
     assert fitted.choices["head_learning_rate"] == pytest.approx(rate)
     # Adam's first step is the rate in every number that has a gradient.
     parameters = dict(fitted.predictor.model.named_parameters())  # type: ignore[attr-defined]
-    fast = {name for name, weight in parameters.items() if seen.get(id(weight), 0) > 0.9 * rate}
+    fast = {name for name, weight in parameters.items() if moved.get(id(weight), 0) > 0.9 * rate}
     assert fast == {f"{head}weight", f"{head}bias"}

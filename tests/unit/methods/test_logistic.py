@@ -65,8 +65,8 @@ def test_thousands_of_classes_have_the_optimum_of_scikit_learn(class_weight, mon
     vectors = (rng.normal(size=(200, 8)) + np.eye(8)[classes]).astype(np.float32)
     data = HeadData(vectors, classes, vectors, classes, 4, class_weight)
     usual = fit_path(data, (0.3,), tolerance=1e-7).head
-    monkeypatch.setattr(logistic, "_MAX_LOGITS", 100)
-    monkeypatch.setattr(logistic_lbfgs, "_MAX_LOGITS", 100)
+    monkeypatch.setattr(logistic, "MAX_LOGITS", 100)
+    monkeypatch.setattr(logistic_lbfgs, "MAX_LOGITS", 100)
     blockwise = fit_path(data, (0.3,), tolerance=1e-7).head
     np.testing.assert_allclose(blockwise.weight, usual.weight, atol=3e-3)
     probabilities = [softmax(head.logits(vectors), axis=1) for head in (usual, blockwise)]

@@ -8,24 +8,24 @@ import torch
 
 from trifold.errors import TrainingError
 from trifold.methods.linear_head import HeadData
-from trifold.methods.mlp import _Ensemble, _Vectors, fit_mlp, usual_plan
+from trifold.methods.mlp import FixedVectors, HeadEnsemble, default_training_config, fit_mlp
 from trifold.train.objective import weighted_loss
 from trifold.train.settings import TrainSettings
 
 
-def members() -> _Ensemble:
+def members() -> HeadEnsemble:
     torch.manual_seed(0)
-    return _Ensemble(features=6, hidden=5, classes=3, dropout=0.0, count=4)
+    return HeadEnsemble(features=6, hidden=5, classes=3, dropout=0.0, count=4)
 
 
-def vectors(*, several: bool) -> _Vectors:
+def vectors(*, several: bool) -> FixedVectors:
     """Eleven examples, of one of three classes or of any of three labels, unlike in weight."""
     generator = torch.Generator().manual_seed(1)
     classes = torch.randint(3, (11,), generator=generator)
     weights = 0.5 + torch.rand(11, 3, generator=generator)
     if several:
-        return _Vectors(torch.randn(11, 6), torch.rand(11, 3, generator=generator) > 0.5, weights)
-    return _Vectors(torch.randn(11, 6), classes, weights[:, 0])
+        return FixedVectors(torch.randn(11, 6), torch.rand(11, 3, generator=generator) > 0.5, weights)
+    return FixedVectors(torch.randn(11, 6), classes, weights[:, 0])
 
 
 def test_their_mean_is_one_head() -> None:
@@ -72,7 +72,7 @@ def rows(count: int, *, told: bool = True) -> HeadData:
 
 
 def test_few_rows_learn_by_as_many_steps_as_many_do() -> None:
-    few, some, many = usual_plan(150), usual_plan(5_000), usual_plan(100_000)
+    few, some, many = default_training_config(150), default_training_config(5_000), default_training_config(100_000)
     assert (few.batch_size, some.batch_size, many.batch_size) == (64, 100, 128)
     assert few.learning_rate < some.learning_rate < many.learning_rate
     assert (some.round_steps, many.round_steps) == (None, None), "an epoch is long enough"
@@ -83,12 +83,12 @@ def test_few_rows_learn_by_as_many_steps_as_many_do() -> None:
 
 
 def test_epochs_that_the_user_names_are_epochs() -> None:
-    _, history = fit_mlp(rows(150), TrainSettings(epochs=2), usual_plan(150))
+    _, history = fit_mlp(rows(150), TrainSettings(epochs=2), default_training_config(150))
     assert [row.step for row in history.rows if row.validation_loss is not None] == [3, 6]
 
 
 def test_few_rows_that_tell_nothing_are_no_error() -> None:
-    data, patient = rows(150, told=False), replace(usual_plan(150), patience=20)
+    data, patient = rows(150, told=False), replace(default_training_config(150), patience=20)
     head, _ = fit_mlp(data, TrainSettings(), patient)
     assert np.isfinite(head.logits(data.validation)).all()
     with pytest.raises(TrainingError, match="steps"):
@@ -107,7 +107,7 @@ def test_a_head_learned_in_half_the_digits_is_as_good() -> None:
     data = rows(600)
     right = {}
     for precision in ("float32", "bfloat16"):
-        head, _ = fit_mlp(data, TrainSettings(), usual_plan(600), precision=precision)
+        head, _ = fit_mlp(data, TrainSettings(), default_training_config(600), precision=precision)
         assert all(array.dtype == np.float32 for array in head.arrays().values())
         right[precision] = (head.logits(data.validation).argmax(1) == data.validation_classes).mean()
     assert right["float32"] > 0.9

@@ -1,6 +1,7 @@
 """A run is the same as another only if all that decides on it is: for each method, what it uses."""
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,14 @@ import pytest
 from conftest import write_reviews
 from trifold.data.settings import DataSettings
 from trifold.errors import DataError
+from trifold.events import Event, Message, sending_to
 from trifold.models.settings import BackboneSettings
-from trifold.pipeline import generative_finetuning as answer
-from trifold.pipeline import pretrain
 from trifold.pipeline.generative_finetuning import learn_answers
+from trifold.pipeline.pretrain import pretrain
 from trifold.pipeline.pretrain_request import PretrainRequest
 from trifold.pipeline.request import Request
 from trifold.pipeline.resume import asked_for
-from trifold.pretrain.settings import SourceSettings, TaskSettings
+from trifold.pretrain.settings import ScratchSettings, TaskSettings
 
 
 def test_a_model_that_a_method_does_not_use_has_no_say(tmp_path: Path, tiny_model: Path) -> None:
@@ -34,28 +35,31 @@ def test_every_file_of_a_model_tells_it_from_another(name: str, inside: str, tmp
     assert asked_for(request, "features") != before
 
 
-def test_data_that_change_while_they_are_read_are_refused(
-    tmp_path: Path, decoder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@dataclass
+class Touching:
+    """Adds a row to a file when a message is said that holds some words, as another program might at that moment."""
+
+    data: Path
+    words: str
+
+    def send(self, event: Event) -> None:
+        if isinstance(event, Message) and self.words in event.text:
+            self.data.write_text(self.data.read_text() + "another,good\n")
+
+
+def test_data_that_change_while_they_are_read_are_refused(tmp_path: Path, decoder: Path) -> None:
     data = write_reviews(tmp_path / "some.csv")
-
-    def touched(read):  # type: ignore[no-untyped-def]
-        def then(*given: object) -> object:
-            found = read(*given)
-            data.write_text(data.read_text() + "another,good\n")
-            return found
-
-        return then
-
-    monkeypatch.setattr(answer, "_split", touched(answer._split))
+    data.write_text(data.read_text() + ",good\n")
     request = Request(
         data,
         reading=DataSettings(text_column="text"),
         backbone=BackboneSettings(model=str(decoder), max_length=32),
     )
-    with pytest.raises(DataError, match="was changed while it was being read"):
-        learn_answers(request, TaskSettings(task="generate", target_column="label"), "adapter-lora", tmp_path / "run")
-    monkeypatch.setattr(pretrain, "read_text", touched(pretrain.read_text))
-    learning = PretrainRequest((data,), "clm", source=SourceSettings(model=str(decoder)))
-    with pytest.raises(DataError, match="was changed while it was being read"):
-        pretrain.pretrain(learning, tmp_path / "made")
+    task = TaskSettings(task="generate", target_column="label")
+    refused = pytest.raises(DataError, match="was changed while it was being read")
+    with sending_to(Touching(data, "rows cannot be used")), refused:
+        learn_answers(request, task, "adapter-lora", tmp_path / "run")
+    scratch = ScratchSettings(from_scratch=True, vocab_size=300, layers=1, hidden_size=32, heads=2)
+    learning = PretrainRequest((data,), "clm", scratch=scratch)
+    with sending_to(Touching(data, "training a bpe tokenizer")), refused:
+        pretrain(learning, tmp_path / "made")

@@ -54,7 +54,7 @@ def test_the_most_recently_used_tokenizers_are_kept(
     documents: Documents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("trifold.pretrain.new_tokenizer._MAX_KEPT", 2)
+    monkeypatch.setattr("trifold.pretrain.new_tokenizer.MAX_KEPT", 2)
     first, second = (new_tokenizer(documents, "bpe", ScratchSettings(vocab_size=size)) for size in (300, 301))
     os.utime(second / "tokenizer.json", (0, 0))
     third = new_tokenizer(documents, "bpe", ScratchSettings(vocab_size=302))

@@ -219,8 +219,8 @@ def test_loss_and_gradients_made_chunk_by_chunk_are_the_plain_ones(
 ) -> None:
     import transformers
 
-    monkeypatch.setattr(cross_entropy, "_CHUNK_BYTES", chunk_bytes)
-    monkeypatch.setattr(cross_entropy, "_CACHED_ROWS", 3)
+    monkeypatch.setattr(cross_entropy, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(cross_entropy, "CACHED_ROWS", 3)
     model_class = getattr(transformers, name)
     shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 40}
     shape |= {"intermediate_size": 32, "hidden_dim": 32} if not name.startswith("GPT2") else {}

@@ -150,7 +150,7 @@ def test_kept_text_is_listed_bounded_and_cleared(
     for number in range(3):
         open_corpus(Documents((write(tmp_path / f"{number}.txt", f"film {number}"),), DEFAULT), vocabulary)
     assert [text.documents for text in module.list_texts()] == [1, 1, 1]
-    monkeypatch.setattr(module, "_KEPT_BYTES", 1)
+    monkeypatch.setattr(module, "KEPT_BYTES", 1)
     last = open_corpus(Documents((write(tmp_path / "last.txt", "the last film"),), DEFAULT), vocabulary)
     assert [text.folder.name for text in module.list_texts()] == [last.facts["address"]]
     assert clear() > 0

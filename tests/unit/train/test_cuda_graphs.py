@@ -100,7 +100,7 @@ def test_the_same_is_learned(kind: str, precision: str, monkeypatch: pytest.Monk
     expected, _ = learned(monkeypatch, kind, precision, captured=False)
     found, steps = learned(monkeypatch, kind, precision, captured=True)
     assert isinstance(steps, CapturedSteps)
-    assert 1 < len(steps._graphs) <= 4
+    assert 1 < len(steps.graphs) <= 4
     before = classifier(kind)
     apart = {}
     for name, weight in expected.named_parameters():

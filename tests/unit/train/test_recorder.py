@@ -12,7 +12,7 @@ from trifold.train.recorder import Recorder
 
 
 def rows(unread: int, monkeypatch: pytest.MonkeyPatch) -> list[HistoryRow]:
-    monkeypatch.setattr(recorder, "_MOST_UNREAD", {"cpu": unread})
+    monkeypatch.setattr(recorder, "MAX_UNREAD", {"cpu": unread})
     one = Recorder(steps_per_epoch=40, steps_per_pass=40)
     for step in range(40):
         one.add(torch.tensor(float(step)), torch.tensor(step % 3), 2)
@@ -28,7 +28,7 @@ def test_figures_do_not_depend_on_when_they_are_read(monkeypatch: pytest.MonkeyP
 
 
 def test_a_state_holds_what_was_not_read_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "_MOST_UNREAD", {"cpu": 9})
+    monkeypatch.setattr(recorder, "MAX_UNREAD", {"cpu": 9})
     one = Recorder(steps_per_epoch=40, steps_per_pass=40)
     one.add(torch.tensor(3.0), torch.tensor(1), 2)
     again = Recorder(steps_per_epoch=40, steps_per_pass=40)
@@ -38,7 +38,7 @@ def test_a_state_holds_what_was_not_read_yet(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_loss_that_is_no_number_stops_the_training_within_a_few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "_MOST_UNREAD", {"cpu": 3})
+    monkeypatch.setattr(recorder, "MAX_UNREAD", {"cpu": 3})
     one = Recorder(steps_per_epoch=40, steps_per_pass=40)
     one.add(torch.tensor(math.nan), torch.tensor(0), 2)
     one.add(torch.tensor(1.0), torch.tensor(0), 2)

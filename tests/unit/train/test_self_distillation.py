@@ -66,6 +66,6 @@ def test_without_a_share_without_logits_or_with_thousands_of_classes_nothing_is_
     given.begin(2)
     assert off.mixed_loss(one, torch.arange(3)) is one.total
     assert given.mixed_loss(no_classes, torch.arange(3)) is no_classes.total
-    monkeypatch.setattr(earlier_answers, "_MOST_LOGITS", 8)
+    monkeypatch.setattr(earlier_answers, "MAX_LOGITS", 8)
     assert given.mixed_loss(one, torch.arange(3)) is one.total
     assert off.logits is given.logits is None
