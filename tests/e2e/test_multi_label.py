@@ -50,7 +50,8 @@ def test_methods_are_compared_by_macro_f1(compared: tuple[Path, str]) -> None:
 
 def test_the_report_and_the_card_say_what_was_learned(compared: tuple[Path, str]) -> None:
     page = (compared[0] / "report.html").read_text()
-    assert "How well each label is found in the test rows" in page
+    assert "How well each class is found" in page
+    assert "recall" in page
     card = (compared[0] / "features" / "README.md").read_text()
     assert "3-way multi-label text classifier" in card
     assert "Labels a text with any of `blame`, `cast`, `praise`" in card

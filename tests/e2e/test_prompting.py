@@ -619,3 +619,32 @@ def test_more_than_a_models_window_is_refused_before_anything_runs(
         assert done.stderr.count("\n") == 1
     assert trifold_command(*given, "--max-tokens", 4).returncode == 0
     assert trifold_command(*given).returncode == 0, "the usual length of an answer fits any model"
+
+
+def test_improving_without_room_to_write_is_refused_before_anything_is_scored(
+    decoder: Path, prompt_file: Path, reviews: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    here = ("--llm", f"hf:{decoder}", "--log", tmp_path / "log", "--output", tmp_path / "better.toml")
+    done = trifold_command("prompt", "improve", prompt_file, reviews, *here, "--max-tokens", 1_020)
+    assert done.returncode == 2
+    assert done.stderr.startswith("trifold: the prompt has ")
+    assert "tokens, --max-tokens asks for 1,020 more, and hf:" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_attempt_that_fails_leaves_the_others(prompt_file: Path, reviews: Path, tmp_path: Path) -> None:
+    """A server that refuses every request to write instructions: examples are tried all the same."""
+
+    def script(_number: int, body: dict[str, object]) -> Reply:
+        writing = "instructions" in json.dumps(body["messages"])
+        return Reply("this model's maximum context length is 8 tokens", 400) if writing else Reply("good")
+
+    with scripted(script) as server:
+        command = [
+            *("prompt", "improve", str(prompt_file), str(reviews), "--llm", server.llm, "--rows", "4"),
+            *("--log", str(tmp_path / "log"), "--output", str(tmp_path / "better.toml"), "--candidates", "1"),
+        ]
+        done = subprocess.run([sys.executable, "-m", "trifold", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "note: attempt 1 at new instructions is left out: " in done.stderr
+    assert "the best so far with 8 examples" in done.stdout

@@ -1,13 +1,28 @@
-"""The report in a real browser: it opens from the disk, asks the network for nothing, and shows the verdict."""
+"""The report in a real browser: no network, nothing cut or overlapping, on any screen, in the dark and on paper."""
 
+import json
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_multi_label import write
+
+from conftest import several_labels
+from warm_commands import Command
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+MEASURES = (Path(__file__).parent / "page_measures.js").read_text(encoding="utf-8")
+HOSTILE = {
+    "<script>x</script>": "tag", "<b>bold": "bold", "مراجعة سلبية": "arabic", "\u202eright to left": "override",
+    "🙂🙃": "smile", "x" * 200: "long", "$\\frac{1}{2}$": "half", "a very long label that says much too much": "much",
+}  # fmt: skip
+# The printable width of A4 with the page's margins, in the browser's pixels.
+A4 = 688
+
+pytestmark = pytest.mark.filterwarnings("default")
 
 
 @pytest.fixture(scope="module")
@@ -23,28 +38,141 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-@pytest.mark.filterwarnings("default")
-def test_it_opens_without_network_and_shows_what_matters(
-    browser: Any, reviews: Path, tiny_model: Path, tmp_path: Path, trifold_command: Any
-) -> None:
-    flags = ("--methods", "tfidf,full", "--model", tiny_model, "--lr", "3e-3", "--epochs", "3")
-    done = trifold_command("compare", reviews, *flags, "--output-dir", tmp_path / "run")
-    assert done.returncode == 0, done.stderr
-    page = browser.new_page(viewport={"width": 1100, "height": 900})
-    asked: list[str] = []
+@pytest.fixture(scope="module")
+def reports(
+    tmp_path_factory: pytest.TempPathFactory, reviews: Path, tiny_model: Path, trifold_command: Command
+) -> dict[str, Path]:
+    """Name to the folder of a report, of each kind that there is."""
+    folder = tmp_path_factory.mktemp("pages")
+    rng = random.Random(0)
+    hostile = [(f"a {word} thing number {n}", label) for label, word in HOSTILE.items() for n in range(25)]
+    # One class is of few rows, and words that say nothing make mistakes.
+    hostile += [(f"a rare thing number {n}", "rare") for n in range(5)]
+    hostile += [("<img src=x onerror=alert(1)> " + "long" * 300, rng.choice([*HOSTILE])) for _ in range(30)]
+    many = [(f"intent {rng.randrange(77) if n % 5 == 0 else n % 77} asked {n}", f"intent {n % 77}") for n in range(770)]
+    story = folder / "story.txt"
+    story.write_text("".join(f"On day {n} there was rain and the film was wet.\n" for n in range(200)))
+    name = "a-file-" + "with-a-long-name-" * 8
+    tfidf = ("--method", "tfidf")
+    commands = {
+        "compared": ("compare", reviews, "--methods", "tfidf,full", "--model", tiny_model, "--lr", "3e-3", "--epochs", 3),
+        "hostile": ("finetune", rows_of(folder / f"{name}.jsonl", hostile), *tfidf, "--label-separator", ""),
+        "several": ("finetune", write(folder / "moods.csv", several_labels(240)), *tfidf),
+        "many": ("finetune", rows_of(folder / "many.jsonl", many), *tfidf),
+        "pretrained": ("pretrain", story, "--model", tiny_model, "--epochs", 1, "--block-size", 32),
+    }  # fmt: skip
+    for kind, command in commands.items():
+        done = trifold_command(*command, "--output-dir", folder / kind)
+        assert done.returncode == 0, done.stderr
+        assert "cannot be made" not in done.stderr
+    return {kind: folder / kind for kind in commands}
+
+
+def rows_of(path: Path, rows: list[tuple[str, str]]) -> Path:
+    path.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows))
+    return path
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that fails the test if anything goes wrong in it, or if it asks for anything but itself."""
+    opened = browser.new_page(viewport={"width": 1280, "height": 900})
     problems: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.goto((tmp_path / "run" / "report.html").as_uri())
+    opened.on("request", lambda asked: problems.append(asked.url) if not asked.url.startswith("file:") else None)
+    opened.on("requestfailed", lambda asked: problems.append(asked.url))
+    opened.on(
+        "console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None
+    )
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("dialog", lambda dialog: problems.append(dialog.message))
+    yield opened
+    opened.close()
     assert problems == []
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+def test_it_shows_what_matters_first(page: Any, reports: dict[str, Path]) -> None:
+    page.goto((reports["compared"] / "report.html").as_uri())
     assert page.get_by_role("heading", level=1).inner_text() == "Which method to ship for reviews.csv?"
     assert "Ship " in page.get_by_label("Verdict").inner_text()
-    assert page.locator("tr.ship td").first.inner_text().startswith(("tfidf", "full"))
-    assert page.locator("svg").count() == 6
+    assert page.locator("tr.ship th").first.inner_text().startswith(("tfidf", "full"))
+    # The verdict, the leaderboard and the plot of score against cost are on the first screen.
+    for what in ("section.verdict", ".leaderboard", "section[aria-label='Score against cost'] svg"):
+        box = page.locator(what).bounding_box()
+        assert box["y"] + box["height"] <= 900
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     body = page.inner_text("body")
     for part in ("Leaderboard", "The data", "How to reproduce", "trifold compare", "240 in the file = 240 used"):
         assert part in body
-    page.set_viewport_size({"width": 390, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert page.locator("svg").count() == 6
+
+
+KINDS = ("compared", "hostile", "several", "many", "pretrained")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_cut_and_nothing_overlaps(kind: str, page: Any, reports: dict[str, Path]) -> None:
+    page.goto((reports[kind] / "report.html").as_uri())
+    for width, medium in ((1280, "screen"), (400, "screen"), (A4, "print")):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(media=medium)
+        found = page.evaluate(MEASURES)
+        assert found["scrollWidth"] <= width, (width, found)
+        for problem in ("outside", "cut", "overlapping", "repeatedIds", "skippedHeadings", "unnamed"):
+            assert found[problem] == [], (width, medium, problem)
+        if medium == "screen":
+            # What is wider than its place scrolls there, by the keyboard, too.
+            assert all(box["tabIndex"] == 0 and box["label"] for box in found["scrolling"]), found["scrolling"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["compared", "hostile"])
+def test_all_text_can_be_read_in_the_light_and_in_the_dark(
+    kind: str, scheme: str, page: Any, reports: dict[str, Path]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.goto((reports[kind] / "report.html").as_uri())
+    found = page.evaluate(MEASURES)
+    assert len(found["contrasts"]) > 10
+    assert [text for text in found["contrasts"] if text["ratio"] < 4.5] == []
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(255, 255, 255)") == (scheme == "light")
+
+
+def test_hostile_labels_are_shown_as_they_are(page: Any, reports: dict[str, Path]) -> None:
+    page.goto((reports["hostile"] / "report.html").as_uri())
+    body = page.inner_text("body")
+    for label in ("<script>x</script>", "<b>bold", "مراجعة سلبية", "🙂🙃", "x" * 200):
+        assert label in body
+    # A long name is shortened where it would take all the room, and whole where one points at it.
+    assert page.locator(f"bdi[title='{'x' * 200}']").first.inner_text() == "x" * 23 + "…"
+
+
+def test_a_class_of_few_rows_stays_pale(page: Any, reports: dict[str, Path]) -> None:
+    page.goto((reports["hostile"] / "report.html").as_uri())
+    row = page.locator(".matrix tbody tr", has=page.locator("th", has_text="rare"))
+    cells = row.locator("td").evaluate_all(
+        "cells => cells.map(one => [one.innerText, +one.style.getPropertyValue('--depth')])"
+    )
+    # Its one test row is all of the class; by its share alone it would be the deepest there is.
+    assert sorted(cells)[-1] == ["1", 0.207]
+
+
+def test_many_classes_are_shown_by_their_commonest_mistakes(page: Any, reports: dict[str, Path]) -> None:
+    page.goto((reports["many"] / "report.html").as_uri())
+    assert page.locator(".matrix").count() == 0
+    body = page.inner_text("body")
+    assert "What is taken for what most often" in body
+    assert "All 77 classes" in body
+    assert "the surest first" in body
+    assert "All of them are in errors.csv" in body
+
+
+def test_it_prints_on_a4(page: Any, reports: dict[str, Path], tmp_path: Path) -> None:
+    page.goto((reports["compared"] / "report.html").as_uri())
+    page.emulate_media(color_scheme="dark")
+    page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    page.emulate_media(media="print", color_scheme="dark")
+    # Black on white, whatever the screen has.
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

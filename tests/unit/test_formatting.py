@@ -2,7 +2,7 @@
 
 import pytest
 
-from trifold.formatting import counted, duration
+from trifold.formatting import counted, duration, interval, percent, points, points_up, shortened
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (4_000, "4,000 rows")])
@@ -16,3 +16,21 @@ def test_one_is_told_from_many(number: int, words: str) -> None:
 )
 def test_seconds_become_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_fractions_become_per_cent_and_points() -> None:
+    assert (percent(0.8612), interval(0.794, 0.921)) == ("86.1 %", "79.4 to 92.1")
+    # No figure is less than nothing by rounding.
+    assert [points(value) for value in (-0.0004, -0.009, 0.0)] == ["0.0", "-0.9", "0.0"]
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"), [(0.0101, "1.1"), (0.01, "1.0"), (0.010000000001, "1.0"), (-0.0004, "0.0")]
+)
+def test_a_bound_is_rounded_up(bound: float, words: str) -> None:
+    assert points_up(bound) == words
+
+
+def test_a_long_text_is_shortened_to_one_line() -> None:
+    assert shortened("one\n two", 10) == "one two"
+    assert shortened("a" * 30, 10) == "a" * 9 + "…"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
-from trifold.formatting import counted
+from trifold.formatting import counted, megabytes
 
 if TYPE_CHECKING:
     from trifold.features.store_limits import StoredKind
@@ -25,7 +25,6 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     if clear:
         _clear(json=json)
         return
-    from trifold.evaluate.leaderboard import megabytes
     from trifold.pretrain.corpus import list_texts
 
     stores, texts, graphs, choices = list_stores(), list_texts(), list_graphs(), list_choices()
@@ -60,7 +59,6 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
 
 def _clear(*, json: bool) -> None:
     from trifold.cache_folder import cache_folder, clear
-    from trifold.evaluate.leaderboard import megabytes
 
     freed = clear()
     if json:
@@ -71,8 +69,6 @@ def _clear(*, json: bool) -> None:
 
 
 def _table_row(store: "StoredKind") -> dict[str, str]:
-    from trifold.evaluate.leaderboard import megabytes
-
     layer = f", below layer {store.described['layer']}" if "layer" in store.described else ""
     return {
         "what": f"{store.described['what']}{layer}",

@@ -32,7 +32,7 @@ def doctor(*, json: bool = False) -> None:
 
 
 def _rows(found: "Diagnosis") -> list[tuple[str, str]]:
-    from trifold.evaluate.leaderboard import megabytes
+    from trifold.formatting import megabytes
 
     extras = {
         name: f"missing: {', '.join(missing)}" if missing else "installed" for name, missing in found.extras.items()
@@ -58,7 +58,7 @@ def _rows(found: "Diagnosis") -> list[tuple[str, str]]:
 
 
 def _machine_rows(machine: "Machine") -> list[tuple[str, str]]:
-    from trifold.evaluate.leaderboard import megabytes
+    from trifold.formatting import megabytes
 
     load = "" if machine.load is None else f", load {machine.load:.1f}"
     multiplied = {"bfloat16": machine.bfloat16, "AMX": machine.amx, "8-bit integers (VNNI)": machine.vnni}

@@ -10,7 +10,7 @@ from trifold.cli.output import SOME_TEXT, print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import require
-from trifold.formatting import counted
+from trifold.formatting import counted, megabytes
 
 
 def export(
@@ -44,7 +44,6 @@ def export(
             trust it.
         json: Print JSON instead.
     """
-    from trifold.evaluate.leaderboard import megabytes
     from trifold.pipeline.export import export as run_export
 
     require(data is not None or reading is None, "flags on reading", "they go with --data FILE")

@@ -15,6 +15,7 @@ from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
 from trifold.events import say
+from trifold.formatting import milliseconds, percent
 from trifold.methods.settings import TrainingSettings
 from trifold.pretrain.settings import TaskSettings
 from trifold.schema import finite
@@ -165,7 +166,7 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
     if json:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return
-    from trifold.evaluate.leaderboard import build_leaderboard, milliseconds
+    from trifold.evaluate.leaderboard import build_leaderboard
     from trifold.evaluate.majority import majority_run
 
     _print_rows(build_leaderboard([result], result.record.score_name, majority_run(result)))
@@ -173,7 +174,7 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
     if teacher.get("agreement"):
         print(
             f"\nThese are the labels of {teacher['llm']}: the student agrees with its teacher in "
-            f"{100 * teacher['agreement']['value']:.1f} % of the test rows, at {milliseconds(own)} a text "
+            f"{percent(teacher['agreement']['value'])} of the test rows, at {milliseconds(own)} a text "
             f"against {milliseconds(teacher['teacher_ms_per_text'])}"
         )
     print(f"\nReport: {result.folder / 'report.html'}")
@@ -199,7 +200,7 @@ def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> No
 
     for name, value in figures_in_words(metrics).items():
         print(f"{name:<28}  {value}")
-    print(f"{'answers that are exact':<28}  {100 * metrics['exact_match']:.1f} % of {metrics['exact_match_rows']}")
+    print(f"{'answers that are exact':<28}  {percent(metrics['exact_match'])} of {metrics['exact_match_rows']}")
     print(folder)
     say_next("generate", folder, "A prompt.", "--temperature", 0)
 

@@ -2,15 +2,35 @@
 
 from pathlib import Path
 
+from trifold import formatting
 from trifold.atomic import write_text
+from trifold.evaluate.plot_style import DARK, LIGHT
+
+_FILTERS = (
+    "counted",
+    "duration",
+    "interval",
+    "megabytes",
+    "milliseconds",
+    "percent",
+    "points",
+    "points_up",
+    "shortened",
+)
 
 
 def write_page(folder: Path, template: str, **values: object) -> None:
     """Write `report.html` into `folder`, from a template and what it names."""
-    from jinja2 import Environment, PackageLoader
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("trifold.evaluate"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("trifold.evaluate"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
-    page = environment.get_template(template).render(values)
+    environment.filters |= {name: getattr(formatting, name) for name in _FILTERS}
+    environment.filters["thousands"] = "{:,}".format
+    page = environment.get_template(template).render(values, light=LIGHT, dark=DARK)
     write_text(folder / "report.html", page)

@@ -10,7 +10,7 @@ import numpy as np
 from trifold.atomic import whole_file
 from trifold.data.csv_file import save_rows
 from trifold.evaluate.results import RunResult
-from trifold.formatting import duration
+from trifold.formatting import duration, megabytes, milliseconds
 from trifold.statistics.metric import lower_is_better, shown, title
 from trifold.tasks.labels import as_text
 from trifold.types import Label
@@ -190,15 +190,3 @@ def _rare(row: LeaderboardRow) -> Mapping[str, str]:
         return {}
     precision = "none" if math.isnan(row.rarest_precision) else f"{100 * row.rarest_precision:.0f} %"
     return {RARE_COLUMN.format(row.rarest_label): f"{100 * row.rarest_recall:.0f} %, {precision}"}
-
-
-def milliseconds(value: float) -> str:
-    """`0.14 ms`, `5.2 ms`, `48 ms`."""
-    return f"{value:.2g} ms" if value < 10 else f"{value:,.0f} ms"
-
-
-def megabytes(value: float) -> str:
-    """`4.1 MB`, `812 MB`, `1.6 GB`."""
-    if value >= 1e9:
-        return f"{value / 1e9:.1f} GB"
-    return f"{value / 1e6:.1f} MB" if value < 1e7 else f"{value / 1e6:.0f} MB"

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from trifold.evaluate.results import RunResult
+from trifold.formatting import percent
 from trifold.methods.catalogue import method_entry
 from trifold.models.lora import ADAPTER_CONFIG
 from trifold.terminal import printable
@@ -45,7 +46,7 @@ def write_card(folder: Path, result: RunResult) -> None:
         library="transformers" if is_whole else "peft" if is_adapter else "trifold",
         what=f"{summary[0].upper()}{summary[1:]}.",
         plain=_WHOLE if is_whole else _ADAPTER if is_adapter else "",
-        percent=lambda value: f"{100 * value:.1f} %",
+        percent=percent,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
 

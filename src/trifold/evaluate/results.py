@@ -24,7 +24,7 @@ from trifold.tasks.metric_choice import label_column
 from trifold.types import Examples
 
 PROBABILITIES = "probabilities.npy"
-_WORST_ERRORS = 500
+WORST_ERRORS = 500
 _ONE_TIMING = 1.1
 # A text may be longer than the csv module reads by itself.
 _MAX_FIELD_CHARACTERS = 1 << 30
@@ -116,7 +116,7 @@ def write_predictions(
         for row, label, answer, sure in zip(test.rows, test.labels, answers, confidence.tolist(), strict=True)
     ]
     save_rows(folder / "predictions.csv", ("row", "label", "prediction", "probability"), rows)
-    surest = sorted(np.flatnonzero(wrong), key=lambda position: -confidence[position])[:_WORST_ERRORS]
+    surest = sorted(np.flatnonzero(wrong), key=lambda position: -confidence[position])[:WORST_ERRORS]
     errors = [{**rows[position], "text": test.texts[position]} for position in surest]
     save_rows(folder / "errors.csv", ("row", "label", "prediction", "probability", "text"), errors)
 

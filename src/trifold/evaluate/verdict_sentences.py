@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from trifold.evaluate.leaderboard import milliseconds, rarest_label
+from trifold.evaluate.leaderboard import rarest_label
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.weighing import Contender, WeighedRuns, round_up
-from trifold.formatting import counted
+from trifold.formatting import counted, milliseconds, points, points_up
 from trifold.statistics.metric import lower_is_better, shown, split_name, title
 from trifold.statistics.metrics import as_shown
 from trifold.statistics.row_influence import has_label
@@ -48,13 +48,13 @@ def _shown(case: WeighedRuns) -> str:
         cost += ", the best on these rows: no cheaper method is shown to come near it, and"
     elif ship is best:
         cost += ", the best on these rows, than which none is clearly cheaper:"
-    bound, name = _up(choice.loss_bounds[choice.chosen]), title(case.score)
-    if bound <= 0:
+    bound, name = points_up(choice.loss_bounds[choice.chosen]), title(case.score)
+    if float(bound) <= 0:
         return (
             f"Ship {ship.name}: {cost} it is shown to be better in {name} than any other method (95 % sure{counted})."
         )
     return (
-        f"Ship {ship.name}: {cost} it is shown to lose at most {bound:.1f} points of {name} against any other method "
+        f"Ship {ship.name}: {cost} it is shown to lose at most {bound} points of {name} against any other method "
         f"(95 % bound{counted}), within the {case.tolerance:g} allowed."
     )
 
@@ -108,8 +108,8 @@ def open_questions(case: WeighedRuns, contenders: Sequence[Contender], still_ope
         more = contender.rows_to_tell
         tell = f"about {more:,} more test rows would tell" if more else "no practical number of test rows would tell"
         sentences.append(
-            f"Undecided on {contender.method}: it loses {100 * contender.loss:.1f} points on these rows and may lose "
-            f"up to {_up(contender.bound):.1f}; {tell}."
+            f"Undecided on {contender.method}: it loses {points(contender.loss)} points on these rows and may lose "
+            f"up to {points_up(contender.bound)}; {tell}."
         )
     return sentences
 
@@ -131,8 +131,3 @@ def cautions(result: RunResult, score: str) -> tuple[str, ...]:
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _up(fraction: float) -> float:
-    """A bound in points, rounded up: rounding must not settle what is open."""
-    return math.ceil(1000 * fraction - 1e-9) / 10

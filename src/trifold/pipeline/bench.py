@@ -26,8 +26,8 @@ from trifold.data.row_sample import some
 from trifold.data.settings import TextSettings
 from trifold.errors import BackboneError, DataError, SettingsError, TrifoldError
 from trifold.evaluate.forecast import product_rate
-from trifold.evaluate.leaderboard import megabytes, milliseconds
 from trifold.events import say
+from trifold.formatting import megabytes, milliseconds
 from trifold.inference.run import Run, load_local_run
 from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import Exportable

@@ -9,7 +9,7 @@ import numpy as np
 from trifold.data.settings import DataSettings
 from trifold.errors import BudgetError, DataError, LlmError
 from trifold.events import say
-from trifold.llm.contract import Sampling, Scorer
+from trifold.llm.contract import FatalLlmError, Sampling, Scorer
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.few_shot import choose_balanced
 from trifold.llm.generation_labeller import GenerationLabeller
@@ -24,6 +24,7 @@ from trifold.models.settings import BackboneSettings, ComputeSettings
 from trifold.pipeline.prompt_files import Session
 from trifold.pipeline.request import Request, open_task
 from trifold.tasks.labels import LabelMap
+from trifold.terminal import printable
 from trifold.types import Examples
 
 _SEED = 42
@@ -118,17 +119,17 @@ class Improving:
 
         Raises:
             BudgetError: If the budget does not even reach for the prompt as it is.
-            LlmError: If the model cannot be used.
+            LlmError: If the model cannot be used, or has no room for the request to write instructions.
         """
+        if candidates:
+            self._session.client.model.room(self._request([], 1), self._writing(1).max_tokens)
         before = self._score("as it is", self._prompt)
         tried = [before]
         try:
             mistakes = self._mistakes()
             for number in range(1, candidates + 1):
-                answer = self._session.client.ask(self._request(mistakes, number), self._writing(number))
-                lines = read_instructions(answer.text)
+                lines = self._instructions(mistakes, number)
                 if not lines:
-                    say(f"attempt {number} at new instructions holds none")
                     continue
                 tried.append(self._score(f"instructions, attempt {number}", replace(self._prompt, instructions=lines)))
             best = max(tried, key=lambda one: one.right).prompt
@@ -138,6 +139,20 @@ class Improving:
         except BudgetError as error:
             say(f"note: {error}; the best of what was tried until then is kept")
         return Improvement(before, max(tried, key=lambda one: one.right), tuple(tried))
+
+    def _instructions(self, mistakes: Sequence[tuple[str, str, str]], number: int) -> tuple[str, ...]:
+        """Instructions that the model writes; none where its answer holds none or cannot be had, which is said."""
+        try:
+            answer = self._session.client.ask(self._request(mistakes, number), self._writing(number))
+        except (BudgetError, FatalLlmError):
+            raise
+        except LlmError as error:
+            say(printable(f"note: attempt {number} at new instructions is left out: {error}"))
+            return ()
+        lines = read_instructions(answer.text)
+        if not lines:
+            say(f"attempt {number} at new instructions holds none")
+        return lines
 
     def _score(self, name: str, prompt: Prompt) -> Candidate:
         found = self._labeller(prompt).judge(self._validation.texts)

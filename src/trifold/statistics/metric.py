@@ -3,6 +3,8 @@
 A metric's name is what `--metric` takes and `leaderboard.csv` holds: `accuracy`, or `f1:LABEL` of one label.
 """
 
+from trifold.formatting import percent, points
+
 # Name to what people read.
 TITLES = {
     "accuracy": "accuracy",
@@ -47,7 +49,9 @@ def lower_is_better(score: str) -> bool:
 
 def shown(score: str, value: float, *, unit: bool = True) -> str:
     """A figure of a metric as people read it: `87.0 %`, and of metrics that are no shares `0.352`."""
-    return f"{value:.3f}" if score in _PLAIN else f"{100 * value:.1f}{' %' if unit else ''}"
+    if score in _PLAIN:
+        return f"{value:.3f}"
+    return percent(value) if unit else points(value)
 
 
 def is_share(score: str) -> bool:

@@ -1,0 +1,147 @@
+"""What the report says of one method: how well it finds each class, how it learned, where it errs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trifold.evaluate.confusion import (
+    MOST_MATRIX_CLASSES,
+    ConfusedPair,
+    count_confusions,
+    depths,
+    most_confused,
+)
+from trifold.evaluate.plot_style import as_svg
+from trifold.evaluate.plots import coverage_figure, curves_figure, kept_epoch, reliability_figure
+from trifold.evaluate.results import WORST_ERRORS, RunResult, read_csv
+from trifold.formatting import shortened
+from trifold.statistics.accuracy import correct_rows
+from trifold.statistics.metric import shown
+from trifold.statistics.metrics import ClassMetrics, class_metrics
+from trifold.train.history import HISTORY
+from trifold.types import Label
+
+_SHOWN_ERRORS = 8
+_ERROR_CHARACTERS = 600
+_SHOWN_PAIRS = 10
+_SHOWN_CHOICES = 12
+_CHOICE_CHARACTERS = 600
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How well one class is found.
+
+    Attributes:
+        label: Its name.
+        figures: On the test rows.
+        said: Rows that are predicted to have it.
+    """
+
+    label: Label
+    figures: ClassMetrics
+    said: int
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A confusion matrix.
+
+    Attributes:
+        names: Of the classes, in their order.
+        counts: Rows of each true class that went to each predicted class.
+        depths: How deeply each cell is coloured, from 0 to 1.
+    """
+
+    names: Sequence[Label]
+    counts: Sequence[Sequence[int]]
+    depths: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class MethodSection:
+    """What the report shows of one method.
+
+    Attributes:
+        result: The run.
+        figure: Of the metric that decides, in words.
+        choices: What was chosen on validation.
+        classes: How well each class is found, the worst first.
+        matrix: Where each row has one label and there are few of them.
+        pairs: The commonest mistakes, where each row has one label and there are many of them.
+        curves: SVG, or nothing where no step was taken.
+        kept_epoch: The epoch whose weights were kept, where there are curves.
+        reliability: SVG.
+        coverage: SVG.
+        errors: The surest mistakes.
+        error_count: All mistakes.
+        listed_errors: As many of them as `errors.csv` holds.
+    """
+
+    result: RunResult
+    figure: str
+    choices: Mapping[str, str]
+    classes: Sequence[ClassRow]
+    matrix: Matrix | None
+    pairs: Sequence[ConfusedPair]
+    curves: str
+    kept_epoch: float | None
+    reliability: str
+    coverage: str
+    errors: Sequence[Mapping[str, str]]
+    error_count: int
+    listed_errors: int
+
+
+def describe_method(result: RunResult) -> MethodSection:
+    """Read a run folder's files and draw its figures."""
+    name, labels, score = result.name, result.labels, result.record.score_name
+    history = list(read_csv(result.folder / HISTORY)) if (result.folder / HISTORY).exists() else []
+    errors = [{**row, "text": _cut(row["text"])} for row in read_csv(result.folder / "errors.csv")]
+    right = correct_rows(result.truth, result.predicted)
+    single, few = not labels.multi_label, len(labels) <= MOST_MATRIX_CLASSES
+    return MethodSection(
+        result=result,
+        figure=shown(score, result.figure(score).value),
+        choices={name.replace("_", " "): _in_words(value) for name, value in result.record.choices.items()},
+        classes=describe_classes(result),
+        matrix=_matrix(result) if single and few else None,
+        pairs=most_confused(result.truth, result.predicted, labels, _SHOWN_PAIRS) if single and not few else (),
+        curves=as_svg(curves_figure(history), f"{name}: loss over the epochs") if history else "",
+        kept_epoch=kept_epoch(history) if history else None,
+        reliability=as_svg(
+            reliability_figure(right, result.confidence), f"{name}: how often it is right by confidence"
+        ),
+        coverage=as_svg(coverage_figure(right, result.confidence), f"{name}: accuracy by the share of texts answered"),
+        errors=errors[:_SHOWN_ERRORS],
+        error_count=int((~right).sum()),
+        listed_errors=min(WORST_ERRORS, int((~right).sum())),
+    )
+
+
+def describe_classes(result: RunResult) -> list[ClassRow]:
+    """How well each class is found that a test row has or is predicted to have, the lowest F1 first."""
+    classes, predicted = len(result.labels), result.predicted
+    said = predicted.sum(axis=0) if predicted.ndim == 2 else np.bincount(predicted, minlength=classes)
+    figures = class_metrics(result.truth, predicted, classes)
+    rows = [ClassRow(*known) for known in zip(result.labels.names, figures, said.tolist(), strict=True)]
+    there = [row for row in rows if row.said or row.figures.support]
+    return sorted(there, key=lambda row: (row.figures.f1, -row.figures.support))
+
+
+def _matrix(result: RunResult) -> Matrix:
+    counts = count_confusions(result.truth, result.predicted, len(result.labels))
+    return Matrix(result.labels.names, counts.tolist(), depths(counts).round(3).tolist())
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, dict):
+        shown = [f"{name} {_in_words(item)}" for name, item in list(value.items())[:_SHOWN_CHOICES]]
+        more = [f"and {len(value) - _SHOWN_CHOICES:,} more"] if len(value) > _SHOWN_CHOICES else []
+        return ", ".join([*shown, *more])
+    return f"{value:.4g}" if isinstance(value, float) else shortened(str(value), _CHOICE_CHARACTERS)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _ERROR_CHARACTERS else text[:_ERROR_CHARACTERS].rsplit(" ", 1)[0] + " …"
