@@ -12,11 +12,13 @@ class TextSettings:
     Attributes:
         text_column: Column that holds the texts, or several with commas between; guessed and said where not given.
         encoding: Encoding of a CSV or of JSON; found out where not given.
+        header: Whether the first row of a CSV names the columns; found out where not given, and said where in doubt.
         on_bad_rows: Report rows that cannot be used and go on without them, or stop at the first.
     """
 
     text_column: str | None = None
     encoding: str | None = None
+    header: bool | None = None
     on_bad_rows: Literal["skip", "fail"] = "skip"
 
 

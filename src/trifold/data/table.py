@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trifold.data.limits import require_columns
 from trifold.errors import DataError
+from trifold.events import say
 from trifold.types import BadRow, Record
 
 # A row of a result: column to value.
@@ -22,6 +23,7 @@ class Table:
         columns: Column names in file order.
         description: The format in words.
         read: Opens the file anew and yields its rows.
+        note: What the user should know about how the file is read; may be empty.
         typed: Whether values may be other than text.
     """
 
@@ -29,11 +31,17 @@ class Table:
     columns: tuple[str, ...]
     description: str
     read: Callable[["Table"], Iterator[Record | BadRow]]
+    note: str = ""
     typed: bool = True
 
     def rows(self) -> Iterator[Record | BadRow]:
         """Every row of the file in order, as a `Record` or, if it cannot be read, a `BadRow` with the reason."""
         return self.read(self)
+
+    def tell(self) -> None:
+        """Say its note, if there is one."""
+        if self.note:
+            say(f"note: {self.note}")
 
 
 @dataclass(frozen=True)

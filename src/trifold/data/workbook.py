@@ -4,24 +4,27 @@ import math
 import re
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from trifold.data import limits
 from trifold.data.csv_file import as_cell, without_formula
 from trifold.data.csv_records import EMPTY_ROW
+from trifold.data.header import find_header
 from trifold.data.source import require_file
-from trifold.data.table import ResultTable, Row, Table, column_names, unwritable
+from trifold.data.table import ResultTable, Row, Table, unwritable
 from trifold.errors import DataError, first_line
 from trifold.events import say
 from trifold.formatting import counted
 from trifold.types import BadRow, Record
 
+# Rows by which it is told whether the first one names the columns.
+_SAMPLE_ROWS = 200
 _MOST_ROWS, _MOST_COLUMNS, _MOST_CHARACTERS = 1_048_576, 16_384, 32_767
 # Excel counts in floating point and shows fifteen digits.
 _LARGEST_NUMBER = 10**15
@@ -43,8 +46,13 @@ def is_workbook(path: Path) -> bool:
         return False
 
 
-def open_workbook(path: Path) -> Table:
-    """Read the names of the columns in the first row that is not empty of the first sheet.
+def open_workbook(path: Path, header: bool | None = None, known: Collection[str] = ()) -> Table:
+    """Find out what the columns of the first sheet are called, by its first row that is not empty.
+
+    Args:
+        path: The file.
+        header: Whether that row names the columns; found out where `None`.
+        known: Names of columns that are asked for.
 
     Raises:
         DataError: If openpyxl is not installed, or the workbook is damaged, too large, or empty.
@@ -60,29 +68,32 @@ def open_workbook(path: Path) -> Table:
                 "as CSV (UTF-8)"
             )
     with _sheet(path) as sheet:
-        found = next(((line, cells) for line, cells in _filled(sheet)), None)
+        sample = list(islice(_filled(sheet), _SAMPLE_ROWS))
         title, others = sheet.title, len(sheet.parent.sheetnames) - 1
-    if found is None:
+    if not sample:
         raise DataError(f"{path} is empty in its first sheet, {title!r}: put a header line and rows there")
-    line, header = found
-    names = column_names([as_cell(value) for value in header], path)
+    line, first = sample[0]
+    rows = [[as_cell(value) for value in cells] for _, cells in sample]
+    below = [row + [""] * (len(first) - len(row)) for row in rows[1:] if len(row) <= len(first)]
+    found = find_header(path, rows[0], below, header, known)
     described = f"Excel workbook, sheet {title!r}" + (f", the first of {others + 1}" if others else "")
-    return Table(path, names, described, partial(_rows, header=line))
+    described += "" if found.named else ", no header"
+    return Table(path, found.names, described, partial(_rows, header=line if found.named else 0), found.note)
 
 
 def _rows(table: Table, header: int) -> Iterator[Record | BadRow]:
     width, last = len(table.columns), header
     with _sheet(table.path) as sheet:
         for line, cells in _filled(sheet):
-            if line == header:
+            if line <= header:
                 continue
-            for empty in range(last + 1, line):
+            for empty in range(last + 1, line) if last else ():
                 yield BadRow(empty, EMPTY_ROW, {})
             last = line
             values = dict(zip(table.columns, cells + [None] * (width - len(cells)), strict=False))
             reason = unwritable(list(values.values()))
             if len(cells) > width:
-                reason = f"it has {len(cells)} fields where the header has {width}"
+                reason = f"it has {len(cells)} fields where the first row has {width}"
             yield BadRow(line, reason, values) if reason else Record(line, values)
 
 

@@ -83,6 +83,7 @@ def embed_file(
         raise SettingsError(f"--output {output} is no format for vectors: name a file that ends in .npy or .parquet")
     require_free_file(output, source, force=force)
     table, columns, stream = open_rows(source, settings, own)
+    table.tell()
     if columns.guessed and own is None:
         say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
     if output.suffix == ".parquet" and _ADDED in table.columns:

@@ -85,6 +85,7 @@ def predict_file(
     answers.require_usable(len(labels))
     require_result(result, source, json=json)
     source_table, columns, rows = open_rows(source, reading, RecordedColumns.recorded(run.record.as_json()))
+    source_table.tell()
     table = ResultTable(source_table, answer_columns(labels, answers))
     table.require_new("the predictions")
     counts = Counts()

@@ -160,6 +160,7 @@ def expect(request: LabelRequest) -> Estimate:
 def _columns(request: LabelRequest) -> tuple[Columns, ResultTable]:
     """The columns in use, and those of the result."""
     table, columns, _ = open_rows(request.data, request.reading)
+    table.tell()
     if request.column in table.columns:
         raise DataError(
             f"{request.data} already has a column {request.column!r}, which labelling would add: "

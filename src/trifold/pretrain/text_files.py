@@ -11,7 +11,7 @@ from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
 
-from trifold.data.dialect import find_encoding
+from trifold.data.encoding import find_encoding
 from trifold.data.examples import open_rows
 from trifold.data.hub import local_file
 from trifold.data.settings import TextSettings
