@@ -290,7 +290,7 @@ def test_a_small_model_learns_from_a_large_one(
     with (tmp_path / "run" / "predictions.csv").open() as file:
         tested = list(csv.DictReader(file))
     assert teacher["agreement"]["value"] == pytest.approx(sum(row["label"] == row["prediction"] for row in tested) / 40)
-    moods = {index + 2: row["mood"] for index, row in enumerate(rows)}
+    moods = {number: row["mood"] for number, row in enumerate(rows, start=1)}
     right = sum(moods[int(row["row"])] == row["prediction"] for row in tested) / 40
     assert teacher["true_labels"]["rows"] == 40
     assert teacher["true_labels"]["student"] == pytest.approx(right)
@@ -324,7 +324,7 @@ def test_improving_keeps_the_best_and_leaves_test_rows_alone(
     with (tmp_path / "run" / "predictions.csv").open() as file:
         test_rows = {int(row["row"]) for row in csv.DictReader(file)}
     with reviews.open() as file:
-        held_out = [row["text"] for line, row in enumerate(csv.DictReader(file), start=2) if line in test_rows]
+        held_out = [row["text"] for number, row in enumerate(csv.DictReader(file), start=1) if number in test_rows]
     sent = "\n".join(call["prompt"] for call in logged)
     assert len(held_out) == 48
     assert not any(text in sent for text in held_out)

@@ -71,18 +71,20 @@ def load_examples(path: Path | str, settings: LabelledSettings, own: RecordedCol
     settings = own.settle(settings) if own else settings
     table, columns, rows = open_rows(path, settings, own)
     assert columns.label is not None
+    numbers: list[int] = []
     lines: list[int] = []
     texts: list[str] = []
     labels: list[object] = []
     bad: list[BadRow] = []
-    for number, row in enumerate(rows):
-        if number == limits.MAX_ROWS:
+    for number, row in enumerate(rows, start=1):
+        if number > limits.MAX_ROWS:
             raise DataError(
                 f"{path} has more than {limits.MAX_ROWS:,} rows, the most that are read whole: give a sample"
             )
         if isinstance(row, BadRow):
             bad.append(row)
         else:
+            numbers.append(number)
             lines.append(row.line)
             texts.append(str(columns.text_of(row.values)))
             labels.append(row.values[columns.label])
@@ -93,7 +95,8 @@ def load_examples(path: Path | str, settings: LabelledSettings, own: RecordedCol
     separator = _separator_in_use(labels, SEPARATOR if given is None else given)
     targets = _as_targets(labels, separator)
     merged = label_variants(targets) if settings.merge_labels else {}
-    examples = Examples(tuple(lines), tuple(texts), tuple(_renamed(target, merged) for target in targets))
+    renamed = tuple(_renamed(target, merged) for target in targets)
+    examples = Examples(tuple(numbers), tuple(texts), renamed, tuple(lines))
     return LoadedData(Path(path), table.description, columns, examples, tuple(bad), merged, separator, table.note)
 
 

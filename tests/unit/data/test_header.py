@@ -47,7 +47,7 @@ def pairs(data: LoadedData) -> list[tuple[str, object]]:
 def test_what_stands_above_the_header_is_no_row(load: Load, above: str, line: int) -> None:
     data = load(f"{above}text,label\n{QUOTED}")
     assert pairs(data) == ROWS
-    assert data.examples.rows[0] == line + 1
+    assert (data.examples.rows[0], data.examples.lines[0]) == (1, line + 1)
     assert f"header in line {line}" in data.description
 
 
