@@ -124,7 +124,7 @@ def find_dialect(
     if dialect is None:
         raise DataError(
             f"{path} has one column only: it needs at least a text and a label column, separated by commas or tabs, "
-            "and a first line that names them"
+            "and a first line that names them; above that, a line sep=^ names another separator"
         )
     return dialect
 
