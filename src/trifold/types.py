@@ -74,6 +74,10 @@ class Examples:
         """Label to the number of rows that have it."""
         return Counter(label for target in self.labels for label in labels_of(target))
 
+    def __add__(self, other: "Examples") -> "Examples":
+        """The examples of both, in this order."""
+        return Examples(self.rows + other.rows, self.texts + other.texts, self.labels + other.labels)
+
     def take(self, positions: Sequence[int]) -> "Examples":
         """The examples at `positions`, in that order."""
         return Examples(

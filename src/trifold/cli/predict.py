@@ -79,7 +79,7 @@ def _predict_text(run: Path, predictor: "Predictor", text: str, answers: AnswerS
     """Print the labels of one text with their probabilities; ten at most unless asked for more."""
     from trifold.events import say
     from trifold.inference.answers import likeliest
-    from trifold.inference.predict import predict_texts
+    from trifold.inference.predict import NO_LABEL, predict_texts
 
     answers.require_usable(len(predictor.labels))
     found = predict_texts(predictor, [text], answers.reject_below)[0]
@@ -90,7 +90,7 @@ def _predict_text(run: Path, predictor: "Predictor", text: str, answers: AnswerS
     for label, probability in likeliest(found, most):
         print(f"{label}  {probability:.3f}")
     if isinstance(found.label, tuple):
-        print(f"labels: {', '.join(map(str, found.label)) or 'none'}")
+        print(f"labels: {', '.join(map(str, found.label)) or f'none, {NO_LABEL}'}")
     if found.label is None:
         say(f"declined: the model is less sure than {answers.reject_below:g}")
     if found.truncated:

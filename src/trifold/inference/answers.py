@@ -1,6 +1,6 @@
 """What a model predicts for a text, as the columns that are added to a file's rows."""
 
-from trifold.inference.predict import Prediction
+from trifold.inference.predict import NO_LABEL, Prediction
 from trifold.inference.settings import AnswerSettings
 from trifold.tasks.labels import LabelMap, as_text
 from trifold.types import Target
@@ -22,7 +22,7 @@ def answer_columns(labels: LabelMap, settings: AnswerSettings) -> dict[str, type
 
 def answer_values(found: Prediction, labels: LabelMap, settings: AnswerSettings) -> dict[str, object]:
     """Their values for one text; a text that is declined has no prediction, and `error` says so."""
-    declined = found.label is None
+    declined = f"declined: not as sure as {settings.reject_below:g}" if found.label is None else None
     every = {_probability_of(name): value for name, value in found.probabilities.items()}
     top: dict[str, object] = {}
     for place, (name, value) in enumerate(likeliest(found, settings.top_k or 0), start=1):
@@ -33,7 +33,7 @@ def answer_values(found: Prediction, labels: LabelMap, settings: AnswerSettings)
         "truncated": found.truncated,
         **(every if settings.probabilities else {}),
         **top,
-        ERROR: f"declined: not as sure as {settings.reject_below:g}" if declined else None,
+        ERROR: NO_LABEL if found.label == () else declined,
     }
 
 

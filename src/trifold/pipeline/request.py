@@ -121,6 +121,7 @@ def open_task(request: Request) -> Task:
 
     Raises:
         DataError: If the file or its rows do not make a task.
+        SettingsError: If a threshold is given and each row has one label.
     """
     reading = request.reading
     with offline_data(request.backbone.offline), unchanged(request.files.values()):
@@ -131,6 +132,7 @@ def open_task(request: Request) -> Task:
         # One file's rows may all happen to have one label.
         data = replace(data, examples=as_multi_label(data.examples))
         test, validation = (part and as_multi_label(part) for part in (test, validation))
+    request.labels.require_used(several_labels=data.examples.multi_label)
     split = split_examples(data.examples, test, validation)
     return Task(data, split, summarise_data(data, split), hashes)
 
