@@ -76,7 +76,8 @@ class Examples:
 
     def __add__(self, other: "Examples") -> "Examples":
         """The examples of both, in this order."""
-        return Examples(self.rows + other.rows, self.texts + other.texts, self.labels + other.labels)
+        lines = self.lines + other.lines if self.lines and other.lines else ()
+        return Examples(self.rows + other.rows, self.texts + other.texts, self.labels + other.labels, lines)
 
     def take(self, positions: Sequence[int]) -> "Examples":
         """The examples at `positions`, in that order."""
