@@ -26,6 +26,7 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(?P<delimiter>[^\w"])"?$', re.IGNORECASE)
 _NO_DELIMITER = "\x1f"
 # Such a file is a text a line, unless its first line names several columns.
 _LINES = ".txt"
+_WORDS_OF_PROSE = 4
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def find_dialect(
     delimiters = sorted(_DELIMITERS, key=lambda d: d != ("\t" if plain_suffix(path) == ".tsv" else ","))
     seen = _Sample(lines[blank:], blank, encoding, cut)
     dialect = seen.best([named["delimiter"]] if named else delimiters, columns)
-    if columns == 1 and header is not True and plain_suffix(path) == _LINES and not seen.has_names(dialect, known):
+    a_text_a_line = plain_suffix(path) == _LINES or seen.is_prose(dialect)
+    if columns == 1 and header is not True and a_text_a_line and not seen.has_names(dialect, known):
         return Dialect(encoding, _NO_DELIMITER, backslash=False, quoted=False)
     if dialect is None and plain_suffix(path) == _LINES:
         raise DataError(
@@ -152,6 +154,12 @@ class _Sample:
         if columns == 1 and (best is None or (score < 0.5 and not self.cut)):
             best, _ = self._best_of([_NO_DELIMITER], 1)
         return best
+
+    def is_prose(self, dialect: Dialect | None) -> bool:
+        """Whether the delimiters stand within sentences: a space follows each, and much before the first."""
+        spaced = dialect is not None and dialect.spaced and not self.lines[0].startswith('"')
+        first = next(iter(self._records(dialect)), None) if dialect and spaced else None
+        return isinstance(first, RawRecord) and len(first.fields[0].split()) >= _WORDS_OF_PROSE
 
     def has_names(self, dialect: Dialect | None, known: Collection[str]) -> bool:
         """Whether the first record names several columns as they are often called, or as is asked for."""

@@ -182,3 +182,10 @@ def test_predicting_reads_the_only_column_of_a_list(tmp_path: Path) -> None:
     assert columns.texts == ("text",)
     assert len(list(rows)) == 20
     assert table.note
+
+
+def test_a_comma_in_every_line_makes_no_table_of_a_list(opened: Open) -> None:
+    reviews = [f"{text}, and that is that" for text in REVIEWS]
+    assert texts_of(opened("\n".join(reviews))) == reviews
+    table = opened("".join(f'"{text}", {label}\n' for text, label in zip(REVIEWS, LABELS, strict=True)), columns=1)
+    assert table.columns == ("text", "label")
