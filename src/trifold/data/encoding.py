@@ -78,6 +78,8 @@ def python_name(encoding: str, sample: bytes, path: Path) -> str:
     """
     try:
         "a".encode(encoding)
+        # Some, such as idna, cannot step over bytes that are no text.
+        b"a\xff".decode(encoding, "replace")
         name = codecs.lookup(encoding).name
     except (LookupError, ValueError) as error:
         raise DataError(f"{path} cannot be read as {encoding} ({error}): name another --encoding") from None
