@@ -88,6 +88,9 @@ def _print_metrics(found: "Evaluation") -> None:
         for row in rows:
             figure = _figure(row["metric"], beside[row["metric"]])
             row |= {"on rows not learned from": figure["value"], "their interval": figure["95 % interval"]}
+    if found.labels.multi_label:
+        names = {"accuracy": "exact match"}
+        rows = [{**row, "metric": names.get(row["metric"], row["metric"])} for row in rows]
     print_table(rows)
 
 

@@ -175,6 +175,8 @@ def _besides(row: LeaderboardRow) -> Mapping[str, str]:
     """What tells more where rows have several labels, or classes are many."""
     figures = {name: getattr(row, name) for name in ("micro_f1", "samples_f1")} if row.samples_f1 >= 0 else {}
     known = {title(name): shown(name, value) for name, value in figures.items() if name != row.score_name}
+    if row.samples_f1 >= 0 and row.score_name != "accuracy":
+        known["exact match"] = shown("accuracy", row.accuracy)
     return {**known, "top-5 accuracy": shown("accuracy", row.top5_accuracy)} if row.top5_accuracy >= 0 else known
 
 
