@@ -69,6 +69,7 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
     """` (did you mean 'NAME'?)` for the known name that is most like what was given; nothing where none is close."""
     from difflib import get_close_matches
 
-    names = {name.lower(): name for name in known}
-    close = [names[name] for name in get_close_matches(given.lower(), names, n=1)]
+    # The dashes of two flags are no likeness.
+    names = {name.lower().lstrip("-"): name for name in known}
+    close = [names[name] for name in get_close_matches(given.lower().lstrip("-"), names, n=1)]
     return "".join(f" (did you mean {name if name.startswith('-') else repr(name)}?)" for name in close)

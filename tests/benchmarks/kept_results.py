@@ -37,6 +37,18 @@ def accuracy(rows: list[Row]) -> float:
     return float(np.mean([row["label"] == row["prediction"] for row in rows]))
 
 
+def several_label_scores(rows: list[Row]) -> dict[str, float]:
+    """Macro-F1 and micro-F1 of rows with several labels, and the share of rows whose labels are all right."""
+    from sklearn.metrics import f1_score
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    truth, predicted = ([set(filter(None, row[name].split("|"))) for row in rows] for name in ("label", "prediction"))
+    binarizer = MultiLabelBinarizer().fit(truth + predicted)
+    both = [binarizer.transform(part) for part in (truth, predicted)]
+    found = {f"{name}_f1": float(f1_score(*both, average=name, zero_division=0)) for name in ("macro", "micro")}
+    return {**found, "exact_match": float((both[0] == both[1]).all(axis=1).mean())}
+
+
 def makings(about: dict[str, Any]) -> list[dict[str, Any]]:
     """Every record of a command, commit, machine and versions that a result holds."""
     if "hardware" in about:
@@ -129,6 +141,11 @@ def _of_imbalance(name: str) -> Iterator[Figure]:
         yield [4_000, 200], [len(rows), sum(row["label"] == "0" for row in rows)], 0
 
 
+def _of_several_labels(name: str) -> Iterator[Figure]:
+    for rows in runs("several_labels/rows").values():
+        yield [400, facts(name)["rows"] // 5], [len({row["row"] for row in rows}), len(rows)], 0
+
+
 def _of_options(name: str) -> Iterator[Figure]:
     for (_, run), right in performance_page.answers(RESULTS / f"{name}.parquet").items():
         yield {"trec": 500, "sst2": 872}[run.split("-")[0]], len(right), 0
@@ -151,6 +168,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "likelihoods": _of_likelihoods,
     "few_labels": _of_draws,
     "imbalance": _of_imbalance,
+    "several_labels": _of_several_labels,
     "options": _of_options,
     "bfloat16": _of_options,
     "speed": _of_turns,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kept_results import KEPT, RESULTS, accuracy, facts, figures, makings, runs
+from kept_results import KEPT, RESULTS, accuracy, facts, figures, makings, runs, several_label_scores
 
 import performance_page
 
@@ -149,6 +149,17 @@ def test_balancing_helps_where_one_class_is_rare(method: str) -> None:
         for rows in (runs("imbalance/rows")[f"{method}-{weight}"] for weight in ("none", "balanced"))
     )
     assert balanced > plain
+
+
+def test_thresholds_from_few_rows_serve_rare_labels_and_common_ones() -> None:
+    drawn = runs("several_labels/rows")
+    means: dict[str, dict[str, float]] = {}
+    for rule in ("per-label", "common", "0.1"):
+        scores = [several_label_scores(drawn[f"features-{rule}-seed{seed}"]) for seed in (1, 2, 3)]
+        means[rule] = {name: float(np.mean([one[name] for one in scores])) for name in scores[0]}
+    chosen = means["per-label"]
+    assert (chosen["macro_f1"] >= 0.30, chosen["micro_f1"] >= 0.43, chosen["exact_match"] >= 0.13) == (True, True, True)
+    assert chosen["macro_f1"] > max(means["common"]["macro_f1"], means["0.1"]["macro_f1"])
 
 
 def test_eight_labelled_rows_a_class_are_enough_for_pairs() -> None:

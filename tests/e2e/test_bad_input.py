@@ -67,7 +67,8 @@ def test_a_broken_file(verb: str, kind: str, sentence: str, tmp_path: Path, trif
             'Invalid value for --tolerance: unable to convert "x" into float',
         ),
         (("compare", "a.csv", "--time-limit", "inf"), "--time-limit inf is not allowed: give a finite number"),
-        (("prompt", "run", "a.toml", "--timeout-seconds=inf"), "--timeout-seconds inf is not allowed: give a finite"),
+        (("label", "a.csv", "--timeout-seconds=inf"), "--timeout-seconds inf is not allowed: give a finite number"),
+        (("bench", "RUN", "--seconds", "nan"), "--seconds nan is not allowed: give a finite number"),
         (("nonsense",), "there is no command 'nonsense': see trifold --help"),
     ],
 )
@@ -78,6 +79,14 @@ def test_a_wrong_flag_is_one_sentence_without_what_a_terminal_would_obey(
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert sentence in done.stderr
     assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["idna", "punycode", "base64", "nope"])
+def test_an_encoding_that_files_are_not_written_in(encoding: str, reviews: Path, trifold_command: Command) -> None:
+    done = trifold_command("check", reviews, "--encoding", encoding)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"{reviews} cannot be read as {encoding} (" in done.stderr
+    assert done.stderr.endswith("name another --encoding\n")
 
 
 def test_a_missing_column_names_those_that_exist(tmp_path: Path, trifold_command: Command) -> None:

@@ -74,7 +74,8 @@ def test_8_bits_make_it_smaller_and_the_facts_say_what_it_cost(exports: dict[str
     assert sizes["int8"] < sizes["onnx"]
     facts = json.loads((exports["int8"] / "run.json").read_text())["exported"]
     assert facts["engine"] == "int8"
-    assert facts["rows"] > 30
+    # Of 240, those of the validation and the test part.
+    assert facts["rows"] > 70
     assert facts["drop_low"] <= facts["drop_points"] <= facts["drop_high"]
 
 
@@ -108,7 +109,11 @@ def test_8_bits_that_cost_too_much_are_refused_and_leave_nothing(
     done = trifold_command("export", run, "--int8", "--data", tmp_path / "doubtful.csv", "--output-dir", out)
     assert done.returncode == 2, done.stdout
     assert "points of accuracy" in done.stderr
-    assert "--max-drop allows 0.5: nothing was kept" in done.stderr
+    assert "(95 % interval" in done.stderr
+    assert (
+        "--max-drop allows 0.5: nothing was kept; allow more, measure on other labelled rows with --data FILE"
+        in done.stderr
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["doubtful.csv", "run", "small"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import several_labels
+from trifold.inference.predict import NO_LABEL
 from warm_commands import Command
 
 
@@ -69,7 +70,7 @@ def test_predictions_are_labels_with_a_bar_between(
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(done.stdout.splitlines()))
     assert all(0.0 < float(row["probability"]) < 1.0 for row in rows[:2])
-    assert {row["error"] for row in rows[:2]} == {""}
+    assert [row["error"] for row in rows[:2]] == ["" if row["prediction"] else NO_LABEL for row in rows[:2]]
     if method == "tfidf":
         # The tiny random backbone of the other knows too little for single texts.
         assert [row["prediction"] for row in rows[:2]] == ["blame|cast|praise", ""]
@@ -79,7 +80,7 @@ def test_predictions_are_labels_with_a_bar_between(
     assert answer["probability"] == pytest.approx(float(rows[0]["probability"]), abs=1e-4)
     assert set(answer["probabilities"]) == {"blame", "cast", "praise"}
     shown = trifold_command("predict", compared[0] / method, *text).stdout.splitlines()
-    assert shown[-1] == f"labels: {', '.join(answer['label'])}"
+    assert shown[-1] == f"labels: {', '.join(answer['label']) or f'none, {NO_LABEL}'}"
 
 
 def test_evaluating_gives_the_figures_of_several_labels(
@@ -91,6 +92,9 @@ def test_evaluating_gives_the_figures_of_several_labels(
     assert figures["macro_f1"]["value"] > 0.85
     assert figures["accuracy"]["value"] <= figures["micro_f1"]
     assert 0 < figures["answered"]["share"] < 1
+    shown = trifold_command("evaluate", compared[0] / "tfidf", fresh).stdout
+    assert "\nexact match " in shown
+    assert "\naccuracy " not in shown
     # All rows here happen to have one label; the model still knows several.
     single = write(tmp_path / "single.csv", [row for row in several_labels(200, seed=2) if len(row[1]) == 1])
     assert json.loads(trifold_command("evaluate", compared[0] / "tfidf", single, "--json").stdout)["rows"] > 20
@@ -129,6 +133,40 @@ def test_a_test_file_of_single_labels_goes_with_a_file_of_several(
     )
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "metrics.json").read_text())["macro_f1"]["value"] > 0.8
+
+
+@pytest.mark.parametrize(("given", "own"), [("0.3", [0.3]), ("common", None)])
+def test_one_threshold_for_all_labels_may_be_asked_for(
+    given: str, own: list[float] | None, data: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    config, folder = tmp_path / "flags.toml", tmp_path / "run"
+    config.write_text(f"threshold = {given if own else repr(given)}\n")
+    done = trifold_command("finetune", data, "--method", "tfidf", "--config", config, "--output-dir", folder)
+    assert done.returncode == 0, done.stderr
+    record = json.loads((folder / "run.json").read_text())
+    found = set(record["thresholds"])
+    assert len(found) == 1
+    assert own is None or found == set(own)
+    assert f"--threshold {given}" in record["command"]
+    assert "| exact match (all labels of a text right) |" in (folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("0.3", "--threshold 0.3 is not allowed: it is for rows with several labels, and here each row has one"),
+        ("30", "--threshold 30.0 is not allowed: give a probability such as 0.3, or per-label or common"),
+        ("best", "--threshold best is not allowed: give a probability such as 0.3, or per-label or common"),
+    ],
+)
+def test_a_threshold_that_cannot_be_is_refused(
+    given: str, said: str, reviews: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    folder = tmp_path / "run"
+    done = trifold_command("finetune", reviews, "--method", "tfidf", "--threshold", given, "--output-dir", folder)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not folder.exists()
 
 
 def test_check_counts_each_label(data: Path, trifold_command: Command) -> None:

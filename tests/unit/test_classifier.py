@@ -463,3 +463,13 @@ def test_a_language_model_is_said_to_know_no_labels(data: tuple[list[str], list[
     (tmp_path / "model" / "run.json").write_text(json.dumps(facts))
     with pytest.raises(ArtifactError, match="holds a language model, which knows no labels"):
         TextClassifier.load(tmp_path / "model")
+
+
+def test_a_threshold_is_for_several_labels_a_row(data: tuple[list[str], list[str]]) -> None:
+    texts, labels = data
+    with pytest.raises(SettingsError, match=r"threshold 0\.3 is not allowed: it is for rows with several labels"):
+        TextClassifier("tfidf", threshold=0.3).fit(texts, labels)
+    several = [(label, "any") if number % 2 else (label,) for number, label in enumerate(labels)]
+    found = TextClassifier("tfidf", threshold=0.3).fit(texts, several)
+    sure = found.predict_proba(texts) >= 0.3
+    assert [set(answer) for answer in found.predict(texts)] == [set(found.classes_[row]) for row in sure]

@@ -76,6 +76,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         adapter_size: For adapters: rank or width.
         merge_adapter: For `adapter-lora`: add the adapters into the backbone when done.
         label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
+        threshold: From which probability on a row gets one of several labels: a number, `per-label` or `common`.
         metric: What decides between models of these labels, as in `--metric`; `score` is the accuracy all the same.
         llm: For `prompt`: `hf:NAME-OR-FOLDER`, or `openai:BASE_URL#MODEL`.
         api_key_env: Environment variable that holds the server's key.
@@ -140,7 +141,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             del self.feature_names_in_
         train, validation = split_train_validation(examples)
         labels, started = LabelMap.of(examples.labels), datetime.now(UTC)
-        # Refused before anything is learned.
         choose_metric(settings.ranking.metric, labels, examples.label_counts())
         with (
             self._set_up(learning=True),

@@ -28,16 +28,18 @@ def export(
 ) -> None:
     """Write a run as an ONNX graph, in 8-bit integers if held-out rows allow it.
 
-    Both models label the run's validation rows; the export is kept only if it loses no more than --max-drop. The result
-    is a run folder, which predict, evaluate and bench can use without PyTorch. Its model.onnx takes input_ids and
-    attention_mask and gives logits. The last line printed is the folder.
+    Both models label the run's validation and test rows; the export is kept unless these show that it loses more than
+    --max-drop. The result is a run folder, which predict, evaluate and bench can use without PyTorch. Its model.onnx
+    takes input_ids and attention_mask and gives logits; its predict.py labels texts where Trifold is not installed. The
+    last line is the folder.
 
     Args:
         run: Run folder of finetune or compare.
-        int8: Compute matrix products in 8-bit integers: smaller, faster, a little less exact.
-        max_drop: Most points of the run's score that the export may lose.
-        data: File with labelled rows to compare on, instead of the run's own validation rows; the flags for reading
-            data apply to it.
+        int8: Do matrix products in 8-bit integers: smaller, faster, a little less exact.
+        max_drop: Points of the run's score that the export may lose; refused where all of the 95 % interval of the loss
+            lies above.
+        data: File with labelled rows to compare on, instead of the run's own validation and test rows; the flags for
+            reading data apply to it.
         output_dir: Folder for the result; runs/DATE-RUN-onnx by default.
         offline: Open no connection; models must be in the local cache, a folder, or bundled.
         trust_remote_code: Run classes that the model brings with it (auto_map): only if you have read that code and
@@ -69,6 +71,10 @@ def export(
         f"It loses {100 * drop.value:.2f} points of {found.score_name} on {counted(found.rows, 'held-out row')} "
         f"(95 % interval {100 * drop.low:.2f} to {100 * drop.high:.2f}) and labels "
         f"{100 * found.agreement:.1f} % of them alike."
+    )
+    print(
+        f"Where neither Trifold nor PyTorch is: pip install -r {found.folder}/requirements.txt, then "
+        f"python {found.folder}/predict.py --text TEXT, or with a CSV file."
     )
     print(found.folder)
     say_next("predict", found.folder, "--text", SOME_TEXT)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from cyclopts import Parameter, Token
 
 from trifold.errors import require
 
+_FINITE = "give a finite number"
 # How the message begins where something that looks like a flag stands in the place of a file.
 NO_FLAG = "there is no flag "
 
@@ -23,23 +25,19 @@ def _as_file(_: Any, words: Sequence[Token]) -> Path:
 
 
 def require_finite(_: Any, value: Any) -> None:
-    """Refuse a number that is infinite or none at all, for any flag.
+    """Refuse a number that is infinite or none at all, for any flag, be it of a group of settings or by itself.
 
     Raises:
-        ValueError: If it is.
+        SettingsError: If a field of a group is.
+        ValueError: If a flag by itself is; its name is not known here.
     """
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("give a finite number")
+        raise ValueError(_FINITE)
+    for field in fields(value) if is_dataclass(value) else ():
+        one = getattr(value, field.name)
+        finite = not isinstance(one, float) or math.isfinite(one)
+        require(finite, f"--{field.name.replace('_', '-')} {one}", _FINITE)
 
 
 DataFile = Annotated[Path, Parameter(allow_leading_hyphen=True, converter=_as_file)]
 OptionalDataFile = Annotated[Path | None, Parameter(allow_leading_hyphen=True, converter=_as_file)]
-
-
-def require_probability(reject_below: float) -> None:
-    """Refuse a `--reject-below` that is no probability.
-
-    Raises:
-        SettingsError: If it is none.
-    """
-    require(0 <= reject_below < 1, f"--reject-below {reject_below}", "give a probability from 0 to 1, such as 0.8")

@@ -36,22 +36,26 @@ _INPUTS, _OUTPUT = ("input_ids", "attention_mask"), "output"
 _OPERATOR_SET = 17
 # Fused kernels add in another order than PyTorch; a graph that is wrong is wrong by far more.
 _TOLERANCE = 2e-3
-_NEEDED = ("onnx", "onnxruntime")
+_RUNNING, _WRITING = ("onnxruntime",), ("onnx", "onnxruntime")
 # Tokens of one pass where the user names no number: graphs are fastest on smaller batches than PyTorch's
 # (benchmarks/LOG.md).
 TOKEN_BUDGET = 1_024
 
 
-def require_onnx() -> None:
+def require_onnx(*, writing: bool = True) -> None:
     """Import ONNX Runtime with its telemetry off; every use of it calls this first.
 
     From version 1.32 on, it reports its use to its maker unless a variable says no when it is imported.
 
+    Args:
+        writing: Whether a graph is written; to run one, ONNX Runtime alone is needed.
+
     Raises:
-        SettingsError: If a package is missing.
+        SettingsError: If a package is missing; the message names each.
     """
-    if any(importlib.util.find_spec(name) is None for name in _NEEDED):
-        raise SettingsError("ONNX Runtime is not installed: pip install 'trifold[export]'")
+    missing = [name for name in (_WRITING if writing else _RUNNING) if importlib.util.find_spec(name) is None]
+    if missing:
+        raise SettingsError(f"this needs {' and '.join(missing)}, not installed here: pip install 'trifold[export]'")
     if "onnxruntime" not in sys.modules:
         with environment_variable("ORT_DISABLE_TELEMETRY", "1"):
             importlib.import_module("onnxruntime")
@@ -69,7 +73,7 @@ class OnnxGraph:
     """
 
     def __init__(self, path: Path) -> None:
-        require_onnx()
+        require_onnx(writing=False)
         import onnxruntime
 
         _refuse_other_files(path)
@@ -103,14 +107,15 @@ def _refuse_other_files(path: Path) -> None:
     Raises:
         BackboneError: If they do.
     """
-    import onnx
-    from onnx.external_data_helper import _get_all_tensors, uses_external_data
-
     with contextlib.suppress(OSError, ValueError), path.open("rb") as file:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             # Every such reference has this word; looking for it is quicker than parsing the graph.
             if content.find(b"location") < 0:
                 return
+        require_onnx()
+        import onnx
+        from onnx.external_data_helper import _get_all_tensors, uses_external_data
+
         try:
             model = onnx.load(path, load_external_data=False)
         except Exception:  # noqa: BLE001 - a damaged file is refused when it is opened
@@ -161,7 +166,7 @@ def kept_graph(module: "torch.nn.Module", about: dict[str, object], *, int8: boo
         BackboneError: As `write_graph`.
     """
     require_onnx()
-    versions = {"trifold": VERSION, **installed_versions(*_NEEDED, "torch", "transformers")}
+    versions = {"trifold": VERSION, **installed_versions(*_WRITING, "torch", "transformers")}
     kind = {"about": about, "int8": int8, "full range": cpu_multiplies_int8(), "versions": versions}
     path = graphs_folder() / f"{content_address(kind)}.onnx"
     with contextlib.suppress(OSError, BackboneError):

@@ -13,6 +13,8 @@ from trifold.methods.contract import Predictor, Scores
 from trifold.types import Target
 
 _TEXTS_PER_SLICE = 1_024
+# What is said of a text that gets none of several labels.
+NO_LABEL = "no label reaches its threshold"
 
 
 @dataclass(frozen=True)

@@ -85,13 +85,15 @@ _FROZEN = _READING | {"engine"}
 # A head's training takes these alone from the user.
 _HEAD_STEPS = frozenset({"learning_rate", "epochs", "batch_size"})
 _STEPS = _HEAD_STEPS | {"weight_decay", "warmup_ratio", "max_grad_norm", "ema_decay", "save_steps", "save_minutes"}
-_TUNED = _READING | _STEPS | {"patience", "class_weight", "self_distillation"}
+_TUNED = _READING | _STEPS | {"patience", "class_weight", "self_distillation", "threshold"}
 _ADAPTER = _TUNED | {"adapter_layers", "adapter_size"}
 _GENERATING = _STEPS | _READING - {"long_text"} | {"patience"}
 _LLM_SETTINGS = frozenset(field.name for kind in (LlmSettings, PromptingSettings) for field in fields(kind))
 
 _ENTRIES = {
-    "tfidf": MethodEntry("trifold.methods.tfidf", "Tfidf", False, tfidf_seconds, frozenset({"class_weight"})),
+    "tfidf": MethodEntry(
+        "trifold.methods.tfidf", "Tfidf", False, tfidf_seconds, frozenset({"class_weight", "threshold"})
+    ),
     "zero-shot": MethodEntry(
         "trifold.methods.zero_shot",
         "ZeroShot",
@@ -106,7 +108,7 @@ _ENTRIES = {
         "Features",
         True,
         features_seconds,
-        _FROZEN | _HEAD_STEPS | {"head", "class_weight"},
+        _FROZEN | _HEAD_STEPS | {"head", "class_weight", "threshold"},
         keeps_backbone=True,
     ),
     "adapter-lora": MethodEntry(
@@ -157,7 +159,7 @@ PRESETS = {
         "Classic",
         True,
         features_seconds,
-        _FROZEN | _HEAD_STEPS | {"class_weight"},
+        _FROZEN | _HEAD_STEPS | {"class_weight", "threshold"},
         keeps_backbone=True,
     )
 }

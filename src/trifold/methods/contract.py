@@ -14,13 +14,20 @@ from trifold.methods.settings import MethodSettings as MethodSettings
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
-from trifold.statistics.calibration import best_prior_shift, best_temperature, best_thresholds
+from trifold.statistics.calibration import best_prior_shift, best_temperature
+from trifold.statistics.thresholds import F1Weights, common_threshold, label_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
 from trifold.types import Examples
 
 # Classes are even as long as the commonest has less than so many times the rows of the rarest.
 _EVEN = 1.5
+# Where one of these decides, thresholds are chosen for it; otherwise for all of them.
+_F1_WEIGHTS = {
+    "macro_f1": F1Weights(micro=0, samples=0),
+    "micro_f1": F1Weights(macro=0, samples=0),
+    "samples_f1": F1Weights(macro=0, micro=0),
+}
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,11 @@ class Method(Adaptation):
             train: To learn from.
             validation: To choose on.
             labels: Every label of the task, those of the test part included.
+
+        Raises:
+            SettingsError: If a threshold is given and each row has one label.
         """
+        self.settings.labels.require_used(several_labels=labels.multi_label)
         fitted = self.learn(train, validation, labels)
         if not self.uses_labels or not len(fitted.validation_logits):
             return fitted
@@ -200,10 +211,18 @@ class Method(Adaptation):
             temperature *= again
         choices["temperature"] = temperature
         if labels.multi_label:
-            thresholds = best_thresholds(labels.probabilities(logits), truth)
+            thresholds = self._thresholds(labels.probabilities(logits), truth)
             fitted.predictor.labels = replace(labels, thresholds=thresholds)
             choices["thresholds"] = {str(name): value for name, value in zip(labels.names, thresholds, strict=True)}
         return replace(fitted, choices=choices, validation_logits=logits)
+
+    def _thresholds(self, probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
+        """A threshold for each label: as given, or the best on validation for the metric that decides."""
+        asked, weights = self.settings.labels.threshold, _F1_WEIGHTS.get(str(self.settings.ranking.metric))
+        if asked == "per-label":
+            return label_thresholds(probabilities, truth, weights)
+        one = asked if isinstance(asked, float) else common_threshold(probabilities, truth, weights)
+        return (one,) * int(truth.shape[1])
 
 
 def _say_if_unchanged(logits: np.ndarray, shift: np.ndarray, priors: np.ndarray) -> None:

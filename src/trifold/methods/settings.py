@@ -58,15 +58,21 @@ class TuningSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSettings:
-    """What the labels mean.
+    """What the labels mean, and when a row gets one of several.
 
     Attributes:
         label_description: For zero-shot and prompt: LABEL="what it means in words"; may be given for each label.
+        threshold: Where a row may have several labels, the probability from which on it gets one: a number, or found on
+            validation rows, per-label or common to all.
     """
 
     label_description: tuple[str, ...] = ()
+    threshold: float | str = "per-label"
 
     def __post_init__(self) -> None:
+        given = self.threshold
+        allowed = given in ("per-label", "common") or (isinstance(given, float) and 0 < given < 1)
+        require(allowed, f"--threshold {given}", "give a probability such as 0.3, or per-label or common")
         for item in self.label_description:
             label, equals, words = item.partition("=")
             require(
@@ -74,6 +80,19 @@ class LabelSettings:
                 f"--label-description {item!r}",
                 'write LABEL="what it means", such as 0="a negative review"',
             )
+
+    def require_used(self, *, several_labels: bool) -> None:
+        """Refuse a threshold where each row has one label, the likeliest.
+
+        Raises:
+            SettingsError: If there is one.
+        """
+        given = self.threshold
+        require(
+            several_labels or given == "per-label",
+            f"--threshold {given}",
+            "it is for rows with several labels, and here each row has one: leave it out",
+        )
 
     def described(self) -> dict[str, str]:
         """Label to its description."""
@@ -111,7 +130,7 @@ class MethodSettings:
         train: How it is trained.
         head: What stands on frozen features.
         tuning: Which parts of a backbone are trained.
-        labels: What the labels mean.
+        labels: What the labels mean, and when a row gets one of several.
         ranking: What decides between methods.
         llm: Which language model is asked, and what it may cost.
         prompting: How the task is put to it.

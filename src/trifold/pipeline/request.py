@@ -18,6 +18,7 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
+from trifold.events import say
 from trifold.hashing import file_sha256
 from trifold.llm.settings import LlmSettings, without_server
 from trifold.methods.settings import TrainingSettings
@@ -120,6 +121,7 @@ def open_task(request: Request) -> Task:
 
     Raises:
         DataError: If the file or its rows do not make a task.
+        SettingsError: If a threshold is given and each row has one label.
     """
     reading = request.reading
     with offline_data(request.backbone.offline), unchanged(request.files.values()):
@@ -130,6 +132,7 @@ def open_task(request: Request) -> Task:
         # One file's rows may all happen to have one label.
         data = replace(data, examples=as_multi_label(data.examples))
         test, validation = (part and as_multi_label(part) for part in (test, validation))
+    request.labels.require_used(several_labels=data.examples.multi_label)
     split = split_examples(data.examples, test, validation)
     return Task(data, split, summarise_data(data, split), hashes)
 
@@ -176,7 +179,10 @@ def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Example
     if path is None:
         return None
     own = RecordedColumns(str(data.path), data.columns.text, data.columns.label)
-    part = load_examples(path, reading, own).examples
+    loaded = load_examples(path, reading, own)
+    part = loaded.examples
+    if loaded.note:
+        say(f"note: {loaded.note}")
     if not len(part):
         raise DataError(f"{path} has no usable row: give rows with a text and a label")
     return adopt_labels(part, data.examples.label_counts(), merge=reading.merge_labels)

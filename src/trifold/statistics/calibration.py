@@ -1,4 +1,4 @@
-"""Calibration: temperature, thresholds and prior shift, fitted on validation rows; and metrics of calibration.
+"""Calibration: temperature and prior shift, fitted on validation rows; and metrics of calibration.
 
 Truth is `(rows,)` class numbers, or `(rows, classes)` bool where a row may have several labels.
 """
@@ -102,32 +102,6 @@ def calibrated_loss(logits: np.ndarray, truth: np.ndarray, weights: np.ndarray |
         weights: See `mean_log_loss`.
     """
     return mean_log_loss(logits, truth, best_temperature(logits, truth, weights), weights)
-
-
-def best_thresholds(probabilities: np.ndarray, truth: np.ndarray) -> tuple[float, ...]:
-    """For each label, the probability threshold with the highest F1; 0.5 for a label that no row has.
-
-    Args:
-        probabilities: `(rows, classes)`.
-        truth: `(rows, classes)` bool.
-
-    Source: Lipton et al. 2014, "Optimal Thresholding of Classifiers to Maximize F1 Measure".
-    """
-    chosen = []
-    for column, having in zip(probabilities.T, truth.T, strict=True):
-        if not having.any():
-            chosen.append(0.5)
-            continue
-        order = np.argsort(-column, kind="stable")
-        sorted_down = column[order]
-        hits = np.cumsum(having[order])
-        f1 = 2 * hits / (np.arange(1, len(column) + 1) + having.sum())
-        # A threshold must lie between two different probabilities.
-        f1[:-1][sorted_down[:-1] == sorted_down[1:]] = -1.0
-        last = int(f1.argmax())
-        below = sorted_down[last + 1] if last + 1 < len(column) else 0.0
-        chosen.append(float((sorted_down[last] + below) / 2))
-    return tuple(chosen)
 
 
 def best_prior_shift(logits: np.ndarray, truth: np.ndarray, priors: np.ndarray) -> tuple[float, np.ndarray]:

@@ -100,9 +100,7 @@ def train(
             if not config.quiet:
                 say(f"{name} {session.epoch - 1} of {config.epochs}: {session.recorder.summary()}")
     if not config.quiet:
-        kind = "" if session.best.loss == session.best.calibrated_loss else "calibrated "
-        loss = f"{kind}validation loss {session.best.calibrated_loss:.4f}"
-        say(f"best {name}: {session.best_epoch} of {config.epochs}, {loss}")
+        say(f"best {name}: {session.best_epoch} of {config.epochs}, {session.best.in_words()}")
     model.load_state_dict(session.best_weights, strict=False)
     model.eval()
     rows = tuple(session.recorder.rows)

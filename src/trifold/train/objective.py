@@ -83,6 +83,11 @@ class ValidationFigures:
     prior_loss: float = math.inf
     logits: np.ndarray | None = None
 
+    def in_words(self) -> str:
+        """The loss that epochs are compared by."""
+        kind = "" if self.loss == self.calibrated_loss else "calibrated "
+        return f"{kind}validation loss {self.calibrated_loss:.4f}"
+
 
 class Objective(Protocol):
     """A data set with the loss on it."""

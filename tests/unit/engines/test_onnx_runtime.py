@@ -69,9 +69,26 @@ def test_a_graph_is_written_once_and_cleared_with_the_cache(
 def test_without_the_packages_one_sentence_says_what_to_install(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(SettingsError, match=r"pip install 'trifold\[export\]'"):
-        Encoder(locate(str(tiny_model)), CPU, engine="onnx")
+    for installed, missing in (({"onnxruntime"}, "onnx"), ({"onnx"}, "onnxruntime"), (set(), "onnx and onnxruntime")):
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda name, there=installed: object() if name in there else None
+        )
+        with pytest.raises(
+            SettingsError, match=rf"needs {missing}, not installed here: pip install 'trifold\[export\]'"
+        ):
+            Encoder(locate(str(tiny_model)), CPU, engine="onnx")
+
+
+def test_a_graph_that_is_there_runs_without_the_package_onnx(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path))
+    files = locate(str(tiny_model))
+    embed(Encoder(files, CPU, engine="onnx"), Tokenizer(files, 50), TEXTS, 100)
+    (graph,) = graphs_folder().iterdir()
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnx" else object())
+    assert OnnxGraph(graph)
 
 
 @pytest.mark.parametrize("engine", ["onnx", "int8", "onnx-int8"])

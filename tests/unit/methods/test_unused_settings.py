@@ -30,7 +30,8 @@ def test_what_a_method_does_not_use_is_refused_and_who_uses_it_is_named() -> Non
     assert str(error.value) == (
         "tfidf does not use --epochs, --merge-adapter: leave them out, or take another method (--epochs is for "
         "features, adapter-lora, adapter-bottleneck, contrastive, full, classic; --merge-adapter is for adapter-lora). "
-        "tfidf takes --cache, --cache-gigabytes, --class-weight, --metric, --offline, --report-to, --resume, --seed"
+        "tfidf takes --cache, --cache-gigabytes, --class-weight, --metric, --offline, --report-to, --resume, --seed, "
+        "--threshold"
     )
 
 

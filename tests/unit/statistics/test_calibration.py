@@ -8,7 +8,6 @@ from made_predictions import predictions, several
 from trifold.statistics.calibration import (
     best_prior_shift,
     best_temperature,
-    best_thresholds,
     calibration_error,
     coverage_curve,
     mean_log_loss,
@@ -67,18 +66,6 @@ def test_the_coverage_curve_is_that_of_declining_below_each_threshold() -> None:
     for number in (0, 100, len(thresholds) - 1):
         sure = confidence >= thresholds[number]
         assert (answered[number], accuracy[number]) == (pytest.approx(sure.mean()), pytest.approx(right[sure].mean()))
-
-
-def test_no_other_threshold_gives_a_label_a_higher_f1():
-    truth, probabilities = several()
-    truth[:, 5] = False
-    probabilities = probabilities.round(1)  # ties, which no threshold can part
-    chosen = best_thresholds(probabilities, truth)
-    assert chosen[5] == 0.5
-    for label in range(5):
-        reached = f1_score(truth[:, label], probabilities[:, label] >= chosen[label])
-        tried = [f1_score(truth[:, label], probabilities[:, label] >= t) for t in np.arange(0.05, 1.0, 0.1)]
-        assert reached == pytest.approx(max(tried))
 
 
 def test_multi_label_losses_are_those_of_one_label_at_a_time():

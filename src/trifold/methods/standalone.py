@@ -1,0 +1,203 @@
+"""Label texts with the exported model in this folder; neither Trifold nor PyTorch is needed.
+
+    pip install -r requirements.txt
+    python predict.py --text "A superb, moving film."
+    python predict.py reviews.csv --output labelled.csv
+
+The answers are those of `trifold predict`. A file is CSV in UTF-8 with a header (TSV where its name ends in .tsv), or
+`-` for standard input; every row comes back with prediction, probability, truncated and error added. In Python:
+
+    from predict import Model
+    Model().predict(["A superb, moving film."])
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+# From version 1.32 on, ONNX Runtime reports its use to its maker unless told not to before it is imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+_ADDED = ("prediction", "probability", "truncated", "error")
+_ROWS_PER_SLICE, _TOKEN_BUDGET, _CHARACTERS_PER_TOKEN = 1_024, 1_024, 40
+
+
+class Model:
+    """An exported model.
+
+    Args:
+        folder: Of the export; by default the one that this file is in.
+    """
+
+    def __init__(self, folder: Path | str = Path(__file__).parent) -> None:
+        files = Path(folder) / "model"
+        facts = json.loads((files / "head.json").read_text(encoding="utf-8"))
+        config = json.loads((files / "config.json").read_text(encoding="utf-8"))
+        self.labels: list[Any] = facts["labels"]
+        self._several: bool = facts.get("multi_label", False)
+        self._thresholds = np.array(facts.get("thresholds") or [0.5])
+        self._most: int = facts["max_length"]
+        self._tail: bool = facts.get("long_text") == "head+tail"
+        vocabulary = config.get("vocab_size", sys.maxsize)
+        padding = [config.get(name) for name in ("pad_token_id", "eos_token_id")]
+        self._pad = next((one for one in padding if isinstance(one, int) and 0 <= one < vocabulary), 0)
+        self._tokenizer = Tokenizer.from_file(str(files / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        if self._tail:
+            self._tokenizer.no_truncation()
+        else:
+            self._tokenizer.enable_truncation(self._most)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        graph = str(files / "model.onnx")
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """Label, probability, whether the text was cut, and the probability of every label, of each text."""
+        ids, truncated = self._encode(texts)
+        logits = np.empty((len(texts), len(self.labels)))
+        order = sorted(range(len(texts)), key=lambda position: -len(ids[position]))
+        while order:
+            size = max(1, _TOKEN_BUDGET // max(1, len(ids[order[0]])))
+            batch, order = order[:size], order[size:]
+            logits[batch] = self._run([ids[position] for position in batch])
+        if self._several:
+            probabilities = 1 / (1 + np.exp(-logits))
+        else:
+            raised = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+            probabilities = raised / raised.sum(axis=1, keepdims=True)
+        return [self._answer(row, bool(cut)) for row, cut in zip(probabilities, truncated, strict=True)]
+
+    def _answer(self, probabilities: np.ndarray, cut: bool) -> dict[str, Any]:
+        if self._several:
+            given = probabilities >= self._thresholds
+            label: Any = [name for name, one in zip(self.labels, given, strict=True) if one]
+            sure = float(np.where(given, probabilities, 1 - probabilities).prod())
+        else:
+            best = int(probabilities.argmax())
+            label, sure = self.labels[best], float(probabilities[best])
+        names = map(str, self.labels)
+        by_label = dict(zip(names, probabilities.tolist(), strict=True))
+        return {"label": label, "probability": sure, "truncated": cut, "probabilities": by_label}
+
+    def _run(self, ids: list[list[int]]) -> Any:
+        longest = len(ids[0])
+        padded = np.full((len(ids), longest), self._pad, dtype=np.int64)
+        mask = np.arange(longest) < np.array([len(one) for one in ids])[:, None]
+        padded[mask] = np.concatenate(ids)
+        return self._session.run(["output"], {"input_ids": padded, "attention_mask": mask.astype(np.int64)})[0]
+
+    def _encode(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
+        """Token ids of each text, and whether it was cut."""
+        limit = self._most * _CHARACTERS_PER_TOKEN
+        known = [text[:limit] for text in texts]
+        if self._tail:
+            known = [text if len(text) <= 2 * limit + 1 else f"{text[:limit]} {text[-limit:]}" for text in texts]
+        found = self._tokenizer.encode_batch_fast(known)
+        ids = [self._head_and_tail(one.ids, one.special_tokens_mask) for one in found]
+        cut = [
+            bool(one.overflowing) or len(one.ids) > self._most or len(short) < len(text)
+            for one, short, text in zip(found, known, texts, strict=True)
+        ]
+        return ids, cut
+
+    def _head_and_tail(self, ids: list[int], special: list[int]) -> list[int]:
+        """A text that is too long without its middle: a quarter of what is kept is its beginning."""
+        if len(ids) <= self._most:
+            return ids
+        before, after = special.index(0), special[::-1].index(0)
+        room = self._most - before - after
+        head = room // 4
+        return ids[: before + head] + ids[len(ids) - after - (room - head) :]
+
+
+def text_columns(folder: Path, columns: Sequence[str], given: str | None) -> list[str]:
+    """The columns to read: those given, or those that the model was trained on.
+
+    Raises:
+        ValueError: If the file lacks one, or has one that would be added.
+    """
+    known = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("data") or {}
+    wanted = given or known.get("text_column") or "text"
+    names = [wanted] if wanted in columns else [name.strip() for name in wanted.split(",")]
+    for name in names:
+        if name not in columns:
+            raise ValueError(f"there is no column {name!r} among {', '.join(columns)}: name one with --text-column")
+    taken = [name for name in columns if name in _ADDED]
+    if taken:
+        raise ValueError(f"there is a column {taken[0]!r} already, which the predictions would add: rename it")
+    return names
+
+
+def label_rows(model: Model, rows: Iterable[dict[str, Any]], names: list[str], reject_below: float) -> Iterator[Any]:
+    """Every row with what is added to it, in their order; a row that cannot be read says so in `error`."""
+    stream = iter(rows)
+    while part := list(islice(stream, _ROWS_PER_SLICE)):
+        texts = ["\n".join(value for name in names if (value := row[name]) and value.strip()) for row in part]
+        whole = [
+            bool(text) and None not in row and None not in row.values() for row, text in zip(part, texts, strict=True)
+        ]
+        answers = iter(model.predict([text for text, usable in zip(texts, whole, strict=True) if usable]))
+        for row, text, usable in zip(part, texts, whole, strict=True):
+            row.pop(None, None)  # type: ignore[call-overload]
+            if not usable:
+                yield {**row, "error": "the row has too few or too many cells" if text else "the text is empty"}
+                continue
+            found = next(answers)
+            label, sure = found["label"], found["probability"]
+            shown = "|".join(map(str, label)) if isinstance(label, list) else str(label)
+            added = {"probability": f"{sure:.6f}", "truncated": str(found["truncated"]).lower()}
+            if sure < reject_below:
+                yield {**row, **added, "error": f"declined: not as sure as {reject_below:g}"}
+            elif label == []:
+                yield {**row, **added, "error": "no label reaches its threshold"}
+            else:
+                yield {**row, **added, "prediction": shown}
+
+
+def label_file(source: str, output: Path | None, column: str | None, reject_below: float) -> None:
+    """Write the rows of a file with their labels, each slice as it is done."""
+    csv.field_size_limit(1 << 30)
+    with open(sys.stdin.fileno() if source == "-" else source, encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t" if source.endswith(".tsv") else ",", strict=True)
+        columns = list(rows.fieldnames or ())
+        names = text_columns(Path(__file__).parent, columns, column)
+        model = Model()
+        with open(output or sys.stdout.fileno(), "w", encoding="utf-8", newline="") as written:
+            writer = csv.DictWriter(written, [*columns, *_ADDED], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(label_rows(model, rows, names, reject_below))
+
+
+def main() -> None:
+    """Label a text, or every row of a file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", help="CSV or TSV with a header, or - for standard input")
+    parser.add_argument("--text", help="a single text; its answer is printed as JSON")
+    parser.add_argument("--text-column", help="column of the texts; the one trained on by default")
+    parser.add_argument("--output", type=Path, help="file for the result; standard output by default")
+    parser.add_argument("--reject-below", type=float, default=0.0, help="give no label below this probability")
+    asked = parser.parse_args()
+    if (asked.file is None) == (asked.text is None or not asked.text.strip()):
+        parser.error("give a file, or --text TEXT with at least one word")
+    try:
+        if asked.text is not None:
+            sys.stdout.write(json.dumps(Model().predict([asked.text])[0], ensure_ascii=False) + "\n")
+        else:
+            label_file(asked.file, asked.output, asked.text_column, asked.reject_below)
+    except (OSError, ValueError, csv.Error) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""`predict.py` of an export's folder: Trifold's own answers without Trifold."""
+
+import csv
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from conftest import several_labels
+from trifold import TextClassifier
+from trifold.data.settings import LabelledSettings, TextSettings
+from trifold.inference.run import load_run
+from trifold.inference.stream import predict_file
+from trifold.pipeline.export import export
+
+# Runs the program as a user does, then looks at what it took.
+PROGRAM = (
+    "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__'); "
+    "assert not {'trifold', 'torch', 'transformers', 'huggingface_hub'} & set(sys.modules), 'more than its three packages'"
+)
+ROWS = 'id,text\n1,wonderful film\n2,\n3,"awful, awful cast number 7"\n4,too,many\n5\n' + "".join(
+    f"{number},{'film ' * number}wonderful\n" for number in range(6, 40)
+)
+
+
+def exported(folder: Path, tiny_model: Path, *, several: bool) -> Path:
+    """An export of a small model, with one label a row or several."""
+    rows = several_labels(200)
+    texts = [text for text, _ in rows]
+    labels = [tuple(labels) if several else "praise" if "praise" in labels else "other" for _, labels in rows]
+    long_text = "head+tail" if several else "truncate"
+    made = TextClassifier("features", str(tiny_model), head="logistic", max_length=16, long_text=long_text)
+    made.fit(texts, labels).save(folder / "run")
+    data = folder / "held_out.csv"
+    with data.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("text", "label"))
+        writer.writerows((text, "|".join(y) if several else y) for text, y in zip(texts, labels, strict=True) if y)
+    return export(folder / "run", folder / "export", data=data, max_drop=100, reading=LabelledSettings()).folder
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["one label", "several labels"])
+def folder(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return exported(tmp_path_factory.mktemp("standalone"), tiny_model, several=request.param)
+
+
+def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", PROGRAM, folder / "predict.py", *arguments]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True)
+
+
+def test_a_file_gets_the_answers_of_predict(folder: Path, tmp_path: Path) -> None:
+    source, ours, theirs = (tmp_path / name for name in ("in.csv", "ours.csv", "theirs.csv"))
+    source.write_text(ROWS)
+    done = run(folder, source, "--output", ours)
+    assert (done.returncode, done.stderr) == (0, "")
+    predict_file(load_run(folder), source, theirs, TextSettings())
+    ours_rows, their_rows = (list(csv.DictReader(path.read_text().splitlines())) for path in (ours, theirs))
+    assert len(ours_rows) == len(their_rows) == 39
+    assert list(ours_rows[0]) == list(their_rows[0])
+    for mine, wanted in zip(ours_rows, their_rows, strict=True):
+        assert [mine[name] for name in ("prediction", "truncated")] == [
+            wanted[name] for name in ("prediction", "truncated")
+        ]
+        assert bool(mine["error"]) == bool(wanted["error"])
+        if not mine["error"]:
+            assert float(mine["probability"]) == pytest.approx(float(wanted["probability"]), abs=1e-4)
+    assert {row["truncated"] for row in ours_rows} == {"true", "false", ""}
+
+
+def test_one_text_is_answered_in_json_and_an_unsure_one_is_declined_in_a_file(folder: Path, tmp_path: Path) -> None:
+    from trifold.inference.predict import predict_texts
+
+    found = json.loads(run(folder, "--text", "wonderful film cast").stdout)
+    (wanted,) = predict_texts(load_run(folder).predictor, ["wonderful film cast"])
+    label = list(wanted.label) if isinstance(wanted.label, tuple) else wanted.label
+    assert (found["label"], found["truncated"]) == (label, wanted.truncated)
+    assert found["probabilities"] == pytest.approx(wanted.probabilities, abs=1e-4)
+    source = tmp_path / "in.csv"
+    source.write_text("text\nwonderful film\n")
+    (row,) = csv.DictReader(run(folder, source, "--reject-below", "0.999999").stdout.splitlines())
+    assert (row["prediction"], row["error"]) == ("", "declined: not as sure as 0.999999")
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "said"),
+    [
+        ("words\na\n", [], "there is no column 'text' among words: name one with --text-column"),
+        ("text,prediction\na,b\n", [], "a column 'prediction' already"),
+        ('text\n"never closed\n', [], "unexpected end of data"),
+        (None, [], "No such file"),
+        ("text\na\n", ["--text", "both"], "give a file, or --text TEXT"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_line(
+    folder: Path, tmp_path: Path, content: str | None, arguments: list[str], said: str
+) -> None:
+    source = tmp_path / "in.csv"
+    if content is not None:
+        source.write_text(content)
+    done = run(folder, source, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_it_asks_for_the_packages_that_trifold_asks_for(folder: Path) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    known = {*project["dependencies"], *project["optional-dependencies"]["export"]}
+    assert set((folder / "requirements.txt").read_text().split()) <= known
