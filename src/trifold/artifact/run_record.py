@@ -28,6 +28,7 @@ class ReadingRecord(JsonRecord):
 
     text_column: str | None
     encoding: str | None
+    header: bool | None = None
     on_bad_rows: Literal["skip", "fail"]
     label_column: str | None
     label_separator: str | None
