@@ -12,11 +12,13 @@ class TextSettings:
     Attributes:
         text_column: Column with the texts, or several with commas between; guessed by default, with a note.
         encoding: Encoding of a CSV or JSON file; detected by default.
+        header: Whether the first row of a CSV names the columns; detected by default, with a note where in doubt.
         on_bad_rows: skip leaves out rows that cannot be used and reports them; fail stops at the first.
     """
 
     text_column: str | None = None
     encoding: str | None = None
+    header: bool | None = None
     on_bad_rows: Literal["skip", "fail"] = "skip"
 
 
@@ -47,3 +49,19 @@ class DataSettings(LabelledSettings):
 
     test_file: Path | None = None
     validation_file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultSettings:
+    """Where a file's rows are written with what is added to them.
+
+    Attributes:
+        output: File for the result, in the format that its name ends in (.csv, .tsv, .jsonl, .ndjson, .parquet, .xlsx);
+            standard output by default.
+        force: Overwrite --output where it is there already.
+        excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
+    """
+
+    output: Path | None = None
+    force: bool = False
+    excel_safe: bool = False

@@ -266,7 +266,8 @@ def texts_to_measure(source: Path, reading: TextSettings, own: RecordedColumns) 
     Raises:
         DataError: If the file cannot be read or has no usable text.
     """
-    _, columns, rows = open_rows(source, reading, own)
+    table, columns, rows = open_rows(source, reading, own)
+    table.tell()
     texts = some((str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)), _MAX_TEXTS)
     if not texts:
         raise DataError(f"{source} has no usable text: name a file with texts")

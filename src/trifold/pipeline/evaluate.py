@@ -141,6 +141,8 @@ def load_for(run: Run, data: Path, reading: LabelledSettings) -> LoadedData:
     """
     own, labels = RecordedColumns.recorded(run.record.as_json()), run.predictor.labels
     loaded = load_examples(data, reading, own)
+    if loaded.note:
+        say(f"note: {loaded.note}")
     examples = loaded.examples
     if not len(examples):
         raise DataError(f"{data} has no usable row: give rows with a text and a label")
