@@ -17,7 +17,6 @@ RUN = "run.json"
 # Settings that reach out, write or run code: a folder may come from anyone, so none has a say in them.
 NEVER_FROM_A_RUN = frozenset(("llm", "api_key_env", "log", "report_to", "trust_remote_code"))
 
-# Of Python programs; a file gives the spelling of a truth value.
 LabelNames = Annotated[
     list[Label | bool], Rule("a list of labels, none twice", lambda names: 0 < len(names) == len(set(names)))
 ]
@@ -97,7 +96,7 @@ class ClassifierRecord(ModelRecord):
 
     Attributes:
         settings: Setting to value, but for those in which no run has a say.
-        labels: Class order.
+        labels: Class order; truth values are of Python programs, of a file they are text.
         score_name: Name of the metric that decides on its data.
         trainable_parameters: Numbers that were learned.
         multi_label: Whether a text may have several labels.
@@ -247,10 +246,9 @@ def read_run_record(folder: Path) -> RunRecord:
 
 def _kind_of(value: Any) -> type[RunRecord]:
     """The record that a file's content is of; one of a classifier where nothing tells."""
-    if not isinstance(value, dict):
-        return FinetuneRecord
-    if "verdict" in value:
+    known = value if isinstance(value, dict) else {}
+    if "verdict" in known:
         return ComparisonRecord
-    if value.get("method") == "pretrain":
+    if known.get("method") == "pretrain":
         return PretrainRecord
-    return GenerateRecord if value.get("task") == "generate" else FinetuneRecord
+    return GenerateRecord if known.get("task") == "generate" else FinetuneRecord
