@@ -7,12 +7,12 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constra
 # The dynamic loader's memory settings make no difference to results; quiet tokenizers do to logs.
 export TOKENIZERS_PARALLELISM = true
 
-.PHONY: demo test lint unit wheel soak format clean
+.PHONY: demo test lint unit wheel docs soak format clean
 
 demo: $(VENV)/.core
 	$(BIN)/trifold compare examples/reviews.csv --merge-labels
 
-test: lint unit wheel
+test: lint unit docs wheel
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -33,6 +33,10 @@ wheel: $(VENV)/.dev
 	cd build/wheel-test && bin/trifold demo --output-dir demo && test -s demo/report.html && test -s demo/leaderboard.csv
 	build/wheel-test/bin/trifold predict build/wheel-test/demo --text "A superb, moving film."
 	rm -rf build/wheel-test
+
+# The documentation as a site in build/site; any warning is an error.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 # Long bars: full-size trainings and fuzzing. Hours on two cores; results go to benchmarks/results.
 soak: $(VENV)/.dev
@@ -58,4 +62,8 @@ $(VENV)/.core: constraints.txt pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) --editable '.[dev]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.core
+	$(PIP) --editable '.[docs]'
 	touch $@

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from trifold.pipeline.request import versions
 from trifold.runtime import hardware
+from trifold.version import versions
 
 
 def commit() -> str:

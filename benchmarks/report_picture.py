@@ -30,7 +30,7 @@ def take(run: Path, picture: Path) -> None:
         page.screenshot(
             path=picture,
             full_page=True,
-            clip={"x": 0, "y": 0, "width": _WIDTH, "height": end["y"] + end["height"] + 16},
+            clip={"x": 0, "y": 0, "width": _WIDTH, "height": end["y"] + end["height"] + 4},
         )
         browser.close()
     Image.open(picture).convert("RGB").quantize(_COLOURS).save(picture, optimize=True)

@@ -49,15 +49,18 @@ class Examples:
     """Texts with their labels, in file order.
 
     Attributes:
-        rows: Line of each text in its file; the row's id everywhere (predictions, errors, paired comparison).
+        rows: 1-based number of each row in its file, rows that cannot be used counted; the row's id everywhere
+            (predictions, errors, paired comparison).
         texts: `len(rows)` texts.
         labels: `len(rows)` labels, strings or integers as they stand in the file; tuples of them where the task is
             multi-label.
+        lines: 1-based physical line where each row starts; empty where the texts are from no file.
     """
 
     rows: tuple[int, ...]
     texts: tuple[str, ...]
     labels: tuple[Target, ...]
+    lines: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -73,7 +76,8 @@ class Examples:
 
     def __add__(self, other: "Examples") -> "Examples":
         """The examples of both, in this order."""
-        return Examples(self.rows + other.rows, self.texts + other.texts, self.labels + other.labels)
+        lines = self.lines + other.lines if self.lines and other.lines else ()
+        return Examples(self.rows + other.rows, self.texts + other.texts, self.labels + other.labels, lines)
 
     def take(self, positions: Sequence[int]) -> "Examples":
         """The examples at `positions`, in that order."""
@@ -81,6 +85,7 @@ class Examples:
             rows=tuple(self.rows[i] for i in positions),
             texts=tuple(self.texts[i] for i in positions),
             labels=tuple(self.labels[i] for i in positions),
+            lines=tuple(self.lines[i] for i in positions) if self.lines else (),
         )
 
 

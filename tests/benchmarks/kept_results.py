@@ -151,6 +151,12 @@ def _of_options(name: str) -> Iterator[Figure]:
         yield {"trec": 500, "sst2": 872}[run.split("-")[0]], len(right), 0
 
 
+def _of_rivals(name: str) -> Iterator[Figure]:
+    for about in facts(name).values():
+        for tool, right in about["accuracy"].items():
+            yield right, accuracy(runs("rivals/rows")[f"{Path(name).name}/{tool}"]), 1e-12
+
+
 def _of_turns(name: str) -> Iterator[Figure]:
     kept = facts(name)
     assert Path(name).name.partition("@")[0] in performance_page.TABLES
@@ -171,6 +177,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "several_labels": _of_several_labels,
     "options": _of_options,
     "bfloat16": _of_options,
+    "rivals": _of_rivals,
     "speed": _of_turns,
     "speed-gpu": _of_turns,
     # Timings alone: the bars are recomputed from them.

@@ -92,6 +92,9 @@ def test_evaluating_gives_the_figures_of_several_labels(
     assert figures["macro_f1"]["value"] > 0.85
     assert figures["accuracy"]["value"] <= figures["micro_f1"]
     assert 0 < figures["answered"]["share"] < 1
+    shown = trifold_command("evaluate", compared[0] / "tfidf", fresh).stdout
+    assert "\nexact match " in shown
+    assert "\naccuracy " not in shown
     # All rows here happen to have one label; the model still knows several.
     single = write(tmp_path / "single.csv", [row for row in several_labels(200, seed=2) if len(row[1]) == 1])
     assert json.loads(trifold_command("evaluate", compared[0] / "tfidf", single, "--json").stdout)["rows"] > 20

@@ -263,7 +263,7 @@ def test_a_budget_and_a_faulty_server_leave_what_was_answered(
             rows = list(csv.DictReader(file))
         assert sum(row["label"] == "good" for row in rows) == 10
         assert {row["error"] for row in rows if not row["label"]} <= {"--max-calls 15 is reached"}
-        second = json.loads(trifold_command(*command, *output).stdout)
+        second = json.loads(trifold_command(*command, *output, "--force").stdout)
         assert (second["labelled"], second["from_log"]) == (30, 10)
         foretold = json.loads(trifold_command(*command, "--dry-run").stdout)
         assert (foretold["calls"], foretold["from_log"]) == (0, 30)
@@ -290,7 +290,7 @@ def test_a_small_model_learns_from_a_large_one(
     with (tmp_path / "run" / "predictions.csv").open() as file:
         tested = list(csv.DictReader(file))
     assert teacher["agreement"]["value"] == pytest.approx(sum(row["label"] == row["prediction"] for row in tested) / 40)
-    moods = {index + 2: row["mood"] for index, row in enumerate(rows)}
+    moods = {number: row["mood"] for number, row in enumerate(rows, start=1)}
     right = sum(moods[int(row["row"])] == row["prediction"] for row in tested) / 40
     assert teacher["true_labels"]["rows"] == 40
     assert teacher["true_labels"]["student"] == pytest.approx(right)
@@ -324,7 +324,7 @@ def test_improving_keeps_the_best_and_leaves_test_rows_alone(
     with (tmp_path / "run" / "predictions.csv").open() as file:
         test_rows = {int(row["row"]) for row in csv.DictReader(file)}
     with reviews.open() as file:
-        held_out = [row["text"] for line, row in enumerate(csv.DictReader(file), start=2) if line in test_rows]
+        held_out = [row["text"] for number, row in enumerate(csv.DictReader(file), start=1) if number in test_rows]
     sent = "\n".join(call["prompt"] for call in logged)
     assert len(held_out) == 48
     assert not any(text in sent for text in held_out)

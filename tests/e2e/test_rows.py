@@ -42,7 +42,7 @@ def titled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Texts in a column that is not the one anybody would guess."""
     path = tmp_path_factory.mktemp("titled") / "titled.csv"
     rows = [("Title", text, "pos" if good else "neg") for text, good in sentences()]
-    return write(path, "title,feedback,label", rows)
+    return write(path, "comment,feedback,label", rows)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_a_file_without_the_columns_of_the_run_is_refused(
 
 
 def test_flags_override_the_columns_of_the_run(run: Path, titled: Path, trifold_command: Command) -> None:
-    done = trifold_command("evaluate", run, titled, "--text-column", "title", "--json")
+    done = trifold_command("evaluate", run, titled, "--text-column", "comment", "--json")
     assert json.loads(done.stdout)["accuracy"]["value"] < 0.8
     assert "are read from" not in done.stderr
 
@@ -159,7 +159,7 @@ def test_a_saved_classifier_does_not_know_its_columns_and_the_guess_is_said(
     for verb, more in (("evaluate", ()), ("bench", ("--seconds", "0.1"))):
         done = trifold_command(verb, tmp_path / "words", titled, *more)
         assert done.returncode == 0, done.stderr
-        assert "the run does not name its column of texts; 'title' is read, --text-column overrides" in done.stderr
+        assert "the run does not name its column of texts; 'comment' is read, --text-column overrides" in done.stderr
     alone = trifold_command("bench", tmp_path / "words")
     assert alone.returncode == 2
     assert "was not trained on a file: name a file with texts" in alone.stderr

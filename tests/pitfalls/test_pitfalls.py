@@ -149,7 +149,7 @@ def test_an_adapter_comes_back_with_its_head_through_the_one_load(
         texts = [row["text"] for row in csv.DictReader(file)]
     with (run / "predictions.csv").open() as file:
         for row in csv.DictReader(file):
-            found = given[texts[int(row["row"]) - 2]]
+            found = given[texts[int(row["row"]) - 1]]
             assert found["prediction"] == row["prediction"]
             assert float(found["probability"]) == pytest.approx(float(row["probability"]), abs=1e-4)
     assert json.loads((run / "run.json").read_text())["method"] == "adapter-lora"

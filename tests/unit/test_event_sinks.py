@@ -51,11 +51,17 @@ def test_any_other_line_is_a_warning(line: str) -> None:
 
 
 def test_a_stream_that_is_closed_by_its_reader_is_no_error() -> None:
+    lost: list[str] = []
+
     class Closed(io.StringIO):
-        def write(self, _text: str) -> int:
+        def write(self, text: str) -> int:
+            lost.append(text)
             raise BrokenPipeError
 
-    JsonLines(Closed()).send(Message("lost"))
+    sink = JsonLines(Closed())
+    for number in range(2):
+        sink.send(Message(f"message {number}"))
+    assert len(lost) == 2, "work goes on, and so do its messages"
 
 
 def test_a_level_lets_what_is_above_it_through(capsys: pytest.CaptureFixture[str]) -> None:

@@ -178,24 +178,40 @@ def _move(aside: Path, place: Path, target: Path) -> None:
     sync(place.parent)
 
 
-def require_other_file(output: Path | None, source: Path) -> None:
-    """Refuse to write a result over what it is made from.
+def require_free_file(output: Path | None, *sources: Path, force: bool = False) -> None:
+    """Refuse to write a result over a file that is there, unless asked to, and over what it is made from in any case.
+
+    Args:
+        output: The file; standard output, which is always free, where `None`.
+        sources: What is read.
+        force: Whether another file may be overwritten.
 
     Raises:
-        SettingsError: If both are one file.
+        SettingsError: If it is not free, or is a folder. Devices and pipes are free.
     """
-    with suppress(OSError, ValueError):
-        if output is not None and output.is_file() and os.path.samefile(output, source):
-            raise SettingsError(f"{output} is the file that is read, and would be lost: name another --output")
+    if output is None:
+        return
+    # Unlike those of Path, these take a name that no file can have for no file.
+    if os.path.isdir(output):
+        raise SettingsError(f"{output} is a folder: name a file as --output")
+    if not os.path.isfile(output):
+        return
+    for source in sources:
+        with suppress(OSError, ValueError):
+            if os.path.samefile(output, source):
+                raise SettingsError(f"{output} is the file that is read, and would be lost: name another --output")
+    if not force:
+        raise SettingsError(f"{output} is there already: add --force to overwrite it, or name another --output")
 
 
 @contextmanager
-def new_file(output: Path, then: Callable[[], None] = lambda: None) -> Iterator[Path]:
+def new_file(output: Path, then: Callable[[], None] = lambda: None, *, force: bool = False) -> Iterator[Path]:
     """A path to write a result at; it becomes `output` only if nothing fails.
 
     Args:
         output: Path of the file.
         then: As in `whole_file`.
+        force: Whether a file that is there by then is overwritten; else the result is kept beside it.
 
     Raises:
         DataError: If it cannot be written.
@@ -203,7 +219,7 @@ def new_file(output: Path, then: Callable[[], None] = lambda: None) -> Iterator[
     """
     elsewhere: OSError | None = None
     try:
-        with whole_file(output, then=then) as aside:
+        with whole_file(output, replace=force, then=then) as aside:
             try:
                 yield aside
             except OSError as error:

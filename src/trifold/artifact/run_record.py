@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from trifold.artifact.data_record import AnswersDataRecord, DataRecord
 from trifold.artifact.metrics_file import MajorityFacts
 from trifold.atomic import write_json
 from trifold.models.backbone_files import BackboneFiles
@@ -16,46 +17,10 @@ RUN = "run.json"
 # Settings that reach out, write or run code: a folder may come from anyone, so none has a say in them.
 NEVER_FROM_A_RUN = frozenset(("llm", "api_key_env", "log", "report_to", "trust_remote_code"))
 
-# Of Python programs; a file gives the spelling of a truth value.
 LabelNames = Annotated[
     list[Label | bool], Rule("a list of labels, none twice", lambda names: 0 < len(names) == len(set(names)))
 ]
 Share = Annotated[float, Rule("a number from 0 to 1", lambda value: 0 <= value <= 1)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadingRecord(JsonRecord):
-    """How a data file was read: the fields of `DataSettings`."""
-
-    text_column: str | None
-    encoding: str | None
-    on_bad_rows: Literal["skip", "fail"]
-    label_column: str | None
-    label_separator: str | None
-    merge_labels: bool
-    test_file: str | None
-    validation_file: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataRecord(JsonRecord):
-    """The labelled data that a run learned from."""
-
-    path: str
-    reading: ReadingRecord
-    sha256: str
-    test_file: str | None
-    validation_file: str | None
-    test_file_sha256: str | None
-    validation_file_sha256: str | None
-    text_column: str
-    label_column: str
-    rows_in: Count
-    rows_used: Count
-    rows_left_out: Count
-    parts: dict[str, Count]
-    left_training: Count
-    left_validation: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +96,7 @@ class ClassifierRecord(ModelRecord):
 
     Attributes:
         settings: Setting to value, but for those in which no run has a say.
-        labels: Class order.
+        labels: Class order; truth values are of Python programs, of a file they are text.
         score_name: Name of the metric that decides on its data.
         trainable_parameters: Numbers that were learned.
         multi_label: Whether a text may have several labels.
@@ -183,18 +148,6 @@ class FinetuneRecord(ClassifierRecord):
     truncated_test_texts: Count
     teacher: dict[str, Any] | None = None
     majority: MajorityFacts | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswersDataRecord(JsonRecord):
-    """Prompts and answers that a decoder learned from."""
-
-    path: str
-    sha256: str
-    parts: dict[str, Count]
-    left_training: Count
-    left_validation: Count
-    truncated: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,10 +246,9 @@ def read_run_record(folder: Path) -> RunRecord:
 
 def _kind_of(value: Any) -> type[RunRecord]:
     """The record that a file's content is of; one of a classifier where nothing tells."""
-    if not isinstance(value, dict):
-        return FinetuneRecord
-    if "verdict" in value:
+    known = value if isinstance(value, dict) else {}
+    if "verdict" in known:
         return ComparisonRecord
-    if value.get("method") == "pretrain":
+    if known.get("method") == "pretrain":
         return PretrainRecord
-    return GenerateRecord if value.get("task") == "generate" else FinetuneRecord
+    return GenerateRecord if known.get("task") == "generate" else FinetuneRecord

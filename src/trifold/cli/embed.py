@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from trifold.cli.inputs import OptionalDataFile
 from trifold.cli.output import print_json, say_next
 from trifold.data.settings import TextSettings
-from trifold.errors import DataError, SettingsError
+from trifold.errors import DataError, SettingsError, require
 from trifold.models.settings import EncodingSettings
 
 
@@ -21,6 +21,7 @@ def embed(
     output: Path | None = None,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
     encoding: Annotated[EncodingSettings | None, Parameter(name="*")] = None,
+    force: bool = False,
     json: bool = False,
 ) -> None:
     """Turn texts into vectors of length 1, whose dot products are their cosines.
@@ -33,6 +34,7 @@ def embed(
         source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text; its vector is printed.
         output: File for the vectors: .npy, or .parquet with the columns of the file and the vectors.
+        force: Overwrite --output where it is there already.
         json: With a file, print JSON about what was written.
     """
     from trifold.data.columns import unusable_text
@@ -46,6 +48,7 @@ def embed(
 
     if (source is None) == (text is None) or (source is not None and output is None):
         raise SettingsError("embed needs a file and --output vectors.npy, or a text: trifold embed MODEL --text TEXT")
+    require(text is None or not force, "--force with --text", "it is for --output")
     chosen = encoding or EncodingSettings()
     reason = unusable_text(text) if text is not None else None
     if reason:
@@ -63,7 +66,7 @@ def embed(
     assert output is not None
     settings, own = reading or TextSettings(), own_reading(model)
     with offline_data(chosen.offline):
-        found = embed_file(encoder, tokenizer, source, output, settings, chosen.token_budget, own)
+        found = embed_file(encoder, tokenizer, source, output, settings, chosen.token_budget, own, force=force)
     for line, why in found.bad[:10]:
         say(f"note: line {line} has no vector: {why}")
     if found.truncated:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from trifold.cli.inputs import DataFile, require_probability
+from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings
+from trifold.inference.settings import require_probability
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
 
@@ -87,6 +88,9 @@ def _print_metrics(found: "Evaluation") -> None:
         for row in rows:
             figure = _figure(row["metric"], beside[row["metric"]])
             row |= {"on rows not learned from": figure["value"], "their interval": figure["95 % interval"]}
+    if found.labels.multi_label:
+        names = {"accuracy": "exact match"}
+        rows = [{**row, "metric": names.get(row["metric"], row["metric"])} for row in rows]
     print_table(rows)
 
 

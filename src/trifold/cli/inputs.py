@@ -41,12 +41,3 @@ def require_finite(_: Any, value: Any) -> None:
 
 DataFile = Annotated[Path, Parameter(allow_leading_hyphen=True, converter=_as_file)]
 OptionalDataFile = Annotated[Path | None, Parameter(allow_leading_hyphen=True, converter=_as_file)]
-
-
-def require_probability(reject_below: float) -> None:
-    """Refuse a `--reject-below` that is no probability.
-
-    Raises:
-        SettingsError: If it is none.
-    """
-    require(0 <= reject_below < 1, f"--reject-below {reject_below}", "give a probability from 0 to 1, such as 0.8")

@@ -1,13 +1,12 @@
 """The command `label`: a language model labels the rows of a file."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json, say_next
-from trifold.data.settings import TextSettings
+from trifold.data.settings import ResultSettings, TextSettings
 from trifold.errors import SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import ComputeSettings
@@ -21,14 +20,13 @@ def label(
     data: DataFile,
     /,
     *,
-    output: Path | None = None,
     label_as: str = "label",
     true_column: str | None = None,
     llm: Annotated[LlmSettings | None, Parameter(name="*")] = None,
     prompting: Annotated[PromptingSettings | None, Parameter(name="*")] = None,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
-    excel_safe: bool = False,
+    result: Annotated[ResultSettings | None, Parameter(name="*")] = None,
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
@@ -39,17 +37,15 @@ def label(
 
     Args:
         data: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
-        output: File for the result; standard output by default.
         label_as: Name of the column with the labels.
         true_column: Column with true labels, to count how often the model is right.
-        excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
         dry_run: Print a forecast of the cost and make no call.
-        json: Print the counts as JSON; needs --output.
+        json: Print JSON lines instead of CSV; with --output, print the counts as JSON.
     """
     from trifold.cli.prompt_files import print_estimate
     from trifold.pipeline.label import LabelRequest, expect, label_file
 
-    asked = llm or LlmSettings()
+    asked, written = llm or LlmSettings(), result or ResultSettings()
     request = LabelRequest(
         data,
         reading or TextSettings(),
@@ -58,17 +54,16 @@ def label(
         compute or ComputeSettings(),
         label_as,
         true_column,
-        excel_safe,
+        written,
     )
     if request.prompting.shots:
         raise SettingsError("--shots needs labelled rows to choose from, and label has none: put examples in --prompt")
     if dry_run:
         print_estimate(expect(request), asked, json=json)
         return
-    if json and output is None:
-        raise SettingsError("--json prints the counts, and the rows need a place: add --output FILE")
-    tally = label_file(request, output)
-    if json:
+    tally = label_file(request, json=json)
+    output = written.output
+    if json and output:
         print_json({"output": str(output), **tally.described(asked)})
     _tell(tally, true_column)
     if output and not json:
@@ -82,14 +77,14 @@ def _tell(tally: "Tally", true_column: str | None) -> None:
     from trifold.formatting import counted
 
     say(
-        f"{tally.labelled:,} of {counted(tally.rows, 'row')} labelled"
+        f"{counted(tally.labelled, 'row')} labelled"
         + (f", {tally.failed:,} without a usable answer" if tally.failed else "")
-        + (f", {tally.unusable:,} without a usable text" if tally.unusable else "")
+        + (f", {tally.unusable:,} unreadable" if tally.unusable else "")
         + (f"; {counted(tally.spent.from_log, 'answer')} came from the log" if tally.spent.from_log else "")
     )
     if tally.known or tally.unknown:
         without = f"; {counted(tally.unknown, 'labelled row')} have no true label" if tally.unknown else ""
         say(f"{tally.agreeing:,} of {tally.known:,} agree with {true_column}{without}")
     if tally.unasked:
-        left = f"{tally.unasked:,} rows were left out: the same command with a higher limit asks for them alone"
-        say(f"{printable(tally.stopped_by)}, and {left}")
+        way_out = "the same command with a higher limit and --force asks for them alone"
+        say(f"{printable(tally.stopped_by)}, and {tally.unasked:,} rows were left out: {way_out}")

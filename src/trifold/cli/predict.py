@@ -1,20 +1,24 @@
 """The verb `predict`: labels for texts, by a trained model."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.inputs import OptionalDataFile, require_probability
+from trifold.cli.inputs import OptionalDataFile
 from trifold.cli.output import print_json, say_next
 from trifold.cli.output import print_text as print
-from trifold.data.settings import TextSettings
+from trifold.data.settings import ResultSettings, TextSettings
 from trifold.errors import SettingsError, require
+from trifold.inference.settings import AnswerSettings, require_probability
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
 
 if TYPE_CHECKING:
     from trifold.methods.contract import Predictor
+
+_SHOWN_LABELS = 10
 
 
 def predict(
@@ -23,12 +27,11 @@ def predict(
     /,
     *,
     text: str | None = None,
-    output: Path | None = None,
+    answers: Annotated[AnswerSettings | None, Parameter(name="*")] = None,
+    result: Annotated[ResultSettings | None, Parameter(name="*")] = None,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     llm: Annotated[LlmSettings | None, Parameter(name="*")] = None,
-    reject_below: float = 0.0,
-    excel_safe: bool = False,
     json: bool = False,
 ) -> None:
     """Label a text, or every row of a file in its order.
@@ -42,14 +45,10 @@ def predict(
         run: Run folder of finetune or compare.
         source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text.
-        output: File for the results; standard output by default.
-        reject_below: Give no label where the model is less sure than this probability.
-        excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
-        json: With --text, print JSON.
+        json: Print JSON: of a text; of a file an object a line, or with --output the counts.
     """
     from trifold.data.hub import offline_data
     from trifold.events import say
-    from trifold.formatting import counted
     from trifold.inference.run import load_run
     from trifold.inference.stream import predict_file
 
@@ -57,37 +56,43 @@ def predict(
         raise SettingsError(
             "predict needs a file or a text, not both: trifold predict RUN FILE, or trifold predict RUN --text TEXT"
         )
-    about_files = [output is not None, reading is not None, excel_safe]
-    require(text is None or not any(about_files), "a flag on files with --text", "leave out either")
-    require(text is not None or not json, "--json", "it goes with --text; the labels of a file come as CSV")
-    require_probability(reject_below)
+    asked = answers or AnswerSettings()
+    require_probability(asked.reject_below)
+    about_files = result is not None or reading is not None
+    require(text is None or not about_files, "a flag on files with --text", "leave out either")
     how = compute or ComputeSettings()
     chosen = load_run(run, how, llm)
     if text is not None:
-        _predict_text(run, chosen.predictor, text, reject_below, json=json)
+        _predict_text(run, chosen.predictor, text, asked, json=json)
         return
     assert source is not None
+    written = result or ResultSettings()
     with offline_data(how.offline):
-        count = predict_file(chosen, source, output, reading or TextSettings(), reject_below, excel_safe=excel_safe)
-    say(f"{counted(count, 'row')} labelled" + (f", written to {output}" if output else ""))
-    say_next("evaluate", run, "LABELLED.csv")
+        counts = predict_file(chosen, source, reading, written, asked, json=json)
+    if json and written.output:
+        print_json({"output": str(written.output), **vars(counts)})
+    say(counts.in_words() + (f", written to {written.output}" if written.output else ""))
+    say_next("evaluate", run, "LABELLED.csv", json=json)
 
 
-def _predict_text(run: Path, predictor: "Predictor", text: str, reject_below: float, *, json: bool) -> None:
-    """Print the labels of one text with their probabilities, ten at most."""
+def _predict_text(run: Path, predictor: "Predictor", text: str, answers: AnswerSettings, *, json: bool) -> None:
+    """Print the labels of one text with their probabilities; ten at most unless asked for more."""
     from trifold.events import say
+    from trifold.inference.answers import likeliest
     from trifold.inference.predict import NO_LABEL, predict_texts
 
-    found = predict_texts(predictor, [text], reject_below)[0]
+    answers.require_usable(len(predictor.labels))
+    found = predict_texts(predictor, [text], answers.reject_below)[0]
     if json:
-        print_json(found)
+        print_json(replace(found, probabilities=dict(likeliest(found, answers.top_k))) if answers.top_k else found)
         return
-    for label, probability in sorted(found.probabilities.items(), key=lambda pair: -pair[1])[:10]:
+    most = answers.top_k or (len(predictor.labels) if answers.probabilities else _SHOWN_LABELS)
+    for label, probability in likeliest(found, most):
         print(f"{label}  {probability:.3f}")
     if isinstance(found.label, tuple):
         print(f"labels: {', '.join(map(str, found.label)) or f'none, {NO_LABEL}'}")
     if found.label is None:
-        say(f"declined: the model is less sure than {reject_below:g}")
+        say(f"declined: the model is less sure than {answers.reject_below:g}")
     if found.truncated:
         say("note: the text is longer than the model reads; its end was cut off")
     say_next("predict", run, "FILE.csv", "--output", "labelled.csv")

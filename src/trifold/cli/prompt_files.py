@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from trifold.cli.output import print_json, print_piece, say_next
 from trifold.data.settings import DataSettings
-from trifold.errors import PromptError
+from trifold.errors import PromptError, require
 from trifold.llm.settings import LlmSettings, VariableSettings
 from trifold.models.settings import ComputeSettings
 from trifold.terminal import printable
@@ -119,6 +119,7 @@ def write(
     /,
     *,
     output: Path | None = None,
+    force: bool = False,
     edit: bool | None = None,
     llm: Llm = None,
     compute: Compute = None,
@@ -129,18 +130,20 @@ def write(
     Args:
         wish: What the prompt is for, in your words.
         output: File for the prompt; standard output by default.
+        force: Overwrite --output where it is there already.
         edit: Open the file in $EDITOR; the default if --output is given and standard input is a terminal.
         json: Print the prompt's text as JSON.
     """
+    from trifold.artifact.run_folder import require_free_file
     from trifold.events import say
     from trifold.llm.prompt_file import format_prompt, read_prompt
     from trifold.pipeline.prompt_files import Session, save_prompt, write_prompt
 
-    if output and output.exists():
-        raise PromptError(f"{output} is there already: name another --output")
+    require(output is not None or not force, "--force without --output", "name the file")
+    require_free_file(output, force=force)
     prompt = write_prompt(Session(llm or LlmSettings(), compute or ComputeSettings()), wish)
     if output:
-        save_prompt(prompt, output)
+        save_prompt(prompt, output, force=force)
         editor = os.environ.get("EDITOR")
         if editor and (sys.stdin.isatty() if edit is None else edit):
             _edit(editor, output)
@@ -161,6 +164,7 @@ def improve(
     /,
     *,
     output: Path | None = None,
+    force: bool = False,
     candidates: int = 4,
     rows: int = 100,
     reading: Annotated[DataSettings | None, Parameter(name="*")] = None,
@@ -179,12 +183,14 @@ def improve(
         file: Prompt file for a labelling task.
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         output: File for the better prompt; FILE.improved.toml by default.
+        force: Overwrite it where it is there already.
         candidates: Number of new instructions that the model writes and that are tried.
         rows: Validation rows that each candidate is scored on, and training rows whose mistakes are shown.
         label_description: LABEL="what the prompt calls it"; may be given for each label.
         dry_run: Print a forecast of the cost and make no call.
         json: Print JSON instead.
     """
+    from trifold.artifact.run_folder import require_free_file
     from trifold.llm.prompt_file import read_prompt
     from trifold.methods.settings import LabelSettings
     from trifold.pipeline.improve_prompt import Improving
@@ -192,8 +198,8 @@ def improve(
 
     asked = llm or LlmSettings()
     target = output or file.with_name(f"{file.stem}.improved.toml")
-    if target.exists() and not dry_run:
-        raise PromptError(f"{target} is there already: name another --output")
+    if not dry_run:
+        require_free_file(target, file, data, force=force)
     described = LabelSettings(label_description=label_description)
     improving = Improving(
         read_prompt(file), data, reading or DataSettings(), described, asked, compute or ComputeSettings(), rows
@@ -204,7 +210,7 @@ def improve(
     found = improving.run(candidates)
     changes = diff_prompts(found.before.prompt, found.best.prompt, (str(file), str(target)))
     if changes:
-        save_prompt(found.best.prompt, target)
+        save_prompt(found.best.prompt, target, force=force)
     if json:
         scores = [{"candidate": one.name, "right": one.right, "of": one.rows} for one in found.tried]
         print_json({"prompt": str(target if changes else file), "tried": scores, "diff": changes.splitlines()})

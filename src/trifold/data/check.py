@@ -39,6 +39,7 @@ class DataSummary:
         left_validation: Rows that left validation since their text stands in the test part.
         characters: Median, 95th percentile and maximum of the texts' lengths in characters.
         notes: Plain sentences on what was unusual in the split.
+        reading_note: What should be known of how the file is read; empty where there is nothing to know.
     """
 
     path: str
@@ -61,6 +62,7 @@ class DataSummary:
     left_validation: int
     characters: tuple[int, int, int]
     notes: tuple[str, ...]
+    reading_note: str = ""
 
     def reasons(self) -> dict[str, int]:
         """Reason to number of bad rows, commonest first."""
@@ -88,7 +90,8 @@ class DataSummary:
 
     def warnings(self) -> list[str]:
         """Sentences on what should be looked at before training."""
-        found = [f"label {words}: --merge-labels makes them one" for words in self.variants_in_words()]
+        found = [self.reading_note] if self.reading_note else []
+        found += [f"label {words}: --merge-labels makes them one" for words in self.variants_in_words()]
         if self.separator:
             found.append(
                 f"a row may have several labels, since {self.separator!r} stands between some: "
@@ -144,6 +147,7 @@ def summarise_data(data: LoadedData, split: Split) -> DataSummary:
         left_validation=split.left_validation,
         characters=(int(np.median(lengths)), int(np.percentile(lengths, 95)), int(lengths.max())),
         notes=split.notes,
+        reading_note=data.note,
     )
 
 

@@ -12,17 +12,24 @@ from trifold.types import Record
 
 _TEXT_NAMES = (
     "text",
+    "texts",
     "review",
+    "reviews",
     "sentence",
     "content",
     "comment",
+    "comments",
     "message",
     "body",
     "document",
     "tweet",
     "question",
-    "title",
+    "feedback",
+    "description",
+    "utterance",
 )
+# Of a longer text, mostly, which is what should be read.
+_TITLE_NAMES = ("title", "headline", "subject")
 _LABEL_NAMES = (
     "label",
     "labels",
@@ -69,7 +76,7 @@ class Columns:
 
 def is_usual_name(name: str) -> bool:
     """Whether `name` is a common name for a column of texts or labels."""
-    return name.strip().lower() in _TEXT_NAMES + _LABEL_NAMES
+    return name.strip().lower() in (*_TEXT_NAMES, *_TITLE_NAMES, *_LABEL_NAMES)
 
 
 def unusable_text(value: object) -> str | None:
@@ -105,10 +112,10 @@ def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextS
             raise DataError(f"there is no column {name!r}{guess}: the file has {_listed(names)}; name one with {flag}")
     if named_label in given:
         raise DataError(f"{named_label!r} cannot hold both texts and labels: name two of {_listed(names)}")
-    texts = given or (_guess_text(names, sample, named_label),)
+    texts = given or (guess_text(names, sample, named_label),)
     if not isinstance(settings, LabelledSettings):
         return Columns(texts, None, guessed=not given)
-    label = named_label or _guess_label(names, sample, texts)
+    label = named_label or guess_label([name for name in names if name not in texts], sample)
     if label is None:
         raise DataError(f"no label column can be guessed among {_listed(names)}: name it with --label-column")
     return Columns(texts, label, guessed=not given or named_label is None)
@@ -123,8 +130,8 @@ def require_header(path: Path | str, label_column: str, labels: Iterable[object]
     guessed = settings.label_column is None and not is_usual_name(label_column)
     if guessed and any(str(label).strip() == label_column for label in labels):
         raise DataError(
-            f"the first line of {path} must name the columns, but {label_column!r} is one of the labels: write a line "
-            "such as text,label above it, or if it is a name give it to --label-column"
+            f"the first line of {path} must name the columns, but {label_column!r} is one of the labels: add "
+            "--no-header if it is a row like the others, or if that is its name give it to --label-column"
         )
 
 
@@ -135,22 +142,35 @@ def named_texts(given: str | None, names: Sequence[str]) -> tuple[str, ...]:
     return (given,) if given in names or "," not in given else tuple(part.strip() for part in given.split(","))
 
 
-def _guess_text(names: Sequence[str], sample: Sequence[Record], label: str | None) -> str:
-    named = _by_name(names, _TEXT_NAMES)
-    if named is not None and named != label:
+def guess_text(names: Sequence[str], sample: Sequence[Record], label: str | None = None) -> str:
+    """The column of texts: the first of the usual names, or else the one with the longest prose.
+
+    Args:
+        names: Columns of the file.
+        sample: Some of its rows.
+        label: The column of labels, where it is known.
+
+    Raises:
+        DataError: If no column holds text.
+    """
+    others = [name for name in names if name != label]
+    named = _by_name(others, _TEXT_NAMES)
+    if named is not None:
         return named
-    lengths = {
-        name: sum(len(value) for row in sample if isinstance(value := row.values[name], str))
-        for name in names
-        if name != label
-    }
-    if not lengths or (sample and max(lengths.values()) == 0):
+    lengths = {name: _prose([row.values[name] for row in sample]) for name in others}
+    if not lengths or (sample and max(lengths.values()) == (0, 0)):
         raise DataError(f"no text column can be guessed among {_listed(names)}: name it with --text-column")
     return max(lengths, key=lambda name: lengths[name])
 
 
-def _guess_label(names: Sequence[str], sample: Sequence[Record], texts: Sequence[str]) -> str | None:
-    others = [name for name in names if name not in texts]
+def _prose(values: Sequence[object]) -> tuple[int, int]:
+    """Characters in values of several words, or of a script without spaces; and in all, addresses and ids included."""
+    texts = [value for value in values if isinstance(value, str)]
+    return sum(len(text) for text in texts if " " in text or not text.isascii()), sum(map(len, texts))
+
+
+def guess_label(others: Sequence[str], sample: Sequence[Record]) -> str | None:
+    """The column of labels among those that hold no texts; `None` where none looks like it."""
     named = _by_name(others, _LABEL_NAMES)
     if named is not None:
         return named

@@ -1,7 +1,6 @@
 """Delimited text (CSV, TSV and the like) as a table."""
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
 from io import TextIOWrapper
@@ -10,35 +9,45 @@ from pathlib import Path
 
 from trifold.data.csv_records import RawRecord, bounded_lines, fitted, split_records
 from trifold.data.dialect import Dialect, find_dialect
-from trifold.data.limits import require_columns
+from trifold.data.header import find_header
 from trifold.data.source import open_source
 from trifold.data.table import Table
 from trifold.errors import DataError
 from trifold.types import BadRow, Record
 
+# Rows by which it is told whether the first one names the columns.
+_SAMPLE_RECORDS = 200
 
-def open_delimited(path: Path, encoding: str | None, columns: int) -> Table:
-    """Open a delimited text file: find its dialect and read its header.
+
+def open_delimited(
+    path: Path, encoding: str | None, columns: int, header: bool | None = None, known: Collection[str] = ()
+) -> Table:
+    """Open a delimited text file: find its dialect and the names of its columns.
 
     Args:
         path: The file.
         encoding: A Python codec name; found out if `None`.
         columns: As in `find_dialect`.
+        header: Whether the first row names the columns; found out if `None`.
+        known: Names of columns that are asked for.
 
     Raises:
         DataError: If the file is empty or binary, or its first line cannot be a header.
     """
-    dialect = find_dialect(path, encoding, columns)
+    dialect = find_dialect(path, encoding, columns, header, known)
     with _records(path, dialect) as records:
-        header = next(records, None)
-    if not isinstance(header, RawRecord) or _damage(header.fields):
+        sample = list(islice(records, _SAMPLE_RECORDS))
+    headless = header is False or not dialect.quoted
+    whole = [record for record in sample if isinstance(record, RawRecord)]
+    first = next(iter(whole if headless else sample), None)
+    if not isinstance(first, RawRecord) or (_damage(first.fields) and not headless):
         raise DataError(f"the header line of {path} cannot be read: its first line must name the columns")
-    require_columns(len(header.fields), path)
-    names = tuple(name.strip("\ufeff").strip() or f"column{i + 1}" for i, name in enumerate(header.fields))
-    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
-    if repeated:
-        raise DataError(f"{path} names a column twice ({', '.join(repeated[:5])}): give each its own name")
-    return Table(path, names, dialect.describe(), partial(_rows, dialect=dialect, header=header.fields))
+    width = len(first.fields)
+    others = [record.fields for record in whole if record is not first and len(record.fields) == width]
+    found = find_header(path, first.fields, others, header, known, lines=not dialect.quoted)
+    described = dialect.describe(header=found.named)
+    rows = partial(_rows, dialect=dialect, header=first if found.named else None)
+    return Table(path, found.names, described, rows, found.note, typed=False)
 
 
 @contextmanager
@@ -51,22 +60,24 @@ def _records(path: Path, dialect: Dialect) -> Iterator[Iterator[RawRecord | BadR
         yield _decoded(split_records(lines, dialect.python(), dialect.lines_above + 1), path, dialect.encoding)
 
 
-def _rows(table: Table, dialect: Dialect, header: list[str]) -> Iterator[Record | BadRow]:
+def _rows(table: Table, dialect: Dialect, header: RawRecord | None) -> Iterator[Record | BadRow]:
+    names = header.fields if header else list(table.columns)
     with _records(table.path, dialect) as records:
-        next(records)
         for record in records:
+            if header and record.line <= header.line:
+                continue
             if isinstance(record, BadRow):
                 yield record
                 continue
-            fields = fitted(record.fields, header)
+            fields = fitted(record.fields, names)
             values: dict[str, object] = dict(zip(table.columns, fields or record.fields, strict=False))
-            reason = _unfit(record.fields, fields, header)
+            reason = _unfit(record.fields, fields, header.fields if header else None, len(names))
             yield BadRow(record.line, reason, _writable(values)) if reason else Record(record.line, values)
 
 
-def _unfit(fields: list[str], fitted_fields: list[str] | None, header: list[str]) -> str | None:
+def _unfit(fields: list[str], fitted_fields: list[str] | None, header: list[str] | None, width: int) -> str | None:
     if fitted_fields is None:
-        return f"it has {len(fields)} fields where the header has {len(header)}"
+        return f"it has {len(fields)} fields where the {'header' if header else 'first row'} has {width}"
     return "it repeats the header" if fields == header else _damage(fields)
 
 

@@ -5,7 +5,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
 from pathlib import Path
@@ -13,28 +13,20 @@ from pathlib import Path
 from trifold.data import limits
 from trifold.data.columns import is_usual_name
 from trifold.data.csv_records import EMPTY_ROW, RawRecord, fitted, split_records
+from trifold.data.encoding import SAMPLE_BYTES, errors_for, find_encoding, is_nothing, python_name
 from trifold.data.source import open_source, plain_suffix
 from trifold.errors import DataError
 from trifold.types import BadRow
 
-_SAMPLE_BYTES = 1 << 18
 _SAMPLE_RECORDS = 200
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_ROWS_OF_ANOTHER_ENCODING = 3
-_WESTERN = frozenset(
-    "àáâãäåæçèéêëìíîïñòóôõöøùúûüßœÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜŒ‘’“”–—…€£§°©®™½¼²«»¿¡ªº·•\xa0"  # noqa: RUF001 - these very signs are meant
-)
 _DELIMITERS = (",", "\t", ";", "|")
 # Excel's own first line, which says what stands between columns.
 _SEPARATOR_LINE = re.compile(r'"?sep=(?P<delimiter>[^\w"])"?$', re.IGNORECASE)
 # A control character made for this: a file with one column and unquoted commas has no delimiter at all.
 _NO_DELIMITER = "\x1f"
+# Such a file is a text a line, unless its first line names several columns.
+_LINES = ".txt"
+_WORDS_OF_PROSE = 4
 
 
 @dataclass(frozen=True)
@@ -47,6 +39,7 @@ class Dialect:
         backslash: Whether quotes are escaped by a backslash instead of being doubled.
         spaced: Whether each delimiter is followed by a space that is not part of a field.
         lines_above: Number of lines above the header, such as blank ones, a title, or Excel's `sep=;`.
+        quoted: Whether quotes have a meaning; not in a file with a text per line.
     """
 
     encoding: str
@@ -54,6 +47,7 @@ class Dialect:
     backslash: bool
     spaced: bool = False
     lines_above: int = 0
+    quoted: bool = True
 
     def python(self) -> type[csv.Dialect]:
         """The dialect for Python's csv module, strict: malformed rows raise an error instead of being guessed at."""
@@ -63,17 +57,17 @@ class Dialect:
             (csv.Dialect,),
             {
                 "delimiter": self.delimiter,
-                "quotechar": '"',
+                "quotechar": '"' if self.quoted else None,
                 "doublequote": not self.backslash,
                 "escapechar": "\\" if self.backslash else None,
                 "lineterminator": "\n",
-                "quoting": csv.QUOTE_MINIMAL,
+                "quoting": csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
                 "skipinitialspace": self.spaced,
                 "strict": True,
             },
         )
 
-    def describe(self) -> str:
+    def describe(self, header: bool = True) -> str:
         """The dialect in words, such as `utf-8, separated by commas`."""
         name = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}.get(self.delimiter)
         return (
@@ -81,34 +75,39 @@ class Dialect:
             + (f"separated by {name}" if name else "one column")
             + (", backslash escapes" if self.backslash else "")
             + (", spaces between" if self.spaced else "")
-            + (f", header in line {self.lines_above + 1}" if self.lines_above else "")
+            + ("" if header else ", no header")
+            + (f", header in line {self.lines_above + 1}" if header and self.lines_above else "")
         )
 
 
-def find_dialect(path: Path, encoding: str | None = None, columns: int = 2) -> Dialect:
+def find_dialect(
+    path: Path, encoding: str | None = None, columns: int = 2, header: bool | None = None, known: Collection[str] = ()
+) -> Dialect:
     """Find out the dialect of a file from its first 256 KB.
 
     Args:
         path: The file.
         encoding: The encoding, if the user named one.
         columns: The least number of columns that is plausible: 2 if labels are needed, 1 if texts are enough.
+        header: Whether the first row names the columns, if the user said so.
+        known: Names of columns that are asked for.
 
     Raises:
         DataError: If the file is empty or is no text.
     """
     with open_source(path) as file:
-        sample = file.read(_SAMPLE_BYTES)
-    if not sample.strip(b"\x00\t\r\n ") or sample in (mark for mark, _ in _BYTE_ORDER_MARKS):
+        sample = file.read(SAMPLE_BYTES)
+    if is_nothing(sample):
         raise DataError(f"{path} is empty: it needs a header line and rows, such as text,label")
     encoding = python_name(encoding, sample, path) if encoding else find_encoding(sample, path)
     try:
         # A multi-byte character may be cut at the sample's end; surrogates mark it and do no harm here.
-        text = codecs.getincrementaldecoder(encoding)(_errors_for(encoding)).decode(sample)
+        text = codecs.getincrementaldecoder(encoding)(errors_for(encoding)).decode(sample)
     except (LookupError, ValueError) as error:
         raise DataError(f"{path} cannot be read as {encoding} ({error}): name another --encoding") from None
     # Not str.splitlines: it also splits at characters that may stand inside a text (U+2028, form feed).
     lines = list(io.StringIO(text, newline=""))
-    cut = len(sample) == _SAMPLE_BYTES
+    cut = len(sample) == SAMPLE_BYTES
     if cut and len(lines) > 1:
         lines.pop()
     named = _SEPARATOR_LINE.match(lines[0].rstrip("\r\n")) if lines else None
@@ -116,91 +115,20 @@ def find_dialect(path: Path, encoding: str | None = None, columns: int = 2) -> D
     delimiters = sorted(_DELIMITERS, key=lambda d: d != ("\t" if plain_suffix(path) == ".tsv" else ","))
     seen = _Sample(lines[blank:], blank, encoding, cut)
     dialect = seen.best([named["delimiter"]] if named else delimiters, columns)
+    a_text_a_line = plain_suffix(path) == _LINES or seen.is_prose(dialect)
+    if columns == 1 and header is not True and a_text_a_line and not seen.has_names(dialect, known):
+        return Dialect(encoding, _NO_DELIMITER, backslash=False, quoted=False)
+    if dialect is None and plain_suffix(path) == _LINES:
+        raise DataError(
+            f"{path} is a text a line, without labels: predict, label, embed and pretrain take it so; to learn or "
+            "measure, give a CSV with a text and a label column"
+        )
     if dialect is None:
         raise DataError(
             f"{path} has one column only: it needs at least a text and a label column, separated by commas or tabs, "
-            "and a first line that names them"
+            "and a first line that names them; above that, a line sep=^ names another separator"
         )
     return dialect
-
-
-def wide_encoding(sample: bytes) -> str | None:
-    """The encoding of text with a byte order mark, or of UTF-16 without one, known by its zero bytes; else `None`."""
-    for mark, name in _BYTE_ORDER_MARKS:
-        if sample.startswith(mark):
-            return name
-    zeros_even, zeros_odd = sample[0::2].count(0), sample[1::2].count(0)
-    half = len(sample) // 2
-    if half and max(zeros_even, zeros_odd) > 0.4 * half and min(zeros_even, zeros_odd) < 0.05 * half:
-        return "utf-16-le" if zeros_odd > zeros_even else "utf-16-be"
-    return None
-
-
-def find_encoding(sample: bytes, path: Path) -> str:
-    """The encoding of a file: UTF-8, UTF-16, UTF-32 or Windows-1252, which is common in CSV files of older programs.
-
-    Args:
-        sample: The first bytes of the file.
-        path: The file, for messages.
-
-    Raises:
-        DataError: If the bytes are not text.
-    """
-    wide = wide_encoding(sample)
-    if wide is not None:
-        return wide
-    control = sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in sample)
-    if control > 0.02 * len(sample):
-        raise DataError(f"{path} is a binary file, not text: give a CSV, TSV or Parquet file")
-    lines = sample.splitlines()
-    if len(sample) == _SAMPLE_BYTES and len(lines) > 1:
-        lines.pop()
-    unusual = [line for line in lines if not line.isascii()]
-    broken = [line for line in unusual if not _is_utf8(line)]
-    # One or two such rows are damage, to be reported by line; more of them, with letters that people
-    # write, are another encoding.
-    another = len(broken) >= _ROWS_OF_ANOTHER_ENCODING and len(broken) > 0.5 * len(unusual)
-    return "cp1252" if another and _reads_as_western(b"".join(broken)) else "utf-8"
-
-
-def _reads_as_western(text: bytes) -> bool:
-    """Whether nearly all bytes beyond ASCII are letters and signs of Western European writing in Windows-1252."""
-    characters = [c for c in text.decode("cp1252", "replace") if not c.isascii()]
-    return sum(c in _WESTERN for c in characters) >= 0.9 * len(characters)
-
-
-def python_name(encoding: str, sample: bytes, path: Path) -> str:
-    """Python's own name of an encoding given by the user; a byte order mark at the start is no part of the header.
-
-    Raises:
-        DataError: If Python knows no encoding of text by that name.
-    """
-    try:
-        "a".encode(encoding)
-        # Some, such as idna, cannot step over bytes that are no text.
-        b"a\xff".decode(encoding, "replace")
-        name = codecs.lookup(encoding).name
-    except (LookupError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as {encoding} ({error}): name another --encoding") from None
-    marked = next((found for mark, found in _BYTE_ORDER_MARKS if sample.startswith(mark)), None)
-    same_family = marked is not None and marked.split("-")[:2] == name.split("-")[:2]
-    return marked if marked and same_family else name
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _errors_for(encoding: str) -> str:
-    """The error handler for decoding: bytes that cannot be decoded become lone surrogates, which make a bad row later.
-
-    UTF-16 and UTF-32 have no such handler; there they are replaced.
-    """
-    return "replace" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
 @dataclass(frozen=True)
@@ -226,6 +154,18 @@ class _Sample:
         if columns == 1 and (best is None or (score < 0.5 and not self.cut)):
             best, _ = self._best_of([_NO_DELIMITER], 1)
         return best
+
+    def is_prose(self, dialect: Dialect | None) -> bool:
+        """Whether the delimiters stand within sentences: a space follows each, and much before the first."""
+        spaced = dialect is not None and dialect.spaced and not self.lines[0].startswith('"')
+        first = next(iter(self._records(dialect)), None) if dialect and spaced else None
+        return isinstance(first, RawRecord) and len(first.fields[0].split()) >= _WORDS_OF_PROSE
+
+    def has_names(self, dialect: Dialect | None, known: Collection[str]) -> bool:
+        """Whether the first record names several columns as they are often called, or as is asked for."""
+        first = next(iter(self._records(dialect)), None) if dialect else None
+        names = first.fields if isinstance(first, RawRecord) else []
+        return len(names) > 1 and any(is_usual_name(name) or name.strip() in known for name in names)
 
     def _best_of(self, delimiters: Sequence[str], columns: int) -> tuple[Dialect | None, float]:
         best, best_score = None, 0.0

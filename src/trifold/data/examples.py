@@ -37,6 +37,7 @@ class LoadedData:
         bad_rows: The rows that cannot, each with its line and reason.
         merged_labels: Spelling that was given up to the spelling that stands for it (`--merge-labels`).
         separator: What stood between several labels of a row; empty where each row has one, or the file holds lists.
+        note: As in `Table`.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class LoadedData:
     bad_rows: tuple[BadRow, ...]
     merged_labels: dict[Label, Label]
     separator: str = ""
+    note: str = ""
 
     @property
     def rows_in(self) -> int:
@@ -69,18 +71,20 @@ def load_examples(path: Path | str, settings: LabelledSettings, own: RecordedCol
     settings = own.settle(settings) if own else settings
     table, columns, rows = open_rows(path, settings, own)
     assert columns.label is not None
+    numbers: list[int] = []
     lines: list[int] = []
     texts: list[str] = []
     labels: list[object] = []
     bad: list[BadRow] = []
-    for number, row in enumerate(rows):
-        if number == limits.MAX_ROWS:
+    for number, row in enumerate(rows, start=1):
+        if number > limits.MAX_ROWS:
             raise DataError(
                 f"{path} has more than {limits.MAX_ROWS:,} rows, the most that are read whole: give a sample"
             )
         if isinstance(row, BadRow):
             bad.append(row)
         else:
+            numbers.append(number)
             lines.append(row.line)
             texts.append(str(columns.text_of(row.values)))
             labels.append(row.values[columns.label])
@@ -91,8 +95,9 @@ def load_examples(path: Path | str, settings: LabelledSettings, own: RecordedCol
     separator = _separator_in_use(labels, SEPARATOR if given is None else given)
     targets = _as_targets(labels, separator)
     merged = label_variants(targets) if settings.merge_labels else {}
-    examples = Examples(tuple(lines), tuple(texts), tuple(_renamed(target, merged) for target in targets))
-    return LoadedData(Path(path), table.description, columns, examples, tuple(bad), merged, separator)
+    renamed = tuple(_renamed(target, merged) for target in targets)
+    examples = Examples(tuple(numbers), tuple(texts), renamed, tuple(lines))
+    return LoadedData(Path(path), table.description, columns, examples, tuple(bad), merged, separator, table.note)
 
 
 def open_rows(
@@ -113,7 +118,8 @@ def open_rows(
             at the first bad row, if `on_bad_rows` is `fail`.
     """
     labelled = isinstance(settings, LabelledSettings)
-    table = open_table(path, settings.encoding, columns=2 if labelled else 1)
+    known = _asked_for(settings, own)
+    table = open_table(path, settings.encoding, 2 if labelled else 1, settings.header, known)
     rows = table.rows()
     head = list(islice(rows, _SAMPLE_ROWS))
     if not head:
@@ -124,6 +130,12 @@ def open_rows(
     columns = (own.find_columns if own else find_columns)(table.columns, _sample(table, head, settings), settings)
     checked = (_checked(row, columns, needs_label=labelled) for row in chain(head, rows))
     return table, columns, _up_to_bad_row(checked, path) if settings.on_bad_rows == "fail" else checked
+
+
+def _asked_for(settings: TextSettings, own: RecordedColumns | None) -> set[str]:
+    """Names of columns that the user or a run asks for: a row that holds one is a header."""
+    given = (settings.text_column, getattr(settings, "label_column", None), own.text_column if own else None)
+    return {part.strip() for column in given if column for part in (column, *column.split(","))}
 
 
 def _reasons(rows: Iterable[Record | BadRow]) -> str:

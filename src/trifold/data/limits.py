@@ -19,6 +19,8 @@ MAX_LINES_ABOVE_HEADER = 20
 MAX_ROWS = 100_000_000
 # An array is read whole, unlike lines.
 MAX_JSON_ARRAY_BYTES = 1 << 30
+# What a workbook unpacks to.
+MAX_WORKBOOK_BYTES = 1 << 30
 # Standard input is kept in a temporary file.
 MAX_STANDARD_INPUT_BYTES = 1 << 36
 

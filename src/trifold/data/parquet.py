@@ -1,11 +1,13 @@
-"""Parquet files, through pyarrow, a few thousand rows at a time."""
+"""Parquet files, read and written through pyarrow, a few thousand rows at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from trifold.data.csv_file import as_cell
 from trifold.data.limits import require_columns
-from trifold.data.table import Table, unwritable
+from trifold.data.table import ResultTable, Row, Table, unwritable
 from trifold.errors import DataError, first_line
 from trifold.types import BadRow, Record
 
@@ -67,3 +69,58 @@ def _values(column: Any) -> list[object]:
         column = compute.replace_substring_regex(column.cast(pa.string()), _TRAILING_ZEROS, r"\2\1\3")
     values: list[object] = column.to_pylist(maps_as_pydicts="strict")
     return values
+
+
+def write_parquet(path: Path, table: ResultTable, rows: Iterable[Row]) -> None:
+    """Write rows with the types that their columns have.
+
+    A column of the source that holds values of several types is text, with lists and objects as JSON.
+
+    Args:
+        path: Where to.
+        table: The columns; its source is read beforehand where its values may be other than text.
+        rows: Column to value.
+    """
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    schema = pa.schema({**_types_of(table.source), **{name: kinds[kind] for name, kind in table.added.items()}})
+    stream = iter(rows)
+    with ParquetWriter(path, schema) as writer:
+        while batch := list(islice(stream, _BATCH_ROWS)):
+            found = [_array([row.get(field.name) for row in batch], field.type) for field in schema]
+            writer.write_batch(pa.RecordBatch.from_arrays(found, schema=schema))
+
+
+def _types_of(source: Table) -> dict[str, Any]:
+    """The Arrow type of each column of a file."""
+    import pyarrow as pa
+
+    found = dict.fromkeys(source.columns, pa.null() if source.typed else pa.string())
+    rows = source.rows() if source.typed else iter(())
+    while batch := list(islice(rows, _BATCH_ROWS)):
+        for name, known in found.items():
+            found[name] = _joined(known, [row.values.get(name) for row in batch])
+    return {name: pa.string() if pa.types.is_null(one) else one for name, one in found.items()}
+
+
+def _joined(known: Any, values: Sequence[object]) -> Any:
+    """A type that holds what a known one does and more values besides; text where no other does."""
+    import pyarrow as pa
+
+    try:
+        both = [pa.schema([("", known)]), pa.schema([("", pa.array(values).type)])]
+        return pa.unify_schemas(both, promote_options="permissive").field(0).type
+    except (pa.ArrowException, OverflowError):
+        return pa.string()
+
+
+def _array(values: Sequence[object], kind: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_string(kind):
+        values = [None if value is None else as_cell(value) for value in values]
+    elif pa.types.is_floating(kind):
+        values = [None if value is None else float(str(value)) for value in values]
+    return pa.array(values, kind)

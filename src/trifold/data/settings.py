@@ -10,13 +10,15 @@ class TextSettings:
     """How a file of texts is read.
 
     Attributes:
-        text_column: Column that holds the texts, or several with commas between; guessed and said where not given.
-        encoding: Encoding of a CSV or of JSON; found out where not given.
-        on_bad_rows: Report rows that cannot be used and go on without them, or stop at the first.
+        text_column: Column with the texts, or several with commas between; guessed by default, with a note.
+        encoding: Encoding of a CSV or JSON file; detected by default.
+        header: Whether the first row of a CSV names the columns; detected by default, with a note where in doubt.
+        on_bad_rows: skip leaves out rows that cannot be used and reports them; fail stops at the first.
     """
 
     text_column: str | None = None
     encoding: str | None = None
+    header: bool | None = None
     on_bad_rows: Literal["skip", "fail"] = "skip"
 
 
@@ -25,11 +27,10 @@ class LabelledSettings(TextSettings):
     """How a file of texts and labels is read.
 
     Attributes:
-        label_column: Column that holds the labels; guessed and said where not given.
-        label_separator: What stands between the labels of a row that has several, | where not given; "" keeps labels
-            whole.
-        merge_labels: Treat labels that differ only in case, spaces, unseen characters or Unicode form as one, under
-            the commonest spelling.
+        label_column: Column with the labels; guessed by default, with a note.
+        label_separator: Separator between the labels of a row with several labels; | by default, "" for none.
+        merge_labels: Treat labels that differ only in case, spaces, invisible characters or Unicode form as one label,
+            in its most frequent spelling.
     """
 
     label_column: str | None = None
@@ -43,8 +44,24 @@ class DataSettings(LabelledSettings):
 
     Attributes:
         test_file: File with the test rows; DATA is then split 80/20 into training and validation.
-        validation_file: File with the validation rows; DATA then gives none.
+        validation_file: File with the validation rows; none are then taken from DATA.
     """
 
     test_file: Path | None = None
     validation_file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultSettings:
+    """Where a file's rows are written with what is added to them.
+
+    Attributes:
+        output: File for the result, in the format that its name ends in (.csv, .tsv, .jsonl, .ndjson, .parquet, .xlsx);
+            standard output by default.
+        force: Overwrite --output where it is there already.
+        excel_safe: Put an apostrophe before cells that a spreadsheet would take for a formula.
+    """
+
+    output: Path | None = None
+    force: bool = False
+    excel_safe: bool = False

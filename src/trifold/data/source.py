@@ -35,11 +35,15 @@ _UNPACKED_BY: dict[bytes, Callable[[Path], object]] = {
 _PACKED = (".gz", ".bz2", ".xz")
 _AS_CSV = "save it as CSV (UTF-8) where it was made"
 _FOREIGN = (
-    (b"PK\x03\x04", (".xlsx", ".xlsm", ".xlsb", ".ods"), "a workbook", _AS_CSV),
+    (b"PK\x03\x04", (".xlsx", ".xlsm"), "a damaged workbook, or another archive", "save it again, or as CSV (UTF-8)"),
+    (b"PK\x03\x04", (".xlsb", ".ods"), "a workbook", _AS_CSV),
     (b"PK\x03\x04", (".docx", ".odt", ".pptx"), "a document", "save its rows as CSV"),
     (b"PK\x03\x04", (), "a zip archive, or a workbook", "unzip it, or save the workbook as CSV (UTF-8)"),
     (b"\xd0\xcf\x11\xe0", (), "a workbook or document of old Office", _AS_CSV),
     (b"%PDF", (), "a PDF", "save its rows as CSV"),
+    (b"\x89PNG", (), "an image", "give the texts themselves as CSV"),
+    (b"\xff\xd8\xff", (), "an image", "give the texts themselves as CSV"),
+    (b"GIF8", (), "an image", "give the texts themselves as CSV"),
     (b"\x28\xb5\x2f\xfd", (), "packed by Zstandard", "unpack it with zstd -d, or pack it with gzip"),
     (b"7z\xbc\xaf", (), "a 7z archive", "unpack it"),
     (b"Rar!", (), "a RAR archive", "unpack it"),

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from trifold.artifact.run_folder import new_file
+from trifold.artifact.run_folder import new_file, require_free_file
 from trifold.data.examples import open_rows
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import TextSettings
@@ -55,6 +55,8 @@ def embed_file(
     settings: TextSettings,
     token_budget: int | None,
     own: RecordedColumns | None = None,
+    *,
+    force: bool = False,
 ) -> Embedded:
     """Write a vector of length 1 for every row of a file, in the file's order.
 
@@ -70,22 +72,25 @@ def embed_file(
         settings: How to read `source`.
         token_budget: Tokens of one forward pass; `None` for the device's default.
         own: The columns of the run that the encoder belongs to, if it belongs to one.
+        force: Overwrite `output` where it is there already.
 
     Raises:
         DataError: If `source` cannot be read, `output` cannot be written, `source` already has a column `vector`, or a
             row is unusable and `on_bad_rows` is `fail`.
-        SettingsError: If `output` ends in neither .npy nor .parquet.
+        SettingsError: If `output` ends in neither .npy nor .parquet, or is there already.
     """
     if output.suffix not in _FORMATS:
         raise SettingsError(f"--output {output} is no format for vectors: name a file that ends in .npy or .parquet")
+    require_free_file(output, source, force=force)
     table, columns, stream = open_rows(source, settings, own)
+    table.tell()
     if columns.guessed and own is None:
         say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
     if output.suffix == ".parquet" and _ADDED in table.columns:
         raise DataError(f"{source} already has a column {_ADDED!r}, which embedding would add: rename it")
     count, truncated = 0, 0
     bad: list[tuple[int, str]] = []
-    with _open_output(output, table.columns, encoder.width) as written:
+    with _open_output(output, table.columns, encoder.width, force=force) as written:
         while slice_ := list(islice(stream, _TEXTS_PER_SLICE)):
             texts = {n: str(columns.text_of(row.values)) for n, row in enumerate(slice_) if isinstance(row, Record)}
             vectors = np.full((len(slice_), encoder.width), np.nan, dtype=np.float32)
@@ -106,9 +111,9 @@ def _as_cells(values: Mapping[str, object], columns: tuple[str, ...]) -> dict[st
 
 
 @contextmanager
-def _open_output(output: Path, columns: tuple[str, ...], width: int) -> Iterator[_Writer]:
+def _open_output(output: Path, columns: tuple[str, ...], width: int, *, force: bool) -> Iterator[_Writer]:
     """A writer for the format of `output`; the file appears under its name only if nothing fails."""
-    with new_file(output) as aside:
+    with new_file(output, force=force) as aside:
         if output.suffix == ".npy":
             with aside.open("wb") as file:
                 array = _ArrayFile(file, width)

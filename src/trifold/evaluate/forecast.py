@@ -49,6 +49,7 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
         validation_texts=len(split.validation),
         test_texts=len(split.test),
         characters_per_text=float(np.mean([len(text) for text in sample])),
+        labels=len(split.train.label_counts()),
     )
     truncated_share = 0.0
     if any(method_entry(name).asks_llm for name in methods) and (settings.llm.llm or "").startswith(LOCAL_PREFIX):

@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import numpy as np
-
 from trifold.atomic import whole_file
 from trifold.data.csv_file import save_rows
 from trifold.evaluate.results import RunResult
 from trifold.formatting import duration, megabytes, milliseconds
 from trifold.statistics.metric import lower_is_better, shown, title
+from trifold.statistics.row_influence import has_label
 from trifold.tasks.labels import as_text
 from trifold.types import Label
 
@@ -95,18 +94,13 @@ class LabelFigures:
 def rarest_label(result: RunResult) -> LabelFigures | None:
     """The label that the fewest test rows have, of those that any has; `None` where no row has one."""
     columns = range(len(result.labels))
-    rows = [int(_having(result.truth, column).sum()) for column in columns]
+    rows = [int(has_label(result.truth, column).sum()) for column in columns]
     present = [column for column in columns if rows[column]]
     if not present:
         return None
     rarest = min(present, key=lambda column: rows[column])
-    true, predicted = _having(result.truth, rarest), _having(result.predicted, rarest)
+    true, predicted = has_label(result.truth, rarest), has_label(result.predicted, rarest)
     return LabelFigures(result.labels.names[rarest], rows[rarest], int((true & predicted).sum()), int(predicted.sum()))
-
-
-def _having(target: np.ndarray, column: int) -> np.ndarray:
-    having: np.ndarray = target[:, column] if target.ndim == 2 else target == column
-    return having
 
 
 def build_leaderboard(
@@ -181,6 +175,8 @@ def _besides(row: LeaderboardRow) -> Mapping[str, str]:
     """What tells more where rows have several labels, or classes are many."""
     figures = {name: getattr(row, name) for name in ("micro_f1", "samples_f1")} if row.samples_f1 >= 0 else {}
     known = {title(name): shown(name, value) for name, value in figures.items() if name != row.score_name}
+    if row.samples_f1 >= 0 and row.score_name != "accuracy":
+        known["exact match"] = shown("accuracy", row.accuracy)
     return {**known, "top-5 accuracy": shown("accuracy", row.top5_accuracy)} if row.top5_accuracy >= 0 else known
 
 

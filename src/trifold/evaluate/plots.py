@@ -81,11 +81,14 @@ def _pairs_figure(truth: np.ndarray, predicted: np.ndarray, labels: LabelMap) ->
 
 def _bars(names: Sequence[str], lengths: np.ndarray, measure: str, longest: float) -> Any:
     """Bars from the left, the first at the bottom."""
+    from matplotlib.ticker import MaxNLocator
+
     figure = new_figure(6.4, 1.0 + 0.24 * max(1, len(names)))
     axes = figure.subplots()
     axes.barh(range(len(names)), lengths, color=GREEN, height=0.7)
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set(xlabel=measure, xlim=(0, longest), ylim=(-0.6, max(1, len(names)) - 0.4))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     add_grid(axes, axis="x")
     return figure
 
@@ -231,8 +234,10 @@ def coverage_figure(right: np.ndarray, confidence: np.ndarray) -> Any:
     figure = new_figure(NARROW, 2.7)
     axes = figure.subplots()
     _, answered, accuracy = coverage_curve(right, confidence)
-    axes.plot(100 * answered, 100 * accuracy, color=GREEN)
-    axes.set(xlabel="texts answered, %", ylabel="accuracy of the answers, %", xlim=(0, 103))
+    # Where all texts are equally sure, all or none are answered: one point.
+    axes.plot(100 * answered, 100 * accuracy, "o-" if len(answered) == 1 else "-", color=GREEN)
+    low = min(97.0, 100 * float(accuracy.min())) - 1
+    axes.set(xlabel="texts answered, %", ylabel="accuracy of the answers, %", xlim=(0, 103), ylim=(low, 101))
     add_grid(axes)
     return figure
 

@@ -108,17 +108,20 @@ class RunResult:
 def write_predictions(
     folder: Path, test: Examples, labels: LabelMap, predicted: np.ndarray, confidence: np.ndarray
 ) -> None:
-    """Write `predictions.csv` (row, label, prediction, probability) and `errors.csv` (the surest mistakes first)."""
+    """Write `predictions.csv` and `errors.csv` (the surest mistakes first)."""
     answers = labels.decode(predicted)
     wrong = ~correct_rows(labels.encode(test.labels), predicted)
     rows = [
-        {"row": row, "label": as_text(label), "prediction": as_text(answer), "probability": f"{sure:.6f}"}
-        for row, label, answer, sure in zip(test.rows, test.labels, answers, confidence.tolist(), strict=True)
+        {"row": row, "line": line, "label": as_text(label), "prediction": as_text(answer), "probability": f"{sure:.6f}"}
+        for row, line, label, answer, sure in zip(
+            test.rows, test.lines or test.rows, test.labels, answers, confidence.tolist(), strict=True
+        )
     ]
-    save_rows(folder / "predictions.csv", ("row", "label", "prediction", "probability"), rows)
+    columns = ("row", "line", "label", "prediction", "probability")
+    save_rows(folder / "predictions.csv", columns, rows)
     surest = sorted(np.flatnonzero(wrong), key=lambda position: -confidence[position])[:WORST_ERRORS]
     errors = [{**rows[position], "text": test.texts[position]} for position in surest]
-    save_rows(folder / "errors.csv", ("row", "label", "prediction", "probability", "text"), errors)
+    save_rows(folder / "errors.csv", (*columns, "text"), errors)
 
 
 def write_metrics(folder: Path, metrics: Metrics, labels: LabelMap) -> None:

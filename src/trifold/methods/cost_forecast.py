@@ -7,6 +7,8 @@ from trifold.methods.settings import MethodSettings
 
 # Clipping, AdamW and clearing the gradients, measured on two cores.
 _UPDATE_SECONDS_PER_PARAMETER = 4e-9
+# Of `tfidf`, terms times labels: with thousands of labels only the most frequent terms are kept, to save memory.
+MOST_WEIGHTS = 5_000_000
 # What a language model on a server takes for a short answer, before one was measured.
 _SECONDS_PER_ANSWER = 1.0
 
@@ -20,6 +22,7 @@ class Workload:
         validation_texts: Rows of the validation part.
         test_texts: Rows of the test part.
         characters_per_text: Mean.
+        labels: Number of labels.
         tokens_per_text: Mean, after truncation. This and what follows is for methods that need a backbone.
         flops_per_token: Floating-point operations per token of one forward pass of the backbone.
         parameters: Number of parameters of the backbone.
@@ -32,6 +35,7 @@ class Workload:
     validation_texts: int
     test_texts: int
     characters_per_text: float
+    labels: int = 2
     tokens_per_text: float = 0.0
     flops_per_token: float = 0.0
     parameters: int = 0
@@ -45,9 +49,13 @@ class Workload:
 
 
 def tfidf_seconds(work: Workload, _settings: MethodSettings) -> float:
-    """Measured: 0.7 s for a million characters, counting and fitting together, and 4 s around it."""
-    texts = work.train_texts + work.validation_texts + work.test_texts
-    return 4.0 + 0.7e-6 * texts * work.characters_per_text
+    """Measured: 0.7 s for a million characters, counting and fitting together, and 4 s around it.
+
+    With many labels a million weights take 4 s more; there is a term for about eight characters.
+    """
+    characters = (work.train_texts + work.validation_texts + work.test_texts) * work.characters_per_text
+    weights = min(characters / 8 * work.labels, MOST_WEIGHTS) if work.labels > 2 else 0.0
+    return 4.0 + 0.7e-6 * characters + 4e-6 * weights
 
 
 def zero_shot_seconds(work: Workload, _settings: MethodSettings) -> float:
@@ -56,8 +64,11 @@ def zero_shot_seconds(work: Workload, _settings: MethodSettings) -> float:
 
 
 def features_seconds(work: Workload, _settings: MethodSettings) -> float:
-    """Every text is read once, then small heads are tried: measured, 10 s around reading 2,000 texts, 22 for 10,000."""
-    heads = 4.0 + 1.2e-3 * work.train_texts
+    """Every text is read once, then small heads are tried: measured, 10 s around reading 2,000 texts, 22 for 10,000.
+
+    With many labels the heads take their time: two minutes for 2,560 texts of 1,000 labels.
+    """
+    heads = 4.0 + 1.2e-3 * work.train_texts * max(1.0, work.labels / 25)
     return 5.0 + heads + work.encoding_seconds(work.train_texts + work.validation_texts + work.test_texts)
 
 

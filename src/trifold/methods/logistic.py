@@ -1,7 +1,7 @@
 """Logistic regression whose regularisation is chosen on validation; the linear head of `tfidf` and `features`.
 
 Sparse features go to scikit-learn, one model per label where a row may have several. Dense features, or rows with one
-label out of thousands, go to our own descent over all labels at once (`logistic_lbfgs.py`). It finds the same optimum,
+label out of a thousand, go to our own descent over all labels at once (`logistic_lbfgs.py`). It finds the same optimum,
 its matmuls serve all labels, and it holds the logits of some rows at a time, so that memory does not grow with
 rows times classes. It also saves the second that importing scikit-learn takes (docs/decisions/0015).
 
@@ -22,6 +22,8 @@ from trifold.statistics.calibration import mean_log_loss
 _MAX_ITERATIONS = 300
 # From this number of rows times classes on, their logits are not all held in memory at once.
 MAX_LOGITS = 16_000_000
+# From this number of weights on, scikit-learn, which remembers ten steps in float64, would take gigabytes.
+_MAX_WEIGHTS = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def _fitter(data: HeadData, tolerance: float) -> Callable[[float], LinearHead]:
     known = np.unique(data.train_classes)
     if dense and len(known) == 2:
         return TwoClassLogistic(data, tolerance, known)
-    too_many = len(data.train_classes) * data.classes > MAX_LOGITS
+    rows, terms = data.train.shape
+    too_many = rows * data.classes > MAX_LOGITS or terms * data.classes > _MAX_WEIGHTS
     return AllLabelsLogistic(data, tolerance) if dense or too_many else _ScikitLearn(data, tolerance)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from trifold.artifact.arrays import read_state, write_state
 from trifold.events import say
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
+from trifold.methods.cost_forecast import MOST_WEIGHTS
 from trifold.methods.linear_head import HeadData, LinearHead
 from trifold.methods.logistic import FittedHead, fit_path
 from trifold.models.settings import ComputeSettings
@@ -42,8 +43,6 @@ _TRIED_CHARACTERS = 500_000
 # With at least this much text, n-grams that occur in a single text are dropped: they take time and memory and bring
 # nothing. With less text they help (benchmarks/LOG.md).
 _CHARACTERS_FOR_MIN_DF_2 = 3_000_000
-# Limit of terms times classes: with thousands of classes only the most frequent terms are kept, to save memory.
-_MAX_WEIGHTS = 10_000_000
 
 
 class TfidfPredictor(Predictor):
@@ -149,7 +148,7 @@ class Tfidf(Method):
     ) -> tuple[Any, HeadData, FittedHead]:
         characters = sum(len(text) for text in train.texts)
         min_df = 2 if characters >= _CHARACTERS_FOR_MIN_DF_2 else 1
-        vectoriser = _vectoriser(analyzer, min_df, None, _MAX_WEIGHTS // len(labels))
+        vectoriser = _vectoriser(analyzer, min_df, None, MOST_WEIGHTS // len(labels))
         data = HeadData(
             train=vectoriser.fit_transform(train.texts),
             train_classes=labels.encode(train.labels),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from trifold.artifact.data_record import DataRecord
 from trifold.artifact.learned_texts import read_learned_texts, text_hashes
 from trifold.artifact.metrics_file import METRICS
-from trifold.artifact.run_record import DataRecord
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import local_file, offline_data
 from trifold.data.recorded_columns import RecordedColumns
@@ -141,6 +141,8 @@ def load_for(run: Run, data: Path, reading: LabelledSettings) -> LoadedData:
     """
     own, labels = RecordedColumns.recorded(run.record.as_json()), run.predictor.labels
     loaded = load_examples(data, reading, own)
+    if loaded.note:
+        say(f"note: {loaded.note}")
     examples = loaded.examples
     if not len(examples):
         raise DataError(f"{data} has no usable row: give rows with a text and a label")

@@ -5,16 +5,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trifold.artifact.run_folder import require_other_file
 from trifold.atomic import write_json
 from trifold.data.columns import Columns
 from trifold.data.examples import is_missing, open_rows
 from trifold.data.label_matching import plain_text
-from trifold.data.settings import TextSettings
+from trifold.data.settings import ResultSettings, TextSettings
+from trifold.data.table import ResultTable
 from trifold.errors import DataError, PromptError, did_you_mean
 from trifold.events import say
 from trifold.hashing import file_sha256
-from trifold.inference.stream import label_rows, write_labelled
+from trifold.inference.answers import ERROR
+from trifold.inference.stream import label_rows, require_result, write_labelled
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.label_words import word_labels
@@ -44,7 +45,7 @@ class LabelRequest:
         compute: How the model is run, where its weights are on this machine.
         column: Name of the column with the labels that are added.
         true_column: Column with labels that are known, to see how often the model is right.
-        excel_safe: As in `write_rows`.
+        result: Where to write.
     """
 
     data: Path
@@ -54,7 +55,7 @@ class LabelRequest:
     compute: ComputeSettings
     column: str = "label"
     true_column: str | None = None
-    excel_safe: bool = False
+    result: ResultSettings = field(default_factory=ResultSettings)
 
 
 @dataclass
@@ -103,7 +104,7 @@ class Tally:
         }
 
 
-def label_file(request: LabelRequest, output: Path | None) -> Tally:
+def label_file(request: LabelRequest, *, json: bool = False) -> Tally:
     """Write the file's rows with a label, a confidence and an error each; rows keep their order.
 
     Beside `output`, a second file describes the teacher, for `finetune` to say how far a small model is from it. Rows
@@ -111,16 +112,17 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
 
     Args:
         request: What to label, and how.
-        output: Where to; standard output where `None`.
+        json: Whether standard output gets JSON lines instead of CSV.
 
     Raises:
         TrifoldError: If anything given cannot be used.
     """
-    require_other_file(output, request.data)
-    columns, fields = _columns(request)
+    output = request.result.output
+    require_result(request.result, request.data, json=json)
+    columns, table = _columns(request)
     labeller, labels = _open(request)
     counting = _Counting(request, labeller, labels)
-    rows = label_rows(counting.rows(_rows(request)), columns, counting.label, [request.column, _CONFIDENCE])
+    rows = label_rows(counting.rows(_rows(request)), columns, counting.label)
     prompt = request.prompting.prompt
     assert prompt is not None
     prompt_sha256 = file_sha256(prompt)
@@ -140,7 +142,7 @@ def label_file(request: LabelRequest, output: Path | None) -> Tally:
         write_json(teacher_path(output), facts)
 
     # Described while the output is this process's alone, so that both files are of one labelling.
-    write_labelled(rows, fields, output, excel_safe=request.excel_safe, then=describe)
+    write_labelled(rows, table, request.result, json=json, then=describe)
     return counting.tally
 
 
@@ -155,20 +157,23 @@ def expect(request: LabelRequest) -> Estimate:
     return labeller.expect(_texts(_rows(request), columns))
 
 
-def _columns(request: LabelRequest) -> tuple[Columns, list[str]]:
-    """The columns in use, and those of the result but for `error`."""
+def _columns(request: LabelRequest) -> tuple[Columns, ResultTable]:
+    """The columns in use, and those of the result."""
     table, columns, _ = open_rows(request.data, request.reading)
-    added = [request.column, _CONFIDENCE]
-    for name in (*added, "error"):
-        if name in table.columns:
-            way_out = f"name another --label-as than {name}" if name == request.column else "rename it"
-            raise DataError(f"{request.data} already has a column {name!r}, which labelling would add: {way_out}")
+    table.tell()
+    if request.column in table.columns:
+        raise DataError(
+            f"{request.data} already has a column {request.column!r}, which labelling would add: "
+            f"name another --label-as than {request.column}"
+        )
+    result = ResultTable(table, {request.column: str, _CONFIDENCE: float, ERROR: str})
+    result.require_new("labelling")
     if columns.guessed:
         say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
     if request.true_column and request.true_column not in table.columns:
         guess, known = did_you_mean(request.true_column, table.columns), ", ".join(table.columns)
         raise DataError(f"there is no column {request.true_column!r}{guess} for --true-column: the file has {known}")
-    return columns, [*table.columns, *added]
+    return columns, result
 
 
 def _rows(request: LabelRequest) -> Iterator[Record | BadRow]:
@@ -228,14 +233,14 @@ class _Counting:
             problem = found.problems.get(place)
             if problem:
                 self._count_problem(problem, unasked=place in found.unasked)
-                yield {"error": problem}
+                yield {ERROR: problem}
                 continue
             number = int(probabilities[place].argmax())
             label = self._labels.names[number]
             tally.labelled += 1
             if self._true_column:
                 self._compare(label, row.values[self._true_column])
-            yield {self._column: label, _CONFIDENCE: f"{probabilities[place, number]:.6f}"}
+            yield {self._column: label, _CONFIDENCE: float(probabilities[place, number])}
 
     def _count_problem(self, problem: str, *, unasked: bool) -> None:
         if unasked:

@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from trifold.atomic import whole_file
+from trifold.artifact.run_folder import new_file
 from trifold.errors import LlmError, PromptError
 from trifold.events import say
 from trifold.llm.client import Client
@@ -92,18 +92,16 @@ def diff_prompts(first: Prompt, second: Prompt, names: tuple[str, str]) -> str:
     return "".join(difflib.unified_diff(before, after, names[0], names[1], n=2))
 
 
-def save_prompt(prompt: Prompt, path: Path) -> None:
+def save_prompt(prompt: Prompt, path: Path, *, force: bool = False) -> None:
     """Write a prompt file.
 
+    Args:
+        prompt: What it says.
+        path: Where to.
+        force: Whether a file that is there is overwritten; else the prompt is kept beside it.
+
     Raises:
-        PromptError: If it is there already, or cannot be written.
+        DataError: If it cannot be written.
     """
-    try:
-        with whole_file(path, replace=False) as aside:
-            aside.write_text(format_prompt(prompt), encoding="utf-8", newline="\n")
-    except FileExistsError as error:
-        raise PromptError(
-            f"{path} is there already: name another --output; what was written is kept in {error.filename2}"
-        ) from None
-    except OSError as error:
-        raise PromptError(f"{path} cannot be written ({error.strerror}): name another --output") from None
+    with new_file(path, force=force) as aside:
+        aside.write_text(format_prompt(prompt), encoding="utf-8", newline="\n")

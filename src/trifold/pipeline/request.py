@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trifold.artifact.run_record import DataRecord, ReadingRecord
+from trifold.artifact.data_record import DataRecord, ReadingRecord
 from trifold.data.check import DataSummary, summarise_data
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import local_file, offline_data
@@ -18,6 +18,7 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
+from trifold.events import say
 from trifold.hashing import file_sha256
 from trifold.llm.settings import LlmSettings, without_server
 from trifold.methods.settings import TrainingSettings
@@ -178,7 +179,10 @@ def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Example
     if path is None:
         return None
     own = RecordedColumns(str(data.path), data.columns.text, data.columns.label)
-    part = load_examples(path, reading, own).examples
+    loaded = load_examples(path, reading, own)
+    part = loaded.examples
+    if loaded.note:
+        say(f"note: {loaded.note}")
     if not len(part):
         raise DataError(f"{path} has no usable row: give rows with a text and a label")
     return adopt_labels(part, data.examples.label_counts(), merge=reading.merge_labels)

@@ -11,7 +11,7 @@ from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
 
-from trifold.data.dialect import find_encoding
+from trifold.data.encoding import find_encoding
 from trifold.data.examples import open_rows
 from trifold.data.hub import local_file
 from trifold.data.settings import TextSettings
@@ -69,10 +69,11 @@ class Documents:
     def address(self) -> dict[str, object]:
         """Everything that determines the text, apart from the files' names."""
         chosen = self._settings
+        header = [] if chosen.header is None else [chosen.header]
         return {
             "files": [[plain_suffix(file), file_sha256(file)] for file in self.files],
             "excluded": sorted(file_sha256(local_file(path)) for path in chosen.exclude),
-            "reading": [chosen.text_column, chosen.encoding, chosen.documents, _PIECE_CHARACTERS],
+            "reading": [chosen.text_column, chosen.encoding, chosen.documents, _PIECE_CHARACTERS, *header],
         }
 
     def pieces(self) -> Iterator[Piece]:

@@ -29,7 +29,7 @@ def test_counts_are_printed_as_json_and_said(
     printed = capsys.readouterr()
     found = json.loads(printed.out)
     assert (found["output"], found["rows"], found["labelled"]) == (str(output), 3, 2)
-    assert "2 of 3 rows labelled, 1 without a usable text" in printed.err
+    assert "2 rows labelled, 1 unreadable" in printed.err
     assert "2 of 2 agree with mood" in printed.err
 
 
@@ -42,6 +42,9 @@ def test_a_dry_run_asks_nothing_and_writes_nothing(
     assert json.loads(capsys.readouterr().out)["calls"] == 2
 
 
-def test_json_needs_another_place_for_the_rows(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["label", *files, "--llm", "openai:http://127.0.0.1:1/v1#m", "--json"]) == 2
-    assert "the rows need a place: add --output FILE" in capsys.readouterr().err
+def test_rows_are_printed_as_json_lines(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with scripted(lambda *_: Reply("good")) as server:
+        assert run(["label", *files, "--llm", server.llm, "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["label"] for row in rows] == ["good", "good", None]
+    assert isinstance(rows[0]["confidence"], float)

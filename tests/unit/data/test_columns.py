@@ -97,3 +97,16 @@ def test_each_of_several_columns_must_exist_and_hold_no_labels():
         find_columns(("a", "b", "label"), rows, DataSettings(text_column="a,c"))
     with pytest.raises(DataError, match="cannot hold both"):
         find_columns(("a", "b", "label"), rows, DataSettings(text_column="a,b", label_column="b"))
+
+
+@pytest.mark.parametrize("text", ["feedback", "Description", "comment", "review", "utterance"])
+def test_a_title_is_not_taken_for_the_text(text):
+    titles = [f"{word} day" for word in "abcdef"]
+    assert find(sample(title=titles, **{text: LONG}, label=KIND))[0] == text
+    assert find(sample(subject=titles, said=LONG, label=KIND))[0] == "said"
+
+
+def test_addresses_and_ids_are_no_texts_however_long():
+    links = [f"https://example.com/{'very/' * 20}{i}" for i in range(6)]
+    assert find(sample(link=links, said=LONG, label=KIND))[0] == "said"
+    assert find(sample(link=links, title=["two words"] * 6, label=KIND))[0] == "title"

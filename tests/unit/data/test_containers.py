@@ -59,10 +59,13 @@ def test_the_same_rows_are_the_same_examples_in_every_format(tmp_path: Path, row
         assert data.rows_in == len(every), name
 
 
-def test_an_array_numbers_its_rows_as_lines_do(tmp_path: Path) -> None:
-    paths = written(tmp_path, [("a", "x"), ("b", "y")])
-    rows = {path.name: load_examples(path, DataSettings()).examples.rows for path in paths}
-    assert rows["a.json"] == rows["a.jsonl"] == (1, 2)
+def test_rows_are_numbered_alike_in_every_format_and_lines_as_they_stand(tmp_path: Path) -> None:
+    found = {
+        path.name: load_examples(path, DataSettings()).examples for path in written(tmp_path, [("a", "x"), ("b", "y")])
+    }
+    assert {one.rows for one in found.values()} == {(1, 2)}
+    assert found["a.json"].lines == found["a.jsonl"].lines == (1, 2)
+    assert found["a.parquet"].lines == (2, 3)
 
 
 def test_json_is_known_by_its_content(tmp_path: Path) -> None:

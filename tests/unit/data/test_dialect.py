@@ -2,7 +2,8 @@ import codecs
 
 import pytest
 
-from trifold.data.dialect import find_dialect, find_encoding
+from trifold.data.dialect import find_dialect
+from trifold.data.encoding import find_encoding
 from trifold.errors import DataError
 
 

@@ -37,7 +37,8 @@ def test_every_row_is_an_example_or_a_bad_row_with_its_reason(load):
         (8, "the row is empty"),
         (9, "a quote is opened and never properly closed"),
     ]
-    assert (data.examples.rows, data.examples.texts, data.examples.labels) == ((2, 10), ("a", "e\ne"), ("x", "y"))
+    assert (data.examples.rows, data.examples.lines) == ((1, 9), (2, 10))
+    assert (data.examples.texts, data.examples.labels) == (("a", "e\ne"), ("x", "y"))
     assert data.rows_in == 9
 
 
@@ -147,7 +148,7 @@ def test_rows_in_are_examples_and_bad_rows_each_once(load, rows):
         data = load("text,label\n" + "\n".join(rows) + "\nlast,1\n")
     except DataError:
         return
-    lines = [*data.examples.rows, *(row.line for row in data.bad_rows)]
+    lines = [*data.examples.lines, *(row.line for row in data.bad_rows)]
     assert len(set(lines)) == len(lines) == data.rows_in
     # No field holds a line break unless quoted, so lines not numbered lie inside texts or labels.
     inside = sum(text.count("\n") for text in (*data.examples.texts, *map(str, data.examples.labels)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ QUOTED = "".join(f'"{text}","{label}"\n' for text, label in ROWS)
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    def load(content: str, **given: str) -> LoadedData:
+    def load(content: str, **given: Any) -> LoadedData:
         (tmp_path / "data.csv").write_text(content, encoding="utf-8", newline="")
         return load_examples(tmp_path / "data.csv", DataSettings(**given))
 
@@ -46,7 +47,7 @@ def pairs(data: LoadedData) -> list[tuple[str, object]]:
 def test_what_stands_above_the_header_is_no_row(load: Load, above: str, line: int) -> None:
     data = load(f"{above}text,label\n{QUOTED}")
     assert pairs(data) == ROWS
-    assert data.examples.rows[0] == line + 1
+    assert (data.examples.rows[0], data.examples.lines[0]) == (1, line + 1)
     assert f"header in line {line}" in data.description
 
 
@@ -58,7 +59,7 @@ def test_the_separator_that_excel_names_is_used(load: Load, delimiter: str) -> N
 
 def test_a_title_above_a_header_that_is_not_known_for_one_is_an_error(load: Load) -> None:
     with pytest.raises(DataError, match=r"has one column only: .* a first line that names them"):
-        load(f"Reviews of May\nfeedback,mood\n{QUOTED}")
+        load(f"Reviews of May\nopinion,mood\n{QUOTED}")
     assert len(load(f"Reviews of May\n\nfeedback,mood\n{QUOTED}").examples) == 20
 
 
@@ -100,9 +101,11 @@ def test_a_space_after_some_delimiters_is_kept(load: Load) -> None:
     assert load("text,label\na, x\nb,y\n").examples.labels == (" x", "y")
 
 
-def test_a_file_without_a_header_is_refused_rather_than_short_of_a_row(load: Load) -> None:
-    with pytest.raises(DataError, match=r"must name the columns, but 'neg' is one of the labels: write a line such as"):
-        load(QUOTED)
+def test_a_file_that_seems_to_have_no_header_is_refused_rather_than_short_of_a_row(load: Load) -> None:
+    content = "".join(f"film {i},{'good' if i % 2 else 'bad'}\n" for i in range(20))
+    with pytest.raises(DataError, match=r"must name the columns, but 'bad' is one of the labels: add --no-header if"):
+        load(content)
+    assert len(load(content, header=False).examples) == 20
 
 
 def test_a_column_called_like_a_label_can_be_named(load: Load) -> None:

@@ -55,7 +55,11 @@ def test_a_packed_file_that_ends_early_is_an_error(tmp_path: Path, cut: int) -> 
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("a.xlsx", zipped(b"x"), "is a workbook, not a table that is read here: save it as CSV"),
+        (
+            "a.xlsx",
+            zipped(b"x"),
+            "is a damaged workbook, or another archive, not a table that is read here: save it again",
+        ),
         ("a.ods", zipped(b"x"), "is a workbook"),
         ("a.docx", zipped(b"x"), "is a document"),
         ("a.zip", zipped(ROWS), "is a zip archive, or a workbook, .*: unzip it"),

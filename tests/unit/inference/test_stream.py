@@ -8,10 +8,11 @@ import pytest
 from trifold import TextClassifier
 from trifold.data.columns import Columns
 from trifold.data.examples import open_rows
-from trifold.data.settings import TextSettings
+from trifold.data.settings import ResultSettings, TextSettings
+from trifold.data.table import ResultTable
 from trifold.errors import DataError
 from trifold.inference.run import Run, load_run
-from trifold.inference.stream import label_rows, predict_file, write_labelled
+from trifold.inference.stream import Counts, label_rows, predict_file, write_labelled
 from trifold.types import BadRow, Record
 
 ROWS = 2_500
@@ -46,13 +47,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_every_row_comes_out_in_its_order_and_bad_rows_say_why(source: Path) -> None:
     rows, columns = rows_of(source)
-    found = list(label_rows(rows, columns, lengths, ["length"]))
+    found = list(label_rows(rows, columns, lengths))
     assert [row["id"] for row in found] == [str(number) for number in range(ROWS)]
     for number, row in enumerate(found):
         if number % 100 == 0:
-            assert (row["length"], str(row["error"]).startswith(f"line {number + 2}: ")) == ("", True)
+            assert ("length" in row, str(row["error"]).startswith(f"line {number + 2}: ")) == (False, True)
         else:
-            assert (row["length"], row["error"]) == (5 * (number % 7) + 3, "")
+            assert (row["length"], row.get("error")) == (5 * (number % 7) + 3, None)
 
 
 def test_a_labeller_gets_usable_rows_in_slices_that_do_not_grow_with_the_file(source: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_labeller_gets_usable_rows_in_slices_that_do_not_grow_with_the_file(so
         return lengths(rows, texts)
 
     rows, columns = rows_of(source)
-    assert len(list(label_rows(rows, columns, sized, ["length"]))) == ROWS
+    assert len(list(label_rows(rows, columns, sized))) == ROWS
     assert sum(sizes) == ROWS - ROWS // 100
     assert max(sizes) <= 1_024
 
@@ -73,15 +74,19 @@ def test_a_labeller_that_fails_leaves_no_file(source: Path, tmp_path: Path) -> N
         raise DataError("no more")
         yield {}
 
-    rows, columns = rows_of(source)
+    table, columns, rows = open_rows(source, TextSettings())
     with pytest.raises(DataError, match="no more"):
-        write_labelled(label_rows(rows, columns, failing, ["length"]), ["id", "text"], tmp_path / "out.csv")
+        write_labelled(
+            label_rows(rows, columns, failing), ResultTable(table, {}), ResultSettings(output=tmp_path / "out.csv")
+        )
     assert not (tmp_path / "out.csv").exists()
 
 
 def test_predictions_stand_beside_the_rows_of_the_file(run: Run, tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("id,text\n1,a superb film\n2,\n3,a dull film\n")
-    assert predict_file(run, tmp_path / "new.csv", tmp_path / "out.csv", TextSettings()) == 3
+    counts = predict_file(run, tmp_path / "new.csv", result=ResultSettings(output=tmp_path / "out.csv"))
+    assert counts == Counts(labelled=2, unreadable=1)
+    assert counts.in_words() == "2 rows labelled, 1 unreadable"
     lines = (tmp_path / "out.csv").read_text().splitlines()
     assert lines[0] == "id,text,prediction,probability,truncated,error"
     assert [line.split(",")[2] for line in lines[1:]] == ["good", "", "bad"]
@@ -91,4 +96,4 @@ def test_predictions_stand_beside_the_rows_of_the_file(run: Run, tmp_path: Path)
 def test_a_column_that_predicting_adds_may_not_be_there(run: Run, tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("text,error\na film,none\n")
     with pytest.raises(DataError, match="already has a column 'error', which the predictions would add: rename it"):
-        predict_file(run, tmp_path / "new.csv", None, TextSettings())
+        predict_file(run, tmp_path / "new.csv")

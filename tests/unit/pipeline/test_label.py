@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripted_server import Reply, scripted
-from trifold.data.settings import TextSettings
+from trifold.data.settings import ResultSettings, TextSettings
 from trifold.errors import DataError, PromptError
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import ComputeSettings
@@ -31,14 +31,17 @@ def asked(folder: Path, llm: str, prompt: str = PROMPT, **more: Any) -> LabelReq
     (folder / "rows.csv").write_text("text,mood\na superb film,good\n,good\na dull film,good\na riddle,bad\n")
     (folder / "prompt.toml").write_text(prompt)
     prompting = PromptingSettings(prompt=folder / "prompt.toml")
+    result = ResultSettings(output=folder / "out.csv")
     settings = LlmSettings(llm=llm, log=folder / "log", price="1,2")
-    return LabelRequest(folder / "rows.csv", TextSettings(), settings, prompting, ComputeSettings(), **more)
+    return LabelRequest(
+        folder / "rows.csv", TextSettings(), settings, prompting, ComputeSettings(), result=result, **more
+    )
 
 
 def test_rows_keep_their_order_and_everything_is_counted(tmp_path: Path) -> None:
     with scripted(answer) as server:
         request = asked(tmp_path, server.llm, true_column="mood")
-        tally = label_file(request, tmp_path / "out.csv")
+        tally = label_file(request)
     with (tmp_path / "out.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["label"] for row in rows] == ["good", "", "bad", ""]
@@ -56,7 +59,7 @@ def test_a_forecast_asks_nothing_and_knows_the_log(tmp_path: Path) -> None:
         request = asked(tmp_path, server.llm)
         assert (expect(request).calls, expect(request).from_log) == (3, 0)
         assert not server.requests
-        label_file(request, tmp_path / "out.csv")
+        label_file(request)
         assert (expect(request).calls, expect(request).from_log) == (0, 3)
 
 
@@ -73,6 +76,6 @@ def test_what_cannot_be_labelled_is_refused_before_anything_is_asked(
 ) -> None:
     with scripted(answer) as server:
         with pytest.raises(refused, match=sentence):
-            label_file(asked(tmp_path, server.llm, **more), tmp_path / "out.csv")
+            label_file(asked(tmp_path, server.llm, **more))
         assert not server.requests
     assert not (tmp_path / "out.csv").exists()

@@ -6,7 +6,7 @@ import pytest
 
 from language_models import WISH, WRITTEN
 from scripted_server import Reply, scripted
-from trifold.errors import LlmError, PromptError
+from trifold.errors import DataError, LlmError, PromptError
 from trifold.llm.prompt_file import parse_prompt
 from trifold.llm.settings import LlmSettings, VariableSettings
 from trifold.models.settings import ComputeSettings
@@ -55,6 +55,8 @@ def test_a_prompt_is_never_written_over_another(tmp_path: Path) -> None:
     save_prompt(prompt, tmp_path / "say.toml")
     assert parse_prompt((tmp_path / "say.toml").read_text()) == prompt
     before = (tmp_path / "say.toml").read_text()
-    with pytest.raises(PromptError, match=r"is there already: name another --output; .* kept in .*say-2.toml"):
+    with pytest.raises(
+        DataError, match=r"cannot be written \(File exists; it is kept in .*say-2\.toml\): name another --out"
+    ):
         save_prompt(prompt, tmp_path / "say.toml")
     assert (tmp_path / "say.toml").read_text() == before

@@ -410,3 +410,28 @@ def test_where_time_runs_out_nothing_more_is_begun(monkeypatch: pytest.MonkeyPat
     assert history.rows[-1].step == 1
     assert np.isfinite(figures.loss)
     assert not history.stopped_early
+
+
+def test_stopped_and_resumed_it_has_the_minutes_that_were_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = replace(
+        PLAN, epochs=5, round_steps=20, total_steps=100, limit_seconds=10.0, patience=99, must_move=False, quiet=False
+    )
+
+    def run(stop_at: float) -> History:
+        clock = Clock()
+        monkeypatch.setattr("trifold.train.recorder.time", clock)
+        with checkpointing(tmp_path, None, 60.0) as keeper:
+
+            def seconds(now: float) -> float:
+                keeper.stopping = now >= stop_at
+                return 0.1
+
+            data = Timed(**vars(Regression.make(200, 0)), clock=clock, seconds_per_step=seconds)
+            return train(fresh_model(), data, Regression.make(10, 1), plan, CPU)[0]
+
+    with pytest.raises(SystemExit, match="143"):
+        run(stop_at=3)
+    history = run(stop_at=99)
+    assert 99 <= history.rows[-1].step <= 101
+    assert history.rows[-1].seconds == pytest.approx(10, abs=0.2)
+    assert sum(row.validation_loss is not None for row in history.rows) == 5
