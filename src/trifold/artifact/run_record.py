@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from trifold.artifact.data_record import AnswersDataRecord, DataRecord
 from trifold.artifact.metrics_file import MajorityFacts
 from trifold.atomic import write_json
 from trifold.models.backbone_files import BackboneFiles
@@ -20,42 +21,6 @@ LabelNames = Annotated[
     list[Label | bool], Rule("a list of labels, none twice", lambda names: 0 < len(names) == len(set(names)))
 ]
 Share = Annotated[float, Rule("a number from 0 to 1", lambda value: 0 <= value <= 1)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadingRecord(JsonRecord):
-    """How a data file was read: the fields of `DataSettings`."""
-
-    text_column: str | None
-    encoding: str | None
-    header: bool | None = None
-    on_bad_rows: Literal["skip", "fail"]
-    label_column: str | None
-    label_separator: str | None
-    merge_labels: bool
-    test_file: str | None
-    validation_file: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataRecord(JsonRecord):
-    """The labelled data that a run learned from."""
-
-    path: str
-    reading: ReadingRecord
-    sha256: str
-    test_file: str | None
-    validation_file: str | None
-    test_file_sha256: str | None
-    validation_file_sha256: str | None
-    text_column: str
-    label_column: str
-    rows_in: Count
-    rows_used: Count
-    rows_left_out: Count
-    parts: dict[str, Count]
-    left_training: Count
-    left_validation: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,18 +148,6 @@ class FinetuneRecord(ClassifierRecord):
     truncated_test_texts: Count
     teacher: dict[str, Any] | None = None
     majority: MajorityFacts | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswersDataRecord(JsonRecord):
-    """Prompts and answers that a decoder learned from."""
-
-    path: str
-    sha256: str
-    parts: dict[str, Count]
-    left_training: Count
-    left_validation: Count
-    truncated: Count
 
 
 @dataclass(frozen=True, kw_only=True)

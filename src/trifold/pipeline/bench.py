@@ -1,17 +1,15 @@
 """How fast a run predicts on this machine: throughput, delay of a single text, memory, share of the matrix rate.
 
-Each engine is measured in a process of its own, since peak memory is a figure of a whole process:
-`python -m trifold.pipeline.bench RUN TEXTS SECONDS STARTED TRUST`.
+Each engine is timed in a process of its own, by `engine_timing`.
 """
 
-import itertools
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +17,12 @@ import numpy as np
 
 from trifold.artifact.run_folder import new_folder
 from trifold.artifact.run_record import ExportedRecord, write_run_record
-from trifold.child_process import end_with_parent, tied
+from trifold.child_process import tied
 from trifold.data.examples import open_rows
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.row_sample import some
 from trifold.data.settings import TextSettings
-from trifold.errors import BackboneError, DataError, SettingsError, TrifoldError
+from trifold.errors import BackboneError, DataError, SettingsError
 from trifold.evaluate.forecast import product_rate
 from trifold.events import say
 from trifold.formatting import megabytes, milliseconds
@@ -33,15 +31,12 @@ from trifold.methods.catalogue import method_entry
 from trifold.methods.contract import Exportable
 from trifold.methods.exported_predictor import ExportedPredictor
 from trifold.models.settings import ComputeSettings
+from trifold.pipeline.engine_timing import Timings
 from trifold.pipeline.recorded_run import reopen_task
-from trifold.runtime import choose, hardware, own_process, peak_memory_bytes
+from trifold.runtime import choose, hardware
 from trifold.types import Record
 
 _MAX_TEXTS = 2_000
-_WARM_UP_TEXTS = 8
-# Throughput is measured in at least so many passes over the texts, delay on at least so many single texts.
-_MIN_PASSES = 3
-_MIN_SINGLES = 20
 
 
 @dataclass(frozen=True)
@@ -86,27 +81,6 @@ class EngineSpeed:
             "peak memory": megabytes(self.peak_memory_bytes),
             "of matrix rate": f"{100 * self.matrix_share:.0f} %" if self.matrix_share else "-",
         }
-
-
-@dataclass(frozen=True)
-class Timings:
-    """What the process of one engine measures.
-
-    Attributes:
-        texts: Number of texts of one pass.
-        passes: Seconds of each pass.
-        p50_ms: As in `EngineSpeed`, like all that follow.
-        p99_ms: As in `EngineSpeed`.
-        peak_memory_bytes: As in `EngineSpeed`.
-        load_seconds: As in `EngineSpeed`.
-    """
-
-    texts: int
-    passes: list[float]
-    p50_ms: float
-    p99_ms: float
-    peak_memory_bytes: int
-    load_seconds: float
 
 
 @dataclass(frozen=True)
@@ -247,7 +221,7 @@ def _in_own_process(run: Path, texts: Path, seconds: float, trust_remote_code: b
         BackboneError: If the process fails.
     """
     given = (run, texts, seconds, time.time(), int(trust_remote_code))
-    command = [sys.executable, "-m", "trifold.pipeline.bench", *map(str, given)]
+    command = [sys.executable, "-m", "trifold.pipeline.engine_timing", *map(str, given)]
     with tied() as ties:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, **ties)  # noqa: S603 - our own interpreter
     if done.returncode:
@@ -272,60 +246,3 @@ def texts_to_measure(source: Path, reading: TextSettings, own: RecordedColumns) 
     if not texts:
         raise DataError(f"{source} has no usable text: name a file with texts")
     return texts
-
-
-def measure_speed(run: Path, texts: list[str], seconds: float, started: float, *, trust_remote_code: bool) -> Timings:
-    """Time a run on the CPU in this process: passes over many texts first, then single texts.
-
-    Args:
-        run: Run folder.
-        texts: Texts to predict; a pass takes as many of them as about a quarter of the time allows.
-        seconds: About how long to measure.
-        started: When this process was started, in seconds since 1970.
-        trust_remote_code: Whether Python classes that come with the model may be run.
-
-    Raises:
-        TrifoldError: If the run cannot be loaded.
-    """
-    predictor = load_local_run(run, ComputeSettings(device="cpu", trust_remote_code=trust_remote_code)).predictor
-    predictor.score(texts[:1])
-    load_seconds = time.time() - started
-    predictor.score(texts[:_WARM_UP_TEXTS])
-    begun = time.perf_counter()
-    predictor.score(texts[: 4 * _WARM_UP_TEXTS])
-    pace = len(texts[: 4 * _WARM_UP_TEXTS]) / (time.perf_counter() - begun)
-    sample = texts[: max(_WARM_UP_TEXTS, int(pace * seconds / 4))]
-    passes = list(_timed(lambda: predictor.score(sample), 0.7 * seconds, _MIN_PASSES))
-    one = itertools.cycle(texts)
-    singles = list(_timed(lambda: predictor.score([next(one)]), 0.3 * seconds, _MIN_SINGLES))
-    p50, p99 = (1000 * float(np.percentile(singles, share)) for share in (50, 99))
-    return Timings(len(sample), passes, p50, p99, peak_memory_bytes(), load_seconds)
-
-
-def _timed(work: Callable[[], object], seconds: float, fewest: int) -> Iterator[float]:
-    """Repeat `work` for about `seconds`, at least `fewest` times, and yield the seconds of each repetition."""
-    deadline = time.perf_counter() + seconds
-    count = 0
-    while count < fewest or time.perf_counter() < deadline:
-        begun = time.perf_counter()
-        work()
-        yield time.perf_counter() - begun
-        count += 1
-
-
-if __name__ == "__main__":
-    end_with_parent()
-    own_process()
-    _RUN, _TEXTS, _SECONDS, _STARTED, _TRUST = sys.argv[1:]
-    try:
-        _FOUND = measure_speed(
-            Path(_RUN),
-            json.loads(Path(_TEXTS).read_text()),
-            float(_SECONDS),
-            float(_STARTED),
-            trust_remote_code=bool(int(_TRUST)),
-        )
-    except TrifoldError as error:
-        print(f"trifold: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(error.exit_code)
-    print(json.dumps(vars(_FOUND)))  # noqa: T201

@@ -27,8 +27,8 @@ from trifold.formatting import duration
 from trifold.methods.catalogue import method_entry
 from trifold.methods.unused_settings import unused
 from trifold.pipeline.contestants import Contestant, announce, chosen_methods, foresee, line_up
-from trifold.pipeline.deciding import deciding_metric, say_why
-from trifold.pipeline.done_before import done_before, read_own, require_comparison
+from trifold.pipeline.deciding_metric import deciding_metric, say_why
+from trifold.pipeline.earlier_comparison import finished_earlier, read_own, require_comparison
 from trifold.pipeline.method_process import interrupts, run_in_own_process
 from trifold.pipeline.request import Request, Task, flags_of, open_task
 from trifold.runtime import hardware
@@ -145,7 +145,7 @@ def _compare(
 ) -> Comparison:
     task = open_task(request)
     deciding_metric(request, task)
-    before = done_before(target, contestants, task) if going_on else {}
+    before = finished_earlier(target, contestants, task) if going_on else {}
     for warning in task.facts.warnings():
         say(f"note: {warning}")
     skip_reasons = {

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from trifold.artifact.data_record import DataRecord
 from trifold.artifact.learned_texts import read_learned_texts, text_hashes
 from trifold.artifact.metrics_file import METRICS
-from trifold.artifact.run_record import DataRecord
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import local_file, offline_data
 from trifold.data.recorded_columns import RecordedColumns

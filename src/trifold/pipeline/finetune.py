@@ -30,7 +30,7 @@ from trifold.methods.contract import Fitted, Scores
 from trifold.methods.settings import MethodSettings
 from trifold.models.backbone_files import reason_of
 from trifold.models.locate import find_backbone
-from trifold.pipeline.deciding import deciding_metric, say_why
+from trifold.pipeline.deciding_metric import deciding_metric, say_why
 from trifold.pipeline.request import Request, Task, data_record, models_of, open_task
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher

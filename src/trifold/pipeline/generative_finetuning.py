@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from trifold.artifact.data_record import AnswersDataRecord
 from trifold.artifact.manifest import write_manifest
 from trifold.artifact.metrics_file import METRICS, LanguageModelFacts, read_metrics
 from trifold.artifact.run_folder import choose_folder
-from trifold.artifact.run_record import AnswersDataRecord, BackboneRecord, GenerateRecord
+from trifold.artifact.run_record import BackboneRecord, GenerateRecord
 from trifold.atomic import write_json
 from trifold.data.csv_file import save_rows
 from trifold.data.examples import load_examples

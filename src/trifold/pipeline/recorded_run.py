@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from trifold.artifact.run_record import DataRecord
+from trifold.artifact.data_record import DataRecord
 from trifold.data.settings import DataSettings
 from trifold.data.source import is_standard_input
 from trifold.errors import DataError

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trifold.artifact.run_record import DataRecord, FinetuneRecord
+from trifold.artifact.data_record import DataRecord
+from trifold.artifact.run_record import FinetuneRecord
 from trifold.evaluate.leaderboard import build_leaderboard, in_words
 from trifold.evaluate.majority import MAJORITY, majority_run
 from trifold.evaluate.results import RunResult

@@ -15,7 +15,8 @@ from trifold.data.settings import TextSettings
 from trifold.errors import DataError
 from trifold.methods.settings import HeadSettings
 from trifold.models.settings import BackboneSettings
-from trifold.pipeline.bench import bench, measure_speed, texts_to_measure
+from trifold.pipeline.bench import bench, texts_to_measure
+from trifold.pipeline.engine_timing import measure_speed
 from trifold.pipeline.finetune import finetune
 from trifold.pipeline.request import Request
 
@@ -61,7 +62,16 @@ def test_engines_are_measured_on_the_processor(
 def test_an_engine_that_cannot_be_measured_says_why_in_a_sentence(tmp_path: Path) -> None:
     texts = tmp_path / "texts.json"
     texts.write_text(json.dumps(["a film"]))
-    command = [sys.executable, "-m", "trifold.pipeline.bench", str(tmp_path / "none"), str(texts), "1", "0", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "trifold.pipeline.engine_timing",
+        str(tmp_path / "none"),
+        str(texts),
+        "1",
+        "0",
+        "0",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2
     assert done.stderr.startswith("trifold: there is no run folder")

@@ -26,7 +26,7 @@ def require_comparison(folder: Path, contestants: Collection[str]) -> None:
         raise SettingsError(f"{folder} holds no comparison to go on with: name its --output-dir, or leave out --resume")
 
 
-def done_before(folder: Path, contestants: Mapping[str, Contestant], task: Task) -> dict[str, RunResult]:
+def finished_earlier(folder: Path, contestants: Mapping[str, Contestant], task: Task) -> dict[str, RunResult]:
     """What an earlier comparison in this folder found, of the methods that it finished.
 
     Raises:
