@@ -51,6 +51,13 @@ class InfluenceScores(ABC):
     def influences(self, counts: np.ndarray) -> np.ndarray:
         """Influence of a row of each group on each method's score; must broadcast to `(..., groups, methods)`."""
 
+    def influences_for_variance(self, counts: np.ndarray) -> np.ndarray:
+        """The influences of which variances are made, in the shape of `influences`.
+
+        A score made of parts that few rows decide has influences near zero however uncertain it is; it gives others here.
+        """
+        return self.influences(counts)
+
     def scores_of_part(self, counts: np.ndarray, part: np.ndarray) -> np.ndarray:
         """See `MethodScores`."""
         added = (part[..., None, :] @ self.influences(counts))[..., 0, :]
@@ -120,7 +127,7 @@ class InfluenceScores(ABC):
 
     def _variances(self, counts: np.ndarray) -> np.ndarray:
         """Variance of a row's influence on each method's score, `(..., methods)`."""
-        squares = (counts[..., None, :] @ np.square(self.influences(counts)))[..., 0, :]
+        squares = (counts[..., None, :] @ np.square(self.influences_for_variance(counts)))[..., 0, :]
         return np.asarray(squares / counts.sum(axis=-1)[..., None])
 
     def _lead_variances(self, counts: np.ndarray) -> np.ndarray:
@@ -130,7 +137,7 @@ class InfluenceScores(ABC):
 
         Source: Agresti and Min 2005, "Simple Improved Confidence Intervals for Comparing Matched Proportions".
         """
-        influences, rows = self.influences(counts), counts.sum(axis=-1)[..., None, None]
+        influences, rows = self.influences_for_variance(counts), counts.sum(axis=-1)[..., None, None]
         products = (influences * counts[..., None]).swapaxes(-1, -2) @ influences / rows
         own = np.diagonal(products, axis1=-2, axis2=-1)
         variances: np.ndarray = np.maximum(own[..., :, None] + own[..., None, :] - 2 * products, 0)

@@ -8,6 +8,9 @@ import numpy as np
 from trifold.statistics.accuracy import correct_rows
 from trifold.statistics.influence import InfluenceScores, mean_error_effect
 
+# A row is two appearances of its class if it is predicted correctly: one in the truth, one in the prediction.
+_PRIOR_APPEARANCES = 8.0
+
 
 class MacroF1Scores(InfluenceScores):
     """`MethodScores` by macro-F1, exactly for any counts.
@@ -34,10 +37,23 @@ class MacroF1Scores(InfluenceScores):
 
     def influences(self, counts: np.ndarray) -> np.ndarray:
         """See `InfluenceScores`."""
+        return self._influences(counts, 0.0)
+
+    def influences_for_variance(self, counts: np.ndarray) -> np.ndarray:
+        """See `InfluenceScores`. Each class's F1 is shrunk towards the mean over the classes.
+
+        A class of one row has an F1 of 0 or 1, by which that row has no influence, whether it is right by luck or not.
+        """
+        return self._influences(counts, _PRIOR_APPEARANCES)
+
+    def _influences(self, counts: np.ndarray, prior: float) -> np.ndarray:
+        """Influences with each class's F1 shrunk to the mean, which counts as `prior` appearances of the class."""
         found = []
         for method, (hits, appearances) in enumerate(zip(self._hits, self._appearances, strict=True)):
             appeared = _product(counts, appearances)
-            f1 = np.nan_to_num(self._f1(method, counts))
+            observed = self._f1(method, counts)
+            mean = _mean_over_classes(observed)[..., None]
+            f1 = (np.nan_to_num(observed) * appeared + prior * mean) / np.maximum(appeared + prior, 1e-12)
             occurring = np.maximum((appeared > 0).sum(axis=-1, keepdims=True), 1)
             with np.errstate(divide="ignore"):
                 scale = np.where(appeared > 0, counts.sum(axis=-1, keepdims=True) / (occurring * appeared), 0)
