@@ -54,7 +54,7 @@ class InfluenceScores(ABC):
     def influences_for_variance(self, counts: np.ndarray) -> np.ndarray:
         """The influences of which variances are made, in the shape of `influences`.
 
-        A score made of parts that few rows decide has influences near zero however uncertain it is; it gives others here.
+        A score made of parts that few rows decide has influences near zero, however uncertain it is, and gives others.
         """
         return self.influences(counts)
 
