@@ -64,7 +64,7 @@ BARS = {
 }
 # Missed so far, and said so in its page. Strict: when one is reached, this list must shrink.
 MISSED = {
-    "sst2-full": "85.6 %, three epochs at 1e-4 from 4,798 phrases",
+    "sst2-full": "86.0 %, three epochs at 1e-4 from 4,798 phrases",
 }
 
 
