@@ -49,7 +49,7 @@ def _shown(case: WeighedRuns) -> str:
     elif ship is best:
         cost += ", the best on these rows, than which none is clearly cheaper:"
     bound, name = points_up(choice.loss_bounds[choice.chosen]), title(case.score)
-    if float(bound) <= 0:
+    if _is_better(case):
         return (
             f"Ship {ship.name}: {cost} it is shown to be better in {name} than any other method (95 % sure{counted})."
         )
@@ -57,6 +57,11 @@ def _shown(case: WeighedRuns) -> str:
         f"Ship {ship.name}: {cost} it is shown to lose at most {bound} points of {name} against any other method "
         f"(95 % bound{counted}), within the {case.tolerance:g} allowed."
     )
+
+
+def _is_better(case: WeighedRuns) -> bool:
+    """Whether the shipped method is shown to be better than any other."""
+    return not case.guess and float(points_up(case.choice.loss_bounds[case.choice.chosen])) <= 0
 
 
 def _guessed(case: WeighedRuns) -> str:
@@ -107,8 +112,14 @@ def open_questions(case: WeighedRuns, contenders: Sequence[Contender], still_ope
     for contender in still_open:
         more = contender.rows_to_tell
         tell = f"about {more:,} more test rows would tell" if more else "no practical number of test rows would tell"
+        # Against a method that is better than any other, only by how much one is worse can be open.
+        open_point = (
+            f"Not shown to lose more than {_points(case.tolerance)}: {contender.method}"
+            if _is_better(case)
+            else f"Undecided on {contender.method}"
+        )
         sentences.append(
-            f"Undecided on {contender.method}: it loses {points(contender.loss)} points on these rows and may lose "
+            f"{open_point}: it loses {points(contender.loss)} points on these rows and may lose "
             f"up to {points_up(contender.bound)}; {tell}."
         )
     return sentences
