@@ -114,7 +114,7 @@ def open_questions(case: WeighedRuns, contenders: Sequence[Contender], still_ope
         tell = f"about {more:,} more test rows would tell" if more else "no practical number of test rows would tell"
         # Against a method that is better than any other, only by how much one is worse can be open.
         open_point = (
-            f"Not shown to lose more than {_points(case.tolerance)}: {contender.method}"
+            f"{contender.method} is not shown to lose more than {_points(case.tolerance)}"
             if _is_better(case)
             else f"Undecided on {contender.method}"
         )

@@ -106,7 +106,9 @@ def test_an_undecided_method_is_named_with_the_rows_that_would_tell():
     assert "shown to be better in accuracy than any other method" in text(verdict)
     assert "Undecided" not in text(verdict), "better it is; by how much is open"
     said = int(
-        re.search(r"Not shown to lose more than 1 point: fast: .* about ([\d,]+) more test rows would tell", text(verdict))
+        re.search(
+            r"fast is not shown to lose more than 1 point: .* about ([\d,]+) more test rows would tell", text(verdict)
+        )
         .group(1)
         .replace(",", "")
     )
