@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from trifold.data import limits
-from trifold.errors import DataError
+from trifold.errors import DataError, did_you_mean
 
 _STANDARD_INPUT = ("-", "/dev/stdin")
 _PIECE_BYTES = 1 << 20
@@ -97,12 +97,21 @@ def require_file(path: Path) -> None:
                 "check it"
             ) from None
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            raise DataError(f"there is no file {path}: check the name, or the folder you are in") from None
+            near = did_you_mean(path.name, _names_beside(path))
+            raise DataError(f"there is no file {path}{near}: check the name, or the folder you are in") from None
         raise DataError(f"{path} cannot be opened ({error.strerror}): check the name and its permissions") from None
     if stat.S_ISDIR(mode):
         raise DataError(f"{path} is a folder: name a CSV, TSV, JSONL or Parquet file in it")
     if not stat.S_ISREG(mode):
         raise DataError(f"{path} is a pipe or device, not a file: name a file, or - for standard input")
+
+
+def _names_beside(path: Path) -> list[str]:
+    """Names of the files in a path's folder; none where there is no such folder."""
+    try:
+        return [one.name for one in path.parent.iterdir() if one.is_file()]
+    except OSError:
+        return []
 
 
 def plain_suffix(path: Path) -> str:

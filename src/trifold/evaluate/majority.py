@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trifold.evaluate.results import RunResult, lead_over, metrics_as_dict
-from trifold.statistics.metric import shown, title
+from trifold.statistics.metric import shown, split_name, title
 from trifold.statistics.metrics import measure
 from trifold.statistics.selection import quantile
 from trifold.tasks.labels import as_text
@@ -101,7 +101,7 @@ def majority_sentences(known: Majority | None, results: Sequence[RunResult], sco
         return ()
     told = [f"{one.name} ({shown(score, one.figure(score).value)})" for one in results if one.name in known.not_above]
     listed = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
-    return (f"Not shown to be above always answering {_short(known, score)}: {listed}.",)
+    return (f"Not shown to be above {_constant(known, score)}: {listed}.",)
 
 
 def none_is_above(known: Majority | None, results: Sequence[RunResult], score: str, best: str) -> str | None:
@@ -109,10 +109,15 @@ def none_is_above(known: Majority | None, results: Sequence[RunResult], score: s
     if known is None or len(known.below) < len(results):
         return None
     return (
-        f"Ship none of these: always answering {_short(known, score)} needs no model, and no method has a better score "
+        f"Ship none of these: {_constant(known, score)} needs no model, and no method has a better score "
         f"on these rows; the best of them is {best}."
     )
 
 
-def _short(known: Majority, score: str) -> str:
-    return f"{known.answer} ({shown(score, known.score)} {title(score)})"
+def _constant(known: Majority, score: str) -> str:
+    """The baseline in words, with its score."""
+    by_shares = split_name(score)[0] == "log_loss"
+    what = (
+        "giving every text the labels' shares of the training rows" if by_shares else f"always answering {known.answer}"
+    )
+    return f"{what} ({shown(score, known.score)} {title(score)})"

@@ -66,7 +66,7 @@ def zero_shot_seconds(work: Workload, _settings: MethodSettings) -> float:
 def features_seconds(work: Workload, _settings: MethodSettings) -> float:
     """Every text is read once, then small heads are tried: measured, 10 s around reading 2,000 texts, 22 for 10,000.
 
-    With many labels the heads take their time: two minutes for 2,560 texts of 1,000 labels.
+    With many labels the heads take their time.
     """
     heads = 4.0 + 1.2e-3 * work.train_texts * max(1.0, work.labels / 25)
     return 5.0 + heads + work.encoding_seconds(work.train_texts + work.validation_texts + work.test_texts)

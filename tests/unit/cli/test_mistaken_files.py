@@ -47,7 +47,7 @@ UNREADABLE = [
     (("empty.csv",), "is empty: it needs a header line and rows"),
     (("header.csv",), "has a header and no rows: add rows"),
     (("folder",), "is a folder: name a CSV, TSV, JSONL or Parquet file in it"),
-    (("none.csv",), "there is no file none.csv: check the name, or the folder you are in"),
+    (("none.csv",), "there is no file none.csv (did you mean 'one.csv'?): check the name, or the folder you are in"),
     (("plain.csv", "--text-column", "txet"), "there is no column 'txet' (did you mean 'text'?): the file has 'text'"),
     (("plain.csv", "--encoding", "utf-16"), "cannot be read as utf-16 (UTF-16 stream does not start with BOM): name"),
     (("plain.csv", "--encoding", "utf8-x"), "cannot be read as utf8-x (unknown encoding: utf8-x): name another"),

@@ -159,3 +159,11 @@ def test_standard_input_from_a_device_or_without_end_is_refused(
     monkeypatch.setattr(limits, "MAX_STANDARD_INPUT_BYTES", 100)
     with pytest.raises(DataError, match="more than 100 bytes came in by standard input: name a file"):
         open_table("-")
+
+
+def test_a_misspelt_file_is_answered_with_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / "movie.csv").write_bytes(ROWS)
+    with pytest.raises(
+        DataError, match=r"there is no file .*movei\.csv \(did you mean 'movie\.csv'\?\): check the name"
+    ):
+        open_table(tmp_path / "movei.csv")
