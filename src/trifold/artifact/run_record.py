@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from trifold.artifact.data_record import AnswersDataRecord, DataRecord
+from trifold.artifact.manifest import STATE
 from trifold.artifact.metrics_file import MajorityFacts
 from trifold.atomic import write_json
+from trifold.errors import ArtifactError
 from trifold.models.backbone_files import BackboneFiles
 from trifold.schema import Amount, Count, JsonRecord, Rule, Size, read_value
 from trifold.statistics.metric import is_metric
@@ -238,8 +240,10 @@ def read_run_record(folder: Path) -> RunRecord:
     """`run.json` of a run folder, as the kind of run that it says it is of.
 
     Raises:
-        ArtifactError: If it is missing or damaged.
+        ArtifactError: If it is missing or damaged, or the training is unfinished.
     """
+    if not (folder / RUN).exists() and (folder / STATE).is_dir():
+        raise ArtifactError(f"{folder} is an unfinished training: go on with the same command and --resume")
     found: RunRecord = read_value(folder / RUN, _kind_of)
     return found
 

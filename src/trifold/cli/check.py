@@ -1,5 +1,6 @@
 """Verbs on data files: `check`."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -74,4 +75,5 @@ def check(
         print("\nTo look at")
         for warning in facts.warnings():
             print(f"  - {warning}")
-    say_next("compare", data, *flags_of(reading or DataSettings()))
+    advised = replace(reading or DataSettings(), merge_labels=True) if facts.variants else reading or DataSettings()
+    say_next("compare", data, *flags_of(advised))

@@ -43,6 +43,7 @@ def label(
         json: Print JSON lines instead of CSV; with --output, print the counts as JSON.
     """
     from trifold.cli.prompt_files import print_estimate
+    from trifold.data.split import FEWEST_ROWS
     from trifold.pipeline.label import LabelRequest, expect, label_file
 
     asked, written = llm or LlmSettings(), result or ResultSettings()
@@ -68,7 +69,10 @@ def label(
     _tell(tally, true_column)
     if output and not json:
         print(output)
-    say_next("finetune", output or "LABELLED.csv", "--label-column", label_as, json=json)
+    if tally.labelled >= FEWEST_ROWS:
+        say_next("finetune", output or "LABELLED.csv", "--label-column", label_as, json=json)
+    else:
+        say_next("log", *(("--log", asked.log) if asked.log else ()), json=json)
 
 
 def _tell(tally: "Tally", true_column: str | None) -> None:

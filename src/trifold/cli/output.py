@@ -10,8 +10,8 @@ from typing import Any
 from trifold.events import say
 from trifold.terminal import printable
 
-# A text for the examples of `say_next`.
-SOME_TEXT = "A quiet, wonderful film."
+# A text for the examples of `say_next`, whatever the texts are about.
+SOME_TEXT = "…"
 # What JSON leaves as it is and a terminal obeys: codes beyond ASCII, turns of direction, and halves of a pair.
 _OBEYED = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile(r"[\n\t]+")

@@ -53,8 +53,9 @@ def predict(
     from trifold.inference.stream import predict_file
 
     if (source is None) == (text is None):
+        not_both = "" if text is None else ", not both"
         raise SettingsError(
-            "predict needs a file or a text, not both: trifold predict RUN FILE, or trifold predict RUN --text TEXT"
+            f"predict needs a file or a text{not_both}: trifold predict RUN FILE, or trifold predict RUN --text TEXT"
         )
     asked = answers or AnswerSettings()
     require_probability(asked.reject_below)

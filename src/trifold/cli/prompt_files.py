@@ -195,6 +195,7 @@ def improve(
     from trifold.methods.settings import LabelSettings
     from trifold.pipeline.improve_prompt import Improving
     from trifold.pipeline.prompt_files import diff_prompts, save_prompt
+    from trifold.pipeline.request import flags_of
 
     asked = llm or LlmSettings()
     target = output or file.with_name(f"{file.stem}.improved.toml")
@@ -219,7 +220,8 @@ def improve(
         print(f"{one.right:>4} of {one.rows} right  {one.name}{'  <- kept' if one is found.best else ''}")
     print(f"\n{printable(changes)}" if changes else "\nnothing did better than the prompt as it is")
     print(target if changes else file)
-    say_next("finetune", data, "--method", "prompt", "--prompt", target if changes else file)
+    flags = [flag for one in (reading or DataSettings(), described, asked) for flag in flags_of(one)]
+    say_next("finetune", data, "--method", "prompt", "--prompt", target if changes else file, *flags)
 
 
 def _edit(editor: str, path: Path) -> None:

@@ -11,7 +11,9 @@ from trifold.data.visible_text import without_unseen
 from trifold.formatting import counted
 from trifold.types import Examples, Label, Split, Target
 
-_SHOWN, _SHOWN_VARIANTS = 5, 3
+_SHOWN, _SHOWN_VARIANTS, _SHOWN_CONFLICTS = 5, 3, 3
+# A label with fewer rows has figures that a single row moves far.
+_SHAKY = 10
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class DataSummary:
         left_validation: Rows that left validation since their text stands in the test part.
         characters: Median, 95th percentile and maximum of the texts' lengths in characters.
         notes: Plain sentences on what was unusual in the split.
+        conflicting_lines: Lines of the first few of the conflicting texts.
         reading_note: What should be known of how the file is read; empty where there is nothing to know.
     """
 
@@ -62,6 +65,7 @@ class DataSummary:
     left_validation: int
     characters: tuple[int, int, int]
     notes: tuple[str, ...]
+    conflicting_lines: tuple[tuple[int, ...], ...] = ()
     reading_note: str = ""
 
     def reasons(self) -> dict[str, int]:
@@ -107,13 +111,19 @@ class DataSummary:
                 "validation part, since their text also stands where it is tested"
             )
         if self.conflicting:
-            found.append(f"{counted(self.conflicting, 'text')} with different labels in different rows")
-        smallest = min(self.labels, key=lambda label: self.labels[label])
-        if self.labels[smallest] < 10:
-            found.append(
-                f"label {smallest!r} has only {counted(self.labels[smallest], 'row')}: figures on it will be shaky"
-            )
-        return [*found, *self.notes]
+            lines = "; ".join(f"lines {', '.join(f'{line:,}' for line in one)}" for one in self.conflicting_lines)
+            more = "; and more" if self.conflicting > len(self.conflicting_lines) else ""
+            found.append(f"{counted(self.conflicting, 'text')} with different labels in different rows ({lines}{more})")
+        return [*found, *self._rare_labels(), *self.notes]
+
+    def _rare_labels(self) -> list[str]:
+        rare = [label for label, rows in self.labels.items() if rows < _SHAKY]
+        if len(rare) > 1:
+            return [f"{len(rare):,} labels have fewer than {_SHAKY} rows each: figures on them will be shaky"]
+        return [
+            f"label {label!r} has only {counted(self.labels[label], 'row')}: figures on it will be shaky"
+            for label in rare
+        ]
 
 
 def _spelling(one: Label, other: Label) -> Callable[[object], str]:
@@ -126,6 +136,7 @@ def summarise_data(data: LoadedData, split: Split) -> DataSummary:
     examples = data.examples
     lengths = np.array([len(text) for text in examples.texts])
     assert data.columns.label is not None
+    conflicts = _conflicts(examples)
     return DataSummary(
         path=str(data.path),
         description=data.description,
@@ -141,12 +152,13 @@ def summarise_data(data: LoadedData, split: Split) -> DataSummary:
         variants=label_variants(examples.labels),
         first_rows=tuple(zip(examples.texts[:_SHOWN], examples.labels[:_SHOWN], strict=True)),
         duplicates=_duplicates(examples),
-        conflicting=_conflicting(examples),
+        conflicting=len(conflicts),
         parts={"training": len(split.train), "validation": len(split.validation), "test": len(split.test)},
         left_training=split.left_training,
         left_validation=split.left_validation,
         characters=(int(np.median(lengths)), int(np.percentile(lengths, 95)), int(lengths.max())),
         notes=split.notes,
+        conflicting_lines=tuple(conflicts[:_SHOWN_CONFLICTS]),
         reading_note=data.note,
     )
 
@@ -155,8 +167,10 @@ def _duplicates(examples: Examples) -> int:
     return len(examples) - len({text.strip() for text in examples.texts})
 
 
-def _conflicting(examples: Examples) -> int:
-    labels: dict[str, set[Target]] = {}
-    for text, label in zip(examples.texts, examples.labels, strict=True):
-        labels.setdefault(text.strip(), set()).add(label)
-    return sum(len(found) > 1 for found in labels.values())
+def _conflicts(examples: Examples) -> list[tuple[int, ...]]:
+    """For each text with different labels, the first line of each label."""
+    found: dict[str, dict[Target, int]] = {}
+    lines = examples.lines or examples.rows
+    for text, label, line in zip(examples.texts, examples.labels, lines, strict=True):
+        found.setdefault(text.strip(), {}).setdefault(label, line)
+    return [tuple(lines_of.values()) for lines_of in found.values() if len(lines_of) > 1]

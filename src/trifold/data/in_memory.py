@@ -51,6 +51,7 @@ def targets_of(given: Any) -> tuple[tuple[Target, ...], np.dtype[Any] | None]:
         DataError: If they have another shape, or are of several types.
     """
     rows = _values(given, "labels", "label")
+    _require_present(rows)
     if any(isinstance(row, list | tuple | Set) for row in rows):
         targets: tuple[Target, ...] = tuple(
             tuple(dict.fromkeys(_label(one, number) for one in row))
@@ -98,11 +99,19 @@ def _values(given: Any, what: str, one: str) -> list[Any]:
     return list(array)
 
 
+def _require_present(rows: Iterable[object]) -> None:
+    # Before anything else: one NaN in a column of pandas turns its whole numbers into fractions.
+    for number, row in enumerate(rows):
+        for given in row if isinstance(row, list | tuple | Set) else (row,):
+            if given is None or (isinstance(given, float | np.floating) and math.isnan(given)):
+                raise DataError(
+                    f"label number {number} is missing ({_shown(given)}): leave the row out, or give it a label"
+                )
+
+
 def _label(given: object, number: int) -> Label:
     # NumPy's own scalars become Python's, so that labels are saved and compared as what they look like.
     label = given.item() if isinstance(given, np.generic) else given
-    if label is None or (isinstance(label, float) and math.isnan(label)):
-        raise DataError(f"label number {number} is missing ({_shown(given)}): leave the row out, or give it a label")
     if not isinstance(label, str | int):
         raise DataError(
             f"label number {number} is {_shown(given)}, neither a string nor an integer nor a boolean: convert the "

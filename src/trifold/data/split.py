@@ -15,6 +15,8 @@ from trifold.types import Examples, Split, Target, labels_of
 
 _SEED = 42
 _HELD_OUT = 0.2
+# Of a data file that can be learned from.
+FEWEST_ROWS = 10
 
 
 def split_examples(examples: Examples, test: Examples | None = None, validation: Examples | None = None) -> Split:
@@ -86,19 +88,19 @@ def split_train_validation(examples: Examples) -> tuple[Examples, Examples]:
 def _require_task(examples: Examples) -> None:
     rows, classes = len(examples), len(examples.label_counts())
     if rows < 2:
-        raise DataError(f"the data have {counted(rows, 'usable row')}: give at least 10, better hundreds")
+        raise DataError(f"the data have {counted(rows, 'usable row')}: give at least {FEWEST_ROWS}, better hundreds")
     if classes < 2:
         raise DataError(
             f"every row has the label {next(iter(examples.label_counts()), '')!r}: give rows of at least two classes, "
             "or name another column with --label-column"
         )
+    if rows < FEWEST_ROWS:
+        raise DataError(f"the data have {rows} usable rows: give at least {FEWEST_ROWS}, better hundreds")
     if classes > rows / 2:
         raise DataError(
             f"there are {classes} different labels on {rows} rows, more than half: "
             "this is probably not the label column; name it with --label-column"
         )
-    if rows < 10:
-        raise DataError(f"the data have {rows} usable rows: give at least 10, better hundreds")
 
 
 def _require_known_labels(examples: Examples, given: Examples, part: str) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+from trifold.artifact.run_record import FinetuneRecord
 from trifold.evaluate.results import RunResult
 from trifold.formatting import percent
 from trifold.methods.catalogue import method_entry
@@ -11,10 +12,20 @@ from trifold.models.lora import ADAPTER_CONFIG
 from trifold.terminal import printable
 
 _WHOLE = "`model/` is an ordinary folder for `AutoModelForSequenceClassification.from_pretrained` of transformers."
-_ADAPTER = (
-    "`model/` is an adapter in peft's format: load the base with the configuration that lies beside the adapter, then "
-    "`PeftModel.from_pretrained(base, …)`."
-)
+_ADAPTER = """\
+`model/` is an adapter in peft's format, with its tokenizer and the configuration that the base needs. `BASE` is the hub
+id or a folder; `trifold doctor` prints the folder of minilm, which comes with Trifold.
+
+```python
+from peft import PeftModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+
+BASE, REVISION = {base!r}, {revision!r}
+config = AutoConfig.from_pretrained("THIS_FOLDER/model")  # holds num_labels and the labels' names
+base = AutoModelForSequenceClassification.from_pretrained(BASE, revision=REVISION, config=config)
+model = PeftModel.from_pretrained(base, "THIS_FOLDER/model").eval()
+tokenizer = AutoTokenizer.from_pretrained("THIS_FOLDER/model")
+```"""
 
 
 def write_card(folder: Path, result: RunResult) -> None:
@@ -45,10 +56,15 @@ def write_card(folder: Path, result: RunResult) -> None:
         file=source.name,
         library="transformers" if is_whole else "peft" if is_adapter else "trifold",
         what=f"{summary[0].upper()}{summary[1:]}.",
-        plain=_WHOLE if is_whole else _ADAPTER if is_adapter else "",
+        plain=_WHOLE if is_whole else _adapter_use(record) if is_adapter else "",
         percent=percent,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _adapter_use(record: FinetuneRecord) -> str:
+    assert record.backbone is not None
+    return _ADAPTER.format(base=record.backbone.name, revision=record.backbone.revision)
 
 
 def _code(value: object) -> str:

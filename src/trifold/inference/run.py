@@ -47,6 +47,11 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmS
         SettingsError: If `llm` is given and the run asks no language model.
     """
     folder = Path(path)
+    if folder.is_file():
+        raise ArtifactError(
+            f"{folder} is a file, not a run folder: the run comes first, by the folder that finetune or compare prints "
+            "as its last line"
+        )
     if not folder.is_dir():
         raise ArtifactError(
             f"there is no run folder {folder}: finetune or compare prints the right name as its last line"

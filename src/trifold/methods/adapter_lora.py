@@ -47,6 +47,7 @@ from trifold.models.lora import (
 )
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
+from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.runtime import Runtime, choose
 from trifold.tasks.labels import LabelMap
 
@@ -55,9 +56,10 @@ class LoraPredictor(FineTunedPredictor):
     """A frozen backbone with low-rank adapters and a head, in peft's format."""
 
     def save(self, folder: Path) -> None:
-        """Write the adapter, its head and the configuration with the labels; the backbone itself is not copied."""
+        """Write the adapter, its head, the tokenizer and the configuration with the labels; not the backbone itself."""
         save_adapter(self.model, folder)
         self.model.config.save_pretrained(folder)
+        copy_tokenizer(self.base, folder)
         write_state(folder, {**self.saved_settings(), **describe_base(self.base)}, {})
 
     @classmethod

@@ -104,6 +104,7 @@ class Diagnosis:
         training: Device and precision of training.
         extras: Extra of the package to those of its packages that are missing.
         backbones: Name to size in bytes, of those on this machine.
+        minilm: Its folder, to load it without Trifold; `None` where it is not installed.
         caches: What is kept, by its folder, with its size in bytes.
         hub: Address, whether it may be asked, and where its files are kept.
         engines: One for each value of `--engine`.
@@ -116,6 +117,7 @@ class Diagnosis:
     training: Runtime
     extras: dict[str, list[str]]
     backbones: dict[str, int]
+    minilm: str | None
     caches: dict[str, int]
     hub: dict[str, str | bool]
     engines: list[FoundEngine]
@@ -134,6 +136,7 @@ def diagnose() -> Diagnosis:
         training=training,
         extras=extras,
         backbones=backbones,
+        minilm=str(minilm.folder) if isinstance(minilm, BackboneFiles) else None,
         caches={str(folder): _size_bytes(folder) for folder in (cache_folder(), _hub_cache())},
         hub=_hub(),
         engines=[_engine(setting, minilm, training) for setting in _ENGINES],

@@ -53,6 +53,7 @@ class Checkpointer:
         save_minutes: Save after so many minutes.
         asked: What decides on the training before anything of it is computed: data, method and settings.
         stopping: Set when the process was asked to stop: the state is to be saved and training to end.
+        exit_code: Of the process once it was stopped: 130 after Ctrl-C, 143 after SIGTERM, as shells count.
         seconds_before: What the training had taken before this process.
     """
 
@@ -61,6 +62,7 @@ class Checkpointer:
     save_minutes: float
     asked: Mapping[str, Any] = field(default_factory=dict)
     stopping: bool = False
+    exit_code: int = 128 + signal.SIGTERM
     seconds_before: float = 0.0
     _last: float = field(default_factory=time.monotonic)
 
@@ -143,7 +145,7 @@ class Checkpointer:
             return
         if self.stopping:
             say(f"stopped after step {step}; the same command with --resume goes on from there")
-            raise SystemExit(143)
+            raise SystemExit(self.exit_code)
 
     def _save(self, step: int, fingerprint: dict[str, Any], state: Checkpoint) -> None:
         from safetensors.torch import save_file
@@ -206,6 +208,7 @@ def saving_on_signal(checkpointer: Checkpointer | None) -> Iterator[None]:
             handler(number, frame)
         if not checkpointer.stopping:
             say("stopping after this step; its state is saved")
+            checkpointer.exit_code = 128 + number
         seen.add(number)
         checkpointer.stopping = True
 

@@ -1,6 +1,7 @@
 """`trifold doctor` and `trifold selftest`."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,13 @@ def test_doctor_prints_a_table_and_what_to_do(
     assert "missing: openai" in printed.out
     assert "For language models behind a server: pip install 'trifold[llm]' (missing: openai)." in printed.out
     assert printed.err.splitlines()[-1] == "next: trifold selftest"
+
+
+def test_the_folder_of_minilm_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor"]) == 0
+    folder = re.search(r"^folder of minilm +(.+)$", capsys.readouterr().out, re.MULTILINE)
+    assert folder
+    assert (Path(folder[1]) / "config.json").is_file()
 
 
 def test_a_missing_minilm_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_a_command_ends_with_what_to_do_next_unless_it_is_quiet_or_a_program_rea
     finetune = ["finetune", str(data), "--method", "tfidf", "--output-dir"]
     assert run([*finetune, "one"]) == 0
     printed = capsys.readouterr()
-    assert printed.err.splitlines()[-1] == "next: trifold predict one --text 'A quiet, wonderful film.'"
+    assert printed.err.splitlines()[-1] == "next: trifold predict one --text '…'"
     assert printed.out.splitlines()[-1] == "one"
     assert run([*finetune, "two", "--quiet"]) == 0
     printed = capsys.readouterr()

@@ -33,6 +33,14 @@ def test_counts_are_printed_as_json_and_said(
     assert "2 of 2 agree with mood" in printed.err
 
 
+def test_too_few_labels_to_learn_from_are_not_said_to_be_learned_from_next(
+    files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with scripted(lambda *_: Reply("good")) as server:
+        assert run(["label", *files, "--llm", server.llm, "--output", str(tmp_path / "out.csv")]) == 0
+    assert capsys.readouterr().err.splitlines()[-1] == f"next: trifold log --log {tmp_path / 'log'}"
+
+
 def test_a_dry_run_asks_nothing_and_writes_nothing(
     files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

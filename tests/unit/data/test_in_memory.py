@@ -88,6 +88,7 @@ def test_labels_are_plain_values_and_their_type_is_known(given: Any, targets: tu
     [
         (["x", None], r"label number 1 is missing \(None\)"),
         ([1, float("nan")], r"label number 1 is missing \(nan\)"),
+        (np.array([1.0, 0.0, 1.0, np.nan]), r"label number 3 is missing \(np.float64\(nan\)\): leave the row out"),
         ([1.5, 2.5], "label number 0 is 1.5, neither a string nor an integer nor a boolean"),
         ([1, "x"], r"the labels are of several types \(int, str\)"),
         ([1, True], r"of several types \(bool, int\)"),

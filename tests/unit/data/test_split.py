@@ -119,6 +119,7 @@ def test_too_few_rows_for_every_class_are_split_without_stratification_with_a_no
     [
         ([], "0 usable rows: give at least 10"),
         (["a"], "1 usable row: give at least 10"),
+        (["a", "b", "a"], "3 usable rows: give at least 10"),
         (["a", "b"] * 3, "6 usable rows: give at least 10"),
         (["a"] * 50, "every row has the label 'a': .* --label-column"),
         ([str(i) for i in range(50)], "50 different labels on 50 rows, more than half: .* --label-column"),

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,8 +10,10 @@ from conftest import write_reviews
 from trifold.evaluate.model_card import write_card
 from trifold.evaluate.results import read_result
 from trifold.formatting import counted
+from trifold.models.settings import BackboneSettings
 from trifold.pipeline.finetune import finetune
 from trifold.pipeline.request import Request
+from trifold.train.settings import TrainSettings
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +38,22 @@ def test_mistakes_and_curves_stand_in_it_as_far_as_there_are_any(run: Path) -> N
     assert f"{counted(mistakes, 'mistake')} in {counted(len(result.rows), 'test row')}" in page
     assert not (run / "loss.png").exists()
     assert (run / "confusion.png").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+def test_the_card_of_an_adapter_loads_it_without_trifold(tiny_model: Path, tmp_path: Path) -> None:
+    request = Request(
+        write_reviews(tmp_path / "some.csv", rows=60),
+        backbone=BackboneSettings(model=str(tiny_model), device="cpu"),
+        train=TrainSettings(epochs=1),
+    )
+    folder = finetune(request, "adapter-lora", tmp_path / "run", announce=False).folder
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    snippet = re.findall("```python\n(.*?)```", card, re.DOTALL)[-1].replace("THIS_FOLDER", str(folder))
+    made: dict[str, Any] = {}
+    exec(snippet, made)
+    logits = made["model"](**made["tokenizer"](["a fine film"], return_tensors="pt")).logits
+    assert logits.shape == (1, 2)
 
 
 def test_the_card_is_made_from_the_record_alone(run: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ def test_an_interrupt_and_the_parents_signal_behind_it_are_one_wish_to_stop(tmp_
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGTERM)
             assert keeper.stopping
+            assert keeper.exit_code == 130
             with pytest.raises(SystemExit):
                 os.kill(os.getpid(), signal.SIGTERM)
             with pytest.raises(KeyboardInterrupt):
