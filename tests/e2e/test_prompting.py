@@ -650,4 +650,4 @@ def test_an_attempt_that_fails_leaves_the_others(prompt_file: Path, reviews: Pat
     assert "the best so far with 8 examples" in done.stdout
     following = done.stderr.splitlines()[-1]
     assert following.startswith(f"next: trifold finetune {reviews} --method prompt")
-    assert following.endswith(f" --llm {server.llm} --log {tmp_path / 'log'}")
+    assert following.endswith(f" --llm '{server.llm}' --log {tmp_path / 'log'}")
