@@ -13,6 +13,7 @@ from trifold.cli.main import run
     [
         ("comprae DATA", "there is no command 'comprae' (did you mean 'compare'?): see trifold --help"),
         ("nonsense", "there is no command 'nonsense': see trifold --help"),
+        ("evaluate runs/x --metric f1", "there is no flag --metric: see trifold evaluate --help"),
         ("prompt shwo a.toml", "there is no command 'shwo' (did you mean 'show'?): see trifold prompt --help"),
         ("finetune DATA --epoch 3", "there is no flag --epoch (did you mean --epochs?): see trifold finetune --help"),
         ("check --lable-column=x DATA", "no flag --lable-column (did you mean --label-column?): see trifold check"),

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import several_labels, write_reviews
 from trifold.artifact.learned_texts import LEARNED_TEXTS
-from trifold.data.settings import LabelledSettings
+from trifold.data.settings import DataSettings, LabelledSettings
 from trifold.errors import ArtifactError, SettingsError
 from trifold.evaluate.leaderboard import build_leaderboard, in_words
 from trifold.evaluate.results import PROBABILITIES, RunResult, read_result
@@ -65,6 +65,23 @@ def test_a_metric_of_no_label_of_the_data_is_refused_before_training(reviews: Pa
     with pytest.raises(SettingsError, match="samples_f1 is for rows that may have several labels"):
         learn(reviews, "samples_f1", tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "mcc", "f1:good", "recall:good", "precision:good"])
+def test_a_metric_without_a_value_on_the_test_rows_is_refused_before_training(
+    metric: str, reviews: Path, tmp_path: Path
+) -> None:
+    header, *rows = reviews.read_text().splitlines()
+    only = tmp_path / "only_bad.csv"
+    only.write_text(
+        "\n".join([header, *[row.replace("The ", "Indeed the ", 1) for row in rows if row.endswith("bad")]])
+    )
+    request = Request(reviews, reading=DataSettings(test_file=only), ranking=RankingSettings(metric=metric))
+    with pytest.raises(SettingsError, match=rf"^--metric {metric} has no value on the \d+ test rows: no.* --test-file"):
+        finetune(request, "tfidf", tmp_path / "run", announce=False)
+    assert not (tmp_path / "run").exists()
+    own = finetune(Request(reviews, reading=DataSettings(test_file=only)), "tfidf", tmp_path / "own", announce=False)
+    assert own.figure("accuracy").value > 0
 
 
 @pytest.mark.parametrize("given", ["f2", "f1", "f1:", "accuracy:good", "macro-f1", ""])
