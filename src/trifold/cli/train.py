@@ -136,6 +136,9 @@ def finetune(
         raise SettingsError("--resume needs the --output-dir of the training that is to go on")
     chosen = method or preset or "full"
     if task.task == "generate":
+        from trifold.methods.catalogue import generative_entry
+
+        generative_entry(chosen)  # refused before PyTorch is imported
         from trifold.pipeline.generative_finetuning import learn_answers
 
         answering = learn_answers(request, task, chosen, output_dir, keep)

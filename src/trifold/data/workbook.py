@@ -19,7 +19,7 @@ from trifold.data.header import find_header
 from trifold.data.source import require_file
 from trifold.data.table import ResultTable, Row, Table, unwritable
 from trifold.errors import DataError, first_line
-from trifold.events import say
+from trifold.events import say, say_once
 from trifold.formatting import counted
 from trifold.types import BadRow, Record
 
@@ -28,6 +28,8 @@ _SAMPLE_ROWS = 200
 _MOST_ROWS, _MOST_COLUMNS, _MOST_CHARACTERS = 1_048_576, 16_384, 32_767
 # Excel counts in floating point and shows fifteen digits.
 _LARGEST_NUMBER = 10**15
+# What stands below more empty rows than these is no part of the table.
+_MOST_EMPTY_ROWS = 10_000
 # What XML has no way to write.
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -98,15 +100,28 @@ def _rows(table: Table, header: int) -> Iterator[Record | BadRow]:
 
 
 def _filled(sheet: Any) -> Iterator[tuple[int, list[object]]]:
-    """Number and cells of every row with something in it, without empty cells at its end; dates are text."""
+    """Number and cells of every row with something in it, without empty cells at its end; dates are text.
+
+    A stray cell below more than `_MOST_EMPTY_ROWS` empty rows is no row of the table: that it is left out is said.
+    """
+    last = 0
     for line, row in enumerate(sheet.iter_rows(values_only=True), start=1):
         cells: list[object] = [
             value if value is None or isinstance(value, str | int | float) else str(value) for value in row
         ]
         while cells and (cells[-1] is None or cells[-1] == ""):
             cells.pop()
-        if cells:
-            yield line, cells
+        if not cells:
+            continue
+        empty = line - last - 1
+        if last and empty > _MOST_EMPTY_ROWS:
+            say_once(
+                f"note: the sheet {sheet.title!r} is read up to row {last:,}: {empty:,} empty rows follow, "
+                f"and what stands below, from row {line:,} on, is left out"
+            )
+            return
+        last = line
+        yield line, cells
 
 
 @contextmanager
