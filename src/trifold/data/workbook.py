@@ -28,8 +28,6 @@ _SAMPLE_ROWS = 200
 _MOST_ROWS, _MOST_COLUMNS, _MOST_CHARACTERS = 1_048_576, 16_384, 32_767
 # Excel counts in floating point and shows fifteen digits.
 _LARGEST_NUMBER = 10**15
-# What stands below more empty rows than these is no part of the table.
-_MOST_EMPTY_ROWS = 10_000
 # What XML has no way to write.
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -102,7 +100,7 @@ def _rows(table: Table, header: int) -> Iterator[Record | BadRow]:
 def _filled(sheet: Any) -> Iterator[tuple[int, list[object]]]:
     """Number and cells of every row with something in it, without empty cells at its end; dates are text.
 
-    A stray cell below more than `_MOST_EMPTY_ROWS` empty rows is no row of the table: that it is left out is said.
+    A stray cell below more than `limits.MAX_EMPTY_ROWS` empty rows is no row of the table: that it is left out is said.
     """
     last = 0
     for line, row in enumerate(sheet.iter_rows(values_only=True), start=1):
@@ -114,7 +112,7 @@ def _filled(sheet: Any) -> Iterator[tuple[int, list[object]]]:
         if not cells:
             continue
         empty = line - last - 1
-        if last and empty > _MOST_EMPTY_ROWS:
+        if last and empty > limits.MAX_EMPTY_ROWS:
             say_once(
                 f"note: the sheet {sheet.title!r} is read up to row {last:,}: {empty:,} empty rows follow, "
                 f"and what stands below, from row {line:,} on, is left out"
