@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.learned_texts import LEARNED_TEXTS
+from trifold.artifact.manifest import verify_file
 from trifold.artifact.run_folder import choose_folder, new_folder
 from trifold.artifact.run_record import ExportedRecord, write_run_record
 from trifold.data.hub import offline_data
@@ -109,7 +110,7 @@ def export(
         _write_program(folder)
         exported = _as_record(run, engine, compared, max_drop, str(data) if data else "validation and test part")
         size = after.size_bytes()
-        if (before.folder / LEARNED_TEXTS).is_file():
+        if verify_file(before.folder, LEARNED_TEXTS):
             shutil.copy2(before.folder / LEARNED_TEXTS, folder)
         write_run_record(folder, before.record.but(*_OF_TRAINING, exported=exported, size_bytes=size))
     return Exported(target, engine, **vars(compared), size_bytes=size, before_bytes=before.predictor.size_bytes())
