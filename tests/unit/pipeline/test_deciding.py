@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,10 +18,13 @@ from trifold.evaluate.leaderboard import build_leaderboard, in_words
 from trifold.evaluate.results import PROBABILITIES, RunResult, read_result
 from trifold.methods.settings import RankingSettings
 from trifold.models.settings import ComputeSettings
+from trifold.pipeline import export
 from trifold.pipeline.evaluate import evaluate
 from trifold.pipeline.finetune import finetune
 from trifold.pipeline.request import Request
+from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
+from trifold.types import Examples
 
 
 @pytest.fixture(scope="module")
@@ -206,3 +210,15 @@ def test_several_labels_a_row_have_figures_of_rows_and_of_labels(tmp_path: Path)
     assert "micro-F1" in in_words(row)
     with pytest.raises(SettingsError, match="mcc is for rows with one label each"):
         learn(data, "mcc", tmp_path / "other")
+
+
+def test_an_export_is_compared_by_the_tasks_own_metric_where_the_runs_has_no_value_on_the_rows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = LabelMap.of(["bad", "good"])
+    monkeypatch.setattr(export, "_probabilities", lambda _, rows: np.tile([0.8, 0.2], (len(rows), 1)))
+    run = SimpleNamespace(predictor=SimpleNamespace(labels=labels), record={"score_name": "roc_auc"})
+    rows = Examples(texts=("a",) * 20, labels=("bad",) * 20, rows=tuple(range(20)))
+    compared = export._compare(run, None, rows)
+    assert (compared.score_name, compared.drop.value) == ("accuracy", 0.0)
+    assert "note: roc_auc has no value on the 20 held-out rows" in capsys.readouterr().err
