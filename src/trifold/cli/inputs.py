@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 
 from cyclopts import App, ArgumentCollection, Parameter, Token
 
+from trifold.data.source import StandardInput
 from trifold.errors import require
 
 _FINITE = "give a finite number"
@@ -21,7 +22,7 @@ def _as_file(_: Any, words: Sequence[Token]) -> Path:
     name = words[0].value
     if name.startswith("-") and name != "-":
         raise ValueError(f"{NO_FLAG}{name}")
-    return Path(name)
+    return StandardInput(name) if name == "-" else Path(name)
 
 
 def require_finite(_: Any, value: Any) -> None:
