@@ -90,12 +90,12 @@ def _require_task(examples: Examples) -> None:
     if classes < 2:
         raise DataError(
             f"every row has the label {next(iter(examples.label_counts()), '')!r}: give rows of at least two classes, "
-            "or name another column with --label-column"
+            "or give another column as --label-column"
         )
     if classes > rows / 2:
         raise DataError(
             f"there are {classes} different labels on {rows} rows, more than half: "
-            "this is probably not the label column; name it with --label-column"
+            "this is probably not the label column; give that one as --label-column"
         )
     if rows < 10:
         raise DataError(f"the data have {rows} usable rows: give at least 10, better hundreds")
