@@ -44,7 +44,8 @@ def whole_file(
     place = real(path) if follow else path
     if place.is_dir() and not place.is_symlink():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if follow and place.exists() and not place.is_file():
+    if follow and path.exists() and not path.is_file():
+        # Asked of `path`: the link of a pipe, such as /dev/stdout, names no file that could be found.
         yield path
         return
     with locked(place, "name another file") as alone:

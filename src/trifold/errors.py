@@ -65,11 +65,15 @@ class BudgetError(LlmError):
     """What may be spent on a language model is spent. What was answered until then is in the log."""
 
 
+# Least likeness, from 0 to 1, of a name that is offered for another; below, short words are alike by chance.
+_LIKENESS = 0.66
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """` (did you mean 'NAME'?)` for the known name that is most like what was given; nothing where none is close."""
     from difflib import get_close_matches
 
     # The dashes of two flags are no likeness.
     names = {name.lower().lstrip("-"): name for name in known}
-    close = [names[name] for name in get_close_matches(given.lower().lstrip("-"), names, n=1)]
+    close = [names[name] for name in get_close_matches(given.lower().lstrip("-"), names, n=1, cutoff=_LIKENESS)]
     return "".join(f" (did you mean {name if name.startswith('-') else repr(name)}?)" for name in close)

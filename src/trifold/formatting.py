@@ -1,11 +1,19 @@
 """Numbers and durations as people read them, the same in the terminal, the report and the model card."""
 
 import math
+import re
 
 
 def counted(number: int, noun: str) -> str:
     """A number and what it counts: `1 row`, `4,000 rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def server_address(url: str) -> str:
+    """Scheme, host and port of a URL: what may be shown of one that may hold a password, a token or a query."""
+    scheme, mark, rest = url.partition("://")
+    host = re.split(r"[/?#]", (rest if mark else scheme).rpartition("@")[2])[0]
+    return f"{scheme}{mark}{host}" if mark else host
 
 
 def duration(seconds: float) -> str:

@@ -2,16 +2,18 @@
 
 import csv
 import json
+import resource
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from conftest import several_labels
 from trifold import TextClassifier
-from trifold.data.settings import LabelledSettings, TextSettings
+from trifold.data.settings import LabelledSettings, ResultSettings
 from trifold.inference.run import load_run
 from trifold.inference.stream import predict_file
 from trifold.pipeline.export import export
@@ -57,7 +59,7 @@ def test_a_file_gets_the_answers_of_predict(folder: Path, tmp_path: Path) -> Non
     source.write_text(ROWS)
     done = run(folder, source, "--output", ours)
     assert (done.returncode, done.stderr) == (0, "")
-    predict_file(load_run(folder), source, theirs, TextSettings())
+    predict_file(load_run(folder), source, result=ResultSettings(output=theirs))
     ours_rows, their_rows = (list(csv.DictReader(path.read_text().splitlines())) for path in (ours, theirs))
     assert len(ours_rows) == len(their_rows) == 39
     assert list(ours_rows[0]) == list(their_rows[0])
@@ -88,6 +90,8 @@ def test_one_text_is_answered_in_json_and_an_unsure_one_is_declined_in_a_file(fo
 @pytest.mark.parametrize(
     ("content", "arguments", "said"),
     [
+        ("", [], "the file is empty: it needs a header line and rows"),
+        (b"text\n\xff\n", [], "is not text in UTF-8: save it as CSV in UTF-8"),
         ("words\na\n", [], "there is no column 'text' among words: name one with --text-column"),
         ("text,prediction\na,b\n", [], "a column 'prediction' already"),
         ('text\n"never closed\n', [], "unexpected end of data"),
@@ -96,15 +100,55 @@ def test_one_text_is_answered_in_json_and_an_unsure_one_is_declined_in_a_file(fo
     ],
 )
 def test_what_cannot_be_read_is_said_in_one_line(
-    folder: Path, tmp_path: Path, content: str | None, arguments: list[str], said: str
+    folder: Path, tmp_path: Path, content: str | bytes | None, arguments: list[str], said: str
 ) -> None:
     source = tmp_path / "in.csv"
     if content is not None:
-        source.write_text(content)
-    done = run(folder, source, *arguments)
+        source.write_bytes(content if isinstance(content, bytes) else content.encode())
+    refused(run(folder, source, *arguments), said)
+
+
+def refused(done: subprocess.CompletedProcess[str], said: str) -> None:
     assert done.returncode == 2
-    assert said in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("predict.py: ")
+    assert said in line
+
+
+def test_no_file_is_lost_to_a_result(folder: Path, tmp_path: Path) -> None:
+    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(ROWS)
+    refused(run(folder, source, "--output", source, "--force"), "in.csv is the file that is read, and would be lost")
+    assert source.read_text() == ROWS
+    output.write_text("before")
+    refused(run(folder, source, "--output", output), "out.csv is there already: add --force to overwrite it")
+    assert output.read_text() == "before"
+    assert run(folder, source, "--output", output, "--force").returncode == 0
+    assert len(output.read_text().splitlines()) == 40
+    refused(run(folder, source, "--output", folder / "model" / "new.csv"), "is in the folder of the model")
+
+
+def test_a_full_disk_leaves_no_part_of_a_result(folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(ROWS)
+    command = [sys.executable, folder / "predict.py", source, "--output", tmp_path / "out.csv"]
+    room = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (100, 100))
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=room)
+    refused(done, "out.csv cannot be read or written (File too large)")
+    assert list(tmp_path.iterdir()) == [source]
+    refused(run(folder, source, "--output", "/dev/full"), "/dev/full cannot be read or written (No space left")
+
+
+def test_a_reader_that_has_had_enough_is_no_error(folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(ROWS * 20)
+    for output in ([], ["--output", "/dev/stdout"]):
+        command = [sys.executable, folder / "predict.py", source, *output]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            assert process.stderr.read() == b""
 
 
 def test_it_asks_for_the_packages_that_trifold_asks_for(folder: Path) -> None:

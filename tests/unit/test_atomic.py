@@ -171,3 +171,12 @@ def test_in_a_folder_that_others_may_fill_a_link_is_replaced_and_not_followed(tm
     write_manifest(tmp_path)
     assert (tmp_path / "victim").read_text() == "mine"
     assert all(path.is_file() and not path.is_symlink() for path in tmp_path.iterdir())
+
+
+def test_a_pipe_is_written_as_it_is_by_whatever_link_leads_to_it() -> None:
+    reader, writer = os.pipe()
+    with whole_file(Path(f"/dev/fd/{writer}")) as place:
+        place.write_text("whole")
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        assert file.read() == "whole"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trifold.formatting import counted, duration, interval, percent, points, points_up, shortened
+from trifold.formatting import counted, duration, interval, percent, points, points_up, server_address, shortened
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (4_000, "4,000 rows")])
@@ -34,3 +34,16 @@ def test_a_bound_is_rounded_up(bound: float, words: str) -> None:
 def test_a_long_text_is_shortened_to_one_line() -> None:
     assert shortened("one\n two", 10) == "one two"
     assert shortened("a" * 30, 10) == "a" * 9 + "…"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://huggingface.co", "https://huggingface.co"),
+        ("https://user:SECRET@hf.example", "https://hf.example"),
+        ("http://user:SE/CR@ET@[::1]:80/v1?key=SECRET", "http://[::1]:80"),
+        ("user:SECRET@hf.example/v1", "hf.example"),
+    ],
+)
+def test_a_servers_address_holds_no_secret(url: str, shown: str) -> None:
+    assert server_address(url) == shown

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from trifold.artifact.manifest import verify_file
+from trifold.artifact.npy_file import read_npy
 from trifold.errors import ArtifactError
 
 LEARNED_TEXTS = "learned_texts.npy"
@@ -27,15 +29,11 @@ def read_learned_texts(folder: Path) -> np.ndarray | None:
     """The hashes of a run folder; `None` where an earlier version of Trifold, or Python, wrote it.
 
     Raises:
-        ArtifactError: If the file is damaged.
+        ArtifactError: If the file is damaged, or not the one that the run wrote.
     """
-    path = folder / LEARNED_TEXTS
-    if not path.is_file():
+    if not verify_file(folder, LEARNED_TEXTS):
         return None
-    try:
-        found: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        found = np.empty(0)
-    if found.dtype != np.dtype("<u8") or found.ndim != 1:
-        raise ArtifactError(f"{path} is damaged: restore it, or train again")
+    found = read_npy(folder / LEARNED_TEXTS, "<u8", 1)
+    if found is None:
+        raise ArtifactError(f"{folder / LEARNED_TEXTS} is damaged: restore it, or train again")
     return found

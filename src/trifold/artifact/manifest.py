@@ -34,15 +34,32 @@ def verify_model(folder: Path) -> None:
     # Compared by name, so that a manifest can neither leave a file out nor name one elsewhere.
     found = set(filter(_of_model, _files(folder)))
     for name in sorted(hashes.keys() | found):
-        path = folder / name
-        if name not in found:
-            raise ArtifactError(f"{path} is missing: restore it, or train again")
-        if name not in hashes:
-            raise ArtifactError(f"{path} is not in {folder / MANIFEST}: restore both, or train again")
-        if file_sha256(path) != hashes[name]:
-            raise ArtifactError(f"{path} is damaged, its SHA-256 is not the manifest's: restore it, or train again")
+        _verify(folder / name, hashes.get(name))
     if not found:
         raise ArtifactError(f"{folder / 'model'} holds no model: restore it, or train again")
+
+
+def verify_file(folder: Path, name: str) -> bool:
+    """Check a file of a run folder that not every run has against the manifest; whether this one has it.
+
+    Raises:
+        ArtifactError: As `verify_model`.
+    """
+    expected = read_facts(folder / MANIFEST, _Hashes).get(name)
+    if expected is None and not (folder / name).exists():
+        return False
+    _verify(folder / name, expected)
+    return True
+
+
+def _verify(path: Path, expected: str | None) -> None:
+    """Refuse a file that is missing or whose SHA-256 is not the manifest's, which is `None` where it names none."""
+    if not path.is_file():
+        raise ArtifactError(f"{path} is missing: restore it, or train again")
+    if expected is None:
+        raise ArtifactError(f"{path} is not in its run's {MANIFEST}: restore both, or train again")
+    if file_sha256(path) != expected:
+        raise ArtifactError(f"{path} is damaged, its SHA-256 is not the manifest's: restore it, or train again")
 
 
 def _of_model(name: str) -> bool:

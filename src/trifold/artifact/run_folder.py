@@ -181,19 +181,25 @@ def _move(aside: Path, place: Path, target: Path) -> None:
 def require_free_file(output: Path | None, *sources: Path, force: bool = False) -> None:
     """Refuse to write a result over a file that is there, unless asked to, and over what it is made from in any case.
 
+    Inside a run folder none is written, whose files are those of its manifest.
+
     Args:
         output: The file; standard output, which is always free, where `None`.
         sources: What is read.
         force: Whether another file may be overwritten.
 
     Raises:
-        SettingsError: If it is not free, or is a folder. Devices and pipes are free.
+        SettingsError: If it is not free, is a folder or in a run folder. Devices and pipes are free.
     """
     if output is None:
         return
     # Unlike those of Path, these take a name that no file can have for no file.
     if os.path.isdir(output):
         raise SettingsError(f"{output} is a folder: name a file as --output")
+    with suppress(ValueError):
+        for folder in real(output).parents:
+            if os.path.isfile(folder / MANIFEST) and os.path.isfile(folder / RUN):
+                raise SettingsError(f"{output} is inside the run folder {folder}: name a file elsewhere as --output")
     if not os.path.isfile(output):
         return
     for source in sources:

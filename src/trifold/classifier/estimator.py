@@ -131,7 +131,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             DataError: If the two differ in length, a text is empty, or the labels make no task.
             SettingsError: If a parameter has a value that it cannot have.
         """
-        settings, name = self._settings(), method_name(self.method)
+        settings, name = self._settings(), method_name(str(self.method))
         ignored = unused([name], *settings.method_groups.values())
         if ignored:
             warnings.warn(f"{name} does not use {', '.join(ignored)}", UserWarning, stacklevel=3)
@@ -286,7 +286,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @contextmanager
     def _set_up(self, *, learning: bool) -> Iterator[None]:
         """Inside, the process is set up for the method; afterwards it is as it was."""
-        entry = method_entry(self.method)
+        entry = method_entry(str(self.method))
         with ExitStack() as contexts:
             contexts.enter_context(heard(verbose=self.verbose))
             if entry.needs_backbone or entry.asks_llm:

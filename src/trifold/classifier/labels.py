@@ -1,6 +1,6 @@
 """Texts and labels as scikit-learn's users hand them over, and labels handed back in the form that they had."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,15 +65,16 @@ def as_examples(texts: Any, labels: Any, columns: Sequence[Label] | None = None)
 
     Args:
         texts: As `texts_of` takes them.
-        labels: As `targets_of` takes them, or an indicator matrix: `(rows, labels)` of 0 and 1, of NumPy or SciPy, or a
-            table whose columns are called like the labels.
+        labels: As `targets_of` takes them, or an indicator matrix: `(rows, labels)` of 0 and 1, in lists, of NumPy or
+            SciPy, or a table whose columns are called like the labels.
         columns: What the columns of a matrix without names stand for; their numbers where `None`.
 
     Raises:
         DataError: If the two differ in length, a text is empty, or a label is missing.
     """
     kept = texts_of(texts)
-    matrix = _indicator(labels)
+    labels = list(labels) if isinstance(labels, Iterator) else labels
+    matrix = _indicator(labels, columns)
     if matrix is None:
         targets, kind = targets_of(labels)
         form = LabelForm(kind)
@@ -86,14 +87,14 @@ def as_examples(texts: Any, labels: Any, columns: Sequence[Label] | None = None)
     return Examples(tuple(range(len(kept))), tuple(kept), targets), form
 
 
-def _indicator(labels: Any) -> np.ndarray | None:
+def _indicator(labels: Any, columns: Sequence[Label] | None) -> np.ndarray | None:
     """An indicator matrix as `(rows, labels)`; `None` for labels in any other form."""
     dense = labels.toarray() if hasattr(labels, "toarray") else labels
     if not hasattr(dense, "__array__"):
-        return None
+        return _nested_indicator(dense, columns)
     matrix = np.asarray(dense)
     if matrix.ndim != 2 or matrix.shape[1] < 2:
-        return None
+        return _nested_indicator(matrix.ravel(), columns)
     if matrix.dtype.kind not in "biufO" or not np.isin(matrix, (0, 1)).all():
         named = ", ".join(map(repr, column_names(labels) or [])) or f"{matrix.shape[1]} columns"
         raise DataError(
@@ -103,10 +104,33 @@ def _indicator(labels: Any) -> np.ndarray | None:
     return matrix.astype(bool)
 
 
+def _nested_indicator(rows: Any, columns: Sequence[Label] | None) -> np.ndarray | None:
+    """An indicator matrix whose rows are lists of 0 and 1; `None` for labels in any other form.
+
+    Raises:
+        DataError: If the rows may as well be the labels 0 and 1 themselves, and `columns` does not tell.
+    """
+    if not isinstance(rows, Sequence | np.ndarray) or not all(isinstance(row, list | tuple) for row in rows):
+        return None
+    widths = {len(row) for row in rows}
+    if len(widths) != 1 or min(widths) < 2:
+        return None
+    if not all(isinstance(one, int | np.integer | np.bool_) and one in (0, 1) for row in rows for one in row):
+        return None
+    # Labels are listed once each, so a row that repeats one is no list of labels.
+    if columns is None and all(len(set(row)) == len(row) for row in rows):
+        raise DataError(
+            "every row of the labels lists 0 and 1, which may be an indicator matrix or the labels themselves: "
+            "give a matrix as np.array(y), or each row's labels as a set"
+        )
+    return np.array(list(rows), dtype=bool)
+
+
 def _names(labels: Any, count: int, columns: Sequence[Label] | None) -> tuple[Label, ...]:
     named = column_names(labels)
-    if named is None and columns is not None and len(columns) == count:
-        named = list(columns)
+    # One column may hold a list a row.
+    if named is None or len(named) != count:
+        named = list(columns) if columns is not None and len(columns) == count else None
     names = [name.item() if isinstance(name, np.generic) else name for name in named or range(count)]
     if len(set(names)) < count:
         raise DataError("two columns of the indicator matrix have one name: give each label its own")

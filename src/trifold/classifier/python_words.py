@@ -14,6 +14,8 @@ from trifold.events import Event, EventSink, Message, chosen_sink, current_sink,
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
+# What `fit` takes where the command line names a column.
+_ARGUMENTS = {"text_column": "X", "label_column": "y"}
 _FLAG = re.compile(r"--(no-)?([a-z]+(?:-[a-z]+)*)")
 
 
@@ -29,10 +31,12 @@ _ERRORS: dict[type[TrifoldError], type[TrifoldError]] = {SettingsError: Paramete
 
 
 def in_python(message: str) -> str:
-    """A message with parameters in place of flags: `epochs` for `--epochs`, `cache=False` for `--no-cache`."""
+    """A message with parameters in place of flags: `epochs` for `--epochs`, `y` for `--label-column`."""
 
     def parameter(flag: re.Match[str]) -> str:
         name = flag[2].replace("-", "_")
+        if name in _ARGUMENTS:
+            return _ARGUMENTS[name]
         if name not in DEFAULTS and name != "method":
             return flag[0]
         return f"{name}=False" if flag[1] else name

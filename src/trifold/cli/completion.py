@@ -26,7 +26,13 @@ def completion(shell: ShellName | None = None, /, *, install: bool = False) -> N
     except ShellDetectionError:
         raise SettingsError("the shell cannot be found out: name it, as in trifold completion bash") from None
     if install:
-        print(app.install_completion(shell=chosen))
+        try:
+            print(app.install_completion(shell=chosen))
+        except OSError as error:
+            raise SettingsError(
+                f"{error.filename} cannot be written ({error.strerror}): save what trifold completion {chosen} prints "
+                "where your shell reads its completions"
+            ) from None
         say_next("--help")
     else:
         print(app.generate_completion(shell=chosen), end="")

@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from cyclopts import Parameter, Token
+from cyclopts import App, ArgumentCollection, Parameter, Token
 
+from trifold.data.source import StandardInput
 from trifold.errors import require
 
 _FINITE = "give a finite number"
@@ -21,7 +22,7 @@ def _as_file(_: Any, words: Sequence[Token]) -> Path:
     name = words[0].value
     if name.startswith("-") and name != "-":
         raise ValueError(f"{NO_FLAG}{name}")
-    return Path(name)
+    return StandardInput(name) if name == "-" else Path(name)
 
 
 def require_finite(_: Any, value: Any) -> None:
@@ -37,6 +38,32 @@ def require_finite(_: Any, value: Any) -> None:
         one = getattr(value, field.name)
         finite = not isinstance(one, float) or math.isfinite(one)
         require(finite, f"--{field.name.replace('_', '-')} {one}", _FINITE)
+
+
+def require_plain_values(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse fractions for whole numbers, which cyclopts would round, and empty names, which are a folder to Path.
+
+    It is called as the last of the sources of values, and so sees those of the command line and of a TOML file.
+
+    Raises:
+        SettingsError: If there is one.
+    """
+    for argument in arguments:
+        types = (argument.hint, *get_args(argument.hint))
+        for token in argument.tokens:
+            require(
+                int not in types or not _is_fraction(token.value),
+                f"{argument.name} {token.value}",
+                "give a whole number",
+            )
+            require(Path not in types or bool(token.value), f"{argument.name} ''", "the name is empty, give one")
+
+
+def _is_fraction(word: str) -> bool:
+    try:
+        return "." in word and not float(word).is_integer()
+    except ValueError:
+        return False
 
 
 DataFile = Annotated[Path, Parameter(allow_leading_hyphen=True, converter=_as_file)]

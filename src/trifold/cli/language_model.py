@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.output import print_json, print_piece, print_table, say_next
+from trifold.cli.output import print_json, print_piece, print_run, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import TextSettings
 from trifold.errors import SettingsError, require
@@ -65,8 +65,7 @@ def pretrain(
         return
     for name, value in figures_in_words(made.metrics).items():
         print(f"{name:<28}  {value}")
-    print(f"\nReport: {made.folder / 'report.html'}")
-    print(made.folder)
+    print_run(made.folder)
     if objective == "mlm":
         say_next("fill-mask", made.folder, "The film was [MASK].")
     else:
@@ -162,9 +161,7 @@ def generate(
     found = run_generate(model, prompt, writing, compute or ComputeSettings(), print_piece if streams else None)
     if json:
         print_json({"prompt": prompt, "texts": found})
-    elif streams:
-        print()
-    else:
+    elif not streams:
         for text in found:
             print(text.strip())
             print("---" if text is not found[-1] else "", end="\n" if text is not found[-1] else "")

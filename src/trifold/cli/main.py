@@ -17,7 +17,7 @@ from cyclopts import App, CycloptsError, Group, Parameter
 from trifold.child_process import end_with_parent
 from trifold.cli.config_file import take_config_flag
 from trifold.cli.event_flag import take_event_flags
-from trifold.cli.inputs import require_finite
+from trifold.cli.inputs import require_finite, require_plain_values
 from trifold.cli.mistakes import sentence_of
 from trifold.cli.streams import failure_of_output, flush, open_streams
 from trifold.cli.verbs import GROUPS, LANGUAGE_MODELS, PROMPT_FILES, PROMPT_VERBS, VERBS
@@ -95,7 +95,8 @@ def run(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        words, app.config = take_config_flag(arguments)
+        words, files = take_config_flag(arguments)
+        app.config = [*files, require_plain_values]
         words, sink = take_event_flags(words)
         with sending_to(sink):
             begun = time.monotonic()

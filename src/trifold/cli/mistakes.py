@@ -8,6 +8,13 @@ from cyclopts.exceptions import CoercionError, UnknownCommandError, UnknownOptio
 from trifold.cli.event_flag import EVENT_FLAGS
 from trifold.cli.inputs import NO_FLAG
 from trifold.errors import did_you_mean
+from trifold.formatting import shortened
+
+# Of a mistaken word that a message repeats.
+_MOST_CHARACTERS = 60
+
+# Users' words for what some commands call otherwise, where the spelling does not lead there.
+_SYNONYMS = {"--max-length": "--block-size", "--max-seq-length": "--max-length", "--model-name-or-path": "--model"}
 
 
 def sentence_of(error: CycloptsError, app: App) -> str:
@@ -20,9 +27,8 @@ def sentence_of(error: CycloptsError, app: App) -> str:
     chain = tuple(error.command_chain or ())
     said = " ".join(str(error).split()).rstrip("., ")
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
-        return _there_is_no(
-            "command", repr(error.unused_tokens[0]), error.unused_tokens[0], _commands(app, chain), chain
-        )
+        given = shortened(error.unused_tokens[0], _MOST_CHARACTERS)
+        return _there_is_no("command", repr(given), given, _commands(app, chain), chain)
     if isinstance(error, ValidationError) and error.argument and error.argument.tokens:
         token = error.argument.tokens[0]
         return f"{token.keyword or error.argument.name} {token.value} is not allowed: {error.exception_message}"
@@ -32,12 +38,15 @@ def sentence_of(error: CycloptsError, app: App) -> str:
         given = said.rpartition(NO_FLAG)[2]
     else:
         return f"{said} (see --help)"
-    given = given.partition("=")[0]
+    given = shortened(given.partition("=")[0], _MOST_CHARACTERS)
     return _there_is_no("flag", given, given, _flags(app, chain), chain)
 
 
 def _there_is_no(what: str, shown: str, given: str, known: Iterable[str], chain: Sequence[str]) -> str:
-    return f"there is no {what} {shown}{did_you_mean(given, known)}: see {' '.join(('trifold', *chain))} --help"
+    known = list(known)
+    meant = _SYNONYMS.get(given, given)
+    guess = did_you_mean(meant if meant in known else given, known)
+    return f"there is no {what} {shown}{guess}: see {' '.join(('trifold', *chain))} --help"
 
 
 def _commands(app: App, chain: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
+from pathlib import Path
 from typing import Any
 
 from trifold.events import say
@@ -41,6 +42,12 @@ def say_next(*words: object, json: bool = False) -> None:
     """
     if not json:
         say(f"next: {shlex.join(['trifold', *map(str, words)])}")
+
+
+def print_run(folder: Path) -> None:
+    """Print where a finished run is, and its report, unless that could not be made."""
+    report = folder / "report.html"
+    print_text(f"\nReport: {report}\n{folder}" if report.is_file() else f"\n{folder}")
 
 
 def print_piece(text: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile
-from trifold.cli.output import SOME_TEXT, print_json, print_table, say_next
+from trifold.cli.output import SOME_TEXT, print_json, print_run, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
@@ -86,8 +86,7 @@ def _print_comparison(found: "Comparison", *, json: bool) -> None:
         print(sentence)
     for method, reason in found.skipped.items():
         print(f"{method} is missing: {reason}.")
-    print(f"\nReport: {found.folder / 'report.html'}")
-    print(found.folder)
+    print_run(found.folder)
     say_next("predict", found.folder, "--text", SOME_TEXT)
 
 
@@ -136,6 +135,9 @@ def finetune(
         raise SettingsError("--resume needs the --output-dir of the training that is to go on")
     chosen = method or preset or "full"
     if task.task == "generate":
+        from trifold.methods.catalogue import generative_entry
+
+        generative_entry(chosen)  # refused before PyTorch is imported
         from trifold.pipeline.generative_finetuning import learn_answers
 
         answering = learn_answers(request, task, chosen, output_dir, keep)
@@ -177,8 +179,7 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
             f"{percent(teacher['agreement']['value'])} of the test rows, at {milliseconds(own)} a text "
             f"against {milliseconds(teacher['teacher_ms_per_text'])}"
         )
-    print(f"\nReport: {result.folder / 'report.html'}")
-    print(result.folder)
+    print_run(result.folder)
     _say_curve(result.folder)
     say_next("predict", result.folder, "--text", SOME_TEXT)
 

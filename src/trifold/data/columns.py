@@ -117,7 +117,10 @@ def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextS
         return Columns(texts, None, guessed=not given)
     label = named_label or guess_label([name for name in names if name not in texts], sample)
     if label is None:
-        raise DataError(f"no label column can be guessed among {_listed(names)}: name it with --label-column")
+        raise DataError(
+            f"no label column can be guessed among {_listed(names)}: name it with --label-column, or add --no-header "
+            "if the first line is a row"
+        )
     return Columns(texts, label, guessed=not given or named_label is None)
 
 

@@ -123,7 +123,8 @@ def open_rows(
     rows = table.rows()
     head = list(islice(rows, _SAMPLE_ROWS))
     if not head:
-        raise DataError(f"{path} has a header and no rows: add rows with a text and a label")
+        way_out = "add rows below it, or add --no-header if that line is a row"
+        raise DataError(f"{path} has a header and no rows: {way_out}")
     sample = [row for row in head if isinstance(row, Record)]
     if not sample and len(head) < _SAMPLE_ROWS:
         raise DataError(f"no row of {path} can be used: {_reasons(head)}; correct the file")

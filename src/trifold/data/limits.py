@@ -19,6 +19,8 @@ MAX_LINES_ABOVE_HEADER = 20
 MAX_ROWS = 100_000_000
 # An array is read whole, unlike lines.
 MAX_JSON_ARRAY_BYTES = 1 << 30
+# Between two rows of a workbook: what stands below more than these is a stray cell.
+MAX_EMPTY_ROWS = 10_000
 # What a workbook unpacks to.
 MAX_WORKBOOK_BYTES = 1 << 30
 # Standard input is kept in a temporary file.

@@ -54,6 +54,13 @@ _FOREIGN = (
 )
 
 
+class StandardInput(type(Path())):  # type: ignore[misc]
+    """`-`, or the file that standard input is kept in; a message that it is formatted into says what it is."""
+
+    def __format__(self, _: str) -> str:
+        return "standard input"
+
+
 def is_standard_input(path: Path) -> bool:
     """Whether `-` was given, or `/dev/stdin`."""
     return str(path) in _STANDARD_INPUT
@@ -175,7 +182,7 @@ def standard_input() -> Path:
         raise DataError("standard input is a terminal, a device or a folder: pipe a file into it, or name the file")
     folder = Path(tempfile.mkdtemp(prefix="trifold-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    kept = folder / "standard-input"
+    kept: Path = StandardInput(folder / "standard-input")
     size = 0
     try:
         with kept.open("wb") as file:

@@ -92,14 +92,14 @@ def _require_task(examples: Examples) -> None:
     if classes < 2:
         raise DataError(
             f"every row has the label {next(iter(examples.label_counts()), '')!r}: give rows of at least two classes, "
-            "or name another column with --label-column"
+            "or give another column as --label-column"
         )
     if rows < FEWEST_ROWS:
         raise DataError(f"the data have {rows} usable rows: give at least {FEWEST_ROWS}, better hundreds")
     if classes > rows / 2:
         raise DataError(
             f"there are {classes} different labels on {rows} rows, more than half: "
-            "this is probably not the label column; name it with --label-column"
+            "this is probably not the label column; give that one as --label-column"
         )
 
 

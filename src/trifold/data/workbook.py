@@ -19,7 +19,7 @@ from trifold.data.header import find_header
 from trifold.data.source import require_file
 from trifold.data.table import ResultTable, Row, Table, unwritable
 from trifold.errors import DataError, first_line
-from trifold.events import say
+from trifold.events import say, say_once
 from trifold.formatting import counted
 from trifold.types import BadRow, Record
 
@@ -98,15 +98,28 @@ def _rows(table: Table, header: int) -> Iterator[Record | BadRow]:
 
 
 def _filled(sheet: Any) -> Iterator[tuple[int, list[object]]]:
-    """Number and cells of every row with something in it, without empty cells at its end; dates are text."""
+    """Number and cells of every row with something in it, without empty cells at its end; dates are text.
+
+    A stray cell below more than `limits.MAX_EMPTY_ROWS` empty rows is no row of the table: that it is left out is said.
+    """
+    last = 0
     for line, row in enumerate(sheet.iter_rows(values_only=True), start=1):
         cells: list[object] = [
             value if value is None or isinstance(value, str | int | float) else str(value) for value in row
         ]
         while cells and (cells[-1] is None or cells[-1] == ""):
             cells.pop()
-        if cells:
-            yield line, cells
+        if not cells:
+            continue
+        empty = line - last - 1
+        if last and empty > limits.MAX_EMPTY_ROWS:
+            say_once(
+                f"note: the sheet {sheet.title!r} is read up to row {last:,}: {empty:,} empty rows follow, "
+                f"and what stands below, from row {line:,} on, is left out"
+            )
+            return
+        last = line
+        yield line, cells
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from trifold.artifact.metrics_file import METRICS, read_metrics
+from trifold.artifact.npy_file import read_npy
 from trifold.artifact.run_record import RUN, FinetuneRecord, read_run_record
 from trifold.atomic import write_json
 from trifold.data.csv_file import save_rows
@@ -75,11 +76,8 @@ class RunResult:
         if self.given is not None:
             return self.given
         path = self.folder / PROBABILITIES
-        try:
-            found: np.ndarray = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            found = np.empty(0)
-        if found.shape != (len(self.rows), len(self.labels)) or not ((found >= 0) & (found <= 1)).all():
+        found, shape = read_npy(path, "<f4", 2), (len(self.rows), len(self.labels))
+        if found is None or found.shape != shape or not ((found >= 0) & (found <= 1)).all():
             raise ArtifactError(f"{path} is missing or damaged: run the method again")
         return found.astype(np.float64)
 

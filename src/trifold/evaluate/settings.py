@@ -17,7 +17,7 @@ class CompareSettings:
         tolerance: Points of score that a cheaper method may lose against the best and still be the one to ship.
     """
 
-    methods: str = ""
+    methods: str | None = None
     preset: Literal["classic"] | None = None
     time_limit: float | None = None
     tolerance: float = 1.0

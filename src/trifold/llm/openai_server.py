@@ -16,6 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from trifold.errors import LlmError
 from trifold.events import say
+from trifold.formatting import server_address
 from trifold.json_reading import parse_json
 from trifold.llm.api_key import Secret
 from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, TextGenerator, TransientError
@@ -91,11 +92,8 @@ class OpenAIServer(TextGenerator):
             if self._announced:
                 return
             self._announced = True
-            parts = urlsplit(self._url)
             key = f"with the key in {self._key_name}" if self._secret.value else "without a key"
-            say(
-                printable(f"asking {self._model} at {parts.scheme}://{parts.netloc}{_proxy_in_words(self._url)}, {key}")
-            )
+            say(printable(f"asking {self._model} at {server_address(self._url)}{_proxy_in_words(self._url)}, {key}"))
 
     def _call(self, asked: Mapping[str, Any], on_text: OnText | None) -> tuple[str, Mapping[str, int]]:
         """Make a call. Whatever goes wrong becomes an error of ours without a reference to the client's error.

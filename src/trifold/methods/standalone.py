@@ -15,11 +15,13 @@ import argparse
 import csv
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 # From version 1.32 on, ONNX Runtime reports its use to its maker unless told not to before it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -125,11 +127,13 @@ def text_columns(folder: Path, columns: Sequence[str], given: str | None) -> lis
     """The columns to read: those given, or those that the model was trained on.
 
     Raises:
-        ValueError: If the file lacks one, or has one that would be added.
+        ValueError: If the file is empty, lacks one, or has one that would be added.
     """
     known = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("data") or {}
     wanted = given or known.get("text_column") or "text"
     names = [wanted] if wanted in columns else [name.strip() for name in wanted.split(",")]
+    if not columns:
+        raise ValueError("the file is empty: it needs a header line and rows")
     for name in names:
         if name not in columns:
             raise ValueError(f"there is no column {name!r} among {', '.join(columns)}: name one with --text-column")
@@ -165,37 +169,97 @@ def label_rows(model: Model, rows: Iterable[dict[str, Any]], names: list[str], r
                 yield {**row, **added, "prediction": shown}
 
 
-def label_file(source: str, output: Path | None, column: str | None, reject_below: float) -> None:
-    """Write the rows of a file with their labels, each slice as it is done."""
+def require_free(output: Path, source: str | int, *, force: bool) -> None:
+    """Refuse a result in the place of what is read, of the model or, unless forced, of any file; devices are free.
+
+    Raises:
+        ValueError: If it is refused.
+        OSError: If the source is not there.
+    """
+    if output.exists() and os.path.samefile(output, source):
+        raise ValueError(f"{output} is the file that is read, and would be lost: name another --output")
+    if Path(__file__).resolve().parent / "model" in output.resolve().parents:
+        raise ValueError(f"{output} is in the folder of the model: name a file elsewhere as --output")
+    if output.is_file() and not force:
+        raise ValueError(f"{output} is there already: add --force to overwrite it, or name another --output")
+
+
+@contextmanager
+def result_file(output: Path | None) -> Iterator[TextIO]:
+    """A file that has its name only once all of it is written; standard output, pipes and devices as they are.
+
+    Raises:
+        OSError: If it cannot be written; its `filename` is the output.
+    """
+    direct = output is None or (output.exists() and not output.is_file())
+    place = Path(os.path.realpath(output or ""))
+    aside = place.parent / f".predict-{os.getpid()}.partial"
+    target: Any = aside if not direct else 1 if output is None else output
+    try:
+        with open(target, "w", encoding="utf-8", newline="") as file:
+            yield file
+        if not direct:
+            os.replace(aside, place)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(output or "standard output")) from None
+    finally:
+        if not direct:
+            aside.unlink(missing_ok=True)
+
+
+def label_file(source: str, output: Path | None, column: str | None, reject_below: float, *, force: bool) -> None:
+    """Write the rows of a file with their labels; `-` is standard input."""
     csv.field_size_limit(1 << 30)
-    with open(sys.stdin.fileno() if source == "-" else source, encoding="utf-8-sig", newline="") as file:
+    opened = 0 if source == "-" else source
+    if output is not None:
+        require_free(output, opened, force=force)
+    with open(opened, encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t" if source.endswith(".tsv") else ",", strict=True)
         columns = list(rows.fieldnames or ())
         names = text_columns(Path(__file__).parent, columns, column)
         model = Model()
-        with open(output or sys.stdout.fileno(), "w", encoding="utf-8", newline="") as written:
+        with result_file(output) as written:
             writer = csv.DictWriter(written, [*columns, *_ADDED], lineterminator="\n")
             writer.writeheader()
             writer.writerows(label_rows(model, rows, names, reject_below))
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
 def main() -> None:
     """Label a text, or every row of a file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if hasattr(signal, "SIGPIPE"):  # Windows has none. A reader that has had enough, `head` say, ends the program.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", help="CSV or TSV with a header, or - for standard input")
     parser.add_argument("--text", help="a single text; its answer is printed as JSON")
     parser.add_argument("--text-column", help="column of the texts; the one trained on by default")
     parser.add_argument("--output", type=Path, help="file for the result; standard output by default")
+    parser.add_argument("--force", action="store_true", help="overwrite the output if it is there already")
     parser.add_argument("--reject-below", type=float, default=0.0, help="give no label below this probability")
     asked = parser.parse_args()
     if (asked.file is None) == (asked.text is None or not asked.text.strip()):
         parser.error("give a file, or --text TEXT with at least one word")
+    source = "standard input" if asked.file == "-" else asked.file
     try:
         if asked.text is not None:
-            sys.stdout.write(json.dumps(Model().predict([asked.text])[0], ensure_ascii=False) + "\n")
+            answer = json.dumps(Model().predict([asked.text])[0], ensure_ascii=False)
+            with result_file(None) as written:
+                written.write(answer + "\n")
         else:
-            label_file(asked.file, asked.output, asked.text_column, asked.reject_below)
-    except (OSError, ValueError, csv.Error) as error:
+            label_file(asked.file, asked.output, asked.text_column, asked.reject_below, force=asked.force)
+    except UnicodeDecodeError:
+        parser.error(f"{source} is not text in UTF-8: save it as CSV in UTF-8")
+    except csv.Error as error:
+        parser.error(f"{source} is no CSV that can be read ({error}): correct it")
+    except OSError as error:
+        parser.error(f"{error.filename or source} cannot be read or written ({error.strerror}): name another file")
+    except ValueError as error:
         parser.error(str(error))
 
 

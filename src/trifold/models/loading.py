@@ -1,7 +1,8 @@
 """Load and save models with transformers; what cannot be loaded is refused in one clear sentence."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,11 @@ def load_model(
     read_config(files)
     # Checked first: without safetensors weights, the message of transformers would be about another file.
     files.shards()
-    logging = transformers.logging
     options = {"dtype": torch.float32, "attn_implementation": attention, **options}
     trusted = {"trust_remote_code": files.trust_remote_code, "use_safetensors": True, "local_files_only": True}
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers.logging.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
+        with without_advice(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model, loading = getattr(transformers, auto_class).from_pretrained(
                 files.folder, output_loading_info=True, **trusted, **options
@@ -60,8 +58,6 @@ def load_model(
         raise BackboneError(
             f"{files.name} cannot be loaded as {auto_class} ({reason_of(error)}): give another --model"
         ) from None
-    finally:
-        logging.set_verbosity(verbosity)
     _require_weights(files, model, loading["missing_keys"], whole=whole)
     if getattr(model.config, "is_encoder_decoder", False) and auto_class in _ENCODING_CLASSES:
         raise BackboneError(
@@ -69,6 +65,19 @@ def load_model(
             "method here learns from that: give --model an encoder or a decoder"
         )
     return model
+
+
+@contextmanager
+def without_advice() -> Iterator[None]:
+    """Inside, transformers logs errors alone: its warnings are advice to programmers."""
+    from transformers import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def load_config(files: BackboneFiles) -> Any:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from trifold.errors import ArtifactError, BackboneError, did_you_mean, require
 from trifold.events import say
+from trifold.formatting import server_address
 from trifold.models.backbone_files import BackboneFiles, quoted
 from trifold.models.hub_models import NotInCacheError, cached_folder, from_hub
 
@@ -125,7 +126,7 @@ def find_base(
             ) from None
         from huggingface_hub.constants import ENDPOINT
 
-        say(f"note: {folder} was trained on {name}, which is downloaded from {ENDPOINT}")
+        say(f"note: {folder} was trained on {name}, which is downloaded from {server_address(ENDPOINT)}")
         files = locate(name, revision=commit, trust_remote_code=trust_remote_code)
     if files.sha256() != saved["base_sha256"]:
         raise ArtifactError(

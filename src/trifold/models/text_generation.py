@@ -9,6 +9,7 @@ import torch
 from trifold.errors import BackboneError
 from trifold.models.backbone_files import reason_of
 from trifold.models.context_length import context_length
+from trifold.models.loading import without_advice
 from trifold.runtime import seed_everything
 
 Decode = Callable[[list[int]], str]
@@ -106,13 +107,15 @@ def continue_prompt(
         seed_everything(decoding.seed)
     streamer = _Streamer(decode, decoding.stop, on_piece) if on_piece and decoding.num_return_sequences == 1 else None
     try:
-        rows = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            streamer=streamer,
-            stopping_criteria=[_StopTexts(decode, decoding.stop, len(prompt))] if decoding.stop else None,
-            **decoding.options(),
-        )
+        # transformers leaves out a mask that hides nothing, and then warns that there is none.
+        with without_advice():
+            rows = model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                streamer=streamer,
+                stopping_criteria=[_StopTexts(decode, decoding.stop, len(prompt))] if decoding.stop else None,
+                **decoding.options(),
+            )
     except IndexError:
         raise BackboneError(
             f"{name} cannot read {len(prompt):,} tokens and write {decoding.max_new_tokens:,}, and its config.json "

@@ -28,6 +28,7 @@ from trifold.methods.catalogue import method_entry
 from trifold.methods.unused_settings import unused
 from trifold.pipeline.contestants import Contestant, announce, chosen_methods, foresee, line_up
 from trifold.pipeline.deciding_metric import deciding_metric, say_why
+from trifold.pipeline.drawn_run import draw_run, lacks_files
 from trifold.pipeline.earlier_comparison import finished_earlier, read_own, require_comparison
 from trifold.pipeline.method_process import interrupts, run_in_own_process
 from trifold.pipeline.request import Request, Task, flags_of, open_task
@@ -146,6 +147,9 @@ def _compare(
     task = open_task(request)
     deciding_metric(request, task)
     before = finished_earlier(target, contestants, task) if going_on else {}
+    for name, result in before.items():
+        if lacks_files(result):
+            draw_run(result, contestants[name].request, task)
     for warning in task.facts.warnings():
         say(f"note: {warning}")
     skip_reasons = {

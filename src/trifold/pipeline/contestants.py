@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from trifold.errors import SettingsError
+from trifold.errors import SettingsError, require
 from trifold.evaluate.forecast import Forecast, forecast
 from trifold.events import say
 from trifold.formatting import duration
@@ -26,8 +26,8 @@ class Contestant:
     request: Request
 
 
-def chosen_methods(names: str, preset: str | None = None, *, prompting: bool = False) -> list[str]:
-    """The methods named in a comma-separated list, all where it is empty, and the preset.
+def chosen_methods(names: str | None, preset: str | None = None, *, prompting: bool = False) -> list[str]:
+    """The methods named in a comma-separated list, all where there is none, and the preset.
 
     Args:
         names: With commas between.
@@ -35,10 +35,13 @@ def chosen_methods(names: str, preset: str | None = None, *, prompting: bool = F
         prompting: Whether all includes prompting, which needs a language model.
 
     Raises:
-        SettingsError: If one is unknown or named twice.
+        SettingsError: If one is unknown or named twice, or a list names none.
     """
     every = (*METHODS, *ASKING) if prompting else METHODS
-    chosen = [method_name(name.strip()) for name in names.split(",") if name.strip()] or list(every)
+    chosen = list(every)
+    if names is not None:
+        chosen = [method_name(name.strip()) for name in names.split(",") if name.strip()]
+        require(bool(chosen), f"--methods {names!r}", f"name one of {', '.join(every)}, or leave it out for all")
     chosen += [preset] if preset and preset not in chosen else []
     for name in chosen:
         if chosen.count(name) > 1:

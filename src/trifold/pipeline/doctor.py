@@ -11,6 +11,7 @@ from pathlib import Path
 
 from trifold.cache_folder import cache_folder
 from trifold.errors import TrifoldError
+from trifold.formatting import server_address
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import locate
 from trifold.runtime import (
@@ -106,7 +107,7 @@ class Diagnosis:
         backbones: Name to size in bytes, of those on this machine.
         minilm: Its folder, to load it without Trifold; `None` where it is not installed.
         caches: What is kept, by its folder, with its size in bytes.
-        hub: Address, whether it may be asked, and where its files are kept.
+        hub: Address without a password, whether it may be asked, and where its files are kept.
         engines: One for each value of `--engine`.
         advice: What to do, a sentence each.
     """
@@ -207,7 +208,7 @@ def _cached_models() -> dict[str, int]:
 def _hub() -> dict[str, str | bool]:
     from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
 
-    return {"address": ENDPOINT, "offline": bool(HF_HUB_OFFLINE), "cache": str(_hub_cache())}
+    return {"address": server_address(ENDPOINT), "offline": bool(HF_HUB_OFFLINE), "cache": str(_hub_cache())}
 
 
 def _size_bytes(folder: Path) -> int:

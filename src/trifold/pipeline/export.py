@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.learned_texts import LEARNED_TEXTS
+from trifold.artifact.manifest import verify_file
 from trifold.artifact.run_folder import choose_folder, new_folder
 from trifold.artifact.run_record import ExportedRecord, write_run_record
 from trifold.data.hub import offline_data
@@ -26,7 +27,7 @@ from trifold.pipeline.recorded_run import reopen_task
 from trifold.runtime import unchanged_process
 from trifold.statistics.intervals import Interval
 from trifold.statistics.metrics import paired_difference
-from trifold.tasks.metric_choice import choose_metric, label_column
+from trifold.tasks.metric_choice import choose_metric, label_column, missing_for
 from trifold.types import Examples
 
 _WAY_OUT = "name a file with labelled rows that it was not trained on: --data FILE"
@@ -109,7 +110,7 @@ def export(
         _write_program(folder)
         exported = _as_record(run, engine, compared, max_drop, str(data) if data else "validation and test part")
         size = after.size_bytes()
-        if (before.folder / LEARNED_TEXTS).is_file():
+        if verify_file(before.folder, LEARNED_TEXTS):
             shutil.copy2(before.folder / LEARNED_TEXTS, folder)
         write_run_record(folder, before.record.but(*_OF_TRAINING, exported=exported, size_bytes=size))
     return Exported(target, engine, **vars(compared), size_bytes=size, before_bytes=before.predictor.size_bytes())
@@ -182,7 +183,13 @@ def _compare(before: Run, after: Predictor, rows: Examples) -> _Compared:
     labels = before.predictor.labels
     # A run that `TextClassifier.save` wrote was never scored.
     score = str(before.record.get("score_name") or choose_metric(None, labels, rows.label_counts()))
-    truth, column = labels.encode(rows.labels), label_column(score, labels)
+    truth = labels.encode(rows.labels)
+    if missing := missing_for(score, labels, truth):
+        unmeasured, score = score, choose_metric(None, labels, rows.label_counts())
+        say(
+            f"note: {unmeasured} has no value on the {counted(len(rows), 'held-out row')} ({missing}): {score} is taken"
+        )
+    column = label_column(score, labels)
     probabilities = [_probabilities(predictor, rows) for predictor in (before.predictor, after)]
     as_before, as_after = (labels.decide(one) for one in probabilities)
     drop = paired_difference(score, truth, as_before, as_after, len(labels), column=column, probabilities=probabilities)

@@ -3,26 +3,18 @@
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from trifold.artifact.learned_texts import write_learned_texts
-from trifold.artifact.manifest import write_manifest
 from trifold.artifact.metrics_file import MajorityFacts
 from trifold.artifact.run_folder import choose_folder
 from trifold.artifact.run_record import BackboneRecord, FinetuneRecord, as_record
 from trifold.data.source import require_lasting
-from trifold.drawing import drawing
 from trifold.errors import ArtifactError, DataError, require
-from trifold.evaluate.leaderboard import build_leaderboard
-from trifold.evaluate.majority import majority_run
-from trifold.evaluate.model_card import write_card
-from trifold.evaluate.plots import write_confusion, write_curves
-from trifold.evaluate.report import write_report
 from trifold.evaluate.results import PROBABILITIES, RunResult, read_result, write_metrics, write_predictions
-from trifold.evaluate.verdict import decide
 from trifold.events import say, say_detail
 from trifold.inference.predict import score_texts
 from trifold.methods.catalogue import MethodEntry, method_entry, method_name
@@ -31,6 +23,7 @@ from trifold.methods.settings import MethodSettings
 from trifold.models.backbone_files import reason_of
 from trifold.models.locate import find_backbone
 from trifold.pipeline.deciding_metric import deciding_metric, say_why
+from trifold.pipeline.drawn_run import draw_run, lacks_files
 from trifold.pipeline.request import Request, Task, data_record, models_of, open_task
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
@@ -82,7 +75,10 @@ def finetune(
     _require_one_model(request)
     request.require_used([method], keep)
     if done := finished(output_dir, lambda: asked_for(request, method), resume=keep.resume):
-        return read_result(done)
+        result = read_result(done)
+        if lacks_files(result):
+            draw_run(result, request, open_task(request))
+        return result
     target = choose_folder(output_dir, method, resume=keep.resume)
     require_lasting(*request.files.values())
     say_detail(
@@ -112,7 +108,7 @@ def finetune(
     result = read_result(target)
     if announce:
         say_why(request, task)
-    _show(result, request, task, fitted_by_steps=trained.fitted.history is not None)
+    draw_run(result, request, task)
     return result
 
 
@@ -254,28 +250,6 @@ def _write_results(folder: Path, task: Task, scores: Scores, fitted: Fitted, sco
     if fitted.history:
         fitted.history.write(folder)
     return metrics, predicted
-
-
-def _show(result: RunResult, request: Request, task: Task, *, fitted_by_steps: bool) -> None:
-    """What people look at: figures, model card and report, each as far as it can be made."""
-    folder = result.folder
-    with drawing("confusion.png"):
-        write_confusion(folder, result.truth, result.predicted, result.labels)
-    if fitted_by_steps:
-        with drawing("loss.png"):
-            write_curves(folder)
-    with drawing("the model card README.md"):
-        write_card(folder, result)
-    with drawing("report.html"):
-        score = result.record.score_name
-        majority = majority_run(result)
-        rows = build_leaderboard([result], score, majority)
-        verdict = decide([result], score, 1.0, majority)
-        verdict = replace(verdict, sentences=(*task.facts.label_caution(), *verdict.sentences))
-        title = f"{result.method} on {request.data.name}"
-        write_report(folder, title, task.facts, [result], rows, verdict, {}, result.record.command)
-    with drawing("the list of these files in manifest.json"):
-        write_manifest(folder)
 
 
 def _prove_saved(folder: Path, method: str, fitted: Fitted, task: Task, settings: MethodSettings) -> None:

@@ -88,7 +88,10 @@ def pretrain(
     """
     start, keep = Start(), keep or CheckpointSettings()
     if done := finished(output_dir, request.asked, resume=keep.resume):
-        return Pretrained.read(done)
+        made = Pretrained.read(done)
+        if not all((done / name).is_file() for name in ("loss.png", "report.html")):
+            _draw(made)
+        return made
     target = choose_folder(output_dir, request.objective, resume=keep.resume)
     request.require_used()
     with (
@@ -109,12 +112,17 @@ def pretrain(
     made = Pretrained.read(target)
     if note := why_unlearned(made.record.held_out_loss, made.record.unigram_loss):
         say(note)
-    with drawing("loss.png"):
-        write_curves(target)
-    with drawing("report.html"):
-        write_pretraining_report(target, made.metrics, made.record)
-    write_manifest(target)
+    _draw(made)
     return made
+
+
+def _draw(made: Pretrained) -> None:
+    """What people look at, as far as it can be made."""
+    with drawing("loss.png"):
+        write_curves(made.folder)
+    with drawing("report.html"):
+        write_pretraining_report(made.folder, made.metrics, made.record)
+    write_manifest(made.folder)
 
 
 @dataclass(frozen=True)

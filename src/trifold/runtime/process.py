@@ -5,6 +5,7 @@ program, `prepared` and `unchanged_process` put everything back at their end. No
 """
 
 import ctypes
+import logging
 import os
 import random
 import sys
@@ -34,6 +35,8 @@ def own_process() -> None:
     """Say that this process is a command's own, so that `prepare_own` may set it up; called by the command line."""
     # If it is not set, the tokenizers library warns about its threads when a process forks.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    # Of folders that it cannot write its cache to; it then takes a temporary one.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     _OWNED.set()
 
 

@@ -28,6 +28,7 @@ class InfluenceScores(ABC):
         wrong: `(groups, methods)` bool, which methods are wrong in each group.
         error_effect: How much a wrong prediction of average effect lowers the score, in units of `1 / rows`.
         span: Lowest and highest score that there can be.
+        rows_for_one: Rows for each row that the score is made of: 1 where it is made of all of them.
 
     Source: Hampel 1974, "The Influence Curve and its Role in Robust Estimation"; Efron 1982, "The Jackknife, the
     Bootstrap and Other Resampling Plans", chapter 6. For the interval of a score as the interval of a share with an
@@ -36,12 +37,18 @@ class InfluenceScores(ABC):
     """
 
     def __init__(
-        self, counts: np.ndarray, wrong: np.ndarray, error_effect: float, span: tuple[float, float] = (0.0, 1.0)
+        self,
+        counts: np.ndarray,
+        wrong: np.ndarray,
+        error_effect: float,
+        span: tuple[float, float] = (0.0, 1.0),
+        rows_for_one: float = 1.0,
     ) -> None:
         self.counts = counts
         self._wrong = wrong
         self._error_effect = error_effect
         self._lowest, self._width = span[0], span[1] - span[0]
+        self._rows_for_one = rows_for_one
 
     @abstractmethod
     def scores(self, counts: np.ndarray) -> np.ndarray:
@@ -69,7 +76,8 @@ class InfluenceScores(ABC):
         rows = counts.sum(axis=-1)[..., None, None]
         above = self._leads(counts) - lead
         # As in a score test, the variance is taken around the supposed lead, not around the observed one.
-        variance = np.maximum(self._lead_variances(counts) + above**2, abs(lead) * self._error_effect)
+        around = self._lead_variances(counts) + self._rows_for_one * above**2
+        variance = np.maximum(around, abs(lead) * self._error_effect)
         with np.errstate(divide="ignore", invalid="ignore"):
             found: np.ndarray = np.where(above == 0, 0.0, above / np.sqrt(variance / rows))
         return found
@@ -78,7 +86,8 @@ class InfluenceScores(ABC):
         """See `MethodScores`."""
         rows, lead, z = counts.sum(axis=-1)[..., None, None], self._leads(counts), np.asarray(z)
         with np.errstate(divide="ignore"):
-            usual = lead + z * np.sqrt(self._lead_variances(counts) / np.maximum(rows - z * z, 0))
+            own_rows = np.maximum(rows - self._rows_for_one * z * z, 0)
+            usual = lead + z * np.sqrt(self._lead_variances(counts) / own_rows)
         # The largest lead u whose least variance still allows the observed lead:
         # (u - lead)^2 = z^2 * error_effect * u / rows.
         step = z * z * self._error_effect / rows
@@ -111,7 +120,8 @@ class InfluenceScores(ABC):
         """See `MethodScores`."""
         rows = self.counts.sum()
         # `_lead_variances` counts one row more than there is; it is taken off again.
-        variances = np.maximum(self._lead_variances(self.counts) - self._error_effect / rows, 0)
+        added = self._rows_for_one * self._error_effect / rows
+        variances = np.maximum(self._lead_variances(self.counts) - added, 0)
         errors: np.ndarray = np.sqrt(variances / rows)
         return errors
 
@@ -141,7 +151,7 @@ class InfluenceScores(ABC):
         products = (influences * counts[..., None]).swapaxes(-1, -2) @ influences / rows
         own = np.diagonal(products, axis1=-2, axis2=-1)
         variances: np.ndarray = np.maximum(own[..., :, None] + own[..., None, :] - 2 * products, 0)
-        variances += self._error_effect / rows
+        variances += self._rows_for_one * self._error_effect / rows
         return variances
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from trifold.statistics.calibration import calibration_error
 from trifold.statistics.intervals import Z_95, Interval
 from trifold.statistics.metric import lower_is_better
+from trifold.statistics.row_influence import mcc
 from trifold.statistics.scores import MethodScores, score_methods
 
 # With fewer classes the right one is among the first five nearly always.
@@ -49,7 +50,8 @@ class Metrics:
             row has one label.
         top5_accuracy: Share of rows whose class is among the five likeliest; `None` under 10 classes, and where a row
             may have several labels.
-        mcc: Matthews correlation coefficient, -1 to 1; `None` where a row may have several labels.
+        mcc: Matthews correlation coefficient, -1 to 1; `None` where a row may have several labels, and where all rows
+            have the same one.
         log_loss: Mean negative natural logarithm of the probability given to the true class. Where a row may have
             several labels, the mean over all rows and labels of the loss on whether the row has the label.
         roc_auc: Area under the ROC curve, the mean over the labels, each against the rest; `None` where no row or
@@ -93,7 +95,7 @@ def measure(truth: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray)
         micro_f1=float(f1_score(truth, predicted, average="micro", zero_division=0)),
         samples_f1=float(f1_score(truth, predicted, average="samples", zero_division=1.0)) if several else None,
         top5_accuracy=None if several or classes < _TOP_5_CLASSES else _top5_accuracy(truth, probabilities),
-        mcc=None if several else _mcc(truth, predicted),
+        mcc=None if several or (truth == truth[0]).all() else mcc(truth, predicted, classes)[0],
         log_loss=_log_loss(truth, probabilities),
         roc_auc=_mean_over_labels(roc_auc_score, truth, probabilities),
         average_precision=_mean_over_labels(average_precision_score, truth, probabilities),
@@ -209,12 +211,6 @@ def why_main_score(label_counts: Sequence[int], *, multi_label: bool = False) ->
         f"macro-F1 decides: the commonest class has {times:,.1f} times the rows of the rarest; "
         "--metric accuracy changes that"
     )
-
-
-def _mcc(truth: np.ndarray, predicted: np.ndarray) -> float:
-    from sklearn.metrics import matthews_corrcoef
-
-    return float(matthews_corrcoef(truth, predicted))
 
 
 def _top5_accuracy(truth: np.ndarray, probabilities: np.ndarray) -> float:

@@ -19,16 +19,15 @@ def has_label(target: np.ndarray, column: int) -> np.ndarray:
     return having
 
 
-def label_figure(kind: str, truth: np.ndarray, predicted: np.ndarray, column: int) -> Figure:
+def label_figure(kind: str, true: np.ndarray, named: np.ndarray) -> Figure:
     """F1, recall or precision of one label; 0 where it has no row to be found in.
 
     Args:
         kind: `f1`, `recall` or `precision`.
-        truth: `(rows,)` or `(rows, classes)`.
-        predicted: In the shape of `truth`.
-        column: The label's class number.
+        true: `(rows,)` bool, which rows have the label.
+        named: `(rows,)` bool, which rows are predicted to have it.
     """
-    true, named = has_label(truth, column).astype(float), has_label(predicted, column).astype(float)
+    true, named = true.astype(float), named.astype(float)
     if kind == "f1":
         return _quotient(2 * true * named, true + named)
     return _quotient(true * named, true if kind == "recall" else named)

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from trifold.errors import SettingsError
 from trifold.statistics.metric import LABEL_TITLES, nearest_name, split_name
 from trifold.statistics.metrics import main_score
+from trifold.statistics.row_influence import has_label
 from trifold.tasks.labels import LabelMap
 from trifold.types import Label
 
@@ -37,6 +40,23 @@ def choose_metric(asked: str | None, labels: LabelMap, label_rows: Mapping[Label
     if kind == "samples_f1" and not labels.multi_label:
         raise SettingsError("--metric samples_f1 is for rows that may have several labels: take accuracy or macro_f1")
     return asked
+
+
+def missing_for(score: str, labels: LabelMap, truth: np.ndarray) -> str | None:
+    """What rows lack without which a metric has no value on them, as a clause; `None` where it has one.
+
+    Args:
+        score: Name of the metric.
+        labels: Of the task.
+        truth: Of the rows, `(rows,)` class numbers or `(rows, classes)` bool.
+    """
+    column = label_column(score, labels)
+    if column is not None:
+        return None if has_label(truth, column).any() else f"none of them has the label {split_name(score)[1]}"
+    if score not in ("roc_auc", "average_precision", "mcc"):
+        return None
+    rows = truth.sum(axis=0) if truth.ndim == 2 else np.bincount(truth, minlength=len(labels))
+    return None if ((rows > 0) & (rows < len(truth))).any() else "no label is on some of them and not on others"
 
 
 def label_column(score: str, labels: LabelMap) -> int | None:

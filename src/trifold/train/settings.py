@@ -7,6 +7,8 @@ from cyclopts import Parameter
 
 from trifold.errors import require
 
+_MOST_EPOCHS = 100_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimiserSettings:
@@ -39,7 +41,9 @@ class OptimiserSettings:
     def __post_init__(self) -> None:
         rate, epochs, batch = self.learning_rate, self.epochs, self.batch_size
         require(rate is None or rate > 0, f"--learning-rate {rate}", "give a positive number, such as 1e-4")
-        require(epochs is None or epochs > 0, f"--epochs {epochs}", "give 1 or more")
+        require(
+            epochs is None or 0 < epochs <= _MOST_EPOCHS, f"--epochs {epochs}", f"give 1 or more, to {_MOST_EPOCHS:,}"
+        )
         require(batch is None or batch > 0, f"--batch-size {batch}", "give 1 or more")
         require(self.patience > 0, f"--patience {self.patience}", "give 1 or more")
         require(0 <= self.warmup_ratio <= 1, f"--warmup-ratio {self.warmup_ratio}", "give a share from 0 to 1")

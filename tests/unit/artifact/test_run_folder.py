@@ -7,7 +7,7 @@ import pytest
 from safetensors import SafetensorError
 
 from trifold.artifact.manifest import verify_model
-from trifold.artifact.run_folder import choose_folder, new_file, new_folder
+from trifold.artifact.run_folder import choose_folder, new_file, new_folder, require_free_file
 from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.file_lock import locked
 
@@ -152,3 +152,14 @@ def test_an_output_is_not_blamed_for_what_failed_elsewhere(tmp_path: Path) -> No
 
     with pytest.raises(FileNotFoundError, match=r"input\.csv"):
         write()
+
+
+@pytest.mark.parametrize("name", ["run/model/head.csv", "run/out.csv", "link/out.csv"])
+def test_no_result_is_written_into_a_run_folder(tmp_path: Path, name: str) -> None:
+    with new_folder(tmp_path / "run") as folder:
+        (folder / "model").mkdir()
+        (folder / "run.json").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "run" / "model")
+    with pytest.raises(SettingsError, match=r"is inside the run folder .*run: name a file elsewhere as --output"):
+        require_free_file(tmp_path / name, force=True)
+    require_free_file(tmp_path / "out.csv")

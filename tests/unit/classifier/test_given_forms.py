@@ -164,3 +164,43 @@ def test_what_is_unusual_comes_as_a_warning(data: Data, tiny_model: Path) -> Non
     own: dict[str, Any] = {"model": str(tiny_model), "epochs": 1, "max_length": 32, "precision": "float32"}
     with pytest.warns(UserWarning, match=r"a learning rate of 0\.5 is high for full"):
         TextClassifier("full", learning_rate=0.5, **own).fit(*data)
+
+
+@pytest.mark.parametrize("kind", [list, tuple, iter])
+def test_lists_of_0_and_1_are_an_indicator_matrix(kind: Any) -> None:
+    rows = several_labels()
+    texts = [text for text, _ in rows]
+    names = sorted({name for _, found in rows for name in found})
+    nested = [[int(name in found) for name in names] for _, found in rows]
+    expected = TextClassifier("tfidf").fit(texts, np.array(nested)).predict(texts[:20])
+    made = TextClassifier("tfidf").fit(texts, kind(nested))
+    assert made.predict(texts[:20]).tolist() == expected.tolist()
+    assert made.score(texts, nested) == made.score(texts, np.array(nested))
+
+
+def test_pairs_of_0_and_1_may_be_two_things(data: Data) -> None:
+    texts, pairs = data[0][:40], [[1, 0], [0, 1]] * 20
+    with pytest.raises(DataError, match=r"every row of the labels lists 0 and 1.*np\.array\(y\), or .* as a set"):
+        TextClassifier("tfidf").fit(texts, pairs)
+    made = TextClassifier("tfidf").fit(texts, np.array(pairs))
+    assert made.score(texts, pairs) == made.score(texts, np.array(pairs))
+    assert TextClassifier("tfidf").fit(texts, [[1, 1], *pairs[1:]]).predict(texts).shape == (40, 2)
+
+
+def test_lists_of_other_labels_stay_lists_of_labels(data: Data) -> None:
+    made = TextClassifier("tfidf").fit(data[0][:40], [[1, 2], [2, 3], [3, 1], [1, 0]] * 10)
+    assert made.classes_.tolist() == [0, 1, 2, 3]
+    assert isinstance(made.predict(data[0][:1])[0], tuple)
+
+
+@pytest.mark.parametrize("method", [None, 5, ["tfidf"]])
+def test_a_method_that_is_no_name_is_refused(method: Any, data: Data) -> None:
+    with pytest.raises(SettingsError, match=r"there is no method .*: choose one of tfidf, "):
+        TextClassifier(method=method).fit(*data)
+
+
+def test_advice_on_labels_names_no_flag(data: Data) -> None:
+    with pytest.raises(DataError, match=r"give rows of at least two classes, or give another column as y$"):
+        TextClassifier("tfidf").fit(data[0], ["good"] * len(data[0]))
+    with pytest.raises(DataError, match=r"this is probably not the label column; give that one as y$"):
+        TextClassifier("tfidf").fit(data[0], list(range(len(data[0]))))

@@ -72,3 +72,13 @@ def test_selftest_fails_where_a_method_does(
 
 def test_minilm_is_where_doctor_looks() -> None:
     assert locate("minilm", offline=True).folder.is_dir()
+
+
+def test_doctor_shows_no_secret_of_the_hubs_address(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://user:SECRET@hf.example:8080/some?token=SECRET")
+    assert run(["doctor", "--json"]) == 0
+    printed = capsys.readouterr().out
+    assert json.loads(printed)["hub"]["address"] == "https://hf.example:8080"
+    assert "SECRET" not in printed

@@ -35,6 +35,7 @@ FILES = {
     "classes.csv": ("text,label\n" + "".join(f"text {n} here,id{n}\n" for n in range(1_000))).encode(),
     "caret.csv": PLAIN.replace(",", "^").encode(),
     "plain.csv": PLAIN.encode(),
+    "unnamed.csv": b"apple,fruit\nleek,vegetable\n",
 }
 UNREADABLE = [
     (("a.docx",), "is a document, not a table that is read here: save its rows as CSV"),
@@ -45,7 +46,8 @@ UNREADABLE = [
     (("a.xls",), "is a workbook or document of old Office, not a table that is read here: save it as CSV"),
     (("a.xlsx",), "is a damaged workbook, or another archive, not a table that is read here: save it again"),
     (("empty.csv",), "is empty: it needs a header line and rows"),
-    (("header.csv",), "has a header and no rows: add rows"),
+    (("header.csv",), "has a header and no rows: add rows below it, or add --no-header if that line is a row"),
+    (("",), "'' is not allowed: the name is empty, give one"),
     (("folder",), "is a folder: name a CSV, TSV, JSONL or Parquet file in it"),
     (("none.csv",), "there is no file none.csv (did you mean 'one.csv'?): check the name, or the folder you are in"),
     (("plain.csv", "--text-column", "txet"), "there is no column 'txet' (did you mean 'text'?): the file has 'text'"),
@@ -57,6 +59,7 @@ NOT_TO_LEARN_FROM = [
     (("one.csv",), "every row has the label 'good': give rows of at least two classes, or name another column"),
     (("classes.csv",), "there are 1000 different labels on 1000 rows, more than half: this is probably not the label"),
     (("caret.csv",), "has one column only: it needs at least a text and a label column"),
+    (("unnamed.csv",), "'apple', 'fruit': name it with --label-column, or add --no-header if the first line is a row"),
     (("plain.csv", "--label-column", "lable"), "there is no column 'lable' (did you mean 'label'?): the file has"),
 ]
 LEARNING = {"check": (), "finetune": ("--method", "tfidf"), "compare": ("--methods", "tfidf")}

@@ -142,6 +142,23 @@ def test_standard_input_is_read_like_a_file_any_number_of_times(
     assert local_file(Path("-")).read_bytes() == ROWS
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "standard input is empty: "),
+        (b"\x00\x01,bar\n1,2\n", "standard input is a binary file"),
+        (b"text,label\n", "standard input has a header and no rows"),
+    ],
+)
+def test_standard_input_is_named_as_such(
+    tmp_path: Path, standard_input: Callable[[Path], None], content: bytes, said: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    standard_input(tmp_path / "a.csv")
+    with pytest.raises(DataError, match=f"^{said}"):
+        load_examples(source.StandardInput("-"), DataSettings())
+
+
 def test_standard_input_is_known_by_its_content(tmp_path: Path, standard_input: Callable[[Path], None]) -> None:
     pq.write_table(pa.table({"text": ["a", "b"], "label": ["x", "y"]}), tmp_path / "a.parquet")
     standard_input(tmp_path / "a.parquet")

@@ -2,23 +2,29 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from conftest import several_labels, write_reviews
 from trifold.artifact.learned_texts import LEARNED_TEXTS
-from trifold.data.settings import LabelledSettings
+from trifold.artifact.manifest import write_manifest
+from trifold.data.settings import DataSettings, LabelledSettings
 from trifold.errors import ArtifactError, SettingsError
 from trifold.evaluate.leaderboard import build_leaderboard, in_words
 from trifold.evaluate.results import PROBABILITIES, RunResult, read_result
 from trifold.methods.settings import RankingSettings
 from trifold.models.settings import ComputeSettings
+from trifold.pipeline import export
 from trifold.pipeline.evaluate import evaluate
 from trifold.pipeline.finetune import finetune
 from trifold.pipeline.request import Request
+from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
+from trifold.types import Examples
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +71,23 @@ def test_a_metric_of_no_label_of_the_data_is_refused_before_training(reviews: Pa
     with pytest.raises(SettingsError, match="samples_f1 is for rows that may have several labels"):
         learn(reviews, "samples_f1", tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "mcc", "f1:good", "recall:good", "precision:good"])
+def test_a_metric_without_a_value_on_the_test_rows_is_refused_before_training(
+    metric: str, reviews: Path, tmp_path: Path
+) -> None:
+    header, *rows = reviews.read_text().splitlines()
+    only = tmp_path / "only_bad.csv"
+    only.write_text(
+        "\n".join([header, *[row.replace("The ", "Indeed the ", 1) for row in rows if row.endswith("bad")]])
+    )
+    request = Request(reviews, reading=DataSettings(test_file=only), ranking=RankingSettings(metric=metric))
+    with pytest.raises(SettingsError, match=rf"^--metric {metric} has no value on the \d+ test rows: no.* --test-file"):
+        finetune(request, "tfidf", tmp_path / "run", announce=False)
+    assert not (tmp_path / "run").exists()
+    own = finetune(Request(reviews, reading=DataSettings(test_file=only)), "tfidf", tmp_path / "own", announce=False)
+    assert own.figure("accuracy").value > 0
 
 
 @pytest.mark.parametrize("given", ["f2", "f1", "f1:", "accuracy:good", "macro-f1", ""])
@@ -138,19 +161,37 @@ def test_hashes_are_all_that_a_run_keeps_of_its_texts(plain: RunResult, reviews:
 
 
 def test_without_hashes_the_whole_file_is_told_as_before(
-    plain: RunResult, reviews: Path, capsys: pytest.CaptureFixture[str]
+    plain: RunResult, reviews: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = plain.folder / LEARNED_TEXTS
-    kept = path.read_bytes()
-    try:
-        path.unlink()
-        assert evaluate(plain.folder, reviews, LabelledSettings(), ComputeSettings()).learned_from is None
-        assert f"{reviews} is the file that {plain.folder} learned from" in capsys.readouterr().err
-        path.write_bytes(b"nothing")
-        with pytest.raises(ArtifactError, match=f"{LEARNED_TEXTS} is damaged"):
-            evaluate(plain.folder, reviews, LabelledSettings(), ComputeSettings())
-    finally:
-        path.write_bytes(kept)
+    folder = shutil.copytree(plain.folder, tmp_path / "earlier")
+    (folder / LEARNED_TEXTS).unlink()
+    write_manifest(folder)
+    assert evaluate(folder, reviews, LabelledSettings(), ComputeSettings()).learned_from is None
+    assert f"{reviews} is the file that {folder} learned from" in capsys.readouterr().err
+
+
+def test_hashes_that_are_not_those_of_the_run_are_refused(plain: RunResult, reviews: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(plain.folder, tmp_path / "changed")
+    path = folder / LEARNED_TEXTS
+    np.save(path, np.empty(0, dtype="<u8"))
+    with pytest.raises(ArtifactError, match=f"{LEARNED_TEXTS} is damaged, its SHA-256 is not the manifest's: restore"):
+        evaluate(folder, reviews, LabelledSettings(), ComputeSettings())
+    with path.open("wb") as file:
+        np.savez(file, one=np.arange(3))
+    write_manifest(folder)
+    with pytest.raises(ArtifactError, match=f"{LEARNED_TEXTS} is damaged: restore it, or train again"):
+        evaluate(folder, reviews, LabelledSettings(), ComputeSettings())
+    path.unlink()
+    with pytest.raises(ArtifactError, match=f"{LEARNED_TEXTS} is missing: restore it"):
+        evaluate(folder, reviews, LabelledSettings(), ComputeSettings())
+
+
+def test_probabilities_in_a_zip_are_damaged(reviews: Path, tmp_path: Path) -> None:
+    result = learn(reviews, "roc_auc", tmp_path / "run")
+    with (result.folder / PROBABILITIES).open("wb") as file:
+        np.savez(file, one=np.arange(3))
+    with pytest.raises(ArtifactError, match=f"{PROBABILITIES} is missing or damaged: run the method again"):
+        build_leaderboard([read_result(result.folder)], "roc_auc")
 
 
 def test_balancing_even_classes_is_said_to_change_nothing(
@@ -169,3 +210,15 @@ def test_several_labels_a_row_have_figures_of_rows_and_of_labels(tmp_path: Path)
     assert "micro-F1" in in_words(row)
     with pytest.raises(SettingsError, match="mcc is for rows with one label each"):
         learn(data, "mcc", tmp_path / "other")
+
+
+def test_an_export_is_compared_by_the_tasks_own_metric_where_the_runs_has_no_value_on_the_rows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = LabelMap.of(["bad", "good"])
+    monkeypatch.setattr(export, "_probabilities", lambda _, rows: np.tile([0.8, 0.2], (len(rows), 1)))
+    run = SimpleNamespace(predictor=SimpleNamespace(labels=labels), record={"score_name": "roc_auc"})
+    rows = Examples(texts=("a",) * 20, labels=("bad",) * 20, rows=tuple(range(20)))
+    compared = export._compare(run, None, rows)
+    assert (compared.score_name, compared.drop.value) == ("accuracy", 0.0)
+    assert "note: roc_auc has no value on the 20 held-out rows" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Writing: a prompt is begun as a document is, what may become a stop is held back, what does not fit is refused."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ LONG = "small waves and islands " * 30
 @pytest.mark.parametrize(
     ("prompt", "asked", "sentence"),
     [
-        (LONG, None, r"the prompt has \d+ tokens and a new model reads 32: shorten what is filled in"),
+        (LONG, None, r"the prompt has \d+ tokens and a new model reads 32: shorten the prompt"),
         (LONG, 8, r"the prompt has \d+ tokens, --max-new-tokens asks for 8 more, and a new model reads 32: shorten"),
         (
             "waves",
@@ -107,3 +108,15 @@ def test_the_seed_decides_and_zero_temperature_does_not_ask_it(decoder: tuple[An
     assert said(seed=1, num_return_sequences=3) == said(seed=1, num_return_sequences=3)
     assert said(seed=1) != said(seed=2)
     assert said(seed=1, temperature=0) == said(seed=2, temperature=0)
+
+
+def test_an_empty_prompt_is_continued_without_a_warning(
+    decoder: tuple[Any, BackboneFiles], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, files = decoder
+    said: list[str] = []
+    logger = logging.getLogger("transformers.modeling_utils")
+    monkeypatch.setattr(logger, "handle", lambda record: said.append(record.getMessage()))
+    monkeypatch.setattr(type(logger), "warning_once", logging.Logger.warning)
+    assert continue_text(model, files, "", WritingSettings(max_new_tokens=3))[0].tokens
+    assert said == []

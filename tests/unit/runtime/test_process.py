@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 
 import numpy as np
@@ -65,3 +66,22 @@ def test_only_a_command_has_its_process_set_up_by_the_library():
         "own_process(); prepare_own(); assert torch.get_num_threads() == 1"
     )
     subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+def test_a_command_is_silent_about_a_home_that_matplotlib_cannot_write_to(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file, in which no folder can be made")
+    code = (
+        "from trifold.runtime import own_process; own_process()\n"
+        "from matplotlib import get_cachedir; print(get_cachedir())"
+    )
+    unset = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR")
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | {"HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert str(tmp_path) not in done.stdout

@@ -135,3 +135,50 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(kind, multi_label)
         )
         covered.append(found.low <= true <= found.high)
     assert np.mean(covered) >= 0.89
+
+
+EIGHT_OF_FORTY = np.array([1] * 8 + [0] * 32)
+WILSON_8 = 0.3244
+
+
+@pytest.mark.parametrize("false_alarms", [0, 5, 32])
+@pytest.mark.parametrize("kind", ["recall", "f1"])
+def test_errors_on_other_rows_do_not_narrow_the_interval_of_a_label_that_is_never_found(kind, false_alarms):
+    predicted = np.array([0] * 8 + [1] * false_alarms + [0] * (32 - false_alarms))
+    found = score_interval(kind, EIGHT_OF_FORTY, predicted, 2, column=1)
+    assert (found.value, found.low) == (0.0, 0.0)
+    # The label's F1 is a share of the rows that have it or get it.
+    rows = 8 if kind == "recall" else 8 + false_alarms
+    assert found.high >= 3.8415 / (rows + 3.8415) - 1e-4
+    assert kind == "f1" or found.high == pytest.approx(WILSON_8, abs=1e-4)
+
+
+def test_a_recall_of_all_rows_has_the_interval_of_the_labels_rows_and_a_precision_that_of_the_predicted():
+    always = score_interval("recall", EIGHT_OF_FORTY, np.ones(40, dtype=int), 2, column=1)
+    assert (always.value, always.high, always.low) == (1.0, 1.0, pytest.approx(1 - WILSON_8, abs=1e-4))
+    three = np.array([1] * 3 + [0] * 37)
+    assert score_interval("precision", EIGHT_OF_FORTY, three, 2, column=1).low == pytest.approx(0.4385, abs=1e-4)
+    assert score_interval("f1", EIGHT_OF_FORTY, EIGHT_OF_FORTY, 2, column=1).low <= 1 - WILSON_8 + 1e-4
+
+
+def test_the_precision_of_a_label_that_is_never_predicted_may_be_anything():
+    found = score_interval("precision", EIGHT_OF_FORTY, np.zeros(40, dtype=int), 2, column=1)
+    assert (found.low, found.high) == pytest.approx((0.0, 1.0), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["recall", "precision"])
+def test_a_lead_that_eight_rows_show_is_bounded_as_by_eight_rows_however_many_others_there_are(kind):
+    truth = np.array([1] * 8 + [0] * 392)
+    wrong = np.array([0] * 8 + [1] * 8 + [0] * 384)
+    lead = paired_difference(kind, truth, truth, wrong, 2, column=1)
+    assert lead.value == 1.0
+    assert 0.2 < lead.low < 0.7
+    same = paired_difference(kind, truth, truth, truth, 2, column=1)
+    assert same.high >= WILSON_8
+
+
+def test_a_log_loss_on_rows_with_one_label_has_an_interval_of_some_width():
+    constant = np.tile([0.5, 0.5], (20, 1))
+    for truth in (np.zeros(20, dtype=int), np.tile([True, False], (20, 1))):
+        found = score_interval("log_loss", truth, truth, 2, probabilities=constant)
+        assert found.high - found.low > 0.05

@@ -55,6 +55,12 @@ def test_roc_auc_is_undefined_where_a_class_is_absent():
     assert measure(np.zeros(50, dtype=int), probabilities.argmax(1), probabilities).roc_auc is None
 
 
+def test_rows_with_one_label_have_no_mcc_and_give_no_warning():
+    metrics = measure(np.zeros(20, dtype=int), np.zeros(20, dtype=int), np.tile([0.9, 0.1], (20, 1)))
+    assert metrics.mcc is metrics.roc_auc is metrics.average_precision is None
+    assert metrics.accuracy.value == 1.0
+
+
 def resampled(score, truth, predicted):
     """The middle 95 % of a score when rows are drawn again and again, the plain way."""
     rng = np.random.default_rng(1)
