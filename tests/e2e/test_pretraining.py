@@ -193,9 +193,10 @@ def test_a_decoder_that_is_asked_for_more_than_it_reads_says_so(
     long = "On day 5 there was rain and the film was wet. " * 20
     asks = ("prompt", "run", prompt, "--llm", f"hf:{decoder}", "--log", log)
     for command, sentence in (
-        (("generate", decoder, long), "reads 32: shorten what is filled in"),
+        (("generate", decoder, long), "reads 32: shorten the prompt"),
         (("generate", decoder, "On", "--max-new-tokens", 40), "--max-new-tokens asks for 40 more, and "),
-        ((*asks, "--var", f"text={long}"), "reads 32: shorten what is filled in"),
+        ((*asks, "--var", f"text={long}"), "reads 32: shorten the prompt"),
+        (("prompt", "write", "sort mail", *asks[3:]), "that many, so use a model that reads more"),
         ((*asks, "--var", "text=On", "--max-tokens", 40), "--max-tokens asks for 40 more, and hf:"),
     ):
         done = trifold_command(*command)
@@ -203,6 +204,9 @@ def test_a_decoder_that_is_asked_for_more_than_it_reads_says_so(
         assert done.stderr.startswith("trifold: the prompt has ")
         assert sentence in done.stderr
         assert done.stderr.count("\n") == 1
+    begun = trifold_command("prompt", "chat", prompt, *asks[3:], "--var", f"text={long}")
+    assert begun.returncode == 2
+    assert "reads 32: shorten the prompt" in begun.stderr
     for command in (("generate", decoder, "On"), (*asks, "--var", "text=On")):
         assert trifold_command(*command).returncode == 0, "the usual length is what fits"
 
@@ -223,6 +227,11 @@ def test_a_model_that_learned_nothing_yet_says_so_wherever_it_speaks(
     for done in (made, asked):
         assert done.returncode == 0, done.stderr
         assert "note: this model knows nothing yet: its loss on held-out text is " in done.stderr
+    both = subprocess.run(
+        [sys.executable, "-m", "trifold", "generate", str(folder), "On day", "--max-new-tokens", "3"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True,
+    )  # fmt: skip
+    assert "\nnote: this model knows nothing yet" in both.stdout
     record = json.loads((folder / "run.json").read_text())
     assert record["held_out_loss"] > 0.95 * record["unigram_loss"] > 0
     assert f"loss of word frequencies      {record['unigram_loss']:.4g}" in made.stdout
@@ -236,7 +245,7 @@ def test_minutes_of_pretraining_end_when_they_are_over(story: Path, tmp_path: Pa
     folder, minutes = tmp_path / "run", 0.1
     done = trifold_command("pretrain", story, *CLM, *SHORT, "--time-limit", minutes, "--output-dir", folder)
     assert done.returncode == 0, done.stderr
-    assert "0.1 minutes are about" in done.stderr
+    assert "in 0.1 min that is about" in done.stderr
     record = json.loads((folder / "run.json").read_text())
     assert record["train_seconds"] == pytest.approx(60 * minutes, abs=1.5)
     with (folder / "history.csv").open() as file:

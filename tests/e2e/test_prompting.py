@@ -584,10 +584,12 @@ def test_an_empty_answer_is_explained(
     json_flag: tuple[str, ...], prompt_file: Path, tmp_path: Path, trifold_command: Command
 ) -> None:
     given = ("prompt", "run", prompt_file, "--var", "text=a", "--log", tmp_path / "log", *json_flag)
-    with scripted(lambda *_: Reply(" \n")) as server:
+    with scripted(lambda number, _: Reply(" \n" if number == 3 else "")) as server:
         done = trifold_command(*given, "--llm", server.llm)
         cut = trifold_command(*given, "--llm", server.llm, "--max-tokens", 2)
-    assert done.returncode == cut.returncode == 0
+        blank = trifold_command(*given, "--llm", server.llm, "--max-tokens", 3)
+    assert done.returncode == cut.returncode == blank.returncode == 0
+    assert "note: the answer is empty, since the model wrote only white space" in blank.stderr
     assert "note: the answer is empty, since the model ended it at once" in done.stderr
     assert "all 2 tokens that it may have went into what is not shown: give more with --max-tokens" in cut.stderr
 
@@ -648,3 +650,5 @@ def test_an_attempt_that_fails_leaves_the_others(prompt_file: Path, reviews: Pat
     assert done.returncode == 0, done.stderr
     assert "note: attempt 1 at new instructions is left out: " in done.stderr
     assert "the best so far with 8 examples" in done.stdout
+    assert f"so {tmp_path / 'better.toml'} is not written" in done.stdout
+    assert not (tmp_path / "better.toml").exists()

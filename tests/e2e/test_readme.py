@@ -35,6 +35,7 @@ def test_every_command_in_it_works(tmp_path: Path, trifold_command: Callable[...
             assert words[0] == "trifold", command
             done = trifold_command(*words[1:], cwd=tmp_path)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert "this model knows nothing yet" not in done.stderr, command
 
 
 @pytest.mark.slow

@@ -96,13 +96,18 @@ class Talk:
 
     def answer(self) -> bool:
         """Print the answer of the model. Returns whether there is one; without one the conversation continues."""
-        from trifold.llm.contract import FatalLlmError
+        from trifold.llm.contract import FatalLlmError, NoRoomError
         from trifold.llm.prompt_template import Message
 
         try:
             answer = self._session.ask(self.messages, None if self._json else print_piece)
         except FatalLlmError:
             raise
+        except NoRoomError as error:
+            if self.messages == self._beginning:
+                raise
+            say(printable(f"trifold: {error.but('say less, or begin anew by /reset')}"))
+            return False
         except LlmError as error:
             say(printable(f"trifold: {error}"))
             return False

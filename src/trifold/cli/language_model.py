@@ -161,9 +161,7 @@ def generate(
     found = run_generate(model, prompt, writing, compute or ComputeSettings(), print_piece if streams else None)
     if json:
         print_json({"prompt": prompt, "texts": found})
-    elif streams:
-        print()
-    else:
+    elif not streams:
         for text in found:
             print(text.strip())
             print("---" if text is not found[-1] else "", end="\n" if text is not found[-1] else "")

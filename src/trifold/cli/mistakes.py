@@ -13,6 +13,9 @@ from trifold.formatting import shortened
 # Of a mistaken word that a message repeats.
 _MOST_CHARACTERS = 60
 
+# Users' words for what some commands call otherwise, where the spelling does not lead there.
+_SYNONYMS = {"--max-length": "--block-size", "--max-seq-length": "--max-length", "--model-name-or-path": "--model"}
+
 
 def sentence_of(error: CycloptsError, app: App) -> str:
     """What was given, the nearest thing that there is, and where to look.
@@ -40,7 +43,10 @@ def sentence_of(error: CycloptsError, app: App) -> str:
 
 
 def _there_is_no(what: str, shown: str, given: str, known: Iterable[str], chain: Sequence[str]) -> str:
-    return f"there is no {what} {shown}{did_you_mean(given, known)}: see {' '.join(('trifold', *chain))} --help"
+    known = list(known)
+    meant = _SYNONYMS.get(given, given)
+    guess = did_you_mean(meant if meant in known else given, known)
+    return f"there is no {what} {shown}{guess}: see {' '.join(('trifold', *chain))} --help"
 
 
 def _commands(app: App, chain: Sequence[str]) -> list[str]:

@@ -217,7 +217,7 @@ def improve(
         return
     for one in found.tried:
         print(f"{one.right:>4} of {one.rows} right  {one.name}{'  <- kept' if one is found.best else ''}")
-    print(f"\n{printable(changes)}" if changes else "\nnothing did better than the prompt as it is")
+    print(f"\n{printable(changes)}" if changes else f"\nnothing did better than {file}, so {target} is not written")
     print(target if changes else file)
     say_next("finetune", data, "--method", "prompt", "--prompt", target if changes else file)
 

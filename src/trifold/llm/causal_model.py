@@ -12,7 +12,7 @@ import numpy as np
 from jinja2 import TemplateError
 
 from trifold.errors import BackboneError, LlmError
-from trifold.llm.contract import Answer, Gap, OnText, Sampling, Scorer, TextGenerator
+from trifold.llm.contract import Answer, Gap, NoRoomError, OnText, Sampling, Scorer, TextGenerator
 from trifold.llm.likelihood import Continuations, Likelihoods
 from trifold.llm.prompt_template import Conversation, Message
 from trifold.models.answer_length import reason_against
@@ -205,7 +205,7 @@ class CausalModel(TextGenerator, Scorer):
 
     def _require_room(self, tokens: int, asked: int | None) -> None:
         if reason := reason_against(self.name, tokens, asked, self.window, "--max-tokens"):
-            raise LlmError(reason)
+            raise NoRoomError(reason)
 
 
 def common_length(rows: Sequence[list[int]]) -> int:

@@ -2,13 +2,14 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from trifold.errors import LlmError
 from trifold.llm.prompt_template import Conversation
+from trifold.models.answer_length import NoRoom
 
 OnText = Callable[[str], None]
 # Tokens of an answer where the user names no number.
@@ -67,6 +68,22 @@ class TransientError(Exception):
 
 class FatalLlmError(LlmError):
     """Every other call to this model would fail as well: a wrong key, an unknown model, no such server."""
+
+
+class NoRoomError(LlmError):
+    """A prompt and its answer are more than the model reads.
+
+    Args:
+        reason: How much more, and what to do.
+    """
+
+    def __init__(self, reason: NoRoom) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+    def but(self, way_out: str) -> "NoRoomError":
+        """The same with another way out where the prompt alone is too long, for one that the user did not write."""
+        return self if self.reason.left > 0 else NoRoomError(replace(self.reason, way_out=way_out))
 
 
 class UnnamedServerError(LlmError):

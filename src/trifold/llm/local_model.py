@@ -8,11 +8,15 @@ from trifold.errors import BackboneError, LlmError
 from trifold.llm.causal_model import CausalModel
 from trifold.llm.masked_model import MaskedModel
 from trifold.models.backbone_files import BackboneFiles, reason_of
+from trifold.models.hub_models import NO_DOWNLOAD
 from trifold.models.loading import is_decoder, load_config, load_model
 from trifold.models.locate import locate
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer_files import fast_tokenizer
 from trifold.runtime import Runtime, choose, prepare_own
+
+# minilm, which is suggested elsewhere, neither writes nor fills gaps.
+_WAY_OUT = "use --llm hf:FOLDER with a language model's folder, or --llm openai:BASE_URL#MODEL for a server"
 
 
 def open_local(name: str, compute: ComputeSettings) -> CausalModel | MaskedModel:
@@ -28,7 +32,8 @@ def open_local(name: str, compute: ComputeSettings) -> CausalModel | MaskedModel
     try:
         files = locate(name, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
     except BackboneError as error:
-        raise LlmError(str(error).replace("--model", "--llm hf:")) from None
+        said = str(error).replace(NO_DOWNLOAD, _WAY_OUT).replace(", a hub id, or minilm", " or a hub id")
+        raise LlmError(said.replace("--model", "--llm hf:")) from None
     prepare_own()
     # The opened model is kept, since loading takes seconds and a command that saves a run loads it again.
     runtime = choose(compute.device, compute.precision)

@@ -5,6 +5,8 @@ from pathlib import Path
 from trifold.errors import BackboneError
 from trifold.models.backbone_files import MODEL_FILES, BackboneFiles, reason_of
 
+NO_DOWNLOAD = "use --model minilm, which needs no download, or a folder"
+
 
 class NotInCacheError(BackboneError):
     """A model of the hub that is missing or incomplete in the local cache and was not downloaded."""
@@ -40,9 +42,7 @@ def from_hub(name: str, revision: str | None, *, offline: bool, trust_remote_cod
             if offline
             else "not in the local cache, and the hub cannot be reached"
         )
-        raise NotInCacheError(
-            f"{name} cannot be loaded: {where}; use --model minilm, which needs no download, or a folder"
-        ) from None
+        raise NotInCacheError(f"{name} cannot be loaded: {where}; {NO_DOWNLOAD}") from None
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise BackboneError(f"{name} cannot be loaded from the hub ({reason_of(error)}): check its name") from None
     except Exception as error:  # noqa: BLE001 - the hub's client promises nothing about exceptions on broken connections

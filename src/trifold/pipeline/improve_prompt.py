@@ -9,7 +9,7 @@ import numpy as np
 from trifold.data.settings import DataSettings
 from trifold.errors import BudgetError, DataError, LlmError
 from trifold.events import say
-from trifold.llm.contract import FatalLlmError, Sampling, Scorer
+from trifold.llm.contract import FatalLlmError, NoRoomError, Sampling, Scorer
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.few_shot import choose_balanced
 from trifold.llm.generation_labeller import GenerationLabeller
@@ -122,7 +122,10 @@ class Improving:
             LlmError: If the model cannot be used, or has no room for the request to write instructions.
         """
         if candidates:
-            self._session.client.model.room(self._request([], 1), self._writing(1).max_tokens)
+            try:
+                self._session.client.model.room(self._request([], 1), self._writing(1).max_tokens)
+            except NoRoomError as error:
+                raise error.but("use a model that reads more, or try examples alone by --candidates 0") from None
         before = self._score("as it is", self._prompt)
         tried = [before]
         try:

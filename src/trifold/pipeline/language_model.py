@@ -114,17 +114,19 @@ def fill(model: str, text: str, top_k: int, compute: ComputeSettings) -> list[li
 def generate(
     model: str, prompt: str, settings: WritingSettings, compute: ComputeSettings, show: Callable[[str], None] | None
 ) -> list[str]:
-    """Texts that go on with a prompt; why one is empty is said."""
+    """Texts that go on with a prompt; why one is empty is said, after `show` got the line's end."""
     language_model, _ = open_language_model(model, "clm", compute)
     with language_model.runtime.autocast():
         found = continue_text(
             language_model.model, language_model.files, prompt + language_model.behind_prompt, settings, show
         )
+    if show:
+        show("\n")
     if language_model.note:
         say(language_model.note)
     for one in found:
         if not one.text.strip():
-            say(why_empty(one.tokens, one.max_tokens, "--max-new-tokens", stopped=one.stopped))
+            say(why_empty(one.text, one.tokens, one.max_tokens, "--max-new-tokens", stopped=one.stopped))
     return [one.text for one in found]
 
 

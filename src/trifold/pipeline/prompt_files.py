@@ -7,7 +7,7 @@ from trifold.artifact.run_folder import new_file
 from trifold.errors import LlmError, PromptError
 from trifold.events import say
 from trifold.llm.client import Client
-from trifold.llm.contract import Answer, OnText, Sampling
+from trifold.llm.contract import Answer, NoRoomError, OnText, Sampling
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.open_model import open_text_generator
 from trifold.llm.prompt_file import format_prompt, read_prompt
@@ -41,7 +41,7 @@ class Session:
         answer = self.client.ask(conversation, self.sampling, on_text)
         if not answer.text.strip():
             limit = self.client.model.room(conversation, self.sampling.max_tokens)
-            say(why_empty(answer.answer_tokens, limit, "--max-tokens"))
+            say(why_empty(answer.text, answer.answer_tokens, limit, "--max-tokens"))
         return answer
 
     def expect(self, conversation: Conversation) -> Estimate:
@@ -74,7 +74,10 @@ def write_prompt(session: Session, wish: str) -> Prompt:
     conversation = ask_for_prompt(wish)
     error = PromptError("")
     for _ in range(_ATTEMPTS):
-        answer = session.ask(conversation)
+        try:
+            answer = session.ask(conversation)
+        except NoRoomError as no_room:
+            raise no_room.but("asking for a prompt file takes that many, so use a model that reads more") from None
         try:
             return read_written(answer.text)
         except PromptError as mistake:

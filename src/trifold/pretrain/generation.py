@@ -31,7 +31,7 @@ def continue_text(
     vocabulary, window = Vocabulary.of(files, "clm"), model_context(model)
     ids, asked = _prompt_ids(vocabulary, prompt), settings.max_new_tokens
     if reason := reason_against(files.name, len(ids), asked, window, "--max-new-tokens"):
-        raise SettingsError(reason)
+        raise SettingsError(str(reason))
     room = asked or (_USUAL_TOKENS if window is None else min(_USUAL_TOKENS, window - len(ids)))
     return _continue(model, files.name, vocabulary, ids, settings, room, show)
 

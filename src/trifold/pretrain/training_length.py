@@ -129,7 +129,7 @@ def settle(
     # Validation is a forward pass without the backward pass: a third of the work.
     validation = int(parts[1].lengths.sum()) / 3
     tokens = int(max(speed * left - settings.validations * validation, config.batch_size * parts[0].lengths[0]))
-    say(f"{speed:,.0f} tokens/s now: {settings.time_limit:g} minutes are about {tokens:,} tokens of training")
+    say(f"{speed:,.0f} tokens/s now: in {settings.time_limit:g} min that is about {tokens:,} tokens of training")
     return TrainingLength(tokens, f"{settings.time_limit:g} minutes", max(1.0, left - validation / speed))
 
 

@@ -20,6 +20,7 @@ from trifold.cli.main import run
         ("finetune DATA --epoch 3", "there is no flag --epoch (did you mean --epochs?): see trifold finetune --help"),
         ("check --lable-column=x DATA", "no flag --lable-column (did you mean --label-column?): see trifold check"),
         ("check DATA --quite", "there is no flag --quite (did you mean --quiet?): see trifold check --help"),
+        ("pretrain DATA --max-length 3", "no flag --max-length (did you mean --block-size?): see trifold pretrain"),
         ("prompt show a.toml --varr a=b", "no flag --varr (did you mean --var?): see trifold prompt show --help"),
         ("finetune DATA --method featurs", "there is no method 'featurs' (did you mean 'features'?): choose one of"),
         ("compare DATA --methods tfdif", "there is no method 'tfdif' (did you mean 'tfidf'?): choose one of tfidf, "),

@@ -23,23 +23,20 @@ def test_what_fits_is_not_refused(asked: int | None, window: int | None) -> None
             1_256,
             20,
             "the prompt has 1,256 tokens, --max-tokens asks for 20 more, and it reads 256: "
-            "shorten what is filled in, or give fewer examples",
+            "shorten the prompt, or use a model that reads more",
         ),
-        (
-            256,
-            None,
-            "the prompt has 256 tokens and it reads 256: shorten what is filled in, or give fewer examples",
-        ),
-        (257, 0, "the prompt has 257 tokens and it reads 256: shorten what is filled in, or give fewer examples"),
+        (256, None, "the prompt has 256 tokens and it reads 256: shorten the prompt, or use a model that reads more"),
+        (257, 0, "the prompt has 257 tokens and it reads 256: shorten the prompt, or use a model that reads more"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence_with_a_way_out(tokens: int, asked: int | None, sentence: str) -> None:
-    assert reason_against("it", tokens, asked, 256, "--max-tokens") == sentence
+    assert str(reason_against("it", tokens, asked, 256, "--max-tokens")) == sentence
 
 
 def test_why_nothing_was_written_is_said() -> None:
-    assert "the model ended it at once" in why_empty(1, 256, "--max-tokens")
+    assert "the model ended it at once" in why_empty("", 1, 256, "--max-tokens")
     assert "all 4 tokens that it may have went into what is not shown: give more with --max-tokens" in why_empty(
-        4, 4, "--max-tokens"
+        "", 4, 4, "--max-tokens"
     )
-    assert "it begins with a text that --stop names" in why_empty(4, 4, "--max-new-tokens", stopped=True)
+    assert "the model wrote only white space" in why_empty(" \n", 4, 4, "--max-tokens")
+    assert "it begins with a text that --stop names" in why_empty(" ", 4, 4, "--max-new-tokens", stopped=True)

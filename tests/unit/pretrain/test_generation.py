@@ -56,7 +56,7 @@ LONG = "small waves and islands " * 30
 @pytest.mark.parametrize(
     ("prompt", "asked", "sentence"),
     [
-        (LONG, None, r"the prompt has \d+ tokens and a new model reads 32: shorten what is filled in"),
+        (LONG, None, r"the prompt has \d+ tokens and a new model reads 32: shorten the prompt"),
         (LONG, 8, r"the prompt has \d+ tokens, --max-new-tokens asks for 8 more, and a new model reads 32: shorten"),
         (
             "waves",
