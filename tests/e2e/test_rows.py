@@ -356,9 +356,9 @@ def test_figures_on_the_file_that_was_learned_from_are_said_to_be_too_good(
     run: Path, titled: Path, tmp_path: Path, trifold_command: Command
 ) -> None:
     learned_from = Path(json.loads((run / "run.json").read_text())["data"]["path"])
-    assert "so these figures are too good" in trifold_command("evaluate", run, learned_from).stderr
-    other = tmp_path / "other.csv"
-    other.write_text(titled.read_text() + "\n")
+    assert "so the figures on all rows are too good" in trifold_command("evaluate", run, learned_from).stderr
+    rows = [("Title", f"{text} (Anew.)", "pos" if good else "neg") for text, good in sentences()]
+    other = write(tmp_path / "other.csv", "comment,feedback,label", rows)
     assert "too good" not in trifold_command("evaluate", run, other).stderr
 
 

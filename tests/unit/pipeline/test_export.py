@@ -39,11 +39,11 @@ def test_an_export_says_what_it_lost_and_is_no_source_of_another(run: Path, held
 
 
 def test_an_export_that_loses_more_than_is_allowed_is_not_kept(run: Path, held_out: Path, tmp_path: Path) -> None:
-    # Even an export that loses nothing loses more than less than nothing.
+    # Forty equal answers show that an export loses more than minus 50 points.
     with pytest.raises(
-        ExportError, match=r"loses 0\.00 points of accuracy on 40 held-out rows, and --max-drop allows -1"
+        ExportError, match=r"loses 0\.00 points of accuracy on 40 held-out rows \(.*\), and --max-drop allows -50"
     ):
-        export(run, tmp_path / "onnx", data=held_out, max_drop=-1)
+        export(run, tmp_path / "onnx", data=held_out, max_drop=-50)
     assert not list(tmp_path.iterdir())
 
 
