@@ -73,13 +73,27 @@ for _flag in (*app.help_flags, *app.version_flags):
 
 def main() -> NoReturn:
     """Run the command line of this process and exit: 0 done, 2 the user's mistake, 130 interrupted."""
-    # As for Ctrl-C, what was begun is cleared away.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A shell's background job is to ignore Ctrl-C.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
     end_with_parent()
     own_process()
     open_streams()
     sys.unraisablehook = _unraisable
     _leave(run(sys.argv[1:]))
+
+
+def _end(number: int, _frame: object) -> None:
+    """End the process, clearing away what was begun: Ctrl-C and SIGTERM alike.
+
+    SIGTERM is ignored from then on: a comparison sends it to a child that a terminal has sent Ctrl-C already, and a
+    second exception would cut the clearing short.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(_TERMINATED)
 
 
 def run(arguments: list[str]) -> int:
