@@ -37,8 +37,8 @@ def test_backbones_that_cannot_be_told_apart_are_refused(model: str, message: st
 def test_a_preset_joins_the_methods_that_are_named_or_all() -> None:
     assert chosen_methods("tfidf", "classic") == ["tfidf", "classic"]
     assert chosen_methods("classic,tfidf", "classic") == ["classic", "tfidf"]
-    assert "classic" not in chosen_methods("")
-    assert chosen_methods("", "classic")[-1] == "classic"
+    assert "classic" not in chosen_methods(None)
+    assert chosen_methods(None, "classic")[-1] == "classic"
 
 
 def test_two_backbones_and_the_classic_recipe_are_compared(

@@ -43,7 +43,7 @@ def test_a_result_that_cannot_be_printed_is_kept_and_told(
 
 
 def test_a_reader_that_has_had_enough_is_no_fault(reviews: Path) -> None:
-    for command in (("check", reviews), ("--help",)):
+    for command in (("check", reviews, "--quiet"), ("--help",)):
         done = in_shell('set -o pipefail; "$@" | true', *command)
         assert (done.returncode, done.stderr) == (0, "")
 

@@ -163,6 +163,7 @@ def test_an_adapter_at_the_rate_of_full_fine_tuning_is_warned_of(
     assert "a learning rate of 2e-05 is low for adapter-lora, which wants 0.0001 to 0.01" in done.stderr
 
 
+@pytest.mark.filterwarnings("ignore:class_weight balanced changes nothing")
 def test_class_weights_are_one_flag_for_every_method() -> None:
     from trifold import TextClassifier
 

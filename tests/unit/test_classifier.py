@@ -36,6 +36,8 @@ from trifold.pipeline.finetune import finetune
 from trifold.pipeline.request import Request
 from trifold.train.settings import TrainSettings
 
+EVEN_CLASSES = pytest.mark.filterwarnings("ignore:class_weight balanced changes nothing")
+
 
 @pytest.fixture(scope="module")
 def data(reviews: Path) -> tuple[list[str], list[str]]:
@@ -155,6 +157,7 @@ def test_its_parameters_are_the_flags_with_their_defaults() -> None:
     assert TextClassifier().get_params() == {"method": "features", "verbose": False, **MethodSettings().named()}
 
 
+@EVEN_CLASSES
 def test_it_works_inside_pipelines_and_searches(data: tuple[list[str], list[str]]) -> None:
     texts, labels = np.array(data[0], dtype=object), np.array(data[1])
     pipeline = Pipeline([("classify", TextClassifier("tfidf"))])
@@ -249,6 +252,7 @@ def test_an_unknown_parameter_is_refused_with_the_known_ones() -> None:
         TextClassifier(epoch=3)
 
 
+@EVEN_CLASSES
 def test_searches_take_several_processes(data: tuple[list[str], list[str]], tiny_model: Path) -> None:
     texts, labels = np.array(data[0][:80], dtype=object), np.array(data[1][:80])
     classifier = TextClassifier("features", str(tiny_model), head="logistic", max_length=32)
@@ -439,6 +443,7 @@ def test_words_alone_are_measured_too(data: tuple[list[str], list[str]], reviews
     assert [engine.engine for engine in bench(tmp_path / "model", reviews, 0.1).engines] == ["scikit-learn"]
 
 
+@EVEN_CLASSES
 def test_what_scikit_learn_asks_of_any_estimator(data: tuple[list[str], list[str]]) -> None:
     classifier = TextClassifier("tfidf", class_weight="balanced")
     before = classifier.get_params()

@@ -99,7 +99,7 @@ def kept_budget(state: Path) -> TrainingLength | None:
     if not (state / _FILE).is_file():
         return None
     kept = read_facts(state / _FILE, _BudgetFacts)
-    return TrainingLength(**kept)
+    return TrainingLength(kept["tokens"], kept["asked"], kept.get("seconds"))
 
 
 def settle(

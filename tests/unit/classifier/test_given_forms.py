@@ -122,7 +122,7 @@ def test_pipelines_that_give_tables(data: Data, pandas: Any) -> None:
 
 
 def test_errors_name_parameters_and_not_flags(data: Data) -> None:
-    with pytest.raises(SettingsError, match=r"^epochs 0 is not allowed: give 1 or more$"):
+    with pytest.raises(SettingsError, match=r"^epochs 0 is not allowed: give 1 or more, to 100,000$"):
         TextClassifier("full", epochs=0).fit(*data)
     with pytest.raises(ValueError, match=r"^learning_rate -1\.0 is not allowed"):
         TextClassifier("full", learning_rate=-1).fit(*data)

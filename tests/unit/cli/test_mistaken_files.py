@@ -56,7 +56,10 @@ UNREADABLE = [
 ]
 NOT_TO_LEARN_FROM = [
     (("lines.txt",), "is a text a line, without labels: predict, label, embed and pretrain take it so"),
-    (("one.csv",), "every row has the label 'good': give rows of at least two classes, or name another column"),
+    (
+        ("one.csv",),
+        "every row has the label 'good': give rows of at least two classes, or give another column as --label-column",
+    ),
     (("classes.csv",), "there are 1000 different labels on 1000 rows, more than half: this is probably not the label"),
     (("caret.csv",), "has one column only: it needs at least a text and a label column"),
     (("unnamed.csv",), "'apple', 'fruit': name it with --label-column, or add --no-header if the first line is a row"),

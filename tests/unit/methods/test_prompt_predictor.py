@@ -25,7 +25,9 @@ from trifold.pipeline.request import Request
 SECRET = "sk-of-something-else-0123456789"
 TEXTS = [f"{word} one" for word in ("fine", "poor", "nice", "ugly", "kind", "rude", "warm", "cold", "neat", "dull")]
 LABELS = ["good", "bad"] * 5
-WAY_OUT = "asks a server for the model scripted, and a run folder may not say which server gets the texts: give --llm"
+WAY_OUT = (
+    "asks a server for the model scripted, and a run folder may not say which server gets the texts: give (--)?llm"
+)
 
 
 def strangers_run(server: Scripted, folder: Path) -> Path:

@@ -12,8 +12,8 @@ from trifold.pipeline.request import Request
 
 
 def test_all_methods_run_where_none_is_named_and_prompting_with_a_language_model() -> None:
-    assert chosen_methods("") == list(METHODS)
-    assert chosen_methods("", prompting=True) == [*METHODS, "prompt"]
+    assert chosen_methods(None) == list(METHODS)
+    assert chosen_methods(None, prompting=True) == [*METHODS, "prompt"]
     assert chosen_methods("tfidf, adapter", "classic") == ["tfidf", "adapter-lora", "classic"]
 
 
