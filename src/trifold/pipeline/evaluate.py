@@ -129,7 +129,7 @@ def _say_where_learned(run: Run, data: Path) -> None:
         elsewhere = " or --test-file rows" if learned_from.get("test_file") else ""
         say(
             f"note: {data} is the file that {run.folder} learned from, so these figures are too good: those on rows it "
-            f"has not seen stand in {run.folder / 'metrics.json'}; give other rows{elsewhere} to measure it anew"
+            f"has not seen stand in {run.folder / METRICS}; give other rows{elsewhere} to measure it anew"
         )
 
 
