@@ -6,10 +6,9 @@ from pathlib import Path
 from trifold.data.check import DataSummary
 from trifold.evaluate.html_page import write_page
 from trifold.evaluate.leaderboard import LeaderboardRow, in_words
-from trifold.evaluate.method_section import describe_method
+from trifold.evaluate.method_section import MethodSection
 from trifold.evaluate.plot_style import as_svg
 from trifold.evaluate.plots import cost_figure
-from trifold.evaluate.results import RunResult
 from trifold.evaluate.verdict import Verdict
 from trifold.statistics.metric import lower_is_better
 from trifold.statistics.metric import title as metric_title
@@ -19,7 +18,7 @@ def write_report(
     folder: Path,
     title: str,
     facts: DataSummary,
-    results: Sequence[RunResult],
+    sections: Sequence[MethodSection],
     rows: Sequence[LeaderboardRow],
     verdict: Verdict,
     skipped: Mapping[str, str],
@@ -31,7 +30,7 @@ def write_report(
         folder: Where to.
         title: Of the page.
         facts: On the data.
-        results: The runs, at least one.
+        sections: The runs as `describe_method` gives them, at least one.
         rows: The leaderboard.
         verdict: What to ship and why.
         skipped: Method to the reason why it is missing.
@@ -40,13 +39,14 @@ def write_report(
     score_name = metric_title(rows[0].score_name)
     spelling = facts.label_caution()
     ranks = {row.method: rank for rank, row in enumerate(rows)}
-    ranked = sorted(results, key=lambda result: ranks[result.name])
+    sections = sorted(sections, key=lambda section: ranks[section.result.name])
+    ranked = [section.result for section in sections]
     write_page(
         folder,
         "report.html",
         title=title,
         facts=facts,
-        data_sha256=results[0].record.data.sha256,
+        data_sha256=ranked[0].record.data.sha256,
         table=[in_words(row) for row in rows],
         verdict=verdict,
         spelling=spelling,
@@ -54,9 +54,9 @@ def write_report(
         score_name=score_name,
         better="Down" if lower_is_better(rows[0].score_name) else "Up",
         cost_plot=as_svg(cost_figure(rows, verdict.ship), f"{score_name} against time per text")
-        if len(results) > 1
+        if len(ranked) > 1
         else "",
-        sections=[describe_method(result) for result in ranked],
+        sections=sections,
         students=[result for result in ranked if result.record.teacher],
         skipped=skipped,
         command=command,
@@ -66,5 +66,5 @@ def write_report(
             for result in ranked
             if result.record.truncated_test_texts
         },
-        run=results[0].record,
+        run=ranked[0].record,
     )

@@ -18,6 +18,7 @@ from trifold.errors import TrainingError
 from trifold.evaluate.forecast import Forecast
 from trifold.evaluate.leaderboard import LeaderboardRow, build_leaderboard, in_words, write_leaderboard
 from trifold.evaluate.majority import majority_run
+from trifold.evaluate.method_section import MethodSection, describe_method
 from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.settings import CompareSettings
@@ -66,6 +67,7 @@ class _State:
     contestants: dict[str, Contestant]
     before: dict[str, RunResult]
     results: list[RunResult] = field(default_factory=list)
+    sections: dict[str, MethodSection] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     rows: list[LeaderboardRow] = field(default_factory=list)
     verdict: Verdict | None = None
@@ -231,10 +233,14 @@ def _keep_best(state: _State, verdict: Verdict) -> None:
 
 
 def _draw(state: _State, rows: Sequence[LeaderboardRow], verdict: Verdict) -> None:
-    """The report, as far as it can be made."""
+    """The report, as far as it can be made; a method's figures are drawn once, however often the report is written."""
     title = f"Which method to ship for {state.request.data.name}?"
     with drawing("report.html"):
-        write_report(state.folder, title, state.task.facts, state.results, rows, verdict, state.skipped, state.command)
+        for result in state.results:
+            if result.name not in state.sections:
+                state.sections[result.name] = describe_method(result)
+        sections = list(state.sections.values())
+        write_report(state.folder, title, state.task.facts, sections, rows, verdict, state.skipped, state.command)
 
 
 def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float) -> None:

@@ -7,6 +7,7 @@ from trifold.artifact.manifest import write_manifest
 from trifold.drawing import drawing
 from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.majority import majority_run
+from trifold.evaluate.method_section import describe_method
 from trifold.evaluate.model_card import write_card
 from trifold.evaluate.plots import write_confusion, write_curves
 from trifold.evaluate.report import write_report
@@ -38,7 +39,7 @@ def draw_run(result: RunResult, request: Request, task: Task) -> None:
         verdict = decide([result], score, 1.0, majority)
         verdict = replace(verdict, sentences=(*task.facts.label_caution(), *verdict.sentences))
         title = f"{result.method} on {request.data.name}"
-        write_report(folder, title, task.facts, [result], rows, verdict, {}, result.record.command)
+        write_report(folder, title, task.facts, [describe_method(result)], rows, verdict, {}, result.record.command)
     with drawing("the list of these files in manifest.json"):
         write_manifest(folder)
 
