@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
-from trifold.documents.vector_steps import Dense, Normalize, Step, read_dense
+from trifold.documents.vector_steps import Normalize, Step, read_dense
 from trifold.errors import BackboneError
 from trifold.models.backbone_files import quoted
 from trifold.schema import Size, read_facts, read_value
@@ -101,7 +101,9 @@ def read_modules(folder: Path, name: str) -> SentenceModules:
     if not (folder / MODULES).is_file():
         return SentenceModules()
     modules = read_value(folder / MODULES, list[_Module])
-    kinds = [one["type"].rpartition(".")[2] if one["type"].startswith("sentence_transformers.") else "" for one in modules]
+    kinds = [
+        one["type"].rpartition(".")[2] if one["type"].startswith("sentence_transformers.") else "" for one in modules
+    ]
     places = [_inside(folder, one["path"]) for one in modules]
     for kind, one in zip(kinds, modules, strict=True):
         if kind not in ("Transformer", "Pooling", "Dense", "Normalize"):
@@ -168,7 +170,7 @@ def _inside(folder: Path, path: str) -> Path:
     """A place in a folder, which none that comes from anywhere may lead out of."""
     parts = Path(path).parts
     if Path(path).is_absolute() or ".." in parts:
-        raise BackboneError(f"{folder / MODULES} names {quoted(path)}, which lies outside the folder: give a whole model")
+        raise BackboneError(f"{folder / MODULES} names {quoted(path)}, which lies outside it: give a whole model")
     return folder / path
 
 

@@ -1,19 +1,16 @@
 """`similar`: which comparison is meant by what was named, and where its result goes."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from trifold.artifact.run_folder import require_free_file
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.result_file import result_format
 from trifold.data.settings import ResultSettings, TextSettings
-from trifold.data.table import Row
 from trifold.documents.embedder import TextEmbedder
 from trifold.documents.settings import SimilaritySettings
-from trifold.documents.similar import Counts, SimilarTexts, nearest_rows, similar_pairs
+from trifold.documents.similar import SimilarTexts, nearest_rows, similar_pairs
 from trifold.errors import SettingsError, require
-from trifold.inference.stream import write_labelled
 
 _OF_A_TEXT = 10
 
