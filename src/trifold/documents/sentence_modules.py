@@ -176,6 +176,6 @@ def _inside(folder: Path, path: str) -> Path:
 
 def _unknown(name: str, what: str) -> BackboneError:
     return BackboneError(
-        f"{name} has {what}, which is not computed here: give a model of the modules Transformer, Pooling (mean, cls or "
+        f"{name} has {what}, which is not computed here: give a model of the modules Transformer, Pooling (mean, cls, "
         "max), Dense and Normalize, or embed its texts with sentence-transformers"
     )
