@@ -7,7 +7,7 @@ from trifold.errors import DataError
 
 
 def decoded(content: bytes, encoding: str | None, path: Path) -> str:
-    """The text of a file, with `\\n` between lines; bytes that its encoding does not have become question marks.
+    """The text of a file, a line feed ending each line; bytes that its encoding does not have become question marks.
 
     Args:
         content: The whole file.

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from trifold.data.limits import MAX_FIELD_CHARACTERS
 from trifold.data.source import require_name
 from trifold.data.visible_text import is_blank

@@ -16,8 +16,8 @@ from trifold.llm.prompt_template import Message
 _SHOWN_PHRASES = 20
 # Of eight words, some of which are cut into several.
 _TOKENS_A_QUERY = 24
-_BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s+")
-_QUOTES = "\"'“”„«»` "
+_BULLET = re.compile(r"^\s*(?:[-*•\u2013]|\d{1,2}[.)])\s+")
+_QUOTES = "\"'\u201c\u201d\u201e«»` "
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,7 @@ def earlier_queries(typed: str, queries: Iterable[str]) -> list[tuple[str, int]]
     return sorted(found, key=lambda one: -one[1])
 
 
-def ask(
-    model: Client, typed: str, count: int, known: Sequence[str], sampling: Sampling | None = None
-) -> list[str]:
+def ask(model: Client, typed: str, count: int, known: Sequence[str], sampling: Sampling | None = None) -> list[str]:
     """Completions that a language model writes; lines that do not begin as typed are left out.
 
     Args:

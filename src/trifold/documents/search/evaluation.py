@@ -18,7 +18,7 @@ class RankingFigures:
     Attributes:
         name: Of the ranking, such as `hybrid`.
         figures: Name of each figure to its mean over the queries, with its 95 % interval.
-        queries: `(queries, figures)` float64, the figures of every query, in the order of `statistics.retrieval.FIGURES`.
+        queries: `(queries, figures)` float64, of every query, in the order of `statistics.retrieval.FIGURES`.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """The phrases of an index's passages that go on with what was typed.
 
-The words of all passages lie one after the other in a file of numbers (`keywords.py` writes it), so that finding where a
-phrase stands is one look through an array, and nothing has to be counted in advance.
+The words of all passages lie one after the other in a file of numbers (`keywords.py` writes it), so that finding where
+a phrase stands is one look through an array, and nothing has to be counted in advance.
 """
 
 from collections.abc import Mapping

@@ -6,6 +6,7 @@ decided by the language.
 
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
@@ -16,7 +17,8 @@ from trifold.events import say_once
 NEEDS_SEARCH = "searching by keywords needs the extra search: pip install 'trifold[search]'"
 
 # Scripts that put no space between words: Thai to Lao, Myanmar, Khmer, Japanese kana, Chinese characters.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff"
+_UNSPACED += "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"
 # Vowel signs and accents that are characters of their own, which \w does not match: European, Hebrew, Arabic, Indic.
 _MARKS = "\u0300-\u036f\u05b0-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0951-\u0963\u0981-\u0dff"
 _CHARACTERS = f"(?:[^\\W{_UNSPACED}]++|[{_MARKS}]++)++"
@@ -61,9 +63,7 @@ def split_words(text: str) -> list[str]:
 
 def without_last_word(text: str) -> tuple[str, str]:
     """A text as it is without its last word, and that word in lower case; empty where the text ends in no word."""
-    last = None
-    for last in _WORD.finditer(text):
-        pass
+    last = next(iter(deque(_WORD.finditer(text), maxlen=1)), None)
     words = split_words(last[0]) if last and last.end() == len(text) else []
     return (text[: last.start()], words[-1]) if last and words else (text, "")
 

@@ -69,7 +69,12 @@ def test_the_main_part_of_a_page_is_its_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "declared"),
-    [("utf-8", ""), ("utf-16", ""), ("iso-8859-1", '<meta charset="iso-8859-1">'), ("utf-8", '<meta charset="nonsense">')],
+    [
+        ("utf-8", ""),
+        ("utf-16", ""),
+        ("iso-8859-1", '<meta charset="iso-8859-1">'),
+        ("utf-8", '<meta charset="nonsense">'),
+    ],
 )
 def test_the_encoding_of_a_page_is_the_one_it_declares_or_else_detected(
     tmp_path: Path, encoding: str, declared: str
@@ -104,7 +109,16 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_read(tmp_path: Path, monkey
     assert "scanned" in told["scanned.pdf"]
     assert "larger" in told["huge.txt"]
     assert "pipe" in told["pipe.txt"]
-    assert set(told) == {"binary.txt", "blank.md", "damaged.pdf", "empty.txt", "huge.txt", "link.txt", "pipe.txt", "scanned.pdf"}
+    assert set(told) == {
+        "binary.txt",
+        "blank.md",
+        "damaged.pdf",
+        "empty.txt",
+        "huge.txt",
+        "link.txt",
+        "pipe.txt",
+        "scanned.pdf",
+    }
 
 
 def test_links_in_a_circle_end_and_hidden_files_stay_hidden(tmp_path: Path) -> None:

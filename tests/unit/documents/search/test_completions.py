@@ -22,10 +22,12 @@ class Writer(TextGenerator):
         self.answer, self.asked = answer, ""
 
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
+        del sampling, on_text
         self.asked = self.shown(conversation)
         return Answer(self.answer, 1, 1, 0.0)
 
     def count_tokens(self, conversation: Conversation) -> int:
+        del conversation
         return 1
 
     def shown(self, conversation: Conversation) -> str:

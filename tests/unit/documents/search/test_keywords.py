@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trifold.documents.search import keywords
-from trifold.documents.search.keywords import B, K1, KeywordIndex, build_keywords
+from trifold.documents.search.keywords import K1, B, KeywordIndex, build_keywords
 from trifold.errors import ArtifactError
 
 FILMS = (

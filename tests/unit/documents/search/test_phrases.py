@@ -72,6 +72,8 @@ def test_an_index_without_words_completes_nothing(phrased: Phrased, texts: tuple
     assert phrased(*texts).complete("how") == {}
 
 
-def test_counts_of_a_frequent_phrase_are_those_of_all_its_places(phrased: Phrased, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_of_a_frequent_phrase_are_those_of_all_its_places(
+    phrased: Phrased, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("trifold.documents.search.phrases._PLACES", 10)
     assert phrased(*["red apple"] * 40).complete("red ") == {"red apple": 40}
