@@ -9,8 +9,8 @@ from trifold.errors import DataError, SettingsError
 _NEEDS_FILES = "reading HTML files needs the extra files: pip install 'trifold[files]'"
 _NO_CONTENT = "script, style, noscript, template, nav, footer, iframe, svg, button, select, [hidden]"
 _BLOCKS = (
-    "address, article, aside, blockquote, br, caption, dd, div, dl, dt, fieldset, figcaption, figure, form, h1, h2, h3, "
-    "h4, h5, h6, header, hr, li, main, ol, p, pre, section, table, td, th, tr, ul"
+    "address, article, aside, blockquote, br, caption, dd, div, dl, dt, fieldset, figcaption, figure, form, h1, h2, "
+    "h3, h4, h5, h6, header, hr, li, main, ol, p, pre, section, table, td, th, tr, ul"
 )
 # Between blocks, while the text is put together: what HTML itself treats as space is no end of a line.
 _LINE = "\u2028"
