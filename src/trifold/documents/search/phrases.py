@@ -82,7 +82,7 @@ class Phrases:
         if None in before:
             return np.zeros(0, dtype=np.int64)
         # Every passage ends with a break, so that a place behind a word is always one.
-        places = np.flatnonzero(text == before[-1]) + 1
+        places: np.ndarray = np.flatnonzero(text == before[-1]) + 1
         completed = text[places]
         places = places[(completed >= begins.start) & (completed < begins.stop) & (completed != _BREAK_NUMBER)]
         for back, word in enumerate(reversed(before[:-1]), start=2):
@@ -93,7 +93,8 @@ class Phrases:
     def _allowed(self, places: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
         if allowed is None:
             return places
-        return places[allowed[np.searchsorted(self._ends, places, side="right")]]
+        found: np.ndarray = places[allowed[np.searchsorted(self._ends, places, side="right")]]
+        return found
 
     def _counts(self, places: np.ndarray) -> dict[_Phrase, int]:
         """The phrases that begin at some places, of every length, and how often they do."""

@@ -36,7 +36,7 @@ class SortedWords:
         if not 0 <= number < len(self):
             raise IndexError(number)
         start = int(self._ends[number - 1]) if number else 0
-        return self._characters[start : int(self._ends[number])].tobytes()
+        return bytes(self._characters[start : int(self._ends[number])])
 
     def word(self, number: int) -> str:
         """The word with a number, as text."""
