@@ -166,6 +166,7 @@ class _Parser:
         if token.kind == "word" and token.text.lower() in ("true", "false"):
             return token.text.lower() == "true"
         self._refuse(token.start, "stands where a value was expected: a number, or a text in single quotes")
+        return None
 
     def _take(self, word: str) -> bool:
         """Go on behind a word or sign if it comes next."""

@@ -1,5 +1,6 @@
 """Documents cut into passages: nothing is lost, nothing is too long, and neighbours overlap."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,10 @@ def test_a_long_one_becomes_passages_of_whole_sentences_that_overlap(tiny_model:
         assert text[one.start : one.end] == one.text
         assert one.text.endswith(".")
         assert length(tiny_model, one.text) <= 24
-    for one, following in zip(found, found[1:], strict=False):
+    for one, following in itertools.pairwise(found):
         assert one.start < following.start < one.end < following.end
     apart = splitter(tiny_model, overlap=0).split([text])[0]
-    assert all(one.end <= following.start for one, following in zip(apart, apart[1:], strict=False))
+    assert all(one.end <= following.start for one, following in itertools.pairwise(apart))
     assert len(apart) < len(found)
 
 
