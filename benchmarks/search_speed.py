@@ -4,8 +4,8 @@
         [--turns 3] [build | queries | million]...
 
 Nothing else may run meanwhile; it takes some 25 minutes on two cores. Needs TRIFOLD_DATA. PYTHON is an interpreter that
-has lancedb (0.40) and numpy. Documents are the sentences of reviews and news, each a row; queries are other sentences of
-the same. Every part runs in a process of its own, in turns. Raw rows and facts go to results/search_speed/.
+has lancedb (0.40) and numpy. Documents are the sentences of reviews and news, each a row; queries are other sentences
+of the same. Every part runs in a process of its own, in turns. Raw rows and facts go to results/search_speed/.
 """
 
 import argparse
@@ -337,7 +337,8 @@ def query_million(folder: Path) -> dict[str, Any]:
     true = nearest(queries, segments.vectors, TOP).positions.tolist()
     return {
         "milliseconds": milliseconds, "exact_milliseconds": exact, "build_seconds": seconds, "probes": record.probes,
-        "measured_recall": record.recall, "recall": recall(found[-len(queries) :], true), "resident_bytes": resident_bytes(),
+        "measured_recall": record.recall, "recall": recall(found[-len(queries) :], true),
+        "resident_bytes": resident_bytes(),
     }  # fmt: skip
 
 

@@ -1,9 +1,9 @@
-"""A hundred updates of an index, each with 1 % of the documents changed: what is encoded, and how large the folder gets.
+"""A hundred updates of an index, each of 1 % of the documents: what is encoded, and how large the folder gets.
 
     python benchmarks/search_updates.py [--documents 20000] [--updates 100] [--folder FOLDER]
 
-Needs TRIFOLD_DATA; takes some 20 minutes on two cores, most of it for the updates' keywords and vectors. A row an update goes to
-results/search_updates/updates.parquet, the facts beside it.
+Needs TRIFOLD_DATA; takes some 20 minutes on two cores. A row an update goes to results/search_updates/updates.parquet,
+the facts beside it.
 """
 
 import argparse

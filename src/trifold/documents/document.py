@@ -103,8 +103,8 @@ def given_documents(texts: Iterable[str | Mapping[str, object]], text_column: st
     """Texts in memory as documents.
 
     Args:
-        texts: Texts, or mappings with one under `text_column`, perhaps a name under `id`, and metadata; texts are called
-            by their number.
+        texts: Texts, or mappings with one under `text_column`, perhaps a name under `id`, and metadata; texts are
+            called by their number.
         text_column: Where a mapping has its text.
 
     Raises:

@@ -174,6 +174,11 @@ class TextEmbedder:
         return self.width
 
     @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer, which cuts texts at `max_length`."""
+        return self._tokenizer
+
+    @property
     def query_prompt(self) -> str:
         """What stands before a query; empty where the model has no prompt for that."""
         return self.prompts.get(QUERY, "")
@@ -217,7 +222,10 @@ class TextEmbedder:
     @property
     def too_long(self) -> str:
         """What became of texts that are longer than the model reads, as the end of a sentence that begins with them."""
-        lost = {"truncate": "what came after was cut off", "head+tail": "what was between beginning and end was left out"}
+        lost = {
+            "truncate": "what came after was cut off",
+            "head+tail": "what was between beginning and end was left out",
+        }
         return f"had more than {self.max_length:,} tokens; {lost.get(self._tokenizer.long_text, 'parts were left out')}"
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The commands of `search` that work on files: build an index from one, ask it the queries of one, tell what it holds."""
+"""`search` on files: build an index from one, ask it the queries of one, tell what it holds."""
 
 import json as json_module
 import sys

@@ -39,6 +39,13 @@ def has_faiss() -> bool:
     return find_spec("faiss") is not None
 
 
+def _faiss() -> Any:
+    """The library, imported where it is needed: it may be missing, and must not meet usearch in one process."""
+    import faiss
+
+    return faiss
+
+
 class ApproximateIndex:
     """An inverted file over the vectors of some segments.
 
@@ -59,11 +66,9 @@ class ApproximateIndex:
             segments: The passages.
             alive: `(positions,)` bool, by which passages the cells are found.
         """
-        import faiss
-
         width, rows = segments.width, int(alive.sum())
         cells = max(1, min(int(4 * rows**0.5), rows // 39 or 1))
-        inverted = faiss.index_factory(width, f"IVF{cells},SQ8", faiss.METRIC_INNER_PRODUCT)
+        inverted = _faiss().index_factory(width, f"IVF{cells},SQ8", _faiss().METRIC_INNER_PRODUCT)
         inverted.cp.seed = _SEED
         found = cls(inverted, segments, 1)
         sample = np.flatnonzero(alive)
@@ -82,21 +87,17 @@ class ApproximateIndex:
         Raises:
             ArtifactError: If it cannot be read, or is no such index.
         """
-        import faiss
-
         try:
-            inverted = faiss.downcast_index(faiss.read_index(str(path)))
+            inverted = _faiss().read_index(str(path))
         except RuntimeError as error:
             raise damaged(path, first_line(error)) from None
-        if not isinstance(inverted, faiss.IndexIVFScalarQuantizer) or inverted.d != segments.width:
+        if not isinstance(inverted, _faiss().IndexIVFScalarQuantizer) or inverted.d != segments.width:
             raise damaged(path, f"it is no inverted file over {segments.width} numbers")
         return cls(inverted, segments, record.probes)
 
     def write(self, path: Path) -> None:
         """Write the index."""
-        import faiss
-
-        faiss.write_index(self._inverted, str(path))
+        _faiss().write_index(self._inverted, str(path))
         sync(path)
 
     def __len__(self) -> int:
@@ -116,12 +117,10 @@ class ApproximateIndex:
             count: How many for each.
             allowed: `(positions,)` bool, which may be found; all where `None`.
         """
-        import faiss
-
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         bits = None if allowed is None else np.packbits(allowed, bitorder="little")
-        selector = None if bits is None else faiss.IDSelectorBitmap(bits)
-        search = faiss.SearchParametersIVF(sel=selector, nprobe=self.probes)
+        selector = None if bits is None else _faiss().IDSelectorBitmap(bits)
+        search = _faiss().SearchParametersIVF(sel=selector, nprobe=self.probes)
         wanted = min(len(self), max(_LEAST_AGAIN, _AGAIN * count))
         _, candidates = self._inverted.search(queries, wanted, params=search)
         positions = np.full((len(queries), count), -1, dtype=np.int64)

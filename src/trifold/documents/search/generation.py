@@ -133,6 +133,6 @@ def require_index(folder: Path) -> None:
         return
     if (folder / UNFINISHED).is_dir():
         raise SettingsError(
-            f"{folder} holds an index whose first build is not finished: start trifold search build again, which goes on"
+            f"{folder} holds an index whose first build is not finished: start trifold search build again"
         )
     raise SettingsError(f"{folder} holds no index: make one with trifold search build DOCS --index {folder}")

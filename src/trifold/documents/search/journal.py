@@ -1,4 +1,4 @@
-"""Vectors of passages while an index is being built, by a digest of each text: what a killed build has computed is kept.
+"""Vectors of passages while an index is being built, by a digest of each text: a killed build loses none of them.
 
 Each build appends to two files of its own, vectors and digests, and reads those of the builds before it. A digest is
 written once its vector is on disk, so whatever has a digest can be trusted.

@@ -71,9 +71,9 @@ class Hit(NamedTuple):
 
 
 class SearchIndex:
-    """An index of documents, opened; any number of threads and processes may ask it, also while it is brought up to date.
+    """An index of documents, opened; any number of threads and processes may ask it.
 
-    What it answers from stays as it was when it was opened.
+    What it answers from stays as it was when it was opened, also while it is brought up to date.
 
     Args:
         folder: Where it is.
@@ -187,7 +187,7 @@ class SearchIndex:
         return [self.answers(query, found) for query, found in zip(queries, hits, strict=True)]
 
     def vectors(self, queries: Sequence[str]) -> np.ndarray:
-        """The vectors of some queries, `(queries, width)` float32; that a query is longer than the model reads is said."""
+        """The vectors of some queries, `(queries, width)` float32; that one is longer than the model reads is said."""
         found = self.embedder.encode_counting(queries, prompt=self.embedder.query_prompt)
         if found.truncated.any():
             say(f"note: of a query longer than {self.embedder.max_length} tokens only the beginning is read")
@@ -240,7 +240,7 @@ class SearchIndex:
         while True:
             found = self.nearest(vectors, min(count, most), allowed, approximate=approximate)
             hits = [self.best_passages(*one, top_k) for one in zip(found.positions, found.scores, strict=True)]
-            ended = (found.positions < 0).any(axis=1)
+            ended = np.any(found.positions < 0, axis=1).tolist()
             if count >= most or all(len(one) == top_k or end for one, end in zip(hits, ended, strict=True)):
                 return hits
             count *= 4

@@ -76,7 +76,8 @@ class Segments:
     def gather(self, positions: np.ndarray) -> np.ndarray:
         """The vectors at positions, `(positions, width)` float16, copied."""
         if len(self.vectors) == 1:
-            return self.vectors[0][positions]
+            whole: np.ndarray = self.vectors[0][positions]
+            return whole
         found = np.empty((len(positions), self.width), dtype=np.float16)
         for number, part in enumerate(self.vectors):
             inside = (positions >= self._starts[number]) & (positions < self._starts[number + 1])

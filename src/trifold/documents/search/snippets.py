@@ -1,4 +1,4 @@
-"""What is shown of a passage: the sentences around the one that matches the query best, with the matching part marked."""
+"""What is shown of a passage: the part around the sentence that matches best, with what matches marked."""
 
 import re
 from collections import Counter

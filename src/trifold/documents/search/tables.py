@@ -66,7 +66,7 @@ class DocumentTable:
         return [*self.types, *(name for name in _OWN.values() if name not in self.types)]
 
     def column(self, name: str) -> Any:
-        """A column as one Arrow array; `id`, `file` and `row` are our own where the documents have none of that name."""
+        """A column as one Arrow array; `id`, `file` and `row` are ours where the documents have none of that name."""
         own = {called: stored for stored, called in _OWN.items()}
         stored = name if name in self.types else own[name]
         with self._lock:
@@ -75,7 +75,7 @@ class DocumentTable:
     def rows(self, numbers: Sequence[int]) -> list[FoundDocument]:
         """The documents with these numbers."""
         found = self._whole.take(list(numbers)).to_pylist()
-        return [FoundDocument(*(row.pop(name) for name in _OWN), metadata=row) for row in found]
+        return [FoundDocument(row.pop("@id"), row.pop("@file"), row.pop("@row"), row) for row in found]
 
     @cached_property
     def _whole(self) -> Any:

@@ -101,6 +101,6 @@ def _is_text(kind: Any) -> bool:
 def _incomparable(test: Test, kind: Any, value: Value) -> SettingsError:
     what = f"the text {value!r}" if isinstance(value, str) else str(value).lower()
     return SettingsError(
-        f"--where compares {test.column!r}, whose values are {kind}, with {what}: numbers stand without quotes, texts in "
-        "single quotes"
+        f"--where compares {test.column!r}, whose values are {kind}, with {what}: numbers stand without quotes, "
+        "texts in single quotes"
     )
