@@ -2,9 +2,9 @@
 
     python benchmarks/similarity_untouched.py
 
-STS-B, development part, 1,500 pairs; one minute. Both libraries compute in float32. Keeps under
-results/similarity_untouched/ the raw rows (row id, what people said, both cosines) and a JSON file with command, commit,
-machine and versions. Needs TRIFOLD_DATA.
+STS-B, development part, 1,500 pairs; one minute. Both libraries compute in float32. Keeps, under
+results/similarity_untouched/, the raw rows (row id, what people said, both cosines) and a JSON file with command,
+commit, machine and versions. Needs TRIFOLD_DATA.
 """
 
 import json
@@ -38,7 +38,9 @@ def main() -> None:
     theirs = SentenceTransformer(str(locate("minilm").folder), device="cpu")
     ours = [embedder.encode(texts) for texts in pairs]
     others = [theirs.encode(texts, show_progress_bar=False) for texts in pairs]
-    cosines = {name: (both[0] * both[1]).sum(1) for name, both in (("trifold", ours), ("sentence_transformers", others))}
+    cosines = {
+        name: (both[0] * both[1]).sum(1) for name, both in (("trifold", ours), ("sentence_transformers", others))
+    }
     kept = zip(scores, *(found.tolist() for found in cosines.values()), strict=True)
     write_rows(
         RESULTS / "rows.parquet",

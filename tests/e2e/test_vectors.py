@@ -31,7 +31,9 @@ def test_killed_at_any_moment_it_goes_on_and_ends_in_the_same_bytes(tiny_model: 
     progress, kills = tmp_path / ".killed.npy.unfinished" / "progress.json", 0
     while kills < 3:
         before = progress.read_text() if progress.exists() else ""
-        with subprocess.Popen([*start, "killed.npy"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            [*start, "killed.npy"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
             while process.poll() is None and (not progress.exists() or progress.read_text() == before):
                 time.sleep(0.01)
             time.sleep(0.2 * rng.random())
@@ -51,7 +53,18 @@ def test_killed_at_any_moment_it_goes_on_and_ends_in_the_same_bytes(tiny_model: 
 
 def test_standard_input_with_its_columns(tiny_model: Path, tmp_path: Path) -> None:
     source = numbered(tmp_path / "new.csv", 20)
-    command = [sys.executable, "-m", "trifold", "embed", str(tiny_model), "-", "--output", "v.jsonl", "--dimensions", "4"]
+    command = [
+        sys.executable,
+        "-m",
+        "trifold",
+        "embed",
+        str(tiny_model),
+        "-",
+        "--output",
+        "v.jsonl",
+        "--dimensions",
+        "4",
+    ]
     done = subprocess.run(command, input=source.read_bytes(), cwd=tmp_path, capture_output=True, check=True)
     assert b"20 vectors of 4 numbers written to v.jsonl" in done.stderr
     rows = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
@@ -75,7 +88,9 @@ def test_files_row_by_row_and_their_nearest(trifold_command: Command, tiny_model
     lines = done.stdout.splitlines()
     assert lines[0] == "id,text,other_text,similarity,error"
     assert all(line.endswith(",1.000000,") for line in lines[1:])
-    done = trifold_command("similar", first, second, "--top-k", 2, *model, "--output", tmp_path / "out.parquet", "--json")
+    done = trifold_command(
+        "similar", first, second, "--top-k", 2, *model, "--output", tmp_path / "out.parquet", "--json"
+    )
     assert json.loads(done.stdout)["compared"] == 24
     done = trifold_command("similar", "the film is number 3", first, *model, "--top-k", 3)
     assert done.stdout.splitlines()[0].split() == ["text", "row", "similarity"]

@@ -61,8 +61,8 @@ class ResultTable:
 
     Attributes:
         source: The file whose rows and columns come back.
-        added: Added column to the type of its values: `str`, `int`, `float` (a probability or another share), `bool`, or
-            a `VectorOf`; `None` stands for a value that is missing.
+        added: Added column to the type of its values: `str`, `int`, `float` (a probability, say), `bool`, or a
+            `VectorOf`; `None` stands for a value that is missing.
     """
 
     source: Table

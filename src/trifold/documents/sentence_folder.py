@@ -17,9 +17,7 @@ _TYPES = "sentence_transformers.models."
 _FLAGS = {"first": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "max": "pooling_mode_max_tokens"}
 
 
-def write_sentence_folder(
-    folder: Path, files: BackboneFiles, modules: SentenceModules, width: int
-) -> None:
+def write_sentence_folder(folder: Path, files: BackboneFiles, modules: SentenceModules, width: int) -> None:
     """Write encoder, tokenizer, pooling, what is done with the pooled vectors, and prompts.
 
     Args:
@@ -36,7 +34,10 @@ def write_sentence_folder(
         reading = {"max_seq_length": modules.max_length, "do_lower_case": modules.lower_case}
         _write_json(aside / "sentence_bert_config.json", reading)
         listed = [("", "Transformer"), ("1_Pooling", "Pooling")]
-        pooling = {"word_embedding_dimension": width, **{flag: how in modules.poolings for how, flag in _FLAGS.items()}}
+        pooling: dict[str, object] = {
+            "word_embedding_dimension": width,
+            **{flag: how in modules.poolings for how, flag in _FLAGS.items()},
+        }
         if len(modules.poolings) > 1:
             # Several are joined in the order of this list, which the flags do not tell.
             names = {ours: theirs for theirs, ours in POOLING_NAMES.items()}

@@ -101,7 +101,9 @@ def read_modules(folder: Path, name: str) -> SentenceModules:
     if not (folder / MODULES).is_file():
         return SentenceModules()
     modules = read_value(folder / MODULES, list[_Module])
-    kinds = [one["type"].rpartition(".")[2] if one["type"].startswith("sentence_transformers.") else "" for one in modules]
+    kinds = [
+        one["type"].rpartition(".")[2] if one["type"].startswith("sentence_transformers.") else "" for one in modules
+    ]
     places = [_inside(folder, one["path"]) for one in modules]
     for kind, one in zip(kinds, modules, strict=True):
         if kind not in ("Transformer", "Pooling", "Dense", "Normalize"):
@@ -168,12 +170,12 @@ def _inside(folder: Path, path: str) -> Path:
     """A place in a folder, which none that comes from anywhere may lead out of."""
     parts = Path(path).parts
     if Path(path).is_absolute() or ".." in parts:
-        raise BackboneError(f"{folder / MODULES} names {quoted(path)}, which lies outside the folder: give a whole model")
+        raise BackboneError(f"{folder / MODULES} names {quoted(path)}, which lies outside it: give a whole model")
     return folder / path
 
 
 def _unknown(name: str, what: str) -> BackboneError:
     return BackboneError(
-        f"{name} has {what}, which is not computed here: give a model of the modules Transformer, Pooling (mean, cls or "
+        f"{name} has {what}, which is not computed here: give a model of the modules Transformer, Pooling (mean, cls, "
         "max), Dense and Normalize, or embed its texts with sentence-transformers"
     )

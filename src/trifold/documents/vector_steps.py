@@ -153,7 +153,10 @@ def read_dense(folder: Path, name: str) -> Dense:
             f"{name} has a Dense module with the activation {quoted(activation)}, which is not computed here: give a "
             f"model with one of {', '.join(ACTIVATIONS)}"
         )
-    if config.get("use_residual", False) or config.get("module_input_name", "sentence_embedding") != "sentence_embedding":
+    if (
+        config.get("use_residual", False)
+        or config.get("module_input_name", "sentence_embedding") != "sentence_embedding"
+    ):
         raise BackboneError(
             f"{name} has a Dense module with a residual connection, or over tokens, which is not computed here: give "
             "another model"

@@ -84,7 +84,9 @@ def test_what_was_cut_short_goes_on_and_ends_in_the_same_bytes(
         embed_file(embedder, source, tmp_path / name, TextSettings())
     assert not (tmp_path / name).exists()
     assert folder_for(tmp_path / name).is_dir()
-    monkeypatch.setattr(embedder, "encode_counting", lambda texts, **options: asked.append(len(texts)) or encode(texts, **options))
+    monkeypatch.setattr(
+        embedder, "encode_counting", lambda texts, **options: asked.append(len(texts)) or encode(texts, **options)
+    )
     found = embed_file(embedder, source, tmp_path / name, TextSettings())
     assert (found.rows, found.resumed) == (ROWS, 24)
     assert sum(asked) == ROWS
@@ -106,9 +108,10 @@ def test_what_was_kept_of_something_else_is_not_used(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(embedder, "encode_counting", once)
-        embed_file(embedder, source, output, TextSettings())
+        with pytest.raises(KeyboardInterrupt):
+            embed_file(embedder, source, output, TextSettings())
     assert "8 rows are kept: the same command goes on from there" in capsys.readouterr().err
     if changed == "input":
         source.write_text(source.read_text().replace("dull", "superb"))

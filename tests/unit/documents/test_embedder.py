@@ -52,7 +52,7 @@ def test_dimensions_are_the_first_ones_made_length_one_again(tiny_model: Path) -
     expected = whole[:, :8] / np.linalg.norm(whole[:, :8], axis=1, keepdims=True)
     np.testing.assert_allclose(cut.encode(TEXTS), expected, atol=1e-6)
     assert cut.width == 8
-    with pytest.raises(SettingsError, match="--dimensions 33 is not allowed: .* has vectors of 32 numbers"):
+    with pytest.raises(SettingsError, match=r"--dimensions 33 is not allowed: .* has vectors of 32 numbers"):
         made(tiny_model, dimensions=33)
 
 

@@ -32,7 +32,9 @@ def write(path: Path, header: str, lines: list[str]) -> Path:
 
 def test_two_texts(embedder: TextEmbedder) -> None:
     vectors = embedder.encode(["a superb film", "a dull plot"])
-    assert similarity_of(embedder, "a superb film", "a dull plot")[0] == pytest.approx(vectors[0] @ vectors[1], abs=1e-5)
+    assert similarity_of(embedder, "a superb film", "a dull plot")[0] == pytest.approx(
+        vectors[0] @ vectors[1], abs=1e-5
+    )
     assert similarity_of(embedder, "a superb film", "a superb film") == (pytest.approx(1, abs=1e-5), 0)
     with pytest.raises(DataError, match="the text is empty"):
         similarity_of(embedder, "a superb film", " ")
