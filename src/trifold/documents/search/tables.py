@@ -8,6 +8,8 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+import numpy as np
+
 from trifold.atomic import sync
 from trifold.data.parquet import as_array
 from trifold.documents.document import Document
@@ -74,7 +76,7 @@ class DocumentTable:
 
     def rows(self, numbers: Sequence[int]) -> list[FoundDocument]:
         """The documents with these numbers."""
-        found = self._whole.take(list(numbers)).to_pylist()
+        found = self._whole.take(np.array(numbers, dtype=np.int64)).to_pylist()
         return [FoundDocument(row.pop("@id"), row.pop("@file"), row.pop("@row"), row) for row in found]
 
     @cached_property
