@@ -10,7 +10,7 @@ _FEWEST_TEXTS, _FEW = 2, 50
 # How many times as frequent as in all texts a word must be in the topic that it names.
 _MORE_FREQUENT = 1.5
 # Longer runs of letters and digits are codes.
-_WORD = r"(?u)\b[^\W\d_][\w'’-]{1,30}\b"
+_WORD = r"(?u)\b[^\W\d_][\w'\u2019-]{1,30}\b"
 
 
 def topic_words(texts: Sequence[str], topic_of: np.ndarray, count: int, most: int = WORDS_A_TOPIC) -> list[list[str]]:

@@ -84,10 +84,8 @@ def open_encoder(model: str, settings: EncodingSettings) -> Callable[[Sequence[s
     Raises:
         BackboneError: If there is no such model.
     """
-    from trifold.documents.models import find_encoder
-    from trifold.engines.encoder import embed
+    from trifold.documents.embedder import TextEmbedder
     from trifold.runtime import prepare
 
     prepare()
-    encoder, tokenizer = find_encoder(model, settings)
-    return lambda texts: embed(encoder, tokenizer, texts, settings.token_budget)[0]
+    return TextEmbedder(model, normalize=True, settings=settings).encode
