@@ -76,16 +76,18 @@ def duplicates(
 
 def _print(report: "DuplicatesReport", settings: DuplicateSettings) -> None:
     rows, copies = report.data.all_rows, len(report.copies)
-    what = f"duplicates in {counted(report.clusters, 'group')}" if report.clusters is not None else "also there"
-    where = "" if report.clusters is not None else f" against {report.others.path}"
-    print(f"{report.data.path}{where}: {counted(rows, 'row')} = {rows - copies:,} + {copies:,} {what}")
+    if report.clusters is None:
+        print(f"{report.data.path}: {copies:,} of {counted(rows, 'row')} also stand in {report.others.path}")
+    else:
+        groups = f" in {counted(report.clusters, 'group')}" if copies else ""
+        print(f"{report.data.path}: {counted(rows, 'row')} = {rows - copies:,} + {counted(copies, 'duplicate')}{groups}")
     if report.data.bad_rows:
         print(f"{counted(report.data.bad_rows, 'row')} without a usable text")
     looked_for = [kind for kind in report.counts if kind != "semantic" or settings.semantic]
     print()
     print_table(
-        [{"kind": kind, "rows": f"{report.counts[kind]:,}", "": _WHAT_IT_MEANS[kind]} for kind in looked_for],
-        left_aligned=1,
+        [{"kind": kind, "": _WHAT_IT_MEANS[kind], "rows": f"{report.counts[kind]:,}"} for kind in looked_for],
+        left_aligned=2,
     )
     for kind in looked_for:
         _print_examples(report, kind)

@@ -10,7 +10,7 @@ from trifold.data.shingles import normalise, words_alone
 
 # Jaccard similarity from which on two texts count as nearly the same, and the fewest characters for that: in a short
 # text one word changes what is said (docs/decisions/0027).
-NEAR_THRESHOLD = 0.8
+NEAR_THRESHOLD = 0.9
 NEAR_CHARACTERS = 50
 
 

@@ -6,8 +6,8 @@ OTHER = "a long and noisy picture about robots that fall from the sky onto a cit
 
 def test_the_same_text_leaves_and_nearly_the_same_text_is_named():
     found = find_leaks(
-        train=[f" {LONG}\n", LONG.replace("quiet", "Quiet,"), OTHER, "another text"],
-        validation=[OTHER.replace("city", "town"), f"{LONG}!", "something else"],
+        train=[f" {LONG}\n", f"{LONG} now", OTHER, "another text"],
+        validation=[f"{OTHER} now", f"{LONG}!", "something else"],
         test=[LONG],
     )
     assert found.train.tolist() == [1, 2, 3]
@@ -30,7 +30,7 @@ def test_without_rows_nothing_leaks():
 
 
 def test_pairs_of_nearly_the_same_text_leave_out_short_ones_and_those_that_are_the_same():
-    found = alike(["short", OTHER, "short!", LONG, f" {OTHER}", LONG.replace("quiet", "silent"), f"{LONG}?"])
+    found = alike(["short", OTHER, "short!", LONG, f" {OTHER}", f"{LONG} now", f"{LONG}?"])
     groups = {frozenset(pair) for pair in zip(found.left.tolist(), found.right.tolist(), strict=True)}
     assert groups <= {frozenset(pair) for pair in ((3, 5), (3, 6), (5, 6))}
     assert len(groups) == 2

@@ -31,7 +31,7 @@ def test_nearly_the_same_text_with_another_label_is_the_first_thing_to_look_at(
 ) -> None:
     data = write_reviews(tmp_path / "some.csv")
     text = "nobody in the audience made a sound until the very last scene of this quiet film was over"
-    data.write_text(f"{data.read_text()}{text},good\n{text.replace('quiet', 'silent')},bad\n", encoding="utf-8")
+    data.write_text(f"{data.read_text()}{text},good\n{text} now,bad\n", encoding="utf-8")
     report = check(Request(data, backbone=BackboneSettings(model=str(tiny_model))))
     assert (242, 243) in report.near_conflicts
     assert "of nearly the same text with different labels (lines" in report.warnings()[0]
