@@ -11,16 +11,21 @@ from trifold.version import VERSION
 
 if TYPE_CHECKING:
     from trifold.classifier import TextClassifier
+    from trifold.classifier.explain import explain
 
 __version__ = VERSION
 
-__all__ = ["TextClassifier", "TrifoldError", "__version__"]
+__all__ = ["TextClassifier", "TrifoldError", "__version__", "explain"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `TextClassifier` on first use, so that `import trifold` stays instant."""
+    """Import a public name on first use, so that `import trifold` stays instant."""
     if name == "TextClassifier":
         from trifold.classifier import TextClassifier
 
         return TextClassifier
+    if name == "explain":
+        from trifold.classifier.explain import explain
+
+        return explain
     raise AttributeError(f"module 'trifold' has no attribute {name!r}")

@@ -28,14 +28,18 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
     Raises:
         BackboneError: If there is no such model, or the run has no encoder that can be used without its adapters.
     """
+    files = encoder_files(model, settings)
+    encoder = Encoder(files, choose(settings.device, settings.precision), engine=settings.engine)
+    return encoder, Tokenizer(files, settings.max_length, settings.long_text)
+
+
+def encoder_files(model: str, settings: EncodingSettings) -> BackboneFiles:
+    """The files of an encoder; arguments and errors as in `find_encoder`."""
     # os.path.isdir returns False for a name that cannot be a path, where Path.is_dir raises.
     run = best_run(Path(model)) if os.path.isdir(model) else None
     if run is not None and (run / RUN).is_file():
-        files = _under_head(run, settings)
-    else:
-        files = locate(model, offline=settings.offline, trust_remote_code=settings.trust_remote_code)
-    encoder = Encoder(files, choose(settings.device, settings.precision), engine=settings.engine)
-    return encoder, Tokenizer(files, settings.max_length, settings.long_text)
+        return _under_head(run, settings)
+    return locate(model, offline=settings.offline, trust_remote_code=settings.trust_remote_code)
 
 
 def own_reading(model: str) -> RecordedColumns | None:
