@@ -32,7 +32,7 @@ class LabelOverview:
     Attributes:
         label: The label.
         texts: Texts that the model gives it, of those looked at.
-        words: First those that decide most often, and where they stand most reliably.
+        words: First those that decide often, whenever they stand in a text, and with large weights.
     """
 
     label: Label
@@ -64,8 +64,8 @@ def label_overviews(
 ) -> list[LabelOverview]:
     """The words that matter for each label, of labels that are given to a text.
 
-    Words are ordered by the texts that they decide, times the share of the texts with the word that these are: a word
-    that is everywhere decides some texts by chance.
+    Words are ordered by the texts that they decide, times the share of the texts with the word that these are, times
+    their mean weight: a word that is everywhere decides some texts by chance.
 
     Args:
         weighed: Of each text the class that the model gives it, and its words with their weights for that.
@@ -98,4 +98,4 @@ def _ranked(found: dict[str, list[float]]) -> list[LabelWord]:
         for text, (decides, texts, total) in found.items()
         if decides
     ]
-    return sorted(words, key=lambda word: (-(word.decides**2) / word.texts, -word.weight, word.text))
+    return sorted(words, key=lambda word: (-(word.decides**2) / word.texts * word.weight, word.text))
