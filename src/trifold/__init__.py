@@ -12,10 +12,11 @@ from trifold.version import VERSION
 if TYPE_CHECKING:
     from trifold.classifier import TextClassifier
     from trifold.classifier.explain import explain
+    from trifold.documents.embedder import TextEmbedder
 
 __version__ = VERSION
 
-__all__ = ["TextClassifier", "TrifoldError", "__version__", "explain"]
+__all__ = ["TextClassifier", "TextEmbedder", "TrifoldError", "__version__", "explain"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from trifold.classifier.explain import explain
 
         return explain
+    if name == "TextEmbedder":
+        from trifold.documents.embedder import TextEmbedder
+
+        return TextEmbedder
     raise AttributeError(f"module 'trifold' has no attribute {name!r}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trifold.artifact.run_record import FinetuneRecord
-from trifold.documents.models import encoder_files
+from trifold.documents.models import find_model
 from trifold.engines.encoder import Encoder, embed
 from trifold.errors import BackboneError
 from trifold.features.pooled_vectors import pool_through_cache
@@ -53,8 +53,8 @@ class RunEncoder:
 
 def _files(run: Run, settings: BackboneSettings) -> BackboneFiles:
     try:
-        return encoder_files(str(run.folder), settings)
+        return find_model(str(run.folder), settings).files
     except BackboneError:
         if run.record.backbone is None:
             raise
-        return encoder_files(run.record.backbone.name, settings)
+        return find_model(run.record.backbone.name, settings).files
