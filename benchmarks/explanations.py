@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def reviews() -> list[tuple[int, str]]:
-    """Row number and text of the reviews, in the order of their drawing; settings are chosen on those after `REVIEWS`."""
+    """Row number and text of the reviews in the order of their drawing; those after `REVIEWS` are for choosing."""
     rows = read_rows(DATA / "train.parquet", ["text"])
     with (DATA / "movie.csv").open(newline="", encoding="utf-8") as file:
         known = {row["text"].strip() for row in csv.DictReader(file)}
