@@ -28,7 +28,7 @@ def deciding_words(variants: Variants, weights: np.ndarray, count: int, most: in
         most: Variants that may be scored for it, beside those that were scored before.
     """
     # Words that were not left out by themselves share a weight with others, and come last.
-    grouped = [not variants.known([word]) for word in range(len(weights))]
+    grouped = np.array([not variants.known([word]) for word in range(len(weights))])
     candidates = np.lexsort((-weights, grouped))[: max(_CANDIDATES, count)].tolist()
     chosen: list[int] = []
     lowest = variants([()])[0]
