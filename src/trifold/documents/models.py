@@ -35,7 +35,7 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
     else:
         files = locate(model, offline=settings.offline, trust_remote_code=settings.trust_remote_code)
     encoder = Encoder(files, choose(settings.device, settings.precision), engine=settings.engine)
-    return encoder, Tokenizer(files, settings.max_length, settings.long_text)
+    return encoder, Tokenizer.chosen(files, settings)
 
 
 def own_reading(model: str) -> RecordedColumns | None:
