@@ -21,9 +21,11 @@ from pathlib import Path
 import numpy as np
 
 from provenance import provenance
-from result_tables import labelled_texts, read_csv, replace_run
+from result_tables import Row, labelled_texts, read_csv, replace_run, rows_by_run
 from trifold.models.locate import locate
 from trifold.models.tokenizer_files import fast_tokenizer
+from trifold.statistics.intervals import wilson
+from trifold.statistics.metrics import paired_difference
 
 RESULTS = Path(__file__).parent / "results" / "long_texts"
 DATA = Path(os.environ.get("TRIFOLD_DATA", ""))
@@ -69,15 +71,49 @@ def run(folder: Path, method: str, rule: str, tokens: np.ndarray) -> None:
     path = RESULTS / "facts.json"
     facts = json.loads(path.read_text()) if path.exists() else {"runs": {}}
     told = ("train_seconds", "ms_per_text", "truncated_test_texts", "peak_memory_bytes")
+    scored = json.loads((target / "metrics.json").read_text())["accuracy"]["value"]
     facts = {
         **provenance(),
         "backbone": "sentence-transformers/all-MiniLM-L6-v2",
         "tokens": {"shortest": int(tokens.min()), "median": int(np.median(tokens)), "longest": int(tokens.max())},
-        "runs": {**facts["runs"], name: {key: record[key] for key in told}},
+        "runs": {**facts["runs"], name: {"accuracy": scored, **{key: record[key] for key in told}}},
     }
     path.write_text(json.dumps(facts, indent=1) + "\n")
-    print(f"{name}: {json.loads((target / 'metrics.json').read_text())['accuracy']}", flush=True)
     shutil.rmtree(target)
+    print("\n".join(table()), flush=True)
+
+
+def table() -> list[str]:
+    """The rows of the table in docs/methods.md: accuracy, the lead over `truncate` on the same rows, and what it costs."""
+    kept = rows_by_run(RESULTS / "rows.parquet")
+    about = json.loads((RESULTS / "facts.json").read_text())["runs"]
+    lines = []
+    for method, rules in METHODS.items():
+        for rule in rules:
+            name = f"{method}-{rule}" if rule else method
+            if name not in kept:
+                continue
+            right = correct(kept[name])
+            low, high = wilson(right.mean(), len(right))
+            cells = [f"{100 * right.mean():.1f} % ({100 * low:.1f} to {100 * high:.1f})", "-", "-"]
+            for number, other in enumerate(("truncate", "head+tail"), 1):
+                if rule and rule != other and f"{method}-{other}" in kept:
+                    cells[number] = _lead(right, correct(kept[f"{method}-{other}"]))
+            times = about[name]
+            cells += [f"{times['train_seconds']:,.0f} s", f"{times['ms_per_text']:.1f} ms"]
+            lines.append("| " + " | ".join([f"`{method}`" + (f" `{rule}`" if rule else ""), *cells]) + " |")
+    return lines
+
+
+def correct(rows: list[Row]) -> np.ndarray:
+    """Which rows are right, in the order of the test file."""
+    return np.array([row["label"] == row["prediction"] for row in sorted(rows, key=lambda row: row["row"])])
+
+
+def _lead(right: np.ndarray, other: np.ndarray) -> str:
+    truth = np.zeros(len(right), dtype=np.int64)
+    lead = paired_difference("accuracy", truth, (~right).astype(np.int64), (~other).astype(np.int64), 2)
+    return f"{100 * lead.value:+.1f} ({100 * lead.low:+.1f} to {100 * lead.high:+.1f})"
 
 
 if __name__ == "__main__":
