@@ -84,7 +84,7 @@ def run(folder: Path, method: str, rule: str, tokens: np.ndarray) -> None:
 
 
 def table() -> list[str]:
-    """The rows of the table in docs/methods.md: accuracy, the lead over `truncate` on the same rows, and what it costs."""
+    """The rows of the table in docs/methods.md: accuracy, leads on the same rows, and what it costs."""
     kept = rows_by_run(RESULTS / "rows.parquet")
     about = json.loads((RESULTS / "facts.json").read_text())["runs"]
     lines = []

@@ -223,7 +223,9 @@ def test_all_of_a_long_text_can_be_read_in_windows(name: str, tiny_model: Path, 
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_what_fits_in_a_window_is_learned_and_read_as_without_windows(name: str, tiny_model: Path, split: Split) -> None:
+def test_what_fits_in_a_window_is_learned_and_read_as_without_windows(
+    name: str, tiny_model: Path, split: Split
+) -> None:
     labels = LabelMap.of(split.train.labels)
     plain, windows = (
         method_entry(name)

@@ -42,10 +42,11 @@ class EncodingSettings(ComputeSettings):
 
     Attributes:
         max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
-        long_text: Of a longer text, read its beginning (truncate), or a quarter from its beginning and the rest from its
-            end, or all of it in overlapping windows of that many tokens, whose vectors or answers are averaged, which
-            takes as many times longer.
-        max_windows: With --long-text window, read at most so many windows of a text (8), evenly spread where it is longer.
+        long_text: Of a longer text, read its beginning (truncate); a quarter from its beginning and the rest from its
+            end; or all of it in overlapping windows of that many tokens, which are averaged and take as many times
+            longer.
+        max_windows: With --long-text window, read at most so many windows of a text (8), evenly spread where it has
+            more.
         engine: What runs a frozen backbone: PyTorch; or on a CPU ONNX Runtime in full precision (onnx), faster where
             the processor does not multiply bfloat16, which PyTorch takes where it does; or 8-bit integers (int8), a
             little less exact and 1.4 to 2 times as fast, of PyTorch where the model is a BERT and the processor
@@ -68,7 +69,6 @@ class EncodingSettings(ComputeSettings):
             "--precision bfloat16 with --engine onnx",
             "it computes in float32, leave one of them out",
         )
-
 
     @property
     def reach(self) -> str:

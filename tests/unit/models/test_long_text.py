@@ -1,5 +1,6 @@
 """Long texts: what is kept of them, by tokens and by characters."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def test_windows_cover_a_text_from_end_to_end_with_an_overlap_of_a_quarter(room:
         assert not left_out
         assert size <= room
         assert (starts[0], starts[-1] + size) == (0, tokens)
-        assert all(0 < after - before <= size - room // 4 for before, after in zip(starts, starts[1:], strict=False))
+        assert all(0 < after - before <= size - room // 4 for before, after in itertools.pairwise(starts))
         # One window fewer could not cover it.
         fewer = len(starts) - 1
         assert fewer * room - (fewer - 1) * (room // 4) < tokens

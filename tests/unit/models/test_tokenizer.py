@@ -83,7 +83,13 @@ def test_another_rule_or_length_is_tokenised_anew(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path / "own"))
-    rules = ((12, "truncate", None), (12, "head+tail", None), (8, "truncate", None), (12, "window", 8), (12, "window", 2))
+    rules = (
+        (12, "truncate", None),
+        (12, "head+tail", None),
+        (8, "truncate", None),
+        (12, "window", 8),
+        (12, "window", 2),
+    )
     for length, rule, windows in rules:
         tokenizer = Tokenizer(locate(str(tiny_model)), length, rule, windows)
         found, seconds = encode_through_cache(tokenizer, [LONG], 1 << 30)
@@ -143,7 +149,10 @@ def test_windows_are_read_in_use_as_in_training(tiny_model: Path) -> None:
     assert Tokenizer.of(files, made.described()).described() == made.described()
 
 
-@pytest.mark.parametrize(("given", "said"), [({"long_text": "window", "max_windows": 1}, "2 or more"), ({"max_windows": 4}, "it is for --long-text window")])
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"long_text": "window", "max_windows": 1}, "2 or more"), ({"max_windows": 4}, "it is for --long-text window")],
+)
 def test_a_number_of_windows_that_says_nothing_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         EncodingSettings(**given)
