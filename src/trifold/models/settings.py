@@ -41,7 +41,8 @@ class EncodingSettings(ComputeSettings):
     """How a backbone encodes texts.
 
     Attributes:
-        max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
+        max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted. By default
+            what the model was saved with, else 250.
         long_text: Of a longer text, read its beginning (truncate); a quarter from its beginning and the rest from its
             end; or all of it in overlapping windows of that many tokens, which are averaged and take as many times
             longer.
@@ -53,14 +54,15 @@ class EncodingSettings(ComputeSettings):
             multiplies them, else of ONNX Runtime. A trained model goes on with the one it was trained with.
     """
 
-    max_length: int = 250
+    max_length: int | None = None
     long_text: Literal["truncate", "head+tail", "window"] = "truncate"
     max_windows: int | None = None
     engine: Literal["torch", "onnx", "int8"] = "torch"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.max_length >= 3, f"--max-length {self.max_length}", "it leaves no room for a word, give 3 or more")
+        given = self.max_length
+        require(given is None or given >= 3, f"--max-length {given}", "it leaves no room for a word, give 3 or more")
         windows, asked = self.max_windows, f"--max-windows {self.max_windows}"
         require(windows is None or windows > 1, asked, "give 2 or more, or leave --long-text window out")
         require(windows is None or self.long_text == "window", asked, "it is for --long-text window")
@@ -69,11 +71,6 @@ class EncodingSettings(ComputeSettings):
             "--precision bfloat16 with --engine onnx",
             "it computes in float32, leave one of them out",
         )
-
-    @property
-    def reach(self) -> str:
-        """What is read of a text at most, in words."""
-        return reach_in_words(self.max_length, self.long_text, self.max_windows)
 
 
 def reach_in_words(max_length: int, long_text: str, max_windows: int | None) -> str:
@@ -87,12 +84,14 @@ class BackboneSettings(EncodingSettings):
     """Which backbone, and how it is run.
 
     Attributes:
+        max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
         model: `minilm`, a folder, or a hub id such as bert-base-uncased; compare takes several, with commas between.
         revision: Commit, tag or branch of a model from the hub; its main branch by default.
         cache: Keep on disk what a frozen backbone computes from a text, for other methods, heads, epochs and runs.
         cache_gigabytes: Size limit of that cache; what was not used for longest is removed first.
     """
 
+    max_length: int = 250
     model: str = "minilm"
     revision: str | None = None
     cache: bool = True
@@ -106,3 +105,8 @@ class BackboneSettings(EncodingSettings):
     def cache_bytes(self) -> int:
         """The limit in bytes."""
         return int(1e9 * self.cache_gigabytes)
+
+    @property
+    def reach(self) -> str:
+        """What is read of a text at most, in words."""
+        return reach_in_words(self.max_length, self.long_text, self.max_windows)

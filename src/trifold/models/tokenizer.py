@@ -15,7 +15,7 @@ from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.batching import PadTo, padded_length, to_longest
 from trifold.models.context_length import context_length
 from trifold.models.long_text import head_and_tail, relevant_characters, window_places
-from trifold.models.settings import MAX_WINDOWS, EncodingSettings
+from trifold.models.settings import MAX_WINDOWS, BackboneSettings
 from trifold.models.tokenizer_files import fast_tokenizer
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Tokenizer:
             raise BackboneError(f"{files.name} reads at most {context} tokens: use --max-length {context} or less")
 
     @classmethod
-    def chosen(cls, files: BackboneFiles, settings: EncodingSettings) -> "Tokenizer":
+    def chosen(cls, files: BackboneFiles, settings: BackboneSettings) -> "Tokenizer":
         """The tokenizer that reads as the user chose."""
         return cls(files, settings.max_length, settings.long_text, settings.max_windows)
 

@@ -10,7 +10,7 @@ import pytest
 from trifold.errors import SettingsError
 from trifold.features.token_cache import encode_through_cache
 from trifold.models.locate import locate
-from trifold.models.settings import EncodingSettings
+from trifold.models.settings import BackboneSettings
 from trifold.models.tokenizer import Tokenizer
 
 
@@ -143,7 +143,7 @@ def test_beyond_the_most_windows_a_text_is_cut_and_a_huge_one_costs_no_more(tiny
 
 def test_windows_are_read_in_use_as_in_training(tiny_model: Path) -> None:
     files = locate(str(tiny_model))
-    settings = EncodingSettings(max_length=12, long_text="window", max_windows=3)
+    settings = BackboneSettings(max_length=12, long_text="window", max_windows=3)
     made = Tokenizer.chosen(files, settings)
     assert made.described() == {"max_length": 12, "long_text": "window", "max_windows": 3}
     assert Tokenizer.of(files, made.described()).described() == made.described()
@@ -155,4 +155,4 @@ def test_windows_are_read_in_use_as_in_training(tiny_model: Path) -> None:
 )
 def test_a_number_of_windows_that_says_nothing_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        EncodingSettings(**given)
+        BackboneSettings(**given)
