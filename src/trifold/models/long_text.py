@@ -39,6 +39,39 @@ def relevant_characters(text: str, max_tokens: int, long_text: str, max_windows:
     return " ".join(text[start : start + limit] for start in evenly(len(text) - limit, parts))
 
 
+def characters_of(
+    windows: list[tuple[int, int]], text: str, max_tokens: int, max_windows: int
+) -> list[tuple[int, int]]:
+    """Where windows of `relevant_characters` lie in the text itself.
+
+    Args:
+        windows: Start and end of each among the relevant characters, in their order.
+        text: The whole text.
+        max_tokens: As for `relevant_characters`.
+        max_windows: As for `relevant_characters`.
+
+    Returns:
+        Start and end of each part of the text that is in a window, none overlapping another.
+    """
+    limit = max_tokens * _CHARACTERS_PER_TOKEN
+    begins = [0]
+    if len(text) > max_windows * limit + max_windows - 1:
+        begins = evenly(len(text) - limit, max_windows)
+    else:
+        limit = len(text)
+    found: list[tuple[int, int]] = []
+    for number, begin in enumerate(begins):
+        # Behind each piece of the text stands a space.
+        first = number * (limit + 1)
+        for start, end in windows:
+            low, high = max(start - first, 0) + begin, min(end - first, limit) + begin
+            if found and low <= found[-1][1]:
+                found[-1] = (found[-1][0], max(high, found[-1][1]))
+            elif low < high:
+                found.append((low, high))
+    return found
+
+
 def head_and_tail(max_tokens: int, long_text: str) -> tuple[int, int]:
     """How many tokens are kept from the beginning and from the end of a longer text."""
     head = max_tokens if long_text == "truncate" else max_tokens // 4
@@ -86,7 +119,8 @@ def mean_over_windows(values: np.ndarray, windows: np.ndarray | None) -> np.ndar
         return values
     counts = windows.reshape(-1, *(1,) * (values.ndim - 1))
     sums = np.add.reduceat(values, np.cumsum(windows) - windows, axis=0)
-    return (sums / counts).astype(values.dtype)
+    means: np.ndarray = (sums / counts).astype(values.dtype)
+    return means
 
 
 def cut_text(tokenizer: Any, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:

@@ -14,7 +14,7 @@ from trifold.hashing import short_digest
 from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.batching import PadTo, padded_length, to_longest
 from trifold.models.context_length import context_length
-from trifold.models.long_text import head_and_tail, relevant_characters, window_places
+from trifold.models.long_text import characters_of, head_and_tail, relevant_characters, window_places
 from trifold.models.settings import MAX_WINDOWS, BackboneSettings
 from trifold.models.tokenizer_files import fast_tokenizer
 
@@ -76,9 +76,8 @@ class Tokens:
     def window_lengths(self, positions: np.ndarray) -> np.ndarray:
         """Tokens of each window of the texts at `positions`, `(windows,)`."""
         windows = self.windows_of(positions)
-        if windows is None:
-            return self.lengths[positions]
-        return np.repeat(self.lengths[positions] // windows, windows)
+        lengths: np.ndarray = self.lengths[positions]
+        return lengths if windows is None else np.repeat(lengths // windows, windows)
 
     def take(self, positions: np.ndarray) -> "Tokens":
         """The texts at `positions`, in that order."""
@@ -220,7 +219,7 @@ class Tokenizer:
         return Tokens.of(flat, truncated, windows)
 
     def read_spans(self, text: str) -> list[tuple[int, int]]:
-        """Start and end of each part of a text that is read: the whole, its beginning, or its beginning and its end."""
+        """Start and end of each part of a text that is read: the whole, its beginning, both ends, or its windows."""
         short = self._relevant(text)
         encoding = self._tokenizer.encode(short)
         kept = [
@@ -230,6 +229,12 @@ class Tokenizer:
         room = self.max_length - special_tokens
         if not kept or not (encoding.overflowing or len(kept) > room or len(short) < len(text)):
             return [(0, len(text))]
+        if self.reads_windows:
+            starts, size, left_out = window_places(max(len(kept), room), room, self.max_windows)
+            if not left_out and short == text:
+                return [(0, len(text))]
+            ends = [(kept[start][0], kept[min(start + size, len(kept)) - 1][1]) for start in starts]
+            return characters_of(ends, text, self.max_length, self.max_windows)
         head, tail = head_and_tail(room, self.long_text)
         if len(kept) <= room:
             # So many characters in so few tokens that those beyond them are not looked at.

@@ -170,3 +170,18 @@ def test_windows_are_read_in_use_as_in_training(tiny_model: Path) -> None:
 def test_a_number_of_windows_that_says_nothing_is_refused(given: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         BackboneSettings(**given)
+
+
+def test_what_windows_read_is_known_by_its_characters(tiny_model: Path) -> None:
+    files = locate(str(tiny_model))
+    assert Tokenizer(files, 8, "window").read_spans(LONG) == [(0, len(LONG))]
+    assert Tokenizer(files, 8, "window").read_spans("the film") == [(0, len("the film"))]
+    both = Tokenizer(files, 8, "window", 2).read_spans(LONG)
+    assert [LONG[start:end] for start, end in both] == [
+        "film plot cast score pace story",
+        "score pace story film plot cast",
+    ]
+    huge = "film plot " * 10_000 + "story"
+    first, last = Tokenizer(files, 8, "window", 2).read_spans(huge)
+    assert huge[slice(*first)] == "film plot film plot film plot"
+    assert huge[slice(*last)] == "plot film plot film plot story"
