@@ -19,7 +19,7 @@ _ROWS_PER_BLOCK = 2_048
 _FEW = 0.25
 # Up to so many queries are multiplied in half precision first: with more, single precision reads the vectors once.
 _FEW_QUERIES = 2
-# How far a product in half precision may be off, for vectors of length 1: query and product are each rounded to 11 bits.
+# How far a product in half precision may be off for vectors of length 1: query and product are rounded to 11 bits.
 _ROUNDING = 1.01 * 2.0**-10
 _LARGEST_HALF = 60_000.0
 
