@@ -80,7 +80,9 @@ def _print(report: "DuplicatesReport", settings: DuplicateSettings) -> None:
         print(f"{report.data.path}: {copies:,} of {counted(rows, 'row')} also stand in {report.others.path}")
     else:
         groups = f" in {counted(report.clusters, 'group')}" if copies else ""
-        print(f"{report.data.path}: {counted(rows, 'row')} = {rows - copies:,} + {counted(copies, 'duplicate')}{groups}")
+        print(
+            f"{report.data.path}: {counted(rows, 'row')} = {rows - copies:,} + {counted(copies, 'duplicate')}{groups}"
+        )
     if report.data.bad_rows:
         print(f"{counted(report.data.bad_rows, 'row')} without a usable text")
     looked_for = [kind for kind in report.counts if kind != "semantic" or settings.semantic]
