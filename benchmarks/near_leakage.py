@@ -1,6 +1,6 @@
 """What it costs that near-duplicates of tested rows leave training: rows, and accuracy with and without them.
 
-    python benchmarks/near_leakage.py DATA                   some ten minutes on two cores
+    python benchmarks/near_leakage.py DATA                   some five minutes on two cores
     python benchmarks/near_leakage.py DATA --rows            only how many rows leave, at several thresholds and lengths
 
 DATA is a folder with data sets. Every set is a training file, split as every command splits it. Keeps
