@@ -85,6 +85,23 @@ SEARCH_VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         DOCUMENT_INDEX,
+        "complete",
+        "trifold.cli.search_complete:complete",
+        "Complete a query that is being typed.",
+        ('trifold search complete films "how to"', 'trifold search complete films "the best" --queries asked.csv --json'),
+    ),
+    Verb(
+        DOCUMENT_INDEX,
+        "eval",
+        "trifold.cli.search_eval:evaluate_search",
+        "Measure how well an index finds what is known to be relevant.",
+        (
+            "trifold search eval papers-index queries.csv judged.csv",
+            "trifold search eval papers-index queries.parquet qrels.parquet --split dev --json",
+        ),
+    ),
+    Verb(
+        DOCUMENT_INDEX,
         "info",
         "trifold.cli.search:info",
         "Tell what an index holds, and whether it is whole.",

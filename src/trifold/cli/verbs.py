@@ -171,7 +171,7 @@ VERBS: tuple[Verb, ...] = (
         DOCUMENTS,
         "search",
         "",
-        "Find documents by what they mean: build an index, query it.",
+        "Find documents by what they mean: build, query, complete, eval, info.",
         commands=SEARCH_VERBS,
     ),
 )
