@@ -14,6 +14,7 @@ from trifold.errors import SettingsError, require
 from trifold.inference.settings import AnswerSettings, require_probability
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
+from trifold.types import Text, TextPair
 
 if TYPE_CHECKING:
     from trifold.methods.contract import Predictor
@@ -27,6 +28,7 @@ def predict(
     /,
     *,
     text: str | None = None,
+    text_pair: str | None = None,
     answers: Annotated[AnswerSettings | None, Parameter(name="*")] = None,
     result: Annotated[ResultSettings | None, Parameter(name="*")] = None,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
@@ -45,6 +47,7 @@ def predict(
         run: Run folder of finetune or compare.
         source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text.
+        text_pair: The second text of a pair, whose first is --text; for a run of --task pairs.
         json: Print JSON: of a text; of a file an object a line, or with --output the counts.
     """
     from trifold.data.hub import offline_data
@@ -59,12 +62,14 @@ def predict(
         )
     asked = answers or AnswerSettings()
     require_probability(asked.reject_below)
+    require(text is not None or text_pair is None, "--text-pair without --text", "give both texts of the pair")
     about_files = result is not None or reading is not None
     require(text is None or not about_files, "a flag on files with --text", "leave out either")
     how = compute or ComputeSettings()
     chosen = load_run(run, how, llm)
     if text is not None:
-        _predict_text(run, chosen.predictor, text, asked, json=json)
+        chosen.require_kind(given := text if text_pair is None else TextPair(text, text_pair))
+        _predict_text(run, chosen.predictor, given, asked, json=json)
         return
     assert source is not None
     written = result or ResultSettings()
@@ -76,8 +81,8 @@ def predict(
     say_next("evaluate", run, "LABELLED.csv", json=json)
 
 
-def _predict_text(run: Path, predictor: "Predictor", text: str, answers: AnswerSettings, *, json: bool) -> None:
-    """Print the labels of one text with their probabilities; ten at most unless asked for more."""
+def _predict_text(run: Path, predictor: "Predictor", text: Text, answers: AnswerSettings, *, json: bool) -> None:
+    """Print the labels of one text, or of one pair, with their probabilities; ten at most unless asked for more."""
     from trifold.events import say
     from trifold.inference.answers import likeliest
     from trifold.inference.predict import NO_LABEL, predict_texts

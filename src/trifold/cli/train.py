@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile
-from trifold.cli.output import SOME_TEXT, print_json, print_run, print_table, say_next
+from trifold.cli.output import print_json, print_run, print_table, say_next, some_text
 from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from trifold.evaluate.leaderboard import LeaderboardRow
     from trifold.evaluate.results import RunResult
     from trifold.pipeline.compare import Comparison
+    from trifold.pipeline.pretraining_gain import Gain
     from trifold.pipeline.request import Request
 
 _INTERRUPTED = 130
@@ -61,11 +62,11 @@ def compare(
     if resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the comparison that is to go on")
     found = run_compare(request, settings or CompareSettings(), output_dir, resume=resume)
-    _print_comparison(found, json=json)
+    _print_comparison(found, pairs=request.reading.reads_pairs, json=json)
     return _INTERRUPTED if found.interrupted else 0
 
 
-def _print_comparison(found: "Comparison", *, json: bool) -> None:
+def _print_comparison(found: "Comparison", *, pairs: bool, json: bool) -> None:
     if json:
         shipped = next(row for row in found.rows if row.method == found.verdict.ship)
         print_json(
@@ -87,7 +88,7 @@ def _print_comparison(found: "Comparison", *, json: bool) -> None:
     for method, reason in found.skipped.items():
         print(f"{method} is missing: {reason}.")
     print_run(found.folder)
-    say_next("predict", found.folder, "--text", SOME_TEXT)
+    say_next("predict", found.folder, *some_text(pair=pairs))
 
 
 def _print_rows(rows: "Sequence[LeaderboardRow]") -> None:
@@ -134,7 +135,8 @@ def finetune(
     if keep and keep.resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the training that is to go on")
     chosen = method or preset or "full"
-    if task.task == "generate":
+    task.require_for(request.reading.task)
+    if request.reading.task == "generate":
         from trifold.methods.catalogue import generative_entry
 
         generative_entry(chosen)  # refused before PyTorch is imported
@@ -146,7 +148,7 @@ def finetune(
         from trifold.pipeline.pretraining_gain import pretrain_and_finetune
 
         gain = pretrain_and_finetune(request, task, chosen, output_dir, keep)
-        _print_gain(gain.folder, gain.named(), gain.sentence(), json=json)
+        _print_gain(gain, pairs=request.reading.reads_pairs, json=json)
     else:
         result = run_finetune(request, chosen, output_dir, announce=not json, keep=keep, expected=expected_data)
         _print_result(result, json=json)
@@ -181,7 +183,7 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
         )
     print_run(result.folder)
     _say_curve(result.folder)
-    say_next("predict", result.folder, "--text", SOME_TEXT)
+    say_next("predict", result.folder, *some_text(pair=bool(result.record.get("pairs"))))
 
 
 def _say_curve(folder: Path) -> None:
@@ -206,13 +208,13 @@ def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> No
     say_next("generate", folder, "A prompt.", "--temperature", 0)
 
 
-def _print_gain(folder: Path, figures: dict[str, object], sentence: str, *, json: bool) -> None:
+def _print_gain(gain: "Gain", *, pairs: bool, json: bool) -> None:
     if json:
-        print_json({"run": str(folder), "metrics": figures})
+        print_json({"run": str(gain.folder), "metrics": gain.named()})
         return
-    print(sentence)
-    print(folder)
-    say_next("predict", folder / "pretrained", "--text", SOME_TEXT)
+    print(gain.sentence())
+    print(gain.folder)
+    say_next("predict", gain.folder / "pretrained", *some_text(pair=pairs))
 
 
 def demo(*, output_dir: Path | None = None, resume: bool = False, json: bool = False) -> int:

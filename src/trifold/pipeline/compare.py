@@ -155,7 +155,7 @@ def _compare(
     for warning in task.facts.warnings():
         say(f"note: {warning}")
     skip_reasons = {
-        name: method_entry(one.method).skip_reason(task.split.train, one.request.method_settings)
+        name: method_entry(one.method).reason_to_skip(task.split.train, one.request.method_settings)
         for name, one in contestants.items()
     }
     without_weight = [
