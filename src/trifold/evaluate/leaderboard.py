@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from trifold.atomic import whole_file
 from trifold.data.csv_file import save_rows
@@ -33,7 +33,10 @@ class MethodRow:
         trainable_parameters: Numbers learned.
         size_bytes: On disk, with the backbone where one is needed.
         peak_memory_bytes: Of a process that does nothing else.
+        beside_score: Fields of a kind of row that stand right after the score in the file.
     """
+
+    beside_score: ClassVar[tuple[str, ...]] = ()
 
     method: str
     score_name: str
@@ -62,6 +65,8 @@ class LeaderboardRow(MethodRow):
         samples_f1: On the test rows; not a number where each row has one label.
         top5_accuracy: On the test rows; not a number under 10 classes, and where a row may have several labels.
     """
+
+    beside_score: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
 
     accuracy: float
     macro_f1: float
@@ -157,7 +162,10 @@ def score_and_costs(result: ScoredRun, score: str) -> dict[str, Any]:
 
 def write_leaderboard(folder: Path, rows: Sequence[MethodRow]) -> None:
     """Write `leaderboard.csv`; all rows are of one kind."""
-    columns = [field.name for field in fields(rows[0])]
+    names, beside = [field.name for field in fields(rows[0])], rows[0].beside_score
+    others = [name for name in names if name not in beside]
+    end = others.index("score_high") + 1
+    columns = [*others[:end], *beside, *others[end:]]
     written = ({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows)
     with whole_file(folder / "leaderboard.csv", follow=False) as aside:
         save_rows(aside, columns, written)

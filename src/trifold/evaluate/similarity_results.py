@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -57,6 +57,8 @@ class SimilarityRow(MethodRow):
         pearson: Linear correlation with the scores of the test rows.
         mean_absolute_error: Of what is predicted for them, on their scale.
     """
+
+    beside_score: ClassVar[tuple[str, ...]] = ("pearson", "mean_absolute_error")
 
     pearson: float
     mean_absolute_error: float

@@ -50,8 +50,8 @@ def test_constant_scores_have_no_correlation_and_an_interval(kind):
 
 def test_a_perfect_order_of_few_rows_has_an_interval_of_some_width():
     found = correlation_interval("spearman", np.arange(10.0), np.arange(10.0))
-    assert found.value == 1.0
-    assert found.low < 1.0 <= found.high + 1e-9
+    assert found.value == pytest.approx(1)
+    assert 0.5 < found.low < 0.95
 
 
 @pytest.mark.parametrize("kind", CORRELATIONS)
@@ -61,7 +61,7 @@ def test_intervals_hold_the_true_correlation_as_often_as_they_say(kind, rows):
     true = REFERENCE[kind](truth, scores)
     drawn = [correlation_interval(kind, *pairs(rows, seed)) for seed in range(600)]
     held = np.mean([one.low <= true <= one.high for one in drawn])
-    assert held == pytest.approx(0.95, abs=0.025)
+    assert 0.92 <= held <= 0.98
 
 
 def test_the_interval_of_a_lead_holds_the_true_lead_as_often_as_it_says():
@@ -76,7 +76,8 @@ def test_the_interval_of_a_lead_holds_the_true_lead_as_often_as_it_says():
         truth, first, second = two(250, seed)
         found = lead(CorrelationScores("spearman", truth, [first, second]))
         held.append(found.low <= true <= found.high)
-    assert np.mean(held) == pytest.approx(0.95, abs=0.03)
+    # An assumed row where the two differ makes it a little wide, as for every other metric.
+    assert 0.94 <= np.mean(held) <= 0.99
 
 
 def test_standard_errors_of_a_lead_are_those_of_rows_drawn_anew():
