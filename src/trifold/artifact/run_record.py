@@ -106,6 +106,7 @@ class ClassifierRecord(ModelRecord):
         label_type: NumPy's name for the type of the labels that Python gave.
         indicator: Where Python gave an indicator matrix, the label of each of its columns.
         exported: Where the model is an export.
+        pairs: Whether it reads pairs of texts.
     """
 
     settings: dict[str, Any]
@@ -117,6 +118,7 @@ class ClassifierRecord(ModelRecord):
     label_type: str | None = None
     indicator: LabelNames | None = None
     exported: ExportedRecord | None = None
+    pairs: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from trifold.evaluate.confusion import (
 )
 from trifold.evaluate.plot_style import as_svg
 from trifold.evaluate.plots import coverage_figure, curves_figure, kept_epoch, reliability_figure
-from trifold.evaluate.results import WORST_ERRORS, RunResult, read_csv
+from trifold.evaluate.results import ERROR_TEXTS, WORST_ERRORS, RunResult, read_csv
 from trifold.formatting import shortened
 from trifold.statistics.accuracy import correct_rows
 from trifold.statistics.metric import shown
@@ -98,7 +98,10 @@ def describe_method(result: RunResult) -> MethodSection:
     """Read a run folder's files and draw its figures."""
     name, labels, score = result.name, result.labels, result.record.score_name
     history = list(read_csv(result.folder / HISTORY)) if (result.folder / HISTORY).exists() else []
-    errors = [{**row, "text": _cut(row["text"])} for row in read_csv(result.folder / "errors.csv")]
+    errors = [
+        {**row, "text": "\n".join(_cut(row[name]) for name in ERROR_TEXTS if name in row)}
+        for row in read_csv(result.folder / "errors.csv")
+    ]
     right = correct_rows(result.truth, result.predicted)
     single, few = not labels.multi_label, len(labels) <= MOST_MATRIX_CLASSES
     return MethodSection(

@@ -12,6 +12,7 @@ from trifold.models.lora import ADAPTER_CONFIG
 from trifold.terminal import printable
 
 _WHOLE = "`model/` is an ordinary folder for `AutoModelForSequenceClassification.from_pretrained` of transformers."
+_PAIRS = "\n\nIt reads pairs of texts, which `tokenizer(first, second, truncation=True)` puts together."
 _ADAPTER = """\
 `model/` is an adapter in peft's format, with its tokenizer and the configuration that the base needs. `BASE` is the hub
 id or a folder; `trifold doctor` prints the folder of minilm, which comes with Trifold.
@@ -41,6 +42,7 @@ def write_card(folder: Path, result: RunResult) -> None:
     source = Path(record.data.path)
     is_adapter = (folder / "model" / ADAPTER_CONFIG).exists()
     is_whole = entry.whole_model and not is_adapter
+    plain = _WHOLE if is_whole else _adapter_use(record) if is_adapter else ""
     card = render_card(
         "card.md",
         # A card is for others, to whom the folders of this machine say nothing.
@@ -50,7 +52,7 @@ def write_card(folder: Path, result: RunResult) -> None:
         file=source.name,
         library="transformers" if is_whole else "peft" if is_adapter else "trifold",
         what=f"{summary[0].upper()}{summary[1:]}.",
-        plain=_WHOLE if is_whole else _adapter_use(record) if is_adapter else "",
+        plain=plain + (_PAIRS if plain and record.pairs else ""),
         percent=percent,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")

@@ -23,10 +23,12 @@ from trifold.statistics.metrics import Metrics, lead, score_interval
 from trifold.statistics.scores import MethodScores, score_methods
 from trifold.tasks.labels import LabelMap, as_text
 from trifold.tasks.metric_choice import label_column
-from trifold.types import Examples
+from trifold.types import Examples, parts_of
 
 PROBABILITIES = "probabilities.npy"
 WORST_ERRORS = 500
+# Columns of `errors.csv` with the text, or with the texts of a pair.
+ERROR_TEXTS = ("text", "text_pair")
 _ONE_TIMING = 1.1
 # A text may be longer than the csv module reads by itself.
 _MAX_FIELD_CHARACTERS = 1 << 30
@@ -150,8 +152,11 @@ def write_predictions(
     columns = ("row", "line", "label", "prediction", "probability")
     save_rows(folder / "predictions.csv", columns, rows)
     surest = sorted(np.flatnonzero(wrong), key=lambda position: -confidence[position])[:WORST_ERRORS]
-    errors = [{**rows[position], "text": test.texts[position]} for position in surest]
-    save_rows(folder / "errors.csv", (*columns, "text"), errors)
+    texts = ERROR_TEXTS[: 1 + test.pairs]
+    errors = [
+        {**rows[position], **dict(zip(texts, parts_of(test.texts[position]), strict=True))} for position in surest
+    ]
+    save_rows(folder / "errors.csv", (*columns, *texts), errors)
 
 
 def write_metrics(folder: Path, metrics: Metrics, labels: LabelMap) -> None:

@@ -14,6 +14,7 @@ from trifold.methods.contract import Predictor
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import prepare_own, unchanged_process
 from trifold.schema import damaged
+from trifold.types import Text, TextPair
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,23 @@ class Run:
     folder: Path
     predictor: Predictor
     record: FinetuneRecord
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it reads pairs of texts."""
+        return bool(self.record.get("pairs"))
+
+    def require_kind(self, text: Text) -> None:
+        """Refuse a single text where pairs are read, and a pair where single texts are.
+
+        Raises:
+            SettingsError: If it is of the other kind.
+        """
+        pair = isinstance(text, TextPair)
+        if pair != self.reads_pairs:
+            reads, given = ("single texts", "a pair") if pair else ("pairs of texts", "a single text")
+            way_out = "leave out --text-pair" if pair else "give the second with --text-pair"
+            raise SettingsError(f"{self.folder} reads {reads}, and {given} was given: {way_out}")
 
 
 def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmSettings | None = None) -> Run:

@@ -37,10 +37,11 @@ class MethodEntry:
         needs_backbone: Whether a pretrained model, and so PyTorch, is needed.
         seconds: Forecast of training and testing, start-up included.
         uses: Names of the settings that have a say in what it does, besides `ANY_METHOD`.
-        skip_reason: Why the method is not worth starting on such a training part, in words; `None` where it is.
+        skip_reason: As `reason_to_skip`, for what is peculiar to the method.
         asks_llm: Whether a language model is asked about each text, which may cost money.
         keeps_backbone: Whether the backbone is left as it was, so that a run names it and does not hold it.
         whole_model: Whether what is saved can be an ordinary classifier of transformers.
+        reads_pairs: Whether a row may be a pair of texts.
     """
 
     module: str
@@ -52,11 +53,29 @@ class MethodEntry:
     asks_llm: bool = False
     keeps_backbone: bool = False
     whole_model: bool = False
+    reads_pairs: bool = True
 
     def load(self) -> type[Method]:
         """Import the class."""
         found: type[Method] = getattr(import_module(self.module), self.name)
         return found
+
+    def reason_to_skip(self, train: Examples, settings: MethodSettings) -> str | None:
+        """Why it is not worth starting on a training part, in words; `None` where it is."""
+        return self._misfit(train) or self.skip_reason(train, settings)
+
+    def require_fit(self, train: Examples) -> None:
+        """Refuse rows of a kind that it cannot read.
+
+        Raises:
+            SettingsError: If they are pairs of texts, and it reads single ones.
+        """
+        if reason := self._misfit(train):
+            raise SettingsError(f"this method cannot work here: {reason}; take another --method, such as full")
+
+    def _misfit(self, train: Examples) -> str | None:
+        reads = self.reads_pairs or not train.pairs
+        return None if reads else "it reads one text a row, and here each row is a pair of texts"
 
 
 @dataclass(frozen=True)
@@ -123,6 +142,7 @@ _ENTRIES = {
         _FROZEN | {"label_description"},
         labels_without_meaning,
         keeps_backbone=True,
+        reads_pairs=False,
     ),
     "features": MethodEntry(
         "trifold.methods.features",
@@ -150,6 +170,7 @@ _ENTRIES = {
         contrastive_seconds,
         _READING | _STEPS | {"class_weight"},
         labels_are_many,
+        reads_pairs=False,
     ),
     "full": MethodEntry(
         "trifold.methods.full",
@@ -171,6 +192,7 @@ _ASKED_FOR = {
         _READING | _LLM_SETTINGS | {"label_description"},
         nothing_to_prompt,
         asks_llm=True,
+        reads_pairs=False,
     )
 }
 # Run only where they are named: recipes to compare with, not ways that anyone should ship.
@@ -182,6 +204,7 @@ PRESETS = {
         features_seconds,
         _FROZEN | _HEAD_STEPS | {"class_weight", "threshold"},
         keeps_backbone=True,
+        reads_pairs=False,
     )
 }
 # Whatever classifies is ranked.

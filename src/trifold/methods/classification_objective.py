@@ -14,9 +14,10 @@ from trifold.features.prefix_cache import PrefixCache, PrefixStates, frozen_dept
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import PadTo, default_padding
 from trifold.models.settings import BackboneSettings
-from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.tokenizer import Tokenizer, Tokens, named_inputs
 from trifold.runtime import Runtime
 from trifold.train.objective import BatchLoss, Capturable, classification_loss
+from trifold.types import Text
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Classification(Capturable):
 
     @classmethod
     def of(
-        cls, texts: Sequence[str], classes: np.ndarray, weights: np.ndarray, tokenizer: Tokenizer, runtime: Runtime
+        cls, texts: Sequence[Text], classes: np.ndarray, weights: np.ndarray, tokenizer: Tokenizer, runtime: Runtime
     ) -> "Classification":
         """The objective on `texts`, which are tokenised here."""
         return cls(
@@ -61,18 +62,19 @@ class Classification(Capturable):
 
     def inputs(self, positions: np.ndarray, pad_to: PadTo | None = None) -> list[torch.Tensor]:
         """See `Capturable.inputs`."""
-        ids, mask = self.tokens.batch(positions, self.pad_id, pad_to or self.pad_to)
+        ids, mask, *types = self.tokens.batch(positions, self.pad_id, pad_to or self.pad_to)
         # Attention is faster without a mask; a mask of no tokens says that nothing is padding.
         mask = mask[:, :0] if mask.all() else mask
-        below = [] if self.states is None else [self.states.batch(positions, ids.shape[1])]
-        return [ids, mask, self.classes[positions], self.weights[positions], *below]
+        # Token types lie below the states.
+        last = types if self.states is None else [self.states.batch(positions, ids.shape[1])]
+        return [ids, mask, self.classes[positions], self.weights[positions], *last]
 
     def loss_of(self, model: torch.nn.Module, inputs: list[torch.Tensor]) -> BatchLoss:
         """See `Capturable.loss_of`."""
-        ids, mask, classes, weights, *below = inputs
+        ids, mask, classes, weights, *last = inputs
         if self.states is not None and self.set_states is not None:
-            self.set_states(self.states.padded(below[0]))
-        logits = model(input_ids=ids, attention_mask=mask if mask.numel() else None).logits.float()
+            self.set_states(self.states.padded(last.pop()))
+        logits = model(**named_inputs((ids, mask if mask.numel() else None, *last))).logits.float()
         return classification_loss(logits, classes, weights)
 
 

@@ -5,7 +5,8 @@
     python predict.py reviews.csv --output labelled.csv
 
 The answers are those of `trifold predict`. A file is CSV in UTF-8 with a header (TSV where its name ends in .tsv), or
-`-` for standard input; every row comes back with prediction, probability, truncated and error added. In Python:
+`-` for standard input; every row comes back with prediction, probability, truncated and error added. In Python, where a
+pair of texts is a tuple of two:
 
     from predict import Model
     Model().predict(["A superb, moving film."])
@@ -31,6 +32,8 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 _ADDED = ("prediction", "probability", "truncated", "error")
+# A text, or a pair of texts.
+Text = str | tuple[str, str]
 _ROWS_PER_SLICE, _TOKEN_BUDGET, _CHARACTERS_PER_TOKEN = 1_024, 1_024, 40
 
 
@@ -63,16 +66,19 @@ class Model:
         options.log_severity_level = 3
         graph = str(files / "model.onnx")
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        self._inputs = [one.name for one in self._session.get_inputs()]
+        run = json.loads((Path(folder) / "run.json").read_text(encoding="utf-8"))
+        self.pairs: bool = run.get("pairs") is True
 
-    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Label, probability, whether the text was cut, and the probability of every label, of each text."""
-        ids, truncated = self._encode(texts)
+    def predict(self, texts: Sequence[Text]) -> list[dict[str, Any]]:
+        """Label, probability, whether the text was cut, and the probability of every label, of each text or pair."""
+        ids, types, truncated = self._encode(texts)
         logits = np.empty((len(texts), len(self.labels)))
         order = sorted(range(len(texts)), key=lambda position: -len(ids[position]))
         while order:
             size = max(1, _TOKEN_BUDGET // max(1, len(ids[order[0]])))
             batch, order = order[:size], order[size:]
-            logits[batch] = self._run([ids[position] for position in batch])
+            logits[batch] = self._run(*([some[position] for position in batch] for some in (ids, types)))
         if self._several:
             probabilities = 1 / (1 + np.exp(-logits))
         else:
@@ -92,26 +98,34 @@ class Model:
         by_label = dict(zip(names, probabilities.tolist(), strict=True))
         return {"label": label, "probability": sure, "truncated": cut, "probabilities": by_label}
 
-    def _run(self, ids: list[list[int]]) -> Any:
+    def _run(self, ids: list[list[int]], types: list[list[int]]) -> Any:
         longest = len(ids[0])
         padded = np.full((len(ids), longest), self._pad, dtype=np.int64)
         mask = np.arange(longest) < np.array([len(one) for one in ids])[:, None]
         padded[mask] = np.concatenate(ids)
-        return self._session.run(["output"], {"input_ids": padded, "attention_mask": mask.astype(np.int64)})[0]
+        of_types = np.zeros_like(padded)
+        of_types[mask] = np.concatenate(types)
+        known = {"input_ids": padded, "attention_mask": mask.astype(np.int64), "token_type_ids": of_types}
+        return self._session.run(["output"], {name: known[name] for name in self._inputs})[0]
 
-    def _encode(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
-        """Token ids of each text, and whether it was cut."""
-        limit = self._most * _CHARACTERS_PER_TOKEN
-        known = [text[:limit] for text in texts]
-        if self._tail:
-            known = [text if len(text) <= 2 * limit + 1 else f"{text[:limit]} {text[-limit:]}" for text in texts]
-        found = self._tokenizer.encode_batch_fast(known)
+    def _encode(self, texts: Sequence[Text]) -> tuple[list[list[int]], list[list[int]], list[bool]]:
+        """Token ids of each text, which text of a pair each belongs to, and whether anything was cut."""
+        known = [tuple(map(self._relevant, (text,) if isinstance(text, str) else text)) for text in texts]
+        found = self._tokenizer.encode_batch_fast([parts if len(parts) > 1 else parts[0] for parts in known])
         ids = [self._head_and_tail(one.ids, one.special_tokens_mask) for one in found]
         cut = [
-            bool(one.overflowing) or len(one.ids) > self._most or len(short) < len(text)
+            bool(one.overflowing) or len(one.ids) > self._most or sum(map(len, short)) < sum(map(len, text))
             for one, short, text in zip(found, known, texts, strict=True)
         ]
-        return ids, cut
+        # A pair's end alone is ever cut, so its types are as many as its ids.
+        return ids, [one.type_ids[: len(own)] for one, own in zip(found, ids, strict=True)], cut
+
+    def _relevant(self, text: str) -> str:
+        """The characters of a text that can be part of the tokens that are kept."""
+        limit = self._most * _CHARACTERS_PER_TOKEN
+        if not self._tail:
+            return text[:limit]
+        return text if len(text) <= 2 * limit + 1 else f"{text[:limit]} {text[-limit:]}"
 
     def _head_and_tail(self, ids: list[int], special: list[int]) -> list[int]:
         """A text that is too long without its middle: a quarter of what is kept is its beginning."""
@@ -129,25 +143,35 @@ def text_columns(folder: Path, columns: Sequence[str], given: str | None) -> lis
     Raises:
         ValueError: If the file is empty, lacks one, or has one that would be added.
     """
-    known = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("data") or {}
-    wanted = given or known.get("text_column") or "text"
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    wanted = given or (run.get("data") or {}).get("text_column") or "text"
     names = [wanted] if wanted in columns else [name.strip() for name in wanted.split(",")]
     if not columns:
         raise ValueError("the file is empty: it needs a header line and rows")
     for name in names:
         if name not in columns:
             raise ValueError(f"there is no column {name!r} among {', '.join(columns)}: name one with --text-column")
+    if run.get("pairs") and len(names) != 2:
+        raise ValueError("the model reads pairs of texts: name two columns, --text-column FIRST,SECOND")
     taken = [name for name in columns if name in _ADDED]
     if taken:
         raise ValueError(f"there is a column {taken[0]!r} already, which the predictions would add: rename it")
     return names
 
 
+def text_of(row: dict[str, Any], names: list[str], *, pair: bool) -> Text:
+    """The text of a row, or the pair of texts; an empty text where it has none."""
+    parts = [value for name in names if (value := row[name]) and value.strip()]
+    if pair:
+        return (parts[0], parts[1]) if len(parts) == 2 else ""
+    return "\n".join(parts)
+
+
 def label_rows(model: Model, rows: Iterable[dict[str, Any]], names: list[str], reject_below: float) -> Iterator[Any]:
     """Every row with what is added to it, in their order; a row that cannot be read says so in `error`."""
     stream = iter(rows)
     while part := list(islice(stream, _ROWS_PER_SLICE)):
-        texts = ["\n".join(value for name in names if (value := row[name]) and value.strip()) for row in part]
+        texts = [text_of(row, names, pair=model.pairs) for row in part]
         whole = [
             bool(text) and None not in row and None not in row.values() for row, text in zip(part, texts, strict=True)
         ]
@@ -238,17 +262,23 @@ def main() -> None:
     parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", help="CSV or TSV with a header, or - for standard input")
     parser.add_argument("--text", help="a single text; its answer is printed as JSON")
+    parser.add_argument("--text-pair", help="the second text, where the model reads pairs")
     parser.add_argument("--text-column", help="column of the texts; the one trained on by default")
     parser.add_argument("--output", type=Path, help="file for the result; standard output by default")
     parser.add_argument("--force", action="store_true", help="overwrite the output if it is there already")
     parser.add_argument("--reject-below", type=float, default=0.0, help="give no label below this probability")
     asked = parser.parse_args()
-    if (asked.file is None) == (asked.text is None or not asked.text.strip()):
+    given = [text for text in (asked.text, asked.text_pair) if text is not None]
+    if bool(asked.file) == (asked.text is not None) or bool(asked.file and given) or not all(map(str.strip, given)):
         parser.error("give a file, or --text TEXT with at least one word")
     source = "standard input" if asked.file == "-" else asked.file
     try:
         if asked.text is not None:
-            answer = json.dumps(Model().predict([asked.text])[0], ensure_ascii=False)
+            model = Model()
+            if model.pairs != (len(given) == 2):
+                kind = "pairs: give" if model.pairs else "single texts: leave out"
+                raise ValueError(f"the model reads {kind} --text-pair")
+            answer = json.dumps(model.predict([tuple(given) if model.pairs else given[0]])[0], ensure_ascii=False)
             with result_file(None) as written:
                 written.write(answer + "\n")
         else:

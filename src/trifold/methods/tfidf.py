@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from trifold.methods.logistic import FittedHead, fit_path
 from trifold.models.settings import ComputeSettings
 from trifold.schema import damaged, read_value
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples
+from trifold.types import Examples, Text, single_texts, two_sides
 
 # Values of C (inverse regularisation strength) of the linear head.
 _C_VALUES = (3.0, 10.0, 30.0, 100.0, 300.0)
@@ -46,24 +47,33 @@ _CHARACTERS_FOR_MIN_DF_2 = 3_000_000
 
 
 class TfidfPredictor(Predictor):
-    """A TF-IDF vectoriser with a linear head."""
+    """A TF-IDF vectoriser with a linear head.
 
-    def __init__(self, vectoriser: Any, head: LinearHead, labels: LabelMap) -> None:
+    Args:
+        vectoriser: Fitted.
+        head: On its vectors, or where a row is a pair of texts on how far two of them differ and what they share.
+        labels: Labels of the task, in class order.
+        pairs: Whether a row is a pair of texts.
+    """
+
+    def __init__(self, vectoriser: Any, head: LinearHead, labels: LabelMap, *, pairs: bool = False) -> None:
         self.labels = labels
         self._vectoriser = vectoriser
         self._head = head
+        self._pairs = pairs
 
-    def score(self, texts: Sequence[str]) -> Scores:
+    def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`. Texts are never truncated."""
         truncated = np.zeros(len(texts), dtype=bool)
         if not len(texts):
             return Scores(np.zeros((0, len(self.labels)), dtype=np.float32), truncated)
-        return Scores(self._head.logits(self._vectoriser.transform(texts)), truncated)
+        return Scores(self._head.logits(_vectors(self._vectoriser, texts, pairs=self._pairs)), truncated)
 
     def save(self, folder: Path) -> None:
         """Write the vocabulary, its weights and the head."""
         arrays = {"idf": self._vectoriser.idf_, **self._head.arrays()}
-        write_state(folder, {**self.labels.described(), "analyzer": self._vectoriser.analyzer}, arrays)
+        settings = {**self.labels.described(), "analyzer": self._vectoriser.analyzer, "pairs": self._pairs}
+        write_state(folder, settings, arrays)
         write_vocabulary(folder, self._vectoriser)
 
     @classmethod
@@ -72,7 +82,9 @@ class TfidfPredictor(Predictor):
         settings, arrays = read_state(folder)
         vectoriser = saved_vectoriser(folder, settings, arrays)
         labels = LabelMap.saved(settings)
-        return cls(vectoriser, LinearHead.saved(arrays, len(vectoriser.idf_), len(labels)), labels)
+        pairs = settings.get("pairs") is True
+        head = LinearHead.saved(arrays, len(vectoriser.idf_) * (1 + pairs), len(labels))
+        return cls(vectoriser, head, labels, pairs=pairs)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
@@ -99,10 +111,10 @@ class Tfidf(Method):
         analyzer = self._analyzer(train, validation, labels)
         vectoriser, data, chosen = self._fit(analyzer, train, validation, labels)
         units = UNITS[analyzer]
-        terms = data.train.shape[1]
+        terms = len(vectoriser.vocabulary_)
         say(f"tfidf: {terms:,} {units}, C = {chosen.c:g} chosen on validation")
         return Fitted(
-            predictor=TfidfPredictor(vectoriser, chosen.head, labels),
+            predictor=TfidfPredictor(vectoriser, chosen.head, labels, pairs=train.pairs),
             history=None,
             trainable_parameters=chosen.head.parameters(),
             choices={
@@ -118,7 +130,7 @@ class Tfidf(Method):
         """`word` or `char`: words, unless they are poor units for these texts and characters validate better."""
         generator = np.random.default_rng(0)
         order = generator.permutation(len(train)).tolist()
-        if np.mean([_words_are_poor_units(train.texts[row]) for row in order[:_SAMPLE_TEXTS]]) < _MIN_SHARE:
+        if np.mean([_words_are_poor_units(str(train.texts[row])) for row in order[:_SAMPLE_TEXTS]]) < _MIN_SHARE:
             return "word"
         few = train.take(_within(order, train.texts))
         seen = validation.take(_within(generator.permutation(len(validation)).tolist(), validation.texts))
@@ -139,11 +151,16 @@ class Tfidf(Method):
     ) -> tuple[Any, HeadData, FittedHead]:
         characters = sum(len(text) for text in train.texts)
         min_df = 2 if characters >= _CHARACTERS_FOR_MIN_DF_2 else 1
-        vectoriser = new_vectoriser(analyzer, min_df, None, MOST_WEIGHTS // len(labels))
+        vectoriser = new_vectoriser(analyzer, min_df, None, MOST_WEIGHTS // len(labels) // (1 + train.pairs))
+        if train.pairs:
+            vectoriser.fit(chain(*two_sides(train.texts)))
+            vectors = _vectors(vectoriser, train.texts, pairs=True)
+        else:
+            vectors = vectoriser.fit_transform(train.texts)
         data = HeadData(
-            train=vectoriser.fit_transform(train.texts),
+            train=vectors,
             train_classes=labels.encode(train.labels),
-            validation=vectoriser.transform(validation.texts),
+            validation=_vectors(vectoriser, validation.texts, pairs=train.pairs),
             validation_classes=labels.encode(validation.labels),
             classes=len(labels),
             class_weight=self.settings.train.class_weight,
@@ -151,12 +168,22 @@ class Tfidf(Method):
         return vectoriser, data, fit_path(data, _C_VALUES, tolerance=1e-5)
 
 
+def _vectors(vectoriser: Any, texts: Sequence[Text], *, pairs: bool) -> Any:
+    """What the head reads of some texts, sparse, `(texts, features)`; of pairs, as in `pair_features.py`."""
+    if not pairs:
+        return vectoriser.transform(single_texts(texts))
+    from scipy.sparse import hstack
+
+    first, second = (vectoriser.transform(side) for side in two_sides(texts))
+    return hstack([abs(first - second), first.multiply(second)], format="csr")
+
+
 def _words_are_poor_units(text: str) -> bool:
     words = re.findall(_WORD, text)
     return sum(map(len, words)) > _LONG_WORDS * len(words) or not words or bool(_UNSEEN.search(text))
 
 
-def _within(order: Sequence[int], texts: Sequence[str]) -> list[int]:
+def _within(order: Sequence[int], texts: Sequence[Text]) -> list[int]:
     """The first rows of `order` whose texts together have at most `_TRIED_CHARACTERS` characters."""
     ends = np.cumsum([len(texts[row]) for row in order])
     return list(order[: max(1, int(np.searchsorted(ends, _TRIED_CHARACTERS, side="right")))])

@@ -25,7 +25,7 @@ from trifold.models.settings import ComputeSettings
 from trifold.statistics.accuracy import correct_rows
 from trifold.statistics.metrics import Metrics, measure
 from trifold.tasks.labels import LabelMap
-from trifold.types import BadRow
+from trifold.types import BadRow, Text
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def evaluate(
     return Evaluation(metrics, labels, answered, int(scores.truncated.sum()), loaded.bad_rows, count, others)
 
 
-def known_texts(folder: Path, record: TestedRecord, data: Path, texts: Sequence[str]) -> np.ndarray | None:
+def known_texts(folder: Path, record: TestedRecord, data: Path, texts: Sequence[Text]) -> np.ndarray | None:
     """Which texts the run has learned from, `(texts,)` bool, and say so: figures on them are too good.
 
     `None` where the run does not say from which; then only its whole data file is told.

@@ -37,6 +37,7 @@ from trifold.tasks.metric_choice import label_column
 from trifold.train.checkpoint import Checkpointer
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import report
+from trifold.types import Text
 from trifold.version import versions
 
 _CHECKED_TEXTS = 8
@@ -83,6 +84,7 @@ def finetune(
     )
     task = open_task(request)
     start.say_done("data read and split")
+    method_entry(method).require_fit(task.split.train)
     if expected not in (None, task.digest):
         raise DataError(f"{request.data} is not what the comparison read: it was changed since; run compare again")
     asked = asked_for(request, method, task.hashes)
@@ -149,7 +151,7 @@ def _train(request: Request, method: str, task: Task, checkpointer: Checkpointer
     return _Trained(fitted, time.monotonic() - begun + fitted.cached_seconds + checkpointer.seconds_before)
 
 
-def _test(fitted: Fitted, texts: Sequence[str], entry: MethodEntry) -> _Tested:
+def _test(fitted: Fitted, texts: Sequence[Text], entry: MethodEntry) -> _Tested:
     """Score the test rows, in several passes where one is short."""
     if entry.needs_backbone:
         # Laying the model out for the first text comes once, and is no part of what a text costs.
@@ -176,6 +178,7 @@ def _record(request: Request, method: str, task: Task, trained: _Trained, tested
         data=data_record(request, task),
         labels=list(labels.names),
         multi_label=labels.multi_label or None,
+        pairs=task.split.train.pairs or None,
         thresholds=list(labels.thresholds) if labels.multi_label else None,
         score_name=score,
         backbone=BackboneRecord.of(backbone) if backbone else None,

@@ -72,7 +72,7 @@ class LabelContest(Contest[RunResult]):
 
     def skip_reason(self, one: Contestant) -> str | None:
         """See `Contest.skip_reason`."""
-        return method_entry(one.method).skip_reason(self.split.train, one.request.method_settings)
+        return method_entry(one.method).reason_to_skip(self.split.train, one.request.method_settings)
 
     def read(self, folder: Path, name: str) -> RunResult:
         """See `Contest.read`."""

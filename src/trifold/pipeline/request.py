@@ -131,9 +131,10 @@ def open_task(request: Request) -> Task:
 
     Raises:
         DataError: If the file or its rows do not make a task.
-        SettingsError: If a threshold is given and each row has one label.
+        SettingsError: If the task gives no labels, or a threshold is given and each row has one label.
     """
     reading = request.reading
+    require(reading.task != "generate", "--task generate", "it is for finetune alone, whose answers are words")
     with offline_data(request.backbone.offline), unchanged(request.files.values()):
         data = load_examples(request.data, reading)
         test, validation = (_part(path, reading, data) for path in (reading.test_file, reading.validation_file))
@@ -188,7 +189,8 @@ def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Example
     """Rows of a file that was given for the test or validation part."""
     if path is None:
         return None
-    own = RecordedColumns(str(data.path), data.columns.text, data.columns.label)
+    columns = data.columns
+    own = RecordedColumns(str(data.path), columns.text, columns.label, pair=columns.pair)
     loaded = load_examples(path, reading, own)
     part = loaded.examples
     if loaded.note:
