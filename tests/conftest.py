@@ -58,7 +58,7 @@ def scored_pairs(rows: int = 240, seed: int = 0) -> list[tuple[str, str, float]]
     return found
 
 
-def write_pairs(path: Path, rows: int = 240, seed: int = 0) -> Path:
+def write_scored_pairs(path: Path, rows: int = 240, seed: int = 0) -> Path:
     """Those pairs as a CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

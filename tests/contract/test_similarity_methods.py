@@ -144,9 +144,7 @@ def test_towers_are_saved_as_an_encoder_that_embeds_alike(
         np.testing.assert_allclose(plain, vectors, atol=1e-5)
     else:
         projected = plain @ model.projection
-        np.testing.assert_allclose(
-            projected / np.linalg.norm(projected, axis=1, keepdims=True), vectors, atol=1e-5
-        )
+        np.testing.assert_allclose(projected / np.linalg.norm(projected, axis=1, keepdims=True), vectors, atol=1e-5)
 
 
 def test_names_are_those_of_methods_that_give_labels_and_use_no_more_settings() -> None:

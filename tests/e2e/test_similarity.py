@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import write_pairs
+from conftest import write_scored_pairs
 from warm_commands import Command
 
 FILES = {"model", "run.json", "metrics.json", "predictions.csv", "errors.csv", "scores.png", "report.html", "README.md"}
@@ -15,13 +15,11 @@ FILES = {"model", "run.json", "metrics.json", "predictions.csv", "errors.csv", "
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pairs(tmp_path_factory.mktemp("data") / "pairs.csv", rows=300)
+    return write_scored_pairs(tmp_path_factory.mktemp("data") / "pairs.csv", rows=300)
 
 
 @pytest.fixture(scope="module")
-def compared(
-    pairs: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory, trifold_command: Command
-) -> Path:
+def compared(pairs: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory, trifold_command: Command) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "compared"
     done = trifold_command(
         *("compare", pairs, "--task", "similarity", "--model", tiny_model, "--lr", "3e-3", "--epochs", "5"),
@@ -54,7 +52,9 @@ def test_compare_ranks_by_spearman_and_names_what_to_ship(compared: Path) -> Non
         assert float(row["score_low"]) < float(row["score"]) < float(row["score_high"])
         run = compared / row["method"]
         assert {path.name for path in run.iterdir()} >= FILES
-        assert json.loads((run / "metrics.json").read_text())["spearman"]["value"] == pytest.approx(float(row["score"]), abs=1e-5)
+        assert json.loads((run / "metrics.json").read_text())["spearman"]["value"] == pytest.approx(
+            float(row["score"]), abs=1e-5
+        )
     assert (compared / "best" / "run.json").is_file()
     page = (compared / "report.html").read_text()
     assert "Spearman correlation" in page
@@ -80,7 +80,9 @@ def test_predict_scores_pairs_of_a_file_and_of_the_command_line(
     compared: Path, pairs: Path, tmp_path: Path, trifold_command: Command
 ) -> None:
     data = tmp_path / "new.csv"
-    data.write_text("id,sentence1,sentence2\n1,The film is superb,The film is moving\n2,,The plot is dull\n3,The cast is awful,The cast is superb\n")
+    data.write_text(
+        "id,sentence1,sentence2\n1,The film is superb,The film is moving\n2,,The plot is dull\n3,The cast is awful,The cast is superb\n"
+    )
     done = trifold_command("predict", compared, data, "--output", tmp_path / "scored.csv")
     assert done.returncode == 0, done.stderr
     assert "2 rows labelled, 1 unreadable" in done.stderr
@@ -89,7 +91,9 @@ def test_predict_scores_pairs_of_a_file_and_of_the_command_line(
     assert "text is empty" in rows[1]["error"]
     assert float(rows[0]["prediction"]) > float(rows[2]["prediction"])
     assert all(0 <= float(row["prediction"]) <= 5 for row in rows if row["prediction"])
-    one = trifold_command("predict", compared, "--text", "The film is superb", "--text-pair", "The film is moving", "--json")
+    one = trifold_command(
+        "predict", compared, "--text", "The film is superb", "--text-pair", "The film is moving", "--json"
+    )
     assert one.returncode == 0, one.stderr
     assert json.loads(one.stdout)["prediction"] == pytest.approx(float(rows[0]["prediction"]), abs=1e-3)
 
@@ -97,7 +101,7 @@ def test_predict_scores_pairs_of_a_file_and_of_the_command_line(
 def test_evaluate_measures_new_rows_and_tells_known_ones(
     compared: Path, pairs: Path, tmp_path: Path, trifold_command: Command
 ) -> None:
-    fresh = write_pairs(tmp_path / "fresh.csv", rows=120, seed=5)
+    fresh = write_scored_pairs(tmp_path / "fresh.csv", rows=120, seed=5)
     done = trifold_command("evaluate", compared / "full", fresh, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -124,7 +128,10 @@ def test_a_run_embeds_single_texts(compared: Path, tmp_path: Path, trifold_comma
         (("--method", "contrastive"), "--method contrastive cannot learn similarities: give one of tfidf, zero-shot"),
         (("--method", "tfidf", "--epochs", "3"), "--task similarity with tfidf does not use --epochs"),
         (("--method", "full", "--metric", "accuracy"), "does not use --metric"),
-        (("--label-column", "sentence2", "--text-column", "sentence1,score"), "learns from numbers, and the column 'sentence2' holds"),
+        (
+            ("--label-column", "sentence2", "--text-column", "sentence1,score"),
+            "learns from numbers, and the column 'sentence2' holds",
+        ),
         (("--text-column", "sentence1"), "a pair of texts has two columns"),
     ],
 )

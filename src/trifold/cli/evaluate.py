@@ -18,8 +18,8 @@ from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
 
 if TYPE_CHECKING:
-    from trifold.types import BadRow
     from trifold.pipeline.evaluate import Evaluation
+    from trifold.types import BadRow
 
 _MOST_CLASSES = 20
 _MOST_BAD_ROWS = 10
@@ -52,7 +52,9 @@ def evaluate(
 
     require_probability(reject_below)
     if is_similarity_run(run):
-        require(not reject_below and llm is None, "--reject-below and language models", "RUN gives scores, leave them out")
+        require(
+            not reject_below and llm is None, "--reject-below and language models", "RUN gives scores, leave them out"
+        )
         _evaluate_similarity(run, data, reading or LabelledSettings(), compute or ComputeSettings(), json=json)
         return
     found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings(), reject_below, llm)

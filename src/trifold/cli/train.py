@@ -94,9 +94,11 @@ def _print_comparison(found: "Comparison", *, pairs: bool, json: bool) -> None:
 
 def _metrics_of(row: "MethodRow") -> dict[str, float]:
     """The figures of a method that scripts find by name."""
-    names = ("accuracy", "macro_f1", "pearson")
-    known = {row.score_name: row.score} if row.score_name == "spearman" else {}
-    return known | {name: getattr(row, name) for name in names if hasattr(row, name)}
+    from trifold.evaluate.similarity_results import SimilarityRow
+
+    if isinstance(row, SimilarityRow):
+        return {row.score_name: row.score, "pearson": row.pearson}
+    return {name: getattr(row, name) for name in ("accuracy", "macro_f1")}
 
 
 def _print_rows(rows: "Sequence[MethodRow]") -> None:

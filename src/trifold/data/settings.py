@@ -50,8 +50,8 @@ class DataSettings(LabelledSettings):
 
     Attributes:
         task: A label for each text (classify), or for each pair of texts that are read together, such as a question and
-            an answer (pairs, with --text-column FIRST,SECOND); or how
-            similar the two are, from a column of scores (similarity); finetune also teaches answers in words (generate).
+            an answer (pairs, with --text-column FIRST,SECOND); or a score, how similar the texts of a pair are
+            (similarity); finetune also teaches answers in words (generate).
         test_file: File with the test rows; DATA is then split 80/20 into training and validation.
         validation_file: File with the validation rows; none are then taken from DATA.
     """

@@ -1,6 +1,6 @@
 """`features` for similarity: the encoder is frozen, and one matrix on its vectors is learned.
 
-The vectors are computed once, so that learning takes seconds; what comes out is still an embedding of each text by itself.
+The vectors are computed once, so that learning takes seconds; what comes out is still a vector of each text by itself.
 """
 
 from dataclasses import dataclass, replace

@@ -67,12 +67,12 @@ class PairOrder:
     def _cosines(self, model: torch.nn.Module, positions: np.ndarray) -> torch.Tensor:
         """`(pairs,)`, encoded in batches of similar length."""
         batches = by_token_budget(self.lengths[positions], self.token_budget)
-        vectors = [
+        first, second = (
             torch.cat([self._vectors(model, tokens, positions[batch]) for batch in batches])
             for tokens in (self.first, self.second)
-        ]
+        )
         back = torch.from_numpy(np.argsort(np.concatenate(batches))).to(self.device)
-        return cosine_similarity(*vectors)[back]
+        return cosine_similarity(first, second)[back]
 
     def _vectors(self, model: torch.nn.Module, tokens: Tokens, positions: np.ndarray) -> torch.Tensor:
         ids, mask = (part.to(self.device) for part in tokens.batch(positions, self.pad_id, self.pad_to))

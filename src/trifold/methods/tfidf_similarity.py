@@ -21,7 +21,6 @@ from trifold.models.settings import ComputeSettings
 from trifold.statistics.correlation import spearman
 from trifold.types import TextPair
 
-
 # Of many long texts only the most frequent are counted, to save memory.
 _MOST_TERMS = 1_000_000
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.data.scored_pairs import ScoredPairs
@@ -73,7 +72,8 @@ class TwoTowers(SimilarityModel):
         texts = [pair.first for pair in pairs] + [pair.second for pair in pairs]
         vectors, truncated = self.vectors(texts)
         first, second = np.split(vectors, 2)
-        return np.einsum("nw,nw->n", first, second), truncated.reshape(2, -1).any(axis=0)
+        cut: np.ndarray = truncated.reshape(2, -1).any(axis=0)
+        return np.einsum("nw,nw->n", first, second), cut
 
     def save(self, folder: Path) -> None:
         """Write the encoder, its tokenizer, and what sentence-transformers wants to know of both."""

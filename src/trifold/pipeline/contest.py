@@ -109,4 +109,4 @@ class Contest(ABC, Generic[Run]):
 
     @abstractmethod
     def draw(self, standing: Standing[Run], rows: Sequence[MethodRow], verdict: Verdict) -> None:
-        """Write the report, as far as it can be made; a method's figures are drawn once, however often it is written."""
+        """Write the report, as far as it can be made; a method's figures are drawn once."""

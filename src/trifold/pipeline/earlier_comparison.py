@@ -40,4 +40,3 @@ def finished_earlier(folder: Path, contest: Contest[Run]) -> dict[str, Run]:
         else:
             Checkpointer(run / STATE, None, 1.0, asked).require_same()
     return found
-

@@ -158,7 +158,9 @@ def _test(fitted: Fitted, texts: Sequence[Text], entry: MethodEntry) -> _Tested:
         fitted.predictor.score(texts[:1])
     # Answers of a language model may cost money, so each text is asked about once.
     passes = timed_passes(
-        lambda: score_texts(fitted.predictor, texts, "testing on"), lambda scores: scores.cached_seconds, once=entry.asks_llm
+        lambda: score_texts(fitted.predictor, texts, "testing on"),
+        lambda scores: scores.cached_seconds,
+        once=entry.asks_llm,
     )
     return _Tested(passes.found, passes.seconds, peak_memory_bytes(), fitted.predictor.account())
 

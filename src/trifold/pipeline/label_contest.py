@@ -59,9 +59,7 @@ class LabelContest(Contest[RunResult]):
     def notes(self) -> list[str]:
         """See `Contest.notes`."""
         without_weight = [
-            name
-            for name, one in self.contestants.items()
-            if "class_weight" in unused([one.method], self.request.train)
+            name for name, one in self.contestants.items() if "class_weight" in unused([one.method], self.request.train)
         ]
         said = [f"--class-weight has no effect on {', '.join(without_weight)}"] if without_weight else []
         return [*self.task.facts.warnings(), *said]
@@ -110,4 +108,3 @@ class LabelContest(Contest[RunResult]):
             sections = list(self._sections.values())
             facts, skipped = self.task.facts, standing.skipped
             write_report(standing.folder, title, facts, sections, shown, verdict, skipped, standing.command)
-

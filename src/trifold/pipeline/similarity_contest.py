@@ -8,7 +8,7 @@ import numpy as np
 
 from trifold.data.scored_pairs import ScoredPairs
 from trifold.drawing import drawing
-from trifold.errors import SettingsError, require
+from trifold.errors import SettingsError
 from trifold.evaluate.leaderboard import MethodRow
 from trifold.evaluate.settings import CompareSettings
 from trifold.evaluate.similarity_report import SimilaritySection, describe_similarity, write_similarity_report
@@ -62,7 +62,8 @@ class SimilarityContest(Contest[SimilarityResult]):
     def split(self) -> Split:
         """See `Contest.split`."""
         split = self.task.split
-        return Split(*(_as_examples(part) for part in (split.train, split.validation, split.test)))
+        train, validation, test = (_as_examples(part) for part in (split.train, split.validation, split.test))
+        return Split(train, validation, test)
 
     def notes(self) -> list[str]:
         """See `Contest.notes`."""

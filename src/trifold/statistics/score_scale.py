@@ -51,4 +51,4 @@ class ScoreScale:
 
     def scaled(self, cosines: np.ndarray) -> np.ndarray:
         """Scores for cosines, in the same order."""
-        return np.interp(cosines, self.cosines, self.scores)
+        return np.asarray(np.interp(cosines, self.cosines, self.scores))

@@ -22,7 +22,9 @@ def test_labels_become_numbers_whatever_they_are_written_as() -> None:
 
 @pytest.mark.parametrize("label", ["similar", "3,5", "nan", "inf", "x" * 500])
 def test_a_label_that_is_no_number_is_refused_with_the_way_out(label: str) -> None:
-    with pytest.raises(DataError, match=r"--task similarity learns from numbers, and the column 'mark' holds .* in row 2 \(1 row") as caught:
+    with pytest.raises(
+        DataError, match=r"--task similarity learns from numbers, and the column 'mark' holds .* in row 2 \(1 row"
+    ) as caught:
         as_scored(Examples((1, 2), pairs(2).pairs, (1, label)), "mark")
     assert "--task pairs" in str(caught.value)
     assert len(str(caught.value)) < 300
@@ -40,7 +42,9 @@ def test_a_pair_that_is_tested_leaves_training_in_either_order() -> None:
     turned = ScoredPairs(test.rows, tuple(TextPair(f" {p.second}", p.first) for p in test.pairs), test.scores)
     split = split_pairs(data, turned)
     assert split.left_training + split.left_validation == 3
-    assert not {f"first {row}" for row in range(3)} & {pair.first for pair in (*split.train.pairs, *split.validation.pairs)}
+    assert not {f"first {row}" for row in range(3)} & {
+        pair.first for pair in (*split.train.pairs, *split.validation.pairs)
+    }
 
 
 def test_own_files_stand_for_their_parts() -> None:

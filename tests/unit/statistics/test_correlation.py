@@ -35,7 +35,9 @@ def test_influences_are_what_more_weight_for_a_row_adds(kind):
     assert influences.mean() == pytest.approx(0, abs=1e-12)
     # A row that stands in the data once more has its weight grown by one part in the number of rows.
     for row in (0, 7, 33):
-        more = [CORRELATIONS[kind](*(np.concatenate([np.tile(one, 400), one[row : row + 1]]) for one in (truth, scores)))[0]]
+        more = [
+            CORRELATIONS[kind](*(np.concatenate([np.tile(one, 400), one[row : row + 1]]) for one in (truth, scores)))[0]
+        ]
         assert (more[0] - value) * 400 * 150 == pytest.approx(influences[row], abs=2e-3)
 
 
