@@ -76,6 +76,16 @@ VERBS: tuple[Verb, ...] = (
         ("trifold embed minilm new.csv --output vectors.npy", 'trifold embed minilm --text "A quiet film."'),
     ),
     Verb(
+        DOCUMENTS,
+        "similar",
+        "trifold.cli.similar:similar",
+        "Tell how alike texts are: two texts, or the rows of files.",
+        (
+            'trifold similar "A quiet film." "A calm movie."',
+            "trifold similar questions.csv answers.csv --top-k 3 --output nearest.csv",
+        ),
+    ),
+    Verb(
         USE,
         "export",
         "trifold.cli.export:export",

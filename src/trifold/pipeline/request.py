@@ -135,6 +135,7 @@ def open_task(request: Request) -> Task:
     """
     reading = request.reading
     require(reading.task != "generate", "--task generate", "it is for finetune alone, whose answers are words")
+    require(reading.task != "similarity", "--task similarity", "it is for finetune and compare, which learn scores")
     with offline_data(request.backbone.offline), unchanged(request.files.values()):
         data = load_examples(request.data, reading)
         test, validation = (_part(path, reading, data) for path in (reading.test_file, reading.validation_file))
