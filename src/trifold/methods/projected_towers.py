@@ -85,7 +85,7 @@ class ProjectedTowers(SimilarityMethod):
     name = "features"
     summary = "the encoder is frozen, one matrix on its vectors is learned"
     model = TwoTowers
-    defaults = Defaults(1e-3, (1e-5, 1e-1), batch_size=128)
+    defaults = Defaults(3e-4, (1e-5, 1e-1), batch_size=64)
     epochs = 20
 
     def learn(self, train: ScoredPairs, validation: ScoredPairs) -> FittedSimilarity:

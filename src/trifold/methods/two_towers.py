@@ -72,7 +72,7 @@ class TwoTowers(SimilarityModel):
         texts = [pair.first for pair in pairs] + [pair.second for pair in pairs]
         vectors, truncated = self.vectors(texts)
         first, second = np.split(vectors, 2)
-        cut: np.ndarray = truncated.reshape(2, -1).any(axis=0)
+        cut = np.asarray(truncated.reshape(2, -1).any(axis=0))
         return np.einsum("nw,nw->n", first, second), cut
 
     def save(self, folder: Path) -> None:
