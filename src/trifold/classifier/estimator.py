@@ -17,7 +17,7 @@ from trifold.classifier.labels import LabelForm, as_examples, feature_names, req
 from trifold.classifier.parameters import DEFAULTS, method_settings, require_known, settings_of, takes_settings
 from trifold.classifier.python_words import heard, speaks_python
 from trifold.classifier.record import parameters_of, record_of
-from trifold.data.in_memory import texts_of
+from trifold.data.in_memory import texts_or_pairs_of
 from trifold.data.split import split_train_validation
 from trifold.errors import DataError, SettingsError
 from trifold.inference.predict import score_texts
@@ -278,7 +278,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _probabilities(self, X: Any) -> np.ndarray:
         """Of each label that the model knows, `(rows, labels)`."""
-        predictor, texts = self._fitted(), texts_of(X)
+        predictor, texts = self._fitted(), texts_or_pairs_of(X)
         require_form(X, texts, getattr(self, "feature_names_in_", None), self.n_features_in_)
         with self._set_up(learning=False):
             return predictor.labels.probabilities(score_texts(predictor, texts).logits)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from trifold.data.in_memory import column_names, targets_of, texts_of
+from trifold.data.in_memory import column_names, targets_of, texts_or_pairs_of
 from trifold.errors import DataError
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples, Label, Text, parts_of
@@ -74,7 +74,7 @@ def as_examples(texts: Any, labels: Any, columns: Sequence[Label] | None = None)
     """Texts with their labels as rows, and the form of the labels.
 
     Args:
-        texts: As `texts_of` takes them.
+        texts: As `texts_or_pairs_of` takes them.
         labels: As `targets_of` takes them, or an indicator matrix: `(rows, labels)` of 0 and 1, in lists, of NumPy or
             SciPy, or a table whose columns are called like the labels.
         columns: What the columns of a matrix without names stand for; their numbers where `None`.
@@ -82,7 +82,7 @@ def as_examples(texts: Any, labels: Any, columns: Sequence[Label] | None = None)
     Raises:
         DataError: If the two differ in length, a text is empty, or a label is missing.
     """
-    kept = texts_of(texts)
+    kept = texts_or_pairs_of(texts)
     labels = list(labels) if isinstance(labels, Iterator) else labels
     matrix = _indicator(labels, columns)
     if matrix is None:

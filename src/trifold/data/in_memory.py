@@ -15,13 +15,20 @@ _SHOWN_COLUMNS = 12
 _PARTS = ("first", "second")
 
 
-def texts_of(given: Any) -> list[Text]:
+def texts_of(given: Any) -> list[str]:
     """The texts in a list, a tuple, an iterator, a NumPy or Arrow array, a Series, or a table of one column.
-
-    Pairs of texts come as a list of `TextPair` or of tuples of two strings, as an array or a table of two columns.
 
     Raises:
         DataError: If the container has another shape or no order, or an item cannot be used as a text.
+    """
+    return [_string(text, f"text number {number}") for number, text in enumerate(_values(given, "texts", "text"))]
+
+
+def texts_or_pairs_of(given: Any) -> list[Text]:
+    """Single texts as for `texts_of`; or pairs of texts, as tuples of two, an array or a table of two columns.
+
+    Raises:
+        DataError: As `texts_of`; also if some are pairs and some are not.
     """
     rows = _two_columns(given) or _values(given, "texts", "text")
     found = [_text(one, f"text number {number}") for number, one in enumerate(rows)]

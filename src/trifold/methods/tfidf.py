@@ -1,7 +1,8 @@
 """`tfidf`: word 1-2-grams and logistic regression, the baseline that a neural method has to beat. Needs no PyTorch.
 
 Words are poor units in Chinese, which has no spaces, or where emoji matter. For such texts validation chooses between
-words and character 1-4-grams. For other texts, characters take four times as long and bring nothing.
+words and character 1-4-grams. For other texts, characters take four times as long and bring nothing; for pairs of texts
+they bring much (benchmarks/log/pairs.md).
 """
 
 import json
@@ -51,7 +52,8 @@ class TfidfPredictor(Predictor):
 
     Args:
         vectoriser: Fitted.
-        head: On its vectors, or where a row is a pair of texts on how far two of them differ and what they share.
+        head: On its vectors; where a row is a pair of texts, on how far two of them differ, what they share and their
+            cosine.
         labels: Labels of the task, in class order.
         pairs: Whether a row is a pair of texts.
     """
@@ -83,7 +85,8 @@ class TfidfPredictor(Predictor):
         vectoriser = saved_vectoriser(folder, settings, arrays)
         labels = LabelMap.saved(settings)
         pairs = settings.get("pairs") is True
-        head = LinearHead.saved(arrays, len(vectoriser.idf_) * (1 + pairs), len(labels))
+        terms = len(vectoriser.idf_)
+        head = LinearHead.saved(arrays, 2 * terms + 1 if pairs else terms, len(labels))
         return cls(vectoriser, head, labels, pairs=pairs)
 
     def divide_logits(self, temperature: float) -> None:
@@ -127,10 +130,14 @@ class Tfidf(Method):
         )
 
     def _analyzer(self, train: Examples, validation: Examples, labels: LabelMap) -> str:
-        """`word` or `char`: words, unless they are poor units for these texts and characters validate better."""
+        """`word` or `char`: words, unless they may be poor units for these texts and characters validate better.
+
+        Whether two texts say the same is hardly seen by their common words, so for pairs both are tried.
+        """
         generator = np.random.default_rng(0)
         order = generator.permutation(len(train)).tolist()
-        if np.mean([_words_are_poor_units(str(train.texts[row])) for row in order[:_SAMPLE_TEXTS]]) < _MIN_SHARE:
+        poor = [_words_are_poor_units(str(train.texts[row])) for row in order[:_SAMPLE_TEXTS]]
+        if np.mean(poor) < _MIN_SHARE and not train.pairs:
             return "word"
         few = train.take(_within(order, train.texts))
         seen = validation.take(_within(generator.permutation(len(validation)).tolist(), validation.texts))
@@ -172,10 +179,13 @@ def _vectors(vectoriser: Any, texts: Sequence[Text], *, pairs: bool) -> Any:
     """What the head reads of some texts, sparse, `(texts, features)`; of pairs, as in `pair_features.py`."""
     if not pairs:
         return vectoriser.transform(single_texts(texts))
-    from scipy.sparse import hstack
+    from scipy.sparse import csr_array, hstack
 
     first, second = (vectoriser.transform(side) for side in two_sides(texts))
-    return hstack([abs(first - second), first.multiply(second)], format="csr")
+    shared = first.multiply(second)
+    # The vectors have length 1, so that the sum is their cosine.
+    cosine = csr_array(np.asarray(shared.sum(axis=1)).reshape(-1, 1))
+    return hstack([abs(first - second), shared, cosine], format="csr", dtype=np.float32)
 
 
 def _words_are_poor_units(text: str) -> bool:

@@ -46,10 +46,7 @@ def test_texts_are_taken_from_whatever_has_an_order_and_one_column(given: Any) -
         ("a film", "one string was given where a list of texts is expected: put it into a list"),
         (b"a film", "one string was given"),
         ({"text": TEXTS}, r"a dict was given where a list of texts is expected: .* frame\['text'\]"),
-        (
-            Frame(text=TEXTS, title=TEXTS, body=TEXTS),
-            r"the texts come in the shape \(3, 3\), one row for each is wanted",
-        ),
+        (Frame(text=TEXTS, title=TEXTS), r"the texts come in the shape \(3, 2\), one row for each is wanted"),
         (np.array([TEXTS, TEXTS]), r"shape \(2, 3\)"),
         (np.array("a film"), r"shape \(\)"),
         (set(TEXTS), "come in a set, which has no order"),
