@@ -8,8 +8,7 @@ import pytest
 
 from conftest import scored_pairs
 from trifold.data.scored_pairs import ScoredPairs, ScoredSplit, split_pairs
-from trifold.documents.models import find_encoder
-from trifold.engines.encoder import embed
+from trifold.documents.embedder import TextEmbedder
 from trifold.errors import ArtifactError, SettingsError
 from trifold.methods.catalogue import ALL_METHODS, SIMILARITY, method_entry, similarity_entry
 from trifold.methods.settings import MethodSettings
@@ -130,7 +129,7 @@ def test_what_is_too_long_is_told(fitted: tuple[str, FittedSimilarity], split: S
     assert truncated.tolist() == [name != "tfidf", False]
 
 
-def test_towers_are_saved_as_an_encoder_that_embeds_alike(
+def test_towers_are_saved_as_a_folder_of_sentence_transformers(
     fitted: tuple[str, FittedSimilarity], split: ScoredSplit, tmp_path: Path
 ) -> None:
     model = fitted[1].model
@@ -138,14 +137,12 @@ def test_towers_are_saved_as_an_encoder_that_embeds_alike(
         pytest.skip("it has no encoder")
     model.save(tmp_path / "model")
     texts = list(split.test.texts[:6])
-    encoder, tokenizer = find_encoder(str(tmp_path / "model"), EncodingSettings(device="cpu", precision="float32"))
-    plain, _ = embed(encoder, tokenizer, texts, None)
-    vectors, _ = model.vectors(texts)
-    if model.projection is None:
-        np.testing.assert_allclose(plain, vectors, atol=1e-5)
-    else:
-        projected = plain @ model.projection
-        np.testing.assert_allclose(projected / np.linalg.norm(projected, axis=1, keepdims=True), vectors, atol=1e-5)
+    embedder = TextEmbedder(str(tmp_path / "model"), settings=EncodingSettings(device="cpu", precision="float32"))
+    np.testing.assert_allclose(embedder.encode(texts), model.vectors(texts)[0], atol=1e-5)
+    from sentence_transformers import SentenceTransformer
+
+    theirs = SentenceTransformer(str(tmp_path / "model"), device="cpu", local_files_only=True)
+    np.testing.assert_allclose(theirs.encode(texts, show_progress_bar=False), model.vectors(texts)[0], atol=1e-5)
 
 
 def test_names_are_those_of_methods_that_give_labels_and_use_no_more_settings() -> None:

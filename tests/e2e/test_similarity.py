@@ -22,7 +22,20 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compared(pairs: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory, trifold_command: Command) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "compared"
     done = trifold_command(
-        *("compare", pairs, "--task", "similarity", "--model", tiny_model, "--methods", "tfidf,features,full", "--lr", "3e-3", "--epochs", "8"),
+        *(
+            "compare",
+            pairs,
+            "--task",
+            "similarity",
+            "--model",
+            tiny_model,
+            "--methods",
+            "tfidf,features,full",
+            "--lr",
+            "3e-3",
+            "--epochs",
+            "8",
+        ),
         *("--output-dir", folder),
     )
     assert done.returncode == 0, done.stderr
@@ -66,7 +79,20 @@ def test_compare_goes_on_without_training_again(
 ) -> None:
     made = (compared / "full" / "run.json").stat().st_mtime_ns
     done = trifold_command(
-        *("compare", pairs, "--task", "similarity", "--model", tiny_model, "--methods", "tfidf,features,full", "--lr", "3e-3", "--epochs", "8"),
+        *(
+            "compare",
+            pairs,
+            "--task",
+            "similarity",
+            "--model",
+            tiny_model,
+            "--methods",
+            "tfidf,features,full",
+            "--lr",
+            "3e-3",
+            "--epochs",
+            "8",
+        ),
         *("--output-dir", compared, "--resume", "--json"),
     )
     assert done.returncode == 0, done.stderr
