@@ -160,6 +160,12 @@ def _of_imbalance(name: str) -> Iterator[Figure]:
         yield [4_000, 200], [len(rows), sum(row["label"] == "0" for row in rows)], 0
 
 
+def _of_long_texts(name: str) -> Iterator[Figure]:
+    for run, rows in runs("long_texts/rows").items():
+        yield 3_750, len({row["row"] for row in rows}), 0
+        yield facts(name)["runs"][run]["accuracy"], accuracy(rows), 1e-12
+
+
 def _of_several_labels(name: str) -> Iterator[Figure]:
     for rows in runs("several_labels/rows").values():
         yield [400, facts(name)["rows"] // 5], [len({row["row"] for row in rows}), len(rows)], 0
@@ -183,6 +189,15 @@ def _of_turns(name: str) -> Iterator[Figure]:
     yield True, len(several) == 1 and min(several) >= 3, 0
 
 
+def _of_untouched_similarity(name: str) -> Iterator[Figure]:
+    from scipy.stats import spearmanr
+
+    kept, rows = facts(name), read_rows(RESULTS / "similarity_untouched" / "rows.parquet")
+    yield 1_500, len({row["row"] for row in rows}), 0
+    for library, figure in kept["spearman"].items():
+        yield figure, spearmanr([row["score"] for row in rows], [row[library] for row in rows]).statistic, 1e-9
+
+
 _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "accuracy": _of_a_training,
     "pretrain/mlm-imdb": _of_the_cloze,
@@ -193,6 +208,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "likelihoods": _of_likelihoods,
     "few_labels": _of_draws,
     "imbalance": _of_imbalance,
+    "long_texts": _of_long_texts,
     "several_labels": _of_several_labels,
     "options": _of_options,
     "bfloat16": _of_options,
@@ -200,6 +216,9 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "similarity": _of_similarities,
     "speed": _of_turns,
     "speed-gpu": _of_turns,
+    "similarity_untouched": _of_untouched_similarity,
+    # Peaks of memory alone: the bar is recomputed from them.
+    "embed_memory": lambda _: iter(()),
     # Timings alone: the bars are recomputed from them.
     "first_rows": lambda _: iter(()),
     "many_classes": lambda _: iter(()),

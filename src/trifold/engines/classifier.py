@@ -9,7 +9,7 @@ import torch
 from trifold.engines.catalogue import choose_module_engine, classifier_of
 from trifold.engines.classifier_weights import ClassifierWeights
 from trifold.engines.protocol import EncoderModule
-from trifold.models.tokenizer import named_inputs
+from trifold.models.tokens import named_inputs
 from trifold.runtime import Runtime
 
 # From ids, their mask and, of pairs, token types, `(batch, tokens)` int64 each, to logits, `(batch, classes)` float32.

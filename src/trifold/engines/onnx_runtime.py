@@ -26,7 +26,7 @@ from trifold.cache_folder import graph_aside, graphs_folder
 from trifold.errors import BackboneError, SettingsError, first_line
 from trifold.events import say
 from trifold.hashing import content_address
-from trifold.models.tokenizer import MODEL_INPUTS
+from trifold.models.tokens import MODEL_INPUTS
 from trifold.runtime import compute_threads, cpu_multiplies_int8, environment_variable
 from trifold.version import VERSION, installed_versions
 
@@ -193,6 +193,7 @@ def _trace(module: "torch.nn.Module", path: Path, *, types: bool) -> None:
     axes = {0: "batch", 1: "tokens"}
     try:
         with unfused_attention(module), torch.no_grad():
+            rows = len(module(*map(torch.from_numpy, given)))
             torch.onnx.export(
                 module,
                 tuple(map(torch.from_numpy, given)),
@@ -200,7 +201,8 @@ def _trace(module: "torch.nn.Module", path: Path, *, types: bool) -> None:
                 dynamo=False,
                 input_names=list(names),
                 output_names=[_OUTPUT],
-                dynamic_axes={**dict.fromkeys(names, axes), _OUTPUT: {0: "batch"}},
+                # The windows of a text give one row, however many they are.
+                dynamic_axes={**dict.fromkeys(names, axes), _OUTPUT: {0: "batch"} if rows == len(given[0]) else {}},
                 opset_version=_OPERATOR_SET,
             )
     except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:

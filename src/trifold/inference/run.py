@@ -36,6 +36,18 @@ class Run:
         """Whether it reads pairs of texts."""
         return bool(self.record.get("pairs"))
 
+    def require_single_texts(self, what: str) -> None:
+        """Refuse a run that reads pairs of texts.
+
+        Args:
+            what: Which command reads single texts.
+
+        Raises:
+            SettingsError: If it reads pairs.
+        """
+        if self.reads_pairs:
+            raise SettingsError(f"{self.folder} reads pairs of texts, and {what} is for single texts: name another run")
+
     def require_kind(self, text: Text) -> None:
         """Refuse a single text where pairs are read, and a pair where single texts are.
 

@@ -84,6 +84,10 @@ class FeaturesPredictor(Predictor):
             pooled, truncated = pooled_pairs(pooled), truncated[: len(texts)] | truncated[len(texts) :]
         return Scores(self._head.logits(self._selection.features(pooled)), truncated)
 
+    def read_spans(self, text: str) -> list[tuple[int, int]]:
+        """See `Predictor.read_spans`."""
+        return self._tokenizer.read_spans(text)
+
     def save(self, folder: Path) -> None:
         """Write the head and the name of its backbone; the backbone itself is not copied."""
         settings: dict[str, object] = {
@@ -139,7 +143,10 @@ class FeaturesPredictor(Predictor):
         (weight, bias), *upper = self._head.layers()
         first = weight / self._selection.scale[:, None]
         layers = [(first, bias - self._selection.mean @ first), *upper]
-        module = HeadOnEncoder(self._encoder, self._selection.layer_poolings, layers, in_half_precision=True)
+        windows = self._tokenizer.reads_windows
+        module = HeadOnEncoder(
+            self._encoder, self._selection.layer_poolings, layers, in_half_precision=True, windows=windows
+        )
         return Exportable(module.eval().cpu(), self._tokenizer, self._files)
 
     def load_arguments(self) -> tuple[ComputeSettings]:
@@ -164,7 +171,7 @@ class Features(Method):
         seed_everything(self.settings.train.seed)
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
-        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer = Tokenizer.chosen(files, chosen)
         tokenizer.require_words(train.texts)
         encoder = Encoder(files, runtime, engine=chosen.engine)
         texts = _each([*train.texts, *validation.texts], pairs=train.pairs)

@@ -1,37 +1,23 @@
 """Texts to tokens, in flat arrays instead of a list per text."""
 
 import hashlib
-import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from trifold.errors import BackboneError, require
-from trifold.hashing import short_digest
 from trifold.models.backbone_files import BackboneFiles, read_config
-from trifold.models.batching import PadTo, padded_length, to_longest
 from trifold.models.context_length import context_length
-from trifold.models.long_text import head_and_tail, relevant_characters
+from trifold.models.long_text import characters_of, head_and_tail, relevant_characters, window_places
+from trifold.models.settings import MAX_WINDOWS, BackboneSettings
 from trifold.models.tokenizer_files import fast_tokenizer
+from trifold.models.tokens import Tokens
 from trifold.types import Text, TextPair, parts_of
-
-if TYPE_CHECKING:
-    import torch
 
 _TEXTS_PER_CALL = 1_024
 # At least this share of the tokens in the first texts must be known to the tokenizer; and how many texts are looked at.
 _MIN_KNOWN_SHARE, _SAMPLE_TEXTS = 0.1, 256
-# What models of transformers call the arrays of `Tokens.padded`, in that order.
-MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-_Array = TypeVar("_Array")
-
-
-def named_inputs(arrays: Iterable[_Array]) -> dict[str, _Array]:
-    """The arrays of `Tokens.padded`, two or three, by the names that models of transformers give them."""
-    return dict(zip(MODEL_INPUTS, arrays, strict=False))
 
 
 def pad_id_of(files: BackboneFiles) -> int:
@@ -47,112 +33,30 @@ def pad_id_of(files: BackboneFiles) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """Token ids of many texts in one array.
-
-    Attributes:
-        ids: `(total,)` int32, the ids of all texts one after the other.
-        offsets: `(texts + 1,)` int64; text i is `ids[offsets[i]:offsets[i + 1]]`.
-        truncated: `(texts,)` bool, whether a text was longer than the maximum.
-        types: `(total,)` int8, the token type of each id, which tells the texts of a pair apart; `None` where the texts
-            are no pairs, or the backbone knows no types.
-    """
-
-    ids: np.ndarray
-    offsets: np.ndarray
-    truncated: np.ndarray
-    types: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.truncated)
-
-    @cached_property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each text, `(texts,)` int64."""
-        return np.diff(self.offsets)
-
-    @cached_property
-    def _longest(self) -> int:
-        """Tokens of the longest text."""
-        return int(self.lengths.max())
-
-    def take(self, positions: np.ndarray) -> "Tokens":
-        """The texts at `positions`, in that order."""
-        types = None if self.types is None else self._of(positions, self.types)
-        return Tokens.of(self._of(positions, self.ids), self.truncated[positions], types)
-
-    @classmethod
-    def of(
-        cls, ids: Sequence[np.ndarray], truncated: Sequence[bool], types: Sequence[np.ndarray] | None = None
-    ) -> "Tokens":
-        """From the ids of each text, whether it was truncated, and its token types."""
-        offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids])]).astype(np.int64)
-        flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
-        return cls(flat, offsets, np.array(truncated, dtype=bool), np.concatenate(types) if types else None)
-
-    def each(self) -> list[np.ndarray]:
-        """The ids of each text."""
-        return [self.ids[start:end] for start, end in itertools.pairwise(self.offsets)]
-
-    @cached_property
-    def digests(self) -> list[bytes]:
-        """A digest of 16 bytes of each text's tokens, and of their types."""
-        of_types = [] if self.types is None else self._of(range(len(self)), self.types)
-        parts = itertools.zip_longest(self.each(), of_types, fillvalue=np.zeros(0))
-        return [short_digest(ids.tobytes() + types.tobytes()) for ids, types in parts]
-
-    def padded(self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest) -> tuple[np.ndarray, ...]:
-        """Padded ids, attention mask and, where there are any, token types of the texts at `positions`.
-
-        Args:
-            positions: Positions of the texts, `(batch,)`.
-            pad_id: The id that shorter texts are padded with.
-            pad_to: The padding rule; no text is padded beyond the longest of all texts.
-
-        Returns:
-            Two arrays, or three, `(batch, longest)` int64 each; padding has type 0, as the tokenizers of transformers
-            give it.
-        """
-        lengths = self.lengths[positions]
-        longest = padded_length(lengths, pad_to, self._longest)
-        ids = np.full((len(positions), longest), pad_id, dtype=np.int64)
-        mask = np.arange(longest) < lengths[:, None]
-        ids[mask] = np.concatenate(self._of(positions, self.ids))
-        if self.types is None:
-            return ids, mask.astype(np.int64)
-        types = np.zeros_like(ids)
-        types[mask] = np.concatenate(self._of(positions, self.types))
-        return ids, mask.astype(np.int64), types
-
-    def batch(self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest) -> "tuple[torch.Tensor, ...]":
-        """`padded`, as tensors."""
-        import torch
-
-        return tuple(map(torch.from_numpy, self.padded(positions, pad_id, pad_to)))
-
-    def _of(self, positions: np.ndarray | range, flat: np.ndarray) -> list[np.ndarray]:
-        """The parts of `ids` or `types` of the texts at `positions`."""
-        return [flat[self.offsets[i] : self.offsets[i + 1]] for i in positions]
-
-
 class Tokenizer:
     """A backbone's own fast tokenizer, with a maximum length.
 
     Args:
         files: The backbone.
-        max_length: Tokens kept of each text, special tokens included.
-        long_text: What is kept of a longer text, `truncate` or `head+tail` (`long_text.py`).
+        max_length: Tokens kept of each text, or of each window, special tokens included.
+        long_text: What is read of a longer text, `truncate`, `head+tail` or `window` (`long_text.py`).
+        max_windows: The most windows of a text; 8 where `None`.
 
     Attributes:
+        pad_id: The id that shorter texts of a batch are padded with.
+        most_tokens: The most tokens of a text, those of all its windows together.
         has_types: Whether the backbone tells the texts of a pair apart by token types.
 
     Raises:
         BackboneError: If the backbone has no fast tokenizer, or its context is shorter than `max_length`.
     """
 
-    def __init__(self, files: BackboneFiles, max_length: int, long_text: str = "truncate") -> None:
+    def __init__(
+        self, files: BackboneFiles, max_length: int, long_text: str = "truncate", max_windows: int | None = None
+    ) -> None:
         self.max_length, self.long_text = max_length, long_text
+        self.max_windows = max_windows or MAX_WINDOWS
+        self.most_tokens = max_length * (self.max_windows if self.reads_windows else 1)
         self._name = files.name
         self._tokenizer = fast_tokenizer(files)
         self._tokenizer.no_padding()
@@ -169,13 +73,24 @@ class Tokenizer:
             raise BackboneError(f"{files.name} reads at most {context} tokens: use --max-length {context} or less")
 
     @classmethod
-    def of(cls, files: BackboneFiles, saved: dict[str, object]) -> "Tokenizer":
+    def chosen(cls, files: BackboneFiles, settings: BackboneSettings) -> "Tokenizer":
+        """The tokenizer that reads as the user chose."""
+        return cls(files, settings.max_length, settings.long_text, settings.max_windows)
+
+    @classmethod
+    def of(cls, files: BackboneFiles, saved: Mapping[str, Any]) -> "Tokenizer":
         """The tokenizer from what `described` returned."""
-        return cls(files, int(str(saved["max_length"])), str(saved.get("long_text", "truncate")))
+        return cls(files, int(saved["max_length"]), saved.get("long_text", "truncate"), saved.get("max_windows"))
+
+    @property
+    def reads_windows(self) -> bool:
+        """Whether a text may take several windows."""
+        return self.long_text == "window"
 
     def described(self) -> dict[str, object]:
         """What a saved model stores, so that it tokenises as in training."""
-        return {"max_length": self.max_length, "long_text": self.long_text}
+        windows = {"max_windows": self.max_windows} if self.reads_windows else {}
+        return {"max_length": self.max_length, "long_text": self.long_text, **windows}
 
     def encode(self, texts: Sequence[Text]) -> Tokens:
         """Tokenise `texts` in parallel.
@@ -193,6 +108,7 @@ class Tokenizer:
         flat: list[np.ndarray] = []
         types: list[np.ndarray] = []
         truncated: list[bool] = []
+        windows: list[int] = []
         for start in range(0, len(texts), _TEXTS_PER_CALL):
             slice_ = texts[start : start + _TEXTS_PER_CALL]
             shortened = [self._relevant(text) for text in slice_]
@@ -200,15 +116,43 @@ class Tokenizer:
             encodings = self._tokenizer.encode_batch_fast([parts if pairs else parts[0] for parts in shortened])
             for text, short, encoding in zip(slice_, shortened, encodings, strict=True):
                 ids = np.array(encoding.ids, dtype=np.int32)
-                too_long = bool(encoding.overflowing) or len(ids) > self.max_length
+                cut, count = bool(encoding.overflowing) or sum(map(len, short)) < len(text), 1
                 if len(ids) > self.max_length:
-                    ids = self._head_and_tail(ids, np.array(encoding.special_tokens_mask, dtype=bool))
+                    ids, count, left_out = self._shortened(ids, np.array(encoding.special_tokens_mask, dtype=bool))
+                    cut = cut or left_out
                 flat.append(ids)
-                truncated.append(too_long or sum(map(len, short)) < len(text))
+                truncated.append(cut)
+                windows.append(count)
                 if pairs and self.has_types:
                     types.append(np.array(encoding.type_ids, dtype=np.int8))
             self._require_vectors(flat[start:])
-        return Tokens.of(flat, truncated, types)
+        return Tokens.of(flat, truncated, windows, types)
+
+    def read_spans(self, text: str) -> list[tuple[int, int]]:
+        """Start and end of each part of a text that is read: the whole, its beginning, both ends, or its windows."""
+        (short,) = self._relevant(text)
+        encoding = self._tokenizer.encode(short)
+        kept = [
+            span for span, special in zip(encoding.offsets, encoding.special_tokens_mask, strict=True) if not special
+        ]
+        special_tokens = len(encoding.ids) - len(kept)
+        room = self.max_length - special_tokens
+        if not kept or not (encoding.overflowing or len(kept) > room or len(short) < len(text)):
+            return [(0, len(text))]
+        if self.reads_windows:
+            starts, size, left_out = window_places(max(len(kept), room), room, self.max_windows)
+            if not left_out and short == text:
+                return [(0, len(text))]
+            ends = [(kept[start][0], kept[min(start + size, len(kept)) - 1][1]) for start in starts]
+            return characters_of(ends, text, self.max_length, self.max_windows)
+        head, tail = head_and_tail(room, self.long_text)
+        if len(kept) <= room:
+            # So many characters in so few tokens that those beyond them are not looked at.
+            head = len(kept) if self.long_text == "truncate" else sum(end <= len(short) // 2 for _, end in kept)
+            tail = len(kept) - head
+        parts = [(0, kept[head - 1][1])] if head else []
+        behind = len(text) - len(short)
+        return [*parts, (kept[-tail][0] + behind, len(text))] if tail else parts
 
     def require_words(self, texts: Sequence[Text]) -> None:
         """Refuse texts whose words the tokenizer hardly knows: they would all look alike to the model.
@@ -248,7 +192,9 @@ class Tokenizer:
         return {"what": "tokens", "backbone": self._name, "tokenizer": tokenizer, **self.described()}
 
     def _relevant(self, text: Text) -> tuple[str, ...]:
-        return tuple(relevant_characters(part, self.max_length, self.long_text) for part in parts_of(text))
+        """The relevant characters of a text, or of each text of a pair."""
+        most = self.max_length, self.long_text, self.max_windows
+        return tuple(relevant_characters(part, *most) for part in parts_of(text))
 
     def _require_room_for_pairs(self) -> None:
         way_out = "a pair that is too long has its longer text cut at the end, so leave it out"
@@ -256,9 +202,17 @@ class Tokenizer:
         least = self._tokenizer.num_special_tokens_to_add(is_pair=True) + 2
         require(self.max_length >= least, f"--max-length {self.max_length}", f"two texts take {least} tokens or more")
 
-    def _head_and_tail(self, ids: np.ndarray, special: np.ndarray) -> np.ndarray:
-        """Keep the special tokens at both ends, and between them the head and the tail of the text."""
-        text = np.flatnonzero(~special)
-        before, after = int(text[0]), len(ids) - int(text[-1]) - 1
-        head, tail = head_and_tail(self.max_length - before - after, self.long_text)
-        return np.concatenate([ids[: before + head], ids[len(ids) - after - tail :]])
+    def _shortened(self, ids: np.ndarray, special: np.ndarray) -> tuple[np.ndarray, int, bool]:
+        """The ids of a longer text that are read, in how many windows, and whether some are left out.
+
+        The special tokens at both ends are kept: around the head and the tail of the text, or around each window.
+        """
+        own = np.flatnonzero(~special)
+        before, after = ids[: own[0]], ids[own[-1] + 1 :]
+        text, room = ids[own[0] : own[-1] + 1], self.max_length - len(before) - len(after)
+        if not self.reads_windows:
+            head, tail = head_and_tail(room, self.long_text)
+            return np.concatenate([before, text[:head], text[len(text) - tail :], after]), 1, True
+        starts, size, left_out = window_places(len(text), room, self.max_windows)
+        parts = [part for start in starts for part in (before, text[start : start + size], after)]
+        return np.concatenate(parts), len(starts), left_out

@@ -107,7 +107,7 @@ def finetune(
     result = read_result(target)
     if announce and (reason := reason_for_metric(request, task)):
         say(reason)
-    draw_run(result, request, task)
+    draw_run(result, request, task, trained.fitted.predictor)
     return result
 
 

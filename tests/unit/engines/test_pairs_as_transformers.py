@@ -9,7 +9,8 @@ import torch
 from trifold.engines.catalogue import read_encoder
 from trifold.engines.onnx_runtime import OnnxGraph, write_graph
 from trifold.models.locate import locate
-from trifold.models.tokenizer import Tokenizer, named_inputs
+from trifold.models.tokenizer import Tokenizer
+from trifold.models.tokens import named_inputs
 from trifold.types import TextPair
 
 PAIRS = [
