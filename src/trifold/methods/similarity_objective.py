@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import cosine_similarity, softplus
 
 from trifold.models.batching import PadTo, by_token_budget
-from trifold.models.pooling import pool_tokens
-from trifold.models.tokenizer import Tokens
+from trifold.models.pooling import mean_of_windows, pool_tokens, window_shares
+from trifold.models.tokens import Tokens
 from trifold.train.objective import BatchLoss
 
 # How steeply the loss of a comparison rises with the difference of two cosines.
@@ -77,7 +77,10 @@ class PairOrder:
     def _vectors(self, model: torch.nn.Module, tokens: Tokens, positions: np.ndarray) -> torch.Tensor:
         ids, mask = (part.to(self.device) for part in tokens.batch(positions, self.pad_id, self.pad_to))
         states = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        return pool_tokens(states, mask, "mean")
+        pooled = pool_tokens(states, mask, "mean")
+        if tokens.windows is None:
+            return pooled
+        return mean_of_windows(pooled, window_shares(tokens.windows[positions]).to(self.device))
 
 
 def order_loss(cosines: torch.Tensor, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -125,7 +125,7 @@ class Untouched(SimilarityMethod):
         chosen = self.settings.backbone
         files = find_backbone(chosen)
         encoder = Encoder(files, choose(chosen.device, chosen.precision), engine=chosen.engine)
-        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer = Tokenizer.chosen(files, chosen)
         tokenizer.require_words(train.texts)
         choices: dict[str, object] = {"precision": encoder.precision, "engine": encoder.backend}
         return FittedSimilarity(TwoTowers(encoder, tokenizer, chosen, files), None, 0, choices)
@@ -155,7 +155,7 @@ class TrainedTowers(SimilarityMethod):
         runtime, files = choose(chosen.device, chosen.precision), find_backbone(chosen)
         seed_everything(given.seed)
         encoder = Encoder(files, runtime, frozen=False)
-        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer = Tokenizer.chosen(files, chosen)
         tokenizer.require_words(train.texts)
         model = self.prepare(encoder.model, files)
         config = make_training_config(

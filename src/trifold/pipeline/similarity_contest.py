@@ -100,5 +100,5 @@ class SimilarityContest(Contest[SimilarityResult]):
 
 
 def _as_examples(part: ScoredPairs) -> Examples:
-    """The pairs as rows with no label in particular."""
-    return Examples(part.rows, part.pairs, ("",) * len(part))
+    """The texts of the pairs, each by itself as it is read, with no label in particular."""
+    return Examples(part.rows * 2, part.texts, ("",) * (2 * len(part)))
