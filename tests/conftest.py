@@ -45,6 +45,28 @@ def write_reviews(path: Path, rows: int = 240, seed: int = 0) -> Path:
     return path
 
 
+def scored_pairs(rows: int = 240, seed: int = 0) -> list[tuple[str, str, float]]:
+    """Pairs of remarks with a score from 0 to 5: high where both praise or both blame, higher where it is the same thing."""
+    rng = random.Random(seed)
+    found = []
+    for number in range(rows):
+        words = [rng.choice((GOOD, BAD)) for _ in range(2)]
+        things = [rng.choice(THINGS)] * 2 if rng.random() < 0.5 else rng.sample(THINGS, 2)
+        first, second = (f"The {thing} is {rng.choice(kind)}" for thing, kind in zip(things, words, strict=True))
+        score = 3.5 * (words[0] is words[1]) + 1.5 * (things[0] == things[1])
+        found.append((first, f"{second}; number {number}", score))
+    return found
+
+
+def write_scored_pairs(path: Path, rows: int = 240, seed: int = 0) -> Path:
+    """Those pairs as a CSV."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["sentence1", "sentence2", "score"])
+        writer.writerows(scored_pairs(rows, seed))
+    return path
+
+
 def several_labels(rows: int = 480, seed: int = 0) -> list[tuple[str, tuple[str, ...]]]:
     """Texts that praise, blame, do both or neither, and may speak of the cast, with any of three labels."""
     rng = random.Random(seed)

@@ -48,12 +48,13 @@ def predict(
         run: Run folder of finetune or compare.
         source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text.
-        text_pair: The second text of a pair, whose first is --text; for a run of --task pairs.
+        text_pair: The second text of a pair, whose first is --text; for a run of --task pairs or similarity.
         json: Print JSON: of a text; of a file an object a line, or with --output the counts.
     """
     from trifold.data.hub import offline_data
     from trifold.events import say
     from trifold.inference.run import load_run
+    from trifold.inference.similarity import is_similarity_run
     from trifold.inference.stream import predict_file
     from trifold.pipeline.request import flags_of
 
@@ -68,6 +69,11 @@ def predict(
     about_files = result is not None or reading is not None
     require(text is None or not about_files, "a flag on files with --text", "leave out either")
     how = compute or ComputeSettings()
+    if is_similarity_run(run):
+        require(answers is None and llm is None, "a flag on labels", "this run gives scores, leave it out")
+        pair = None if text is None else (text, text_pair)
+        _predict_similarity(run, pair, source, result or ResultSettings(), reading, how, json=json)
+        return
     chosen = load_run(run, how, llm)
     if text is not None:
         chosen.require_kind(given := text if text_pair is None else TextPair(text, text_pair))
@@ -109,3 +115,42 @@ def _predict_text(run: Path, predictor: "Predictor", text: Text, answers: Answer
     if found.truncated:
         say("note: the text is longer than the model reads; its end was cut off")
     say_next("predict", run, "FILE.csv", "--output", "labelled.csv")
+
+
+def _predict_similarity(
+    run: Path,
+    pair: tuple[str, str | None] | None,
+    source: Path | None,
+    result: ResultSettings,
+    reading: TextSettings | None,
+    compute: ComputeSettings,
+    *,
+    json: bool,
+) -> None:
+    """Score a pair of texts, or every pair of a file, with a run of --task similarity."""
+    from trifold.data.hub import offline_data
+    from trifold.events import say
+    from trifold.inference.similarity import load_similarity_run, score_file, similarities
+
+    chosen = load_similarity_run(run, compute)
+    if pair is not None:
+        first, second = pair
+        if second is None:
+            raise SettingsError(f"{run} reads pairs of texts, and one was given: give the second with --text-pair")
+        found = similarities(chosen, [TextPair(first, second)])
+        score, cosine, cut = float(found.scores[0]), float(found.cosines[0]), bool(found.truncated[0])
+        if json:
+            print_json({"prediction": score, "cosine": cosine, "truncated": cut})
+            return
+        print(f"score   {score:.3f}\ncosine  {cosine:.3f}")
+        if cut:
+            say("note: a text is longer than the model reads; its end was cut off")
+        say_next("predict", run, "PAIRS.csv", "--output", "scored.csv")
+        return
+    assert source is not None
+    with offline_data(compute.offline):
+        counts = score_file(chosen, source, reading, result, json=json)
+    if json and result.output:
+        print_json({"output": str(result.output), **vars(counts)})
+    say(counts.in_words() + (f", written to {result.output}" if result.output else ""))
+    say_next("evaluate", run, "SCORED.csv", json=json)

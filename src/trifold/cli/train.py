@@ -24,8 +24,9 @@ from trifold.train.settings import CheckpointSettings
 
 if TYPE_CHECKING:
     # Imported by the commands themselves, so that --help needs neither NumPy nor PyTorch.
-    from trifold.evaluate.leaderboard import LeaderboardRow
+    from trifold.evaluate.leaderboard import MethodRow
     from trifold.evaluate.results import RunResult
+    from trifold.evaluate.similarity_results import SimilarityResult
     from trifold.pipeline.compare import Comparison
     from trifold.pipeline.pretraining_gain import Gain
     from trifold.pipeline.request import Request
@@ -72,7 +73,7 @@ def _print_comparison(found: "Comparison", *, pairs: bool, json: bool) -> None:
         print_json(
             {
                 "run": str(found.folder),
-                "metrics": {"accuracy": shipped.accuracy, "macro_f1": shipped.macro_f1},
+                "metrics": _metrics_of(shipped),
                 "score_name": shipped.score_name,
                 "verdict": found.verdict,
                 "leaderboard": finite([vars(row) for row in found.rows]),
@@ -91,7 +92,16 @@ def _print_comparison(found: "Comparison", *, pairs: bool, json: bool) -> None:
     say_next("predict", found.folder, *some_text(pair=pairs))
 
 
-def _print_rows(rows: "Sequence[LeaderboardRow]") -> None:
+def _metrics_of(row: "MethodRow") -> dict[str, float]:
+    """The figures of a method that scripts find by name."""
+    from trifold.evaluate.similarity_results import SimilarityRow
+
+    if isinstance(row, SimilarityRow):
+        return {row.score_name: row.score, "pearson": row.pearson}
+    return {name: getattr(row, name) for name in ("accuracy", "macro_f1")}
+
+
+def _print_rows(rows: "Sequence[MethodRow]") -> None:
     from trifold.evaluate.leaderboard import in_words
 
     print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in rows])
@@ -144,6 +154,14 @@ def finetune(
 
         answering = learn_answers(request, task, chosen, output_dir, keep)
         _print_answering(answering.folder, answering.metrics, json=json)
+    elif request.reading.task == "similarity":
+        from trifold.methods.catalogue import similarity_entry
+
+        similarity_entry(chosen)  # refused before PyTorch is imported
+        from trifold.pipeline.similarity_finetuning import learn_similarity
+
+        scored = learn_similarity(request, chosen, output_dir, announce=not json, keep=keep, expected=expected_data)
+        _print_similarity(scored, json=json)
     elif task.pretrain_on:
         from trifold.pipeline.pretraining_gain import pretrain_and_finetune
 
@@ -184,6 +202,18 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
     print_run(result.folder)
     _say_curve(result.folder)
     say_next("predict", result.folder, *some_text(pair=bool(result.record.get("pairs"))))
+
+
+def _print_similarity(result: "SimilarityResult", *, json: bool) -> None:
+    if json:
+        print_json({"run": str(result.folder), "metrics": result.metrics})
+        return
+    from trifold.evaluate.similarity_results import similarity_leaderboard
+
+    _print_rows(similarity_leaderboard([result]))
+    print_run(result.folder)
+    _say_curve(result.folder)
+    say_next("predict", result.folder, *some_text(pair=True))
 
 
 def _say_curve(folder: Path) -> None:

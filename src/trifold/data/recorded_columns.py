@@ -43,7 +43,10 @@ class RecordedColumns:
             value if isinstance(value, str) else None
             for value in (data.get("text_column"), data.get("label_column"), reading.get("label_separator"))
         )
-        merge_labels, pair = reading.get("merge_labels") is True, facts.get("pairs") is True
+        merge_labels, pair = (
+            reading.get("merge_labels") is True,
+            facts.get("pairs") is True or facts.get("task") == "similarity",
+        )
         return cls("the run", text, label, separator, merge_labels, pair)
 
     def settle(self, settings: LabelledSettings) -> LabelledSettings:

@@ -50,19 +50,20 @@ class DataSettings(LabelledSettings):
 
     Attributes:
         task: A label for each text (classify), or for each pair of texts that are read together, such as a question and
-            an answer (pairs, with --text-column FIRST,SECOND); finetune also teaches answers in words (generate).
+            an answer (pairs, with --text-column FIRST,SECOND); or a score, how similar the texts of a pair are
+            (similarity); finetune also teaches answers in words (generate).
         test_file: File with the test rows; DATA is then split 80/20 into training and validation.
         validation_file: File with the validation rows; none are then taken from DATA.
     """
 
-    task: Literal["classify", "pairs", "generate"] = "classify"
+    task: Literal["classify", "pairs", "similarity", "generate"] = "classify"
     test_file: Path | None = None
     validation_file: Path | None = None
 
     @property
     def reads_pairs(self) -> bool:
         """See `TextSettings.reads_pairs`."""
-        return self.task == "pairs"
+        return self.task in ("pairs", "similarity")
 
 
 @dataclass(frozen=True, kw_only=True)

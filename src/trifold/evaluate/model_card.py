@@ -36,13 +36,6 @@ def write_card(folder: Path, result: RunResult) -> None:
         folder: The run folder.
         result: What it holds.
     """
-    from jinja2 import Environment, PackageLoader
-
-    # A card is Markdown, not HTML: what comes from data and settings stands in code, where nothing is markup.
-    environment = Environment(  # noqa: S701
-        loader=PackageLoader("trifold.evaluate"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {"code": _code, "yaml": json.dumps}
     record = result.record
     entry = method_entry(result.method)
     summary = entry.load().summary
@@ -50,7 +43,8 @@ def write_card(folder: Path, result: RunResult) -> None:
     is_adapter = (folder / "model" / ADAPTER_CONFIG).exists()
     is_whole = entry.whole_model and not is_adapter
     plain = _WHOLE if is_whole else _adapter_use(record) if is_adapter else ""
-    card = environment.get_template("card.md").render(
+    card = render_card(
+        "card.md",
         # A card is for others, to whom the folders of this machine say nothing.
         run=record,
         command=record.command.replace(str(source), source.name),
@@ -62,6 +56,18 @@ def write_card(folder: Path, result: RunResult) -> None:
         percent=percent,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def render_card(template: str, **values: object) -> str:
+    """A card from a template and what it names."""
+    from jinja2 import Environment, PackageLoader
+
+    # A card is Markdown, not HTML: what comes from data and settings stands in code, where nothing is markup.
+    environment = Environment(  # noqa: S701
+        loader=PackageLoader("trifold.evaluate"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"code": _code, "yaml": json.dumps}
+    return environment.get_template(template).render(values)
 
 
 def _adapter_use(record: FinetuneRecord) -> str:

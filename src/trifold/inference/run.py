@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run, instead_of_best
-from trifold.artifact.run_record import RUN, FinetuneRecord, RunRecord, read_run_record
+from trifold.artifact.run_record import RUN, FinetuneRecord, RunRecord, SimilarityRecord, read_run_record
 from trifold.errors import ArtifactError, SettingsError
 from trifold.llm.contract import UnnamedServerError
 from trifold.llm.settings import LlmSettings
@@ -116,8 +116,13 @@ def require_labels(folder: Path, record: RunRecord) -> FinetuneRecord:
     """The record of a run that predicts labels.
 
     Raises:
-        ArtifactError: If the run is a language model.
+        ArtifactError: If the run is a language model, or gives scores.
     """
+    if isinstance(record, SimilarityRecord):
+        raise ArtifactError(
+            f"{folder} gives pairs of texts a score and knows no labels: trifold predict, evaluate, embed and search "
+            "take it; for anything else name the run of a classifier"
+        )
     if not isinstance(record, FinetuneRecord):
         raise ArtifactError(
             f"{folder} holds a language model, which knows no labels: let it speak with trifold fill-mask or generate, "

@@ -24,6 +24,7 @@ from trifold.types import Examples
 
 if TYPE_CHECKING:
     from trifold.methods.generative import GenerativeMethod
+    from trifold.methods.similarity import SimilarityMethod
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,26 @@ class GenerativeEntry:
     def load(self) -> "type[GenerativeMethod]":
         """Import the class."""
         found: type[GenerativeMethod] = getattr(import_module("trifold.methods.generative"), self.name)
+        return found
+
+
+@dataclass(frozen=True)
+class SimilarityEntry:
+    """A method of `--task similarity`; it gives one number a pair, and a method of the same name gives labels.
+
+    Attributes:
+        module: Where its class is.
+        name: Name of the class.
+        uses: Names of the settings that have a say in what it does, besides `ANY_METHOD`.
+    """
+
+    module: str
+    name: str
+    uses: frozenset[str]
+
+    def load(self) -> "type[SimilarityMethod]":
+        """Import the class."""
+        found: type[SimilarityMethod] = getattr(import_module(self.module), self.name)
         return found
 
 
@@ -208,6 +229,16 @@ GENERATIVE = {
     "full": GenerativeEntry("GenerativeFull", _GENERATING),
     "adapter-lora": GenerativeEntry("GenerativeLora", _GENERATING | {"adapter_size"}),
 }
+# Those of `--task similarity`, the quickest first; what a name needs and costs is as for labels.
+_TOWERS = "trifold.methods.two_towers"
+_TRAINED_TOWERS = _READING | _STEPS | {"patience"}
+SIMILARITY = {
+    "tfidf": SimilarityEntry("trifold.methods.tfidf_similarity", "TfidfCosine", frozenset()),
+    "zero-shot": SimilarityEntry(_TOWERS, "Untouched", _FROZEN),
+    "features": SimilarityEntry("trifold.methods.projected_towers", "ProjectedTowers", _FROZEN | _HEAD_STEPS),
+    "adapter-lora": SimilarityEntry(_TOWERS, "LoraTowers", _TRAINED_TOWERS | {"adapter_size"}),
+    "full": SimilarityEntry(_TOWERS, "FullTowers", _TRAINED_TOWERS | {"train_layers", "freeze_embeddings"}),
+}
 _SHORT = {"adapter": "adapter-lora"}
 
 
@@ -243,3 +274,15 @@ def generative_entry(name: str) -> GenerativeEntry:
     if full not in GENERATIVE:
         raise SettingsError(f"--method {full} cannot learn to write: give {' or '.join(GENERATIVE)}")
     return GENERATIVE[full]
+
+
+def similarity_entry(name: str) -> SimilarityEntry:
+    """What is known of a method of `--task similarity`.
+
+    Raises:
+        SettingsError: If there is no such method, or it cannot learn similarities.
+    """
+    full = method_name(name)
+    if full not in SIMILARITY:
+        raise SettingsError(f"--method {full} cannot learn similarities: give one of {', '.join(SIMILARITY)}")
+    return SIMILARITY[full]

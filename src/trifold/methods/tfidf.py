@@ -8,7 +8,7 @@ they bring much (benchmarks/log/pairs.md).
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from trifold.artifact.arrays import read_state, write_state
+from trifold.artifact.arrays import Arrays, read_state, write_state
 from trifold.events import say
 from trifold.methods.contract import Fitted, Method, Predictor, Scores
 from trifold.methods.cost_forecast import MOST_WEIGHTS
@@ -29,7 +29,7 @@ from trifold.types import Examples, Text, single_texts, two_sides
 
 # Values of C (inverse regularisation strength) of the linear head.
 _C_VALUES = (3.0, 10.0, 30.0, 100.0, 300.0)
-_UNITS = {"word": "words and word pairs", "char": "runs of one to four characters"}
+UNITS = {"word": "words and word pairs", "char": "runs of one to four characters"}
 _VOCABULARY = "vocabulary.json"
 # Unlike scikit-learn's default, this counts words of one letter, such as "I".
 _WORD = r"(?u)\b\w+\b"
@@ -91,24 +91,17 @@ class TfidfPredictor(Predictor):
         arrays = {"idf": self._vectoriser.idf_, **self._head.arrays()}
         settings = {**self.labels.described(), "analyzer": self._vectoriser.analyzer, "pairs": self._pairs}
         write_state(folder, settings, arrays)
-        terms = sorted(self._vectoriser.vocabulary_, key=self._vectoriser.vocabulary_.__getitem__)
-        (folder / _VOCABULARY).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
+        write_vocabulary(folder, self._vectoriser)
 
     @classmethod
     def load(cls, folder: Path, compute: ComputeSettings) -> "TfidfPredictor":  # noqa: ARG003 - it has none
         """See `Predictor.load`."""
         settings, arrays = read_state(folder)
-        terms = read_value(folder / _VOCABULARY, list[str])
-        columns = {term: column for column, term in enumerate(terms)}
-        if len(columns) < len(terms):
-            raise damaged(folder / _VOCABULARY, "a term stands in it twice")
-        # Runs made before characters were tried have no analyzer: they count words.
-        analyzer = "char" if settings.get("analyzer") == "char" else "word"
+        vectoriser = saved_vectoriser(folder, settings, arrays)
         labels = LabelMap.saved(settings)
-        vectoriser = _vectoriser(analyzer, 1, columns)
-        vectoriser.idf_ = arrays.of_shape("idf", len(columns))
         pairs = settings.get("pairs") is True
-        head = LinearHead.saved(arrays, 2 * len(columns) + 1 if pairs else len(columns), len(labels))
+        terms = len(vectoriser.idf_)
+        head = LinearHead.saved(arrays, 2 * terms + 1 if pairs else terms, len(labels))
         return cls(vectoriser, head, labels, pairs=pairs)
 
     def divide_logits(self, temperature: float) -> None:
@@ -121,8 +114,7 @@ class TfidfPredictor(Predictor):
 
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
-        words = sum(len(term.encode()) + 4 for term in self._vectoriser.vocabulary_)
-        return words + sum(array.nbytes for array in self._head.arrays().values()) + int(self._vectoriser.idf_.nbytes)
+        return vectoriser_bytes(self._vectoriser) + sum(array.nbytes for array in self._head.arrays().values())
 
 
 class Tfidf(Method):
@@ -136,7 +128,7 @@ class Tfidf(Method):
         """See `Method.learn`."""
         analyzer = self._analyzer(train, validation, labels)
         vectoriser, data, chosen = self._fit(analyzer, train, validation, labels)
-        units = _UNITS[analyzer]
+        units = UNITS[analyzer]
         terms = len(vectoriser.vocabulary_)
         say(f"tfidf: {terms:,} {units}, C = {chosen.c:g} chosen on validation")
         return Fitted(
@@ -181,7 +173,7 @@ class Tfidf(Method):
     ) -> tuple[Any, HeadData, FittedHead]:
         characters = sum(len(text) for text in train.texts)
         min_df = 2 if characters >= _CHARACTERS_FOR_MIN_DF_2 else 1
-        vectoriser = _vectoriser(analyzer, min_df, None, MOST_WEIGHTS // len(labels) // (1 + train.pairs))
+        vectoriser = new_vectoriser(analyzer, min_df, None, MOST_WEIGHTS // len(labels) // (1 + train.pairs))
         if train.pairs:
             vectoriser.fit(chain(*two_sides(train.texts)))
             vectors = _vectors(vectoriser, train.texts, pairs=True)
@@ -248,7 +240,17 @@ def _within(order: Sequence[int], texts: Sequence[Text]) -> list[int]:
     return list(order[: max(1, int(np.searchsorted(ends, _TRIED_CHARACTERS, side="right")))])
 
 
-def _vectoriser(analyzer: str, min_df: int, vocabulary: dict[str, int] | None, most_terms: int | None = None) -> Any:
+def new_vectoriser(
+    analyzer: str, min_df: int = 1, vocabulary: dict[str, int] | None = None, most_terms: int | None = None
+) -> Any:
+    """A vectoriser of scikit-learn.
+
+    Args:
+        analyzer: `word` or `char`.
+        min_df: Texts that a term must stand in.
+        vocabulary: Term to column; learned from texts where `None`.
+        most_terms: Only so many, the most frequent ones.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(
@@ -262,3 +264,30 @@ def _vectoriser(analyzer: str, min_df: int, vocabulary: dict[str, int] | None, m
         # Only for words: scikit-learn warns if it is set for characters.
         token_pattern=_WORD if analyzer == "word" else None,
     )
+
+
+def write_vocabulary(folder: Path, vectoriser: Any) -> None:
+    """Write the terms in the order of their columns."""
+    terms = sorted(vectoriser.vocabulary_, key=vectoriser.vocabulary_.__getitem__)
+    (folder / _VOCABULARY).write_text(json.dumps(terms, ensure_ascii=False), encoding="utf-8")
+
+
+def saved_vectoriser(folder: Path, settings: Mapping[str, Any], arrays: Arrays) -> Any:
+    """The vectoriser of a run, from its vocabulary and what `read_state` gave.
+
+    Raises:
+        ArtifactError: If a part of it is missing or damaged.
+    """
+    terms = read_value(folder / _VOCABULARY, list[str])
+    columns = {term: column for column, term in enumerate(terms)}
+    if len(columns) < len(terms):
+        raise damaged(folder / _VOCABULARY, "a term stands in it twice")
+    # Runs made before characters were tried have no analyzer: they count words.
+    found = new_vectoriser("char" if settings.get("analyzer") == "char" else "word", 1, columns)
+    found.idf_ = arrays.of_shape("idf", len(columns))
+    return found
+
+
+def vectoriser_bytes(vectoriser: Any) -> int:
+    """Bytes of its terms and their weights on disk."""
+    return sum(len(term.encode()) + 4 for term in vectoriser.vocabulary_) + int(vectoriser.idf_.nbytes)

@@ -146,7 +146,8 @@ class TaskSettings:
         """
         generates = task == "generate"
         require(generates or not self.target_column, "--target-column", "it goes with --task generate")
-        require(not generates or not self.pretrain_on, "--pretrain-on with --task generate", "run pretrain by itself")
+        taught = task in ("generate", "similarity")
+        require(not taught or not self.pretrain_on, f"--pretrain-on with --task {task}", "run pretrain by itself")
 
 
 @dataclass(frozen=True, kw_only=True)
