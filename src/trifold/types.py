@@ -97,8 +97,10 @@ class Split:
         train: What a method learns from, in random order.
         validation: What settings and checkpoints are chosen on.
         test: What is reported, once.
-        left_training: Rows that left `train` because their text also stands in `validation` or `test`.
-        left_validation: Rows that left `validation` because their text also stands in `test`.
+        left_training: Rows that left `train` because their text, or nearly the same, stands in `validation` or `test`.
+        left_validation: Rows that left `validation` because their text, or nearly the same, stands in `test`.
+        near_training: Those of `left_training` whose text is only nearly the same.
+        near_validation: Those of `left_validation` whose text is only nearly the same.
         notes: Plain sentences on what was unusual (a class with one row, say).
     """
 
@@ -107,4 +109,6 @@ class Split:
     test: Examples
     left_training: int = 0
     left_validation: int = 0
+    near_training: int = 0
+    near_validation: int = 0
     notes: tuple[str, ...] = ()

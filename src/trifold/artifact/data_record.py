@@ -40,6 +40,8 @@ class DataRecord(JsonRecord):
     parts: dict[str, Count]
     left_training: Count
     left_validation: Count
+    near_training: Count = 0
+    near_validation: Count = 0
 
 
 @dataclass(frozen=True, kw_only=True)

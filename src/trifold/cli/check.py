@@ -57,8 +57,9 @@ def check(
         print(f"            and {len(facts.bad_rows) - _SHOWN_BAD_ROWS:,} more (all with --json)")
     print("Parts     " + ", ".join(f"{part} {count:,}" for part, count in facts.parts.items()))
     print(
-        f"Repeated  {facts.duplicates:,} texts stand in an earlier row; "
+        f"Repeated  {facts.duplicates:,} texts stand in an earlier row, {report.near_duplicates:,} nearly; "
         f"for that {counted(facts.left_training, 'row')} left training and {facts.left_validation:,} validation"
+        f"{facts.near_in_words()}"
     )
     median, high, longest = report.tokens
     print(
@@ -73,9 +74,9 @@ def check(
         print(f"  {printable(str(label)):<20.20} {count:>8,}  {100 * count / facts.rows_used:5.1f} %  {bar}")
     if len(facts.labels) > _SHOWN_LABELS:
         print(f"  and {len(facts.labels) - _SHOWN_LABELS} more")
-    if facts.warnings():
+    if report.warnings():
         print("\nTo look at")
-        for warning in facts.warnings():
+        for warning in report.warnings():
             print(f"  - {warning}")
     advised = replace(reading or DataSettings(), merge_labels=True) if facts.variants else reading or DataSettings()
     # What came in by standard input cannot be read again.

@@ -208,6 +208,8 @@ def data_record(request: Request, task: Task) -> DataRecord:
         parts=facts.parts,
         left_training=facts.left_training,
         left_validation=facts.left_validation,
+        near_training=facts.near_training,
+        near_validation=facts.near_validation,
     )
 
 
