@@ -221,3 +221,15 @@ def test_twenty_kills_left_no_trace() -> None:
     assert len(kept["kills"]) == 20
     assert kept["identical"]
     assert all(kept["identical"])
+
+
+def test_similarity_is_learned_to_the_bar_and_its_page_quotes_every_training() -> None:
+    page = (ROOT / "docs" / "similarity.md").read_text()
+    found: dict[str, list[float]] = {}
+    for name in (name for name in KEPT if name.startswith("similarity/")):
+        value = facts(name)["metrics"]["spearman"]["value"]
+        short = name.removeprefix("similarity/")
+        assert f"{value:.4f}" in next(line for line in page.splitlines() if f"`{short}`" in line), name
+        found.setdefault(short.partition("-seed")[0], []).append(value)
+    assert len(found["features"]) == 3
+    assert np.mean(found["features"]) >= 0.87
