@@ -162,7 +162,7 @@ def _of_imbalance(name: str) -> Iterator[Figure]:
 
 def _of_long_texts(name: str) -> Iterator[Figure]:
     for run, rows in runs("long_texts/rows").items():
-        yield 3_750, len({row["row"] for row in rows}), 0
+        yield 2_000, len({row["row"] for row in rows}), 0
         yield facts(name)["runs"][run]["accuracy"], accuracy(rows), 1e-12
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from kept_results import KEPT, RESULTS, accuracy, facts, figures, makings, runs, several_label_scores
 
+import long_texts
 import performance_page
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +161,12 @@ def test_thresholds_from_few_rows_serve_rare_labels_and_common_ones() -> None:
     chosen = means["per-label"]
     assert (chosen["macro_f1"] >= 0.30, chosen["micro_f1"] >= 0.43, chosen["exact_match"] >= 0.13) == (True, True, True)
     assert chosen["macro_f1"] > max(means["common"]["macro_f1"], means["0.1"]["macro_f1"])
+
+
+@pytest.mark.skipif(not long_texts.RESULTS.is_dir(), reason="benchmarks/long_texts.py was not run yet")
+def test_the_page_on_methods_quotes_what_long_texts_showed() -> None:
+    lines = (ROOT / "docs" / "methods.md").read_text().splitlines()
+    assert [row for row in long_texts.table() if row not in lines] == []
 
 
 def test_eight_labelled_rows_a_class_are_enough_for_pairs() -> None:
