@@ -38,13 +38,13 @@ def build(
 ) -> None:
     """Make an index of documents, or bring it up to date.
 
-    Each row of the file is a document; its other columns are kept for conditions and answers. Of a folder each .txt, .md
-    and .html file is a document, and each page of a .pdf. The index then holds the
-    documents of the file and no others: of those that it held before, only new and changed ones are encoded. It answers
-    as before until the new one is whole, and a build that is stopped goes on where it was.
+    Each row of the file is a document; its other columns are kept for conditions and answers. Of a folder each .txt,
+    .md and .html file is a document, and each page of a .pdf. The index then holds these documents and no others: of
+    those that it held before, only new and changed ones are encoded. It answers as before until the new one is whole,
+    and a build that is stopped goes on where it was.
 
     Args:
-        documents: CSV, TSV, JSON or Parquet file with a column of texts, a folder of documents, or - for standard input.
+        documents: CSV, TSV, JSON or Parquet file with a column of texts, a folder, or - for standard input.
         index: Folder of the index.
         json: Print JSON about what was done.
     """

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.output import SOME_TEXT, print_json, print_table, say_next
+from trifold.cli.output import print_json, print_table, say_next
 from trifold.errors import require
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
@@ -48,4 +48,4 @@ def complete(
         return
     rows = [{"query": one.text, "times": f"{one.count:,}" if one.count else "", "from": one.source} for one in found]
     print_table(rows)
-    say_next("search", "query", index, SOME_TEXT)
+    say_next("search", "query", index, "what you look for")

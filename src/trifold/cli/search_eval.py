@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile
-from trifold.cli.output import SOME_TEXT, print_json, print_table, say_next
+from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.models.settings import ComputeSettings
 
@@ -46,7 +46,7 @@ def evaluate_search(
         print_json(_as_dict(measured))
         return
     _print(measured)
-    say_next("search", "query", index, SOME_TEXT)
+    say_next("search", "query", index, "what you look for")
 
 
 def _as_dict(measured: "Evaluated") -> dict[str, object]:

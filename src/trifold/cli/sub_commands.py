@@ -88,7 +88,10 @@ SEARCH_VERBS: tuple[Verb, ...] = (
         "complete",
         "trifold.cli.search_complete:complete",
         "Complete a query that is being typed.",
-        ('trifold search complete films "how to"', 'trifold search complete films "the best" --queries asked.csv --json'),
+        (
+            'trifold search complete films "how to"',
+            'trifold search complete films "the best" --queries asked.csv --json',
+        ),
     ),
     Verb(
         DOCUMENT_INDEX,

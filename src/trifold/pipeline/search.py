@@ -192,7 +192,11 @@ def answer_file(
             count += len(slice_)
             usable = [row for row in slice_ if isinstance(row, Record)]
             queries = [str(columns.text_of(row.values)) for row in usable]
-            found = iter(index.search_all(queries, asked.top_k, where=asked.where, approximate=asked.approximate, hybrid=asked.hybrid))
+            found = iter(
+                index.search_all(
+                    queries, asked.top_k, where=asked.where, approximate=asked.approximate, hybrid=asked.hybrid
+                )
+            )
             for row in slice_:
                 if isinstance(row, BadRow):
                     yield {**row.values, "error": f"line {row.line}: {row.reason}"}

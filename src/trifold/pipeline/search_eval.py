@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trifold.documents.search.evaluation import SearchEvaluation, evaluate_rankings
-from trifold.documents.search.judgements import Judgements, read_judgements
 from trifold.documents.search.hybrid import Hit, keyword_scores, ranked_hits
+from trifold.documents.search.judgements import Judgements, read_judgements
 from trifold.documents.search.query import SearchIndex, usable_query
 from trifold.documents.search.ranking import best
 from trifold.errors import DataError
@@ -59,8 +59,8 @@ def evaluate_search(
     if missing == len(judgements.documents()):
         shown = ", ".join(map(repr, ids[:3]))
         raise DataError(
-            f"{index} holds none of the documents that {judged} names; it calls its own {shown} and so on: build it with "
-            "--id-column and the column of their ids"
+            f"{index} holds none of the documents that {judged} names; it calls its own {shown} and so on: build it "
+            "with --id-column and the column of their ids"
         )
     if missing:
         say(f"note: not in the index, and so not found: {counted(missing, 'relevant document')}")

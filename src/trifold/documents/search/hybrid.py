@@ -89,7 +89,9 @@ def keyword_scores(index: "SearchIndex", queries: Sequence[str], allowed: np.nda
         yield np.where(usable, scores, np.float32(0))
 
 
-def _fused(index: "SearchIndex", vector: np.ndarray, hits: Sequence[Hit], keywords: np.ndarray, depth: int) -> list[Hit]:
+def _fused(
+    index: "SearchIndex", vector: np.ndarray, hits: Sequence[Hit], keywords: np.ndarray, depth: int
+) -> list[Hit]:
     """The documents that vectors or keywords find, by both scores of each.
 
     Args:

@@ -45,8 +45,8 @@ def fuse(*scores: np.ndarray) -> np.ndarray:
         scores: Each `(documents,)`; what is below 0 counts as 0.
 
     Source:
-        Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval" (a convex combination of scores
-        that begin at their smallest possible value).
+        Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval" (a convex combination of
+        scores that begin at their smallest possible value).
     """
     parts = [np.maximum(one, 0) for one in scores]
     return np.mean([one / max(float(one.max(initial=0)), _SMALLEST) for one in parts], axis=0)

@@ -21,7 +21,7 @@ def test_a_document_that_shares_a_rare_word_comes_first(tmp_path: Path, tiny_mod
     first, second = index.search("zebra", 2)
     assert first.document.id == "31"
     assert 1 >= first.score > second.score > 0
-    assert [one.document.id for one in index.search("zebra", 3, hybrid=True)][0] == "31"
+    assert next(one.document.id for one in index.search("zebra", 3, hybrid=True)) == "31"
 
 
 def test_keywords_of_whole_documents_stay_right_over_updates_and_conditions(tmp_path: Path, tiny_model: Path) -> None:
