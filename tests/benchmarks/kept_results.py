@@ -88,6 +88,25 @@ def _of_a_training(name: str) -> Iterator[Figure]:
         yield metrics["calibration_error"], error, _CALIBRATION
 
 
+def similarity_rows(run: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True scores, cosines and predicted scores of a kept run of --task similarity."""
+    rows = runs("similarity/rows")[run]
+    truth, cosines, predicted = (np.array([float(row[c]) for row in rows]) for c in ("label", "cosine", "prediction"))
+    return truth, cosines, predicted
+
+
+def _of_similarities(name: str) -> Iterator[Figure]:
+    from scipy.stats import pearsonr, spearmanr
+
+    metrics, run = facts(name)["metrics"], facts(name)["run"]
+    truth, cosines, predicted = similarity_rows(Path(name).name)
+    yield run["data"]["parts"]["test"], len(truth), 0
+    yield metrics["spearman"]["value"], spearmanr(truth, cosines).statistic, 1e-9
+    yield metrics["pearson"]["value"], pearsonr(truth, cosines)[0], 1e-6
+    yield metrics["mean_absolute_error"], np.abs(truth - predicted).mean(), 1e-5
+    yield True, metrics["spearman"]["low"] < metrics["spearman"]["value"] < metrics["spearman"]["high"], 0
+
+
 def _of_the_cloze(name: str) -> Iterator[Figure]:
     from sklearn.metrics import roc_auc_score
 
@@ -141,6 +160,12 @@ def _of_imbalance(name: str) -> Iterator[Figure]:
         yield [4_000, 200], [len(rows), sum(row["label"] == "0" for row in rows)], 0
 
 
+def _of_long_texts(name: str) -> Iterator[Figure]:
+    for run, rows in runs("long_texts/rows").items():
+        yield 2_000, len({row["row"] for row in rows}), 0
+        yield facts(name)["runs"][run]["accuracy"], accuracy(rows), 1e-12
+
+
 def _of_several_labels(name: str) -> Iterator[Figure]:
     for rows in runs("several_labels/rows").values():
         yield [400, facts(name)["rows"] // 5], [len({row["row"] for row in rows}), len(rows)], 0
@@ -164,6 +189,15 @@ def _of_turns(name: str) -> Iterator[Figure]:
     yield True, len(several) == 1 and min(several) >= 3, 0
 
 
+def _of_untouched_similarity(name: str) -> Iterator[Figure]:
+    from scipy.stats import spearmanr
+
+    kept, rows = facts(name), read_rows(RESULTS / "similarity_untouched" / "rows.parquet")
+    yield 1_500, len({row["row"] for row in rows}), 0
+    for library, figure in kept["spearman"].items():
+        yield figure, spearmanr([row["score"] for row in rows], [row[library] for row in rows]).statistic, 1e-9
+
+
 _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "accuracy": _of_a_training,
     "pretrain/mlm-imdb": _of_the_cloze,
@@ -174,12 +208,17 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "likelihoods": _of_likelihoods,
     "few_labels": _of_draws,
     "imbalance": _of_imbalance,
+    "long_texts": _of_long_texts,
     "several_labels": _of_several_labels,
     "options": _of_options,
     "bfloat16": _of_options,
     "rivals": _of_rivals,
+    "similarity": _of_similarities,
     "speed": _of_turns,
     "speed-gpu": _of_turns,
+    "similarity_untouched": _of_untouched_similarity,
+    # Peaks of memory alone: the bar is recomputed from them.
+    "embed_memory": lambda _: iter(()),
     # Timings alone: the bars are recomputed from them.
     "first_rows": lambda _: iter(()),
     "many_classes": lambda _: iter(()),

@@ -22,7 +22,7 @@ from trifold.hashing import file_sha256
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import PadTo, by_token_budget, padding_share
 from trifold.models.settings import BackboneSettings
-from trifold.models.tokenizer import Tokens
+from trifold.models.tokens import Tokens
 from trifold.runtime import Runtime
 
 # Texts that are sorted by length and written together: enough that little is padding, few enough that an interrupted
@@ -73,7 +73,7 @@ def through_cache(work: FrozenPass, tokens: Tokens, settings: BackboneSettings) 
     def compute(missing: list[int]) -> Iterator[Segment]:
         if len(missing) < len(tokens):
             say(f"{len(tokens) - len(missing):,} of {len(tokens):,} texts come from the cache (trifold cache lists it)")
-        lengths = tokens.lengths[missing]
+        lengths = tokens.window_lengths(np.array(missing, dtype=np.int64))
         name = f"{work.kind['what']} by {work.kind.get('engine', 'torch')}"
         budget = tuned_budget(settings, Work(name, str(work.kind["weights"]), work.runtime, lengths, 1, work.attempt))
         with track(f"encoding {counted(len(missing), 'text')}", int(lengths.sum())) as advance:

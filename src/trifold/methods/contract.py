@@ -18,7 +18,7 @@ from trifold.statistics.calibration import best_prior_shift, best_temperature
 from trifold.statistics.thresholds import F1Weights, common_threshold, label_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
-from trifold.types import Examples
+from trifold.types import Examples, Text
 
 # Classes are even as long as the commonest has less than so many times the rows of the rarest.
 _EVEN = 1.5
@@ -51,7 +51,8 @@ class Exportable:
     """A predictor as one module.
 
     Attributes:
-        module: From `(batch, tokens)` ids and mask to the logits of `score`; on the CPU, in evaluation mode.
+        module: From `(batch, tokens)` ids and mask to the logits of `score`; on the CPU, in evaluation mode. Where the
+            tokenizer reads windows, the batch is those of one text, and gives one row.
         tokenizer: Gives the ids.
         files: Whose tokenizer and configuration it is.
     """
@@ -71,7 +72,7 @@ class Predictor(ABC):
     labels: LabelMap
 
     @abstractmethod
-    def score(self, texts: Sequence[str]) -> Scores:
+    def score(self, texts: Sequence[Text]) -> Scores:
         """Logits for `texts`, in their order. An empty sequence gives arrays with no row."""
 
     def read_spans(self, text: str) -> list[tuple[int, int]]:
@@ -133,7 +134,7 @@ class Predictor(ABC):
         """Bytes needed on disk to run this predictor, a shared backbone included."""
 
     def exportable(self) -> Exportable | None:
-        """The predictor as one module, or `None` where it has no neural network."""
+        """The predictor as one module; `None` where no neural network reads a row in one pass."""
         return None
 
     def load_arguments(self) -> tuple[Any, ...]:

@@ -27,16 +27,17 @@ from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget
 from trifold.models.loading import save_model
 from trifold.models.locate import find_backbone
-from trifold.models.pooling import pool_tokens
+from trifold.models.pooling import mean_of_windows, pool_tokens, window_shares
 from trifold.models.settings import ComputeSettings
-from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.tokenizer import Tokenizer
 from trifold.models.tokenizer_files import copy_tokenizer
+from trifold.models.tokens import Tokens
 from trifold.models.vocabulary_pruning import tokens_that_occur
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
 from trifold.train.loop import train as train_model
 from trifold.train.objective import BatchLoss
-from trifold.types import Examples
+from trifold.types import Examples, Text, single_texts
 
 # Values of C (inverse regularisation strength) of the linear head.
 _C_VALUES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -64,9 +65,9 @@ class ContrastivePredictor(Predictor):
         self._settings = settings
         self._base = base
 
-    def score(self, texts: Sequence[str]) -> Scores:
+    def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`."""
-        vectors, truncated = embed(self._encoder, self._tokenizer, texts, self._settings.token_budget)
+        vectors, truncated = embed(self._encoder, self._tokenizer, single_texts(texts), self._settings.token_budget)
         return Scores(self._head.logits(vectors), truncated)
 
     def read_spans(self, text: str) -> list[tuple[int, int]]:
@@ -105,8 +106,8 @@ class ContrastivePredictor(Predictor):
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`."""
-        last_mean = [(self._encoder.layers, "mean")]
-        module = HeadOnEncoder(self._encoder, last_mean, self._head.layers(), normalised=True)
+        last_mean, windows = [(self._encoder.layers, "mean")], self._tokenizer.reads_windows
+        module = HeadOnEncoder(self._encoder, last_mean, self._head.layers(), normalised=True, windows=windows)
         return Exportable(module.eval().cpu(), self._tokenizer, self._base)
 
     def load_arguments(self) -> tuple[ComputeSettings]:
@@ -169,7 +170,10 @@ class TextPairs:
     def _vectors(self, model: torch.nn.Module, rows: np.ndarray) -> torch.Tensor:
         ids, mask = (tensor.to(self.device) for tensor in self.tokens.batch(rows, self.pad_id))
         states = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        return torch.nn.functional.normalize(pool_tokens(states, mask, "mean"), dim=1)
+        pooled = pool_tokens(states, mask, "mean")
+        if self.tokens.windows is not None:
+            pooled = mean_of_windows(pooled, window_shares(self.tokens.windows[rows]).to(self.device))
+        return torch.nn.functional.normalize(pooled, dim=1)
 
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """About `count` distinct rows: a few classes, and a few rows of each."""
@@ -196,7 +200,7 @@ class Contrastive(Method):
         files = find_backbone(chosen)
         seed_everything(given.seed)
         encoder = Encoder(files, runtime, frozen=False)
-        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer = Tokenizer.chosen(files, chosen)
         tokenizer.require_words(train.texts)
         # The loop must not split the rows of a step, since rows in different micro-batches would form no pair.
         config = make_training_config(self.name, CONTRASTIVE, given, epochs=1, token_budget=_NO_LIMIT)
@@ -223,7 +227,9 @@ class Contrastive(Method):
             objectives = [replace(part, tokens=own) for part, own in zip(parts, tokens, strict=True)]
             history, _ = train_model(encoder.model, objectives[0], objectives[1], config, runtime)
         encoder.end_training()
-        vectors = [embed(encoder, tokenizer, part.texts, chosen.token_budget)[0] for part in (train, validation)]
+        vectors = [
+            embed(encoder, tokenizer, single_texts(part.texts), chosen.token_budget)[0] for part in (train, validation)
+        ]
         data = HeadData(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels))
         fitted = fit_path(data, _C_VALUES, tolerance=1e-4)
         return Fitted(
