@@ -21,7 +21,7 @@ _LEAST_SHARE = 0.05
 
 
 def deciding_words(variants: Variants, weights: np.ndarray, count: int, most: int) -> list[int]:
-    """The numbers of at most `count` words, the most decisive first; fewer where other words hardly speak for the label.
+    """The numbers of at most `count` words, the most decisive first; fewer where the others hardly speak for the label.
 
     Args:
         variants: Scores the text without some words.
