@@ -160,7 +160,7 @@ def _print_built(built: "Built", index: Path) -> None:
     print(f"{index}: {counted(built.documents, 'document')} in {counted(built.passages, 'passage')}")
     recovered = f", {built.recovered_passages:,} more from a build that was stopped" if built.recovered_passages else ""
     print(
-        f"  encoded    {counted(built.encoded, 'document')} ({counted(built.encoded_passages, 'passage')}{recovered})"
+        f"  encoded    {counted(built.encoded, 'document')} ({counted(built.encoded_passages, 'distinct passage')}{recovered})"
     )
     print(f"  unchanged  {built.unchanged:,}")
     print(f"  removed    {built.removed:,}")
