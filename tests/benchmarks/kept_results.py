@@ -88,6 +88,25 @@ def _of_a_training(name: str) -> Iterator[Figure]:
         yield metrics["calibration_error"], error, _CALIBRATION
 
 
+def similarity_rows(run: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True scores, cosines and predicted scores of a kept run of --task similarity."""
+    rows = runs("similarity/rows")[run]
+    truth, cosines, predicted = (np.array([float(row[c]) for row in rows]) for c in ("label", "cosine", "prediction"))
+    return truth, cosines, predicted
+
+
+def _of_similarities(name: str) -> Iterator[Figure]:
+    from scipy.stats import pearsonr, spearmanr
+
+    metrics, run = facts(name)["metrics"], facts(name)["run"]
+    truth, cosines, predicted = similarity_rows(Path(name).name)
+    yield run["data"]["parts"]["test"], len(truth), 0
+    yield metrics["spearman"]["value"], spearmanr(truth, cosines).statistic, 1e-9
+    yield metrics["pearson"]["value"], pearsonr(truth, cosines)[0], 1e-6
+    yield metrics["mean_absolute_error"], np.abs(truth - predicted).mean(), 1e-5
+    yield True, metrics["spearman"]["low"] < metrics["spearman"]["value"] < metrics["spearman"]["high"], 0
+
+
 def _of_the_cloze(name: str) -> Iterator[Figure]:
     from sklearn.metrics import roc_auc_score
 
@@ -143,7 +162,7 @@ def _of_imbalance(name: str) -> Iterator[Figure]:
 
 def _of_long_texts(name: str) -> Iterator[Figure]:
     for run, rows in runs("long_texts/rows").items():
-        yield 3_750, len({row["row"] for row in rows}), 0
+        yield 2_000, len({row["row"] for row in rows}), 0
         yield facts(name)["runs"][run]["accuracy"], accuracy(rows), 1e-12
 
 
@@ -194,6 +213,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "options": _of_options,
     "bfloat16": _of_options,
     "rivals": _of_rivals,
+    "similarity": _of_similarities,
     "speed": _of_turns,
     "speed-gpu": _of_turns,
     "similarity_untouched": _of_untouched_similarity,

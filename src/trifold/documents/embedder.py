@@ -14,13 +14,14 @@ from trifold.documents.sentence_folder import write_sentence_folder
 from trifold.documents.vector_steps import Normalize, Step, Truncate
 from trifold.engines.encoder import Encoder
 from trifold.errors import require
-from trifold.events import say_once, track
+from trifold.events import say, say_once, track
 from trifold.formatting import counted
 from trifold.hashing import content_address, file_sha256
 from trifold.models.pooling import POOLINGS
 from trifold.models.settings import EncodingSettings, reach_in_words
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose, prepared
+from trifold.types import single_texts
 
 # Texts that are in memory as tokens, and as the vectors of every pooling, at once.
 _TEXTS_PER_SLICE = 4_096
@@ -120,7 +121,7 @@ class TextEmbedder:
             DataError: If a text is empty or no text.
             SettingsError: If there is no prompt of that name.
         """
-        given = texts_of([texts] if isinstance(texts, str) else texts)
+        given = single_texts(texts_of([texts] if isinstance(texts, str) else texts))
         vectors = self.encode_counting(given, prompt_name=prompt_name, prompt=prompt).vectors
         return vectors[0] if isinstance(texts, str) else vectors
 
@@ -266,6 +267,11 @@ class TextEmbedder:
         Raises:
             SettingsError: If it is in use or cannot be written.
         """
+        if self._tokenizer.long_text != "truncate":
+            say(
+                f"note: the folder cannot say --long-text {self._tokenizer.long_text}: sentence-transformers reads the "
+                f"first {self.max_length:,} tokens of a longer text"
+            )
         write_sentence_folder(Path(folder), self._files, self._modules, self._encoder.width)
 
     def _as_read(self, prompt: str, text: str) -> str:
