@@ -49,4 +49,5 @@ def fuse(*scores: np.ndarray) -> np.ndarray:
         scores that begin at their smallest possible value).
     """
     parts = [np.maximum(one, 0) for one in scores]
-    return np.mean([one / max(float(one.max(initial=0)), _SMALLEST) for one in parts], axis=0)
+    found: np.ndarray = np.mean([one / max(float(one.max(initial=0)), _SMALLEST) for one in parts], axis=0)
+    return found
