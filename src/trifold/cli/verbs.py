@@ -76,6 +76,13 @@ VERBS: tuple[Verb, ...] = (
         ("trifold embed minilm new.csv --output vectors.npy", 'trifold embed minilm --text "A quiet film."'),
     ),
     Verb(
+        DOCUMENTS,
+        "summarize",
+        "trifold.cli.summarize:summarize",
+        "Summarize a text, a document or each row of a file.",
+        ("trifold summarize article.txt --sentences 3", "trifold summarize news.csv --lead-bias --output summaries.csv"),
+    ),
+    Verb(
         USE,
         "export",
         "trifold.cli.export:export",
