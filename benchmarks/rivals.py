@@ -4,7 +4,8 @@
     python benchmarks/rivals.py DATA [TOOL…] [--machine-is-quiet]
     python benchmarks/rivals.py all [--machine-is-quiet]
 
-Data: banking-like, ag_news, trec, imdb, sst2. Tools: trifold, autointent, pocketforge, embeddings, words.
+Data: banking-like, ag_news, trec, imdb, sst2. Tools: trifold, frozen (Trifold's two quick methods alone), autointent,
+pocketforge, embeddings, words.
 AutoIntent and PocketForge run in environments of their own, RIVALS/TOOL/bin/python, where RIVALS is an environment
 variable; benchmarks/peers/rival_TOOL.py says what is installed there. Every tool gets the same training, validation and
 test rows as CSV files. Trifold weighs its methods on the test rows, and the page the rivals: both are chosen there.
@@ -39,10 +40,10 @@ PEERS = Path(__file__).parent / "peers"
 WORK = Path(__file__).parents[1] / "build" / "rivals"
 DATA = Path(os.environ.get("TRIFOLD_DATA", ""))
 RIVALS = Path(os.environ.get("RIVALS", ""))
-TOOLS = ("trifold", "autointent", "pocketforge", "embeddings", "words")
+TOOLS = ("trifold", "frozen", "autointent", "pocketforge", "embeddings", "words")
 # Made of libraries that stand in this environment.
 BASELINES = ("embeddings", "words")
-OURS = ("tfidf", "features", "full")
+OURS = {"trifold": ("tfidf", "features", "full"), "frozen": ("tfidf", "features")}
 # One rival refuses longer texts, so nobody gets any.
 LONGEST = 10_000
 Row = tuple[str, str]
@@ -138,7 +139,7 @@ def run(data: str, tool: str, *, quiet: bool) -> None:
     folder = WORK / f"{data}-{tool}"
     shutil.rmtree(folder, ignore_errors=True)
     begun, load = time.perf_counter(), os.getloadavg()[0]
-    answers, about = (of_trifold if tool == "trifold" else of_rival)(tool, rows, folder)
+    answers, about = (of_trifold if tool in OURS else of_rival)(tool, rows, folder)
     seconds = time.perf_counter() - begun
     with (rows / "test.csv").open(newline="", encoding="utf-8") as file:
         truth = [row["label"] for row in csv.DictReader(file)]
@@ -170,7 +171,7 @@ def keep(data: str, tool: str, about: dict[str, Any]) -> None:
     path.write_text(json.dumps(found | {tool: about}, indent=1) + "\n")
 
 
-def of_trifold(_tool: str, rows: Path, folder: Path) -> tuple[dict[str, list[str]], dict[str, Any]]:
+def of_trifold(tool: str, rows: Path, folder: Path) -> tuple[dict[str, list[str]], dict[str, Any]]:
     """One command; the answers of each of its methods, and which one it ships."""
     command = [
         sys.executable,
@@ -181,13 +182,13 @@ def of_trifold(_tool: str, rows: Path, folder: Path) -> tuple[dict[str, list[str
         "--validation-file",
         rows / "validation.csv",
     ]
-    command += ["--test-file", rows / "test.csv", "--methods", ",".join(OURS), "--output-dir", folder]
+    command += ["--test-file", rows / "test.csv", "--methods", ",".join(OURS[tool]), "--output-dir", folder]
     environment = {**os.environ, "TRIFOLD_CACHE": str(WORK / f"cache-{rows.name}")}
     shutil.rmtree(environment["TRIFOLD_CACHE"], ignore_errors=True)
     subprocess.run(list(map(str, command)), check=True, env=environment)
-    answers = {f"trifold-{name}": answers_of(folder / name) for name in OURS if (folder / name).is_dir()}
+    answers = {f"{tool}-{name}": answers_of(folder / name) for name in OURS[tool] if (folder / name).is_dir()}
     record = json.loads((folder / "run.json").read_text())
-    each = {name: json.loads((folder / name / "run.json").read_text())["train_seconds"] for name in OURS}
+    each = {name: json.loads((folder / name / "run.json").read_text())["train_seconds"] for name in OURS[tool]}
     return answers, {"ships": record["verdict"]["ship"], "train_seconds": each}
 
 

@@ -11,16 +11,21 @@ from trifold.version import VERSION
 
 if TYPE_CHECKING:
     from trifold.classifier import TextClassifier
+    from trifold.documents.embedder import TextEmbedder
 
 __version__ = VERSION
 
-__all__ = ["TextClassifier", "TrifoldError", "__version__"]
+__all__ = ["TextClassifier", "TextEmbedder", "TrifoldError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `TextClassifier` on first use, so that `import trifold` stays instant."""
+    """Import the classes on first use, so that `import trifold` stays instant."""
     if name == "TextClassifier":
         from trifold.classifier import TextClassifier
 
         return TextClassifier
+    if name == "TextEmbedder":
+        from trifold.documents.embedder import TextEmbedder
+
+        return TextEmbedder
     raise AttributeError(f"module 'trifold' has no attribute {name!r}")

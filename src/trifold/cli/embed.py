@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from trifold.cli.inputs import OptionalDataFile
 from trifold.cli.output import print_json, say_next
 from trifold.data.settings import TextSettings
+from trifold.documents.settings import EmbeddingSettings
 from trifold.errors import DataError, SettingsError, require
 from trifold.models.settings import EncodingSettings
 
@@ -19,6 +20,7 @@ def embed(
     *,
     text: str | None = None,
     output: Path | None = None,
+    embedding: Annotated[EmbeddingSettings | None, Parameter(name="*")] = None,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
     encoding: Annotated[EncodingSettings | None, Parameter(name="*")] = None,
     force: bool = False,
@@ -26,22 +28,23 @@ def embed(
 ) -> None:
     """Turn texts into vectors of length 1, whose dot products are their cosines.
 
-    A text's vector is the mean of its tokens in the model's last layer, which is what sentence encoders are trained
-    for. A row without a usable text gets a vector of NaN, so that row i of the result is row i of the file.
+    A folder of sentence-transformers gives the vectors that sentence-transformers gives. Of any other encoder, a text's
+    vector is the mean of its tokens in the last layer. A row without a usable text gets a vector of NaN, so that row i
+    of the result is row i of the file. A command that was cut short goes on where it was when it is given again.
 
     Args:
         model: minilm, a folder, a hub id, or a run folder.
         source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text; its vector is printed.
-        output: File for the vectors: .npy, or .parquet with the columns of the file and the vectors.
+        output: File for the vectors: .npy, or .parquet or .jsonl with the columns of the file and the vectors.
         force: Overwrite --output where it is there already.
         json: With a file, print JSON about what was written.
     """
     from trifold.data.columns import unusable_text
     from trifold.data.hub import offline_data
     from trifold.documents.embed import embed_file
-    from trifold.documents.models import find_encoder, own_reading
-    from trifold.engines.encoder import embed as embed_texts
+    from trifold.documents.embedder import TextEmbedder
+    from trifold.documents.models import own_reading
     from trifold.events import say
     from trifold.formatting import counted
     from trifold.runtime import prepare
@@ -49,29 +52,29 @@ def embed(
     if (source is None) == (text is None) or (source is not None and output is None):
         raise SettingsError("embed needs a file and --output vectors.npy, or a text: trifold embed MODEL --text TEXT")
     require(text is None or not force, "--force with --text", "it is for --output")
-    chosen = encoding or EncodingSettings()
     reason = unusable_text(text) if text is not None else None
     if reason:
         raise DataError(f"{reason}: give a text with at least one word")
     prepare()
-    encoder, tokenizer = find_encoder(model, chosen)
+    chosen, how = encoding or EncodingSettings(), embedding or EmbeddingSettings()
+    embedder = TextEmbedder(model, pooling=how.pooling, dimensions=how.dimensions, settings=chosen)
+    prompts = {"prompt_name": how.prompt_name, "prompt": how.prompt}
     if text is not None:
-        vectors, truncated = embed_texts(encoder, tokenizer, [text], chosen.token_budget)
-        if truncated[0]:
-            say("note: the text is longer than the model reads; its end was cut off")
-        print_json([round(float(value), 7) for value in vectors[0]])
+        one = embedder.encode_counting([text], **prompts)
+        if one.truncated[0]:
+            say(f"note: the text {embedder.too_long}")
+        print_json([round(float(value), 7) for value in one.vectors[0]])
         say_next("embed", model, "FILE.csv", "--output", "vectors.npy", json=json)
         return
     assert source is not None
     assert output is not None
-    settings, own = reading or TextSettings(), own_reading(model)
     with offline_data(chosen.offline):
-        found = embed_file(encoder, tokenizer, source, output, settings, chosen.token_budget, own, force=force)
+        settings, own = reading or TextSettings(), own_reading(model)
+        found = embed_file(embedder, source, output, settings, own, force=force, **prompts)
     for line, why in found.bad[:10]:
         say(f"note: line {line} has no vector: {why}")
     if found.truncated:
-        cut = counted(found.truncated, "text")
-        say(f"note: {cut} had more than {chosen.max_length} tokens; what came after was cut off")
+        say(f"note: {counted(found.truncated, 'text')} {embedder.too_long}")
     if json:
         print_json({"output": str(output), **vars(found)})
     else:

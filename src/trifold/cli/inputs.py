@@ -1,6 +1,7 @@
-"""The type of arguments that name a data file, or `-` for standard input."""
+"""The types of arguments that name a data file, or `-` for standard input; or that may be a text as well."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from trifold.data.source import StandardInput
 from trifold.errors import require
 
 _FINITE = "give a finite number"
+# What ends so, or is one word that begins as a path does, names a file, even where there is none.
+_ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm", ".gz", ".bz2", ".xz")
+_BEGINNINGS = ("/", "./", "../", "~/", "hf:")
 # How the message begins where something that looks like a flag stands in the place of a file.
 NO_FLAG = "there is no flag "
 
@@ -23,6 +27,17 @@ def _as_file(_: Any, words: Sequence[Token]) -> Path:
     if name.startswith("-") and name != "-":
         raise ValueError(f"{NO_FLAG}{name}")
     return StandardInput(name) if name == "-" else Path(name)
+
+
+def _as_text_or_file(_: Any, words: Sequence[Token]) -> str | Path:
+    word = words[0].value
+    is_one_word = len(word.split()) < 2
+    if word.startswith("-") and not is_one_word:
+        return word
+    names_file = word.lower().endswith(_ENDINGS) or (is_one_word and word.startswith(_BEGINNINGS))
+    # os.path.exists returns False for a name that cannot be a path, where Path.exists raises.
+    is_file = word.startswith("-") or os.path.exists(word) or names_file
+    return _as_file(_, words) if is_file else word
 
 
 def require_finite(_: Any, value: Any) -> None:
@@ -68,3 +83,5 @@ def _is_fraction(word: str) -> bool:
 
 DataFile = Annotated[Path, Parameter(allow_leading_hyphen=True, converter=_as_file)]
 OptionalDataFile = Annotated[Path | None, Parameter(allow_leading_hyphen=True, converter=_as_file)]
+TextOrFile = Annotated[str | Path, Parameter(allow_leading_hyphen=True, converter=_as_text_or_file)]
+OptionalTextOrFile = Annotated[str | Path | None, Parameter(allow_leading_hyphen=True, converter=_as_text_or_file)]

@@ -10,6 +10,7 @@ from trifold.cli.inputs import OptionalDataFile
 from trifold.cli.output import print_json, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import ResultSettings, TextSettings
+from trifold.data.source import is_standard_input
 from trifold.errors import SettingsError, require
 from trifold.inference.settings import AnswerSettings, require_probability
 from trifold.llm.settings import LlmSettings
@@ -51,6 +52,7 @@ def predict(
     from trifold.events import say
     from trifold.inference.run import load_run
     from trifold.inference.stream import predict_file
+    from trifold.pipeline.request import flags_of
 
     if (source is None) == (text is None):
         not_both = "" if text is None else ", not both"
@@ -73,7 +75,12 @@ def predict(
     if json and written.output:
         print_json({"output": str(written.output), **vars(counts)})
     say(counts.in_words() + (f", written to {written.output}" if written.output else ""))
-    say_next("evaluate", run, "LABELLED.csv", json=json)
+    if written.output and not asked.reject_below and not is_standard_input(source):
+        # What the model is least sure of is what is worth a look.
+        unsure = ("--reject-below", "0.8", "--output", written.output, "--force")
+        say_next("predict", run, source, *flags_of(reading or TextSettings()), *unsure, json=json)
+    else:
+        say_next("evaluate", run, "LABELLED.csv", json=json)
 
 
 def _predict_text(run: Path, predictor: "Predictor", text: str, answers: AnswerSettings, *, json: bool) -> None:

@@ -83,6 +83,16 @@ VERBS: tuple[Verb, ...] = (
         ("trifold summarize article.txt --sentences 3", "trifold summarize news.csv --lead-bias --output summaries.csv"),
     ),
     Verb(
+        DOCUMENTS,
+        "similar",
+        "trifold.cli.similar:similar",
+        "Tell how alike texts are: two texts, or the rows of files.",
+        (
+            'trifold similar "A quiet film." "A calm movie."',
+            "trifold similar questions.csv answers.csv --top-k 3 --output nearest.csv",
+        ),
+    ),
+    Verb(
         USE,
         "export",
         "trifold.cli.export:export",

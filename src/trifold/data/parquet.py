@@ -85,7 +85,11 @@ def write_parquet(path: Path, table: ResultTable, rows: Iterable[Row]) -> None:
     from pyarrow.parquet import ParquetWriter
 
     kinds = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-    schema = pa.schema({**_types_of(table.source), **{name: kinds[kind] for name, kind in table.added.items()}})
+    added = {
+        name: kinds[kind] if isinstance(kind, type) else pa.list_(pa.float32(), kind.width)
+        for name, kind in table.added.items()
+    }
+    schema = pa.schema({**_types_of(table.source), **added})
     stream = iter(rows)
     with ParquetWriter(path, schema) as writer:
         while batch := list(islice(stream, _BATCH_ROWS)):

@@ -9,14 +9,14 @@ from typing import TextIO
 
 from trifold.data.csv_file import write_rows
 from trifold.data.settings import ResultSettings
-from trifold.data.table import ResultTable, Row
+from trifold.data.table import ResultTable, Row, VectorOf
 from trifold.errors import SettingsError, require
 from trifold.schema import finite
 
-CSV, JSON_LINES = ".csv", ".jsonl"
+CSV, JSON_LINES, PARQUET = ".csv", ".jsonl", ".parquet"
 _DELIMITERS = {CSV: ",", ".tsv": "\t"}
 _WORKBOOK = ".xlsx"
-_FORMATS = (*_DELIMITERS, JSON_LINES, ".ndjson", ".parquet", _WORKBOOK)
+_FORMATS = (*_DELIMITERS, JSON_LINES, ".ndjson", PARQUET, _WORKBOOK)
 # How a cell of text shows the value of an added column.
 _IN_WORDS: dict[type, Callable[[object], str]] = {float: "{:.6f}".format, bool: lambda value: str(value).lower()}
 
@@ -63,7 +63,7 @@ def write_result(
     Raises:
         DataError: If a workbook cannot hold so many rows or columns.
     """
-    if written_as == ".parquet":
+    if written_as == PARQUET:
         from trifold.data.parquet import write_parquet
 
         write_parquet(path, table, rows)
@@ -89,8 +89,8 @@ def write_text(
         file.write(json.dumps(values, ensure_ascii=False, default=str) + "\n")
 
 
-def _in_words(rows: Iterable[Row], added: Mapping[str, type]) -> Iterator[Row]:
+def _in_words(rows: Iterable[Row], added: Mapping[str, type | VectorOf]) -> Iterator[Row]:
     """The rows with the values of added columns as text where CSV has no type for them."""
-    shown = {name: _IN_WORDS[kind] for name, kind in added.items() if kind in _IN_WORDS}
+    shown = {name: _IN_WORDS[kind] for name, kind in added.items() if isinstance(kind, type) and kind in _IN_WORDS}
     for row in rows:
         yield {**row, **{name: show(row[name]) for name, show in shown.items() if row.get(name) is not None}}

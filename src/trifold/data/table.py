@@ -45,17 +45,28 @@ class Table:
 
 
 @dataclass(frozen=True)
+class VectorOf:
+    """The type of an added column that holds vectors.
+
+    Attributes:
+        width: 32-bit numbers of each.
+    """
+
+    width: int
+
+
+@dataclass(frozen=True)
 class ResultTable:
     """The columns of a result.
 
     Attributes:
         source: The file whose rows and columns come back.
-        added: Added column to the type of its values: `str`, `int`, `float` (a probability) or `bool`; `None` stands
-            for a value that is missing.
+        added: Added column to the type of its values: `str`, `int`, `float` (a probability, say), `bool`, or a
+            `VectorOf`; `None` stands for a value that is missing.
     """
 
     source: Table
-    added: Mapping[str, type]
+    added: Mapping[str, type | VectorOf]
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -1,171 +1,172 @@
 """Turn a file of texts into a file of vectors. Rows are streamed, so memory does not grow with their number."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
 from trifold.artifact.run_folder import new_file, require_free_file
+from trifold.atomic import remove
+from trifold.data.columns import Columns
 from trifold.data.examples import open_rows
+from trifold.data.hub import local_file
 from trifold.data.recorded_columns import RecordedColumns
+from trifold.data.result_file import JSON_LINES, PARQUET, write_result
 from trifold.data.settings import TextSettings
-from trifold.engines.encoder import Encoder, embed
+from trifold.data.table import ResultTable, Row, Table, VectorOf
+from trifold.documents.embedder import TextEmbedder
+from trifold.documents.unfinished_vectors import UnfinishedVectors, folder_for, unfinished_vectors
 from trifold.errors import DataError, SettingsError
 from trifold.events import say
-from trifold.models.tokenizer import Tokenizer
+from trifold.hashing import content_address, file_sha256
+from trifold.inference.stream import telling
 from trifold.types import BadRow, Record
+from trifold.version import VERSION, installed_versions
 
-_TEXTS_PER_SLICE = 4_096
-_FORMATS = (".npy", ".parquet")
+# Rows whose vectors are computed together and kept when a command is killed.
+ROWS_PER_SLICE = 4_096
+_ROWS_WRITTEN_AT_ONCE = 1_024
+_ARRAY = ".npy"
+_FORMATS = (_ARRAY, PARQUET, JSON_LINES)
 _ADDED = "vector"
-# Room for a header whose number of rows is written last; a multiple of 64, as the format wants it.
-_HEADER_BYTES = 128
+# Another version of these may compute other digits.
+_LIBRARIES = ("numpy", "torch", "transformers", "tokenizers", "onnxruntime")
+_DIGITS = 7
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddedFile:
     """The result of `embed_file`.
 
     Attributes:
         rows: Number of rows of the file, and of vectors.
         width: Numbers of each vector.
         truncated: Number of texts that were cut because they are longer than the model reads.
+        resumed: Rows whose vectors an interrupted command had left.
         bad: Line and reason of each row without a usable text; all numbers of its vector are NaN.
     """
 
     rows: int
     width: int
     truncated: int
+    resumed: int
     bad: tuple[tuple[int, str], ...]
 
 
-class _Writer(Protocol):
-    def write(self, rows: list[dict[str, str]], vectors: np.ndarray) -> None: ...
-
-
 def embed_file(
-    encoder: Encoder,
-    tokenizer: Tokenizer,
+    embedder: TextEmbedder,
     source: Path,
     output: Path,
     settings: TextSettings,
-    token_budget: int | None,
     own: RecordedColumns | None = None,
     *,
+    prompt_name: str | None = None,
+    prompt: str | None = None,
     force: bool = False,
-) -> Embedded:
-    """Write a vector of length 1 for every row of a file, in the file's order.
+) -> EmbeddedFile:
+    """Write a vector for every row of a file, in the file's order.
 
-    A text's vector is the mean of its tokens' states in the encoder's last layer. If anything fails, no output file is
-    left behind.
+    If the command is cut short, however that may be, the same call goes on where it was: no vector is computed twice,
+    and the result is the same to the byte. A file of results appears whole or not at all.
 
     Args:
-        encoder: The encoder.
-        tokenizer: The encoder's tokenizer.
-        source: CSV, TSV, JSONL or Parquet file.
-        output: A `.npy` file gets an array `(rows, width)` of float32; a `.parquet` file gets the columns of `source`
-            and a column `vector`.
+        embedder: Makes the vectors.
+        source: CSV, TSV, JSON or Parquet file.
+        output: A `.npy` file gets an array `(rows, width)` of float32; `.parquet` and `.jsonl` files get the columns of
+            `source` and a column `vector`.
         settings: How to read `source`.
-        token_budget: Tokens of one forward pass; `None` for the device's default.
         own: The columns of the run that the encoder belongs to, if it belongs to one.
+        prompt_name: As in `TextEmbedder.encode`.
+        prompt: As in `TextEmbedder.encode`.
         force: Overwrite `output` where it is there already.
 
     Raises:
         DataError: If `source` cannot be read, `output` cannot be written, `source` already has a column `vector`, or a
             row is unusable and `on_bad_rows` is `fail`.
-        SettingsError: If `output` ends in neither .npy nor .parquet, or is there already.
+        SettingsError: If `output` ends in no format for vectors, or is there already.
     """
     if output.suffix not in _FORMATS:
-        raise SettingsError(f"--output {output} is no format for vectors: name a file that ends in .npy or .parquet")
+        raise SettingsError(
+            f"--output {output} is no format for vectors: name a file that ends in {', '.join(_FORMATS[:-1])} or "
+            f"{_FORMATS[-1]}"
+        )
     require_free_file(output, source, force=force)
+    before = embedder.prompt_text(prompt_name, prompt)
     table, columns, stream = open_rows(source, settings, own)
     table.tell()
     if columns.guessed and own is None:
         say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
-    if output.suffix == ".parquet" and _ADDED in table.columns:
-        raise DataError(f"{source} already has a column {_ADDED!r}, which embedding would add: rename it")
-    count, truncated = 0, 0
-    bad: list[tuple[int, str]] = []
-    with _open_output(output, table.columns, encoder.width, force=force) as written:
-        while slice_ := list(islice(stream, _TEXTS_PER_SLICE)):
-            texts = {n: str(columns.text_of(row.values)) for n, row in enumerate(slice_) if isinstance(row, Record)}
-            vectors = np.full((len(slice_), encoder.width), np.nan, dtype=np.float32)
-            if texts:
-                if not count:
-                    tokenizer.require_words(list(texts.values()))
-                vectors[list(texts)], cut = embed(encoder, tokenizer, list(texts.values()), token_budget)
-                truncated += int(cut.sum())
-            written.write([_as_cells(row.values, table.columns) for row in slice_], vectors)
-            count += len(slice_)
-            bad += [(row.line, row.reason) for row in slice_ if isinstance(row, BadRow)]
-    return Embedded(count, encoder.width, truncated, tuple(bad))
-
-
-def _as_cells(values: Mapping[str, object], columns: tuple[str, ...]) -> dict[str, str]:
-    """The cells of a row as text, in the order of `columns`; a missing value is empty text."""
-    return {name: "" if values.get(name) is None else str(values[name]) for name in columns}
-
-
-@contextmanager
-def _open_output(output: Path, columns: tuple[str, ...], width: int, *, force: bool) -> Iterator[_Writer]:
-    """A writer for the format of `output`; the file appears under its name only if nothing fails."""
-    with new_file(output, force=force) as aside:
-        if output.suffix == ".npy":
-            with aside.open("wb") as file:
-                array = _ArrayFile(file, width)
-                yield array
-                array.end()
+    result = ResultTable(table, {_ADDED: VectorOf(embedder.width)})
+    if output.suffix != _ARRAY:
+        result.require_new("embedding")
+    about = content_address(
+        {
+            "input": file_sha256(local_file(source)),
+            "reading": {**vars(settings), "columns": columns.texts},
+            "embedder": embedder.identity,
+            "prompt": before,
+            "computed_by": embedder.computed_by,
+            "rows_per_slice": ROWS_PER_SLICE,
+            "versions": {"trifold": VERSION, **installed_versions(*_LIBRARIES)},
+        }
+    )
+    with (
+        new_file(output, lambda: remove(folder_for(output)), force=force) as aside,
+        unfinished_vectors(output, about, embedder.width) as kept,
+    ):
+        resumed = kept.rows
+        bad = _compute(embedder, stream, columns, kept, before)
+        if output.suffix == _ARRAY:
+            kept.become(aside)
         else:
-            table = _TableFile(aside, columns, width)
-            yield table
-            table.end()
+            write_result(aside, output.suffix, result, _with_vectors(table, kept, as_text=output.suffix == JSON_LINES))
+    if not output.is_file():
+        # A pipe has no place of its own that would be taken.
+        remove(folder_for(output))
+    return EmbeddedFile(kept.rows, embedder.width, kept.truncated, resumed, bad)
 
 
-class _ArrayFile:
-    """Writer of a .npy file whose number of rows is not known at the start.
+def _compute(
+    embedder: TextEmbedder, stream: Iterator[Record | BadRow], columns: Columns, kept: UnfinishedVectors, prompt: str
+) -> tuple[tuple[int, str], ...]:
+    """Compute the vectors that are not kept yet; line and reason of each row without a text."""
+    bad: list[tuple[int, str]] = []
 
-    Source: NumPy's format version 1.0. Its header may be padded with spaces, so it is written last, into space that was
-    left for it at the beginning.
+    def noted(rows: Iterable[Record | BadRow]) -> Iterator[Record | BadRow]:
+        for row in rows:
+            if isinstance(row, BadRow):
+                bad.append((row.line, row.reason))
+            yield row
+
+    rows = noted(stream)
+    for _ in islice(rows, kept.rows):
+        pass
+    rows, is_first = telling(rows, kept.rows), True
+    while slice_ := list(islice(rows, ROWS_PER_SLICE)):
+        texts = {n: str(columns.text_of(row.values)) for n, row in enumerate(slice_) if isinstance(row, Record)}
+        vectors, truncated = np.full((len(slice_), embedder.width), np.nan, dtype=np.float32), 0
+        if texts:
+            if is_first:
+                embedder.require_words(list(texts.values()))
+            found = embedder.encode_counting(list(texts.values()), prompt=prompt)
+            vectors[list(texts)], truncated, is_first = found.vectors, int(found.truncated.sum()), False
+        kept.add(vectors, truncated)
+    return tuple(bad)
+
+
+def _with_vectors(table: Table, kept: UnfinishedVectors, *, as_text: bool) -> Iterator[Row]:
+    """The rows of the file, read once more, each with its vector: a list of numbers or nothing where it becomes text.
+
+    Raises:
+        DataError: If the file has changed.
     """
-
-    def __init__(self, file: BinaryIO, width: int) -> None:
-        self._file, self._width, self._rows = file, width, 0
-        file.write(b" " * _HEADER_BYTES)
-
-    def write(self, rows: list[dict[str, str]], vectors: np.ndarray) -> None:
-        self._rows += len(rows)
-        self._file.write(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
-
-    def end(self) -> None:
-        described = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({self._rows}, {self._width}), }}"
-        magic = b"\x93NUMPY\x01\x00" + (_HEADER_BYTES - 10).to_bytes(2, "little")
-        self._file.seek(0)
-        self._file.write(magic + described.ljust(_HEADER_BYTES - 11).encode("latin-1") + b"\n")
-
-
-class _TableFile:
-    """Writer of a Parquet file with the columns of the source as text and a column of vectors."""
-
-    def __init__(self, path: Path, columns: tuple[str, ...], width: int) -> None:
-        import pyarrow as pa
-        from pyarrow import parquet
-
-        self._arrow: Any = pa
-        self._columns, self._width = columns, width
-        fields = [(name, pa.string()) for name in columns]
-        self._schema = pa.schema([*fields, (_ADDED, pa.list_(pa.float32(), width))])
-        self._writer: Any = parquet.ParquetWriter(path, self._schema)
-
-    def write(self, rows: list[dict[str, str]], vectors: np.ndarray) -> None:
-        pa = self._arrow
-        found = [pa.array([row[name] for row in rows], pa.string()) for name in self._columns]
-        flat = pa.array(vectors.reshape(-1))
-        found.append(pa.FixedSizeListArray.from_arrays(flat, self._width))
-        self._writer.write_table(pa.Table.from_arrays(found, schema=self._schema))
-
-    def end(self) -> None:
-        self._writer.close()
+    vectors = (vector for slice_ in kept.slices(_ROWS_WRITTEN_AT_ONCE) for vector in slice_)
+    try:
+        for row, vector in zip(table.rows(), vectors, strict=True):
+            whole = not as_text or bool(np.isfinite(vector).all())
+            shown = [round(float(number), _DIGITS) for number in vector] if as_text else vector
+            yield {**row.values, _ADDED: shown if whole else None}
+    except ValueError:
+        raise DataError(f"{table.path} changed while its vectors were computed: run the command again") from None

@@ -1,4 +1,4 @@
-"""The vectors nearest to some others by dot product, exactly, a block at a time: nothing grows with the product of both."""
+"""The vectors nearest to others by dot product, exactly, a block at a time: nothing grows with the product of both."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from trifold.artifact.run_folder import new_file, require_free_file
 from trifold.data.columns import Columns
@@ -28,6 +29,7 @@ from trifold.types import BadRow, Record
 
 _ROWS_PER_SLICE = 1_024
 _SAY_EVERY_SECONDS = 20.0
+_Row = TypeVar("_Row")
 
 # Some usable rows and their texts to what is added to each row, by column; a column that is not named stays empty.
 RowLabeller = Callable[[Sequence[Record], Sequence[str]], Iterable[Mapping[str, object]]]
@@ -150,7 +152,7 @@ def write_labelled(
         json: Whether standard output gets JSON lines instead of CSV.
         then: As in `new_file`.
     """
-    written_as, told = result_format(result, json=json), _telling(rows)
+    written_as, told = result_format(result, json=json), telling(rows)
     if result.output is None:
         write_text(for_terminal(sys.stdout), written_as, table, told, excel_safe=result.excel_safe)
         return
@@ -158,12 +160,17 @@ def write_labelled(
         write_result(aside, written_as, table, told, excel_safe=result.excel_safe)
 
 
-def _telling(rows: Iterable[Row]) -> Iterator[Row]:
-    """The rows, saying now and then how many are done: the file's length is not known while it streams."""
+def telling(rows: Iterable[_Row], before: int = 0) -> Iterator[_Row]:
+    """The rows, saying now and then how many are done: the file's length is not known while it streams.
+
+    Args:
+        rows: Of any kind.
+        before: Rows that were done before these.
+    """
     started = last = time.monotonic()
     for count, row in enumerate(rows, start=1):
         yield row
         now = time.monotonic()
         if now - last >= _SAY_EVERY_SECONDS:
             last = now
-            say(f"{counted(count, 'row')} done, {count / (now - started):,.0f} a second")
+            say(f"{counted(before + count, 'row')} done, {count / (now - started):,.0f} a second")

@@ -38,7 +38,8 @@ class EncodingSettings(ComputeSettings):
     """How a backbone encodes texts.
 
     Attributes:
-        max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
+        max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted. By default
+            what the model was saved with, else 250.
         long_text: Of a longer text, read its beginning, or a quarter from its beginning and the rest from its end.
         engine: What runs a frozen backbone: PyTorch; or on a CPU ONNX Runtime in full precision (onnx), faster where
             the processor does not multiply bfloat16, which PyTorch takes where it does; or 8-bit integers (int8), a
@@ -46,13 +47,14 @@ class EncodingSettings(ComputeSettings):
             multiplies them, else of ONNX Runtime. A trained model goes on with the one it was trained with.
     """
 
-    max_length: int = 250
+    max_length: int | None = None
     long_text: Literal["truncate", "head+tail"] = "truncate"
     engine: Literal["torch", "onnx", "int8"] = "torch"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.max_length >= 3, f"--max-length {self.max_length}", "it leaves no room for a word, give 3 or more")
+        given = self.max_length
+        require(given is None or given >= 3, f"--max-length {given}", "it leaves no room for a word, give 3 or more")
         require(
             self.engine != "onnx" or self.precision != "bfloat16",
             "--precision bfloat16 with --engine onnx",
@@ -65,12 +67,14 @@ class BackboneSettings(EncodingSettings):
     """Which backbone, and how it is run.
 
     Attributes:
+        max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
         model: `minilm`, a folder, or a hub id such as bert-base-uncased; compare takes several, with commas between.
         revision: Commit, tag or branch of a model from the hub; its main branch by default.
         cache: Keep on disk what a frozen backbone computes from a text, for other methods, heads, epochs and runs.
         cache_gigabytes: Size limit of that cache; what was not used for longest is removed first.
     """
 
+    max_length: int = 250
     model: str = "minilm"
     revision: str | None = None
     cache: bool = True

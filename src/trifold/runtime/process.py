@@ -66,12 +66,17 @@ def prepare() -> None:
 
 @contextmanager
 def prepared() -> Iterator[None]:
-    """Inside, the process is set up as by `prepare`; afterwards it is as it was.
+    """Inside, the process is set up as by `prepare`; afterwards it is as it was. A command's own process stays set up.
 
     Several threads may be inside at the same time: the last one to leave puts back what they share. glibc does not tell
     its thresholds, so these get the values that it raises them to by itself.
     """
     import torch
+
+    if _OWNED.is_set():
+        prepare()
+        yield
+        return
 
     flushes = _flushes_denormal()
     with _TORCH as before:

@@ -1,0 +1,307 @@
+"""How alike texts are by the cosine of their vectors: row by row, or each row and those that are nearest to it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from trifold.data.columns import Columns, unusable_text
+from trifold.data.examples import open_rows
+from trifold.data.recorded_columns import RecordedColumns
+from trifold.data.settings import TextSettings
+from trifold.data.table import ResultTable, Row, Table
+from trifold.documents.embedder import TextEmbedder
+from trifold.documents.nearest import nearest
+from trifold.documents.stored_texts import StoredTexts
+from trifold.documents.vector_steps import Normalize
+from trifold.errors import DataError, SettingsError
+from trifold.formatting import counted
+from trifold.inference.answers import ERROR
+from trifold.types import BadRow, Record
+
+SIMILARITY, OTHER_TEXT, OTHER_ROW, RANK = "similarity", "other_text", "other_row", "rank"
+_ROWS_PER_SLICE = 1_024
+
+
+@dataclass
+class Counts:
+    """What was compared, counted while rows stream by.
+
+    Attributes:
+        compared: Pairs of texts that got a similarity.
+        unreadable: Rows without a usable text.
+        truncated: Texts that were cut because they are longer than the model reads.
+    """
+
+    compared: int = 0
+    unreadable: int = 0
+    truncated: int = 0
+
+    def in_words(self) -> str:
+        """Such as `9,990 pairs of texts compared, 3 rows unreadable`."""
+        unreadable = f", {counted(self.unreadable, 'row')} unreadable" if self.unreadable else ""
+        pairs = "1 pair" if self.compared == 1 else f"{self.compared:,} pairs"
+        return f"{pairs} of texts compared{unreadable}"
+
+
+@dataclass(frozen=True)
+class SimilarTexts:
+    """A result that is computed while it is read.
+
+    Attributes:
+        table: Its columns.
+        rows: Its rows.
+        counts: Counted while they are read.
+    """
+
+    table: ResultTable
+    rows: Iterator[Row]
+    counts: Counts
+
+
+class _Pair(NamedTuple):
+    """Two texts, and the columns of the row that they belong to; or why there are not two."""
+
+    values: Mapping[str, object]
+    first: str
+    second: str
+    reason: str | None
+
+
+# Texts to vectors of length 1.
+_Encode = Callable[[list[str]], np.ndarray]
+
+
+def similarity_of(embedder: TextEmbedder, first: str, second: str, prompt: str = "") -> tuple[float, int]:
+    """The cosine of two texts' vectors, and how many of the two were cut because they are longer than the model reads.
+
+    Args:
+        embedder: Makes the vectors.
+        first: A text.
+        second: A text.
+        prompt: What stands before either.
+
+    Raises:
+        DataError: If a text is empty.
+    """
+    for text in (first, second):
+        if reason := unusable_text(text):
+            raise DataError(f"{reason}: give a text with at least one word")
+    counts = Counts()
+    one, other = _encoder(embedder, prompt, counts)([first, second])
+    return float(one @ other), counts.truncated
+
+
+def similar_pairs(
+    embedder: TextEmbedder,
+    first: Path,
+    second: Path | None,
+    reading: TextSettings,
+    second_reading: TextSettings | None = None,
+    own: RecordedColumns | None = None,
+    *,
+    prompt: str = "",
+) -> SimilarTexts:
+    """Compare two texts of each row: of two files of as many rows, or of two columns of one file.
+
+    Memory does not grow with the number of rows.
+
+    Args:
+        embedder: Makes the vectors.
+        first: A file, whose columns come back.
+        second: Another file; where `None`, `reading` names two columns of texts.
+        reading: How to read the first file.
+        second_reading: How to read the other; as the first where `None`.
+        own: The columns of the run that the model belongs to, if it belongs to one.
+        prompt: What stands before every text.
+
+    Raises:
+        DataError: If a file cannot be read, a column that would be added is there already, or the files differ in their
+            number of rows.
+        SettingsError: If there is no second file and there are not two columns of texts.
+    """
+    counts = Counts()
+    table, columns, rows = open_rows(first, reading, own)
+    table.tell()
+    if second is None:
+        if len(columns.texts) != 2:
+            raise SettingsError(
+                "of one file, two columns are compared row by row: name both, such as --text-column question,answer; "
+                "or find each row's nearest others with --top-k 3"
+            )
+        added: dict[str, type] = {SIMILARITY: float, ERROR: str}
+        pairs = _pairs_of_columns(rows, columns)
+    else:
+        other, other_columns, other_rows = open_rows(second, second_reading or reading, own)
+        other.tell()
+        sizes = [sum(1 for _ in one.rows()) for one in (table, other)]
+        if sizes[0] != sizes[1]:
+            raise DataError(
+                f"{first} has {counted(sizes[0], 'row')} and {second} {sizes[1]:,}, so they cannot be compared row by "
+                "row: give files of as many rows, or find the nearest of each with --top-k 3 instead of --pairs"
+            )
+        added = {OTHER_TEXT: str, SIMILARITY: float, ERROR: str}
+        pairs = _pairs_of_files(rows, columns, other_rows, other_columns)
+    result = ResultTable(table, added)
+    result.require_new("the comparison")
+    return SimilarTexts(result, _compared(pairs, _encoder(embedder, prompt, counts), counts), counts)
+
+
+def nearest_rows(
+    embedder: TextEmbedder,
+    first: Path | str,
+    second: Path | None,
+    count: int,
+    reading: TextSettings,
+    second_reading: TextSettings | None = None,
+    own: RecordedColumns | None = None,
+    *,
+    prompt: str = "",
+) -> SimilarTexts:
+    """For each row of a file, or for a text, the rows of another file that are nearest to it, best first.
+
+    Vectors and texts of the other file are kept in temporary files meanwhile, and compared a block at a time, so that
+    memory grows by some bytes a row.
+
+    Args:
+        embedder: Makes the vectors.
+        first: A file whose columns come back, one row for each of the nearest; or a text.
+        second: The file in which they are looked for; the first where `None`, each row itself left out.
+        count: How many of them.
+        reading: How to read the first file.
+        second_reading: How to read the other; as the first where `None`.
+        own: The columns of the run that the model belongs to, if it belongs to one.
+        prompt: What stands before every text.
+
+    Raises:
+        DataError: If a file cannot be read, or a column that would be added is there already.
+    """
+    counts = Counts()
+    encode = _encoder(embedder, prompt, counts)
+    if isinstance(first, Path):
+        table, columns, rows = open_rows(first, reading, own)
+        table.tell()
+    else:
+        table = _table_of(first)
+        columns, rows = Columns(table.columns, None, guessed=False), table.rows()
+    result = ResultTable(table, {RANK: int, OTHER_ROW: int, OTHER_TEXT: str, SIMILARITY: float, ERROR: str})
+    result.require_new("the comparison")
+    if second is None:
+        assert isinstance(first, Path)
+        others, other_columns = rows, columns
+        _, _, rows = open_rows(first, reading, own)
+    else:
+        other, other_columns, others = open_rows(second, second_reading or reading, own)
+        other.tell()
+
+    def found() -> Iterator[Row]:
+        with StoredTexts(embedder.width) as store:
+            for slice_ in _slices(others):
+                usable = [(n, str(other_columns.text_of(row.values))) for n, row in slice_ if isinstance(row, Record)]
+                if second is not None:
+                    counts.unreadable += len(slice_) - len(usable)
+                if usable:
+                    numbers, texts = [number for number, _ in usable], [text for _, text in usable]
+                    store.add(numbers, texts, encode(texts))
+            yield from _nearest_of(rows, columns, store, count, None if second is None else encode, counts)
+
+    return SimilarTexts(result, found(), counts)
+
+
+def _nearest_of(
+    rows: Iterable[Record | BadRow],
+    columns: Columns,
+    store: StoredTexts,
+    count: int,
+    encode: _Encode | None,
+    counts: Counts,
+) -> Iterator[Row]:
+    """The nearest stored texts of each row; without an encoder, the rows are those that are stored."""
+    vectors, start = store.vectors(), 0
+    for slice_ in _slices(rows):
+        usable = [row for _, row in slice_ if isinstance(row, Record)]
+        own = np.arange(start, start + len(usable))
+        start += len(usable)
+        if encode is not None:
+            queries = encode([str(columns.text_of(row.values)) for row in usable]) if usable else vectors[:0]
+        else:
+            queries = vectors[own]
+        best = nearest(queries, vectors, count + (encode is None))
+        hits = iter(zip(best.positions, best.scores, own, strict=True))
+        for _, row in slice_:
+            if isinstance(row, BadRow):
+                counts.unreadable += 1
+                yield {**row.values, ERROR: f"line {row.line}: {row.reason}"}
+                continue
+            positions, scores, itself = next(hits)
+            kept = (positions >= 0) & ((positions != itself) | (encode is not None))
+            for rank, (place, score) in enumerate(zip(positions[kept][:count], scores[kept], strict=False), start=1):
+                counts.compared += 1
+                number, text = store.text(int(place))
+                yield {**row.values, RANK: rank, OTHER_ROW: number, OTHER_TEXT: text, SIMILARITY: float(score)}
+
+
+def _encoder(embedder: TextEmbedder, prompt: str, counts: Counts) -> _Encode:
+    def encode(texts: list[str]) -> np.ndarray:
+        found = embedder.encode_counting(texts, prompt=prompt)
+        counts.truncated += int(found.truncated.sum())
+        # Of a model whose vectors have other lengths, too, the cosine is what is told.
+        return Normalize().apply(found.vectors)
+
+    return encode
+
+
+def _slices(rows: Iterable[Record | BadRow]) -> Iterator[list[tuple[int, Record | BadRow]]]:
+    """Rows with their number in the file, from 1, some at a time."""
+    numbered = iter(enumerate(rows, start=1))
+    while slice_ := list(islice(numbered, _ROWS_PER_SLICE)):
+        yield slice_
+
+
+def _compared(pairs: Iterator[_Pair], encode: _Encode, counts: Counts) -> Iterator[Row]:
+    while slice_ := list(islice(pairs, _ROWS_PER_SLICE)):
+        usable = [pair for pair in slice_ if pair.reason is None]
+        counts.compared += len(usable)
+        counts.unreadable += len(slice_) - len(usable)
+        texts = [*(pair.first for pair in usable), *(pair.second for pair in usable)]
+        vectors = encode(texts) if texts else np.zeros((0, 1), dtype=np.float32)
+        scores = iter((vectors[: len(usable)] * vectors[len(usable) :]).sum(axis=1).tolist())
+        for pair in slice_:
+            score = next(scores) if pair.reason is None else None
+            yield {**pair.values, OTHER_TEXT: pair.second, SIMILARITY: score, ERROR: pair.reason}
+
+
+def _pairs_of_columns(rows: Iterable[Record | BadRow], columns: Columns) -> Iterator[_Pair]:
+    for row in rows:
+        texts = [row.values.get(name) for name in columns.texts]
+        reason = row.reason if isinstance(row, BadRow) else next(filter(None, map(unusable_text, texts)), None)
+        yield _Pair(row.values, str(texts[0]), str(texts[1]), reason and f"line {row.line}: {reason}")
+
+
+def _pairs_of_files(
+    rows: Iterable[Record | BadRow], columns: Columns, others: Iterable[Record | BadRow], other_columns: Columns
+) -> Iterator[_Pair]:
+    for row, other in zip(rows, others, strict=True):
+        reasons = [
+            f"line {one.line}{place}: {one.reason}"
+            for one, place in ((row, ""), (other, " of the other file"))
+            if isinstance(one, BadRow)
+        ]
+        first = "" if isinstance(row, BadRow) else str(columns.text_of(row.values))
+        second = "" if isinstance(other, BadRow) else str(other_columns.text_of(other.values))
+        yield _Pair(row.values, first, second, reasons[0] if reasons else None)
+
+
+def _table_of(text: str) -> Table:
+    """A text as a table of one row.
+
+    Raises:
+        DataError: If it is empty.
+    """
+    reason = unusable_text(text)
+    if reason:
+        raise DataError(f"{reason}: give a text with at least one word")
+    return Table(Path("text"), ("text",), "a text", lambda _: iter([Record(1, {"text": text})]), typed=False)
