@@ -11,10 +11,9 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable
 from trifold.documents.llm_summaries import Claim, cite, write_summary
-from trifold.documents.models import find_encoder
+from trifold.documents.embedder import TextEmbedder
 from trifold.documents.summaries import Summary, summarize
 from trifold.documents.summary_settings import SummarySettings
-from trifold.engines.encoder import embed
 from trifold.errors import LlmError
 from trifold.events import say
 from trifold.formatting import counted
@@ -101,11 +100,11 @@ class Summarizer:
         cited: bool = False,
     ) -> None:
         self.settings, self.offline = settings, encoding.offline
-        self._budget, self._cited = encoding.token_budget, cited
+        self._cited = cited
         prepare()
         self._session = Session(llm, encoding) if llm else None
-        if self._session is None or cited:
-            self._encoder, self._tokenizer = find_encoder(model, encoding)
+        needs_vectors = self._session is None or cited
+        self._embedder = TextEmbedder(model, normalize=True, settings=encoding) if needs_vectors else None
 
     @property
     def asks_llm(self) -> bool:
@@ -135,7 +134,8 @@ class Summarizer:
         return Summarized(written, claims=claims)
 
     def _encode(self, sentences: Sequence[str]) -> np.ndarray:
-        return embed(self._encoder, self._tokenizer, sentences, self._budget)[0]
+        assert self._embedder is not None
+        return self._embedder.encode_counting(sentences).vectors
 
 
 def document_text(source: Path, reading: TextSettings | None) -> str | None:
