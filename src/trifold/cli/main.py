@@ -20,7 +20,9 @@ from trifold.cli.event_flag import take_event_flags
 from trifold.cli.inputs import require_finite, require_plain_values
 from trifold.cli.mistakes import sentence_of
 from trifold.cli.streams import failure_of_output, flush, open_streams
-from trifold.cli.verbs import GROUPS, LANGUAGE_MODELS, PROMPT_FILES, PROMPT_VERBS, VERBS
+from trifold.cli.sub_commands import SUB_GROUPS
+from trifold.cli.verb import GROUPS, Verb
+from trifold.cli.verbs import VERBS
 from trifold.errors import TrifoldError
 from trifold.events import say_detail, sending_to
 from trifold.formatting import duration
@@ -50,23 +52,30 @@ app = App(
     help_format="plaintext",
     result_action="return_value",
 )
-_GROUPS = {name: Group(name, sort_key=number) for number, name in enumerate((*GROUPS, PROMPT_FILES, "Help"))}
-prompt = App(
-    name="prompt",
-    help="Work with prompt files: show, run, chat, diff, write, improve.",
-    group=_GROUPS[LANGUAGE_MODELS],
-)
-app.command(prompt)
-for _app, _verbs in ((app, VERBS), (prompt, PROMPT_VERBS)):
-    for _verb in _verbs:
-        _shown = "Examples:\n" + "\n".join(f"  {example}" for example in _verb.examples)
-        _app.command(
-            _verb.function,
-            name=_verb.name,
-            help=_verb.summary,
-            help_epilogue=f"{_shown}\n\n{_EVERYWHERE}",
-            group=_GROUPS[_verb.group],
-        )
+_GROUPS = {name: Group(name, sort_key=number) for number, name in enumerate((*GROUPS, *SUB_GROUPS, "Help"))}
+
+
+def _add(verb: Verb, parent: App) -> None:
+    """Have a command line know a verb, and the verb its own commands."""
+    if verb.commands:
+        own = App(name=verb.name, help=verb.summary, group=_GROUPS[verb.group])
+        parent.command(own)
+        for command in verb.commands:
+            _add(command, own)
+        return
+    shown = "Examples:\n" + "\n".join(f"  {example}" for example in verb.examples)
+    parent.command(
+        verb.function,
+        name=verb.name,
+        help=verb.summary,
+        help_epilogue=f"{shown}\n\n{_EVERYWHERE}",
+        group=_GROUPS[verb.group],
+    )
+
+
+for _verb in VERBS:
+    _add(_verb, app)
+
 for _flag in (*app.help_flags, *app.version_flags):
     app[_flag].group = _GROUPS["Help"]
 

@@ -1,36 +1,7 @@
 """The verbs of the `trifold` command, with what `--help` says of each; the functions are imported when they run."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One verb.
-
-    Attributes:
-        group: What it is for; `--help` lists verbs by that.
-        name: As it is typed.
-        function: `module:name` of the function that does it.
-        summary: One sentence for the list of verbs.
-        examples: Command lines for the verb's own help.
-    """
-
-    group: str
-    name: str
-    function: str
-    summary: str
-    examples: tuple[str, ...]
-
-
-# In the order in which `--help` shows them.
-GROUPS = (LEARN, USE, LANGUAGE_MODELS, DOCUMENTS, KEEP_HOUSE) = (
-    "Learn",
-    "Use",
-    "Language models",
-    "Documents",
-    "Keep house",
-)
-PROMPT_FILES = "Prompt files"
+from trifold.cli.sub_commands import PROMPT_VERBS, SEARCH_VERBS
+from trifold.cli.verb import DOCUMENTS, KEEP_HOUSE, LANGUAGE_MODELS, LEARN, USE, Verb
 
 VERBS: tuple[Verb, ...] = (
     Verb(
@@ -189,63 +160,18 @@ VERBS: tuple[Verb, ...] = (
         "Compare all methods on the reviews that come with Trifold.",
         ("trifold demo", "trifold demo --output-dir demo"),
     ),
-)
-PROMPT_VERBS: tuple[Verb, ...] = (
     Verb(
-        PROMPT_FILES,
-        "show",
-        "trifold.cli.prompt_files:show",
-        "Print exactly what would be sent to the model.",
-        (
-            'trifold prompt show sentiment.toml --var text="A quiet film."',
-            "trifold prompt show sentiment.toml --var-file text=review.txt --llm hf:FOLDER",
-        ),
+        LANGUAGE_MODELS,
+        "prompt",
+        "",
+        "Work with prompt files: show, run, chat, diff, write, improve.",
+        commands=PROMPT_VERBS,
     ),
     Verb(
-        PROMPT_FILES,
-        "run",
-        "trifold.cli.prompt_files:run",
-        "Send a prompt and print the answer.",
-        (
-            'trifold prompt run sentiment.toml --var text="A quiet film." --llm hf:FOLDER',
-            "trifold prompt run summary.toml --var-file text=a.txt --llm openai:http://localhost:8000/v1#my-model",
-        ),
-    ),
-    Verb(
-        PROMPT_FILES,
-        "chat",
-        "trifold.cli.chat:chat",
-        "Talk to a language model; the prompt file says how it begins.",
-        (
-            "trifold prompt chat interviewer.toml --var topic=SQL --llm hf:FOLDER",
-            "trifold prompt chat interviewer.toml --var topic=SQL --llm openai:http://localhost:8000/v1#my-model",
-        ),
-    ),
-    Verb(
-        PROMPT_FILES,
-        "diff",
-        "trifold.cli.prompt_files:diff",
-        "Show the differences between two prompt files.",
-        ("trifold prompt diff old.toml new.toml", "trifold prompt diff old.toml new.toml --json"),
-    ),
-    Verb(
-        PROMPT_FILES,
-        "write",
-        "trifold.cli.prompt_files:write",
-        "Have a language model write a prompt file from a wish.",
-        (
-            'trifold prompt write "sort support mail by urgency" --llm hf:FOLDER',
-            'trifold prompt write "plan a week of meals" --output meals.toml --llm hf:FOLDER',
-        ),
-    ),
-    Verb(
-        PROMPT_FILES,
-        "improve",
-        "trifold.cli.prompt_files:improve",
-        "Try other instructions and examples on validation rows; keep the best.",
-        (
-            "trifold prompt improve sentiment.toml movie.csv --llm hf:FOLDER",
-            "trifold prompt improve sentiment.toml movie.csv --llm hf:FOLDER --candidates 8 --dry-run",
-        ),
+        DOCUMENTS,
+        "search",
+        "",
+        "Find documents by what they mean: build an index, query it.",
+        commands=SEARCH_VERBS,
     ),
 )

@@ -89,16 +89,16 @@ def write_parquet(path: Path, table: ResultTable, rows: Iterable[Row]) -> None:
         name: kinds[kind] if isinstance(kind, type) else pa.list_(pa.float32(), kind.width)
         for name, kind in table.added.items()
     }
-    schema = pa.schema({**_types_of(table.source), **added})
+    schema = pa.schema({**types_of(table.source), **added})
     stream = iter(rows)
     with ParquetWriter(path, schema) as writer:
         while batch := list(islice(stream, _BATCH_ROWS)):
-            found = [_array([row.get(field.name) for row in batch], field.type) for field in schema]
+            found = [as_array([row.get(field.name) for row in batch], field.type) for field in schema]
             writer.write_batch(pa.RecordBatch.from_arrays(found, schema=schema))
 
 
-def _types_of(source: Table) -> dict[str, Any]:
-    """The Arrow type of each column of a file."""
+def types_of(source: Table) -> dict[str, Any]:
+    """The Arrow type of each column of a file, which is read for that where its values may be other than text."""
     import pyarrow as pa
 
     found = dict.fromkeys(source.columns, pa.null() if source.typed else pa.string())
@@ -120,7 +120,8 @@ def _joined(known: Any, values: Sequence[object]) -> Any:
         return pa.string()
 
 
-def _array(values: Sequence[object], kind: Any) -> Any:
+def as_array(values: Sequence[object], kind: Any) -> Any:
+    """Values as an Arrow array of a type; of text, lists and objects as JSON."""
     import pyarrow as pa
 
     if pa.types.is_string(kind):

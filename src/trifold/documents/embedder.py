@@ -174,6 +174,11 @@ class TextEmbedder:
         return self.width
 
     @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer, which cuts texts at `max_length`."""
+        return self._tokenizer
+
+    @property
     def query_prompt(self) -> str:
         """What stands before a query; empty where the model has no prompt for that."""
         return self.prompts.get(QUERY, "")

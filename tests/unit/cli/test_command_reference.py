@@ -3,13 +3,14 @@
 import runpy
 from pathlib import Path
 
-from trifold.cli.verbs import PROMPT_VERBS, VERBS
+from trifold.cli.verbs import VERBS
 
 PAGE = runpy.run_path(str(Path(__file__).parents[3] / "docs" / "site_pages.py"))["commands_page"]()
 
 
 def test_every_command_has_its_section_and_what_help_says_of_it() -> None:
-    for prefix, verbs in (("trifold", VERBS), ("trifold prompt", PROMPT_VERBS)):
+    families = [("trifold", VERBS), *((f"trifold {verb.name}", verb.commands) for verb in VERBS)]
+    for prefix, verbs in families:
         for verb in verbs:
             assert f"# {prefix} {verb.name}\n" in PAGE
             assert verb.summary in PAGE

@@ -2,22 +2,36 @@
 
 import inspect
 import shlex
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 import pytest
 
-from trifold.cli.verbs import PROMPT_VERBS, VERBS, Verb
+from trifold.cli.verb import Verb
+from trifold.cli.verbs import VERBS
 
 
-@pytest.mark.parametrize("verb", [*VERBS, *PROMPT_VERBS], ids=lambda verb: verb.name)
-def test_a_verb_names_a_function_that_is_there_and_shows_itself_in_its_examples(verb: Verb) -> None:
+def _commands(verbs: Sequence[Verb], before: tuple[str, ...] = ("trifold",)) -> Iterator[tuple[tuple[str, ...], Verb]]:
+    """Every command that does something, with the words that it is typed as."""
+    for verb in verbs:
+        words = (*before, verb.name)
+        if verb.function:
+            yield words, verb
+        yield from _commands(verb.commands, words)
+
+
+COMMANDS = dict(_commands(VERBS))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_names_a_function_that_is_there_and_shows_itself_in_its_examples(words: tuple[str, ...]) -> None:
+    verb = COMMANDS[words]
     module, _, name = verb.function.partition(":")
     assert inspect.isfunction(getattr(import_module(module), name))
-    begun = ["trifold", "prompt", verb.name] if verb in PROMPT_VERBS else ["trifold", verb.name]
     assert verb.examples
-    assert all(shlex.split(example)[: len(begun)] == begun for example in verb.examples)
+    assert all(tuple(shlex.split(example)[: len(words)]) == words for example in verb.examples)
 
 
 def test_names_are_distinct() -> None:
-    for verbs in (VERBS, PROMPT_VERBS):
+    for verbs in (VERBS, *(verb.commands for verb in VERBS)):
         assert len({verb.name for verb in verbs}) == len(verbs)

@@ -1,0 +1,93 @@
+"""Commands of verbs that have several: `prompt …`, `search …`."""
+
+from trifold.cli.verb import Verb
+
+PROMPT_FILES, DOCUMENT_INDEX = "Prompt files", "Document index"
+# In the order in which `--help` of their verbs shows them.
+SUB_GROUPS = (PROMPT_FILES, DOCUMENT_INDEX)
+
+PROMPT_VERBS: tuple[Verb, ...] = (
+    Verb(
+        PROMPT_FILES,
+        "show",
+        "trifold.cli.prompt_files:show",
+        "Print exactly what would be sent to the model.",
+        (
+            'trifold prompt show sentiment.toml --var text="A quiet film."',
+            "trifold prompt show sentiment.toml --var-file text=review.txt --llm hf:FOLDER",
+        ),
+    ),
+    Verb(
+        PROMPT_FILES,
+        "run",
+        "trifold.cli.prompt_files:run",
+        "Send a prompt and print the answer.",
+        (
+            'trifold prompt run sentiment.toml --var text="A quiet film." --llm hf:FOLDER',
+            "trifold prompt run summary.toml --var-file text=a.txt --llm openai:http://localhost:8000/v1#my-model",
+        ),
+    ),
+    Verb(
+        PROMPT_FILES,
+        "chat",
+        "trifold.cli.chat:chat",
+        "Talk to a language model; the prompt file says how it begins.",
+        (
+            "trifold prompt chat interviewer.toml --var topic=SQL --llm hf:FOLDER",
+            "trifold prompt chat interviewer.toml --var topic=SQL --llm openai:http://localhost:8000/v1#my-model",
+        ),
+    ),
+    Verb(
+        PROMPT_FILES,
+        "diff",
+        "trifold.cli.prompt_files:diff",
+        "Show the differences between two prompt files.",
+        ("trifold prompt diff old.toml new.toml", "trifold prompt diff old.toml new.toml --json"),
+    ),
+    Verb(
+        PROMPT_FILES,
+        "write",
+        "trifold.cli.prompt_files:write",
+        "Have a language model write a prompt file from a wish.",
+        (
+            'trifold prompt write "sort support mail by urgency" --llm hf:FOLDER',
+            'trifold prompt write "plan a week of meals" --output meals.toml --llm hf:FOLDER',
+        ),
+    ),
+    Verb(
+        PROMPT_FILES,
+        "improve",
+        "trifold.cli.prompt_files:improve",
+        "Try other instructions and examples on validation rows; keep the best.",
+        (
+            "trifold prompt improve sentiment.toml movie.csv --llm hf:FOLDER",
+            "trifold prompt improve sentiment.toml movie.csv --llm hf:FOLDER --candidates 8 --dry-run",
+        ),
+    ),
+)
+SEARCH_VERBS: tuple[Verb, ...] = (
+    Verb(
+        DOCUMENT_INDEX,
+        "build",
+        "trifold.cli.search:build",
+        "Make an index of documents, or bring it up to date.",
+        ("trifold search build movie.csv --index films", "trifold search build papers/ --index papers-index"),
+    ),
+    Verb(
+        DOCUMENT_INDEX,
+        "query",
+        "trifold.cli.search:query",
+        "Find the documents that answer a query best.",
+        (
+            'trifold search query films "a robot learns to feel"',
+            "trifold search query films --queries questions.csv --top-k 3 --output answers.csv",
+        ),
+    ),
+    Verb(
+        DOCUMENT_INDEX,
+        "info",
+        "trifold.cli.search:info",
+        "Tell what an index holds, and whether it is whole.",
+        ("trifold search info films", "trifold search info films --json"),
+    ),
+)

@@ -1,0 +1,135 @@
+"""Documents as they are read: the rows of a table, the files of a folder, or texts in memory."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trifold.data.columns import unusable_text
+from trifold.data.examples import open_rows
+from trifold.data.label_matching import plain_text
+from trifold.data.parquet import types_of
+from trifold.data.settings import TextSettings
+from trifold.data.source import is_standard_input
+from trifold.errors import DataError, did_you_mean
+from trifold.events import say
+from trifold.types import BadRow
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document.
+
+    Attributes:
+        id: Its name.
+        text: All of it.
+        file: File that it was read from; empty where it was none.
+        row: 1-based number of its row in that file, rows that cannot be used counted; 0 where the file is one document.
+        metadata: What else is known of it, by column.
+    """
+
+    id: str
+    text: str
+    file: str
+    row: int
+    metadata: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Some documents, which can be read several times.
+
+    Attributes:
+        source: Where they come from, in words.
+        read: Yields them in their order; one that cannot be used as a `BadRow`.
+        types: Column of the metadata to its Arrow type.
+        text_column: Columns that the texts are read from, with commas between; `None` where it is no table.
+    """
+
+    source: str
+    read: Callable[[], Iterator[Document | BadRow]]
+    types: Mapping[str, Any] = field(default_factory=dict)
+    text_column: str | None = None
+
+
+def table_documents(path: Path, settings: TextSettings, id_column: str | None = None) -> Documents:
+    """The rows of a file as documents; all columns but those of the text are their metadata.
+
+    Args:
+        path: CSV, TSV, JSON, Parquet or a workbook, standard input, or a data set of the hub.
+        settings: How to read it.
+        id_column: Column with the documents' names; by default a document is called by the number of its row.
+
+    Raises:
+        DataError: If it cannot be read, or has no such column.
+    """
+    table, columns, _ = open_rows(path, settings)
+    table.tell()
+    if columns.guessed:
+        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
+    if id_column is not None and id_column not in table.columns:
+        guess, shown = did_you_mean(id_column, table.columns), ", ".join(map(repr, table.columns[:20]))
+        raise DataError(f"there is no column {id_column!r}{guess}: the file has {shown}; name one with --id-column")
+    kept = [name for name in table.columns if name not in columns.texts or name == id_column]
+    types = {name: kind for name, kind in types_of(table).items() if name in kept}
+    name = "standard input" if is_standard_input(path) else str(path)
+
+    def read() -> Iterator[Document | BadRow]:
+        rows_by_id: dict[str, int] = {}
+        for number, row in enumerate(open_rows(path, settings)[2], start=1):
+            if isinstance(row, BadRow):
+                yield row
+                continue
+            called = str(number) if id_column is None else _name(row.values[id_column])
+            if not called:
+                yield BadRow(row.line, f"its {id_column} is empty", row.values)
+                continue
+            if id_column is not None and (other := rows_by_id.setdefault(called, number)) != number:
+                raise DataError(
+                    f"rows {other:,} and {number:,} of {path} have the same {id_column}, {called!r}: name a column of "
+                    "distinct values as --id-column, or none"
+                )
+            metadata = {column: row.values.get(column) for column in kept}
+            yield Document(called, str(columns.text_of(row.values)), name, number, metadata)
+
+    return Documents(name, read, types, columns.text)
+
+
+def _name(value: object) -> str:
+    return "" if value is None else plain_text(value).strip()
+
+
+def given_documents(texts: Iterable[str | Mapping[str, object]], text_column: str = "text") -> Documents:
+    """Texts in memory as documents.
+
+    Args:
+        texts: Texts, or mappings with one under `text_column`, perhaps a name under `id`, and metadata; texts are
+            called by their number.
+        text_column: Where a mapping has its text.
+
+    Raises:
+        DataError: If one is neither, or its metadata are of types that do not go together.
+    """
+    import pyarrow as pa
+
+    found: list[Document | BadRow] = []
+    for number, one in enumerate(texts, start=1):
+        values: Mapping[str, object] = {text_column: one} if isinstance(one, str) else one
+        if not isinstance(values, Mapping):
+            raise DataError(f"document {number} is neither a text nor a mapping but {type(one).__name__}")
+        reason = unusable_text(values.get(text_column))
+        if reason:
+            found.append(BadRow(number, reason, {}))
+            continue
+        metadata = {str(name): value for name, value in values.items() if name != text_column}
+        found.append(Document(plain_text(values.get("id", number)), str(values[text_column]), "", number, metadata))
+    usable = [one.metadata for one in found if isinstance(one, Document)]
+    names = dict.fromkeys(name for metadata in usable for name in metadata)
+    try:
+        types = {name: pa.array([metadata.get(name) for metadata in usable]).type for name in names}
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"the documents' metadata cannot be kept ({error}): give texts, numbers and truth values"
+        ) from None
+    types = {name: pa.string() if pa.types.is_null(kind) else kind for name, kind in types.items()}
+    return Documents("texts in memory", lambda: iter(found), types, text_column)

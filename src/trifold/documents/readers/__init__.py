@@ -1,0 +1,1 @@
+"""Folders of documents (plain text, Markdown, HTML, PDF) as texts."""

@@ -1,0 +1,281 @@
+"""`SearchIndex`: ask an index of documents by what they mean."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from trifold.data.visible_text import is_blank
+from trifold.documents.document import Documents, given_documents
+from trifold.documents.embedder import TextEmbedder
+from trifold.documents.nearest import Nearest, nearest
+from trifold.documents.search.approximate import NEEDS_FAISS, ApproximateIndex, has_faiss
+from trifold.documents.search.build import Built, build_index
+from trifold.documents.search.conditions import parse_condition
+from trifold.documents.search.encoding import open_embedder
+from trifold.documents.search.generation import APPROXIMATE, Generation, with_current
+from trifold.documents.search.planning import identity_of
+from trifold.documents.search.records import IndexRecord
+from trifold.documents.search.settings import IndexSettings
+from trifold.documents.search.snippets import Snippet, make_snippets
+from trifold.documents.search.tables import FoundDocument
+from trifold.documents.search.where import matching
+from trifold.errors import ArtifactError, SettingsError, require
+from trifold.events import say, say_once
+from trifold.models.settings import ComputeSettings
+
+# Passages that are looked at for each document that is wanted, at first: several of the best may be of one document.
+_PASSAGES_PER_DOCUMENT = 3
+# Where a condition leaves no more passages than this, those alone are looked at, exactly.
+_FEW_ALLOWED = 20_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A document that answers a query.
+
+    Attributes:
+        rank: 1 for the best.
+        score: How well its best passage matches; comparable within the answers to one query.
+        document: What is known of it.
+        start: Position of its best passage's first character in the document.
+        end: Position after its last character.
+        passage: Its best passage.
+        snippet: What to show of that.
+    """
+
+    rank: int
+    score: float
+    document: FoundDocument
+    start: int
+    end: int
+    passage: str
+    snippet: Snippet
+
+
+class Hit(NamedTuple):
+    """The best passage of a document.
+
+    Attributes:
+        position: Of the passage in the index.
+        document: Number of the document.
+        score: Of the passage.
+    """
+
+    position: int
+    document: int
+    score: float
+
+
+class SearchIndex:
+    """An index of documents, opened; any number of threads and processes may ask it.
+
+    What it answers from stays as it was when it was opened, also while it is brought up to date.
+
+    Args:
+        folder: Where it is.
+        compute: Where queries are encoded.
+        model: The model it was built with, where that lies elsewhere now.
+
+    Attributes:
+        record: What it is made of.
+        built: What the build did that made it, where `build` did.
+
+    Raises:
+        SettingsError: If there is no index.
+        ArtifactError: If it is damaged.
+    """
+
+    def __init__(self, folder: Path | str, compute: ComputeSettings | None = None, model: str | None = None) -> None:
+        self.folder = Path(folder)
+        self._compute, self._model = compute or ComputeSettings(), model
+        self._generation, self._approximate = with_current(self.folder, self._opened)
+        self.record: IndexRecord = self._generation.record
+        self.built: Built | None = None
+
+    def _opened(self, path: Path) -> tuple[Generation, ApproximateIndex | None]:
+        """A generation, and its approximate index: all that is read later is opened here, since a build removes it."""
+        generation = Generation(self.folder, path)
+        approximate = generation.record.approximate
+        if approximate is None:
+            return generation, None
+        if not has_faiss():
+            say_once(f"note: {NEEDS_FAISS}; all passages are looked at")
+            return generation, None
+        return generation, ApproximateIndex.read(path / APPROXIMATE, generation.segments, approximate)
+
+    @classmethod
+    def open(cls, folder: Path | str, compute: ComputeSettings | None = None) -> "SearchIndex":
+        """`SearchIndex(folder, compute)`."""
+        return cls(folder, compute)
+
+    @classmethod
+    def build(
+        cls,
+        documents: Documents | Iterable[str | Mapping[str, object]],
+        folder: Path | str,
+        settings: IndexSettings | None = None,
+        compute: ComputeSettings | None = None,
+    ) -> "SearchIndex":
+        """Make the index in a folder hold these documents and no others, and open it; `built` tells what was done.
+
+        Args:
+            documents: Texts, or mappings with a text under `text`, perhaps a name under `id`, and metadata; or what
+                `table_documents` reads.
+            folder: A new one, or one with an index, of which only what is new or changed is encoded.
+            settings: What is not given is as in the index that is there.
+            compute: Where texts are encoded.
+
+        Raises:
+            TrifoldError: As `build_index`.
+        """
+        given = documents if isinstance(documents, Documents) else given_documents(documents)
+        built = build_index(given, Path(folder), settings or IndexSettings(), compute or ComputeSettings())
+        index = cls(folder, compute)
+        index.built = built
+        return index
+
+    @property
+    def owners(self) -> np.ndarray:
+        """The document of each passage, `(positions,)` int32; -1 for one that no document has any more."""
+        return self._generation.owners
+
+    @cached_property
+    def embedder(self) -> TextEmbedder:
+        """The encoder that the index was built with.
+
+        Raises:
+            BackboneError: If it is no longer there.
+            ArtifactError: If it is another one by now.
+        """
+        model = self._model or self.record.model
+        found = open_embedder(model, self.record.splitting.passage_tokens, self._compute)
+        if identity_of(found) != self.record.encoder:
+            raise ArtifactError(
+                f"{model} is not the model that {self.folder} was built with: give that one as --model, or build again"
+            )
+        return found
+
+    def search(
+        self, query: str, top_k: int = 10, *, where: str | None = None, approximate: bool | None = None
+    ) -> list[Answer]:
+        """The documents that answer a query best.
+
+        Args:
+            query: Of any length.
+            top_k: How many; fewer where there are no more.
+            where: Condition on the documents' columns, such as `year >= 2020 and label = 'good'`.
+            approximate: Whether to search by the approximate index, where there is one; by default yes.
+
+        Raises:
+            SettingsError: If the query is empty, the condition is none, or there is no approximate index.
+        """
+        return self.search_all([query], top_k, where=where, approximate=approximate)[0]
+
+    def search_all(
+        self, queries: Sequence[str], top_k: int = 10, *, where: str | None = None, approximate: bool | None = None
+    ) -> list[list[Answer]]:
+        """`search` for several queries, which are encoded together."""
+        queries = [usable_query(query) for query in queries]
+        allowed = self.allowed(where)
+        if not queries:
+            return []
+        hits = self.hits(self.vectors(queries), top_k, allowed, approximate=approximate)
+        return [self.answers(query, found) for query, found in zip(queries, hits, strict=True)]
+
+    def vectors(self, queries: Sequence[str]) -> np.ndarray:
+        """The vectors of some queries, `(queries, width)` float32; that one is longer than the model reads is said."""
+        found = self.embedder.encode_counting(queries, prompt=self.embedder.query_prompt)
+        if found.truncated.any():
+            say(f"note: of a query longer than {self.embedder.max_length} tokens only the beginning is read")
+        return found.vectors
+
+    def allowed(self, where: str | None) -> np.ndarray | None:
+        """Which passages may be found, `(positions,)` bool; `None` for all of them.
+
+        Raises:
+            SettingsError: If the condition is none.
+        """
+        generation = self._generation
+        if where is None:
+            return None if generation.alive.all() else generation.alive
+        documents = generation.documents
+        found = matching(parse_condition(where), documents.column, documents.columns)
+        chosen = np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+        allowed: np.ndarray = generation.alive & chosen[generation.owners]
+        return allowed
+
+    def nearest(
+        self, vectors: np.ndarray, count: int, allowed: np.ndarray | None = None, *, approximate: bool | None = None
+    ) -> Nearest:
+        """The passages nearest to some vectors, by position.
+
+        Args:
+            vectors: `(queries, width)` floats.
+            count: How many for each.
+            allowed: `(positions,)` bool, which may be found, as `allowed` returns it.
+            approximate: As in `search`.
+
+        Raises:
+            SettingsError: If there is no approximate index, and it is asked for.
+        """
+        require(
+            approximate is not True or self._approximate is not None,
+            "--approximate",
+            f"{self.folder} has no approximate index, build it with --approximate",
+        )
+        few = allowed is not None and np.count_nonzero(allowed) <= _FEW_ALLOWED
+        if self._approximate is None or approximate is False or (few and approximate is None):
+            return nearest(vectors, self._generation.segments.vectors, count, allowed)
+        return self._approximate.search(vectors, count, allowed)
+
+    def hits(
+        self, vectors: np.ndarray, top_k: int, allowed: np.ndarray | None = None, *, approximate: bool | None = None
+    ) -> list[list[Hit]]:
+        """The nearest documents to each of some vectors, each by its best passage; arguments as in `nearest`."""
+        count, most = _PASSAGES_PER_DOCUMENT * top_k, len(self._generation.segments)
+        while True:
+            found = self.nearest(vectors, min(count, most), allowed, approximate=approximate)
+            hits = [self.best_passages(*one, top_k) for one in zip(found.positions, found.scores, strict=True)]
+            ended = np.any(found.positions < 0, axis=1).tolist()
+            if count >= most or all(len(one) == top_k or end for one, end in zip(hits, ended, strict=True)):
+                return hits
+            count *= 4
+
+    def best_passages(self, positions: np.ndarray, scores: np.ndarray, top_k: int) -> list[Hit]:
+        """The first passage of each document among some, best first, up to a number of documents."""
+        found: dict[int, Hit] = {}
+        for position, score in zip(positions.tolist(), scores.tolist(), strict=True):
+            if position >= 0:
+                document = int(self._generation.owners[position])
+                found.setdefault(document, Hit(position, document, score))
+            if len(found) == top_k:
+                break
+        return list(found.values())
+
+    def answers(self, query: str, hits: Sequence[Hit]) -> list[Answer]:
+        """What is told of the documents that were found for a query."""
+        passages = [self._generation.segments.passage(hit.position) for hit in hits]
+        documents = self._generation.documents.rows([hit.document for hit in hits])
+        language = self.record.splitting.language
+        texts, starts = [one.text for one in passages], [one.start for one in passages]
+        snippets = make_snippets(query, texts, starts, language)
+        rows = zip(hits, documents, passages, snippets, strict=True)
+        return [
+            Answer(rank, round(hit.score, 6), document, passage.start, passage.end, passage.text, snippet)
+            for rank, (hit, document, passage, snippet) in enumerate(rows, start=1)
+        ]
+
+
+def usable_query(query: str) -> str:
+    """The query, without halves of characters that a command line may hold.
+
+    Raises:
+        SettingsError: If it holds nothing to look for.
+    """
+    if is_blank(query):
+        raise SettingsError("the query is empty: give a text, or several words of one")
+    return query.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,142 @@
+"""The folder of an index as the one who brings it up to date sees it: one writer at a time, and any number of readers.
+
+current.json       names the current generation; replaced last, in one step
+generations/N/     what that build made: record, documents, owners of the passages, keywords, approximate index
+segments/          passages, each file written once; a generation uses those of the ones before it as well
+unfinished/        vectors that a build computed and has not put into a segment yet
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from trifold.atomic import remove, sync, sync_folder, write_json
+from trifold.documents.search.generation import GENERATIONS, SEGMENTS, UNFINISHED, Generation, open_generation
+from trifold.documents.search.records import CURRENT, CurrentRecord, damaged
+from trifold.errors import ArtifactError, SettingsError
+from trifold.events import say
+from trifold.file_lock import locked, real
+from trifold.hashing import file_sha256
+
+_OURS = frozenset({CURRENT, GENERATIONS, SEGMENTS, UNFINISHED})
+
+
+class IndexFolder:
+    """An index that this process alone writes.
+
+    Args:
+        folder: The index.
+
+    Attributes:
+        folder: The index.
+        hashes: Of the files of its segments, by name.
+        previous: Its current generation; `None` where there is none, or it is damaged.
+        segments: Where segments lie.
+        unfinished: Where journals lie.
+        name: Of the generation that is being built, and how names of its segments begin.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.segments, self.unfinished = folder / SEGMENTS, folder / UNFINISHED
+        self._generations = folder / GENERATIONS
+        self.previous: Generation | None = None
+        if (folder / CURRENT).exists():
+            try:
+                self.previous = open_generation(folder)
+            except ArtifactError as error:
+                say(f"note: {str(error).rpartition(': ')[0]}: the index is built anew")
+        hashes = self.previous.record.sha256 if self.previous else {}
+        self.hashes = {name: found for name, found in hashes.items() if name.startswith(f"{SEGMENTS}/")}
+        for made in (self.unfinished, self.segments, self._generations):
+            made.mkdir(exist_ok=True)
+        taken = [path.stem.partition("-")[0] for kind in (self.segments, self._generations) for path in kind.iterdir()]
+        self.name = f"{1 + max((int(name) for name in taken if name.isdecimal()), default=0):06d}"
+        if self.previous is not None or not (folder / CURRENT).exists():
+            self._clear(self.previous)
+
+    @contextmanager
+    def new_generation(self) -> Iterator[Path]:
+        """A folder to write the generation into; it is removed where that fails."""
+        aside = self._generations / f"{self.name}.partial"
+        aside.mkdir()
+        try:
+            yield aside
+        finally:
+            remove(aside)
+
+    def open_aside(self, aside: Path) -> Generation:
+        """The generation that is being built, as far as it is written."""
+        return Generation(self.folder, aside)
+
+    def publish(self, aside: Path) -> None:
+        """Make the generation that is being built the current one, once it is seen to be whole; older ones are removed.
+
+        Raises:
+            ArtifactError: If it is not whole: the one before it stays.
+        """
+        generation = self.open_aside(aside)
+        verify(self.folder, generation, generation.record.sha256.keys() - self.hashes.keys())
+        sync_folder(aside)
+        place = self._generations / self.name
+        aside.rename(place)
+        sync(self._generations)
+        sync(self.segments)
+        write_json(self.folder / CURRENT, CurrentRecord(self.name).as_json())
+        remove(self.unfinished)
+        self._clear(Generation(self.folder, place))
+
+    def _clear(self, kept: Generation | None) -> None:
+        """Remove what no reader of a generation needs; readers that have older files open go on with them."""
+        names = {one.name for one in kept.record.segments} if kept else set()
+        for path in self.segments.iterdir():
+            if path.stem not in names:
+                remove(path)
+        for path in self._generations.iterdir():
+            if kept is None or path.name != kept.path.name:
+                remove(path)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[IndexFolder]:
+    """An index to be written; no other process writes it meanwhile.
+
+    Raises:
+        SettingsError: If another process does, the folder holds something else, or it cannot be written.
+    """
+    place = real(folder)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with locked(place, "name another --index"):
+            if place.exists() and not place.is_dir():
+                raise SettingsError(f"{folder} is a file: name a folder as --index")
+            place.mkdir(exist_ok=True)
+            others = sorted(path.name for path in place.iterdir() if path.name not in _OURS and path.name[0] != ".")
+            if others:
+                raise SettingsError(f"{folder} holds something else ({others[0]}): name another --index")
+            yield IndexFolder(place)
+    except PermissionError as error:
+        raise SettingsError(f"{folder} cannot be written to ({error.strerror}): name another --index") from None
+
+
+def file_of(folder: Path, generation: Generation, name: str) -> Path:
+    """Where a file lies that the record of a generation names: a segment's, or one of its own."""
+    return folder / name if name.startswith(f"{SEGMENTS}/") else generation.path / name
+
+
+def verify(folder: Path, generation: Generation, names: Collection[str] | None = None) -> None:
+    """See that files of a generation are what was written.
+
+    Args:
+        folder: The index.
+        generation: Opened, which looks at the sizes of all.
+        names: Of the files, as the record names them; all where `None`.
+
+    Raises:
+        ArtifactError: If one is not.
+    """
+    for name, expected in generation.record.sha256.items():
+        if names is None or name in names:
+            path = file_of(folder, generation, name)
+            if not path.is_file() or file_sha256(path) != expected:
+                raise damaged(path, "its content is not what was written")

@@ -1,0 +1,243 @@
+"""`search` on files: build an index from one, ask it the queries of one, tell what it holds."""
+
+import json as json_module
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from trifold.artifact.run_folder import new_file
+from trifold.data.examples import open_rows
+from trifold.data.result_file import result_format, write_result, write_text
+from trifold.data.settings import ResultSettings, TextSettings
+from trifold.data.table import ResultTable, Row, Table
+from trifold.documents.document import Documents, table_documents
+from trifold.documents.search.build import Built, build_index
+from trifold.documents.search.generation import Generation, open_generation
+from trifold.documents.search.query import Answer, SearchIndex
+from trifold.documents.search.settings import IndexSettings, QuerySettings
+from trifold.documents.search.writing import verify
+from trifold.errors import ArtifactError, SettingsError
+from trifold.events import say
+from trifold.inference.stream import require_result
+from trifold.models.settings import ComputeSettings
+from trifold.terminal import for_terminal
+from trifold.types import BadRow, Record
+
+_QUERIES_PER_SLICE = 64
+# What is added to the columns of a file of queries; the row of an answer.
+_ADDED: dict[str, type] = {
+    "rank": int,
+    "score": float,
+    "document_id": str,
+    "document_file": str,
+    "document_row": int,
+    "snippet": str,
+    "metadata": str,
+    "error": str,
+}
+
+
+@dataclass(frozen=True)
+class IndexFacts:
+    """What `search info` tells of an index.
+
+    Attributes:
+        folder: Where it is.
+        made: When it was last brought up to date.
+        source: What was indexed, as it was named.
+        documents: How many.
+        passages: How many they have.
+        model: What turns texts into vectors.
+        width: Numbers of a vector.
+        passage_tokens: Tokens of the longest passage.
+        overlap_sentences: Sentences that two passages share.
+        language: Of the texts.
+        columns: What conditions may name.
+        size_bytes: Of all its files.
+        dead_passages: Passages on disk that no document has any more.
+        approximate: The index for approximate search.
+        keywords: Whether there is an index of keywords.
+    """
+
+    folder: str
+    made: str
+    source: str
+    documents: int
+    passages: int
+    model: str
+    width: int
+    passage_tokens: int
+    overlap_sentences: int
+    language: str
+    columns: tuple[str, ...]
+    size_bytes: int
+    dead_passages: int
+    approximate: dict[str, object] | None
+    keywords: bool
+
+
+def build_search(
+    source: Path, folder: Path, reading: TextSettings, settings: IndexSettings, compute: ComputeSettings
+) -> Built:
+    """Make the index in a folder hold the documents of a file and no others.
+
+    Args:
+        source: CSV, TSV, JSON, Parquet or a workbook, or standard input.
+        folder: A new one, or one with an index.
+        reading: How to read `source`; columns that are not named are those of before.
+        settings: What the index is made of; what is not given is as before.
+        compute: Where texts are encoded.
+
+    Raises:
+        TrifoldError: If anything given cannot be used.
+    """
+    known = _known(folder)
+    if known is not None:
+        before = known.record
+        reading = replace(reading, text_column=reading.text_column or before.text_column)
+        settings = replace(settings, id_column=settings.id_column or before.id_column)
+    documents: Documents = table_documents(source, reading, settings.id_column)
+    return build_index(documents, folder, settings, compute)
+
+
+def _known(folder: Path) -> Generation | None:
+    try:
+        return open_generation(folder)
+    except (SettingsError, ArtifactError):
+        return None
+
+
+def describe(folder: Path) -> IndexFacts:
+    """What an index holds, every file of it compared with what was written.
+
+    Raises:
+        SettingsError: If there is no index.
+        ArtifactError: If a file is missing or damaged.
+    """
+    generation = open_generation(folder)
+    verify(folder, generation)
+    record, splitting = generation.record, generation.record.splitting
+    return IndexFacts(
+        str(folder),
+        record.made,
+        record.source,
+        record.documents,
+        record.passages,
+        record.model,
+        record.width,
+        splitting.passage_tokens,
+        splitting.overlap_sentences,
+        splitting.language,
+        tuple(generation.documents.columns),
+        sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        record.positions - record.passages,
+        record.approximate.as_json() if record.approximate else None,
+        record.keywords,
+    )
+
+
+def answer_file(
+    index: SearchIndex,
+    source: Path,
+    asked: QuerySettings,
+    query_column: str | None,
+    result: ResultSettings,
+    *,
+    json: bool = False,
+) -> int:
+    """Ask the queries of a file, and write a row for each answer, with the columns of its query.
+
+    Args:
+        index: Is asked.
+        source: File with a column of queries.
+        asked: How.
+        query_column: Its column of queries; guessed by default.
+        result: Where to write.
+        json: Whether standard output gets JSON lines instead of CSV.
+
+    Returns:
+        How many queries were asked.
+
+    Raises:
+        TrifoldError: If anything given cannot be used.
+    """
+    require_result(result, source, json=json)
+    table, columns, rows = open_rows(source, TextSettings(text_column=query_column))
+    table.tell()
+    if columns.guessed:
+        say(f"note: queries are read from column {columns.text!r}; --query-column overrides")
+    given = ResultTable(table, _ADDED)
+    given.require_new("the answers")
+    count = 0
+
+    def answered() -> Iterator[Row]:
+        nonlocal count
+        while slice_ := list(islice(rows, _QUERIES_PER_SLICE)):
+            count += len(slice_)
+            usable = [row for row in slice_ if isinstance(row, Record)]
+            queries = [str(columns.text_of(row.values)) for row in usable]
+            found = iter(index.search_all(queries, asked.top_k, where=asked.where, approximate=asked.approximate))
+            for row in slice_:
+                if isinstance(row, BadRow):
+                    yield {**row.values, "error": f"line {row.line}: {row.reason}"}
+                else:
+                    yield from ({**row.values, **_as_row(answer)} for answer in next(found))
+
+    write_answers(given, answered(), result, json=json)
+    return count
+
+
+def answer_text(index: SearchIndex, query: str, asked: QuerySettings) -> list[Answer]:
+    """The answers to one query."""
+    return index.search(query, asked.top_k, where=asked.where, approximate=asked.approximate)
+
+
+def write_one(query: str, answers: Sequence[Answer], result: ResultSettings) -> None:
+    """Write the answers to one query into a file, a row each.
+
+    Raises:
+        TrifoldError: If it cannot be written.
+    """
+    table = Table(Path("query"), ("query",), "a query", lambda _: iter([Record(1, {"query": query})]))
+    write_answers(ResultTable(table, _ADDED), ({"query": query, **_as_row(one)} for one in answers), result)
+
+
+def write_answers(table: ResultTable, rows: Iterable[Row], result: ResultSettings, *, json: bool = False) -> None:
+    """Write rows of answers to where they are wanted; a file appears whole or not at all."""
+    written_as = result_format(result, json=json)
+    if result.output is None:
+        write_text(for_terminal(sys.stdout), written_as, table, rows, excel_safe=result.excel_safe)
+        return
+    with new_file(result.output, force=result.force) as aside:
+        write_result(aside, written_as, table, rows, excel_safe=result.excel_safe)
+
+
+def as_json(answer: Answer) -> dict[str, object]:
+    """An answer for JSON."""
+    document = answer.document
+    return {
+        "rank": answer.rank,
+        "score": answer.score,
+        "id": document.id,
+        "file": document.file,
+        "row": document.row,
+        "metadata": document.metadata,
+        "passage": {"start": answer.start, "end": answer.end, "text": answer.passage},
+        "snippet": asdict(answer.snippet),
+    }
+
+
+def _as_row(answer: Answer) -> Row:
+    document = answer.document
+    return {
+        "rank": answer.rank,
+        "score": answer.score,
+        "document_id": document.id,
+        "document_file": document.file,
+        "document_row": document.row,
+        "snippet": answer.snippet.text,
+        "metadata": json_module.dumps(document.metadata, ensure_ascii=False, default=str),
+        "error": None,
+    }
