@@ -48,10 +48,6 @@ def summarize(
         json: Print JSON; of a file without --output, JSON lines.
     """
     from trifold.data.columns import unusable_text
-    from trifold.documents.models import own_reading
-    from trifold.pipeline.summarize import Summarizer, summarize_file
-
-    from trifold.data.columns import unusable_text
     from trifold.pipeline.summarize import Summarizer, document_text
 
     require((source is None) != (text is None), "summarize with both a file and --text, or neither", "give one of them")

@@ -1,4 +1,4 @@
-"""Summaries made of a text's own sentences: those that the rest of the text says again, and that differ from each other.
+"""Summaries made of a text's own sentences: those that the rest of the text says again, and that differ.
 
 Nothing is learned from other texts; the weights below were chosen on documents set aside (docs/decisions/0028).
 """
@@ -8,19 +8,26 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from trifold.documents.sentences import Sentence, split_sentences
 from trifold.documents.summary_settings import SummarySettings
 
 # Vectors of length 1 of some sentences, `(sentences, width)`.
 Encode = Callable[[Sequence[str]], np.ndarray]
+# Their words by weight, `(sentences, words)`, in rows of length 1.
+Weigh = Callable[[Sequence[str]], csr_matrix]
 
 # Characters of the longest sentence; what goes on for longer without an end is cut at a space.
 _LONGEST = 600
-# What a sentence's length in words, similarity to those chosen before and place in the text add to its centrality.
-_LENGTH, _USUAL_WORDS = 0.5, 20.0
+# What a sentence's similarity to all others counts by vectors, where that by words counts 1.
+_MEANING = 0.5
+# What the text itself shows about places counts, and the preference for its beginning.
+_PLACE, _LEAD = 2.0, 2.0
+# A sentence of more words than this says too much for a summary.
+_LONG, _LONG_WORDS = 2.0, 25.0
+# What similarity to those chosen before costs.
 _REPETITION = 0.5
-_LEAD = 2.0
 
 
 @dataclass(frozen=True)
@@ -60,12 +67,15 @@ class Summary:
         return " ".join(" ".join(sentence.text.split()) for sentence in self.sentences)
 
 
-def summarize(texts: Sequence[str], encode: Encode, settings: SummarySettings | None = None) -> list[Summary]:
+def summarize(
+    texts: Sequence[str], encode: Encode, weigh: Weigh, settings: SummarySettings | None = None
+) -> list[Summary]:
     """Summarize some texts by sentences of their own.
 
     Args:
         texts: Of any length; all sentences of all of them are encoded together.
         encode: Gives vectors, such as `TextEmbedder.encode`.
+        weigh: Gives the words, such as `WordWeights`.
         settings: What the summaries are like.
     """
     settings = settings or SummarySettings()
@@ -81,7 +91,7 @@ def summarize(texts: Sequence[str], encode: Encode, settings: SummarySettings | 
             scores, kept = np.ones(len(of_text)), list(range(len(of_text)))
         else:
             own = vectors[end - len(sentences) : end]
-            scores = score_sentences(sentences, own, settings)
+            scores = score_sentences(own, weigh(flat[end - len(sentences) : end]), settings)
             kept = choose(scores, own, settings.sentences)
         picked = (SummarySentence(n, of_text[n].start, of_text[n].end, of_text[n].text, float(scores[n])) for n in kept)
         found.append(Summary(tuple(picked), len(of_text)))
@@ -106,25 +116,30 @@ def _stripped(text: str, start: int, end: int) -> Sentence:
     return Sentence(start, start + len(piece.strip()), piece.strip())
 
 
-def score_sentences(sentences: Sequence[Sentence], vectors: np.ndarray, settings: SummarySettings) -> np.ndarray:
+def score_sentences(vectors: np.ndarray, words: csr_matrix, settings: SummarySettings) -> np.ndarray:
     """How much each sentence stands for its text, `(sentences,)`.
 
-    Its centrality is its vector's product with the mean of all, which is its mean similarity to all: no matrix of all
-    pairs is needed, so that a book takes no more memory than its vectors.
+    Its centrality is its product with the mean of all, which is its mean similarity to all, by words and by meaning: no
+    matrix of all pairs is needed, so that a book takes no more memory than its vectors. In news the first sentences are
+    the central ones, elsewhere perhaps the last: how centrality falls or rises with the logarithm of the place is found
+    out from the text itself, by least squares, and counts for all sentences.
 
     Args:
-        sentences: All of a text.
-        vectors: Of them, `(sentences, width)`, of length 1.
-        settings: Whether the beginning is preferred.
+        vectors: Of all sentences of a text, `(sentences, width)`, of length 1.
+        words: Their words, `(sentences, words)`, of length 1.
+        settings: Whether the beginning is preferred whatever the text shows.
 
     Source:
         Radev et al. 2004, "Centroid-based summarization of multiple documents", for centrality by the centroid.
     """
-    words = np.array([len(sentence.text.split()) for sentence in sentences])
-    scores = _standardised(vectors @ vectors.mean(axis=0)) + _LENGTH * np.minimum(np.log(words / _USUAL_WORDS), 0)
-    if settings.lead_bias:
-        scores = scores + _LEAD / np.sqrt(1 + np.arange(len(sentences)))
-    return np.asarray(scores)
+    centre = np.asarray(words.mean(axis=0)).ravel()
+    centrality = _standardised(words @ centre) + _MEANING * _standardised(vectors @ vectors.mean(axis=0))
+    earliness = -np.log(1.0 + np.arange(len(vectors)))
+    centred = earliness - earliness.mean()
+    slope = float(centred @ centrality / max(centred @ centred, 1e-9))
+    counts = np.maximum(np.diff(words.indptr), 1)
+    scores = centrality + _PLACE * slope * centred - _LONG * np.maximum(np.log(counts / _LONG_WORDS), 0)
+    return np.asarray(scores + _LEAD * earliness if settings.lead_bias else scores)
 
 
 def choose(scores: np.ndarray, vectors: np.ndarray, count: int) -> list[int]:

@@ -14,7 +14,6 @@ from trifold.documents.sentences import split_sentences
 from trifold.documents.summaries import bounded_sentences
 from trifold.documents.summary_settings import SummarySettings
 from trifold.errors import DataError, did_you_mean
-from trifold.events import track
 from trifold.pipeline.summarize import Summarizer
 from trifold.statistics.intervals import Interval, mean_interval
 from trifold.statistics.rouge import Rouge, Stem, rouge
@@ -93,16 +92,14 @@ def evaluate_summaries(
     stem = stemmer(summarizer.settings.language)
     found = SummaryScores(stemmed=stem is not None)
     numbered = enumerate(rows, start=1)
-    with track("summarizing", None) as advance:
-        while slice_ := list(islice(numbered, _ROWS_PER_SLICE)):
-            usable = [
-                (number, str(columns.text_of(row.values)), str(row.values[reference_column]))
-                for number, row in slice_
-                if isinstance(row, Record) and unusable_text(row.values[reference_column]) is None
-            ]
-            found.unreadable += len(slice_) - len(usable)
-            _score(found, usable, summarizer, stem)
-            advance(len(slice_))
+    while slice_ := list(islice(numbered, _ROWS_PER_SLICE)):
+        usable = [
+            (number, str(columns.text_of(row.values)), str(row.values[reference_column]))
+            for number, row in slice_
+            if isinstance(row, Record) and unusable_text(row.values[reference_column]) is None
+        ]
+        found.unreadable += len(slice_) - len(usable)
+        _score(found, usable, summarizer, stem)
     if not found.rows:
         raise DataError(f"no row of {source} has both a text and a summary: name --text-column and --summary-column")
     return found
@@ -128,9 +125,9 @@ def _score(
 
 def _sentences(text: str, settings: SummarySettings) -> list[str]:
     """The lines of a summary, each split into sentences."""
-    return [
-        sentence.text for line in text.splitlines() for sentence in split_sentences(line, settings.language)
-    ] or [text]
+    return [sentence.text for line in text.splitlines() for sentence in split_sentences(line, settings.language)] or [
+        text
+    ]
 
 
 def stemmer(language: str) -> Stem | None:
@@ -146,9 +143,7 @@ def stemmer(language: str) -> Stem | None:
     return lambda word: str(found.stemWord(word))
 
 
-def _reference_column(
-    names: Sequence[str], texts: Sequence[str], given: str | None, source: Path
-) -> str:
+def _reference_column(names: Sequence[str], texts: Sequence[str], given: str | None, source: Path) -> str:
     if given is None:
         given = next((name for name in names if name.strip().lower() in _USUAL_NAMES and name not in texts), None)
         if given is None:

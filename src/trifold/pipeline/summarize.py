@@ -1,5 +1,6 @@
 """Summarize a text, or each row of a file: by its own sentences, or in a language model's words."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,15 @@ import numpy as np
 from trifold.data.examples import open_rows
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import ResultSettings, TextSettings
+from trifold.data.source import is_standard_input, standard_input
 from trifold.data.table import ResultTable
-from trifold.documents.llm_summaries import Claim, cite, write_summary
 from trifold.documents.embedder import TextEmbedder
+from trifold.documents.llm_summaries import Claim, cite, write_summary
+from trifold.documents.readers.folder import SUFFIXES, read_document
+from trifold.documents.readers.folder_table import folder_table
 from trifold.documents.summaries import Summary, summarize
 from trifold.documents.summary_settings import SummarySettings
+from trifold.documents.word_weights import WordWeights
 from trifold.errors import LlmError
 from trifold.events import say
 from trifold.formatting import counted
@@ -105,6 +110,7 @@ class Summarizer:
         self._session = Session(llm, encoding) if llm else None
         needs_vectors = self._session is None or cited
         self._embedder = TextEmbedder(model, normalize=True, settings=encoding) if needs_vectors else None
+        self._weigh = None if self._session or self._embedder is None else WordWeights(self._embedder.files)
 
     @property
     def asks_llm(self) -> bool:
@@ -118,7 +124,8 @@ class Summarizer:
             LlmError: If the language model writes none.
         """
         if self._session is None:
-            found = summarize(texts, self._encode, self.settings)
+            assert self._weigh is not None
+            found = summarize(texts, self._encode, self._weigh, self.settings)
             return [Summarized(one.text, one) for one in found]
         return [self._written(text) for text in texts]
 
@@ -138,6 +145,11 @@ class Summarizer:
         return self._embedder.encode_counting(sentences).vectors
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; a name that cannot be a path is none."""
+    return os.path.isdir(path)
+
+
 def document_text(source: Path, reading: TextSettings | None) -> str | None:
     """The text of a document; `None` if `source` is a table, whose rows are texts.
 
@@ -146,9 +158,12 @@ def document_text(source: Path, reading: TextSettings | None) -> str | None:
     Raises:
         DataError: If it cannot be read.
     """
+    encoding = reading.encoding if reading else None
     if is_standard_input(source):
-        return None if reading and reading.text_column else read_document(standard_input())
-    return read_document(source) if plain_suffix(source) in _DOCUMENTS else None
+        return None if reading and reading.text_column else read_document(standard_input(), encoding)
+    return (
+        read_document(source, encoding) if source.suffix.lower() in (*SUFFIXES, "") and not is_folder(source) else None
+    )
 
 
 def summarize_file(
@@ -165,7 +180,7 @@ def summarize_file(
 
     Args:
         summarizer: Makes the summaries.
-        source: CSV, TSV, JSON, Parquet or a workbook.
+        source: CSV, TSV, JSON, Parquet, a workbook, or a folder of documents.
         reading: How to read it.
         result: Where to write.
         own: The columns of the run that the encoder belongs to, if it belongs to one.
@@ -180,7 +195,11 @@ def summarize_file(
         SettingsError: If the result cannot be written as asked.
     """
     require_result(result, source, json=json)
-    source_table, columns, rows = open_rows(source, reading, own)
+    if is_folder(source):
+        source_table, columns = folder_table(source, reading.encoding)
+        rows = source_table.rows()
+    else:
+        source_table, columns, rows = open_rows(source, reading, own)
     source_table.tell()
     if columns.guessed and own is None:
         say(f"note: texts are read from column {columns.text!r}; --text-column overrides")

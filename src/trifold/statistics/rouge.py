@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 # Chinese and Japanese write no spaces, so each of their characters counts as a word.
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff"
@@ -41,8 +41,8 @@ def rouge(summary: Sequence[str], reference: Sequence[str], stem: Stem | None = 
     Source:
         Lin 2004, "ROUGE: A Package for Automatic Evaluation of Summaries".
     """
-    said, wanted = ([_words(sentence, stem) for sentence in sentences] for sentences in (summary, reference))
-    flat_said, flat_wanted = sum(said, []), sum(wanted, [])
+    said, wanted = ([_words(sentence, stem) for sentence in text] for text in (summary, reference))
+    flat_said, flat_wanted = list(chain(*said)), list(chain(*wanted))
     return Rouge(
         _overlap(flat_said, flat_wanted),
         _overlap(list(pairwise(flat_said)), list(pairwise(flat_wanted))),
@@ -64,7 +64,7 @@ def _f1(hits: int, said: int, wanted: int) -> float:
 
 
 def _union_hits(said: Sequence[Sequence[str]], wanted: Sequence[Sequence[str]]) -> int:
-    """Words of the reference that lie on a common subsequence with some sentence; each word of the summary counts once."""
+    """Words of the reference that lie on a common subsequence with some sentence, each of the summary's words once."""
     left_said = Counter(word for sentence in said for word in sentence)
     left_wanted = Counter(word for sentence in wanted for word in sentence)
     hits = 0

@@ -13,7 +13,8 @@ def test_every_figure_is_that_of_the_reference_implementation() -> None:
     scorer = RougeScorer(["rouge1", "rouge2", "rougeLsum"], use_stemmer=False)
     for _ in range(200):
         said, wanted = (
-            [" ".join(rng.choices(words, k=rng.randint(1, 12))) + "." for _ in range(rng.randint(1, 4))] for _ in range(2)
+            [" ".join(rng.choices(words, k=rng.randint(1, 12))) + "." for _ in range(rng.randint(1, 4))]
+            for _ in range(2)
         )
         found = rouge(said, wanted)
         expected = scorer.score("\n".join(wanted), "\n".join(said))
