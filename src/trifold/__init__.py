@@ -11,19 +11,24 @@ from trifold.version import VERSION
 
 if TYPE_CHECKING:
     from trifold.classifier import TextClassifier
+    from trifold.classifier.explain import explain
     from trifold.documents.embedder import TextEmbedder
 
 __version__ = VERSION
 
-__all__ = ["TextClassifier", "TextEmbedder", "TrifoldError", "__version__"]
+__all__ = ["TextClassifier", "TextEmbedder", "TrifoldError", "__version__", "explain"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the classes on first use, so that `import trifold` stays instant."""
+    """Import a public name on first use, so that `import trifold` stays instant."""
     if name == "TextClassifier":
         from trifold.classifier import TextClassifier
 
         return TextClassifier
+    if name == "explain":
+        from trifold.classifier.explain import explain
+
+        return explain
     if name == "TextEmbedder":
         from trifold.documents.embedder import TextEmbedder
 

@@ -164,6 +164,15 @@ def _of_turns(name: str) -> Iterator[Figure]:
     yield True, len(several) == 1 and min(several) >= 3, 0
 
 
+def _of_untouched_similarity(name: str) -> Iterator[Figure]:
+    from scipy.stats import spearmanr
+
+    kept, rows = facts(name), read_rows(RESULTS / "similarity_untouched" / "rows.parquet")
+    yield 1_500, len({row["row"] for row in rows}), 0
+    for library, figure in kept["spearman"].items():
+        yield figure, spearmanr([row["score"] for row in rows], [row[library] for row in rows]).statistic, 1e-9
+
+
 _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "accuracy": _of_a_training,
     "pretrain/mlm-imdb": _of_the_cloze,
@@ -180,6 +189,9 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "rivals": _of_rivals,
     "speed": _of_turns,
     "speed-gpu": _of_turns,
+    "similarity_untouched": _of_untouched_similarity,
+    # Peaks of memory alone: the bar is recomputed from them.
+    "embed_memory": lambda _: iter(()),
     # Timings alone: the bars are recomputed from them.
     "first_rows": lambda _: iter(()),
     "many_classes": lambda _: iter(()),

@@ -11,6 +11,7 @@ from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import ArtifactError, BackboneError, SettingsError
+from trifold.explanations.explain import explain_texts
 from trifold.llm.settings import LlmSettings
 from trifold.methods import METHODS, PRESETS, method_entry
 from trifold.methods.contract import Fitted
@@ -121,6 +122,15 @@ def test_saved_and_loaded_gives_the_same_logits(fitted: tuple[str, Fitted], spli
     assert back.labels == result.predictor.labels
     texts = split.test.texts[:20]
     np.testing.assert_allclose(back.score(texts).logits, result.predictor.score(texts).logits, atol=1e-5)
+
+
+def test_the_words_that_decide_are_named_the_same_each_time(fitted: tuple[str, Fitted]) -> None:
+    if fitted[0] not in (*LEARNERS, TOLD):
+        pytest.skip("it learns nothing, so a random model may go by any word")
+    once, again = (next(explain_texts(fitted[1].predictor, HOPES, asks_llm=True)) for _ in range(2))
+    assert once == again
+    assert {word.text for word in once.deciding} & {"wonderful", "brilliant"}
+    assert once.probability_without < once.probability_without_random
 
 
 def test_nothing_saved_is_a_pickle(fitted: tuple[str, Fitted], tmp_path: Path) -> None:

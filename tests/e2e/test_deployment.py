@@ -226,7 +226,7 @@ def test_vectors_go_only_into_known_formats_and_out_of_models_that_have_them(
 ) -> None:
     done = trifold_command("embed", tiny_model, reviews, "--output", tmp_path / "v.txt")
     assert done.returncode == 2
-    assert "ends in .npy or .parquet" in done.stderr
+    assert "ends in .npy, .parquet or .jsonl" in done.stderr
     whole = trifold_command("embed", run, "--text", "The film is superb")
     assert len(json.loads(whole.stdout)) == 32
     assert not list(tmp_path.iterdir())

@@ -65,7 +65,13 @@ def reports(
         done = trifold_command(*command, "--output-dir", folder / kind)
         assert done.returncode == 0, done.stderr
         assert "cannot be made" not in done.stderr
-    return {kind: folder / kind for kind in commands}
+    explained = {"explained": ("--sample", 12), "words": ("--most", 40)}
+    for kind, flags in explained.items():
+        (folder / kind).mkdir()
+        page = folder / kind / "report.html"
+        done = trifold_command("explain", folder / "hostile", commands["hostile"][1], *flags, "--output", page)
+        assert done.returncode == 0, done.stderr
+    return {kind: folder / kind for kind in (*commands, *explained)}
 
 
 def rows_of(path: Path, rows: list[tuple[str, str]]) -> Path:
@@ -106,7 +112,7 @@ def test_it_shows_what_matters_first(page: Any, reports: dict[str, Path]) -> Non
     assert page.locator("svg").count() == 6
 
 
-KINDS = ("compared", "hostile", "several", "many", "pretrained")
+KINDS = ("compared", "hostile", "several", "many", "pretrained", "explained", "words")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -125,7 +131,7 @@ def test_nothing_is_cut_and_nothing_overlaps(kind: str, page: Any, reports: dict
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("kind", ["compared", "hostile"])
+@pytest.mark.parametrize("kind", ["compared", "hostile", "explained"])
 def test_all_text_can_be_read_in_the_light_and_in_the_dark(
     kind: str, scheme: str, page: Any, reports: dict[str, Path]
 ) -> None:
@@ -145,6 +151,14 @@ def test_hostile_labels_are_shown_as_they_are(page: Any, reports: dict[str, Path
         assert label in body
     # A long name is shortened where it would take all the room, and whole where one points at it.
     assert page.locator(f"bdi[title='{'x' * 200}']").first.inner_text() == "x" * 23 + "…"
+
+
+def test_the_words_that_decided_are_marked_in_the_surest_mistakes(page: Any, reports: dict[str, Path]) -> None:
+    page.goto((reports["hostile"] / "report.html").as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert page.locator(".mistakes mark.decides").count() > 0
+    assert "Without the underlined words, " in page.inner_text("body")
+    assert "<img src=x onerror=alert(1)>" in page.inner_text("body")
 
 
 def test_a_class_of_few_rows_stays_pale(page: Any, reports: dict[str, Path]) -> None:

@@ -7,7 +7,7 @@ import trifold
 
 
 def test_nothing_else_is_public() -> None:
-    assert trifold.__all__ == ["TextClassifier", "TextEmbedder", "TrifoldError", "__version__"]
+    assert trifold.__all__ == ["TextClassifier", "TextEmbedder", "TrifoldError", "__version__", "explain"]
     assert trifold.__all__ == sorted(trifold.__all__)
     for name in trifold.__all__:
         assert getattr(trifold, name)

@@ -60,6 +60,7 @@ def embed(
     embedder = TextEmbedder(model, pooling=how.pooling, dimensions=how.dimensions, settings=chosen)
     prompts = {"prompt_name": how.prompt_name, "prompt": how.prompt}
     if text is not None:
+        embedder.require_words([text])
         one = embedder.encode_counting([text], **prompts)
         if one.truncated[0]:
             say(f"note: the text {embedder.too_long}")

@@ -40,6 +40,13 @@ VERBS: tuple[Verb, ...] = (
         ('trifold predict RUN --text "A quiet, wonderful film."', "trifold predict RUN new.csv --output labelled.csv"),
     ),
     Verb(
+        USE,
+        "explain",
+        "trifold.cli.explain:explain",
+        "Tell which words decided: of a text, of rows of a file, or for each label.",
+        ('trifold explain RUN --text "A quiet, wonderful film."', "trifold explain RUN LABELLED.csv --mistakes"),
+    ),
+    Verb(
         DOCUMENTS,
         "embed",
         "trifold.cli.embed:embed",

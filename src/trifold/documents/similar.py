@@ -1,4 +1,4 @@
-"""How alike texts are by the cosine of their vectors: row by row, or each row and those that are nearest to it."""
+"""How alike texts are by the cosine of their vectors: two texts, or two of each row."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,16 +14,15 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import TextSettings
 from trifold.data.table import ResultTable, Row, Table
 from trifold.documents.embedder import TextEmbedder
-from trifold.documents.nearest import nearest
-from trifold.documents.stored_texts import StoredTexts
 from trifold.documents.vector_steps import Normalize
 from trifold.errors import DataError, SettingsError
+from trifold.events import say
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR
 from trifold.types import BadRow, Record
 
-SIMILARITY, OTHER_TEXT, OTHER_ROW, RANK = "similarity", "other_text", "other_row", "rank"
-_ROWS_PER_SLICE = 1_024
+SIMILARITY, OTHER_TEXT = "similarity", "other_text"
+ROWS_PER_SLICE = 1_024
 
 
 @dataclass
@@ -72,7 +71,7 @@ class _Pair(NamedTuple):
 
 
 # Texts to vectors of length 1.
-_Encode = Callable[[list[str]], np.ndarray]
+Encode = Callable[[list[str]], np.ndarray]
 
 
 def similarity_of(embedder: TextEmbedder, first: str, second: str, prompt: str = "") -> tuple[float, int]:
@@ -90,8 +89,9 @@ def similarity_of(embedder: TextEmbedder, first: str, second: str, prompt: str =
     for text in (first, second):
         if reason := unusable_text(text):
             raise DataError(f"{reason}: give a text with at least one word")
+        embedder.require_words([text])
     counts = Counts()
-    one, other = _encoder(embedder, prompt, counts)([first, second])
+    one, other = unit_encoder(embedder, prompt, counts)([first, second])
     return float(one @ other), counts.truncated
 
 
@@ -124,8 +124,7 @@ def similar_pairs(
         SettingsError: If there is no second file and there are not two columns of texts.
     """
     counts = Counts()
-    table, columns, rows = open_rows(first, reading, own)
-    table.tell()
+    table, columns, rows = open_texts(first, reading, own)
     if second is None:
         if len(columns.texts) != 2:
             raise SettingsError(
@@ -135,8 +134,7 @@ def similar_pairs(
         added: dict[str, type] = {SIMILARITY: float, ERROR: str}
         pairs = _pairs_of_columns(rows, columns)
     else:
-        other, other_columns, other_rows = open_rows(second, second_reading or reading, own)
-        other.tell()
+        other, other_columns, other_rows = open_texts(second, second_reading or reading, own)
         sizes = [sum(1 for _ in one.rows()) for one in (table, other)]
         if sizes[0] != sizes[1]:
             raise DataError(
@@ -147,105 +145,32 @@ def similar_pairs(
         pairs = _pairs_of_files(rows, columns, other_rows, other_columns)
     result = ResultTable(table, added)
     result.require_new("the comparison")
-    return SimilarTexts(result, _compared(pairs, _encoder(embedder, prompt, counts), counts), counts)
+    return SimilarTexts(result, _compared(pairs, unit_encoder(embedder, prompt, counts), counts), counts)
 
 
-def nearest_rows(
-    embedder: TextEmbedder,
-    first: Path | str,
-    second: Path | None,
-    count: int,
-    reading: TextSettings,
-    second_reading: TextSettings | None = None,
-    own: RecordedColumns | None = None,
-    *,
-    prompt: str = "",
-) -> SimilarTexts:
-    """For each row of a file, or for a text, the rows of another file that are nearest to it, best first.
+def open_texts(
+    path: Path, reading: TextSettings, own: RecordedColumns | None
+) -> tuple[Table, Columns, Iterator[Record | BadRow]]:
+    """`open_rows`, with what the user should know of the file said."""
+    table, columns, rows = open_rows(path, reading, own)
+    table.tell()
+    if columns.guessed and own is None:
+        say(f"note: texts of {path} are read from column {columns.text!r}; --text-column overrides")
+    return table, columns, rows
 
-    Vectors and texts of the other file are kept in temporary files meanwhile, and compared a block at a time, so that
-    memory grows by some bytes a row.
 
-    Args:
-        embedder: Makes the vectors.
-        first: A file whose columns come back, one row for each of the nearest; or a text.
-        second: The file in which they are looked for; the first where `None`, each row itself left out.
-        count: How many of them.
-        reading: How to read the first file.
-        second_reading: How to read the other; as the first where `None`.
-        own: The columns of the run that the model belongs to, if it belongs to one.
-        prompt: What stands before every text.
+def unit_encoder(embedder: TextEmbedder, prompt: str, counts: Counts) -> Encode:
+    """From texts to vectors of length 1; the texts that are cut are counted.
 
-    Raises:
-        DataError: If a file cannot be read, or a column that would be added is there already.
+    At the first call it refuses texts whose words the tokenizer hardly knows, which would all look alike.
     """
-    counts = Counts()
-    encode = _encoder(embedder, prompt, counts)
-    if isinstance(first, Path):
-        table, columns, rows = open_rows(first, reading, own)
-        table.tell()
-    else:
-        table = _table_of(first)
-        columns, rows = Columns(table.columns, None, guessed=False), table.rows()
-    result = ResultTable(table, {RANK: int, OTHER_ROW: int, OTHER_TEXT: str, SIMILARITY: float, ERROR: str})
-    result.require_new("the comparison")
-    if second is None:
-        assert isinstance(first, Path)
-        others, other_columns = rows, columns
-        _, _, rows = open_rows(first, reading, own)
-    else:
-        other, other_columns, others = open_rows(second, second_reading or reading, own)
-        other.tell()
+    is_first = True
 
-    def found() -> Iterator[Row]:
-        with StoredTexts(embedder.width) as store:
-            for slice_ in _slices(others):
-                usable = [(n, str(other_columns.text_of(row.values))) for n, row in slice_ if isinstance(row, Record)]
-                if second is not None:
-                    counts.unreadable += len(slice_) - len(usable)
-                if usable:
-                    numbers, texts = [number for number, _ in usable], [text for _, text in usable]
-                    store.add(numbers, texts, encode(texts))
-            yield from _nearest_of(rows, columns, store, count, None if second is None else encode, counts)
-
-    return SimilarTexts(result, found(), counts)
-
-
-def _nearest_of(
-    rows: Iterable[Record | BadRow],
-    columns: Columns,
-    store: StoredTexts,
-    count: int,
-    encode: _Encode | None,
-    counts: Counts,
-) -> Iterator[Row]:
-    """The nearest stored texts of each row; without an encoder, the rows are those that are stored."""
-    vectors, start = store.vectors(), 0
-    for slice_ in _slices(rows):
-        usable = [row for _, row in slice_ if isinstance(row, Record)]
-        own = np.arange(start, start + len(usable))
-        start += len(usable)
-        if encode is not None:
-            queries = encode([str(columns.text_of(row.values)) for row in usable]) if usable else vectors[:0]
-        else:
-            queries = vectors[own]
-        best = nearest(queries, vectors, count + (encode is None))
-        hits = iter(zip(best.positions, best.scores, own, strict=True))
-        for _, row in slice_:
-            if isinstance(row, BadRow):
-                counts.unreadable += 1
-                yield {**row.values, ERROR: f"line {row.line}: {row.reason}"}
-                continue
-            positions, scores, itself = next(hits)
-            kept = (positions >= 0) & ((positions != itself) | (encode is not None))
-            for rank, (place, score) in enumerate(zip(positions[kept][:count], scores[kept], strict=False), start=1):
-                counts.compared += 1
-                number, text = store.text(int(place))
-                yield {**row.values, RANK: rank, OTHER_ROW: number, OTHER_TEXT: text, SIMILARITY: float(score)}
-
-
-def _encoder(embedder: TextEmbedder, prompt: str, counts: Counts) -> _Encode:
     def encode(texts: list[str]) -> np.ndarray:
+        nonlocal is_first
+        if is_first:
+            embedder.require_words(texts)
+            is_first = False
         found = embedder.encode_counting(texts, prompt=prompt)
         counts.truncated += int(found.truncated.sum())
         # Of a model whose vectors have other lengths, too, the cosine is what is told.
@@ -254,15 +179,8 @@ def _encoder(embedder: TextEmbedder, prompt: str, counts: Counts) -> _Encode:
     return encode
 
 
-def _slices(rows: Iterable[Record | BadRow]) -> Iterator[list[tuple[int, Record | BadRow]]]:
-    """Rows with their number in the file, from 1, some at a time."""
-    numbered = iter(enumerate(rows, start=1))
-    while slice_ := list(islice(numbered, _ROWS_PER_SLICE)):
-        yield slice_
-
-
-def _compared(pairs: Iterator[_Pair], encode: _Encode, counts: Counts) -> Iterator[Row]:
-    while slice_ := list(islice(pairs, _ROWS_PER_SLICE)):
+def _compared(pairs: Iterator[_Pair], encode: Encode, counts: Counts) -> Iterator[Row]:
+    while slice_ := list(islice(pairs, ROWS_PER_SLICE)):
         usable = [pair for pair in slice_ if pair.reason is None]
         counts.compared += len(usable)
         counts.unreadable += len(slice_) - len(usable)
@@ -293,15 +211,3 @@ def _pairs_of_files(
         first = "" if isinstance(row, BadRow) else str(columns.text_of(row.values))
         second = "" if isinstance(other, BadRow) else str(other_columns.text_of(other.values))
         yield _Pair(row.values, first, second, reasons[0] if reasons else None)
-
-
-def _table_of(text: str) -> Table:
-    """A text as a table of one row.
-
-    Raises:
-        DataError: If it is empty.
-    """
-    reason = unusable_text(text)
-    if reason:
-        raise DataError(f"{reason}: give a text with at least one word")
-    return Table(Path("text"), ("text",), "a text", lambda _: iter([Record(1, {"text": text})]), typed=False)

@@ -21,6 +21,11 @@ _FILTERS = (
 
 def write_page(folder: Path, template: str, **values: object) -> None:
     """Write `report.html` into `folder`, from a template and what it names."""
+    write_text(folder / "report.html", make_page(template, **values))
+
+
+def make_page(template: str, **values: object) -> str:
+    """A page from a template and what it names."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -32,5 +37,4 @@ def write_page(folder: Path, template: str, **values: object) -> None:
     )
     environment.filters |= {name: getattr(formatting, name) for name in _FILTERS}
     environment.filters["thousands"] = "{:,}".format
-    page = environment.get_template(template).render(values, light=LIGHT, dark=DARK)
-    write_text(folder / "report.html", page)
+    return environment.get_template(template).render(values, light=LIGHT, dark=DARK)

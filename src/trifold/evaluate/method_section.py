@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from trifold.evaluate.confusion import (
 from trifold.evaluate.plot_style import as_svg
 from trifold.evaluate.plots import coverage_figure, curves_figure, kept_epoch, reliability_figure
 from trifold.evaluate.results import WORST_ERRORS, RunResult, read_csv
+from trifold.explanations.explanation import Explanation
+from trifold.explanations.marks import Piece, pieces
+from trifold.explanations.saved import read_explanations
 from trifold.formatting import shortened
 from trifold.statistics.accuracy import correct_rows
 from trifold.statistics.metric import shown
@@ -22,7 +26,7 @@ from trifold.statistics.metrics import ClassMetrics, class_metrics
 from trifold.train.history import HISTORY
 from trifold.types import Label
 
-_SHOWN_ERRORS = 8
+SHOWN_ERRORS = 8
 _ERROR_CHARACTERS = 600
 _SHOWN_PAIRS = 10
 _SHOWN_CHOICES = 12
@@ -60,6 +64,23 @@ class Matrix:
 
 
 @dataclass(frozen=True)
+class ShownError:
+    """A mistake.
+
+    Attributes:
+        row: What `errors.csv` holds of it.
+        text: The text, shortened.
+        explanation: Which words decided; `None` where that was not sought.
+        pieces: The text cut into words, where it was.
+    """
+
+    row: Mapping[str, str]
+    text: str
+    explanation: Explanation | None
+    pieces: Sequence[Piece]
+
+
+@dataclass(frozen=True)
 class MethodSection:
     """What the report shows of one method.
 
@@ -89,7 +110,7 @@ class MethodSection:
     kept_epoch: float | None
     reliability: str
     coverage: str
-    errors: Sequence[Mapping[str, str]]
+    errors: Sequence[ShownError]
     error_count: int
     listed_errors: int
 
@@ -98,7 +119,6 @@ def describe_method(result: RunResult) -> MethodSection:
     """Read a run folder's files and draw its figures."""
     name, labels, score = result.name, result.labels, result.record.score_name
     history = list(read_csv(result.folder / HISTORY)) if (result.folder / HISTORY).exists() else []
-    errors = [{**row, "text": _cut(row["text"])} for row in read_csv(result.folder / "errors.csv")]
     right = correct_rows(result.truth, result.predicted)
     single, few = not labels.multi_label, len(labels) <= MOST_MATRIX_CLASSES
     return MethodSection(
@@ -114,7 +134,7 @@ def describe_method(result: RunResult) -> MethodSection:
             reliability_figure(right, result.confidence), f"{name}: how often it is right by confidence"
         ),
         coverage=as_svg(coverage_figure(right, result.confidence), f"{name}: accuracy by the share of texts answered"),
-        errors=errors[:_SHOWN_ERRORS],
+        errors=_errors(result),
         error_count=int((~right).sum()),
         listed_errors=min(WORST_ERRORS, int((~right).sum())),
     )
@@ -128,6 +148,17 @@ def describe_classes(result: RunResult) -> list[ClassRow]:
     rows = [ClassRow(*known) for known in zip(result.labels.names, figures, said.tolist(), strict=True)]
     there = [row for row in rows if row.said or row.figures.support]
     return sorted(there, key=lambda row: (row.figures.f1, -row.figures.support))
+
+
+def _errors(result: RunResult) -> list[ShownError]:
+    """The surest mistakes, those that are explained with their words."""
+    explained = read_explanations(result.folder)
+    shown = []
+    for row in islice(read_csv(result.folder / "errors.csv"), SHOWN_ERRORS):
+        saved = explained.get(int(row["row"]))
+        found = saved.explanation(row["text"]) if saved else None
+        shown.append(ShownError(row, _cut(row["text"]), found, pieces(found, _ERROR_CHARACTERS) if found else ()))
+    return shown
 
 
 def _matrix(result: RunResult) -> Matrix:

@@ -74,6 +74,27 @@ class Predictor(ABC):
     def score(self, texts: Sequence[str]) -> Scores:
         """Logits for `texts`, in their order. An empty sequence gives arrays with no row."""
 
+    def read_spans(self, text: str) -> list[tuple[int, int]]:
+        """Start and end of each part of a text that is read, in characters: all of it, unless it is too long."""
+        return [(0, len(text))]
+
+    def contributions(self, text: str, direction: np.ndarray) -> np.ndarray | None:  # noqa: ARG002 - linear models alone
+        """What each character of a text adds to a sum of the logits, where the model is a sum over parts of the text.
+
+        Args:
+            text: As for `score`.
+            direction: `(classes,)`, how much each class's logit counts in the sum.
+
+        Returns:
+            `(characters,)` float64, whose sum is that of the logits less that of the biases; `None` where the model is
+            no such sum.
+        """
+        return None
+
+    def vectors(self, texts: Sequence[str]) -> Any:  # noqa: ARG002 - TF-IDF alone has its own
+        """`(texts, features)` sparse rows of length 1 that tell which texts are alike; `None` where an encoder does."""
+        return None
+
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write everything `load` needs into `folder`."""

@@ -69,6 +69,10 @@ class ContrastivePredictor(Predictor):
         vectors, truncated = embed(self._encoder, self._tokenizer, texts, self._settings.token_budget)
         return Scores(self._head.logits(vectors), truncated)
 
+    def read_spans(self, text: str) -> list[tuple[int, int]]:
+        """See `Predictor.read_spans`."""
+        return self._tokenizer.read_spans(text)
+
     def save(self, folder: Path) -> None:
         """Write the encoder as an ordinary Hugging Face folder, its tokenizer and the head."""
         save_model(self._encoder.model, folder)

@@ -72,6 +72,10 @@ class ExportedPredictor(Predictor):
             logits[batch] = found
         return Scores(logits, tokens.truncated)
 
+    def read_spans(self, text: str) -> list[tuple[int, int]]:
+        """See `Predictor.read_spans`."""
+        return self._tokenizer.read_spans(text)
+
     def save(self, folder: Path) -> None:
         """Copy the exported folder."""
         shutil.copytree(self._folder, folder, dirs_exist_ok=True)

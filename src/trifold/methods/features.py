@@ -75,6 +75,10 @@ class FeaturesPredictor(Predictor):
         pooled = self._encoder.pool(tokens, self._tokenizer.pad_id, self._settings.token_budget, self._selection.layers)
         return Scores(self._head.logits(self._selection.features(in_half_precision(pooled))), tokens.truncated)
 
+    def read_spans(self, text: str) -> list[tuple[int, int]]:
+        """See `Predictor.read_spans`."""
+        return self._tokenizer.read_spans(text)
+
     def save(self, folder: Path) -> None:
         """Write the head and the name of its backbone; the backbone itself is not copied."""
         settings: dict[str, object] = {

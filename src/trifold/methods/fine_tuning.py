@@ -99,6 +99,10 @@ class FineTunedPredictor(Predictor):
             logits[batch] = run(*padded)
         return Scores(logits, tokens.truncated)
 
+    def read_spans(self, text: str) -> list[tuple[int, int]]:
+        """See `Predictor.read_spans`."""
+        return self._tokenizer.read_spans(text)
+
     def _engine(self, weights: ClassifierWeights | None) -> Logits:
         return classifier_engine(weights, len(self.labels), self._runtime, lambda: self.model)
 

@@ -6,6 +6,7 @@ words and character 1-4-grams. For other texts, characters take four times as lo
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,20 @@ class TfidfPredictor(Predictor):
         if not len(texts):
             return Scores(np.zeros((0, len(self.labels)), dtype=np.float32), truncated)
         return Scores(self._head.logits(self._vectoriser.transform(texts)), truncated)
+
+    def contributions(self, text: str, direction: np.ndarray) -> np.ndarray:
+        """See `Predictor.contributions`. A term's weight is divided among its places, and among the words of each."""
+        found = self._vectoriser.transform([text])
+        weights = dict(zip(found.indices, found.data * (self._head.weight[found.indices] @ direction), strict=True))
+        occurrences = _occurrences(self._vectoriser, text)
+        counts = Counter(term for term, _ in occurrences)
+        shares = [weights[term] / (counts[term] * len(places)) for term, places in occurrences for _ in places]
+        everywhere = np.array([place for _, places in occurrences for place in places], dtype=np.int64)
+        return np.bincount(everywhere, shares, minlength=len(text))
+
+    def vectors(self, texts: Sequence[str]) -> Any:
+        """See `Predictor.vectors`."""
+        return self._vectoriser.transform(texts) if len(texts) else []
 
     def save(self, folder: Path) -> None:
         """Write the vocabulary, its weights and the head."""
@@ -163,6 +178,32 @@ class Tfidf(Method):
 def _words_are_poor_units(text: str) -> bool:
     words = re.findall(_WORD, text)
     return sum(map(len, words)) > _LONG_WORDS * len(words) or not words or bool(_UNSEEN.search(text))
+
+
+def _occurrences(vectoriser: Any, text: str) -> list[tuple[int, list[int]]]:
+    """The terms of a text that the vectoriser knows: each one's column, and where its words, or characters, begin."""
+    lower, places = [], []
+    for place, character in enumerate(text):
+        # A capital may be two characters in lower case.
+        lower.append(character.lower())
+        places += [place] * len(lower[-1])
+    units, starts, joint = _units(vectoriser.analyzer, "".join(lower), places)
+    columns = vectoriser.vocabulary_
+    return [
+        (columns[term], starts[at : at + size])
+        for size in range(1, vectoriser.ngram_range[1] + 1)
+        for at in range(len(units) - size + 1)
+        if (term := joint.join(units[at : at + size])) in columns
+    ]
+
+
+def _units(analyzer: str, lower: str, places: Sequence[int]) -> tuple[list[str], list[int], str]:
+    """Words, or characters with a run of spaces as one, where each stands, and what joins them to a term."""
+    if analyzer == "word":
+        words = list(re.finditer(_WORD, lower))
+        return [word[0] for word in words], [places[word.start()] for word in words], " "
+    characters = list(re.finditer(r"\s\s+|.", lower, re.DOTALL))
+    return [one[0] if len(one[0]) == 1 else " " for one in characters], [places[one.start()] for one in characters], ""
 
 
 def _within(order: Sequence[int], texts: Sequence[str]) -> list[int]:

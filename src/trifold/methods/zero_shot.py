@@ -70,6 +70,10 @@ class ZeroShotPredictor(Predictor):
         vectors, truncated = embed(self._encoder, self._tokenizer, texts, self._settings.token_budget)
         return Scores((_SCALE * (vectors @ self._anchors.T - self._centre)).astype(np.float32), truncated)
 
+    def read_spans(self, text: str) -> list[tuple[int, int]]:
+        """See `Predictor.read_spans`."""
+        return self._tokenizer.read_spans(text)
+
     def save(self, folder: Path) -> None:
         """Write the labels' vectors and the name of the backbone; the backbone itself is not copied."""
         settings = {

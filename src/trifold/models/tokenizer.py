@@ -172,6 +172,26 @@ class Tokenizer:
             self._require_vectors(flat[start:])
         return Tokens.of(flat, truncated)
 
+    def read_spans(self, text: str) -> list[tuple[int, int]]:
+        """Start and end of each part of a text that is read: the whole, its beginning, or its beginning and its end."""
+        short = self._relevant(text)
+        encoding = self._tokenizer.encode(short)
+        kept = [
+            span for span, special in zip(encoding.offsets, encoding.special_tokens_mask, strict=True) if not special
+        ]
+        special_tokens = len(encoding.ids) - len(kept)
+        room = self.max_length - special_tokens
+        if not kept or not (encoding.overflowing or len(kept) > room or len(short) < len(text)):
+            return [(0, len(text))]
+        head, tail = head_and_tail(room, self.long_text)
+        if len(kept) <= room:
+            # So many characters in so few tokens that those beyond them are not looked at.
+            head = len(kept) if self.long_text == "truncate" else sum(end <= len(short) // 2 for _, end in kept)
+            tail = len(kept) - head
+        parts = [(0, kept[head - 1][1])] if head else []
+        behind = len(text) - len(short)
+        return [*parts, (kept[-tail][0] + behind, len(text))] if tail else parts
+
     def require_words(self, texts: Sequence[str]) -> None:
         """Refuse texts whose words the tokenizer hardly knows: they would all look alike to the model.
 

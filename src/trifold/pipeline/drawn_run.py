@@ -13,6 +13,9 @@ from trifold.evaluate.plots import write_confusion, write_curves
 from trifold.evaluate.report import write_report
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.verdict import decide
+from trifold.explanations.saved import EXPLANATIONS
+from trifold.methods.contract import Predictor
+from trifold.pipeline.explained_mistakes import explain_mistakes
 from trifold.pipeline.request import Request, Task
 from trifold.train.history import HISTORY
 
@@ -22,9 +25,19 @@ def lacks_files(result: RunResult) -> bool:
     return not all((result.folder / name).is_file() for name in _names(result))
 
 
-def draw_run(result: RunResult, request: Request, task: Task) -> None:
-    """Write them into the run folder, each as far as it can be made."""
+def draw_run(result: RunResult, request: Request, task: Task, predictor: Predictor | None = None) -> None:
+    """Write them into the run folder, each as far as it can be made.
+
+    Args:
+        result: The run.
+        request: What it was made from.
+        task: The data.
+        predictor: Its model, to explain the surest mistakes; they are not explained where it is not at hand.
+    """
     folder = result.folder
+    if predictor is not None:
+        with drawing(EXPLANATIONS):
+            explain_mistakes(result, predictor)
     with drawing("confusion.png"):
         write_confusion(folder, result.truth, result.predicted, result.labels)
     if _learned_by_steps(result):

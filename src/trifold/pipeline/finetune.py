@@ -108,7 +108,7 @@ def finetune(
     result = read_result(target)
     if announce:
         say_why(request, task)
-    draw_run(result, request, task)
+    draw_run(result, request, task, trained.fitted.predictor)
     return result
 
 

@@ -8,8 +8,9 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.result_file import result_format
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.documents.embedder import TextEmbedder
+from trifold.documents.nearest_rows import nearest_rows
 from trifold.documents.settings import SimilaritySettings
-from trifold.documents.similar import SimilarTexts, nearest_rows, similar_pairs
+from trifold.documents.similar import SimilarTexts, similar_pairs
 from trifold.errors import SettingsError, require
 
 _OF_A_TEXT = 10

@@ -65,3 +65,15 @@ def test_words_are_counted_where_there_are_spaces_and_old_folders_hold_words(tmp
     (tmp_path / "head.json").write_text(json.dumps(settings))
     back = TfidfPredictor.load(tmp_path, ComputeSettings())
     np.testing.assert_array_equal(back.score(test.texts).logits, fitted.predictor.score(test.texts).logits)
+
+
+@pytest.mark.parametrize("write", [chinese, emoji, english])
+def test_what_characters_contribute_sums_to_the_logits(write) -> None:
+    fitted, _, test = learned(write)
+    predictor = fitted.predictor
+    direction = np.array([-1.0, 1.0])
+    nothing = predictor.score(["\u2003"]).logits[0] @ direction
+    for text in (*test.texts[:5], "  İt's  " + test.texts[0] + "  ", "unknown"):
+        added = predictor.contributions(text, direction)
+        assert added.shape == (len(text),)
+        assert added.sum() == pytest.approx(predictor.score([text]).logits[0] @ direction - nothing, abs=1e-4)

@@ -48,6 +48,20 @@ def test_it_is_read_in_use_as_in_training(words: Tokenizer, tiny_model: Path) ->
     assert back.described() == words.described() == {"max_length": 12, "long_text": "head+tail"}
 
 
+@pytest.mark.parametrize("rule", ["truncate", "head+tail"])
+@pytest.mark.parametrize(
+    "text", ["the film", "film plot, cast score! " * 9, "film " * 200_000 + "plot", "z" * 9_000, ""]
+)
+def test_the_spans_that_are_read_give_the_same_tokens(rule: str, text: str, tiny_model: Path) -> None:
+    tokenizer = Tokenizer(locate(str(tiny_model)), 12, rule)
+    parts = tokenizer.read_spans(text)
+    assert len(parts) <= 2
+    read = " ".join(text[start:end] for start, end in parts)
+    np.testing.assert_array_equal(tokenizer.encode([read]).ids, tokenizer.encode([text]).ids)
+    if tokenizer.encode([text]).truncated[0] and "z" not in text:
+        assert len(read) < 100
+
+
 LONG = "film plot cast score pace story film plot cast score pace story film plot cast"
 
 

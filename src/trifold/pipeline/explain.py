@@ -1,0 +1,163 @@
+"""Explain what a run says of a text, of rows of a file, or of a file as a whole."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from trifold.data.examples import open_rows
+from trifold.data.recorded_columns import RecordedColumns
+from trifold.data.row_sample import some
+from trifold.data.settings import LabelledSettings, TextSettings
+from trifold.errors import DataError, SettingsError, TrifoldError
+from trifold.events import say, track
+from trifold.explanations.explain import explain_texts, weigh_text
+from trifold.explanations.explanation import ExplainedRow, NearRow, TextRow, Word
+from trifold.explanations.overview import Overview, label_overviews
+from trifold.explanations.settings import ExplanationSettings, RowSettings
+from trifold.formatting import counted
+from trifold.inference.predict import score_texts
+from trifold.inference.run import Run
+from trifold.methods.catalogue import method_entry
+from trifold.models.settings import ComputeSettings
+from trifold.pipeline.evaluate import load_for
+from trifold.pipeline.nearest_rows import TrainingRows
+from trifold.statistics.accuracy import correct_rows
+from trifold.types import BadRow, Record
+
+_MISTAKES, _OVERVIEW_ROWS = 10, 200
+# Of each of many texts the model is asked fewer times than of a single one: what counts is the sum.
+_OVERVIEW_EVALUATIONS, _OVERVIEW_WORDS = 100, 20
+_MOST_BAD_ROWS = 10
+_TEXT_FIELDS = frozenset(field.name for field in fields(TextSettings))
+
+
+def explain_rows(
+    run: Run, rows: Sequence[TextRow], settings: ExplanationSettings, compute: ComputeSettings, nearest: int
+) -> Iterator[ExplainedRow]:
+    """Explain texts one by one, in their order; each comes when it is done.
+
+    Args:
+        run: The model.
+        rows: The texts.
+        settings: Which label, and how thoroughly.
+        compute: How the encoder runs that nearest rows are found by.
+        nearest: How many training rows are told of each.
+
+    Raises:
+        DataError: If a text is empty.
+        SettingsError: If the label is none of the model's.
+    """
+    texts = [row.text for row in rows]
+    near: list[list[NearRow]] = [[] for _ in rows]
+    if nearest:
+        try:
+            near = TrainingRows(run, compute).nearest(texts, nearest)
+        except TrifoldError as error:
+            say(f"note: {error}")
+    found = explain_texts(run.predictor, texts, settings, asks_llm=method_entry(run.record.method).asks_llm)
+    with track(f"explaining {counted(len(rows), 'text')}", len(rows)) as advance:
+        for row, explanation, rows_near in zip(rows, found, near, strict=True):
+            advance(1)
+            yield ExplainedRow(row, explanation, tuple(rows_near))
+
+
+def chosen_rows(run: Run, source: Path, reading: LabelledSettings, settings: RowSettings) -> list[TextRow]:
+    """The rows of a file that are asked for.
+
+    Raises:
+        DataError: If the file cannot be read, or a row that is named is not there or has no text.
+        SettingsError: If flags on labels are given and no label is needed.
+    """
+    if settings.mistakes:
+        return _mistakes(run, source, reading, settings.most or _MISTAKES)
+    rows = _texts(run, source, reading, set(settings.numbers))
+    if settings.sample:
+        return sorted(some(rows, settings.sample), key=lambda row: row.row or 0)
+    found = {row.row: row for row in rows if row.row in settings.numbers}
+    for number in settings.numbers:
+        if number not in found:
+            raise DataError(f"{source} has no row {number} with a text: give others with --rows")
+    return [found[number] for number in settings.numbers]
+
+
+def overview(run: Run, source: Path, reading: LabelledSettings, words: int, most: int | None) -> Overview:
+    """Which words matter for each label that the model gives to texts of a file.
+
+    Args:
+        run: The model.
+        source: The file.
+        reading: How to read it.
+        words: How many words of a text count as deciding it.
+        most: At most so many rows are looked at, drawn by chance.
+
+    Raises:
+        DataError: If the file cannot be read.
+        SettingsError: If flags on labels are given.
+    """
+    predictor, count = run.predictor, 0
+
+    def counting(rows: Iterator[TextRow]) -> Iterator[TextRow]:
+        nonlocal count
+        for row in rows:
+            count += 1
+            yield row
+
+    rows = counting(_texts(run, source, reading, set()))
+    linear = predictor.contributions("a", np.zeros(len(predictor.labels))) is not None
+    limit = most or (None if linear else _OVERVIEW_ROWS)
+    chosen = list(rows) if limit is None else some(rows, limit)
+
+    def weighed() -> Iterator[tuple[int, Sequence[Word]]]:
+        with track(f"weighing the words of {counted(len(chosen), 'text')}", len(chosen)) as advance:
+            for row in chosen:
+                yield weigh_text(predictor, row.text, _OVERVIEW_EVALUATIONS)
+                advance(1)
+
+    labels = label_overviews(weighed(), predictor.labels.names, words, _OVERVIEW_WORDS)
+    return Overview(tuple(labels), len(chosen), count, words, "weights" if linear else "occlusion")
+
+
+def _texts(run: Run, source: Path, reading: LabelledSettings, wanted: set[int]) -> Iterator[TextRow]:
+    """The rows of a file that have a text; the others are told.
+
+    Args:
+        run: Whose columns are read.
+        source: The file.
+        reading: How to read it.
+        wanted: Numbers of the rows that are needed, all where empty: a bad row that nobody asked for is not told.
+    """
+    changed = [field.name for field in fields(LabelledSettings) if field.name not in _TEXT_FIELDS]
+    given = [name for name in changed if getattr(reading, name) != getattr(LabelledSettings(), name)]
+    if given:
+        raise SettingsError(f"--{given[0].replace('_', '-')} is for --mistakes, which needs labels: leave it out")
+    texts = TextSettings(**{name: getattr(reading, name) for name in _TEXT_FIELDS})
+    table, columns, rows = open_rows(source, texts, RecordedColumns.recorded(run.record.as_json()))
+    table.tell()
+    bad: list[BadRow] = []
+    for number, row in enumerate(rows, start=1):
+        if isinstance(row, Record):
+            yield TextRow(str(columns.text_of(row.values)), number, row.line)
+        elif not wanted or number in wanted:
+            bad.append(row)
+    for row in bad[:_MOST_BAD_ROWS]:
+        say(f"note: line {row.line} is left out: {row.reason}")
+    if len(bad) > _MOST_BAD_ROWS:
+        say(f"note: and {len(bad) - _MOST_BAD_ROWS:,} more rows are left out")
+
+
+def _mistakes(run: Run, source: Path, reading: LabelledSettings, most: int) -> list[TextRow]:
+    """The rows that the run labels otherwise than the file does, the surest first."""
+    loaded, labels = load_for(run, source, reading), run.predictor.labels
+    examples = loaded.examples
+    probabilities = labels.probabilities(score_texts(run.predictor, examples.texts).logits)
+    predicted = labels.decide(probabilities)
+    sure = labels.confidence(probabilities, predicted)
+    wrong = np.flatnonzero(~correct_rows(labels.encode(examples.labels), predicted))
+    say(f"{counted(len(wrong), 'mistake')} in {counted(len(examples), 'row')}")
+    chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:most].tolist()
+    return [
+        TextRow(examples.texts[place], examples.rows[place], examples.lines[place], examples.labels[place])
+        for place in chosen
+    ]
