@@ -150,22 +150,21 @@ def _print_scores(found: "SummaryScores") -> None:
     from trifold.formatting import counted
     from trifold.pipeline.evaluate_summaries import FIGURES
 
-    titles = {"summaries": "summaries", "leads": "first sentences", "lead": "difference"}
+    titles = {"summary": "summaries", "lead": "first sentences", "difference": "difference"}
     rows = []
     for of, title in titles.items():
         row = {"": title}
         for figure in FIGURES:
             one = found.interval(figure, of)
-            sign = "+" if of == "lead" else ""
+            sign = "+" if of == "difference" else ""
             row[figure.replace("_", "-").upper()] = (
                 f"{100 * one.value:{sign}.1f} ({100 * one.low:{sign}.1f} to {100 * one.high:{sign}.1f})"
             )
         rows.append(row)
     print_table(rows)
-    differing = len(found.same) - sum(found.same)
     say(
-        f"{counted(len(found.rows), 'row')}, F1 in points with 95 % intervals; {differing:,} summaries are not the first "
-        "sentences" + (f"; {found.unreadable:,} rows had no text or no summary" if found.unreadable else "")
+        f"{counted(len(found.rows), 'row')}, F1 in points with 95 % intervals; {found.differing:,} summaries differ from them"
+        + (f"; {found.unreadable:,} rows had no text or no summary" if found.unreadable else "")
     )
     if not found.stemmed:
         say("note: words were compared without a stemmer: pip install 'trifold[search]'")

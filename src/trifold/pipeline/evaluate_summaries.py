@@ -24,52 +24,67 @@ _USUAL_NAMES = ("summary", "highlights", "abstract", "reference", "target")
 FIGURES = ("rouge_1", "rouge_2", "rouge_l")
 
 
-@dataclass
-class SummaryScores:
-    """ROUGE of every row, for summaries and for each text's first sentences.
+@dataclass(frozen=True)
+class ScoredRow:
+    """ROUGE of one row.
 
     Attributes:
-        rows: 1-based numbers of the rows in the file.
-        summaries: Of the summaries.
-        leads: Of as many sentences from each text's beginning.
-        same: Whether each summary is just those.
+        row: 1-based number of the row in the file.
+        summary: Of its summary.
+        lead: Of as many sentences from the beginning of its text.
+        same: Whether the summary is just those.
+    """
+
+    row: int
+    summary: Rouge
+    lead: Rouge
+    same: bool
+
+
+@dataclass
+class SummaryScores:
+    """ROUGE of summaries and of each text's first sentences, counted while rows are summarized.
+
+    Attributes:
+        rows: Of every usable row.
         unreadable: Rows without a usable text or reference.
         stemmed: Whether words of one stem counted as equal.
     """
 
-    rows: list[int] = field(default_factory=list)
-    summaries: list[Rouge] = field(default_factory=list)
-    leads: list[Rouge] = field(default_factory=list)
-    same: list[bool] = field(default_factory=list)
+    rows: list[ScoredRow] = field(default_factory=list)
     unreadable: int = 0
     stemmed: bool = False
 
-    def interval(self, figure: str, of: str = "summaries") -> Interval:
+    def interval(self, figure: str, of: str = "summary") -> Interval:
         """The mean over the rows, with its 95 % interval.
 
         Args:
             figure: One of `FIGURES`.
-            of: `summaries`, `leads`, or `lead` for how far summaries lead, row by row.
+            of: `summary`, `lead`, or `difference`, row by row.
         """
-        if of == "lead":
-            return mean_interval(self._column("summaries", figure) - self._column("leads", figure))
+        if of == "difference":
+            return mean_interval(self._column("summary", figure) - self._column("lead", figure))
         return mean_interval(self._column(of, figure))
+
+    @property
+    def differing(self) -> int:
+        """Number of summaries that are not just the first sentences."""
+        return sum(not row.same for row in self.rows)
 
     def described(self) -> dict[str, object]:
         """For JSON."""
-        parts = {"summaries": "summaries", "first_sentences": "leads", "difference": "lead"}
+        parts = {"summaries": "summary", "first_sentences": "lead", "difference": "difference"}
         figures = {name: {figure: vars(self.interval(figure, of)) for figure in FIGURES} for name, of in parts.items()}
-        differing = 1 - float(np.mean(self.same))
         return {
             **figures,
-            "differ_from_first_sentences": differing,
+            "differ_from_first_sentences": self.differing / len(self.rows),
             "rows": len(self.rows),
             "unreadable": self.unreadable,
             "stemmed": self.stemmed,
         }
 
     def _column(self, of: str, figure: str) -> np.ndarray:
-        return np.array([getattr(one, figure) for one in getattr(self, of)])
+        return np.array([getattr(getattr(row, of), figure) for row in self.rows])
 
 
 def evaluate_summaries(
@@ -117,10 +132,7 @@ def _score(
         else:
             own = _sentences(summary.text, settings)
         wanted = _sentences(reference, settings)
-        found.rows.append(number)
-        found.summaries.append(rouge(own, wanted, stem))
-        found.leads.append(rouge(lead, wanted, stem))
-        found.same.append(own == lead)
+        found.rows.append(ScoredRow(number, rouge(own, wanted, stem), rouge(lead, wanted, stem), own == lead))
 
 
 def _sentences(text: str, settings: SummarySettings) -> list[str]:
@@ -131,7 +143,7 @@ def _sentences(text: str, settings: SummarySettings) -> list[str]:
 
 
 def stemmer(language: str) -> Stem | None:
-    """The stemmer of a language: Porter's for English, as published figures use; `None` if none is installed or known."""
+    """The stemmer of a language: Porter's for English, as in published figures; `None` if there is none."""
     try:
         import Stemmer
     except ImportError:
