@@ -141,6 +141,12 @@ def _of_imbalance(name: str) -> Iterator[Figure]:
         yield [4_000, 200], [len(rows), sum(row["label"] == "0" for row in rows)], 0
 
 
+def _of_long_texts(name: str) -> Iterator[Figure]:
+    for run, rows in runs("long_texts/rows").items():
+        yield 3_750, len({row["row"] for row in rows}), 0
+        yield facts(name)["runs"][run]["accuracy"], accuracy(rows), 1e-12
+
+
 def _of_several_labels(name: str) -> Iterator[Figure]:
     for rows in runs("several_labels/rows").values():
         yield [400, facts(name)["rows"] // 5], [len({row["row"] for row in rows}), len(rows)], 0
@@ -183,6 +189,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "likelihoods": _of_likelihoods,
     "few_labels": _of_draws,
     "imbalance": _of_imbalance,
+    "long_texts": _of_long_texts,
     "several_labels": _of_several_labels,
     "options": _of_options,
     "bfloat16": _of_options,

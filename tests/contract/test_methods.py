@@ -210,6 +210,50 @@ def test_the_end_of_a_long_text_can_be_read_too(name: str, tiny_model: Path, spl
 
 
 @pytest.mark.parametrize("name", READERS)
+def test_all_of_a_long_text_can_be_read_in_windows(name: str, tiny_model: Path, split: Split, tmp_path: Path) -> None:
+    settings = settings_for(tiny_model, epochs=1, max_length=16, long_text="window", max_windows=4)
+    fitted = method_entry(name).load()(settings).fit(split.train, split.validation, LabelMap.of(split.train.labels))
+    texts = [f"{'film ' * 10}{word} {'film ' * 20}" for word in ("awful", "wonderful", "film")]
+    texts += ["the film", "x" * 1_000_000, split.test.texts[0]]
+    scores = fitted.predictor.score(texts)
+    assert scores.truncated.tolist() == [False, False, False, False, True, False]
+    assert not np.array_equal(scores.logits[0], scores.logits[1]), "words in the middle count"
+    alone = np.concatenate([fitted.predictor.score([text]).logits for text in texts])
+    np.testing.assert_allclose(alone, scores.logits, rtol=1e-4, atol=1e-4)
+    if name != "zero-shot":
+        again = fitted.predictor.score(split.validation.texts).logits
+        np.testing.assert_allclose(again, fitted.validation_logits, atol=5e-3)
+    fitted.predictor.save(tmp_path / "saved")
+    back = method_entry(name).load().predictor.load(tmp_path / "saved", EXACT)
+    np.testing.assert_allclose(back.score(texts).logits, scores.logits, atol=1e-5)
+    ExportedPredictor.write(fitted.predictor, tmp_path / "graph", int8=False)
+    graph = ExportedPredictor.load(tmp_path / "graph", BackboneSettings()).score(texts)
+    np.testing.assert_allclose(graph.logits, scores.logits, atol=2e-2, rtol=2e-3)
+    np.testing.assert_array_equal(graph.truncated, scores.truncated)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_fits_in_a_window_is_learned_and_read_as_without_windows(
+    name: str, tiny_model: Path, split: Split
+) -> None:
+    labels = LabelMap.of(split.train.labels)
+    plain, windows = (
+        method_entry(name)
+        .load()(settings_for(tiny_model, epochs=1, long_text=rule))
+        .fit(split.train, split.validation, labels)
+        .predictor.score(split.test.texts)
+        for rule in ("truncate", "window")
+    )
+    np.testing.assert_array_equal(windows.logits, plain.logits)
+
+
+def test_a_prompt_is_not_read_in_windows(split: Split, decoder: Path, tiny_model: Path) -> None:
+    settings = replace(settings_for(tiny_model, long_text="window"), llm=LlmSettings(llm=f"hf:{decoder}"))
+    with pytest.raises(SettingsError, match="a prompt holds one piece of a text: give --long-text truncate"):
+        method_entry(TOLD).load()(settings).fit(split.train, split.validation, LabelMap.of(split.train.labels))
+
+
+@pytest.mark.parametrize("name", READERS)
 def test_a_backbone_that_cannot_read_so_many_tokens_says_so(name: str, tiny_model: Path, split: Split) -> None:
     method = method_entry(name).load()(settings_for(tiny_model, max_length=4_000))
     with pytest.raises(BackboneError, match="reads at most 256 tokens"):

@@ -28,13 +28,16 @@ ROWS = 'id,text\n1,wonderful film\n2,\n3,"awful, awful cast number 7"\n4,too,man
 )
 
 
-def exported(folder: Path, tiny_model: Path, *, several: bool) -> Path:
-    """An export of a small model, with one label a row or several."""
+def exported(folder: Path, tiny_model: Path, long_text: str) -> Path:
+    """An export of a small model, which reads long texts so; several labels a row with both ends of a text."""
+    several = long_text == "head+tail"
     rows = several_labels(200)
     texts = [text for text, _ in rows]
     labels = [tuple(labels) if several else "praise" if "praise" in labels else "other" for _, labels in rows]
-    long_text = "head+tail" if several else "truncate"
-    made = TextClassifier("features", str(tiny_model), head="logistic", max_length=16, long_text=long_text)
+    head, windows = ("mlp", 3) if long_text == "window" else ("logistic", None)
+    made = TextClassifier(
+        "features", str(tiny_model), head=head, max_length=16, long_text=long_text, max_windows=windows
+    )
     made.fit(texts, labels).save(folder / "run")
     data = folder / "held_out.csv"
     with data.open("w", newline="") as file:
@@ -44,9 +47,9 @@ def exported(folder: Path, tiny_model: Path, *, several: bool) -> Path:
     return export(folder / "run", folder / "export", data=data, max_drop=100, reading=LabelledSettings()).folder
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["one label", "several labels"])
+@pytest.fixture(scope="module", params=["truncate", "head+tail", "window"])
 def folder(request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported(tmp_path_factory.mktemp("standalone"), tiny_model, several=request.param)
+    return exported(tmp_path_factory.mktemp("standalone"), tiny_model, request.param)
 
 
 def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -23,7 +23,8 @@ class ModelFacts(TypedDict, total=False):
     multi_label: bool
     thresholds: list[Share]
     max_length: Size
-    long_text: Literal["truncate", "head+tail"]
+    long_text: Literal["truncate", "head+tail", "window"]
+    max_windows: Size
     engine: Literal["torch", "torch-int8", "onnx", "onnx-int8"]
     base: str
     base_revision: str | None

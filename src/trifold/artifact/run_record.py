@@ -11,6 +11,7 @@ from trifold.artifact.metrics_file import MajorityFacts
 from trifold.atomic import write_json
 from trifold.errors import ArtifactError
 from trifold.models.backbone_files import BackboneFiles
+from trifold.models.settings import reach_in_words
 from trifold.schema import Amount, Count, JsonRecord, Rule, Size, read_value
 from trifold.statistics.metric import is_metric
 from trifold.types import Label
@@ -150,6 +151,12 @@ class FinetuneRecord(ClassifierRecord):
     truncated_test_texts: Count
     teacher: dict[str, Any] | None = None
     majority: MajorityFacts | None = None
+
+    @property
+    def reach(self) -> str:
+        """What it reads of a text at most, in words."""
+        asked = self.settings
+        return reach_in_words(self.max_length, asked.get("long_text", "truncate"), asked.get("max_windows"))
 
 
 @dataclass(frozen=True, kw_only=True)

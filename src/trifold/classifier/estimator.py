@@ -53,7 +53,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         verbose: Write messages and progress to standard error; notes come as Python warnings where `False`.
         revision: Revision of a model from the hub.
         max_length: Tokens of a text that are read.
-        long_text: What is read of longer ones: `truncate` or `head+tail`.
+        long_text: What is read of longer ones: `truncate`, `head+tail`, or all in windows of that many (`window`).
+        max_windows: The most windows of a text; 8 by default.
         engine: What runs a frozen backbone: `torch`, or on a CPU `onnx` (ONNX Runtime) or `int8` (8-bit integers).
         cache: Keep on disk what a frozen backbone computes of a text.
         cache_gigabytes: What the cache may take.
@@ -253,8 +254,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with heard(verbose=False):
             run = load_run(path, compute, None if asked == _NO_LLM else asked)
         classifier._predictor, classifier._record = run.predictor, run.record
-        columns = record.get("indicator")
-        classifier._form = LabelForm(record.get("label_type"), tuple(columns) if columns else None)
+        classifier._form = LabelForm(record.get("label_type"), tuple(record.get("indicator") or ()) or None)
         classifier.classes_ = classifier._form.classes(run.predictor.labels)
         classifier.n_features_in_ = 1
         return classifier

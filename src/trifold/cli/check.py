@@ -37,7 +37,8 @@ def check(
     from trifold.pipeline.request import Request, flags_of
     from trifold.tasks.labels import as_text
 
-    report = run_check(Request(data, reading=reading or DataSettings(), backbone=backbone or BackboneSettings()))
+    chosen = backbone or BackboneSettings()
+    report = run_check(Request(data, reading=reading or DataSettings(), backbone=chosen))
     if json:
         print_json(report.as_dict())
         return
@@ -63,7 +64,7 @@ def check(
     print(
         f"Length    median {median} tokens, 95 % up to {high}, longest {longest}; "
         f"{report.truncated:,} texts ({100 * report.truncated / facts.rows_used:.1f} %) "
-        f"are cut at --max-length {report.max_length}"
+        f"are cut at {chosen.reach if chosen.long_text == 'window' else f'--max-length {report.max_length}'}"
     )
     print("\nLabels" + (" (a row may have several)" if facts.multi_label else ""))
     widest = max(facts.labels.values())

@@ -18,7 +18,7 @@ from trifold.events import say_once, track
 from trifold.formatting import counted
 from trifold.hashing import content_address, file_sha256
 from trifold.models.pooling import POOLINGS
-from trifold.models.settings import EncodingSettings
+from trifold.models.settings import EncodingSettings, reach_in_words
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose, prepared
 
@@ -83,7 +83,7 @@ class TextEmbedder:
         self.prompts = {**prompts_of_family(files.name), **modules.prompts, **(prompts or {})}
         poolings = modules.poolings if pooling is None else (pooling,)
         self._encoder = Encoder(files, choose(chosen.device, chosen.precision), engine=chosen.engine)
-        self._tokenizer = Tokenizer(files, self.max_length, chosen.long_text)
+        self._tokenizer = Tokenizer(files, self.max_length, chosen.long_text, chosen.max_windows)
         self._token_budget = chosen.token_budget
         steps, ends_normal = modules.steps, bool(modules.steps) and isinstance(modules.steps[-1], Normalize)
         own_width = _width_after(steps, len(poolings) * self._encoder.width)
@@ -226,8 +226,10 @@ class TextEmbedder:
         lost = {
             "truncate": "what came after was cut off",
             "head+tail": "what was between beginning and end was left out",
+            "window": "what was between the windows was left out",
         }
-        return f"had more than {self.max_length:,} tokens; {lost.get(self._tokenizer.long_text, 'parts were left out')}"
+        rule = self._tokenizer.long_text
+        return f"had more than {reach_in_words(self.max_length, rule, self._tokenizer.max_windows)}; {lost[rule]}"
 
     @cached_property
     def identity(self) -> str:

@@ -73,7 +73,7 @@ def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Token
     """
     found = find_model(model, settings)
     encoder = Encoder(found.files, choose(settings.device, settings.precision), engine=settings.engine)
-    return encoder, Tokenizer(found.files, found.max_length, settings.long_text)
+    return encoder, Tokenizer(found.files, found.max_length, settings.long_text, settings.max_windows)
 
 
 def own_reading(model: str) -> RecordedColumns | None:

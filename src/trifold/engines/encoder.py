@@ -15,7 +15,7 @@ from trifold.events import Advance
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import PadTo, by_token_budget
 from trifold.models.loading import load_model
-from trifold.models.pooling import POOLINGS, Pooled
+from trifold.models.pooling import POOLINGS, Pooled, pool_windows
 from trifold.models.tokenizer import Tokenizer, Tokens
 from trifold.runtime import Runtime
 
@@ -125,7 +125,7 @@ class Encoder:
         layers: Sequence[int] | None = None,
         advance: Advance | None = None,
     ) -> Pooled:
-        """Pool the hidden states of `layers` (0 = embeddings, all where `None`) for every text.
+        """Pool the hidden states of `layers` (0 = embeddings, all where `None`) for every text, over all its windows.
 
         Args:
             tokens: The texts.
@@ -138,7 +138,7 @@ class Encoder:
         vectors = np.empty((len(tokens), len(layers), len(POOLINGS), self.width), dtype=np.float32)
         for batch in by_token_budget(tokens.lengths, token_budget or self.engine.token_budget):
             ids, mask = tokens.padded(batch, pad_id, self.pad_to)
-            vectors[batch] = self.engine.pooled(ids, mask, layers)
+            vectors[batch] = pool_windows(self.engine.pooled(ids, mask, layers), tokens.windows_of(batch))
             if advance:
                 advance(int(mask.sum()))
         return Pooled(vectors, layers)

@@ -186,6 +186,7 @@ def _trace(module: "torch.nn.Module", path: Path) -> None:
     axes = {0: "batch", 1: "tokens"}
     try:
         with unfused_attention(module), torch.no_grad():
+            rows = len(module(torch.from_numpy(ids), torch.from_numpy(mask)))
             torch.onnx.export(
                 module,
                 (torch.from_numpy(ids), torch.from_numpy(mask)),
@@ -193,7 +194,8 @@ def _trace(module: "torch.nn.Module", path: Path) -> None:
                 dynamo=False,
                 input_names=list(_INPUTS),
                 output_names=[_OUTPUT],
-                dynamic_axes={**dict.fromkeys(_INPUTS, axes), _OUTPUT: {0: "batch"}},
+                # The windows of a text give one row, however many they are.
+                dynamic_axes={**dict.fromkeys(_INPUTS, axes), _OUTPUT: {0: "batch"} if rows == len(ids) else {}},
                 opset_version=_OPERATOR_SET,
             )
     except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:

@@ -30,7 +30,7 @@ class Forecast:
 
     Attributes:
         seconds: Method to seconds, the quickest first.
-        truncated_share: Share of texts longer than the maximum length, on a sample; 0 where no backbone reads them.
+        truncated_share: Share of texts too long to be read whole, on a sample; 0 where no backbone reads them.
     """
 
     seconds: dict[str, float]
@@ -58,13 +58,13 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
         work = replace(work, llm_parameters=files.size_bytes() // 4, flops_per_second=matrix_rate(settings))
     if any(method_entry(name).needs_backbone for name in methods):
         files = find_backbone(settings.backbone)
-        tokens = Tokenizer(files, settings.backbone.max_length).encode(sample)
+        tokens = Tokenizer.chosen(files, settings.backbone).encode(sample)
         truncated_share = float(tokens.truncated.mean())
         tokens_per_text = float(tokens.lengths.mean())
         work = replace(
             work,
             tokens_per_text=tokens_per_text,
-            flops_per_token=flops_per_token(files, tokens_per_text),
+            flops_per_token=flops_per_token(files, float(tokens.window_lengths(np.arange(len(tokens))).mean())),
             parameters=files.size_bytes() // 4,
             layers=layer_count(files),
             flops_per_second=matrix_rate(settings),

@@ -62,7 +62,7 @@ def write_report(
         command=command,
         backbones={backbone.sha256: backbone for result in ranked if (backbone := result.record.backbone)}.values(),
         cut={
-            f"the {result.record.max_length:,} tokens that {result.name} reads": result.record.truncated_test_texts
+            f"the {result.record.reach} that {result.name} reads": result.record.truncated_test_texts
             for result in ranked
             if result.record.truncated_test_texts
         },

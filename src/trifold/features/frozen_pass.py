@@ -73,7 +73,7 @@ def through_cache(work: FrozenPass, tokens: Tokens, settings: BackboneSettings) 
     def compute(missing: list[int]) -> Iterator[Segment]:
         if len(missing) < len(tokens):
             say(f"{len(tokens) - len(missing):,} of {len(tokens):,} texts come from the cache (trifold cache lists it)")
-        lengths = tokens.lengths[missing]
+        lengths = tokens.window_lengths(np.array(missing, dtype=np.int64))
         name = f"{work.kind['what']} by {work.kind.get('engine', 'torch')}"
         budget = tuned_budget(settings, Work(name, str(work.kind["weights"]), work.runtime, lengths, 1, work.attempt))
         with track(f"encoding {counted(len(missing), 'text')}", int(lengths.sum())) as advance:

@@ -116,12 +116,14 @@ class PrefixCache:
 
         def compute(positions: np.ndarray, budget: int, advance: Advance) -> list[np.ndarray]:
             found: list[np.ndarray] = [np.empty(0)] * len(positions)
-            lengths = tokens.lengths[positions]
-            for batch in by_token_budget(lengths, budget):
-                states = forward(*tokens.batch(positions[batch], pad_id, pad_to))
-                for row, position in enumerate(batch):
-                    found[position] = states[row, : lengths[position]].copy()
-                advance(int(lengths[batch].sum()))
+            part = tokens.take(positions)
+            for batch in by_token_budget(part.lengths, budget):
+                states = forward(*part.batch(batch, pad_id, pad_to))
+                # The rows of a text are its windows.
+                ends = np.cumsum(np.ones_like(batch) if part.windows is None else part.windows[batch])
+                for position, rows in zip(batch, np.split(states, ends[:-1]), strict=True):
+                    found[position] = np.concatenate(rows[:, : part.lengths[position] // len(rows)])
+                advance(int(part.lengths[batch].sum()))
             return found
 
         def attempt(ids: np.ndarray, mask: np.ndarray) -> None:
@@ -198,11 +200,14 @@ class PrefixStates:
     Args:
         arrays: `(tokens, width)` float16 for each text.
         runtime: The device that needs them.
+        windows: `(texts,)`, how many windows of one length each text has; `None` where each has one.
     """
 
-    def __init__(self, arrays: list[np.ndarray], runtime: Runtime) -> None:
+    def __init__(self, arrays: list[np.ndarray], runtime: Runtime, windows: np.ndarray | None = None) -> None:
         self._arrays, self._device = arrays, runtime.device
-        self._ends = np.cumsum([len(array) for array in arrays])
+        self._windows = np.ones(len(arrays), dtype=np.int64) if windows is None else windows
+        self._sizes = np.array([len(array) for array in arrays])
+        self._ends = np.cumsum(self._sizes)
         self._all: torch.Tensor | None = None
         rows, width = int(self._ends[-1]), arrays[0].shape[1]
         if runtime.device == "cuda" and 2 * rows * width < GPU_SHARE * torch.cuda.mem_get_info()[0]:
@@ -218,25 +223,30 @@ class PrefixStates:
 
         Args:
             positions: `(batch,)`.
-            longest: Tokens that every text is padded to.
+            longest: Tokens that every window is padded to.
 
         Returns:
-            The padded states, `(batch, longest, width)`; or if the states are on the GPU their row numbers there,
-            `(batch, longest)` int64.
+            The padded states, `(windows, longest, width)`; or if the states are on the GPU their row numbers there,
+            `(windows, longest)` int64.
         """
-        chosen = [self._arrays[position] for position in positions]
+        windows = self._windows[positions]
+        texts = np.repeat(positions, windows)
+        sizes = self._sizes[texts] // self._windows[texts]
+        # Where a window begins among the rows of its text.
+        begins = sizes * (np.arange(len(texts)) - np.repeat(np.cumsum(windows) - windows, windows))
         if self._all is not None:
-            rows = np.arange(longest) + (self._ends[positions] - [len(array) for array in chosen])[:, None]
-            rows[rows >= self._ends[positions, None]] = len(self._all) - 1
+            ends = (self._ends[texts] - self._sizes[texts] + begins + sizes)[:, None]
+            rows = np.arange(longest) + ends - sizes[:, None]
+            rows[rows >= ends] = len(self._all) - 1
             return torch.from_numpy(rows)
         dtype = np.float32 if self._device == "cpu" else np.float16
-        padded = np.zeros((len(chosen), longest, chosen[0].shape[1]), dtype=dtype)
-        for row, array in enumerate(chosen):
-            padded[row, : len(array)] = array
+        padded = np.zeros((len(texts), longest, self._arrays[positions[0]].shape[1]), dtype=dtype)
+        for row, (text, begin, size) in enumerate(zip(texts, begins, sizes, strict=True)):
+            padded[row, :size] = self._arrays[text][begin : begin + size]
         return torch.from_numpy(padded)
 
     def padded(self, batch: torch.Tensor) -> torch.Tensor:
-        """The states of a batch from `batch`, padded with zeros, `(batch, longest, width)` float32."""
+        """The states of a batch from `batch`, padded with zeros, `(windows, longest, width)` float32."""
         return (batch if self._all is None else self._all[batch]).float()
 
 

@@ -23,20 +23,24 @@ def encode_through_cache(tokenizer: Tokenizer, texts: Sequence[str], limit_bytes
     Returns:
         The tokens, and the seconds that tokenising those from the cache once took.
     """
-    # A stored array is one column: whether the text was truncated, then its ids.
+    # A stored array is one column: whether the text was truncated and twice its windows beside the first, then its ids.
     store = Store(tokenizer.identity(), 1, limit_bytes, dtype=np.int32)
     digests = [short_digest(text.encode("utf-8", "surrogatepass")) for text in texts]
 
     def compute(missing: list[int]) -> Iterator[Segment]:
         begun = time.perf_counter()
         fresh = tokenizer.encode([texts[number] for number in missing])
-        columns = [np.append(cut, ids)[:, None] for cut, ids in zip(fresh.truncated, fresh.each(), strict=True)]
+        marks = fresh.truncated.astype(np.int32)
+        if fresh.windows is not None:
+            marks += 2 * (fresh.windows - 1)
+        columns = [np.append(mark, ids)[:, None] for mark, ids in zip(marks, fresh.each(), strict=True)]
         yield Segment(missing, columns, time.perf_counter() - begun)
 
-    # At most one token for each character, and the special tokens around them.
+    # About one token for each character at most, and the special tokens around them.
     missing_lengths = (len(text) + 2 for text, one in zip(texts, digests, strict=True) if one not in store)
-    needed_bytes = sum(4 * (1 + min(tokenizer.max_length, length)) for length in missing_lengths)
+    needed_bytes = sum(4 * (1 + min(tokenizer.most_tokens, length)) for length in missing_lengths)
     keep = not needed_bytes or has_room(needed_bytes, limit_bytes)
     with kept_or_computed(store, digests, compute, keep=keep) as (found, cached_seconds):
         rows = [column[:, 0] for column in found]
-        return Tokens.of([row[1:] for row in rows], [bool(row[0]) for row in rows]), cached_seconds
+        truncated, windows = [bool(row[0] % 2) for row in rows], [1 + int(row[0]) // 2 for row in rows]
+        return Tokens.of([row[1:] for row in rows], truncated, windows), cached_seconds

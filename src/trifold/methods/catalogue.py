@@ -79,7 +79,17 @@ class GenerativeEntry:
 # What these promise holds for any method, be it that it has nothing random, no connection or nothing to keep.
 ANY_METHOD = frozenset({"seed", "offline", "cache", "cache_gigabytes", "report_to", "resume"})
 _READING = frozenset(
-    {"model", "revision", "trust_remote_code", "max_length", "long_text", "device", "precision", "token_budget"}
+    {
+        "model",
+        "revision",
+        "trust_remote_code",
+        "max_length",
+        "long_text",
+        "max_windows",
+        "device",
+        "precision",
+        "token_budget",
+    }
 )
 _FROZEN = _READING | {"engine"}
 # A head's training takes these alone from the user.
@@ -87,7 +97,7 @@ _HEAD_STEPS = frozenset({"learning_rate", "epochs", "batch_size"})
 _STEPS = _HEAD_STEPS | {"weight_decay", "warmup_ratio", "max_grad_norm", "ema_decay", "save_steps", "save_minutes"}
 _TUNED = _READING | _STEPS | {"patience", "class_weight", "self_distillation", "threshold"}
 _ADAPTER = _TUNED | {"adapter_layers", "adapter_size"}
-_GENERATING = _STEPS | _READING - {"long_text"} | {"patience"}
+_GENERATING = _STEPS | _READING - {"long_text", "max_windows"} | {"patience"}
 _LLM_SETTINGS = frozenset(field.name for kind in (LlmSettings, PromptingSettings) for field in fields(kind))
 
 _ENTRIES = {
@@ -147,7 +157,7 @@ _ASKED_FOR = {
         "Prompting",
         False,
         prompt_seconds,
-        _READING | _LLM_SETTINGS | {"label_description"},
+        _READING - {"max_windows"} | _LLM_SETTINGS | {"label_description"},
         nothing_to_prompt,
         asks_llm=True,
     )

@@ -57,7 +57,7 @@ class Classic(Method):
         seed_everything(given.seed)
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
-        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer = Tokenizer.chosen(files, chosen)
         tokenizer.require_words(train.texts)
         encoder = Encoder(files, runtime, engine=chosen.engine)
         last_first: LayerPooling = (encoder.layers, "first")

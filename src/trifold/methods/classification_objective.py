@@ -13,6 +13,7 @@ from trifold.events import say
 from trifold.features.prefix_cache import PrefixCache, PrefixStates, frozen_depth
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import PadTo, default_padding
+from trifold.models.pooling import mean_of_windows, window_shares
 from trifold.models.settings import BackboneSettings
 from trifold.models.tokenizer import Tokenizer, Tokens
 from trifold.runtime import Runtime
@@ -22,6 +23,9 @@ from trifold.train.objective import BatchLoss, Capturable, classification_loss
 @dataclass(frozen=True)
 class Classification(Capturable):
     """Objective: cross-entropy of a sequence classifier on tokenised, labelled texts.
+
+    The logits of a text are the mean over its windows, which are always computed together: its gradient is that of the
+    mean, as if there were room for all of it.
 
     Attributes:
         tokens: The texts.
@@ -59,20 +63,28 @@ class Classification(Capturable):
         """See `Objective.lengths`."""
         return self.tokens.lengths
 
+    @property
+    def few_shapes(self) -> bool:
+        """See `Capturable.few_shapes`."""
+        return self.tokens.windows is None
+
     def inputs(self, positions: np.ndarray, pad_to: PadTo | None = None) -> list[torch.Tensor]:
         """See `Capturable.inputs`."""
         ids, mask = self.tokens.batch(positions, self.pad_id, pad_to or self.pad_to)
         # Attention is faster without a mask; a mask of no tokens says that nothing is padding.
         mask = mask[:, :0] if mask.all() else mask
         below = [] if self.states is None else [self.states.batch(positions, ids.shape[1])]
-        return [ids, mask, self.classes[positions], self.weights[positions], *below]
+        shares = [] if self.tokens.windows is None else [window_shares(self.tokens.windows[positions])]
+        return [ids, mask, self.classes[positions], self.weights[positions], *shares, *below]
 
     def loss_of(self, model: torch.nn.Module, inputs: list[torch.Tensor]) -> BatchLoss:
         """See `Capturable.loss_of`."""
-        ids, mask, classes, weights, *below = inputs
+        ids, mask, classes, weights, *rest = inputs
         if self.states is not None and self.set_states is not None:
-            self.set_states(self.states.padded(below[0]))
+            self.set_states(self.states.padded(rest[-1]))
         logits = model(input_ids=ids, attention_mask=mask if mask.numel() else None).logits.float()
+        if self.tokens.windows is not None:
+            logits = mean_of_windows(logits, rest[0])
         return classification_loss(logits, classes, weights)
 
 
@@ -135,7 +147,7 @@ def above_frozen_prefix(
         cached_seconds = sum(one.cached_seconds for one in found)
         seconds = time.monotonic() - started + cached_seconds
         set_states = stack.enter_context(prefix.replayed())
-        states = (PrefixStates(one.arrays, runtime) for one in found)
+        states = (PrefixStates(one.arrays, runtime, part.windows) for one, part in zip(found, tokens, strict=True))
         replayed = [
             replace(objective, states=own, set_states=set_states)
             for objective, own in zip(objectives, states, strict=True)

@@ -51,7 +51,8 @@ class Exportable:
     """A predictor as one module.
 
     Attributes:
-        module: From `(batch, tokens)` ids and mask to the logits of `score`; on the CPU, in evaluation mode.
+        module: From `(batch, tokens)` ids and mask to the logits of `score`; on the CPU, in evaluation mode. Where the
+            tokenizer reads windows, the batch is those of one text, and gives one row.
         tokenizer: Gives the ids.
         files: Whose tokenizer and configuration it is.
     """

@@ -27,7 +27,7 @@ from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget
 from trifold.models.loading import save_model
 from trifold.models.locate import find_backbone
-from trifold.models.pooling import pool_tokens
+from trifold.models.pooling import mean_of_windows, pool_tokens, window_shares
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer, Tokens
 from trifold.models.tokenizer_files import copy_tokenizer
@@ -105,8 +105,8 @@ class ContrastivePredictor(Predictor):
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`."""
-        last_mean = [(self._encoder.layers, "mean")]
-        module = HeadOnEncoder(self._encoder, last_mean, self._head.layers(), normalised=True)
+        last_mean, windows = [(self._encoder.layers, "mean")], self._tokenizer.reads_windows
+        module = HeadOnEncoder(self._encoder, last_mean, self._head.layers(), normalised=True, windows=windows)
         return Exportable(module.eval().cpu(), self._tokenizer, self._base)
 
     def load_arguments(self) -> tuple[ComputeSettings]:
@@ -169,7 +169,10 @@ class TextPairs:
     def _vectors(self, model: torch.nn.Module, rows: np.ndarray) -> torch.Tensor:
         ids, mask = (tensor.to(self.device) for tensor in self.tokens.batch(rows, self.pad_id))
         states = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-        return torch.nn.functional.normalize(pool_tokens(states, mask, "mean"), dim=1)
+        pooled = pool_tokens(states, mask, "mean")
+        if self.tokens.windows is not None:
+            pooled = mean_of_windows(pooled, window_shares(self.tokens.windows[rows]).to(self.device))
+        return torch.nn.functional.normalize(pooled, dim=1)
 
     def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """About `count` distinct rows: a few classes, and a few rows of each."""
@@ -196,7 +199,7 @@ class Contrastive(Method):
         files = find_backbone(chosen)
         seed_everything(given.seed)
         encoder = Encoder(files, runtime, frozen=False)
-        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer = Tokenizer.chosen(files, chosen)
         tokenizer.require_words(train.texts)
         # The loop must not split the rows of a step, since rows in different micro-batches would form no pair.
         config = make_training_config(self.name, CONTRASTIVE, given, epochs=1, token_budget=_NO_LIMIT)

@@ -23,7 +23,7 @@ class Workload:
         test_texts: Rows of the test part.
         characters_per_text: Mean.
         labels: Number of labels.
-        tokens_per_text: Mean, after truncation. This and what follows is for methods that need a backbone.
+        tokens_per_text: Mean of those that are read. This and what follows is for methods that need a backbone.
         flops_per_token: Floating-point operations per token of one forward pass of the backbone.
         parameters: Number of parameters of the backbone.
         layers: Number of layers of the backbone.

@@ -20,6 +20,7 @@ class HeadOnEncoder(torch.nn.Module):
         layers: Weight `(in, out)` and bias `(out,)` of each linear layer.
         normalised: Whether the joined vector is first scaled to length 1.
         in_half_precision: Whether the joined vector is first converted to float16, as cached vectors are.
+        windows: Whether the batch is the windows of one text, pooled as in `pool_windows`.
     """
 
     def __init__(
@@ -30,18 +31,19 @@ class HeadOnEncoder(torch.nn.Module):
         *,
         normalised: bool = False,
         in_half_precision: bool = False,
+        windows: bool = False,
     ) -> None:
         super().__init__()
         pooled_layers = sorted({layer for layer, _ in layer_poolings})
         self.pooled = PooledStates(encoder.model, pooled_layers)
         self.indices = [(pooled_layers.index(layer), POOLINGS.index(pooling)) for layer, pooling in layer_poolings]
         self.linears = torch.nn.ModuleList(_linear(weight, bias) for weight, bias in layers)
-        self.normalised, self.in_half_precision = normalised, in_half_precision
+        self.normalised, self.in_half_precision, self.windows = normalised, in_half_precision, windows
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """`(batch, tokens)` ids and attention mask to logits, `(batch, classes)`."""
+        """`(batch, tokens)` ids and attention mask to logits, `(batch, classes)`; `(1, classes)` of windows."""
         pooled = self.pooled(ids, mask)
-        values = torch.cat([pooled[:, layer, pooling] for layer, pooling in self.indices], 1)
+        values = torch.cat([self._of_text(pooled[:, layer, pooling], pooling) for layer, pooling in self.indices], 1)
         if self.normalised:
             values = torch.nn.functional.normalize(values, dim=1)
         if self.in_half_precision:
@@ -49,6 +51,11 @@ class HeadOnEncoder(torch.nn.Module):
         for number, linear in enumerate(self.linears):
             values = linear(torch.relu(values) if number else values)
         return values
+
+    def _of_text(self, vectors: torch.Tensor, pooling: int) -> torch.Tensor:
+        if not self.windows:
+            return vectors
+        return vectors.amax(0, keepdim=True) if POOLINGS[pooling] == "max" else vectors.mean(0, keepdim=True)
 
 
 def _linear(weight: np.ndarray, bias: np.ndarray) -> torch.nn.Linear:

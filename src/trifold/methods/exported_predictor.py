@@ -62,7 +62,9 @@ class ExportedPredictor(Predictor):
         """See `Predictor.score`."""
         tokens = self._tokenizer.encode(texts)
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
-        for batch in by_token_budget(tokens.lengths, self._settings.token_budget or TOKEN_BUDGET):
+        # A graph that reads windows takes one text at a time.
+        budget = 1 if self._tokenizer.reads_windows else self._settings.token_budget or TOKEN_BUDGET
+        for batch in by_token_budget(tokens.lengths, budget):
             found = self._graph(*tokens.padded(batch, self._tokenizer.pad_id))
             if found.shape != logits[batch].shape:
                 raise ArtifactError(

@@ -127,7 +127,10 @@ class FeaturesPredictor(Predictor):
         (weight, bias), *upper = self._head.layers()
         first = weight / self._selection.scale[:, None]
         layers = [(first, bias - self._selection.mean @ first), *upper]
-        module = HeadOnEncoder(self._encoder, self._selection.layer_poolings, layers, in_half_precision=True)
+        windows = self._tokenizer.reads_windows
+        module = HeadOnEncoder(
+            self._encoder, self._selection.layer_poolings, layers, in_half_precision=True, windows=windows
+        )
         return Exportable(module.eval().cpu(), self._tokenizer, self._files)
 
     def load_arguments(self) -> tuple[ComputeSettings]:
@@ -152,7 +155,7 @@ class Features(Method):
         seed_everything(self.settings.train.seed)
         runtime = choose(chosen.device, chosen.precision)
         files = find_backbone(chosen)
-        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer = Tokenizer.chosen(files, chosen)
         tokenizer.require_words(train.texts)
         encoder = Encoder(files, runtime, engine=chosen.engine)
         texts = [*train.texts, *validation.texts]

@@ -26,6 +26,7 @@ from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget, default_padding
 from trifold.models.classification_head import starting_logits
 from trifold.models.locate import find_backbone
+from trifold.models.long_text import mean_over_windows
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.vocabulary_pruning import tokens_that_occur
@@ -96,7 +97,7 @@ class FineTunedPredictor(Predictor):
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
         for batch in by_token_budget(tokens.lengths, self._settings.token_budget or self._runtime.token_budget):
             padded = tokens.padded(batch, self._tokenizer.pad_id, default_padding(self._runtime))
-            logits[batch] = run(*padded)
+            logits[batch] = mean_over_windows(run(*padded), tokens.windows_of(batch))
         return Scores(logits, tokens.truncated)
 
     def read_spans(self, text: str) -> list[tuple[int, int]]:
@@ -114,7 +115,8 @@ class FineTunedPredictor(Predictor):
 
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`."""
-        return Exportable(_Logits(self.model).eval().cpu(), self._tokenizer, self.base)
+        module = _Logits(self.model, windows=self._tokenizer.reads_windows)
+        return Exportable(module.eval().cpu(), self._tokenizer, self.base)
 
     def load_arguments(self) -> tuple[ComputeSettings]:
         """See `Predictor.load_arguments`."""
@@ -147,16 +149,21 @@ def require_classes(found: int, labels: LabelMap, files: BackboneFiles) -> None:
 
 
 class _Logits(torch.nn.Module):
-    """A classifier with positional arguments that returns the logits alone, as an exported graph needs it."""
+    """A classifier with positional arguments that returns the logits alone, as an exported graph needs it.
 
-    def __init__(self, model: Any) -> None:
+    Args:
+        model: The classifier.
+        windows: Whether the batch is the windows of one text, whose logits are averaged.
+    """
+
+    def __init__(self, model: Any, *, windows: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.windows = model, windows
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """`(batch, tokens)` ids and mask to `(batch, classes)`."""
+        """`(batch, tokens)` ids and mask to `(batch, classes)`; `(1, classes)` of windows."""
         logits: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).logits.float()
-        return logits
+        return logits.mean(0, keepdim=True) if self.windows else logits
 
 
 class FineTuning(Method):
@@ -197,7 +204,7 @@ class FineTuning(Method):
         targets = [self._targets(part, labels) for part in (train, validation)]
         start = starting_logits(*targets[0], len(labels))
         model = self.build(files, labels, start).to(runtime.device)
-        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer = Tokenizer.chosen(files, chosen)
         tokenizer.require_words(train.texts)
         parts = zip((train, validation), targets, strict=True)
         objectives = [Classification.of(part.texts, *target, tokenizer, runtime) for part, target in parts]
@@ -267,4 +274,5 @@ class FineTuning(Method):
             model.zero_grad(set_to_none=True)
 
         shape = file_sha256(files.folder / "config.json")
-        return Work(self.name, shape, runtime, training.lengths, epochs, attempt, self._batch_size)
+        lengths = training.tokens.window_lengths(np.arange(len(training.tokens)))
+        return Work(self.name, shape, runtime, lengths, epochs, attempt, self._batch_size)

@@ -49,16 +49,17 @@ class Model:
         self._several: bool = facts.get("multi_label", False)
         self._thresholds = np.array(facts.get("thresholds") or [0.5])
         self._most: int = facts["max_length"]
-        self._tail: bool = facts.get("long_text") == "head+tail"
+        self._rule: str = facts.get("long_text", "truncate")
+        self._windows: int = facts.get("max_windows", 1)
         vocabulary = config.get("vocab_size", sys.maxsize)
         padding = [config.get(name) for name in ("pad_token_id", "eos_token_id")]
         self._pad = next((one for one in padding if isinstance(one, int) and 0 <= one < vocabulary), 0)
         self._tokenizer = Tokenizer.from_file(str(files / "tokenizer.json"))
         self._tokenizer.no_padding()
-        if self._tail:
-            self._tokenizer.no_truncation()
-        else:
+        if self._rule == "truncate":
             self._tokenizer.enable_truncation(self._most)
+        else:
+            self._tokenizer.no_truncation()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         graph = str(files / "model.onnx")
@@ -68,11 +69,12 @@ class Model:
         """Label, probability, whether the text was cut, and the probability of every label, of each text."""
         ids, truncated = self._encode(texts)
         logits = np.empty((len(texts), len(self.labels)))
-        order = sorted(range(len(texts)), key=lambda position: -len(ids[position]))
+        order = sorted(range(len(texts)), key=lambda position: -len(ids[position][0]))
         while order:
-            size = max(1, _TOKEN_BUDGET // max(1, len(ids[order[0]])))
+            # A graph that reads windows takes those of one text at a time.
+            size = 1 if self._rule == "window" else max(1, _TOKEN_BUDGET // max(1, len(ids[order[0]][0])))
             batch, order = order[:size], order[size:]
-            logits[batch] = self._run([ids[position] for position in batch])
+            logits[batch] = self._run([window for position in batch for window in ids[position]])
         if self._several:
             probabilities = 1 / (1 + np.exp(-logits))
         else:
@@ -99,28 +101,47 @@ class Model:
         padded[mask] = np.concatenate(ids)
         return self._session.run(["output"], {"input_ids": padded, "attention_mask": mask.astype(np.int64)})[0]
 
-    def _encode(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
-        """Token ids of each text, and whether it was cut."""
-        limit = self._most * _CHARACTERS_PER_TOKEN
-        known = [text[:limit] for text in texts]
-        if self._tail:
-            known = [text if len(text) <= 2 * limit + 1 else f"{text[:limit]} {text[-limit:]}" for text in texts]
+    def _encode(self, texts: Sequence[str]) -> tuple[list[list[list[int]]], list[bool]]:
+        """Token ids of each text's windows, of which it has one unless it is read in several; whether it was cut."""
+        known = [self._relevant(text) for text in texts]
         found = self._tokenizer.encode_batch_fast(known)
-        ids = [self._head_and_tail(one.ids, one.special_tokens_mask) for one in found]
+        parts = [self._parts(one.ids, one.special_tokens_mask) for one in found]
         cut = [
-            bool(one.overflowing) or len(one.ids) > self._most or len(short) < len(text)
-            for one, short, text in zip(found, known, texts, strict=True)
+            bool(one.overflowing) or left_out or len(short) < len(text)
+            for one, (_, left_out), short, text in zip(found, parts, known, texts, strict=True)
         ]
-        return ids, cut
+        return [windows for windows, _ in parts], cut
 
-    def _head_and_tail(self, ids: list[int], special: list[int]) -> list[int]:
-        """A text that is too long without its middle: a quarter of what is kept is its beginning."""
+    def _relevant(self, text: str) -> str:
+        """The characters of a text that can be part of the tokens that are read."""
+        limit = self._most * _CHARACTERS_PER_TOKEN
+        if self._rule == "truncate":
+            return text[:limit]
+        count = 2 if self._rule == "head+tail" else self._windows
+        if len(text) <= count * limit + count - 1:
+            return text
+        return " ".join(text[start : start + limit] for start in _evenly(len(text) - limit, count))
+
+    def _parts(self, ids: list[int], special: list[int]) -> tuple[list[list[int]], bool]:
+        """The windows of a text, or what is kept of it in one, and whether some of it is left out."""
         if len(ids) <= self._most:
-            return ids
-        before, after = special.index(0), special[::-1].index(0)
-        room = self._most - before - after
-        head = room // 4
-        return ids[: before + head] + ids[len(ids) - after - (room - head) :]
+            return [ids], False
+        begin, end = special.index(0), len(ids) - special[::-1].index(0)
+        before, text, after = ids[:begin], ids[begin:end], ids[end:]
+        room = self._most - len(before) - len(after)
+        if self._rule != "window":
+            return [before + text[: room // 4] + text[len(text) - (room - room // 4) :] + after], True
+        overlap = room // 4
+        needed = -(-(len(text) - overlap) // (room - overlap))
+        count = min(needed, self._windows)
+        size = min(room, -(-(len(text) + (count - 1) * overlap) // count))
+        starts = _evenly(len(text) - size, count)
+        return [before + text[start : start + size] + after for start in starts], needed > count
+
+
+def _evenly(last: int, count: int) -> list[int]:
+    """Whole numbers from 0 to `last` in even steps."""
+    return [number * last // max(1, count - 1) for number in range(count)]
 
 
 def text_columns(folder: Path, columns: Sequence[str], given: str | None) -> list[str]:

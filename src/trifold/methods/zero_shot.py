@@ -104,7 +104,8 @@ class ZeroShotPredictor(Predictor):
     def exportable(self) -> Exportable:
         """See `Predictor.exportable`."""
         similarity = (_SCALE * self._anchors.T, -_SCALE * self._centre)
-        module = HeadOnEncoder(self._encoder, [(self._encoder.layers, "mean")], [similarity], normalised=True)
+        last_mean, windows = [(self._encoder.layers, "mean")], self._tokenizer.reads_windows
+        module = HeadOnEncoder(self._encoder, last_mean, [similarity], normalised=True, windows=windows)
         return Exportable(module.eval().cpu(), self._tokenizer, self._files)
 
     def load_arguments(self) -> tuple[ComputeSettings]:
@@ -134,7 +135,7 @@ class ZeroShot(Method):
         files = find_backbone(chosen)
         runtime = choose(chosen.device, chosen.precision)
         encoder = Encoder(files, runtime, engine=chosen.engine)
-        tokenizer = Tokenizer(files, chosen.max_length, chosen.long_text)
+        tokenizer = Tokenizer.chosen(files, chosen)
         tokenizer.require_words(train.texts)
         wordings = [template.format(meaning) for meaning in meanings for template in _TEMPLATES]
         vectors, _ = embed(encoder, tokenizer, wordings, chosen.token_budget)

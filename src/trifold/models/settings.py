@@ -7,6 +7,9 @@ from cyclopts import Parameter
 
 from trifold.errors import require
 
+# Windows of a text where the user names no number: of 250 tokens each, some 1,500 tokens or three pages of print.
+MAX_WINDOWS = 8
+
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeSettings:
@@ -40,7 +43,11 @@ class EncodingSettings(ComputeSettings):
     Attributes:
         max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted. By default
             what the model was saved with, else 250.
-        long_text: Of a longer text, read its beginning, or a quarter from its beginning and the rest from its end.
+        long_text: Of a longer text, read its beginning (truncate); a quarter from its beginning and the rest from its
+            end; or all of it in overlapping windows of that many tokens, which are averaged and take as many times
+            longer.
+        max_windows: With --long-text window, read at most so many windows of a text (8), evenly spread where it has
+            more.
         engine: What runs a frozen backbone: PyTorch; or on a CPU ONNX Runtime in full precision (onnx), faster where
             the processor does not multiply bfloat16, which PyTorch takes where it does; or 8-bit integers (int8), a
             little less exact and 1.4 to 2 times as fast, of PyTorch where the model is a BERT and the processor
@@ -48,18 +55,28 @@ class EncodingSettings(ComputeSettings):
     """
 
     max_length: int | None = None
-    long_text: Literal["truncate", "head+tail"] = "truncate"
+    long_text: Literal["truncate", "head+tail", "window"] = "truncate"
+    max_windows: int | None = None
     engine: Literal["torch", "onnx", "int8"] = "torch"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         given = self.max_length
         require(given is None or given >= 3, f"--max-length {given}", "it leaves no room for a word, give 3 or more")
+        windows, asked = self.max_windows, f"--max-windows {self.max_windows}"
+        require(windows is None or windows > 1, asked, "give 2 or more, or leave --long-text window out")
+        require(windows is None or self.long_text == "window", asked, "it is for --long-text window")
         require(
             self.engine != "onnx" or self.precision != "bfloat16",
             "--precision bfloat16 with --engine onnx",
             "it computes in float32, leave one of them out",
         )
+
+
+def reach_in_words(max_length: int, long_text: str, max_windows: int | None) -> str:
+    """What is read of a text at most, from the settings of those names."""
+    windows = f"{max_windows or MAX_WINDOWS} windows of " if long_text == "window" else ""
+    return f"{windows}{max_length:,} tokens"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,3 +105,8 @@ class BackboneSettings(EncodingSettings):
     def cache_bytes(self) -> int:
         """The limit in bytes."""
         return int(1e9 * self.cache_gigabytes)
+
+    @property
+    def reach(self) -> str:
+        """What is read of a text at most, in words."""
+        return reach_in_words(self.max_length, self.long_text, self.max_windows)

@@ -2,10 +2,10 @@
 
 import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from trifold.hashing import short_digest
 from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.batching import PadTo, padded_length, to_longest
 from trifold.models.context_length import context_length
-from trifold.models.long_text import head_and_tail, relevant_characters
+from trifold.models.long_text import characters_of, head_and_tail, relevant_characters, window_places
+from trifold.models.settings import MAX_WINDOWS, BackboneSettings
 from trifold.models.tokenizer_files import fast_tokenizer
 
 if TYPE_CHECKING:
@@ -45,37 +46,54 @@ class Tokens:
     Attributes:
         ids: `(total,)` int32, the ids of all texts one after the other.
         offsets: `(texts + 1,)` int64; text i is `ids[offsets[i]:offsets[i + 1]]`.
-        truncated: `(texts,)` bool, whether a text was longer than the maximum.
+        truncated: `(texts,)` bool, whether a text was too long to be read whole.
+        windows: `(texts,)` int64, in how many windows a text is read. Its ids are those of its windows one after the
+            other, all of one length, each with special tokens of its own. `None` where every text is one window.
     """
 
     ids: np.ndarray
     offsets: np.ndarray
     truncated: np.ndarray
+    windows: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.truncated)
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Tokens of each text, `(texts,)` int64."""
+        """Tokens of each text, those of all its windows together, `(texts,)` int64."""
         return np.diff(self.offsets)
 
     @cached_property
     def _longest(self) -> int:
-        """Tokens of the longest text."""
-        return int(self.lengths.max())
+        """Tokens of the longest window."""
+        return int(self.window_lengths(np.arange(len(self))).max())
+
+    def windows_of(self, positions: np.ndarray) -> np.ndarray | None:
+        """How many windows each of the texts at `positions` has; `None` where every text is one."""
+        return None if self.windows is None else self.windows[positions]
+
+    def window_lengths(self, positions: np.ndarray) -> np.ndarray:
+        """Tokens of each window of the texts at `positions`, `(windows,)`."""
+        windows = self.windows_of(positions)
+        lengths: np.ndarray = self.lengths[positions]
+        return lengths if windows is None else np.repeat(lengths // windows, windows)
 
     def take(self, positions: np.ndarray) -> "Tokens":
         """The texts at `positions`, in that order."""
         ids = [self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions]
-        return Tokens.of(ids, self.truncated[positions])
+        return Tokens.of(ids, self.truncated[positions], self.windows_of(positions))
 
     @classmethod
-    def of(cls, ids: Sequence[np.ndarray], truncated: Sequence[bool]) -> "Tokens":
-        """From the ids of each text, and whether it was truncated."""
+    def of(
+        cls, ids: Sequence[np.ndarray], truncated: Sequence[bool], windows: Sequence[int] | np.ndarray | None = None
+    ) -> "Tokens":
+        """From the ids of each text, whether it was truncated, and how many windows it has."""
         offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids])]).astype(np.int64)
         flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
-        return cls(flat, offsets, np.array(truncated, dtype=bool))
+        counts = None if windows is None else np.array(windows, dtype=np.int64)
+        several = counts is not None and bool((counts > 1).any())
+        return cls(flat, offsets, np.array(truncated, dtype=bool), counts if several else None)
 
     def each(self) -> list[np.ndarray]:
         """The ids of each text."""
@@ -83,20 +101,25 @@ class Tokens:
 
     @cached_property
     def digests(self) -> list[bytes]:
-        """A digest of 16 bytes of each text's tokens."""
-        return [short_digest(part.tobytes()) for part in self.each()]
+        """A digest of 16 bytes of each text's tokens, and of the windows that they are in."""
+        if self.windows is None:
+            return [short_digest(part.tobytes()) for part in self.each()]
+        windows = [b"" if count == 1 else b"windows %d" % count for count in self.windows]
+        return [short_digest(part.tobytes() + count) for part, count in zip(self.each(), windows, strict=True)]
 
     def padded(self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest) -> tuple[np.ndarray, np.ndarray]:
-        """Padded ids and attention mask of the texts at `positions`, both `(batch, longest)` int64.
+        """Padded ids and attention mask of the texts at `positions`, both `(windows, longest)` int64.
+
+        A text has one row, or where texts are read in windows a row for each, one after the other.
 
         Args:
             positions: Positions of the texts, `(batch,)`.
-            pad_id: The id that shorter texts are padded with.
-            pad_to: The padding rule; no text is padded beyond the longest of all texts.
+            pad_id: The id that shorter windows are padded with.
+            pad_to: The padding rule; nothing is padded beyond the longest window of all texts.
         """
-        lengths = self.lengths[positions]
+        lengths = self.window_lengths(positions)
         longest = padded_length(lengths, pad_to, self._longest)
-        ids = np.full((len(positions), longest), pad_id, dtype=np.int64)
+        ids = np.full((len(lengths), longest), pad_id, dtype=np.int64)
         mask = np.arange(longest) < lengths[:, None]
         ids[mask] = np.concatenate([self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions])
         return ids, mask.astype(np.int64)
@@ -116,15 +139,24 @@ class Tokenizer:
 
     Args:
         files: The backbone.
-        max_length: Tokens kept of each text, special tokens included.
-        long_text: What is kept of a longer text, `truncate` or `head+tail` (`long_text.py`).
+        max_length: Tokens kept of each text, or of each window, special tokens included.
+        long_text: What is read of a longer text, `truncate`, `head+tail` or `window` (`long_text.py`).
+        max_windows: The most windows of a text; 8 where `None`.
+
+    Attributes:
+        pad_id: The id that shorter texts of a batch are padded with.
+        most_tokens: The most tokens of a text, those of all its windows together.
 
     Raises:
         BackboneError: If the backbone has no fast tokenizer, or its context is shorter than `max_length`.
     """
 
-    def __init__(self, files: BackboneFiles, max_length: int, long_text: str = "truncate") -> None:
+    def __init__(
+        self, files: BackboneFiles, max_length: int, long_text: str = "truncate", max_windows: int | None = None
+    ) -> None:
         self.max_length, self.long_text = max_length, long_text
+        self.max_windows = max_windows or MAX_WINDOWS
+        self.most_tokens = max_length * (self.max_windows if self.reads_windows else 1)
         self._name = files.name
         self._tokenizer = fast_tokenizer(files)
         self._tokenizer.no_padding()
@@ -139,13 +171,24 @@ class Tokenizer:
             raise BackboneError(f"{files.name} reads at most {context} tokens: use --max-length {context} or less")
 
     @classmethod
-    def of(cls, files: BackboneFiles, saved: dict[str, object]) -> "Tokenizer":
+    def chosen(cls, files: BackboneFiles, settings: BackboneSettings) -> "Tokenizer":
+        """The tokenizer that reads as the user chose."""
+        return cls(files, settings.max_length, settings.long_text, settings.max_windows)
+
+    @classmethod
+    def of(cls, files: BackboneFiles, saved: Mapping[str, Any]) -> "Tokenizer":
         """The tokenizer from what `described` returned."""
-        return cls(files, int(str(saved["max_length"])), str(saved.get("long_text", "truncate")))
+        return cls(files, int(saved["max_length"]), saved.get("long_text", "truncate"), saved.get("max_windows"))
+
+    @property
+    def reads_windows(self) -> bool:
+        """Whether a text may take several windows."""
+        return self.long_text == "window"
 
     def described(self) -> dict[str, object]:
         """What a saved model stores, so that it tokenises as in training."""
-        return {"max_length": self.max_length, "long_text": self.long_text}
+        windows = {"max_windows": self.max_windows} if self.reads_windows else {}
+        return {"max_length": self.max_length, "long_text": self.long_text, **windows}
 
     def encode(self, texts: Sequence[str]) -> Tokens:
         """Tokenise `texts` in parallel.
@@ -157,6 +200,7 @@ class Tokenizer:
         """
         flat: list[np.ndarray] = []
         truncated: list[bool] = []
+        windows: list[int] = []
         for start in range(0, len(texts), _TEXTS_PER_CALL):
             slice_ = texts[start : start + _TEXTS_PER_CALL]
             shortened = [self._relevant(text) for text in slice_]
@@ -164,16 +208,18 @@ class Tokenizer:
             encodings = self._tokenizer.encode_batch_fast(shortened)
             for text, short, encoding in zip(slice_, shortened, encodings, strict=True):
                 ids = np.array(encoding.ids, dtype=np.int32)
-                too_long = bool(encoding.overflowing) or len(ids) > self.max_length
+                cut, count = bool(encoding.overflowing) or len(short) < len(text), 1
                 if len(ids) > self.max_length:
-                    ids = self._head_and_tail(ids, np.array(encoding.special_tokens_mask, dtype=bool))
+                    ids, count, left_out = self._shortened(ids, np.array(encoding.special_tokens_mask, dtype=bool))
+                    cut = cut or left_out
                 flat.append(ids)
-                truncated.append(too_long or len(short) < len(text))
+                truncated.append(cut)
+                windows.append(count)
             self._require_vectors(flat[start:])
-        return Tokens.of(flat, truncated)
+        return Tokens.of(flat, truncated, windows)
 
     def read_spans(self, text: str) -> list[tuple[int, int]]:
-        """Start and end of each part of a text that is read: the whole, its beginning, or its beginning and its end."""
+        """Start and end of each part of a text that is read: the whole, its beginning, both ends, or its windows."""
         short = self._relevant(text)
         encoding = self._tokenizer.encode(short)
         kept = [
@@ -183,6 +229,12 @@ class Tokenizer:
         room = self.max_length - special_tokens
         if not kept or not (encoding.overflowing or len(kept) > room or len(short) < len(text)):
             return [(0, len(text))]
+        if self.reads_windows:
+            starts, size, left_out = window_places(max(len(kept), room), room, self.max_windows)
+            if not left_out and short == text:
+                return [(0, len(text))]
+            ends = [(kept[start][0], kept[min(start + size, len(kept)) - 1][1]) for start in starts]
+            return characters_of(ends, text, self.max_length, self.max_windows)
         head, tail = head_and_tail(room, self.long_text)
         if len(kept) <= room:
             # So many characters in so few tokens that those beyond them are not looked at.
@@ -230,11 +282,19 @@ class Tokenizer:
         return {"what": "tokens", "backbone": self._name, "tokenizer": tokenizer, **self.described()}
 
     def _relevant(self, text: str) -> str:
-        return relevant_characters(text, self.max_length, self.long_text)
+        return relevant_characters(text, self.max_length, self.long_text, self.max_windows)
 
-    def _head_and_tail(self, ids: np.ndarray, special: np.ndarray) -> np.ndarray:
-        """Keep the special tokens at both ends, and between them the head and the tail of the text."""
-        text = np.flatnonzero(~special)
-        before, after = int(text[0]), len(ids) - int(text[-1]) - 1
-        head, tail = head_and_tail(self.max_length - before - after, self.long_text)
-        return np.concatenate([ids[: before + head], ids[len(ids) - after - tail :]])
+    def _shortened(self, ids: np.ndarray, special: np.ndarray) -> tuple[np.ndarray, int, bool]:
+        """The ids of a longer text that are read, in how many windows, and whether some are left out.
+
+        The special tokens at both ends are kept: around the head and the tail of the text, or around each window.
+        """
+        own = np.flatnonzero(~special)
+        before, after = ids[: own[0]], ids[own[-1] + 1 :]
+        text, room = ids[own[0] : own[-1] + 1], self.max_length - len(before) - len(after)
+        if not self.reads_windows:
+            head, tail = head_and_tail(room, self.long_text)
+            return np.concatenate([before, text[:head], text[len(text) - tail :], after]), 1, True
+        starts, size, left_out = window_places(len(text), room, self.max_windows)
+        parts = [part for start in starts for part in (before, text[start : start + size], after)]
+        return np.concatenate(parts), len(starts), left_out

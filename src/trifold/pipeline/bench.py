@@ -133,8 +133,11 @@ def bench(
     else:
         texts = some(reopen_task(run, "name a file with texts").split.test.texts, _MAX_TEXTS)
     parts = run.predictor.exportable()
-    tokens = parts.tokenizer.encode(texts).lengths if parts else np.zeros(1)
-    operations = flops(parts, round(tokens.mean())) if parts else 0.0
+    read = parts.tokenizer.encode(texts) if parts else None
+    tokens, operations = read.lengths if read else np.zeros(1), 0.0
+    if parts and read:
+        windows = read.window_lengths(np.arange(len(read)))
+        operations = flops(parts, round(windows.mean())) * len(windows) / len(read)
     runtime = choose("cpu")
     rates, measured = [product_rate(runtime)], {}
     with tempfile.TemporaryDirectory() as place:

@@ -15,8 +15,8 @@ class CheckReport:
     Attributes:
         facts: On the file and its split.
         max_length: Tokens that are read of a text.
-        tokens: Median, 95th percentile and maximum of the texts' lengths in tokens, cut at `max_length`.
-        truncated: Texts that are longer than `max_length` tokens.
+        tokens: Median, 95th percentile and maximum of the texts' lengths in tokens, as far as they are read.
+        truncated: Texts that are too long to be read whole.
     """
 
     facts: DataSummary
@@ -49,7 +49,7 @@ def check(request: Request) -> CheckReport:
 
     task = open_task(request)
     files = find_backbone(request.backbone)
-    tokens = Tokenizer(files, request.backbone.max_length).encode(task.data.examples.texts)
+    tokens = Tokenizer.chosen(files, request.backbone).encode(task.data.examples.texts)
     lengths = tokens.lengths
     spread = (int(np.median(lengths)), int(np.percentile(lengths, 95)), int(lengths.max()))
     return CheckReport(task.facts, request.backbone.max_length, spread, int(tokens.truncated.sum()))

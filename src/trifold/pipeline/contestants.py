@@ -99,5 +99,5 @@ def announce(expected: Forecast, request: Request) -> None:
     if is_busy(load):
         say(f"note: the machine is busy (load {load:.1f}): all of this takes longer than forecast")
     if expected.truncated_share > 0.01:
-        length = request.backbone.max_length
-        say(f"note: {100 * expected.truncated_share:.0f} % of the texts are longer than {length} tokens and are cut")
+        reach = request.backbone.reach
+        say(f"note: {100 * expected.truncated_share:.0f} % of the texts are longer than {reach} and are cut")

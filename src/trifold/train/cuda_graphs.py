@@ -119,6 +119,6 @@ def steps_of(
     model: torch.nn.Module, training: Objective, config: TrainingConfig, runtime: Runtime, *rest: Any
 ) -> Steps:
     """The fastest steps for this model and machine; arguments as for `Steps`."""
-    if runtime.device == "cuda" and can_be_captured(model) and isinstance(training, Capturable):
+    if runtime.device == "cuda" and can_be_captured(model) and isinstance(training, Capturable) and training.few_shapes:
         return CapturedSteps(model, training, config, runtime, *rest)
     return Steps(model, training, config, runtime, *rest)

@@ -106,6 +106,11 @@ class Objective(Protocol):
 class Capturable(Objective, Protocol):
     """An objective whose loss is computed from tensors on the device alone, so that a CUDA graph can capture it."""
 
+    @property
+    def few_shapes(self) -> bool:
+        """Whether batches of equally many examples come in few shapes: each takes a graph of its own."""
+        return True
+
     def loss(self, model: torch.nn.Module, positions: np.ndarray) -> BatchLoss:
         """See `Objective.loss`."""
         device = next(model.parameters()).device

@@ -109,3 +109,34 @@ def test_similar_sentences_are_near_under_the_bundled_model() -> None:
 def test_a_folder_without_a_model_says_what_it_lacks(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="holds no model"):
         locate(str(tmp_path))
+
+
+def test_windows_of_a_text_are_pooled_as_over_all_of_their_tokens(tiny_model: Path) -> None:
+    from transformers import AutoModel
+
+    files = locate(str(tiny_model))
+    tokenizer = Tokenizer(files, 12, "window")
+    texts = [*TEXTS, " ".join(TEXTS)]
+    tokens = tokenizer.encode(texts)
+    assert tokens.windows is not None
+    assert tokens.windows.tolist() == [1, 1, 2, 3]
+    pooled = Encoder(files, CPU).pool(tokens, tokenizer.pad_id, token_budget=40)
+    model = AutoModel.from_pretrained(tiny_model).eval()
+    for row, (ids, count) in enumerate(zip(tokens.each(), tokens.windows, strict=True)):
+        with torch.inference_mode():
+            windows = torch.from_numpy(ids).long().reshape(count, -1)
+            states = model(windows, output_hidden_states=True).hidden_states
+        for layer, state in enumerate(states):
+            by_hand = {"first": state[:, 0].mean(0), "mean": state.mean((0, 1)), "max": state.amax((0, 1))}
+            for position, how in enumerate(POOLINGS):
+                np.testing.assert_allclose(pooled.vectors[row, layer, position], by_hand[how], atol=1e-5)
+
+
+def test_a_text_that_fits_in_a_window_has_the_vectors_that_it_has_without(tiny_model: Path) -> None:
+    files = locate(str(tiny_model))
+    encoder = Encoder(files, CPU)
+    plain, windows = (
+        encoder.pool(tokenizer.encode(TEXTS), tokenizer.pad_id).vectors
+        for tokenizer in (Tokenizer(files, 50), Tokenizer(files, 50, "window"))
+    )
+    np.testing.assert_array_equal(plain, windows)

@@ -43,6 +43,35 @@ def test_a_batch_is_filled_up_with_zeros() -> None:
     assert_padded_with_zeros(PrefixStates(arrays, Runtime("cpu", "float32")), arrays, "cpu")
 
 
+def assert_windows_have_rows_of_their_own(states: PrefixStates, arrays: list[np.ndarray], device: str) -> None:
+    found = states.padded(states.batch(np.array([2, 0]), 5).to(device)).cpu().numpy()
+    assert found.shape == (4, 5, 4)
+    windows = [arrays[2][:3], arrays[2][3:6], arrays[2][6:], arrays[0]]
+    for row, own in zip(found, windows, strict=True):
+        np.testing.assert_array_equal(row[: len(own)], own)
+        assert not row[len(own) :].any()
+
+
+def windowed_states() -> tuple[list[np.ndarray], np.ndarray]:
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal((rows, 4)).astype(np.float16) for rows in (4, 8, 9)]
+    return arrays, np.array([1, 2, 3])
+
+
+def test_the_windows_of_a_text_have_rows_of_their_own() -> None:
+    arrays, windows = windowed_states()
+    states = PrefixStates(arrays, Runtime("cpu", "float32"), windows)
+    assert_windows_have_rows_of_their_own(states, arrays, "cpu")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_windows_of_a_text_have_rows_of_their_own_on_a_gpu() -> None:
+    arrays, windows = windowed_states()
+    states = PrefixStates(arrays, Runtime("cuda", "bfloat16"), windows)
+    assert_windows_have_rows_of_their_own(states, arrays, "cuda")
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("share", [0.3, 0.0])
