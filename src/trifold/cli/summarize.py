@@ -9,7 +9,7 @@ from trifold.cli.inputs import DataFile, OptionalDataFile
 from trifold.cli.output import print_json, print_table, print_text, say_next
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.documents.summary_settings import SummarySettings
-from trifold.errors import DataError, require
+from trifold.errors import DataError, SettingsError, require
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import EncodingSettings
 
@@ -48,9 +48,14 @@ def summarize(
         json: Print JSON; of a file without --output, JSON lines.
     """
     from trifold.data.columns import unusable_text
-    from trifold.pipeline.summarize import Summarizer, document_text
+    from trifold.pipeline.summarize import NO_SENTENCE, Summarizer, document_text
 
-    require((source is None) != (text is None), "summarize with both a file and --text, or neither", "give one of them")
+    if (source is None) == (text is None):
+        not_both = "" if text is None else ", not both"
+        raise SettingsError(
+            f"summarize needs a document, a file or a text{not_both}: trifold summarize FILE, or trifold summarize "
+            "--text TEXT"
+        )
     written, chosen = result or ResultSettings(), encoding or EncodingSettings()
     alone = text if source is None else document_text(source, reading)
     if alone is not None:
@@ -61,7 +66,10 @@ def summarize(
             raise DataError(f"{reason}: give a text with at least one word")
     summarizer = Summarizer(model, chosen, summary or SummarySettings(), _named(llm), cited=cite)
     if alone is not None:
-        _print_summary(summarizer.summarize([alone])[0], cited=cite, json=json)
+        made = summarizer.summarize([alone])[0]
+        if not made.text:
+            raise DataError(f"{NO_SENTENCE}: give another")
+        _print_summary(made, cited=cite, json=json)
         say_next("summarize", "DOCUMENTS.csv", "--output", "summaries.csv", json=json)
         return
     assert source is not None
@@ -141,7 +149,10 @@ def _summarize_file(
     if json and result.output:
         print_json({"output": str(result.output), **vars(counts)})
     say(counts.in_words() + (f", written to {result.output}" if result.output else ""))
-    say_next("summarize", "eval", source, "--summary-column", "COLUMN", json=json)
+    if result.output is None:
+        say_next("summarize", source, "--output", "summaries.csv", json=json)
+    else:
+        say_next("summarize", "eval", "REFERENCES.csv", "--summary-column", "COLUMN", json=json)
 
 
 def _print_scores(found: "SummaryScores") -> None:
@@ -163,8 +174,8 @@ def _print_scores(found: "SummaryScores") -> None:
         rows.append(row)
     print_table(rows)
     say(
-        f"{counted(len(found.rows), 'row')}, F1 in points with 95 % intervals; {found.differing:,} summaries differ from them"
-        + (f"; {found.unreadable:,} rows had no text or no summary" if found.unreadable else "")
+        f"{counted(len(found.rows), 'row')}, F1 in points with 95 % intervals; {found.differing:,} summaries are not "
+        "just those" + (f"; {found.unreadable:,} rows had no text or no summary" if found.unreadable else "")
     )
     if not found.stemmed:
         say("note: words were compared without a stemmer: pip install 'trifold[search]'")

@@ -33,6 +33,7 @@ from trifold.runtime import prepare
 from trifold.types import BadRow, Record
 
 SUMMARY, SOURCES = "summary", "sources"
+NO_SENTENCE = "the text has no sentence with a word"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class SummaryCounts:
 
     Attributes:
         summarized: Rows that got a summary.
-        failed: Rows for which the language model wrote none.
+        failed: Rows for which there is none: the language model failed, or the text has no words.
         unreadable: Rows without a usable text.
     """
 
@@ -214,9 +215,9 @@ def summarize_file(
 
     def answer(_: Sequence[Record], texts: Sequence[str]) -> Iterator[Mapping[str, object]]:
         for found in _each(summarizer, texts):
-            if isinstance(found, LlmError):
+            if isinstance(found, LlmError) or not found.text:
                 counts.failed += 1
-                yield {ERROR: str(found)}
+                yield {ERROR: str(found) if isinstance(found, LlmError) else NO_SENTENCE}
                 continue
             counts.summarized += 1
             numbers = {SOURCES: " ".join(map(str, found.sources))} if cited else {}
