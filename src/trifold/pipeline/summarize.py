@@ -98,14 +98,15 @@ class Summarizer:
 
     def __init__(
         self,
-        model: str,
-        encoding: EncodingSettings,
-        settings: SummarySettings,
+        model: str = "minilm",
+        encoding: EncodingSettings | None = None,
+        settings: SummarySettings | None = None,
         llm: LlmSettings | None = None,
         *,
         cited: bool = False,
     ) -> None:
-        self.settings, self.offline = settings, encoding.offline
+        encoding = encoding or EncodingSettings()
+        self.settings, self.offline = settings or SummarySettings(), encoding.offline
         self._cited = cited
         prepare()
         self._session = Session(llm, encoding) if llm else None
