@@ -17,6 +17,7 @@ class ReadingRecord(JsonRecord):
     label_column: str | None
     label_separator: str | None
     merge_labels: bool
+    task: Literal["classify", "pairs", "similarity", "generate"] = "classify"
     test_file: str | None
     validation_file: str | None
 
@@ -40,6 +41,8 @@ class DataRecord(JsonRecord):
     parts: dict[str, Count]
     left_training: Count
     left_validation: Count
+    near_training: Count = 0
+    near_validation: Count = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,23 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         DOCUMENTS,
+        "duplicates",
+        "trifold.cli.duplicates:duplicates",
+        "Find texts that stand in a file more than once, or in two files.",
+        (
+            "trifold duplicates movie.csv --drop --output kept.csv",
+            "trifold duplicates test.csv --against train.csv --json",
+        ),
+    ),
+    Verb(
+        DOCUMENTS,
+        "topics",
+        "trifold.cli.topics:topics",
+        "Sort texts by topic, name each topic by its words, and draw a map.",
+        ("trifold topics movie.csv --map map.html", "trifold topics movie.csv --topics 12 --output with-topics.csv"),
+    ),
+    Verb(
+        DOCUMENTS,
         "similar",
         "trifold.cli.similar:similar",
         "Tell how alike texts are: two texts, or the rows of files.",

@@ -9,7 +9,7 @@ import numpy as np
 from trifold.data.examples import LoadedData, label_variants
 from trifold.data.visible_text import without_unseen
 from trifold.formatting import counted
-from trifold.types import Examples, Label, Split, Target
+from trifold.types import Examples, Label, Split, Target, Text
 
 _SHOWN, _SHOWN_VARIANTS, _SHOWN_CONFLICTS = 5, 3, 3
 # A label with fewer rows has figures that a single row moves far.
@@ -33,16 +33,18 @@ class DataSummary:
         multi_label: Whether a row may have any number of labels.
         separator: What stands between a row's labels; empty where each row has one, or the file holds lists.
         variants: Label to the commoner label that it may be a misspelling of.
-        first_rows: Text and label of the first rows.
+        first_rows: Text, or pair of texts, and label of the first rows.
         duplicates: Rows whose text stands in an earlier row.
         conflicting: Texts that stand in the file with different labels.
         parts: Rows of the training, validation and test parts.
-        left_training: Rows that left training since their text stands in another part.
-        left_validation: Rows that left validation since their text stands in the test part.
+        left_training: Rows that left training since their text, or nearly the same, stands in another part.
+        left_validation: Rows that left validation since their text, or nearly the same, stands in the test part.
         characters: Median, 95th percentile and maximum of the texts' lengths in characters.
         notes: Plain sentences on what was unusual in the split.
         conflicting_lines: Lines of the first few of the conflicting texts.
         reading_note: What should be known of how the file is read; empty where there is nothing to know.
+        near_training: Those of `left_training` whose text is only nearly the same.
+        near_validation: Those of `left_validation` whose text is only nearly the same.
     """
 
     path: str
@@ -57,7 +59,7 @@ class DataSummary:
     multi_label: bool
     separator: str
     variants: dict[Label, Label]
-    first_rows: tuple[tuple[str, Target], ...]
+    first_rows: tuple[tuple[Text, Target], ...]
     duplicates: int
     conflicting: int
     parts: dict[str, int]
@@ -67,6 +69,8 @@ class DataSummary:
     notes: tuple[str, ...]
     conflicting_lines: tuple[tuple[int, ...], ...] = ()
     reading_note: str = ""
+    near_training: int = 0
+    near_validation: int = 0
 
     def reasons(self) -> dict[str, int]:
         """Reason to number of bad rows, commonest first."""
@@ -80,6 +84,11 @@ class DataSummary:
             for variant, target in self.variants.items()
             for spell in [_spelling(variant, target)]
         ]
+
+    def near_in_words(self) -> str:
+        """How many of the rows that left: `, 12 of them for nearly the same text`."""
+        near = self.near_training + self.near_validation
+        return f", {near:,} of them for nearly the same text" if near else ""
 
     def label_caution(self) -> tuple[str, ...]:
         """What a verdict begins with where labels are spelt in several ways: it then counts one class as several."""
@@ -108,7 +117,7 @@ class DataSummary:
         if self.left_training or self.left_validation:
             found.append(
                 f"{counted(self.left_training, 'row')} left the training part and {self.left_validation:,} the "
-                "validation part, since their text also stands where it is tested"
+                f"validation part, since their text also stands where it is tested{self.near_in_words()}"
             )
         if self.conflicting:
             lines = "; ".join(f"lines {', '.join(f'{line:,}' for line in one)}" for one in self.conflicting_lines)
@@ -160,6 +169,8 @@ def summarise_data(data: LoadedData, split: Split) -> DataSummary:
         notes=split.notes,
         conflicting_lines=tuple(conflicts[:_SHOWN_CONFLICTS]),
         reading_note=data.note,
+        near_training=split.near_training,
+        near_validation=split.near_validation,
     )
 
 
@@ -169,7 +180,7 @@ def _duplicates(examples: Examples) -> int:
 
 def _conflicts(examples: Examples) -> list[tuple[int, ...]]:
     """For each text with different labels, the first line of each label."""
-    found: dict[str, dict[Target, int]] = {}
+    found: dict[Text, dict[Target, int]] = {}
     lines = examples.lines or examples.rows
     for text, label, line in zip(examples.texts, examples.labels, lines, strict=True):
         found.setdefault(text.strip(), {}).setdefault(label, line)

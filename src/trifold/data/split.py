@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trifold.data.leakage import find_leaks
 from trifold.errors import DataError
 from trifold.formatting import counted
 from trifold.types import Examples, Split, Target, labels_of
@@ -17,13 +18,16 @@ _SEED = 42
 _HELD_OUT = 0.2
 # Of a data file that can be learned from.
 FEWEST_ROWS = 10
+# The least share of a part that may be left without near-duplicates.
+_LEAST_LEFT = 0.5
 
 
 def split_examples(examples: Examples, test: Examples | None = None, validation: Examples | None = None) -> Split:
     """Split into 64 % training, 16 % validation and 20 % test; into 80 % and 20 % where one part has a file of its own.
 
-    A text that is also in the test or the validation part is removed from the training part. A text that is also in
-    the test part is removed from the validation part. Both numbers are in the result.
+    A text that is also in the test or the validation part, or nearly the same as one there (`data/leakage.py`), is
+    removed from the training part. A text that is also in the test part, or nearly the same as one there, is removed
+    from the validation part. All four numbers are in the result.
 
     Args:
         examples: All usable rows of the data file.
@@ -51,25 +55,42 @@ def split_examples(examples: Examples, test: Examples | None = None, validation:
         # Files are often sorted by label. Splitting shuffles the rows; without a split they are shuffled here.
         rest = np.random.default_rng(_SEED).permutation(rest)
         _require_known_labels(examples, validation, "validation")
-    test_texts = {text.strip() for text in test.texts}
-    kept_validation = [i for i, text in enumerate(validation.texts) if text.strip() not in test_texts]
-    left_validation = len(validation) - len(kept_validation)
-    validation = validation.take(kept_validation)
-    seen = test_texts | {text.strip() for text in validation.texts}
-    kept_train = [i for i in rest.tolist() if examples.texts[i].strip() not in seen]
-    if not kept_train or not kept_validation:
+    return _without_leaks(examples.take(rest.tolist()), validation, test, notes)
+
+
+def _without_leaks(train: Examples, validation: Examples, test: Examples, notes: list[str]) -> Split:
+    """The parts without the rows whose text, or nearly the same, is in a part that they are measured on."""
+    # A pair of texts is compared as both of them together.
+    leaks = find_leaks(*([str(text) for text in part.texts] for part in (train, validation, test)))
+    if not len(leaks.train) or not len(leaks.validation):
         raise DataError(
             "every text of the training or validation part is also in the test part: give rows with distinct texts"
         )
-    train = examples.take(kept_train)
-    if len(train.label_counts()) < 2:
+    kept_train, near_train = train.take(leaks.train.tolist()), leaks.near_train
+    kept_validation, near_validation = validation.take(leaks.validation.tolist()), leaks.near_validation
+    if len(kept_train.label_counts()) < 2:
         raise DataError("the training part has only one class: give more rows of the other classes")
+    fewer_train = train.take(np.setdiff1d(leaks.train, near_train).tolist())
+    fewer_validation = validation.take(np.setdiff1d(leaks.validation, near_validation).tolist())
+    if (
+        min(len(fewer_train) / len(kept_train), len(fewer_validation) / len(kept_validation)) < _LEAST_LEFT
+        or len(fewer_train.label_counts()) < 2
+    ):
+        notes.append(
+            f"{counted(len(near_train), 'training row')} and {len(near_validation):,} of validation are nearly the "
+            "same as rows that are tested, as texts from a template are; too little would be left without them, so "
+            "they stay, and the figures may not hold for other texts"
+        )
+        fewer_train, near_train = kept_train, near_train[:0]
+        fewer_validation, near_validation = kept_validation, near_validation[:0]
     return Split(
-        train=train,
-        validation=validation,
+        train=fewer_train,
+        validation=fewer_validation,
         test=test,
-        left_training=len(rest) - len(kept_train),
-        left_validation=left_validation,
+        left_training=len(train) - len(fewer_train),
+        left_validation=len(validation) - len(fewer_validation),
+        near_training=len(near_train),
+        near_validation=len(near_validation),
         notes=tuple(notes),
     )
 

@@ -21,6 +21,7 @@ from trifold.models.pooling import POOLINGS
 from trifold.models.settings import EncodingSettings, reach_in_words
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose, prepared
+from trifold.types import single_texts
 
 # Texts that are in memory as tokens, and as the vectors of every pooling, at once.
 _TEXTS_PER_SLICE = 4_096
@@ -121,7 +122,7 @@ class TextEmbedder:
             DataError: If a text is empty or no text.
             SettingsError: If there is no prompt of that name.
         """
-        given = texts_of([texts] if isinstance(texts, str) else texts)
+        given = single_texts(texts_of([texts] if isinstance(texts, str) else texts))
         vectors = self.encode_counting(given, prompt_name=prompt_name, prompt=prompt).vectors
         return vectors[0] if isinstance(texts, str) else vectors
 

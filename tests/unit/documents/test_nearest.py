@@ -49,3 +49,28 @@ def test_where_there_are_fewer_the_rest_is_empty() -> None:
     assert np.isinf(found.scores[0, 2:]).all()
     assert nearest(np.zeros((0, 3)), vectors, 5).positions.shape == (0, 5)
     assert nearest(np.ones((1, 3)), np.zeros((0, 3), dtype=np.float16), 2).positions.tolist() == [[-1, -1]]
+
+
+@pytest.mark.parametrize("share", [None, 0.9, 0.1])
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("scale", [1.0, 40.0, 300.0])
+def test_half_precision_first_gives_the_same(share: float | None, parts: int, scale: float) -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(3_000, 64))
+    # Close neighbours, so that rounding would change their order.
+    vectors[1::2] = vectors[::2] + 1e-3 * rng.normal(size=(1_500, 64))
+    vectors = (scale * vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    allowed = None if share is None else rng.random(3_000) < share
+    for query in scale * vectors[:20].astype(np.float32):
+        longest = float(np.linalg.norm(vectors.astype(np.float32), axis=1).max())
+        given = np.array_split(vectors, parts) if parts > 1 else vectors
+        found = nearest(query[None], given, 10, allowed, longest)
+        positions, scores = _plain(query[None], vectors, 10, allowed)
+        assert found.positions.tolist() == positions
+        np.testing.assert_allclose(found.scores, scores, rtol=1e-4)
+
+
+def test_a_wrong_length_is_noticed_where_it_would_change_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.random.default_rng(0).normal(size=(500, 64)).astype(np.float16)
+    found = nearest(vectors[:1], vectors, 10, None, longest=1e-3)
+    assert found.positions.tolist() == _plain(vectors[:1], vectors, 10, None)[0]

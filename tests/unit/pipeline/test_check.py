@@ -24,3 +24,15 @@ def test_its_figures_are_plain_json(tmp_path: Path, tiny_model: Path) -> None:
     figures = json.loads(json.dumps(report.as_dict()))
     assert figures["max_length"] == 250
     assert sum(figures["labels"].values()) == figures["rows_used"]
+
+
+def test_nearly_the_same_text_with_another_label_is_the_first_thing_to_look_at(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    data = write_reviews(tmp_path / "some.csv")
+    text = "nobody in the audience made a sound until the very last scene of this quiet film was over"
+    data.write_text(f"{data.read_text()}{text},good\n{text} now,bad\n", encoding="utf-8")
+    report = check(Request(data, backbone=BackboneSettings(model=str(tiny_model))))
+    assert (242, 243) in report.near_conflicts
+    assert "of nearly the same text with different labels (lines" in report.warnings()[0]
+    assert report.as_dict()["near_duplicates"] >= 1

@@ -229,7 +229,8 @@ class SearchIndex:
         )
         few = allowed is not None and np.count_nonzero(allowed) <= _FEW_ALLOWED
         if self._approximate is None or approximate is False or (few and approximate is None):
-            return nearest(vectors, self._generation.segments.vectors, count, allowed)
+            segments = self._generation.segments
+            return nearest(vectors, segments.vectors, count, allowed, segments.longest)
         return self._approximate.search(vectors, count, allowed)
 
     def hits(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from trifold.errors import ArtifactError
-from trifold.schema import Count, JsonRecord, Size, read_value
+from trifold.schema import Amount, Count, JsonRecord, Size, read_value
 
 # Raised whenever files are written or read in another way.
 FORMAT = 1
@@ -31,10 +31,12 @@ class SegmentRecord(JsonRecord):
     Attributes:
         name: Of its files.
         passages: How many it has, those included that no document has any more.
+        longest: Length of its longest vector.
     """
 
     name: str
     passages: Count
+    longest: Amount
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ class Segments:
     Attributes:
         vectors: Of each segment, `(passages, width)` float16.
         width: Numbers of a vector.
+        longest: Length of the longest vector.
 
     Raises:
         ArtifactError: If a file is missing, or is not as large as it should be.
@@ -50,6 +51,7 @@ class Segments:
 
     def __init__(self, folder: Path, records: Sequence[SegmentRecord], width: int) -> None:
         self.width = width
+        self.longest = max((one.longest for one in records), default=0.0)
         self._starts = list(accumulate((one.passages for one in records), initial=0))
         self.vectors = [_open_vectors(vectors_file(folder, one.name), (one.passages, width)) for one in records]
         self._texts = [_open_texts(texts_file(folder, one.name), one.passages) for one in records]
@@ -125,16 +127,18 @@ class SegmentWriter:
     def end(self, vectors: Iterable[np.ndarray]) -> SegmentRecord:
         """Write the vectors, in blocks `(some, width)`, and see that everything is on disk."""
         self._file.close()
-        path, written = vectors_file(self._folder, self._name), 0
+        path, written, longest = vectors_file(self._folder, self._name), 0, 0.0
         whole = open_memmap(path, "w+", np.float16, (self.passages, self._width))
         for block in vectors:
             whole[written : written + len(block)] = block
+            lengths = np.linalg.norm(block.astype(np.float32), axis=1)
+            longest = max(longest, float(lengths.max(initial=0)))
             written += len(block)
         assert written == self.passages
         whole.flush()
         for file in (path, texts_file(self._folder, self._name)):
             sync(file)
-        return SegmentRecord(self._name, self.passages)
+        return SegmentRecord(self._name, self.passages, longest)
 
 
 def merge(segments: Segments, positions: np.ndarray, folder: Path, name: str) -> SegmentRecord:

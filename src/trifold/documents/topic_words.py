@@ -1,0 +1,71 @@
+"""Words that name a topic: frequent in it and rarer in the others."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+WORDS_A_TOPIC = 6
+# A word of a single text names that text, and where there are few texts, whatever there is.
+_FEWEST_TEXTS, _FEW = 2, 50
+# How many times as frequent as in all texts a word must be in the topic that it names.
+_MORE_FREQUENT = 1.5
+# Longer runs of letters and digits are codes.
+_WORD = r"(?u)\b[^\W\d_][\w'\u2019-]{1,30}\b"
+
+
+def topic_words(texts: Sequence[str], topic_of: np.ndarray, count: int, most: int = WORDS_A_TOPIC) -> list[list[str]]:
+    """The words with the largest class-based TF-IDF, for each topic.
+
+    The weight of word w in topic t is `tf(w, t) * log(1 + A / f(w))`: its share of the topic's words, its frequency
+    f(w) in all topics, and A, the words of an average topic. Words that are no more frequent in the topic than in all
+    texts do not name it.
+
+    Args:
+        texts: The texts.
+        topic_of: `(texts,)`, the topic of each, -1 for none.
+        count: Number of topics.
+        most: Words of each.
+
+    Source: Grootendorst 2022, "BERTopic" (arXiv 2203.05794).
+    """
+    from scipy.sparse import csr_array
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    vectorizer = CountVectorizer(token_pattern=_WORD, dtype=np.int32)
+    try:
+        counts = csr_array(vectorizer.fit_transform(texts))
+    except ValueError:
+        # No text has a word, as where all are emoji.
+        return [[] for _ in range(count)]
+    names = vectorizer.get_feature_names_out()
+    in_texts = np.bincount(counts.indices, minlength=len(names))
+    usable = in_texts >= (_FEWEST_TEXTS if len(texts) >= _FEW else 1)
+    members = np.flatnonzero(topic_of >= 0)
+    belongs = csr_array(
+        (np.ones(len(members), dtype=np.int32), (topic_of[members], members)), shape=(count, len(texts))
+    )
+    in_topic = (belongs @ counts).toarray().astype(np.float64)
+    lengths = np.maximum(in_topic.sum(axis=1, keepdims=True), 1)
+    shares = in_topic / lengths
+    everywhere = in_topic.sum(axis=0)
+    weights = shares * np.log1p(lengths.mean() / np.maximum(everywhere, 1))
+    weights[:, ~usable] = 0
+    weights[shares < _MORE_FREQUENT * everywhere / lengths.sum()] = 0
+    found = []
+    for row in weights:
+        best = np.argsort(-row, kind="stable")[: 4 * most]
+        found.append(_without_forms([str(names[place]) for place in best if row[place] > 0])[:most])
+    return found
+
+
+def _without_forms(words: Sequence[str]) -> list[str]:
+    """The words without those that only lengthen another one by an ending, or shorten it: `film` and `films`."""
+    kept: list[str] = []
+    for word in words:
+        if not any(len(word) > 3 and (_same_stem(word, other) or _same_stem(other, word)) for other in kept):
+            kept.append(word)
+    return kept
+
+
+def _same_stem(longer: str, shorter: str) -> bool:
+    return longer.startswith(shorter) and len(longer) - len(shorter) <= 2
