@@ -14,7 +14,7 @@ from trifold.documents.sentence_folder import write_sentence_folder
 from trifold.documents.vector_steps import Normalize, Step, Truncate
 from trifold.engines.encoder import Encoder
 from trifold.errors import require
-from trifold.events import say_once, track
+from trifold.events import say, say_once, track
 from trifold.formatting import counted
 from trifold.hashing import content_address, file_sha256
 from trifold.models.pooling import POOLINGS
@@ -268,6 +268,11 @@ class TextEmbedder:
         Raises:
             SettingsError: If it is in use or cannot be written.
         """
+        if self._tokenizer.long_text != "truncate":
+            say(
+                f"note: the folder cannot say --long-text {self._tokenizer.long_text}: sentence-transformers reads the "
+                f"first {self.max_length:,} tokens of a longer text"
+            )
         write_sentence_folder(Path(folder), self.files, self._modules, self._encoder.width)
 
     def _as_read(self, prompt: str, text: str) -> str:

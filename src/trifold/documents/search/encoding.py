@@ -30,7 +30,7 @@ def open_embedder(model: str, passage_tokens: int | None, compute: ComputeSettin
         BackboneError: If there is no such model, or it reads fewer tokens.
     """
     how = {field.name: getattr(compute, field.name) for field in fields(ComputeSettings)}
-    return TextEmbedder(model, settings=EncodingSettings(max_length=passage_tokens, **how))
+    return TextEmbedder(model, normalize=True, settings=EncodingSettings(max_length=passage_tokens, **how))
 
 
 class Encoding:
