@@ -158,10 +158,10 @@ def info(index: Path, /, *, json: bool = False) -> None:
 
 def _print_built(built: "Built", index: Path) -> None:
     print(f"{index}: {counted(built.documents, 'document')} in {counted(built.passages, 'passage')}")
-    recovered = f", {built.recovered_passages:,} more from a build that was stopped" if built.recovered_passages else ""
-    print(
-        f"  encoded    {counted(built.encoded, 'document')} ({counted(built.encoded_passages, 'passage')}{recovered})"
-    )
+    passages = counted(built.encoded_passages, "distinct passage")
+    if built.recovered_passages:
+        passages += f", {built.recovered_passages:,} more from a build that was stopped"
+    print(f"  encoded    {counted(built.encoded, 'document')} ({passages})")
     print(f"  unchanged  {built.unchanged:,}")
     print(f"  removed    {built.removed:,}")
     if built.bad:

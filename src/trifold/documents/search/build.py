@@ -42,7 +42,7 @@ class Built:
         unchanged: Documents whose text was in the index already.
         encoded: The others: new ones, and those with another text than before.
         removed: Documents of the index before whose text is gone.
-        encoded_passages: Passages that went through the model.
+        encoded_passages: Passages that went through the model, those of the same text once.
         recovered_passages: Passages that a build which did not finish had encoded.
         bad: Line and reason of each document that cannot be used.
         rebuilt: Why nothing of the index that was there could be used; empty where that is not so.
