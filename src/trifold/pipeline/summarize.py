@@ -30,7 +30,7 @@ from trifold.llm.settings import LlmSettings
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.prompt_files import Session
 from trifold.runtime import prepare
-from trifold.types import BadRow, Record
+from trifold.types import BadRow, Record, Text
 
 SUMMARY, SOURCES = "summary", "sources"
 NO_SENTENCE = "the text has no sentence with a word"
@@ -214,8 +214,8 @@ def summarize_file(
             counts.unreadable += isinstance(row, BadRow)
             yield row
 
-    def answer(_: Sequence[Record], texts: Sequence[str]) -> Iterator[Mapping[str, object]]:
-        for found in _each(summarizer, texts):
+    def answer(_: Sequence[Record], texts: Sequence[Text]) -> Iterator[Mapping[str, object]]:
+        for found in _each(summarizer, [str(text) for text in texts]):
             if isinstance(found, LlmError) or not found.text:
                 counts.failed += 1
                 yield {ERROR: str(found) if isinstance(found, LlmError) else NO_SENTENCE}
