@@ -2,9 +2,9 @@
 
 from trifold.cli.verb import Verb
 
-PROMPT_FILES, DOCUMENT_INDEX = "Prompt files", "Document index"
+PROMPT_FILES, DOCUMENT_INDEX, SUMMARIES = "Prompt files", "Document index", "Summaries"
 # In the order in which `--help` of their verbs shows them.
-SUB_GROUPS = (PROMPT_FILES, DOCUMENT_INDEX)
+SUB_GROUPS = (PROMPT_FILES, DOCUMENT_INDEX, SUMMARIES)
 
 PROMPT_VERBS: tuple[Verb, ...] = (
     Verb(
@@ -109,5 +109,17 @@ SEARCH_VERBS: tuple[Verb, ...] = (
         "trifold.cli.search:info",
         "Tell what an index holds, and whether it is whole.",
         ("trifold search info films", "trifold search info films --json"),
+    ),
+)
+SUMMARIZE_VERBS: tuple[Verb, ...] = (
+    Verb(
+        SUMMARIES,
+        "eval",
+        "trifold.cli.summarize:evaluate",
+        "Measure summaries against those that people wrote.",
+        (
+            "trifold summarize eval news.csv --text-column article --summary-column highlights",
+            "trifold summarize eval news.csv --lead-bias --json",
+        ),
     ),
 )

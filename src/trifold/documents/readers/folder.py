@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trifold.data.limits import MAX_FIELD_CHARACTERS
-from trifold.data.source import require_name
+from trifold.data.source import require_file, require_name
 from trifold.data.visible_text import is_blank
 from trifold.documents.document import Document, Documents
 from trifold.documents.readers.decoding import decoded
@@ -124,6 +124,26 @@ def read_folder(folder: Path, encoding: str | None = None) -> Iterator[FolderDoc
             yield UnreadFile(_shown(name), error.strerror or str(error))
     if not found:
         raise DataError(f"{folder} holds no document: it needs files that end in {', '.join(SUFFIXES)}")
+
+
+def read_document(path: Path, encoding: str | None = None) -> str:
+    """The text of one file, of a PDF that of all pages.
+
+    Args:
+        path: Plain text whatever its name ends in, unless that says otherwise.
+        encoding: As in `read_folder`.
+
+    Raises:
+        DataError: If it cannot be read.
+        SettingsError: As `read_folder`.
+    """
+    require_file(path)
+    try:
+        return "\n\n".join(text for _, text in _read(path, encoding).texts)
+    except DataError as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}): check its permissions") from None
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
