@@ -89,12 +89,13 @@ def run(experiment: Experiment) -> None:
     command = [sys.executable, "-m", "trifold", "finetune", str(experiment.data), *experiment.flags]
     subprocess.run([*command, "--output-dir", str(folder), "--resume"], check=True)
     keep(experiment.name, folder)
+    print(experiment.name, json.loads((folder / "metrics.json").read_text())["accuracy"]["value"], flush=True)
     shutil.rmtree(folder)
 
 
-def keep(name: str, folder: Path) -> None:
+def keep(name: str, folder: Path, results: Path = RESULTS) -> None:
     """Copy what matters of a run folder into the results."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    results.mkdir(parents=True, exist_ok=True)
     facts = json.loads((folder / "run.json").read_text())
     data = facts["data"]
     # Paths differ from machine to machine; the hashes say what the data were.
@@ -106,11 +107,10 @@ def keep(name: str, folder: Path) -> None:
     facts["commit"] = commit()
     metrics = json.loads((folder / "metrics.json").read_text())
     result = {"name": name, "metrics": metrics, "run": facts}
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-    replace_run(RESULTS / "rows.parquet", name, read_csv(folder / "predictions.csv"))
+    (results / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    replace_run(results / "rows.parquet", name, read_csv(folder / "predictions.csv"))
     if (folder / "history.csv").exists():
-        replace_run(RESULTS / "history.parquet", name, read_csv(folder / "history.csv"))
-    print(name, metrics["accuracy"]["value"], flush=True)
+        replace_run(results / "history.parquet", name, read_csv(folder / "history.csv"))
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 _NUMBERS: dict[str, type[int] | type[float]] = {
     "row": int,
     "step": int,
-    **dict.fromkeys(("probability", "epoch", "learning_rate", "seconds"), float),
+    **dict.fromkeys(("probability", "cosine", "epoch", "learning_rate", "seconds"), float),
     **dict.fromkeys(("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"), float),
     "validation_calibrated_loss": float,
 }

@@ -45,6 +45,28 @@ def write_reviews(path: Path, rows: int = 240, seed: int = 0) -> Path:
     return path
 
 
+def scored_pairs(rows: int = 240, seed: int = 0) -> list[tuple[str, str, float]]:
+    """Pairs of remarks with a score from 0 to 5: high where both praise or both blame, higher where it is the same thing."""
+    rng = random.Random(seed)
+    found = []
+    for number in range(rows):
+        words = [rng.choice((GOOD, BAD)) for _ in range(2)]
+        things = [rng.choice(THINGS)] * 2 if rng.random() < 0.5 else rng.sample(THINGS, 2)
+        first, second = (f"The {thing} is {rng.choice(kind)}" for thing, kind in zip(things, words, strict=True))
+        score = 3.5 * (words[0] is words[1]) + 1.5 * (things[0] == things[1])
+        found.append((first, f"{second}; number {number}", score))
+    return found
+
+
+def write_scored_pairs(path: Path, rows: int = 240, seed: int = 0) -> Path:
+    """Those pairs as a CSV."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["sentence1", "sentence2", "score"])
+        writer.writerows(scored_pairs(rows, seed))
+    return path
+
+
 def several_labels(rows: int = 480, seed: int = 0) -> list[tuple[str, tuple[str, ...]]]:
     """Texts that praise, blame, do both or neither, and may speak of the cast, with any of three labels."""
     rng = random.Random(seed)
@@ -63,6 +85,26 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_reviews(tmp_path_factory.mktemp("data") / "reviews.csv")
 
 
+def write_pairs(path: Path, rows: int = 240, seed: int = 0) -> Path:
+    """Pairs of short sentences that are about the same thing, label `same`, or about two things, label `other`."""
+    rng = random.Random(seed)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["sentence1", "sentence2", "label"])
+        for number in range(rows):
+            one, other = rng.sample(THINGS, 2)
+            second = one if number % 2 else other
+            first = f"The {one} is {rng.choice(GOOD)} in number {number}"
+            writer.writerow([first, f"The {second} is {rng.choice(BAD)}", "same" if number % 2 else "other"])
+    return path
+
+
+@pytest.fixture(scope="session")
+def pair_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV of 240 pairs of sentences, labels `same` and `other`."""
+    return write_pairs(tmp_path_factory.mktemp("data") / "pairs.csv")
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of two layers and width 32 with random weights and a small WordPiece vocabulary."""
@@ -78,7 +120,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
     tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     folder = tmp_path_factory.mktemp("models") / "tiny"
     PreTrainedTokenizerFast(

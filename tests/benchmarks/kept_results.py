@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import performance_page
+import summaries
 from result_tables import Row, read_rows, rows_by_run
 from trifold.statistics.calibration import calibration_error
 
@@ -88,6 +89,25 @@ def _of_a_training(name: str) -> Iterator[Figure]:
         yield metrics["calibration_error"], error, _CALIBRATION
 
 
+def similarity_rows(run: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True scores, cosines and predicted scores of a kept run of --task similarity."""
+    rows = runs("similarity/rows")[run]
+    truth, cosines, predicted = (np.array([float(row[c]) for row in rows]) for c in ("label", "cosine", "prediction"))
+    return truth, cosines, predicted
+
+
+def _of_similarities(name: str) -> Iterator[Figure]:
+    from scipy.stats import pearsonr, spearmanr
+
+    metrics, run = facts(name)["metrics"], facts(name)["run"]
+    truth, cosines, predicted = similarity_rows(Path(name).name)
+    yield run["data"]["parts"]["test"], len(truth), 0
+    yield metrics["spearman"]["value"], spearmanr(truth, cosines).statistic, 1e-9
+    yield metrics["pearson"]["value"], pearsonr(truth, cosines)[0], 1e-6
+    yield metrics["mean_absolute_error"], np.abs(truth - predicted).mean(), 1e-5
+    yield True, metrics["spearman"]["low"] < metrics["spearman"]["value"] < metrics["spearman"]["high"], 0
+
+
 def _of_the_cloze(name: str) -> Iterator[Figure]:
     from sklearn.metrics import roc_auc_score
 
@@ -143,7 +163,7 @@ def _of_imbalance(name: str) -> Iterator[Figure]:
 
 def _of_long_texts(name: str) -> Iterator[Figure]:
     for run, rows in runs("long_texts/rows").items():
-        yield 3_750, len({row["row"] for row in rows}), 0
+        yield 2_000, len({row["row"] for row in rows}), 0
         yield facts(name)["runs"][run]["accuracy"], accuracy(rows), 1e-12
 
 
@@ -179,6 +199,18 @@ def _of_untouched_similarity(name: str) -> Iterator[Figure]:
         yield figure, spearmanr([row["score"] for row in rows], [row[library] for row in rows]).statistic, 1e-9
 
 
+def _of_summaries(name: str) -> Iterator[Figure]:
+    for run in summaries.RUNS:
+        for part in ("all", "held_out"):
+            kept, again = facts(name)[run][part], summaries.figures(run, held_out=part == "held_out")
+            yield kept["rows"], again["rows"], 0
+            yield kept["differ_from_first_sentences"], again["differ_from_first_sentences"], 1e-12
+            for of in ("summaries", "first_sentences", "difference"):
+                for figure, interval in kept[of].items():
+                    for end, value in interval.items():
+                        yield value, again[of][figure][end], 1e-9
+
+
 _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "accuracy": _of_a_training,
     "pretrain/mlm-imdb": _of_the_cloze,
@@ -194,6 +226,8 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "options": _of_options,
     "bfloat16": _of_options,
     "rivals": _of_rivals,
+    "similarity": _of_similarities,
+    "summaries": _of_summaries,
     "speed": _of_turns,
     "speed-gpu": _of_turns,
     "similarity_untouched": _of_untouched_similarity,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from kept_results import KEPT, RESULTS, accuracy, facts, figures, makings, runs, several_label_scores
 
+import long_texts
 import performance_page
 
 ROOT = Path(__file__).parents[2]
@@ -162,6 +163,12 @@ def test_thresholds_from_few_rows_serve_rare_labels_and_common_ones() -> None:
     assert chosen["macro_f1"] > max(means["common"]["macro_f1"], means["0.1"]["macro_f1"])
 
 
+@pytest.mark.skipif(not long_texts.RESULTS.is_dir(), reason="benchmarks/long_texts.py was not run yet")
+def test_the_page_on_methods_quotes_what_long_texts_showed() -> None:
+    lines = (ROOT / "docs" / "methods.md").read_text().splitlines()
+    assert [row for row in long_texts.table() if row not in lines] == []
+
+
 def test_eight_labelled_rows_a_class_are_enough_for_pairs() -> None:
     draws = runs("few_labels/rows")
     means = {
@@ -214,3 +221,15 @@ def test_twenty_kills_left_no_trace() -> None:
     assert len(kept["kills"]) == 20
     assert kept["identical"]
     assert all(kept["identical"])
+
+
+def test_similarity_is_learned_to_the_bar_and_its_page_quotes_every_training() -> None:
+    page = (ROOT / "docs" / "similarity.md").read_text()
+    found: dict[str, list[float]] = {}
+    for name in (name for name in KEPT if name.startswith("similarity/")):
+        value = facts(name)["metrics"]["spearman"]["value"]
+        short = name.removeprefix("similarity/")
+        assert f"{value:.4f}" in next(line for line in page.splitlines() if f"`{short}`" in line), name
+        found.setdefault(short.partition("-seed")[0], []).append(value)
+    assert len(found["features"]) == 3
+    assert np.mean(found["features"]) >= 0.87

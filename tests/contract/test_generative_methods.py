@@ -1,5 +1,6 @@
 """One suite over the methods that learn to write: what they promise, and that no leaderboard of labels meets them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,15 +94,16 @@ def test_a_leaderboard_holds_methods_that_give_labels_alone(decoder: Path, tmp_p
     backbone = settings_for(decoder, max_length=32).backbone
     reading = DataSettings(text_column="text")
     request = Request(data, reading=reading, backbone=backbone, train=TrainSettings(epochs=1))
-    task = TaskSettings(task="generate", target_column="label")
-    run = learn_answers(request, task, "full", tmp_path / "results" / "full")
+    to_answer = replace(request, reading=replace(reading, task="generate"))
+    task = TaskSettings(target_column="label")
+    run = learn_answers(to_answer, task, "full", tmp_path / "results" / "full")
     with pytest.raises(ArtifactError, match="not that of a classifier"):
         read_result(run.folder)
     # A comparison that meets such a run under a method's name refuses it, and takes no figure from it.
     with pytest.raises(SettingsError, match="method was full to generate and is full"):
         compare(request, CompareSettings(methods="full"), tmp_path / "results", resume=True)
-    same = learn_answers(request, task, "full", run.folder, CheckpointSettings(resume=True))
+    same = learn_answers(to_answer, task, "full", run.folder, CheckpointSettings(resume=True))
     assert same.metrics == run.metrics
-    other = TaskSettings(task="generate", target_column="text")
+    other = TaskSettings(target_column="text")
     with pytest.raises(SettingsError, match="target_column was label and is text"):
-        learn_answers(request, other, "full", run.folder, CheckpointSettings(resume=True))
+        learn_answers(to_answer, other, "full", run.folder, CheckpointSettings(resume=True))

@@ -357,6 +357,8 @@ def test_a_table_of_several_columns_is_refused_and_one_column_is_read_row_by_row
     assert made.predict(texts[:, None]).shape == (3,)
     for ask in (made.predict, made.predict_proba, lambda given: made.score(given, data[1][:3])):
         with pytest.raises(DataError, match="one row for each is wanted"):
+            ask(np.stack([texts, texts, texts], axis=1))
+        with pytest.raises(DataError, match="fit was given single texts, and these are pairs of texts"):
             ask(np.stack([texts, texts], axis=1))
         with pytest.raises(DataError, match="a dict was given"):
             ask({"text": texts, "label": texts, "id": texts})

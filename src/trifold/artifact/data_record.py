@@ -17,6 +17,7 @@ class ReadingRecord(JsonRecord):
     label_column: str | None
     label_separator: str | None
     merge_labels: bool
+    task: Literal["classify", "pairs", "similarity", "generate"] = "classify"
     test_file: str | None
     validation_file: str | None
 

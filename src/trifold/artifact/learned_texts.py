@@ -9,18 +9,19 @@ import numpy as np
 from trifold.artifact.manifest import verify_file
 from trifold.artifact.npy_file import read_npy
 from trifold.errors import ArtifactError
+from trifold.types import Text
 
 LEARNED_TEXTS = "learned_texts.npy"
 _BYTES = 8
 
 
-def text_hashes(texts: Iterable[str]) -> np.ndarray:
+def text_hashes(texts: Iterable[Text]) -> np.ndarray:
     """`(texts,)` uint64: 8 bytes of BLAKE2b of each text, without the spaces around it."""
     digests = (hashlib.blake2b(text.strip().encode(), digest_size=_BYTES).digest() for text in texts)
     return np.frombuffer(b"".join(digests), dtype="<u8")
 
 
-def write_learned_texts(folder: Path, texts: Iterable[str]) -> None:
+def write_learned_texts(folder: Path, texts: Iterable[Text]) -> None:
     """Write the distinct hashes of texts, sorted, into a run folder."""
     np.save(folder / LEARNED_TEXTS, np.unique(text_hashes(texts)))
 

@@ -66,8 +66,17 @@ class LanguageModelFacts(TypedDict, total=False):
     exact_match_rows: Count
 
 
+class SimilarityFacts(TypedDict, total=False):
+    """`metrics.json` of a run of `--task similarity`."""
+
+    rows: Count
+    spearman: IntervalFacts
+    pearson: IntervalFacts
+    mean_absolute_error: float
+
+
 def read_metrics(folder: Path, shape: type = MetricsFacts) -> Facts:
-    """`metrics.json` of a run folder, of a classifier or, in the shape `LanguageModelFacts`, of a language model.
+    """`metrics.json` of a run folder, of a classifier or, in another shape, of another kind of run.
 
     Raises:
         ArtifactError: If it is missing or damaged.

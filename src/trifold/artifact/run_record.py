@@ -107,6 +107,7 @@ class ClassifierRecord(ModelRecord):
         label_type: NumPy's name for the type of the labels that Python gave.
         indicator: Where Python gave an indicator matrix, the label of each of its columns.
         exported: Where the model is an export.
+        pairs: Whether it reads pairs of texts.
     """
 
     settings: dict[str, Any]
@@ -118,11 +119,12 @@ class ClassifierRecord(ModelRecord):
     label_type: str | None = None
     indicator: LabelNames | None = None
     exported: ExportedRecord | None = None
+    pairs: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneRecord(ClassifierRecord):
-    """A classifier that `finetune` trained on a file and tested.
+class TestedRecord(ModelRecord):
+    """A model that `finetune` trained on a file and tested, with what its answers cost.
 
     Attributes:
         data: That it learned from.
@@ -135,10 +137,12 @@ class FinetuneRecord(ClassifierRecord):
         size_bytes: On disk, with the backbone.
         peak_memory_bytes: Peak memory of the process.
         truncated_test_texts: Test texts that were too long to be read whole.
-        teacher: Where a language model gave the labels: how the two compare.
-        majority: The best constant answer; earlier versions did not say it.
+        settings: As in `ClassifierRecord`.
+        trainable_parameters: Numbers that were learned.
     """
 
+    settings: dict[str, Any]
+    trainable_parameters: Count
     data: DataRecord
     backbone: BackboneRecord | None
     max_length: Size
@@ -149,6 +153,17 @@ class FinetuneRecord(ClassifierRecord):
     size_bytes: Count
     peak_memory_bytes: Count
     truncated_test_texts: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneRecord(ClassifierRecord, TestedRecord):
+    """A classifier that `finetune` trained on a file and tested.
+
+    Attributes:
+        teacher: Where a language model gave the labels: how the two compare.
+        majority: The best constant answer; earlier versions did not say it.
+    """
+
     teacher: dict[str, Any] | None = None
     majority: MajorityFacts | None = None
 
@@ -157,6 +172,13 @@ class FinetuneRecord(ClassifierRecord):
         """What it reads of a text at most, in words."""
         asked = self.settings
         return reach_in_words(self.max_length, asked.get("long_text", "truncate"), asked.get("max_windows"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarityRecord(TestedRecord):
+    """A model that `finetune --task similarity` trained on scored pairs and tested."""
+
+    task: Literal["similarity"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,4 +284,5 @@ def _kind_of(value: Any) -> type[RunRecord]:
         return ComparisonRecord
     if known.get("method") == "pretrain":
         return PretrainRecord
-    return GenerateRecord if known.get("task") == "generate" else FinetuneRecord
+    kinds: dict[str, type[RunRecord]] = {"generate": GenerateRecord, "similarity": SimilarityRecord}
+    return kinds.get(str(known.get("task")), FinetuneRecord)

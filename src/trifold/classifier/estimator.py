@@ -13,11 +13,11 @@ from sklearn.exceptions import NotFittedError
 
 from trifold.artifact.run_folder import best_run, new_folder
 from trifold.artifact.run_record import RUN, read_run_record, write_run_record
-from trifold.classifier.labels import LabelForm, as_examples, feature_names, require_feature_names
+from trifold.classifier.labels import LabelForm, as_examples, feature_names, require_form
 from trifold.classifier.parameters import DEFAULTS, method_settings, require_known, settings_of, takes_settings
 from trifold.classifier.python_words import heard, speaks_python
 from trifold.classifier.record import parameters_of, record_of
-from trifold.data.in_memory import texts_of
+from trifold.data.in_memory import texts_or_pairs_of
 from trifold.data.split import split_train_validation
 from trifold.errors import DataError, SettingsError
 from trifold.inference.predict import score_texts
@@ -25,7 +25,6 @@ from trifold.inference.run import load_run, require_labels
 from trifold.llm.settings import LlmSettings
 from trifold.methods.catalogue import method_entry, method_name
 from trifold.methods.contract import Predictor
-from trifold.methods.settings import MethodSettings
 from trifold.methods.unused_settings import unused
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import prepared, unchanged_process
@@ -43,9 +42,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     A fifth of the rows given to `fit` is held out as validation, on which settings and checkpoints are chosen.
 
     Parameters have the names and defaults of the flags; `fit` warns of those that the method does not use. Texts and
-    labels may be a list, an iterator, a NumPy or Arrow array, a Series, or a table of one column; several labels a row
-    are a list of them or an indicator matrix, and predictions have the form of the labels. The classifier can be
-    pickled. Threads, random states, environment and PyTorch's settings are left as they were.
+    labels may be a list, an iterator, a NumPy or Arrow array, a Series, or a table of one column; pairs of texts, which
+    are read together, a list of tuples or a table of two columns; several labels a row a list of them or an indicator
+    matrix, and predictions have the form of the labels. The classifier can be pickled. Threads, random states,
+    environment and PyTorch's settings are left as they were.
 
     Args:
         method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive`, `full`, `prompt`.
@@ -104,8 +104,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         classes_: `(classes,)` labels as given, in the order of `predict_proba`'s columns.
-        n_features_in_: 1, the column of texts.
-        feature_names_in_: `(1,)` its name, where `fit` was given a table.
+        n_features_in_: 1, the column of texts; 2 where rows are pairs of texts.
+        feature_names_in_: `(n_features_in_,)` their names, where `fit` was given a table.
     """
 
     @takes_settings
@@ -123,7 +123,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Learn from texts and their labels.
 
         Args:
-            X: `(rows,)` texts, none empty.
+            X: `(rows,)` texts, or pairs of them; none empty.
             y: `(rows,)` labels, all strings, all integers or all booleans, at least two distinct; a list, tuple or set
                 of them a row; or an indicator matrix `(rows, labels)` of 0 and 1, whose labels are called like the
                 columns of a table, or else by their numbers.
@@ -132,12 +132,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             DataError: If the two differ in length, a text is empty, or the labels make no task.
             SettingsError: If a parameter has a value that it cannot have.
         """
-        settings, name = self._settings(), method_name(str(self.method))
-        ignored = unused([name], *settings.method_groups.values())
-        if ignored:
+        settings, name = method_settings(self.get_params()), method_name(str(self.method))
+        if ignored := unused([name], *settings.method_groups.values()):
             warnings.warn(f"{name} does not use {', '.join(ignored)}", UserWarning, stacklevel=3)
         examples, self._form = as_examples(X, y)
-        self.n_features_in_, self.feature_names_in_ = 1, feature_names(X)
+        method_entry(name).require_fit(examples)
+        self.n_features_in_, self.feature_names_in_ = 1 + examples.pairs, feature_names(X)
         if self.feature_names_in_ is None:
             del self.feature_names_in_
         train, validation = split_train_validation(examples)
@@ -256,7 +256,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         classifier._predictor, classifier._record = run.predictor, run.record
         classifier._form = LabelForm(record.get("label_type"), tuple(record.get("indicator") or ()) or None)
         classifier.classes_ = classifier._form.classes(run.predictor.labels)
-        classifier.n_features_in_ = 1
+        classifier.n_features_in_ = 2 if record.get("pairs") else 1
         return classifier
 
     def __sklearn_tags__(self) -> Any:
@@ -278,8 +278,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _probabilities(self, X: Any) -> np.ndarray:
         """Of each label that the model knows, `(rows, labels)`."""
-        predictor, texts = self._fitted(), texts_of(X)
-        require_feature_names(X, getattr(self, "feature_names_in_", None))
+        predictor, texts = self._fitted(), texts_or_pairs_of(X)
+        require_form(X, texts, getattr(self, "feature_names_in_", None), self.n_features_in_)
         with self._set_up(learning=False):
             return predictor.labels.probabilities(score_texts(predictor, texts).logits)
 
@@ -295,6 +295,3 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if learning or entry.asks_llm:
                 contexts.enter_context(unchanged_process())
             yield
-
-    def _settings(self) -> MethodSettings:
-        return method_settings(self.get_params())

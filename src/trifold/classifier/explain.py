@@ -6,6 +6,7 @@ from typing import Any
 from trifold.classifier.estimator import TextClassifier
 from trifold.classifier.python_words import heard, speaks_python
 from trifold.data.in_memory import texts_of
+from trifold.errors import SettingsError
 from trifold.explanations.explain import explain_texts
 from trifold.explanations.explanation import Explanation
 from trifold.explanations.settings import ExplanationSettings
@@ -45,9 +46,12 @@ def explain(
     settings = ExplanationSettings(label=None if label is None else str(label), words=words, evaluations=evaluations)
     if isinstance(model, TextClassifier):
         predictor, asks_llm = model._fitted(), method_entry(str(model.method)).asks_llm
+        if model.n_features_in_ > 1:
+            raise SettingsError("the classifier reads pairs of texts, and explain is for single texts: give another")
         with model._set_up(learning=False):
             return list(explain_texts(predictor, texts, settings, asks_llm=asks_llm))
     with heard(verbose=False):
         run = model if isinstance(model, Run) else load_run(model)
+        run.require_single_texts("explain")
         asks_llm = method_entry(run.record.method).asks_llm
         return list(explain_texts(run.predictor, texts, settings, asks_llm=asks_llm))

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from trifold.data.in_memory import column_names, targets_of, texts_of
+from trifold.data.in_memory import column_names, targets_of, texts_or_pairs_of
 from trifold.errors import DataError
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples, Label
+from trifold.types import Examples, Label, Text, parts_of
 
 
 @dataclass(frozen=True)
@@ -44,27 +44,37 @@ class LabelForm:
 
 
 def feature_names(texts: Any) -> np.ndarray | None:
-    """`(1,)` the name of the column of texts, as scikit-learn keeps it; `None` where there is none that is a string."""
+    """The names of the columns of texts, as scikit-learn keeps them; `None` where there are none that are strings."""
     names = column_names(texts)
-    return np.array(names, dtype=object) if names and isinstance(names[0], str) else None
+    return np.array(names, dtype=object) if names and all(isinstance(name, str) for name in names) else None
 
 
-def require_feature_names(texts: Any, fitted: np.ndarray | None) -> None:
-    """Refuse a table whose column is called otherwise than that of `fit`.
+def require_form(given: Any, texts: Sequence[Text], fitted: np.ndarray | None, columns: int) -> None:
+    """Refuse texts that come in another form than those of `fit`.
+
+    Args:
+        given: As the user has them.
+        texts: As they were read.
+        fitted: Names of the columns that `fit` was given; `None` where it was given no table.
+        columns: 2 where `fit` was given pairs of texts, 1 where it was given single ones.
 
     Raises:
-        DataError: If it is.
+        DataError: If they do.
     """
-    names = feature_names(texts)
-    if names is not None and fitted is not None and names[0] != fitted[0]:
-        raise DataError(f"the texts come in the column {names[0]!r}, and fit had {fitted[0]!r}: rename it")
+    if texts and len(parts_of(texts[0])) != columns:
+        kinds = {1: "single texts", 2: "pairs of texts"}
+        raise DataError(f"fit was given {kinds[columns]}, and these are {kinds[3 - columns]}: give the same kind")
+    names = feature_names(given)
+    if names is not None and fitted is not None and list(names) != list(fitted):
+        found, known = (" and ".join(map(repr, some)) for some in (names, fitted))
+        raise DataError(f"the texts come in the column {found}, and fit had {known}: rename it")
 
 
 def as_examples(texts: Any, labels: Any, columns: Sequence[Label] | None = None) -> tuple[Examples, LabelForm]:
     """Texts with their labels as rows, and the form of the labels.
 
     Args:
-        texts: As `texts_of` takes them.
+        texts: As `texts_or_pairs_of` takes them.
         labels: As `targets_of` takes them, or an indicator matrix: `(rows, labels)` of 0 and 1, in lists, of NumPy or
             SciPy, or a table whose columns are called like the labels.
         columns: What the columns of a matrix without names stand for; their numbers where `None`.
@@ -72,7 +82,7 @@ def as_examples(texts: Any, labels: Any, columns: Sequence[Label] | None = None)
     Raises:
         DataError: If the two differ in length, a text is empty, or a label is missing.
     """
-    kept = texts_of(texts)
+    kept = texts_or_pairs_of(texts)
     labels = list(labels) if isinstance(labels, Iterator) else labels
     matrix = _indicator(labels, columns)
     if matrix is None:

@@ -37,6 +37,7 @@ def record_of(
         seed=settings.train.seed,
         labels=list(labels.names),
         multi_label=labels.multi_label or None,
+        pairs=examples.pairs or None,
         thresholds=list(labels.thresholds) if labels.multi_label else None,
         score_name=choose_metric(settings.ranking.metric, labels, examples.label_counts()),
         choices=fitted.choices,

@@ -13,6 +13,7 @@ from trifold.data.source import is_standard_input
 from trifold.formatting import counted
 from trifold.models.settings import BackboneSettings
 from trifold.terminal import printable
+from trifold.types import parts_of
 
 _SHOWN_CHARACTERS = 70
 _SHOWN_LABELS = 20
@@ -47,9 +48,12 @@ def check(
     print(f"{facts.path}: {facts.description}")
     print(f"text from column {facts.text_column!r}, label from column {facts.label_column!r}{guessed}")
     print("\nFirst rows")
-    for text, label in facts.first_rows:
-        line, label = " ".join(printable(text).split()), printable(as_text(label))
-        print(f"  {label:<12.12}  {line[:_SHOWN_CHARACTERS]}{'…' if len(line) > _SHOWN_CHARACTERS else ''}")
+    for row, label in facts.first_rows:
+        name = printable(as_text(label))
+        for text in parts_of(row):
+            line = " ".join(printable(text).split())
+            print(f"  {name:<12.12}  {line[:_SHOWN_CHARACTERS]}{'…' if len(line) > _SHOWN_CHARACTERS else ''}")
+            name = ""  # the second text of a pair stands below the first
     print(f"\nRows      {facts.rows_in:,} in the file = {facts.rows_used:,} used + {len(facts.bad_rows):,} left out")
     for line_number, reason in facts.bad_rows[:_SHOWN_BAD_ROWS]:
         print(f"            line {line_number}: {reason}")

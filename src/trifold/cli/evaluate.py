@@ -1,5 +1,7 @@
 """The verb `evaluate`: a trained model measured on labelled rows."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,12 +11,15 @@ from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings
+from trifold.errors import require
+from trifold.events import say
 from trifold.inference.settings import require_probability
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
 
 if TYPE_CHECKING:
     from trifold.pipeline.evaluate import Evaluation
+    from trifold.types import BadRow
 
 _MOST_CLASSES = 20
 _MOST_BAD_ROWS = 10
@@ -42,15 +47,18 @@ def evaluate(
             probability.
         json: Print metrics.json's content instead.
     """
-    from trifold.events import say
+    from trifold.inference.similarity import is_similarity_run
     from trifold.pipeline.evaluate import evaluate as run_evaluate
 
     require_probability(reject_below)
+    if is_similarity_run(run):
+        require(
+            not reject_below and llm is None, "--reject-below and language models", "RUN gives scores, leave them out"
+        )
+        _evaluate_similarity(run, data, reading or LabelledSettings(), compute or ComputeSettings(), json=json)
+        return
     found = run_evaluate(run, data, reading or LabelledSettings(), compute or ComputeSettings(), reject_below, llm)
-    for row in found.bad_rows[:_MOST_BAD_ROWS]:
-        say(f"note: line {row.line} is left out: {row.reason}")
-    if len(found.bad_rows) > _MOST_BAD_ROWS:
-        say(f"note: and {len(found.bad_rows) - _MOST_BAD_ROWS:,} more rows are left out")
+    _say_left_out(found.bad_rows)
     if json:
         print_json(_as_dict(found))
         return
@@ -62,6 +70,31 @@ def evaluate(
         rightly = f", {100 * accuracy:.1f} % of them rightly" if accuracy is not None else ""
         print(f"\nDeclining under {reject_below:g}: {100 * share:.1f} % are answered{rightly}")
     say_next("export", run)
+
+
+def _say_left_out(rows: "Sequence[BadRow]") -> None:
+    for row in rows[:_MOST_BAD_ROWS]:
+        say(f"note: line {row.line} is left out: {row.reason}")
+    if len(rows) > _MOST_BAD_ROWS:
+        say(f"note: and {len(rows) - _MOST_BAD_ROWS:,} more rows are left out")
+
+
+def _evaluate_similarity(
+    run: Path, data: Path, reading: LabelledSettings, compute: ComputeSettings, *, json: bool
+) -> None:
+    """Measure a run of --task similarity on scored pairs."""
+    from trifold.pipeline.similarity_evaluation import evaluate_similarity
+
+    found = evaluate_similarity(run, data, reading, compute)
+    _say_left_out(found.bad_rows)
+    if json:
+        beside = {} if found.learned_from is None else {"learned_from": found.learned_from}
+        others = {"others": asdict(found.others)} if found.others else {}
+        left = {"truncated": found.truncated, "rows_left_out": len(found.bad_rows)}
+        print_json({**asdict(found.metrics), **beside, **others, **left})
+        return
+    _print_figures(vars(found.metrics), vars(found.others) if found.others else None)
+    say_next("predict", run, "PAIRS.csv", "--output", "scored.csv")
 
 
 def _as_dict(found: "Evaluation") -> dict[str, object]:
@@ -79,19 +112,20 @@ def _as_dict(found: "Evaluation") -> dict[str, object]:
 
 
 def _print_metrics(found: "Evaluation") -> None:
+    renamed = {"accuracy": "exact match"} if found.labels.multi_label else {}
+    _print_figures(vars(found.metrics), vars(found.others) if found.others else None, renamed)
+
+
+def _print_figures(
+    metrics: Mapping[str, object], others: Mapping[str, object] | None, renamed: Mapping[str, str] | None = None
+) -> None:
     """Print every metric that is one figure, with its interval where it has one; on the rows not seen, too."""
-    rows = [
-        {"metric": name, **_figure(name, value)} for name, value in vars(found.metrics).items() if _is_figure(value)
-    ]
-    if found.others:
-        beside = vars(found.others)
+    rows = [{"metric": name, **_figure(name, value)} for name, value in metrics.items() if _is_figure(value)]
+    if others:
         for row in rows:
-            figure = _figure(row["metric"], beside[row["metric"]])
+            figure = _figure(row["metric"], others[row["metric"]])
             row |= {"on rows not learned from": figure["value"], "their interval": figure["95 % interval"]}
-    if found.labels.multi_label:
-        names = {"accuracy": "exact match"}
-        rows = [{**row, "metric": names.get(row["metric"], row["metric"])} for row in rows]
-    print_table(rows)
+    print_table([{**row, "metric": (renamed or {}).get(row["metric"], row["metric"])} for row in rows])
 
 
 def _is_figure(value: object) -> bool:

@@ -64,6 +64,7 @@ def explain(
     require(output is None or not json, "--json with --output", "leave one of them out")
     require_free_file(output, *([source] if source else []), force=force)
     opened = load_run(run, how, llm)
+    opened.require_single_texts("explain")
     asked = settings or ExplanationSettings()
     with offline_data(how.offline):
         if text is None and not chosen.one_by_one:

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from trifold.cli.inputs import OptionalDataFile
-from trifold.cli.output import SOME_TEXT, print_json, print_table, say_next
+from trifold.cli.output import print_json, print_table, say_next, some_text
 from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.errors import require
@@ -77,7 +77,7 @@ def export(
         f"python {found.folder}/predict.py --text TEXT, or with a CSV file."
     )
     print(found.folder)
-    say_next("predict", found.folder, "--text", SOME_TEXT)
+    say_next("predict", found.folder, *some_text(pair=found.pairs))
 
 
 def bench(

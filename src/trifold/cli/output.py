@@ -11,8 +11,6 @@ from typing import Any
 from trifold.events import say
 from trifold.terminal import printable
 
-# A text for the examples of `say_next`, whatever the texts are about.
-SOME_TEXT = "…"
 # What JSON leaves as it is and a terminal obeys: codes beyond ASCII, turns of direction, and halves of a pair.
 _OBEYED = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile(r"[\n\t]+")
@@ -42,6 +40,11 @@ def say_next(*words: object, json: bool = False) -> None:
     """
     if not json:
         say(f"next: {shlex.join(['trifold', *map(str, words)])}")
+
+
+def some_text(*, pair: bool = False) -> tuple[str, ...]:
+    """Flags of predict for `say_next`: a text, or a pair of texts, whatever they are about."""
+    return ("--text", "…", "--text-pair", "…") if pair else ("--text", "…")
 
 
 def print_run(folder: Path) -> None:

@@ -15,6 +15,7 @@ from trifold.errors import SettingsError, require
 from trifold.inference.settings import AnswerSettings, require_probability
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
+from trifold.types import Text, TextPair
 
 if TYPE_CHECKING:
     from trifold.methods.contract import Predictor
@@ -28,6 +29,7 @@ def predict(
     /,
     *,
     text: str | None = None,
+    text_pair: str | None = None,
     answers: Annotated[AnswerSettings | None, Parameter(name="*")] = None,
     result: Annotated[ResultSettings | None, Parameter(name="*")] = None,
     reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
@@ -46,11 +48,13 @@ def predict(
         run: Run folder of finetune or compare.
         source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text.
+        text_pair: The second text of a pair, whose first is --text; for a run of --task pairs or similarity.
         json: Print JSON: of a text; of a file an object a line, or with --output the counts.
     """
     from trifold.data.hub import offline_data
     from trifold.events import say
     from trifold.inference.run import load_run
+    from trifold.inference.similarity import is_similarity_run
     from trifold.inference.stream import predict_file
     from trifold.pipeline.request import flags_of
 
@@ -61,12 +65,19 @@ def predict(
         )
     asked = answers or AnswerSettings()
     require_probability(asked.reject_below)
+    require(text is not None or text_pair is None, "--text-pair without --text", "give both texts of the pair")
     about_files = result is not None or reading is not None
     require(text is None or not about_files, "a flag on files with --text", "leave out either")
     how = compute or ComputeSettings()
+    if is_similarity_run(run):
+        require(answers is None and llm is None, "a flag on labels", "this run gives scores, leave it out")
+        pair = None if text is None else (text, text_pair)
+        _predict_similarity(run, pair, source, result or ResultSettings(), reading, how, json=json)
+        return
     chosen = load_run(run, how, llm)
     if text is not None:
-        _predict_text(run, chosen.predictor, text, asked, json=json)
+        chosen.require_kind(given := text if text_pair is None else TextPair(text, text_pair))
+        _predict_text(run, chosen.predictor, given, asked, json=json)
         return
     assert source is not None
     written = result or ResultSettings()
@@ -83,8 +94,8 @@ def predict(
         say_next("evaluate", run, "LABELLED.csv", json=json)
 
 
-def _predict_text(run: Path, predictor: "Predictor", text: str, answers: AnswerSettings, *, json: bool) -> None:
-    """Print the labels of one text with their probabilities; ten at most unless asked for more."""
+def _predict_text(run: Path, predictor: "Predictor", text: Text, answers: AnswerSettings, *, json: bool) -> None:
+    """Print the labels of one text, or of one pair, with their probabilities; ten at most unless asked for more."""
     from trifold.events import say
     from trifold.inference.answers import likeliest
     from trifold.inference.predict import NO_LABEL, predict_texts
@@ -104,3 +115,42 @@ def _predict_text(run: Path, predictor: "Predictor", text: str, answers: AnswerS
     if found.truncated:
         say("note: the text is longer than the model reads; its end was cut off")
     say_next("predict", run, "FILE.csv", "--output", "labelled.csv")
+
+
+def _predict_similarity(
+    run: Path,
+    pair: tuple[str, str | None] | None,
+    source: Path | None,
+    result: ResultSettings,
+    reading: TextSettings | None,
+    compute: ComputeSettings,
+    *,
+    json: bool,
+) -> None:
+    """Score a pair of texts, or every pair of a file, with a run of --task similarity."""
+    from trifold.data.hub import offline_data
+    from trifold.events import say
+    from trifold.inference.similarity import load_similarity_run, score_file, similarities
+
+    chosen = load_similarity_run(run, compute)
+    if pair is not None:
+        first, second = pair
+        if second is None:
+            raise SettingsError(f"{run} reads pairs of texts, and one was given: give the second with --text-pair")
+        found = similarities(chosen, [TextPair(first, second)])
+        score, cosine, cut = float(found.scores[0]), float(found.cosines[0]), bool(found.truncated[0])
+        if json:
+            print_json({"prediction": score, "cosine": cosine, "truncated": cut})
+            return
+        print(f"score   {score:.3f}\ncosine  {cosine:.3f}")
+        if cut:
+            say("note: a text is longer than the model reads; its end was cut off")
+        say_next("predict", run, "PAIRS.csv", "--output", "scored.csv")
+        return
+    assert source is not None
+    with offline_data(compute.offline):
+        counts = score_file(chosen, source, reading, result, json=json)
+    if json and result.output:
+        print_json({"output": str(result.output), **vars(counts)})
+    say(counts.in_words() + (f", written to {result.output}" if result.output else ""))
+    say_next("evaluate", run, "SCORED.csv", json=json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from trifold.cli.inputs import DataFile
-from trifold.cli.output import SOME_TEXT, print_json, print_run, print_table, say_next
+from trifold.cli.output import print_json, print_run, print_table, say_next, some_text
 from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
@@ -24,9 +24,11 @@ from trifold.train.settings import CheckpointSettings
 
 if TYPE_CHECKING:
     # Imported by the commands themselves, so that --help needs neither NumPy nor PyTorch.
-    from trifold.evaluate.leaderboard import LeaderboardRow
+    from trifold.evaluate.leaderboard import MethodRow
     from trifold.evaluate.results import RunResult
+    from trifold.evaluate.similarity_results import SimilarityResult
     from trifold.pipeline.compare import Comparison
+    from trifold.pipeline.pretraining_gain import Gain
     from trifold.pipeline.request import Request
 
 _INTERRUPTED = 130
@@ -61,17 +63,17 @@ def compare(
     if resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the comparison that is to go on")
     found = run_compare(request, settings or CompareSettings(), output_dir, resume=resume)
-    _print_comparison(found, json=json)
+    _print_comparison(found, pairs=request.reading.reads_pairs, json=json)
     return _INTERRUPTED if found.interrupted else 0
 
 
-def _print_comparison(found: "Comparison", *, json: bool) -> None:
+def _print_comparison(found: "Comparison", *, pairs: bool, json: bool) -> None:
     if json:
         shipped = next(row for row in found.rows if row.method == found.verdict.ship)
         print_json(
             {
                 "run": str(found.folder),
-                "metrics": {"accuracy": shipped.accuracy, "macro_f1": shipped.macro_f1},
+                "metrics": _metrics_of(shipped),
                 "score_name": shipped.score_name,
                 "verdict": found.verdict,
                 "leaderboard": finite([vars(row) for row in found.rows]),
@@ -87,10 +89,19 @@ def _print_comparison(found: "Comparison", *, json: bool) -> None:
     for method, reason in found.skipped.items():
         print(f"{method} is missing: {reason}.")
     print_run(found.folder)
-    say_next("predict", found.folder, "--text", SOME_TEXT)
+    say_next("predict", found.folder, *some_text(pair=pairs))
 
 
-def _print_rows(rows: "Sequence[LeaderboardRow]") -> None:
+def _metrics_of(row: "MethodRow") -> dict[str, float]:
+    """The figures of a method that scripts find by name."""
+    from trifold.evaluate.similarity_results import SimilarityRow
+
+    if isinstance(row, SimilarityRow):
+        return {row.score_name: row.score, "pearson": row.pearson}
+    return {name: getattr(row, name) for name in ("accuracy", "macro_f1")}
+
+
+def _print_rows(rows: "Sequence[MethodRow]") -> None:
     from trifold.evaluate.leaderboard import in_words
 
     print_table([{name: text for name, text in in_words(row).items() if name not in _NOT_IN_TERMINAL} for row in rows])
@@ -134,7 +145,8 @@ def finetune(
     if keep and keep.resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the training that is to go on")
     chosen = method or preset or "full"
-    if task.task == "generate":
+    task.require_for(request.reading.task)
+    if request.reading.task == "generate":
         from trifold.methods.catalogue import generative_entry
 
         generative_entry(chosen)  # refused before PyTorch is imported
@@ -142,11 +154,19 @@ def finetune(
 
         answering = learn_answers(request, task, chosen, output_dir, keep)
         _print_answering(answering.folder, answering.metrics, json=json)
+    elif request.reading.task == "similarity":
+        from trifold.methods.catalogue import similarity_entry
+
+        similarity_entry(chosen)  # refused before PyTorch is imported
+        from trifold.pipeline.similarity_finetuning import learn_similarity
+
+        scored = learn_similarity(request, chosen, output_dir, announce=not json, keep=keep, expected=expected_data)
+        _print_similarity(scored, json=json)
     elif task.pretrain_on:
         from trifold.pipeline.pretraining_gain import pretrain_and_finetune
 
         gain = pretrain_and_finetune(request, task, chosen, output_dir, keep)
-        _print_gain(gain.folder, gain.named(), gain.sentence(), json=json)
+        _print_gain(gain, pairs=request.reading.reads_pairs, json=json)
     else:
         result = run_finetune(request, chosen, output_dir, announce=not json, keep=keep, expected=expected_data)
         _print_result(result, json=json)
@@ -181,7 +201,19 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
         )
     print_run(result.folder)
     _say_curve(result.folder)
-    say_next("predict", result.folder, "--text", SOME_TEXT)
+    say_next("predict", result.folder, *some_text(pair=bool(result.record.get("pairs"))))
+
+
+def _print_similarity(result: "SimilarityResult", *, json: bool) -> None:
+    if json:
+        print_json({"run": str(result.folder), "metrics": result.metrics})
+        return
+    from trifold.evaluate.similarity_results import similarity_leaderboard
+
+    _print_rows(similarity_leaderboard([result]))
+    print_run(result.folder)
+    _say_curve(result.folder)
+    say_next("predict", result.folder, *some_text(pair=True))
 
 
 def _say_curve(folder: Path) -> None:
@@ -206,13 +238,13 @@ def _print_answering(folder: Path, metrics: dict[str, Any], *, json: bool) -> No
     say_next("generate", folder, "A prompt.", "--temperature", 0)
 
 
-def _print_gain(folder: Path, figures: dict[str, object], sentence: str, *, json: bool) -> None:
+def _print_gain(gain: "Gain", *, pairs: bool, json: bool) -> None:
     if json:
-        print_json({"run": str(folder), "metrics": figures})
+        print_json({"run": str(gain.folder), "metrics": gain.named()})
         return
-    print(sentence)
-    print(folder)
-    say_next("predict", folder / "pretrained", "--text", SOME_TEXT)
+    print(gain.sentence())
+    print(gain.folder)
+    say_next("predict", gain.folder / "pretrained", *some_text(pair=pairs))
 
 
 def demo(*, output_dir: Path | None = None, resume: bool = False, json: bool = False) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from trifold.data.examples import LoadedData, label_variants
 from trifold.data.visible_text import without_unseen
 from trifold.formatting import counted
-from trifold.types import Examples, Label, Split, Target
+from trifold.types import Examples, Label, Split, Target, Text
 
 _SHOWN, _SHOWN_VARIANTS, _SHOWN_CONFLICTS = 5, 3, 3
 # A label with fewer rows has figures that a single row moves far.
@@ -33,7 +33,7 @@ class DataSummary:
         multi_label: Whether a row may have any number of labels.
         separator: What stands between a row's labels; empty where each row has one, or the file holds lists.
         variants: Label to the commoner label that it may be a misspelling of.
-        first_rows: Text and label of the first rows.
+        first_rows: Text, or pair of texts, and label of the first rows.
         duplicates: Rows whose text stands in an earlier row.
         conflicting: Texts that stand in the file with different labels.
         parts: Rows of the training, validation and test parts.
@@ -59,7 +59,7 @@ class DataSummary:
     multi_label: bool
     separator: str
     variants: dict[Label, Label]
-    first_rows: tuple[tuple[str, Target], ...]
+    first_rows: tuple[tuple[Text, Target], ...]
     duplicates: int
     conflicting: int
     parts: dict[str, int]
@@ -180,7 +180,7 @@ def _duplicates(examples: Examples) -> int:
 
 def _conflicts(examples: Examples) -> list[tuple[int, ...]]:
     """For each text with different labels, the first line of each label."""
-    found: dict[str, dict[Target, int]] = {}
+    found: dict[Text, dict[Target, int]] = {}
     lines = examples.lines or examples.rows
     for text, label, line in zip(examples.texts, examples.labels, lines, strict=True):
         found.setdefault(text.strip(), {}).setdefault(label, line)

@@ -8,7 +8,7 @@ from trifold.data import limits
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.data.visible_text import is_blank
 from trifold.errors import DataError, did_you_mean
-from trifold.types import Record
+from trifold.types import Record, Text, TextPair, parts_of
 
 _TEXT_NAMES = (
     "text",
@@ -30,6 +30,26 @@ _TEXT_NAMES = (
 )
 # Of a longer text, mostly, which is what should be read.
 _TITLE_NAMES = ("title", "headline", "subject")
+# The two columns of a pair, the first read first.
+_PAIR_NAMES = (
+    ("sentence1", "sentence2"),
+    ("sentence_1", "sentence_2"),
+    ("sentence_a", "sentence_b"),
+    ("question1", "question2"),
+    ("text1", "text2"),
+    ("text_1", "text_2"),
+    ("text_a", "text_b"),
+    ("premise", "hypothesis"),
+    ("query", "passage"),
+    ("query", "document"),
+    ("query", "title"),
+    ("query", "text"),
+    ("question", "passage"),
+    ("question", "context"),
+    ("question", "sentence"),
+    ("question", "answer"),
+    ("claim", "evidence"),
+)
 _LABEL_NAMES = (
     "label",
     "labels",
@@ -55,19 +75,35 @@ class Columns:
         texts: Names of the text columns, joined in this order; mostly one.
         label: Name of the label column; `None` where only texts are needed and no label column is known.
         guessed: Whether a name was guessed rather than given.
+        pair: Whether the two text columns are a pair of texts, and not joined.
     """
 
     texts: tuple[str, ...]
     label: str | None
     guessed: bool
+    pair: bool = False
 
     @property
     def text(self) -> str:
         """The text columns as `--text-column` names them, with commas between."""
         return ",".join(self.texts)
 
+    def unusable(self, values: Mapping[str, object]) -> str | None:
+        """Why a row has no text that can be used; `None` if it has one."""
+        if not self.pair:
+            return unusable_text(self.text_of(values))
+        reasons = ((name, unusable_text(values[name])) for name in self.texts)
+        return next((f"{reason} in column {name!r}" for name, reason in reasons if reason), None)
+
+    def usable_text(self, values: Mapping[str, object]) -> Text:
+        """The text, or the pair of texts, of a row that has a usable one."""
+        if not self.pair:
+            return str(self.text_of(values))
+        first, second = (str(values[name]) for name in self.texts)
+        return TextPair(first, second)
+
     def text_of(self, values: Mapping[str, object]) -> object:
-        """The text of a row; of several text columns, those that are not empty, one below the other."""
+        """The one text of a row; of several text columns, those that are not empty, one below the other."""
         if len(self.texts) == 1:
             return values[self.texts[0]]
         parts = [value for name in self.texts if unusable_text(value := values[name]) is None]
@@ -81,6 +117,8 @@ def is_usual_name(name: str) -> bool:
 
 def unusable_text(value: object) -> str | None:
     """Why a value cannot be used as a text, such as that it is empty or invisible; `None` if it can."""
+    if isinstance(value, TextPair):
+        return next((reason for part in parts_of(value) if (reason := unusable_text(part))), None)
     if value is None:
         return "the text is missing"
     if not isinstance(value, str):
@@ -90,13 +128,16 @@ def unusable_text(value: object) -> str | None:
     return "the text is empty" if is_blank(value) else None
 
 
-def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextSettings) -> Columns:
+def find_columns(
+    names: Sequence[str], sample: Sequence[Record], settings: TextSettings, *, pair: bool = False
+) -> Columns:
     """Choose the text columns and, if `settings` are those of a labelled file, the label column.
 
     Args:
         names: Columns of the file.
         sample: Some of its rows; columns are guessed by their content if no name tells.
         settings: Columns that the user named are taken, not guessed.
+        pair: Whether a row is a pair of texts, in two columns.
 
     Raises:
         DataError: If a named column does not exist, or none can be guessed; the message names those that exist.
@@ -112,16 +153,16 @@ def find_columns(names: Sequence[str], sample: Sequence[Record], settings: TextS
             raise DataError(f"there is no column {name!r}{guess}: the file has {_listed(names)}; name one with {flag}")
     if named_label in given:
         raise DataError(f"{named_label!r} cannot hold both texts and labels: name two of {_listed(names)}")
-    texts = given or (guess_text(names, sample, named_label),)
+    texts = _pair(names, given, named_label) if pair else given or (guess_text(names, sample, named_label),)
     if not isinstance(settings, LabelledSettings):
-        return Columns(texts, None, guessed=not given)
+        return Columns(texts, None, guessed=not given, pair=pair)
     label = named_label or guess_label([name for name in names if name not in texts], sample)
     if label is None:
         raise DataError(
             f"no label column can be guessed among {_listed(names)}: name it with --label-column, or add --no-header "
             "if the first line is a row"
         )
-    return Columns(texts, label, guessed=not given or named_label is None)
+    return Columns(texts, label, guessed=not given or named_label is None, pair=pair)
 
 
 def require_header(path: Path | str, label_column: str, labels: Iterable[object], settings: LabelledSettings) -> None:
@@ -164,6 +205,50 @@ def guess_text(names: Sequence[str], sample: Sequence[Record], label: str | None
     if not lengths or (sample and max(lengths.values()) == (0, 0)):
         raise DataError(f"no text column can be guessed among {_listed(names)}: name it with --text-column")
     return max(lengths, key=lambda name: lengths[name])
+
+
+def guess_pair(names: Sequence[str], label: str | None = None) -> tuple[str, str] | None:
+    """The two columns of a pair of texts, by their names; `None` where no names tell.
+
+    Args:
+        names: Columns of the file.
+        label: The column of labels, where it is known.
+    """
+    lowered = {name.lower(): name for name in names if name != label}
+    known = (pair for pair in _PAIR_NAMES if lowered.keys() >= set(pair))
+    return next(((lowered[first], lowered[second]) for first, second in known), None)
+
+
+def _pair(names: Sequence[str], given: tuple[str, ...], label: str | None) -> tuple[str, ...]:
+    """The two columns of a pair of texts, as given or guessed.
+
+    Raises:
+        DataError: If another number is given, or none can be guessed.
+    """
+    found = given or guess_pair(names, label)
+    if found is None:
+        raise DataError(
+            f"no two columns of a pair of texts can be guessed among {_listed(names)}: name both with --text-column "
+            "FIRST,SECOND"
+        )
+    if len(found) != 2 or found[0] == found[1]:
+        raise DataError(
+            f"a pair of texts has two columns, and --text-column names {', '.join(map(repr, found))}: name two, such "
+            "as --text-column sentence1,sentence2"
+        )
+    return found
+
+
+def pair_note(names: Sequence[str], columns: Columns) -> str:
+    """What is to be said where one text column was guessed and two look like a pair; nothing elsewhere."""
+    pair = guess_pair(names, columns.label)
+    if pair is None or columns.pair or not columns.guessed or len(columns.texts) > 1:
+        return ""
+    first, second = pair
+    return (
+        f"only {columns.text!r} is read of each row, and {first!r} and {second!r} look like a pair of texts: "
+        "--task pairs reads both"
+    )
 
 
 def _prose(values: Sequence[object]) -> tuple[int, int]:

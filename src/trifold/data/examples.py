@@ -4,11 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
 from trifold.data import limits
-from trifold.data.columns import Columns, find_columns, require_header, unusable_text
+from trifold.data.columns import Columns, find_columns, pair_note, require_header
 from trifold.data.label_matching import known_labels, plain_text, spelling
 from trifold.data.open_file import open_table
 from trifold.data.recorded_columns import RecordedColumns
@@ -18,7 +19,7 @@ from trifold.data.table import Table
 from trifold.data.visible_text import is_blank
 from trifold.errors import DataError
 from trifold.formatting import counted
-from trifold.types import SEPARATOR, BadRow, Examples, Label, Record, Target, labels_of
+from trifold.types import SEPARATOR, BadRow, Examples, Label, Record, Target, Text, labels_of
 
 _SAMPLE_ROWS = 200
 _LARGEST_LABEL = 1 << 63
@@ -37,7 +38,7 @@ class LoadedData:
         bad_rows: The rows that cannot, each with its line and reason.
         merged_labels: Spelling that was given up to the spelling that stands for it (`--merge-labels`).
         separator: What stood between several labels of a row; empty where each row has one, or the file holds lists.
-        note: As in `Table`.
+        note: What should be known of how the file is read; empty where there is nothing to know.
     """
 
     path: Path
@@ -73,7 +74,7 @@ def load_examples(path: Path | str, settings: LabelledSettings, own: RecordedCol
     assert columns.label is not None
     numbers: list[int] = []
     lines: list[int] = []
-    texts: list[str] = []
+    texts: list[Text] = []
     labels: list[object] = []
     bad: list[BadRow] = []
     for number, row in enumerate(rows, start=1):
@@ -86,7 +87,7 @@ def load_examples(path: Path | str, settings: LabelledSettings, own: RecordedCol
         else:
             numbers.append(number)
             lines.append(row.line)
-            texts.append(str(columns.text_of(row.values)))
+            texts.append(columns.usable_text(row.values))
             labels.append(row.values[columns.label])
     if not lines:
         raise DataError(f"no row of {path} can be used: {_reasons(bad)}; correct the file")
@@ -97,7 +98,8 @@ def load_examples(path: Path | str, settings: LabelledSettings, own: RecordedCol
     merged = label_variants(targets) if settings.merge_labels else {}
     renamed = tuple(_renamed(target, merged) for target in targets)
     examples = Examples(tuple(numbers), tuple(texts), renamed, tuple(lines))
-    return LoadedData(Path(path), table.description, columns, examples, tuple(bad), merged, separator, table.note)
+    note = table.note or pair_note(table.columns, columns)
+    return LoadedData(Path(path), table.description, columns, examples, tuple(bad), merged, separator, note)
 
 
 def open_rows(
@@ -117,7 +119,7 @@ def open_rows(
         DataError: As `open_table` and `find_columns`; also if the file has a header and no row, and while streaming,
             at the first bad row, if `on_bad_rows` is `fail`.
     """
-    labelled = isinstance(settings, LabelledSettings)
+    labelled, pair = isinstance(settings, LabelledSettings), own.pair if own else settings.reads_pairs
     known = _asked_for(settings, own)
     table = open_table(path, settings.encoding, 2 if labelled else 1, settings.header, known)
     rows = table.rows()
@@ -128,7 +130,8 @@ def open_rows(
     sample = [row for row in head if isinstance(row, Record)]
     if not sample and len(head) < _SAMPLE_ROWS:
         raise DataError(f"no row of {path} can be used: {_reasons(head)}; correct the file")
-    columns = (own.find_columns if own else find_columns)(table.columns, _sample(table, head, settings), settings)
+    sample = _sample(table, head, settings, pair=pair)
+    columns = (own.find_columns if own else partial(find_columns, pair=pair))(table.columns, sample, settings)
     checked = (_checked(row, columns, needs_label=labelled) for row in chain(head, rows))
     return table, columns, _up_to_bad_row(checked, path) if settings.on_bad_rows == "fail" else checked
 
@@ -144,13 +147,13 @@ def _reasons(rows: Iterable[Record | BadRow]) -> str:
     return ", ".join(f"{reason} ({counted(count, 'row')})" for reason, count in counts.most_common(3))
 
 
-def _sample(table: Table, head: Sequence[Record | BadRow], settings: TextSettings) -> list[Record]:
+def _sample(table: Table, head: Sequence[Record | BadRow], settings: TextSettings, *, pair: bool) -> list[Record]:
     """Rows to guess columns by: the first ones, or rows from all of the file if their names alone do not tell.
 
     If a file is sorted by label, its first rows all have the same label, and the label column cannot be recognised.
     """
     try:
-        find_columns(table.columns, (), settings)
+        find_columns(table.columns, (), settings, pair=pair)
     except DataError:
         head = some(table.rows(), _SAMPLE_ROWS)
     return [row for row in head if isinstance(row, Record)]
@@ -204,7 +207,7 @@ def _renamed(target: Target, names: Mapping[Label, Label]) -> Target:
 def _checked(row: Record | BadRow, columns: Columns, *, needs_label: bool) -> Record | BadRow:
     if isinstance(row, BadRow):
         return row
-    reason = unusable_text(columns.text_of(row.values))
+    reason = columns.unusable(row.values)
     if reason is None and needs_label:
         reason = unusable_label(row.values[str(columns.label)])
     return BadRow(row.line, reason, row.values) if reason else row

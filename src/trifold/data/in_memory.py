@@ -1,4 +1,4 @@
-"""Texts and labels as a Python program holds them: lists, arrays, a column of a table; anything else is refused."""
+"""Texts, pairs of texts and labels as a Python program holds them: lists, arrays, tables; all else is refused."""
 
 import math
 from collections.abc import Iterable, Mapping, Set
@@ -8,10 +8,11 @@ import numpy as np
 
 from trifold.data.columns import unusable_text
 from trifold.errors import DataError
-from trifold.types import Label, Target
+from trifold.types import Label, Target, Text, TextPair
 
 _SHOWN = 60
 _SHOWN_COLUMNS = 12
+_PARTS = ("first", "second")
 
 
 def texts_of(given: Any) -> list[str]:
@@ -20,20 +21,44 @@ def texts_of(given: Any) -> list[str]:
     Raises:
         DataError: If the container has another shape or no order, or an item cannot be used as a text.
     """
-    found = []
-    for number, text in enumerate(_values(given, "texts", "text")):
-        if not isinstance(text, str):
-            way_out = "decode it first" if isinstance(text, bytes) else "every text must be a string"
-            raise DataError(f"text number {number} is {_shown(text)}: {way_out}")
-        reason = unusable_text(text)
-        if reason:
-            raise DataError(f"text number {number} is {_shown(text)} ({reason}): give at least one word")
-        if not _can_be_written(text):
-            raise DataError(
-                f"text number {number} holds half a character (a lone surrogate): correct it or leave it out"
-            )
-        found.append(str(text))
+    return [_string(text, f"text number {number}") for number, text in enumerate(_values(given, "texts", "text"))]
+
+
+def texts_or_pairs_of(given: Any) -> list[Text]:
+    """Single texts as for `texts_of`; or pairs of texts, as tuples of two, an array or a table of two columns.
+
+    Raises:
+        DataError: As `texts_of`; also if some are pairs and some are not.
+    """
+    rows = _two_columns(given) or _values(given, "texts", "text")
+    found = [_text(one, f"text number {number}") for number, one in enumerate(rows)]
+    if len({type(text) for text in found}) > 1:
+        raise DataError("some of the texts are pairs and some are not: give one kind")
     return found
+
+
+def _text(given: object, name: str) -> Text:
+    """A text, or a pair of texts, that can be used."""
+    if isinstance(given, TextPair):
+        given = (given.first, given.second)
+    if isinstance(given, list | tuple) and len(given) == 2:
+        first, second = (
+            _string(part, f"the {which} part of {name}") for which, part in zip(_PARTS, given, strict=True)
+        )
+        return TextPair(first, second)
+    return _string(given, name)
+
+
+def _string(text: object, name: str) -> str:
+    if not isinstance(text, str):
+        way_out = "decode it first" if isinstance(text, bytes) else "every text must be a string"
+        raise DataError(f"{name} is {_shown(text)}: {way_out}")
+    reason = unusable_text(text)
+    if reason:
+        raise DataError(f"{name} is {_shown(text)} ({reason}): give at least one word")
+    if not _can_be_written(text):
+        raise DataError(f"{name} holds half a character (a lone surrogate): correct it or leave it out")
+    return str(text)
 
 
 def targets_of(given: Any) -> tuple[tuple[Target, ...], np.dtype[Any] | None]:
@@ -72,6 +97,15 @@ def column_names(given: Any) -> list[Any] | None:
     # What Arrow calls `columns` are the columns themselves.
     names = getattr(given, "column_names", None) or getattr(given, "columns", None)
     return None if names is None or not hasattr(given, "__getitem__") else list(names)
+
+
+def _two_columns(given: Any) -> list[tuple[Any, ...]] | None:
+    """The rows of a table or an array of two columns; `None` for anything else."""
+    names = column_names(given)
+    if names is not None and len(names) == 2:
+        return list(zip(*(_values(given[name], "texts", "text") for name in names), strict=True))
+    array: np.ndarray = np.asarray(given) if names is None and hasattr(given, "__array__") else np.zeros(0)
+    return list(map(tuple, array)) if array.ndim == 2 and array.shape[1] == 2 else None
 
 
 def _values(given: Any, what: str, one: str) -> list[Any]:

@@ -24,6 +24,7 @@ class RecordedColumns:
         label_column: Its label column.
         label_separator: Separator between the labels of a row.
         merge_labels: Whether labels that differ only in case or outer spaces were merged.
+        pair: Whether its rows are pairs of texts, in two columns.
     """
 
     of: str
@@ -31,6 +32,7 @@ class RecordedColumns:
     label_column: str | None = None
     label_separator: str | None = None
     merge_labels: bool = False
+    pair: bool = False
 
     @classmethod
     def recorded(cls, facts: Mapping[str, Any]) -> "RecordedColumns":
@@ -41,7 +43,11 @@ class RecordedColumns:
             value if isinstance(value, str) else None
             for value in (data.get("text_column"), data.get("label_column"), reading.get("label_separator"))
         )
-        return cls("the run", text, label, separator, reading.get("merge_labels") is True)
+        merge_labels, pair = (
+            reading.get("merge_labels") is True,
+            facts.get("pairs") is True or facts.get("task") == "similarity",
+        )
+        return cls("the run", text, label, separator, merge_labels, pair)
 
     def settle(self, settings: LabelledSettings) -> LabelledSettings:
         """The settings with the first file's separator and merging of labels, where the user set none."""
@@ -58,7 +64,7 @@ class RecordedColumns:
         """
         open_names = [name for name in _COLUMNS if getattr(settings, name, "") is None]
         known = {name: column for name in open_names if (column := getattr(self, name)) is not None}
-        if "text_column" in known and len(names) == 1 and not isinstance(settings, LabelledSettings):
+        if "text_column" in known and len(names) == 1 and not isinstance(settings, LabelledSettings) and not self.pair:
             # Of one column there is no question which one is meant.
             del known["text_column"]
         for name, column in known.items():
@@ -69,8 +75,8 @@ class RecordedColumns:
                     f"{self.of} has its {what} in the column {missing[0]!r}, and this file has "
                     f"{', '.join(map(repr, names))}: name the one to read with {flag}, or rename it"
                 )
-        columns = find_columns(names, sample, replace(settings, **known))
-        found, guessed = _by_setting(columns), _guess(names, sample, settings)
+        columns = find_columns(names, sample, replace(settings, **known), pair=self.pair)
+        found, guessed = _by_setting(columns), _guess(names, sample, settings, pair=self.pair)
         for name in open_names:
             flag, what = _COLUMNS[name]
             if name not in known:
@@ -80,10 +86,12 @@ class RecordedColumns:
         return columns
 
 
-def _guess(names: Sequence[str], sample: Sequence[Record], settings: TextSettings) -> dict[str, str | None]:
+def _guess(
+    names: Sequence[str], sample: Sequence[Record], settings: TextSettings, *, pair: bool
+) -> dict[str, str | None]:
     """The columns that would be guessed if nothing were known of the first file; empty if none can be guessed."""
     try:
-        return _by_setting(find_columns(names, sample, settings))
+        return _by_setting(find_columns(names, sample, settings, pair=pair))
     except DataError:
         return {}
 

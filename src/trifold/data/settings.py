@@ -10,7 +10,8 @@ class TextSettings:
     """How a file of texts is read.
 
     Attributes:
-        text_column: Column with the texts, or several with commas between; guessed by default, with a note.
+        text_column: Column with the texts, or several with commas between, whose texts are joined; two for a pair of
+            texts; guessed by default, with a note.
         encoding: Encoding of a CSV or JSON file; detected by default.
         header: Whether the first row of a CSV names the columns; detected by default, with a note where in doubt.
         on_bad_rows: skip leaves out rows that cannot be used and reports them; fail stops at the first.
@@ -20,6 +21,11 @@ class TextSettings:
     encoding: str | None = None
     header: bool | None = None
     on_bad_rows: Literal["skip", "fail"] = "skip"
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether two text columns are a pair of texts, and not the parts of one."""
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +46,24 @@ class LabelledSettings(TextSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings(LabelledSettings):
-    """How a data file is read and split.
+    """What is learned of a data file, and how it is read and split.
 
     Attributes:
+        task: A label for each text (classify), or for each pair of texts that are read together, such as a question and
+            an answer (pairs, with --text-column FIRST,SECOND); or a score, how similar the texts of a pair are
+            (similarity); finetune also teaches answers in words (generate).
         test_file: File with the test rows; DATA is then split 80/20 into training and validation.
         validation_file: File with the validation rows; none are then taken from DATA.
     """
 
+    task: Literal["classify", "pairs", "similarity", "generate"] = "classify"
     test_file: Path | None = None
     validation_file: Path | None = None
+
+    @property
+    def reads_pairs(self) -> bool:
+        """See `TextSettings.reads_pairs`."""
+        return self.task in ("pairs", "similarity")
 
 
 @dataclass(frozen=True, kw_only=True)

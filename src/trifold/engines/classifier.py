@@ -9,10 +9,11 @@ import torch
 from trifold.engines.catalogue import choose_module_engine, classifier_of
 from trifold.engines.classifier_weights import ClassifierWeights
 from trifold.engines.protocol import EncoderModule
+from trifold.models.tokens import named_inputs
 from trifold.runtime import Runtime
 
-# From ids and their mask, `(batch, tokens)` int64 each, to logits, `(batch, classes)` float32.
-Logits = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# From ids, their mask and, of pairs, token types, `(batch, tokens)` int64 each, to logits, `(batch, classes)` float32.
+Logits = Callable[..., np.ndarray]
 
 
 def classifier_engine(
@@ -24,9 +25,9 @@ def classifier_engine(
         weights: The classifier's, where they are known without transformers.
         classes: How many there are. Weights of another number are left to `load`, which says what is wrong.
         runtime: Where and in which precision it computes.
-        load: Gives transformers' model in evaluation mode, on the runtime's device: takes `input_ids` and
-            `attention_mask`, returns something with `logits`. Called at once, and only where no engine of ours
-            computes the classifier.
+        load: Gives transformers' model in evaluation mode, on the runtime's device: takes `input_ids`,
+            `attention_mask` and, of pairs, `token_type_ids`, returns something with `logits`. Called at once, and only
+            where no engine of ours computes the classifier.
     """
     own = None if weights is None else classifier_of(weights, classes)
     if own is None:
@@ -34,15 +35,15 @@ def classifier_engine(
     own.to(runtime.device)
     engine = choose_module_engine(EncoderModule(own.encoder, runtime))
     own.encoder = engine.module
-    return lambda ids, mask: engine.run(own, ids, mask)
+    return lambda *given: engine.run(own, *given)
 
 
 def _by_transformers(model: Any, runtime: Runtime) -> Logits:
     @torch.inference_mode()
     def logits(*given: np.ndarray) -> np.ndarray:
-        ids, mask = (torch.from_numpy(array).to(runtime.device) for array in given)
+        inputs = named_inputs(torch.from_numpy(array).to(runtime.device) for array in given)
         with runtime.autocast():
-            found: np.ndarray = model(input_ids=ids, attention_mask=mask).logits.float().cpu().numpy()
+            found: np.ndarray = model(**inputs).logits.float().cpu().numpy()
         return found
 
     return logits

@@ -16,7 +16,8 @@ from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import PadTo, by_token_budget
 from trifold.models.loading import load_model
 from trifold.models.pooling import POOLINGS, Pooled, pool_windows
-from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.tokenizer import Tokenizer
+from trifold.models.tokens import Tokens
 from trifold.runtime import Runtime
 
 

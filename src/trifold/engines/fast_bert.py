@@ -88,6 +88,7 @@ class FastBert(torch.nn.Module):
         self,
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
         *,
         first_only: bool = False,
         **_: object,
@@ -97,10 +98,11 @@ class FastBert(torch.nn.Module):
         Args:
             input_ids: `(batch, tokens)`, padded behind the text.
             attention_mask: `(batch, tokens)`, 0 at padding; `None` where no token is padding.
+            token_type_ids: `(batch, tokens)`, which tell the texts of a pair apart; `None` where all are 0.
             first_only: Whether the last layer computes the first token alone.
         """
         mask = None if attention_mask is None else attention_mask.bool()[:, None, None]
-        states = [self.embeddings(input_ids)]
+        states = [self.embeddings(input_ids, token_type_ids)]
         *below, last = self.encoder["layer"].children()
         for layer in below:
             states.append(layer(states[-1], mask))
@@ -123,9 +125,10 @@ class _Embeddings(torch.nn.Module):
         self.LayerNorm = torch.nn.LayerNorm(width, config.layer_norm_eps)
         self._first = config.first_position
 
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+    def forward(self, ids: torch.Tensor, types: torch.Tensor | None) -> torch.Tensor:
         places = self.position_embeddings.weight[self._first : self._first + ids.shape[1]]
-        found: torch.Tensor = self.LayerNorm(self.word_embeddings(ids) + self.token_type_embeddings.weight[0] + places)
+        of_types = self.token_type_embeddings.weight[0] if types is None else self.token_type_embeddings(types)
+        found: torch.Tensor = self.LayerNorm(self.word_embeddings(ids) + of_types + places)
         return found
 
 

@@ -53,9 +53,12 @@ class FastBertClassifier(torch.nn.Module):
         """Of its logits."""
         return _linears(self.head)[-1].out_features
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """`(batch, tokens)` ids and mask, `None` where no token is padding, to logits `(batch, classes)` float32."""
-        states = self.encoder(ids, mask, first_only=self.pooling == "first").last_hidden_state
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor | None, types: torch.Tensor | None = None) -> torch.Tensor:
+        """`(batch, tokens)` ids, mask and token types to logits `(batch, classes)` float32.
+
+        The mask is `None` where no token is padding, the types where all are 0.
+        """
+        states = self.encoder(ids, mask, types, first_only=self.pooling == "first").last_hidden_state
         pooled = pool_tokens(states, mask, self.pooling)
         # With bfloat16's three digits many texts would come out equally probable.
         with torch.autocast(pooled.device.type, enabled=False):

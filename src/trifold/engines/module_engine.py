@@ -40,9 +40,9 @@ class ModuleEngine(Engine):
         """See `Engine.pooled`."""
         return self.run(PooledStates(self.module, layers).eval(), ids, mask)
 
-    def run(self, whole: torch.nn.Module, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def run(self, whole: torch.nn.Module, *given: np.ndarray) -> np.ndarray:
         """Run a module that `self.module` is a part of, in the same precision."""
-        return run_on_arrays(whole, self._runtime, self._context, ids, mask)
+        return run_on_arrays(whole, self._runtime, self._context, *given)
 
     def keep(self, layers: int) -> int:
         """See `Engine.keep`."""

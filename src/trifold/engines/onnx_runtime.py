@@ -1,7 +1,8 @@
 """ONNX Runtime as an engine: a module written as a graph with its layers fused, in single precision or 8-bit integers.
 
 Faster than PyTorch on a CPU that has no bfloat16 (benchmarks/LOG.md). It does not know what the module computes: token
-ids and their mask go in, one array of floats comes out. A graph that gives other results than its module is refused.
+ids, their mask and, where it reads pairs of texts, token types go in, one array of floats comes out. A graph that gives
+other results than its module is refused.
 """
 
 import contextlib
@@ -25,13 +26,14 @@ from trifold.cache_folder import graph_aside, graphs_folder
 from trifold.errors import BackboneError, SettingsError, first_line
 from trifold.events import say
 from trifold.hashing import content_address
+from trifold.models.tokens import MODEL_INPUTS
 from trifold.runtime import compute_threads, cpu_multiplies_int8, environment_variable
 from trifold.version import VERSION, installed_versions
 
 if TYPE_CHECKING:
     import torch
 
-_INPUTS, _OUTPUT = ("input_ids", "attention_mask"), "output"
+_OUTPUT = "output"
 # The newest operator set that PyTorch's tracing exporter writes and that the fusions below know.
 _OPERATOR_SET = 17
 # Fused kernels add in another order than PyTorch; a graph that is wrong is wrong by far more.
@@ -85,17 +87,20 @@ class OnnxGraph:
         except Exception as error:  # noqa: BLE001 - its errors share no base class
             reason = first_line(error)
             raise BackboneError(f"{path} is no graph that ONNX Runtime can run ({reason}): export again") from None
-        inputs = {one.name for one in self._session.get_inputs()}
-        if inputs != set(_INPUTS) or _OUTPUT not in {one.name for one in self._session.get_outputs()}:
+        found = {one.name for one in self._session.get_inputs()}
+        self._inputs = MODEL_INPUTS[: max(2, len(found))]
+        if found != set(self._inputs) or _OUTPUT not in {one.name for one in self._session.get_outputs()}:
             raise BackboneError(
-                f"{path} takes or gives something else than {', '.join(_INPUTS)} and {_OUTPUT}: export again"
+                f"{path} takes or gives something else than {', '.join(MODEL_INPUTS)} and {_OUTPUT}: export again"
             )
         self._path = path
 
-    def __call__(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """`(batch, tokens)` int64 ids and mask to the module's result, float32."""
+    def __call__(self, *given: np.ndarray) -> np.ndarray:
+        """`(batch, tokens)` int64 ids, mask and, of pairs, token types to the module's result, float32."""
+        missing = [np.zeros_like(given[0])] * (len(self._inputs) - len(given))  # of single texts, all types are 0
         try:
-            result: np.ndarray = self._session.run([_OUTPUT], dict(zip(_INPUTS, (ids, mask), strict=True)))[0]
+            inputs = dict(zip(self._inputs, (*given, *missing), strict=True))
+            result: np.ndarray = self._session.run([_OUTPUT], inputs)[0]
         except Exception as error:  # noqa: BLE001 - its errors share no base class
             raise BackboneError(f"{self._path} cannot be run ({first_line(error)}): export again") from None
         return result
@@ -124,7 +129,7 @@ def _refuse_other_files(path: Path) -> None:
             raise BackboneError(f"{path} keeps weights in other files, which are not opened: export again")
 
 
-def write_graph(module: "torch.nn.Module", path: Path, *, int8: bool = False) -> None:
+def write_graph(module: "torch.nn.Module", path: Path, *, int8: bool = False, types: bool = False) -> None:
     """Write what `module` computes as a graph, and prove that it computes the same.
 
     Matmuls of an 8-bit graph take weights quantised per output channel beforehand, and activations quantised for each
@@ -134,6 +139,7 @@ def write_graph(module: "torch.nn.Module", path: Path, *, int8: bool = False) ->
         module: From `(batch, tokens)` ids and mask to one tensor; on the CPU, in evaluation mode.
         path: Path of the graph.
         int8: Whether matmuls are done in 8-bit integers.
+        types: Whether the graph takes token types, too.
 
     Raises:
         SettingsError: If the packages are missing.
@@ -144,9 +150,9 @@ def write_graph(module: "torch.nn.Module", path: Path, *, int8: bool = False) ->
     assert not module.training
     with tempfile.TemporaryDirectory() as folder, _quiet():
         raw, fused = Path(folder) / "raw.onnx", Path(folder) / "fused.onnx"
-        _trace(module, raw)
+        _trace(module, raw, types=types)
         _fuse(raw, fused, *_attention_shape(module))
-        _prove(module, fused)
+        _prove(module, fused, types=types)
         if int8:
             _quantise(fused, path)
         else:
@@ -179,23 +185,24 @@ def kept_graph(module: "torch.nn.Module", about: dict[str, object], *, int8: boo
         return OnnxGraph(aside)
 
 
-def _trace(module: "torch.nn.Module", path: Path) -> None:
+def _trace(module: "torch.nn.Module", path: Path, *, types: bool) -> None:
     import torch
 
-    ids, mask = _example()
+    given = _example(types=types)
+    names = MODEL_INPUTS[: len(given)]
     axes = {0: "batch", 1: "tokens"}
     try:
         with unfused_attention(module), torch.no_grad():
-            rows = len(module(torch.from_numpy(ids), torch.from_numpy(mask)))
+            rows = len(module(*map(torch.from_numpy, given)))
             torch.onnx.export(
                 module,
-                (torch.from_numpy(ids), torch.from_numpy(mask)),
+                tuple(map(torch.from_numpy, given)),
                 str(path),
                 dynamo=False,
-                input_names=list(_INPUTS),
+                input_names=list(names),
                 output_names=[_OUTPUT],
                 # The windows of a text give one row, however many they are.
-                dynamic_axes={**dict.fromkeys(_INPUTS, axes), _OUTPUT: {0: "batch"} if rows == len(ids) else {}},
+                dynamic_axes={**dict.fromkeys(names, axes), _OUTPUT: {0: "batch"} if rows == len(given[0]) else {}},
                 opset_version=_OPERATOR_SET,
             )
     except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
@@ -232,25 +239,25 @@ def _quantise(fused: Path, path: Path) -> None:
     )
 
 
-def _prove(module: "torch.nn.Module", path: Path) -> None:
+def _prove(module: "torch.nn.Module", path: Path, *, types: bool) -> None:
     """Compare with the module on texts of other lengths than it was traced with."""
     import torch
 
-    ids, mask = _example(batch=3, tokens=11)
+    given = _example(batch=3, tokens=11, types=types)
     with torch.inference_mode():
-        expected = module(torch.from_numpy(ids), torch.from_numpy(mask)).numpy()
-    found = OnnxGraph(path)(ids, mask)
+        expected = module(*map(torch.from_numpy, given)).numpy()
+    found = OnnxGraph(path)(*given)
     difference = float(np.abs(found - expected).max()) / max(1.0, float(np.abs(expected).max()))
     if found.shape != expected.shape or not difference <= _TOLERANCE:
         raise BackboneError("this model computes something else as an ONNX graph: use it as it is")
 
 
-def _example(batch: int = 2, tokens: int = 8) -> tuple[np.ndarray, np.ndarray]:
+def _example(batch: int = 2, tokens: int = 8, *, types: bool = False) -> tuple[np.ndarray, ...]:
     """Ids that every vocabulary has, and a mask with one shorter text, so that masking is traced."""
     ids = np.arange(batch * tokens, dtype=np.int64).reshape(batch, tokens) % 13 + 3
     mask = np.ones_like(ids)
     mask[-1, tokens // 2 :] = 0
-    return ids, mask
+    return (ids, mask, ids % 2) if types else (ids, mask)
 
 
 @contextmanager

@@ -48,19 +48,26 @@ def cut(model: Any, layers: int) -> int:
 
 @torch.inference_mode()
 def run_on_arrays(
-    module: Any, runtime: Runtime, context: Callable[[], AbstractContextManager[Any]], ids: np.ndarray, mask: np.ndarray
+    module: Any,
+    runtime: Runtime,
+    context: Callable[[], AbstractContextManager[Any]],
+    ids: np.ndarray,
+    mask: np.ndarray,
+    *types: np.ndarray,
 ) -> np.ndarray:
     """Run a module on NumPy arrays.
 
     Args:
-        module: From `(batch, tokens)` ids and mask, `None` where no token is padding, to one tensor.
+        module: From `(batch, tokens)` ids, mask, `None` where no token is padding, and token types to one tensor.
         runtime: Where the module is.
         context: Gives the context to run it in, such as autocast.
         ids: `(batch, tokens)` int64.
         mask: `(batch, tokens)` int64.
+        *types: Token types of pairs, `(batch, tokens)` int64.
     """
     # Texts of one length, such as those that were cut, need no mask, which saves 3 % of the time.
     needed = None if mask.all() else torch.from_numpy(mask).to(runtime.device)
+    read, *more = (torch.from_numpy(array).to(runtime.device) for array in (ids, *types))
     with context():
-        found: np.ndarray = module(torch.from_numpy(ids).to(runtime.device), needed).cpu().numpy()
+        found: np.ndarray = module(read, needed, *more).cpu().numpy()
     return found

@@ -4,10 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, ClassVar
 
 from trifold.atomic import whole_file
 from trifold.data.csv_file import save_rows
-from trifold.evaluate.results import RunResult
+from trifold.evaluate.results import RunResult, ScoredRun
 from trifold.formatting import duration, megabytes, milliseconds
 from trifold.statistics.metric import lower_is_better, shown, title
 from trifold.statistics.row_influence import has_label
@@ -17,9 +18,9 @@ from trifold.types import Label
 RARE_COLUMN = "recall, precision of {}"
 
 
-@dataclass(frozen=True)
-class LeaderboardRow:
-    """One line of `leaderboard.csv`; its names are relied on by scripts.
+@dataclass(frozen=True, kw_only=True)
+class MethodRow:
+    """A method on a leaderboard: how good it is, and what it takes.
 
     Attributes:
         method: Name, with the backbone's where several were tried.
@@ -27,13 +28,35 @@ class LeaderboardRow:
         score: By it, on the test rows.
         score_low: Lower end of its 95 % interval.
         score_high: Upper end.
-        accuracy: On the test rows.
-        macro_f1: On the test rows.
         train_seconds: Of training alone, choosing settings included.
         ms_per_text: Of predicting one text among many.
         trainable_parameters: Numbers learned.
         size_bytes: On disk, with the backbone where one is needed.
         peak_memory_bytes: Of a process that does nothing else.
+        beside_score: Fields of a kind of row that stand right after the score in the file.
+    """
+
+    beside_score: ClassVar[tuple[str, ...]] = ()
+
+    method: str
+    score_name: str
+    score: float
+    score_low: float
+    score_high: float
+    train_seconds: float
+    ms_per_text: float
+    trainable_parameters: int
+    size_bytes: int
+    peak_memory_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaderboardRow(MethodRow):
+    """One line of a classifier's `leaderboard.csv`; its names are relied on by scripts.
+
+    Attributes:
+        accuracy: On the test rows.
+        macro_f1: On the test rows.
         rarest_label: The label with the fewest test rows.
         rarest_rows: So many.
         rarest_recall: Share of them that get the label; not a number where none was looked for.
@@ -43,18 +66,10 @@ class LeaderboardRow:
         top5_accuracy: On the test rows; not a number under 10 classes, and where a row may have several labels.
     """
 
-    method: str
-    score_name: str
-    score: float
-    score_low: float
-    score_high: float
+    beside_score: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
+
     accuracy: float
     macro_f1: float
-    train_seconds: float
-    ms_per_text: float
-    trainable_parameters: int
-    size_bytes: int
-    peak_memory_bytes: int
     rarest_label: str
     rarest_rows: int
     rarest_recall: float
@@ -113,20 +128,11 @@ def build_leaderboard(
 
 
 def _row(result: RunResult, score: str) -> LeaderboardRow:
-    rarest, figure = rarest_label(result), result.figure(score)
+    rarest = rarest_label(result)
     return LeaderboardRow(
-        method=result.name,
-        score_name=score,
-        score=figure.value,
-        score_low=figure.low,
-        score_high=figure.high,
+        **score_and_costs(result, score),
         accuracy=result.metrics["accuracy"]["value"],
         macro_f1=result.metrics["macro_f1"]["value"],
-        train_seconds=result.record.train_seconds,
-        ms_per_text=result.milliseconds_per_text,
-        trainable_parameters=result.record.trainable_parameters,
-        size_bytes=result.record.size_bytes,
-        peak_memory_bytes=result.record.peak_memory_bytes,
         rarest_label=as_text(rarest.label) if rarest else "",
         rarest_rows=rarest.rows if rarest else 0,
         rarest_recall=rarest.recall if rarest else float("nan"),
@@ -137,15 +143,35 @@ def _row(result: RunResult, score: str) -> LeaderboardRow:
     )
 
 
-def write_leaderboard(folder: Path, rows: Sequence[LeaderboardRow]) -> None:
-    """Write `leaderboard.csv`."""
-    columns = [field.name for field in fields(LeaderboardRow)]
+def score_and_costs(result: ScoredRun, score: str) -> dict[str, Any]:
+    """The fields of `MethodRow` for a run."""
+    figure, record = result.figure(score), result.record
+    return {
+        "method": result.name,
+        "score_name": score,
+        "score": figure.value,
+        "score_low": figure.low,
+        "score_high": figure.high,
+        "train_seconds": record.train_seconds,
+        "ms_per_text": result.milliseconds_per_text,
+        "trainable_parameters": record.trainable_parameters,
+        "size_bytes": record.size_bytes,
+        "peak_memory_bytes": record.peak_memory_bytes,
+    }
+
+
+def write_leaderboard(folder: Path, rows: Sequence[MethodRow]) -> None:
+    """Write `leaderboard.csv`; all rows are of one kind."""
+    names, beside = [field.name for field in fields(rows[0])], rows[0].beside_score
+    others = [name for name in names if name not in beside]
+    end = others.index("score_high") + 1
+    columns = [*others[:end], *beside, *others[end:]]
     written = ({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows)
     with whole_file(folder / "leaderboard.csv", follow=False) as aside:
         save_rows(aside, columns, written)
 
 
-def in_words(row: LeaderboardRow) -> Mapping[str, str]:
+def in_words(row: MethodRow) -> Mapping[str, str]:
     """The columns that people read, title to text."""
     best = " (lower is better)" if lower_is_better(row.score_name) else ""
     low, high = (shown(row.score_name, end, unit=False) for end in (row.score_low, row.score_high))
@@ -153,13 +179,12 @@ def in_words(row: LeaderboardRow) -> Mapping[str, str]:
         "method": row.method,
         f"{title(row.score_name)}{best}": shown(row.score_name, row.score),
         "95 % interval": f"{low} to {high}",
-        **_besides(row),
-        **_rare(row),
+        **({**_besides(row), **_rare(row)} if isinstance(row, LeaderboardRow) else {}),
         **_costs(row),
     }
 
 
-def _costs(row: LeaderboardRow) -> Mapping[str, str]:
+def _costs(row: MethodRow) -> Mapping[str, str]:
     """What a method takes; the majority baseline takes nothing."""
     costs = {
         "training": duration(row.train_seconds),

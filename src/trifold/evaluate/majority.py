@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.evaluate.results import RunResult, lead_over, metrics_as_dict
+from trifold.evaluate.results import RunResult, ScoredRun, lead_over, metrics_as_dict
 from trifold.statistics.metric import shown, split_name, title
 from trifold.statistics.metrics import measure
 from trifold.statistics.selection import quantile
@@ -75,7 +75,7 @@ def majority_run(like: RunResult) -> RunResult | None:
     )
 
 
-def beside_majority(results: Sequence[RunResult], majority: RunResult | None, score: str) -> Majority | None:
+def beside_majority(results: Sequence[ScoredRun], majority: RunResult | None, score: str) -> Majority | None:
     """Which runs are above the majority baseline, as far as their test rows show it; all comparisons are counted.
 
     Args:
@@ -95,7 +95,7 @@ def beside_majority(results: Sequence[RunResult], majority: RunResult | None, sc
     )
 
 
-def majority_sentences(known: Majority | None, results: Sequence[RunResult], score: str) -> tuple[str, ...]:
+def majority_sentences(known: Majority | None, results: Sequence[ScoredRun], score: str) -> tuple[str, ...]:
     """Which methods are not shown to be above the baseline, in words; nothing where all are."""
     if known is None or not known.not_above:
         return ()
@@ -104,7 +104,7 @@ def majority_sentences(known: Majority | None, results: Sequence[RunResult], sco
     return (f"Not shown to be above {_constant(known, score)}: {listed}.",)
 
 
-def none_is_above(known: Majority | None, results: Sequence[RunResult], score: str, best: str) -> str | None:
+def none_is_above(known: Majority | None, results: Sequence[ScoredRun], score: str, best: str) -> str | None:
     """The sentence that stands for the verdict where no method has a higher score than the baseline."""
     if known is None or len(known.below) < len(results):
         return None

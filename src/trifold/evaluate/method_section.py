@@ -15,7 +15,7 @@ from trifold.evaluate.confusion import (
 )
 from trifold.evaluate.plot_style import as_svg
 from trifold.evaluate.plots import coverage_figure, curves_figure, kept_epoch, reliability_figure
-from trifold.evaluate.results import WORST_ERRORS, RunResult, read_csv
+from trifold.evaluate.results import ERROR_TEXTS, WORST_ERRORS, RunResult, read_csv
 from trifold.explanations.explanation import Explanation
 from trifold.explanations.marks import Piece, pieces
 from trifold.explanations.saved import read_explanations
@@ -157,7 +157,8 @@ def _errors(result: RunResult) -> list[ShownError]:
     for row in islice(read_csv(result.folder / "errors.csv"), SHOWN_ERRORS):
         saved = explained.get(int(row["row"]))
         found = saved.explanation(row["text"]) if saved else None
-        shown.append(ShownError(row, _cut(row["text"]), found, pieces(found, _ERROR_CHARACTERS) if found else ()))
+        text = "\n".join(_cut(row[name]) for name in ERROR_TEXTS if name in row)
+        shown.append(ShownError(row, text, found, pieces(found, _ERROR_CHARACTERS) if found else ()))
     return shown
 
 

@@ -12,6 +12,7 @@ from trifold.models.lora import ADAPTER_CONFIG
 from trifold.terminal import printable
 
 _WHOLE = "`model/` is an ordinary folder for `AutoModelForSequenceClassification.from_pretrained` of transformers."
+_PAIRS = "\n\nIt reads pairs of texts, which `tokenizer(first, second, truncation=True)` puts together."
 _ADAPTER = """\
 `model/` is an adapter in peft's format, with its tokenizer and the configuration that the base needs. `BASE` is the hub
 id or a folder; `trifold doctor` prints the folder of minilm, which comes with Trifold.
@@ -35,20 +36,15 @@ def write_card(folder: Path, result: RunResult) -> None:
         folder: The run folder.
         result: What it holds.
     """
-    from jinja2 import Environment, PackageLoader
-
-    # A card is Markdown, not HTML: what comes from data and settings stands in code, where nothing is markup.
-    environment = Environment(  # noqa: S701
-        loader=PackageLoader("trifold.evaluate"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
-    environment.filters |= {"code": _code, "yaml": json.dumps}
     record = result.record
     entry = method_entry(result.method)
     summary = entry.load().summary
     source = Path(record.data.path)
     is_adapter = (folder / "model" / ADAPTER_CONFIG).exists()
     is_whole = entry.whole_model and not is_adapter
-    card = environment.get_template("card.md").render(
+    plain = _WHOLE if is_whole else _adapter_use(record) if is_adapter else ""
+    card = render_card(
+        "card.md",
         # A card is for others, to whom the folders of this machine say nothing.
         run=record,
         command=record.command.replace(str(source), source.name),
@@ -56,10 +52,22 @@ def write_card(folder: Path, result: RunResult) -> None:
         file=source.name,
         library="transformers" if is_whole else "peft" if is_adapter else "trifold",
         what=f"{summary[0].upper()}{summary[1:]}.",
-        plain=_WHOLE if is_whole else _adapter_use(record) if is_adapter else "",
+        plain=plain + (_PAIRS if plain and record.pairs else ""),
         percent=percent,
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def render_card(template: str, **values: object) -> str:
+    """A card from a template and what it names."""
+    from jinja2 import Environment, PackageLoader
+
+    # A card is Markdown, not HTML: what comes from data and settings stands in code, where nothing is markup.
+    environment = Environment(  # noqa: S701
+        loader=PackageLoader("trifold.evaluate"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    environment.filters |= {"code": _code, "yaml": json.dumps}
+    return environment.get_template(template).render(values)
 
 
 def _adapter_use(record: FinetuneRecord) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from trifold.evaluate.confusion import MOST_MATRIX_CLASSES, count_confusions, depths, most_confused
-from trifold.evaluate.leaderboard import LeaderboardRow
+from trifold.evaluate.leaderboard import MethodRow
 from trifold.evaluate.plot_style import GREEN, GREY, NARROW, RED, add_grid, new_figure
 from trifold.evaluate.results import read_csv
 from trifold.formatting import shortened
@@ -93,7 +93,7 @@ def _bars(names: Sequence[str], lengths: np.ndarray, measure: str, longest: floa
     return figure
 
 
-def cost_figure(rows: Sequence[LeaderboardRow], ship: str) -> Any:
+def cost_figure(rows: Sequence[MethodRow], ship: str) -> Any:
     """Score with its interval against time per text; what takes no time, such as always the same answer, is a line.
 
     Names stand in a column on the right, apart from all points, each joined to its own.
@@ -116,7 +116,7 @@ def cost_figure(rows: Sequence[LeaderboardRow], ship: str) -> Any:
     return figure
 
 
-def _draw_method(axes: Any, row: LeaderboardRow, scale: int, place: float, *, shipped: bool) -> None:
+def _draw_method(axes: Any, row: MethodRow, scale: int, place: float, *, shipped: bool) -> None:
     """A method's point and interval, or its line; and its name at a height from 0 to 1 beside the plot."""
     colour, value = GREEN if shipped else GREY, scale * row.score
     if row.ms_per_text:

@@ -1,17 +1,18 @@
 """What a finished run says of itself: written once by the run, read by comparison, report and tests."""
 
 import csv
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from trifold.artifact.metrics_file import METRICS, read_metrics
 from trifold.artifact.npy_file import read_npy
-from trifold.artifact.run_record import RUN, FinetuneRecord, read_run_record
+from trifold.artifact.run_record import RUN, FinetuneRecord, TestedRecord, read_run_record
 from trifold.atomic import write_json
 from trifold.data.csv_file import save_rows
 from trifold.errors import ArtifactError
@@ -22,49 +23,78 @@ from trifold.statistics.metrics import Metrics, lead, score_interval
 from trifold.statistics.scores import MethodScores, score_methods
 from trifold.tasks.labels import LabelMap, as_text
 from trifold.tasks.metric_choice import label_column
-from trifold.types import Examples
+from trifold.types import Examples, parts_of
 
 PROBABILITIES = "probabilities.npy"
 WORST_ERRORS = 500
+# Columns of `errors.csv` with the text, or with the texts of a pair.
+ERROR_TEXTS = ("text", "text_pair")
 _ONE_TIMING = 1.1
 # A text may be longer than the csv module reads by itself.
 _MAX_FIELD_CHARACTERS = 1 << 30
 
 
-@dataclass(frozen=True)
-class RunResult:
-    """One run folder, as far as comparing needs it.
+@dataclass(frozen=True, kw_only=True)
+class ScoredRun(ABC):
+    """One run folder, as far as weighing it against others needs it.
 
     Attributes:
         folder: The run folder.
         name: What it is called among others: the method, with the backbone where there are several of those.
         method: Name of the method.
-        labels: Class order.
         rows: `(test rows,)` ids.
-        truth: `(test rows,)` class numbers, or `(test rows, classes)` bool.
-        predicted: In the same shape.
-        confidence: `(test rows,)` probability that the prediction is right as a whole.
+        truth: What is true of each test row.
+        predicted: What is predicted for it.
         metrics: Content of `metrics.json`.
         record: Content of `run.json`.
-        given: Probabilities where no file holds them.
     """
 
     folder: Path
     name: str
     method: str
-    labels: LabelMap
     rows: np.ndarray
     truth: np.ndarray
     predicted: np.ndarray
-    confidence: np.ndarray
     metrics: dict[str, Any]
-    record: FinetuneRecord
-    given: np.ndarray | None = None
+    record: TestedRecord
 
     @property
     def milliseconds_per_text(self) -> float:
         """Prediction time per text, tokenising included."""
         return float(self.record.ms_per_text)
+
+    @property
+    def millisecond_range(self) -> tuple[float, float]:
+        """The least and the most of it; of one measurement alone, as far as the next may lie from it."""
+        low, high = self.record.get("ms_per_text_range") or [self.milliseconds_per_text] * 2
+        return (float(low), float(high)) if low < high else (low / _ONE_TIMING, high * _ONE_TIMING)
+
+    @abstractmethod
+    def figure(self, score: str) -> Interval:
+        """A metric on the test rows, with its 95 % interval."""
+
+    @abstractmethod
+    def scores_with(self, others: Sequence[Self], score: str) -> MethodScores:
+        """This run and others on the same test rows, scored row by row by a metric; the higher, the better."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult(ScoredRun):
+    """A run folder of a classifier.
+
+    Attributes:
+        labels: Class order.
+        truth: `(test rows,)` class numbers, or `(test rows, classes)` bool.
+        predicted: In the same shape.
+        confidence: `(test rows,)` probability that the prediction is right as a whole.
+        record: Content of `run.json`.
+        given: Probabilities where no file holds them.
+    """
+
+    labels: LabelMap
+    confidence: np.ndarray
+    record: FinetuneRecord
+    given: np.ndarray | None = None
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -96,11 +126,15 @@ class RunResult:
             score, self.truth, self.predicted, len(self.labels), column=column, probabilities=probabilities
         )
 
-    @property
-    def millisecond_range(self) -> tuple[float, float]:
-        """The least and the most of it; of one measurement alone, as far as the next may lie from it."""
-        low, high = self.record.get("ms_per_text_range") or [self.milliseconds_per_text] * 2
-        return (float(low), float(high)) if low < high else (low / _ONE_TIMING, high * _ONE_TIMING)
+    def scores_with(self, others: Sequence[Self], score: str) -> MethodScores:
+        """See `ScoredRun.scores_with`."""
+        results = [self, *others]
+        probabilities = [result.probabilities for result in results] if score in NEED_PROBABILITIES else []
+        predictions = [result.predicted for result in results]
+        column = label_column(score, self.labels)
+        return score_methods(
+            score, self.truth, predictions, len(self.labels), column=column, probabilities=probabilities
+        )
 
 
 def write_predictions(
@@ -118,8 +152,11 @@ def write_predictions(
     columns = ("row", "line", "label", "prediction", "probability")
     save_rows(folder / "predictions.csv", columns, rows)
     surest = sorted(np.flatnonzero(wrong), key=lambda position: -confidence[position])[:WORST_ERRORS]
-    errors = [{**rows[position], "text": test.texts[position]} for position in surest]
-    save_rows(folder / "errors.csv", (*columns, "text"), errors)
+    texts = ERROR_TEXTS[: 1 + test.pairs]
+    errors = [
+        {**rows[position], **dict(zip(texts, parts_of(test.texts[position]), strict=True))} for position in surest
+    ]
+    save_rows(folder / "errors.csv", (*columns, *texts), errors)
 
 
 def write_metrics(folder: Path, metrics: Metrics, labels: LabelMap) -> None:
@@ -180,18 +217,15 @@ def read_csv(path: Path) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file)
 
 
-def score_runs(results: Sequence[RunResult], score: str) -> MethodScores:
+def score_runs(results: Sequence[ScoredRun], score: str) -> MethodScores:
     """Runs on the same test rows, scored row by row by any metric; the higher, the better."""
     first = results[0]
     for result in results:
         assert np.array_equal(result.rows, first.rows), "methods must be compared on the same rows"
-    probabilities = [result.probabilities for result in results] if score in NEED_PROBABILITIES else []
-    predictions = [result.predicted for result in results]
-    column = label_column(score, first.labels)
-    return score_methods(score, first.truth, predictions, len(first.labels), column=column, probabilities=probabilities)
+    return first.scores_with(results[1:], score)
 
 
-def lead_over(score: str, better: RunResult, other: RunResult, z: float = Z_95) -> Interval:
+def lead_over(score: str, better: ScoredRun, other: ScoredRun, z: float = Z_95) -> Interval:
     """How far one run is ahead of another on the same test rows, by any metric.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from trifold.evaluate.majority import Majority, beside_majority, majority_sentences, none_is_above
-from trifold.evaluate.results import RunResult
+from trifold.evaluate.results import RunResult, ScoredRun
 from trifold.evaluate.verdict_sentences import cautions, conclusion, of_one_run, open_questions
 from trifold.evaluate.weighing import ComparedPair, Contender, compare_pairs, contend, weigh
 from trifold.statistics.intervals import Interval
@@ -40,7 +40,7 @@ class Verdict:
 
 
 def decide(
-    results: Sequence[RunResult], score: str, tolerance_points: float, majority: RunResult | None = None
+    results: Sequence[ScoredRun], score: str, tolerance_points: float, majority: RunResult | None = None
 ) -> Verdict:
     """Choose the method to ship.
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from trifold.evaluate.leaderboard import rarest_label
-from trifold.evaluate.results import RunResult
+from trifold.evaluate.results import RunResult, ScoredRun
 from trifold.evaluate.weighing import Contender, WeighedRuns, round_up
 from trifold.formatting import counted, milliseconds, points, points_up
 from trifold.statistics.metric import lower_is_better, shown, split_name, title
@@ -20,7 +20,7 @@ _ENOUGH_ROWS = 10
 _SHOWN_DIFFERENCE = 0.0005
 
 
-def of_one_run(result: RunResult, score: str) -> tuple[str, ...]:
+def of_one_run(result: ScoredRun, score: str) -> tuple[str, ...]:
     """Of a run without any to compare it with."""
     figure = result.figure(score)
     low, high = (shown(score, end, unit=False) for end in (figure.low, figure.high))
@@ -125,8 +125,10 @@ def open_questions(case: WeighedRuns, contenders: Sequence[Contender], still_ope
     return sentences
 
 
-def cautions(result: RunResult, score: str) -> tuple[str, ...]:
+def cautions(result: ScoredRun, score: str) -> tuple[str, ...]:
     """What to keep in mind when the figures are read."""
+    if not isinstance(result, RunResult):
+        return ()
     kind, label = split_name(score)
     column = label_column(score, result.labels)
     if column is not None:

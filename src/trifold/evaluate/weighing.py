@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trifold.evaluate.results import RunResult, score_runs
+from trifold.evaluate.results import ScoredRun, score_runs
 from trifold.statistics.intervals import Z_95, Interval
 from trifold.statistics.scores import MethodScores
 from trifold.statistics.selection import Choice, Costs, choose, quantile
@@ -68,7 +68,7 @@ class WeighedRuns:
         choice: What follows from both.
     """
 
-    results: Sequence[RunResult]
+    results: Sequence[ScoredRun]
     score: str
     tolerance: float
     scored: MethodScores
@@ -82,7 +82,7 @@ class WeighedRuns:
         return losses
 
     @property
-    def ship(self) -> RunResult:
+    def ship(self) -> ScoredRun:
         """The run to ship."""
         return self.results[self.choice.chosen]
 
@@ -92,7 +92,7 @@ class WeighedRuns:
         return not self.choice.within[self.choice.chosen]
 
 
-def weigh(results: Sequence[RunResult], score: str, tolerance_points: float) -> WeighedRuns:
+def weigh(results: Sequence[ScoredRun], score: str, tolerance_points: float) -> WeighedRuns:
     """Weigh runs on the same test rows, at least two, cheapest first."""
     methods = score_runs(results, score)
     low, high = np.array([result.millisecond_range for result in results]).T

@@ -22,7 +22,7 @@ from trifold.hashing import file_sha256
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import PadTo, by_token_budget, padding_share
 from trifold.models.settings import BackboneSettings
-from trifold.models.tokenizer import Tokens
+from trifold.models.tokens import Tokens
 from trifold.runtime import Runtime
 
 # Texts that are sorted by length and written together: enough that little is padding, few enough that an interrupted

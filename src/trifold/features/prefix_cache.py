@@ -16,7 +16,7 @@ from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget, default_padding
 from trifold.models.layers import encoder_layers
 from trifold.models.settings import BackboneSettings
-from trifold.models.tokenizer import Tokens
+from trifold.models.tokens import Tokens, named_inputs
 from trifold.runtime import Runtime
 
 # Share of a GPU's free memory that states may take, so that they need not be sent to it in every step.
@@ -50,7 +50,7 @@ class PrefixCache:
     """Computes the hidden states below a model's first trained layer, and replays the upper layers on them.
 
     Args:
-        model: Takes `input_ids` and `attention_mask`; its embeddings and its lowest `depth` layers are frozen.
+        model: Takes what `named_inputs` gives; its embeddings and its lowest `depth` layers are frozen.
         depth: As returned by `frozen_depth`.
         runtime: Device and precision.
     """
@@ -68,16 +68,16 @@ class PrefixCache:
         It does not in architectures that use more than the hidden states of the layer below.
         """
         shortest = np.argsort(tokens.lengths)[:4]
-        ids, mask = (tensor.to(self._runtime.device) for tensor in tokens.batch(shortest, pad_id))
+        given = [tensor.to(self._runtime.device) for tensor in tokens.batch(shortest, pad_id)]
         modes = {part: part.training for part in self._model.modules()}
         self._model.eval()
         try:
             with torch.inference_mode(), self._runtime.autocast():
-                whole = self._model(input_ids=ids, attention_mask=mask).logits.float()
-                states = self._states(ids, mask)
+                whole = self._model(**named_inputs(given)).logits.float()
+                states = self._states(*given)
                 with self.replayed() as set_states:
                     set_states(states)
-                    again = self._model(input_ids=ids, attention_mask=mask).logits.float()
+                    again = self._model(**named_inputs(given)).logits.float()
         except (TypeError, ValueError, RuntimeError, AttributeError, KeyError, IndexError):
             return False
         finally:
@@ -106,10 +106,9 @@ class PrefixCache:
         self._model.eval()
 
         @torch.inference_mode()
-        def forward(ids: torch.Tensor, mask: torch.Tensor) -> np.ndarray:
-            device = self._runtime.device
+        def forward(*given: torch.Tensor) -> np.ndarray:
             with self._runtime.autocast():
-                states = self._states(ids.to(device), mask.to(device)).float()
+                states = self._states(*(tensor.to(self._runtime.device) for tensor in given)).float()
             # Converted on the device, so that half as many bytes are copied from a GPU.
             kept: np.ndarray = states.clamp(-HALF_LIMIT, HALF_LIMIT).half().cpu().numpy()
             return kept
@@ -154,7 +153,7 @@ class PrefixCache:
             body.embeddings = embeddings
             setattr(owner, name, self._layers)
 
-    def _states(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _states(self, *given: torch.Tensor) -> torch.Tensor:
         """The input of the first trained layer, `(batch, tokens, width)`."""
 
         def stop(_layer: torch.nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -162,7 +161,7 @@ class PrefixCache:
 
         handle = self._layers[self.depth].register_forward_pre_hook(stop, with_kwargs=True)
         try:
-            self._model(input_ids=ids, attention_mask=mask)
+            self._model(**named_inputs(given))
         except _Reached as reached:
             return reached.states
         finally:

@@ -9,7 +9,8 @@ from trifold.cache_folder import has_room
 from trifold.features.background_writer import Segment, kept_or_computed
 from trifold.features.store import Store
 from trifold.hashing import short_digest
-from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.tokenizer import Tokenizer
+from trifold.models.tokens import Tokens
 
 
 def encode_through_cache(tokenizer: Tokenizer, texts: Sequence[str], limit_bytes: int) -> tuple[Tokens, float]:

@@ -10,7 +10,7 @@ from trifold.errors import DataError
 from trifold.events import track
 from trifold.formatting import counted
 from trifold.methods.contract import Predictor, Scores
-from trifold.types import Target
+from trifold.types import Target, Text
 
 _TEXTS_PER_SLICE = 1_024
 # What is said of a text that gets none of several labels.
@@ -35,7 +35,7 @@ class Prediction:
     probabilities: dict[str, float]
 
 
-def score_texts(predictor: Predictor, texts: Sequence[str], what: str = "scoring") -> Scores:
+def score_texts(predictor: Predictor, texts: Sequence[Text], what: str = "scoring") -> Scores:
     """Score many texts in slices, with progress; memory beyond the result does not grow with their number."""
     if not texts:
         return predictor.score(texts)
@@ -52,7 +52,7 @@ def score_texts(predictor: Predictor, texts: Sequence[str], what: str = "scoring
     )
 
 
-def predict_texts(predictor: Predictor, texts: Sequence[str], reject_below: float = 0.0) -> list[Prediction]:
+def predict_texts(predictor: Predictor, texts: Sequence[Text], reject_below: float = 0.0) -> list[Prediction]:
     """Predict the labels of some texts.
 
     Args:

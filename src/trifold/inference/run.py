@@ -5,7 +5,7 @@ from pathlib import Path
 
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run, instead_of_best
-from trifold.artifact.run_record import RUN, FinetuneRecord, RunRecord, read_run_record
+from trifold.artifact.run_record import RUN, FinetuneRecord, RunRecord, SimilarityRecord, read_run_record
 from trifold.errors import ArtifactError, SettingsError
 from trifold.llm.contract import UnnamedServerError
 from trifold.llm.settings import LlmSettings
@@ -14,6 +14,7 @@ from trifold.methods.contract import Predictor
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import prepare_own, unchanged_process
 from trifold.schema import damaged
+from trifold.types import Text, TextPair
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,35 @@ class Run:
     folder: Path
     predictor: Predictor
     record: FinetuneRecord
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it reads pairs of texts."""
+        return bool(self.record.get("pairs"))
+
+    def require_single_texts(self, what: str) -> None:
+        """Refuse a run that reads pairs of texts.
+
+        Args:
+            what: Which command reads single texts.
+
+        Raises:
+            SettingsError: If it reads pairs.
+        """
+        if self.reads_pairs:
+            raise SettingsError(f"{self.folder} reads pairs of texts, and {what} is for single texts: name another run")
+
+    def require_kind(self, text: Text) -> None:
+        """Refuse a single text where pairs are read, and a pair where single texts are.
+
+        Raises:
+            SettingsError: If it is of the other kind.
+        """
+        pair = isinstance(text, TextPair)
+        if pair != self.reads_pairs:
+            reads, given = ("single texts", "a pair") if pair else ("pairs of texts", "a single text")
+            way_out = "leave out --text-pair" if pair else "give the second with --text-pair"
+            raise SettingsError(f"{self.folder} reads {reads}, and {given} was given: {way_out}")
 
 
 def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmSettings | None = None) -> Run:
@@ -86,8 +116,13 @@ def require_labels(folder: Path, record: RunRecord) -> FinetuneRecord:
     """The record of a run that predicts labels.
 
     Raises:
-        ArtifactError: If the run is a language model.
+        ArtifactError: If the run is a language model, or gives scores.
     """
+    if isinstance(record, SimilarityRecord):
+        raise ArtifactError(
+            f"{folder} gives pairs of texts a score and knows no labels: trifold predict, evaluate, embed and search "
+            "take it; for anything else name the run of a classifier"
+        )
     if not isinstance(record, FinetuneRecord):
         raise ArtifactError(
             f"{folder} holds a language model, which knows no labels: let it speak with trifold fill-mask or generate, "

@@ -25,14 +25,14 @@ from trifold.inference.predict import as_predictions
 from trifold.inference.run import Run
 from trifold.inference.settings import AnswerSettings
 from trifold.terminal import for_terminal
-from trifold.types import BadRow, Record
+from trifold.types import BadRow, Record, Text
 
 _ROWS_PER_SLICE = 1_024
 _SAY_EVERY_SECONDS = 20.0
 _Row = TypeVar("_Row")
 
 # Some usable rows and their texts to what is added to each row, by column; a column that is not named stays empty.
-RowLabeller = Callable[[Sequence[Record], Sequence[str]], Iterable[Mapping[str, object]]]
+RowLabeller = Callable[[Sequence[Record], Sequence[Text]], Iterable[Mapping[str, object]]]
 
 
 @dataclass
@@ -97,7 +97,7 @@ def predict_file(
             counts.unreadable += isinstance(row, BadRow)
             yield row
 
-    def predict(_: Sequence[Record], texts: Sequence[str]) -> Iterator[Mapping[str, object]]:
+    def predict(_: Sequence[Record], texts: Sequence[Text]) -> Iterator[Mapping[str, object]]:
         for found in as_predictions(run.predictor, run.predictor.score(texts), answers.reject_below):
             counts.declined += found.label is None
             counts.labelled += found.label is not None
@@ -122,14 +122,14 @@ def label_rows(rows: Iterable[Record | BadRow], columns: Columns, labeller: RowL
 
     Args:
         rows: Of a file; read a slice at a time.
-        columns: Which column holds the texts.
+        columns: Which columns hold the texts.
         labeller: Called once a slice, for its usable rows alone. Of a bad row, column `error` says what is wrong with
             it.
     """
     stream = iter(rows)
     while slice_ := list(islice(stream, _ROWS_PER_SLICE)):
         usable = [row for row in slice_ if isinstance(row, Record)]
-        answers = iter(labeller(usable, [str(columns.text_of(row.values)) for row in usable]))
+        answers = iter(labeller(usable, [columns.usable_text(row.values) for row in usable]))
         for row in slice_:
             answer = {ERROR: f"line {row.line}: {row.reason}"} if isinstance(row, BadRow) else next(answers)
             yield {**row.values, **answer}

@@ -93,9 +93,9 @@ class AdaptedEncoder(torch.nn.Module):
         self.head = torch.nn.Linear(width, classes)
         self.size, self.by_mean = size, by_mean
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> SimpleNamespace:
-        """`(batch, tokens)` ids and mask to an object with `logits`, `(batch, classes)`."""
-        states = self.backbone(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, **types: torch.Tensor) -> SimpleNamespace:
+        """`(batch, tokens)` ids, mask and, of pairs, token types to an object with `logits`, `(batch, classes)`."""
+        states = self.backbone(input_ids=input_ids, attention_mask=attention_mask, **types).last_hidden_state
         pooled = pool_tokens(states, attention_mask, "mean" if self.by_mean else "first")
         return SimpleNamespace(logits=in_full_precision(self.head, self.dropout(pooled)))
 

@@ -24,6 +24,7 @@ from trifold.types import Examples
 
 if TYPE_CHECKING:
     from trifold.methods.generative import GenerativeMethod
+    from trifold.methods.similarity import SimilarityMethod
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ class MethodEntry:
         needs_backbone: Whether a pretrained model, and so PyTorch, is needed.
         seconds: Forecast of training and testing, start-up included.
         uses: Names of the settings that have a say in what it does, besides `ANY_METHOD`.
-        skip_reason: Why the method is not worth starting on such a training part, in words; `None` where it is.
+        skip_reason: As `reason_to_skip`, for what is peculiar to the method.
         asks_llm: Whether a language model is asked about each text, which may cost money.
         keeps_backbone: Whether the backbone is left as it was, so that a run names it and does not hold it.
         whole_model: Whether what is saved can be an ordinary classifier of transformers.
+        reads_pairs: Whether a row may be a pair of texts.
     """
 
     module: str
@@ -51,11 +53,29 @@ class MethodEntry:
     asks_llm: bool = False
     keeps_backbone: bool = False
     whole_model: bool = False
+    reads_pairs: bool = True
 
     def load(self) -> type[Method]:
         """Import the class."""
         found: type[Method] = getattr(import_module(self.module), self.name)
         return found
+
+    def reason_to_skip(self, train: Examples, settings: MethodSettings) -> str | None:
+        """Why it is not worth starting on a training part, in words; `None` where it is."""
+        return self._misfit(train) or self.skip_reason(train, settings)
+
+    def require_fit(self, train: Examples) -> None:
+        """Refuse rows of a kind that it cannot read.
+
+        Raises:
+            SettingsError: If they are pairs of texts, and it reads single ones.
+        """
+        if reason := self._misfit(train):
+            raise SettingsError(f"this method cannot work here: {reason}; take another --method, such as full")
+
+    def _misfit(self, train: Examples) -> str | None:
+        reads = self.reads_pairs or not train.pairs
+        return None if reads else "it reads one text a row, and here each row is a pair of texts"
 
 
 @dataclass(frozen=True)
@@ -73,6 +93,26 @@ class GenerativeEntry:
     def load(self) -> "type[GenerativeMethod]":
         """Import the class."""
         found: type[GenerativeMethod] = getattr(import_module("trifold.methods.generative"), self.name)
+        return found
+
+
+@dataclass(frozen=True)
+class SimilarityEntry:
+    """A method of `--task similarity`; it gives one number a pair, and a method of the same name gives labels.
+
+    Attributes:
+        module: Where its class is.
+        name: Name of the class.
+        uses: Names of the settings that have a say in what it does, besides `ANY_METHOD`.
+    """
+
+    module: str
+    name: str
+    uses: frozenset[str]
+
+    def load(self) -> "type[SimilarityMethod]":
+        """Import the class."""
+        found: type[SimilarityMethod] = getattr(import_module(self.module), self.name)
         return found
 
 
@@ -112,6 +152,7 @@ _ENTRIES = {
         _FROZEN | {"label_description"},
         labels_without_meaning,
         keeps_backbone=True,
+        reads_pairs=False,
     ),
     "features": MethodEntry(
         "trifold.methods.features",
@@ -139,6 +180,7 @@ _ENTRIES = {
         contrastive_seconds,
         _READING | _STEPS | {"class_weight"},
         labels_are_many,
+        reads_pairs=False,
     ),
     "full": MethodEntry(
         "trifold.methods.full",
@@ -160,6 +202,7 @@ _ASKED_FOR = {
         _READING - {"max_windows"} | _LLM_SETTINGS | {"label_description"},
         nothing_to_prompt,
         asks_llm=True,
+        reads_pairs=False,
     )
 }
 # Run only where they are named: recipes to compare with, not ways that anyone should ship.
@@ -171,6 +214,7 @@ PRESETS = {
         features_seconds,
         _FROZEN | _HEAD_STEPS | {"class_weight", "threshold"},
         keeps_backbone=True,
+        reads_pairs=False,
     )
 }
 # Whatever classifies is ranked.
@@ -184,6 +228,16 @@ ALL_METHODS: tuple[str, ...] = tuple(_ALL)
 GENERATIVE = {
     "full": GenerativeEntry("GenerativeFull", _GENERATING),
     "adapter-lora": GenerativeEntry("GenerativeLora", _GENERATING | {"adapter_size"}),
+}
+# Those of `--task similarity`, the quickest first; what a name needs and costs is as for labels.
+_TOWERS = "trifold.methods.two_towers"
+_TRAINED_TOWERS = _READING | _STEPS | {"patience"}
+SIMILARITY = {
+    "tfidf": SimilarityEntry("trifold.methods.tfidf_similarity", "TfidfCosine", frozenset()),
+    "zero-shot": SimilarityEntry(_TOWERS, "Untouched", _FROZEN),
+    "features": SimilarityEntry("trifold.methods.projected_towers", "ProjectedTowers", _FROZEN | _HEAD_STEPS),
+    "adapter-lora": SimilarityEntry(_TOWERS, "LoraTowers", _TRAINED_TOWERS | {"adapter_size"}),
+    "full": SimilarityEntry(_TOWERS, "FullTowers", _TRAINED_TOWERS | {"train_layers", "freeze_embeddings"}),
 }
 _SHORT = {"adapter": "adapter-lora"}
 
@@ -220,3 +274,15 @@ def generative_entry(name: str) -> GenerativeEntry:
     if full not in GENERATIVE:
         raise SettingsError(f"--method {full} cannot learn to write: give {' or '.join(GENERATIVE)}")
     return GENERATIVE[full]
+
+
+def similarity_entry(name: str) -> SimilarityEntry:
+    """What is known of a method of `--task similarity`.
+
+    Raises:
+        SettingsError: If there is no such method, or it cannot learn similarities.
+    """
+    full = method_name(name)
+    if full not in SIMILARITY:
+        raise SettingsError(f"--method {full} cannot learn similarities: give one of {', '.join(SIMILARITY)}")
+    return SIMILARITY[full]

@@ -23,7 +23,7 @@ from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
 from trifold.train.config import TrainingConfig
-from trifold.types import Examples
+from trifold.types import Examples, single_texts
 
 _HIDDEN = 512
 _DROPOUT = 0.1
@@ -65,7 +65,7 @@ class Classic(Method):
         selection = FeatureSelection(
             (last_first,), np.zeros(encoder.width, np.float32), np.ones(encoder.width, np.float32)
         )
-        read = pool_through_cache(encoder, tokenizer, [*train.texts, *validation.texts], files, chosen)
+        read = pool_through_cache(encoder, tokenizer, single_texts([*train.texts, *validation.texts]), files, chosen)
         vectors = selection.features(read.pooled)
         data = HeadData(
             vectors[: len(train)],

@@ -15,9 +15,11 @@ from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import PadTo, default_padding
 from trifold.models.pooling import mean_of_windows, window_shares
 from trifold.models.settings import BackboneSettings
-from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.tokenizer import Tokenizer
+from trifold.models.tokens import Tokens, named_inputs
 from trifold.runtime import Runtime
 from trifold.train.objective import BatchLoss, Capturable, classification_loss
+from trifold.types import Text
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Classification(Capturable):
 
     @classmethod
     def of(
-        cls, texts: Sequence[str], classes: np.ndarray, weights: np.ndarray, tokenizer: Tokenizer, runtime: Runtime
+        cls, texts: Sequence[Text], classes: np.ndarray, weights: np.ndarray, tokenizer: Tokenizer, runtime: Runtime
     ) -> "Classification":
         """The objective on `texts`, which are tokenised here."""
         return cls(
@@ -70,10 +72,11 @@ class Classification(Capturable):
 
     def inputs(self, positions: np.ndarray, pad_to: PadTo | None = None) -> list[torch.Tensor]:
         """See `Capturable.inputs`."""
-        ids, mask = self.tokens.batch(positions, self.pad_id, pad_to or self.pad_to)
+        ids, mask, *types = self.tokens.batch(positions, self.pad_id, pad_to or self.pad_to)
         # Attention is faster without a mask; a mask of no tokens says that nothing is padding.
         mask = mask[:, :0] if mask.all() else mask
-        below = [] if self.states is None else [self.states.batch(positions, ids.shape[1])]
+        # Token types lie below the states.
+        below = types if self.states is None else [self.states.batch(positions, ids.shape[1])]
         shares = [] if self.tokens.windows is None else [window_shares(self.tokens.windows[positions])]
         return [ids, mask, self.classes[positions], self.weights[positions], *shares, *below]
 
@@ -81,10 +84,11 @@ class Classification(Capturable):
         """See `Capturable.loss_of`."""
         ids, mask, classes, weights, *rest = inputs
         if self.states is not None and self.set_states is not None:
-            self.set_states(self.states.padded(rest[-1]))
-        logits = model(input_ids=ids, attention_mask=mask if mask.numel() else None).logits.float()
-        if self.tokens.windows is not None:
-            logits = mean_of_windows(logits, rest[0])
+            self.set_states(self.states.padded(rest.pop()))
+        shares = None if self.tokens.windows is None else rest.pop(0)
+        logits = model(**named_inputs((ids, mask if mask.numel() else None, *rest))).logits.float()
+        if shares is not None:
+            logits = mean_of_windows(logits, shares)
         return classification_loss(logits, classes, weights)
 
 

@@ -18,7 +18,7 @@ from trifold.statistics.calibration import best_prior_shift, best_temperature
 from trifold.statistics.thresholds import F1Weights, common_threshold, label_thresholds
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
-from trifold.types import Examples
+from trifold.types import Examples, Text
 
 # Classes are even as long as the commonest has less than so many times the rows of the rarest.
 _EVEN = 1.5
@@ -72,7 +72,7 @@ class Predictor(ABC):
     labels: LabelMap
 
     @abstractmethod
-    def score(self, texts: Sequence[str]) -> Scores:
+    def score(self, texts: Sequence[Text]) -> Scores:
         """Logits for `texts`, in their order. An empty sequence gives arrays with no row."""
 
     def read_spans(self, text: str) -> list[tuple[int, int]]:
@@ -134,7 +134,7 @@ class Predictor(ABC):
         """Bytes needed on disk to run this predictor, a shared backbone included."""
 
     def exportable(self) -> Exportable | None:
-        """The predictor as one module, or `None` where it has no neural network."""
+        """The predictor as one module; `None` where no neural network reads a row in one pass."""
         return None
 
     def load_arguments(self) -> tuple[Any, ...]:

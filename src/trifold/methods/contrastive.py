@@ -29,14 +29,15 @@ from trifold.models.loading import save_model
 from trifold.models.locate import find_backbone
 from trifold.models.pooling import mean_of_windows, pool_tokens, window_shares
 from trifold.models.settings import ComputeSettings
-from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.tokenizer import Tokenizer
 from trifold.models.tokenizer_files import copy_tokenizer
+from trifold.models.tokens import Tokens
 from trifold.models.vocabulary_pruning import tokens_that_occur
 from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
 from trifold.train.loop import train as train_model
 from trifold.train.objective import BatchLoss
-from trifold.types import Examples
+from trifold.types import Examples, Text, single_texts
 
 # Values of C (inverse regularisation strength) of the linear head.
 _C_VALUES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -64,9 +65,9 @@ class ContrastivePredictor(Predictor):
         self._settings = settings
         self._base = base
 
-    def score(self, texts: Sequence[str]) -> Scores:
+    def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`."""
-        vectors, truncated = embed(self._encoder, self._tokenizer, texts, self._settings.token_budget)
+        vectors, truncated = embed(self._encoder, self._tokenizer, single_texts(texts), self._settings.token_budget)
         return Scores(self._head.logits(vectors), truncated)
 
     def read_spans(self, text: str) -> list[tuple[int, int]]:
@@ -226,7 +227,9 @@ class Contrastive(Method):
             objectives = [replace(part, tokens=own) for part, own in zip(parts, tokens, strict=True)]
             history, _ = train_model(encoder.model, objectives[0], objectives[1], config, runtime)
         encoder.end_training()
-        vectors = [embed(encoder, tokenizer, part.texts, chosen.token_budget)[0] for part in (train, validation)]
+        vectors = [
+            embed(encoder, tokenizer, single_texts(part.texts), chosen.token_budget)[0] for part in (train, validation)
+        ]
         data = HeadData(vectors[0], parts[0].classes, vectors[1], parts[1].classes, len(labels))
         fitted = fit_path(data, _C_VALUES, tolerance=1e-4)
         return Fitted(

@@ -16,6 +16,7 @@ from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.tasks.labels import LabelMap
+from trifold.types import Text
 
 GRAPH = "model.onnx"
 _CONFIG = "config.json"
@@ -32,8 +33,14 @@ class ExportedPredictor(Predictor):
         self._settings = settings
 
     @classmethod
-    def write(cls, predictor: Predictor, folder: Path, *, int8: bool) -> None:
+    def write(cls, predictor: Predictor, folder: Path, *, int8: bool, pairs: bool = False) -> None:
         """Write `predictor` as a graph into `folder`, for `load`.
+
+        Args:
+            predictor: With a neural network.
+            folder: Made where it is not there.
+            int8: Whether matrix products are done in 8-bit integers.
+            pairs: Whether it reads pairs of texts.
 
         Raises:
             SettingsError: If it has no backbone, or ONNX Runtime is not installed.
@@ -41,9 +48,11 @@ class ExportedPredictor(Predictor):
         """
         parts = predictor.exportable()
         if parts is None:
-            raise SettingsError("this run has no neural network to export: trifold predict runs it as fast as it gets")
+            raise SettingsError(
+                "this run has no neural network to export as one graph: trifold predict runs it as fast as it gets"
+            )
         folder.mkdir(parents=True, exist_ok=True)
-        write_graph(parts.module, folder / GRAPH, int8=int8)
+        write_graph(parts.module, folder / GRAPH, int8=int8, types=pairs and parts.tokenizer.has_types)
         copy_tokenizer(parts.files, folder)
         shutil.copyfile(parts.files.folder / _CONFIG, folder / _CONFIG)
         described = {**predictor.labels.described(), **parts.tokenizer.described(), "base": parts.files.name}
@@ -58,7 +67,7 @@ class ExportedPredictor(Predictor):
         )
         return cls(folder, tokenizer, LabelMap.saved(settings), compute)
 
-    def score(self, texts: Sequence[str]) -> Scores:
+    def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`."""
         tokens = self._tokenizer.encode(texts)
         logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)

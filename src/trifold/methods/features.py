@@ -6,6 +6,7 @@ computes them all, so trying each costs no more than fitting a small linear head
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,10 @@ from trifold.methods.feature_selection import (
 )
 from trifold.methods.linear_head import HeadData, LinearHead
 from trifold.methods.mlp import MlpHead, default_training_config, fit_mlp
+from trifold.methods.pair_features import pooled_pairs
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import describe_base, find_backbone, find_base
-from trifold.models.pooling import LayerPooling
+from trifold.models.pooling import POOLINGS, LayerPooling
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose, seed_everything
@@ -35,7 +37,7 @@ from trifold.schema import damaged
 from trifold.statistics.calibration import calibrated_loss
 from trifold.tasks.labels import LabelMap
 from trifold.train.history import History
-from trifold.types import Examples
+from trifold.types import Examples, Text, single_texts, two_sides
 
 
 class FeaturesPredictor(Predictor):
@@ -49,6 +51,7 @@ class FeaturesPredictor(Predictor):
         labels: Labels of the task, in class order.
         settings: How the encoder is run.
         files: The backbone.
+        pairs: Whether a row is a pair of texts, which are encoded apart.
     """
 
     def __init__(
@@ -60,6 +63,8 @@ class FeaturesPredictor(Predictor):
         labels: LabelMap,
         settings: ComputeSettings,
         files: BackboneFiles,
+        *,
+        pairs: bool = False,
     ) -> None:
         self.labels = labels
         self._encoder = encoder
@@ -68,12 +73,16 @@ class FeaturesPredictor(Predictor):
         self._head = head
         self._settings = settings
         self._files = files
+        self._pairs = pairs
 
-    def score(self, texts: Sequence[str]) -> Scores:
+    def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`."""
-        tokens = self._tokenizer.encode(texts)
-        pooled = self._encoder.pool(tokens, self._tokenizer.pad_id, self._settings.token_budget, self._selection.layers)
-        return Scores(self._head.logits(self._selection.features(in_half_precision(pooled))), tokens.truncated)
+        tokens = self._tokenizer.encode(_each(texts, pairs=self._pairs))
+        found = self._encoder.pool(tokens, self._tokenizer.pad_id, self._settings.token_budget, self._selection.layers)
+        pooled, truncated = in_half_precision(found), tokens.truncated
+        if self._pairs:
+            pooled, truncated = pooled_pairs(pooled), truncated[: len(texts)] | truncated[len(texts) :]
+        return Scores(self._head.logits(self._selection.features(pooled)), truncated)
 
     def read_spans(self, text: str) -> list[tuple[int, int]]:
         """See `Predictor.read_spans`."""
@@ -87,6 +96,7 @@ class FeaturesPredictor(Predictor):
             # The name on disk of the layer poolings.
             "places": [list(layer_pooling) for layer_pooling in self._selection.layer_poolings],
             "engine": self._encoder.backend,
+            "pairs": self._pairs,
             **self._tokenizer.described(),
             **describe_base(self._files),
         }
@@ -105,14 +115,15 @@ class FeaturesPredictor(Predictor):
         encoder = Encoder(files, choose(compute.device, compute.precision), highest, settings.get("engine", "torch"))
         if highest > encoder.layers:
             raise damaged(settings.path, f"layer {highest} is read, and {files.name} has {encoder.layers}")
-        features = len(layer_poolings) * encoder.width
+        pairs = settings.get("pairs") is True
+        features = len(layer_poolings) * encoder.width * (1 + pairs)
         selection = FeatureSelection(
             layer_poolings, arrays.of_shape("mean", features), arrays.of_shape("scale", features, positive=True)
         )
         kind = MlpHead if settings["head"] == "mlp" else LinearHead
         head = kind.saved(arrays, features, len(labels))
         tokenizer = Tokenizer.of(files, settings)
-        return cls(encoder, tokenizer, selection, head, labels, compute, files)
+        return cls(encoder, tokenizer, selection, head, labels, compute, files, pairs=pairs)
 
     def divide_logits(self, temperature: float) -> None:
         """See `Predictor.divide_logits`."""
@@ -122,8 +133,13 @@ class FeaturesPredictor(Predictor):
         """See `Predictor.shift_logits`."""
         self._head = replace(self._head, bias=self._head.bias + shift)
 
-    def exportable(self) -> Exportable:
-        """See `Predictor.exportable`. Standardising is folded into the head's first layer."""
+    def exportable(self) -> Exportable | None:
+        """See `Predictor.exportable`. Standardising is folded into the head's first layer.
+
+        What encodes the texts of a pair apart is no single pass through a module.
+        """
+        if self._pairs:
+            return None
         (weight, bias), *upper = self._head.layers()
         first = weight / self._selection.scale[:, None]
         layers = [(first, bias - self._selection.mean @ first), *upper]
@@ -158,32 +174,36 @@ class Features(Method):
         tokenizer = Tokenizer.chosen(files, chosen)
         tokenizer.require_words(train.texts)
         encoder = Encoder(files, runtime, engine=chosen.engine)
-        texts = [*train.texts, *validation.texts]
+        texts = _each([*train.texts, *validation.texts], pairs=train.pairs)
         say(f"features: {files.name} encodes {len(texts):,} texts once, {encoder.precision} on {runtime.device}")
         # Choosing joins one pooling of all layers in float32, and standardising needs a copy for a moment.
         joined_bytes = 2 * 4 * (encoder.layers + 1) * encoder.width
+        if train.pairs:
+            # The pairs' own vectors, each twice as wide as a text's.
+            joined_bytes += 2 * len(POOLINGS) * (encoder.layers + 1) * encoder.width
         found = pool_through_cache(encoder, tokenizer, texts, files, chosen, joined_bytes)
+        vectors = pooled_pairs(found.pooled) if train.pairs else found.pooled
         pooled = PooledData(
-            found.pooled.rows(slice(0, len(train))),
+            vectors.rows(slice(0, len(train))),
             labels.encode(train.labels),
-            found.pooled.rows(slice(len(train), None)),
+            vectors.rows(slice(len(train), None)),
             labels.encode(validation.labels),
             len(labels),
             self.settings.train.class_weight,
         )
-        address = found.address if chosen.cache else None
+        address = found.address + (" as pairs" if train.pairs else "") if chosen.cache else None
         selection, linear, chosen_seconds = choose_through_cache(pooled, encoder.layers, address)
         data = pooled.head_data(selection)
         head, history, losses = self._choose_head(data, linear.head)
         encoder.keep(max(selection.layers))
-        vectors = describe_layer_poolings(selection.layer_poolings)
-        say(f"features: {vectors} with a {_kind(head)} head chosen on validation")
+        described = describe_layer_poolings(selection.layer_poolings)
+        say(f"features: {described} with a {_kind(head)} head chosen on validation")
         return Fitted(
-            predictor=FeaturesPredictor(encoder, tokenizer, selection, head, labels, chosen, files),
+            predictor=FeaturesPredictor(encoder, tokenizer, selection, head, labels, chosen, files, pairs=train.pairs),
             history=history,
             trainable_parameters=head.parameters(),
             choices={
-                "vectors": vectors,
+                "vectors": described,
                 "head": _kind(head),
                 "strength": linear.c,
                 "validation_calibrated_loss": losses,
@@ -222,6 +242,11 @@ def calibrated_losses(heads: Mapping[str, LinearHead | MlpHead], data: HeadData)
         name: calibrated_loss(head.logits(data.validation), data.validation_classes, data.validation_weights)
         for name, head in heads.items()
     }
+
+
+def _each(texts: Sequence[Text], *, pairs: bool) -> list[str]:
+    """What is encoded: the texts, or the first texts of all pairs and then the second ones."""
+    return list(chain(*two_sides(texts))) if pairs else single_texts(texts)
 
 
 def _kind(head: LinearHead | MlpHead) -> str:

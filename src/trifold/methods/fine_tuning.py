@@ -29,12 +29,13 @@ from trifold.models.locate import find_backbone
 from trifold.models.long_text import mean_over_windows
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
+from trifold.models.tokens import named_inputs
 from trifold.models.vocabulary_pruning import tokens_that_occur
 from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
 from trifold.train.config import TrainingConfig
 from trifold.train.loop import train as train_model
-from trifold.types import Examples
+from trifold.types import Examples, Text
 
 
 class FineTunedPredictor(Predictor):
@@ -44,8 +45,8 @@ class FineTunedPredictor(Predictor):
     that, as trained as well as loaded.
 
     Args:
-        load: Gives transformers' model when it is first asked for; that takes `input_ids` and `attention_mask`, and
-            returns something with `logits`.
+        load: Gives transformers' model when it is first asked for; that takes `input_ids`, `attention_mask`
+            and, of pairs, `token_type_ids`, and returns something with `logits`.
         tokenizer: The backbone's.
         labels: Labels of the task, in class order.
         settings: How it is run.
@@ -87,7 +88,7 @@ class FineTunedPredictor(Predictor):
         """The model's weights as an engine may compute them."""
         return ClassifierWeights(Weights(self.model.config.to_dict(), self.model.state_dict()))
 
-    def score(self, texts: Sequence[str]) -> Scores:
+    def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`."""
         with self._lock:
             if self._logits is None:
@@ -160,9 +161,9 @@ class _Logits(torch.nn.Module):
         super().__init__()
         self.model, self.windows = model, windows
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """`(batch, tokens)` ids and mask to `(batch, classes)`; `(1, classes)` of windows."""
-        logits: torch.Tensor = self.model(input_ids=ids, attention_mask=mask).logits.float()
+    def forward(self, *given: torch.Tensor) -> torch.Tensor:
+        """`(batch, tokens)` ids, mask and, of pairs, token types to `(batch, classes)`; `(1, classes)` of windows."""
+        logits: torch.Tensor = self.model(**named_inputs(given)).logits.float()
         return logits.mean(0, keepdim=True) if self.windows else logits
 
 
@@ -267,8 +268,8 @@ class FineTuning(Method):
             model.train()
             with torch.random.fork_rng():
                 with runtime.autocast():
-                    given = (torch.from_numpy(array).to(runtime.device) for array in (ids, mask))
-                    total = model(**dict(zip(("input_ids", "attention_mask"), given, strict=True))).logits.float().sum()
+                    given = named_inputs(torch.from_numpy(array).to(runtime.device) for array in (ids, mask))
+                    total = model(**given).logits.float().sum()
                 total.backward()
                 total.detach().item()
             model.zero_grad(set_to_none=True)

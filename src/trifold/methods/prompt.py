@@ -27,7 +27,7 @@ from trifold.models.locate import describe_base, find_backbone
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples
+from trifold.types import Examples, single_texts
 
 
 class Prompting(Method):
@@ -63,7 +63,7 @@ class Prompting(Method):
             if asked.calibrate:
                 # Examples bias a model for any text. An empty text has no nearest examples, so balanced ones are shown.
                 labeller.calibrate(FixedShots(self._fixed(train, labeller.task, labels, labeller.model)))
-            found = label_all(labeller, validation.texts)
+            found = label_all(labeller, single_texts(validation.texts))
             logits, seconds = found.logits.astype(np.float32), found.seconds_from_log
             compute = self.settings.backbone
             choices["precision"] = choose(compute.device, compute.precision).precision
@@ -114,7 +114,7 @@ class Prompting(Method):
         files = find_backbone(backbone)
         tokenizer = Tokenizer(files, backbone.max_length, backbone.long_text)
         encoder = Encoder(files, choose(backbone.device, backbone.precision))
-        read = pool_through_cache(encoder, tokenizer, train.texts, files, backbone)
+        read = pool_through_cache(encoder, tokenizer, single_texts(train.texts), files, backbone)
         vectors = read.pooled.join([(encoder.layers, "mean")])
         vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         shots = self.settings.prompting.shots
@@ -134,9 +134,8 @@ def _prompt_examples(chosen: Examples, task: LabellingTask, labels: LabelMap, mo
         return model.cut(text, task.max_length, task.long_text)[0]
 
     classes: Sequence[int] = labels.encode(chosen.labels).tolist()
-    return tuple(
-        Example({variable: cut(text)}, task.words[number]) for text, number in zip(chosen.texts, classes, strict=True)
-    )
+    rows = zip(single_texts(chosen.texts), classes, strict=True)
+    return tuple(Example({variable: cut(text)}, task.words[number]) for text, number in rows)
 
 
 def _class_priors(train: Examples, labels: LabelMap) -> np.ndarray:

@@ -31,6 +31,7 @@ from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import printable
+from trifold.types import Text, single_texts
 
 _PROMPT_FILE = "prompt.json"
 # Settings that answers depend on. Server, key and limits come from the user each time, since a run folder may come from
@@ -66,9 +67,9 @@ class PromptPredictor(Predictor):
         self._price = price
         self._temperature = temperature
 
-    def score(self, texts: Sequence[str]) -> Scores:
+    def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`."""
-        found = label_all(self._labeller, texts)
+        found = label_all(self._labeller, single_texts(texts))
         return Scores((found.logits / self._temperature).astype(np.float32), found.truncated, found.seconds_from_log)
 
     def account(self) -> dict[str, object]:

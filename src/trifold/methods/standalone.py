@@ -5,7 +5,8 @@
     python predict.py reviews.csv --output labelled.csv
 
 The answers are those of `trifold predict`. A file is CSV in UTF-8 with a header (TSV where its name ends in .tsv), or
-`-` for standard input; every row comes back with prediction, probability, truncated and error added. In Python:
+`-` for standard input; every row comes back with prediction, probability, truncated and error added. In Python, where a
+pair of texts is a tuple of two:
 
     from predict import Model
     Model().predict(["A superb, moving film."])
@@ -31,6 +32,8 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 _ADDED = ("prediction", "probability", "truncated", "error")
+# A text, or a pair of texts.
+Text = str | tuple[str, str]
 _ROWS_PER_SLICE, _TOKEN_BUDGET, _CHARACTERS_PER_TOKEN = 1_024, 1_024, 40
 
 
@@ -56,30 +59,28 @@ class Model:
         self._pad = next((one for one in padding if isinstance(one, int) and 0 <= one < vocabulary), 0)
         self._tokenizer = Tokenizer.from_file(str(files / "tokenizer.json"))
         self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
         if self._rule == "truncate":
             self._tokenizer.enable_truncation(self._most)
-        else:
-            self._tokenizer.no_truncation()
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        graph = str(files / "model.onnx")
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        graph, where = str(files / "model.onnx"), ["CPUExecutionProvider"]
+        self._session = onnxruntime.InferenceSession(graph, options, providers=where)
+        self._inputs = [one.name for one in self._session.get_inputs()]
+        self.pairs: bool = json.loads((Path(folder) / "run.json").read_text("utf-8")).get("pairs") is True
 
-    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Label, probability, whether the text was cut, and the probability of every label, of each text."""
-        ids, truncated = self._encode(texts)
+    def predict(self, texts: Sequence[Text]) -> list[dict[str, Any]]:
+        """Label, probability, whether the text was cut, and the probability of every label, of each text or pair."""
+        ids, types, truncated = self._encode(texts)
         logits = np.empty((len(texts), len(self.labels)))
         order = sorted(range(len(texts)), key=lambda position: -len(ids[position][0]))
         while order:
             # A graph that reads windows takes those of one text at a time.
             size = 1 if self._rule == "window" else max(1, _TOKEN_BUDGET // max(1, len(ids[order[0]][0])))
             batch, order = order[:size], order[size:]
-            logits[batch] = self._run([window for position in batch for window in ids[position]])
-        if self._several:
-            probabilities = 1 / (1 + np.exp(-logits))
-        else:
-            raised = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-            probabilities = raised / raised.sum(axis=1, keepdims=True)
+            logits[batch] = self._run(*([part for place in batch for part in some[place]] for some in (ids, types)))
+        raised = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+        probabilities = 1 / (1 + np.exp(-logits)) if self._several else raised / raised.sum(axis=1, keepdims=True)
         return [self._answer(row, bool(cut)) for row, cut in zip(probabilities, truncated, strict=True)]
 
     def _answer(self, probabilities: np.ndarray, cut: bool) -> dict[str, Any]:
@@ -90,27 +91,30 @@ class Model:
         else:
             best = int(probabilities.argmax())
             label, sure = self.labels[best], float(probabilities[best])
-        names = map(str, self.labels)
-        by_label = dict(zip(names, probabilities.tolist(), strict=True))
+        by_label = dict(zip(map(str, self.labels), probabilities.tolist(), strict=True))
         return {"label": label, "probability": sure, "truncated": cut, "probabilities": by_label}
 
-    def _run(self, ids: list[list[int]]) -> Any:
+    def _run(self, ids: list[list[int]], types: list[list[int]]) -> Any:
         longest = len(ids[0])
         padded = np.full((len(ids), longest), self._pad, dtype=np.int64)
         mask = np.arange(longest) < np.array([len(one) for one in ids])[:, None]
         padded[mask] = np.concatenate(ids)
-        return self._session.run(["output"], {"input_ids": padded, "attention_mask": mask.astype(np.int64)})[0]
+        of_types = np.zeros_like(padded)
+        of_types[mask] = np.concatenate(types)
+        known = {"input_ids": padded, "attention_mask": mask.astype(np.int64), "token_type_ids": of_types}
+        return self._session.run(["output"], {name: known[name] for name in self._inputs})[0]
 
-    def _encode(self, texts: Sequence[str]) -> tuple[list[list[list[int]]], list[bool]]:
-        """Token ids of each text's windows, of which it has one unless it is read in several; whether it was cut."""
-        known = [self._relevant(text) for text in texts]
-        found = self._tokenizer.encode_batch_fast(known)
+    def _encode(self, texts: Sequence[Text]) -> tuple[list[list[list[int]]], list[list[list[int]]], list[bool]]:
+        """Of each text's windows, one unless it is read in several, ids and which text of a pair each is of; if cut."""
+        known = [tuple(map(self._relevant, (text,) if isinstance(text, str) else text)) for text in texts]
+        found = self._tokenizer.encode_batch_fast([both if len(both) > 1 else both[0] for both in known])
         parts = [self._parts(one.ids, one.special_tokens_mask) for one in found]
         cut = [
-            bool(one.overflowing) or left_out or len(short) < len(text)
+            bool(one.overflowing) or left_out or sum(map(len, short)) < sum(map(len, text))
             for one, (_, left_out), short, text in zip(found, parts, known, texts, strict=True)
         ]
-        return [windows for windows, _ in parts], cut
+        types = [[one.type_ids[: len(ids)] for ids in windows] for one, (windows, _) in zip(found, parts, strict=True)]
+        return [windows for windows, _ in parts], types, cut
 
     def _relevant(self, text: str) -> str:
         """The characters of a text that can be part of the tokens that are read."""
@@ -118,9 +122,8 @@ class Model:
         if self._rule == "truncate":
             return text[:limit]
         count = 2 if self._rule == "head+tail" else self._windows
-        if len(text) <= count * limit + count - 1:
-            return text
-        return " ".join(text[start : start + limit] for start in _evenly(len(text) - limit, count))
+        parts = (text[start : start + limit] for start in _evenly(len(text) - limit, count))
+        return text if len(text) <= count * limit + count - 1 else " ".join(parts)
 
     def _parts(self, ids: list[int], special: list[int]) -> tuple[list[list[int]], bool]:
         """The windows of a text, or what is kept of it in one, and whether some of it is left out."""
@@ -150,16 +153,17 @@ def text_columns(folder: Path, columns: Sequence[str], given: str | None) -> lis
     Raises:
         ValueError: If the file is empty, lacks one, or has one that would be added.
     """
-    known = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("data") or {}
-    wanted = given or known.get("text_column") or "text"
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    wanted = given or (run.get("data") or {}).get("text_column") or "text"
     names = [wanted] if wanted in columns else [name.strip() for name in wanted.split(",")]
     if not columns:
         raise ValueError("the file is empty: it needs a header line and rows")
     for name in names:
         if name not in columns:
             raise ValueError(f"there is no column {name!r} among {', '.join(columns)}: name one with --text-column")
-    taken = [name for name in columns if name in _ADDED]
-    if taken:
+    if run.get("pairs") and len(names) != 2:
+        raise ValueError("the model reads pairs of texts: name two columns, --text-column FIRST,SECOND")
+    if taken := [name for name in columns if name in _ADDED]:
         raise ValueError(f"there is a column {taken[0]!r} already, which the predictions would add: rename it")
     return names
 
@@ -168,7 +172,10 @@ def label_rows(model: Model, rows: Iterable[dict[str, Any]], names: list[str], r
     """Every row with what is added to it, in their order; a row that cannot be read says so in `error`."""
     stream = iter(rows)
     while part := list(islice(stream, _ROWS_PER_SLICE)):
-        texts = ["\n".join(value for name in names if (value := row[name]) and value.strip()) for row in part]
+        parts = [[value for name in names if (value := row[name]) and value.strip()] for row in part]
+        texts: list[Any] = ["\n".join(own) for own in parts]
+        if model.pairs:
+            texts = [tuple(own) if len(own) == 2 else "" for own in parts]
         whole = [
             bool(text) and None not in row and None not in row.values() for row, text in zip(part, texts, strict=True)
         ]
@@ -178,10 +185,9 @@ def label_rows(model: Model, rows: Iterable[dict[str, Any]], names: list[str], r
             if not usable:
                 yield {**row, "error": "the row has too few or too many cells" if text else "the text is empty"}
                 continue
-            found = next(answers)
-            label, sure = found["label"], found["probability"]
+            label, sure, cut, _ = next(answers).values()
             shown = "|".join(map(str, label)) if isinstance(label, list) else str(label)
-            added = {"probability": f"{sure:.6f}", "truncated": str(found["truncated"]).lower()}
+            added = {"probability": f"{sure:.6f}", "truncated": str(cut).lower()}
             if sure < reject_below:
                 yield {**row, **added, "error": f"declined: not as sure as {reject_below:g}"}
             elif label == []:
@@ -259,19 +265,25 @@ def main() -> None:
     parser = _Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", nargs="?", help="CSV or TSV with a header, or - for standard input")
     parser.add_argument("--text", help="a single text; its answer is printed as JSON")
+    parser.add_argument("--text-pair", help="the second text, where the model reads pairs")
     parser.add_argument("--text-column", help="column of the texts; the one trained on by default")
     parser.add_argument("--output", type=Path, help="file for the result; standard output by default")
     parser.add_argument("--force", action="store_true", help="overwrite the output if it is there already")
     parser.add_argument("--reject-below", type=float, default=0.0, help="give no label below this probability")
     asked = parser.parse_args()
-    if (asked.file is None) == (asked.text is None or not asked.text.strip()):
+    given = [text for text in (asked.text, asked.text_pair) if text is not None]
+    if bool(asked.file) == (asked.text is not None) or bool(asked.file and given) or not all(map(str.strip, given)):
         parser.error("give a file, or --text TEXT with at least one word")
     source = "standard input" if asked.file == "-" else asked.file
     try:
         if asked.text is not None:
-            answer = json.dumps(Model().predict([asked.text])[0], ensure_ascii=False)
+            model = Model()
+            if model.pairs != (len(given) == 2):
+                kind = "pairs: give" if model.pairs else "single texts: leave out"
+                raise ValueError(f"the model reads {kind} --text-pair")
+            answer = model.predict([tuple(given) if model.pairs else given[0]])[0]
             with result_file(None) as written:
-                written.write(answer + "\n")
+                written.write(json.dumps(answer, ensure_ascii=False) + "\n")
         else:
             label_file(asked.file, asked.output, asked.text_column, asked.reject_below, force=asked.force)
     except UnicodeDecodeError:

@@ -5,7 +5,16 @@ from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from trifold.errors import SettingsError
-from trifold.methods.catalogue import ALL_METHODS, ANY_METHOD, GENERATIVE, generative_entry, method_entry, method_name
+from trifold.methods.catalogue import (
+    ALL_METHODS,
+    ANY_METHOD,
+    GENERATIVE,
+    SIMILARITY,
+    generative_entry,
+    method_entry,
+    method_name,
+    similarity_entry,
+)
 
 _Settings = TypeVar("_Settings")
 
@@ -53,6 +62,19 @@ def require_used_to_generate(method: str, *settings: Any) -> None:
     names = [name for name in _given(settings) if name not in used]
     if names:
         _refuse(names, f"--task generate --method {method_name(method)}", used, known)
+
+
+def require_used_for_similarity(methods: Collection[str], *settings: Any) -> None:
+    """Refuse settings that say nothing to any of the methods where they learn similarities.
+
+    Raises:
+        SettingsError: If there is one, or a method cannot learn similarities.
+    """
+    used = frozenset().union(ANY_METHOD, *(similarity_entry(method).uses for method in methods))
+    names = [name for name in _given(settings) if name not in used]
+    if names:
+        known = {name: entry.uses | ANY_METHOD for name, entry in SIMILARITY.items()}
+        _refuse(names, f"--task similarity with {' or '.join(map(method_name, methods))}", used, known)
 
 
 def only_used(settings: _Settings, method: str) -> _Settings:

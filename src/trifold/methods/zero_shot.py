@@ -24,7 +24,7 @@ from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap, describe_labels
-from trifold.types import Examples, Target
+from trifold.types import Examples, Target, Text, single_texts
 
 # Their vectors are averaged, since any single wording favours some labels by accident.
 _TEMPLATES = ("{}", "This text is {}.", "This is a text about {}.", "The subject is {}.", "An example of {}.")
@@ -65,9 +65,9 @@ class ZeroShotPredictor(Predictor):
         self._settings = settings
         self._files = files
 
-    def score(self, texts: Sequence[str]) -> Scores:
+    def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`."""
-        vectors, truncated = embed(self._encoder, self._tokenizer, texts, self._settings.token_budget)
+        vectors, truncated = embed(self._encoder, self._tokenizer, single_texts(texts), self._settings.token_budget)
         return Scores((_SCALE * (vectors @ self._anchors.T - self._centre)).astype(np.float32), truncated)
 
     def read_spans(self, text: str) -> list[tuple[int, int]]:
@@ -131,19 +131,19 @@ class ZeroShot(Method):
         if skip_reason:
             raise SettingsError(f"zero-shot cannot work here: {skip_reason}")
         meanings = describe_labels(labels, self.settings.labels.described())
-        chosen = self.settings.backbone
+        chosen, texts = self.settings.backbone, single_texts(train.texts)
         files = find_backbone(chosen)
         runtime = choose(chosen.device, chosen.precision)
         encoder = Encoder(files, runtime, engine=chosen.engine)
         tokenizer = Tokenizer.chosen(files, chosen)
-        tokenizer.require_words(train.texts)
+        tokenizer.require_words(texts)
         wordings = [template.format(meaning) for meaning in meanings for template in _TEMPLATES]
         vectors, _ = embed(encoder, tokenizer, wordings, chosen.token_budget)
         means = vectors.reshape(len(labels), len(_TEMPLATES), -1).mean(axis=1)
         anchors = (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
         generator = np.random.default_rng(self.settings.train.seed)
         sample = generator.permutation(len(train))[:_CENTRE_TEXTS]
-        general, _ = embed(encoder, tokenizer, [train.texts[i] for i in sample], chosen.token_budget)
+        general, _ = embed(encoder, tokenizer, [texts[i] for i in sample], chosen.token_budget)
         centre = (general @ anchors.T).mean(axis=0) if len(sample) else np.zeros(len(labels), dtype=np.float32)
         say(f"zero-shot: texts are compared with {', '.join(repr(meaning) for meaning in meanings[:6])}")
         return Fitted(

@@ -1,25 +1,19 @@
 """Texts to tokens, in flat arrays instead of a list per text."""
 
 import hashlib
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from trifold.errors import BackboneError
-from trifold.hashing import short_digest
+from trifold.errors import BackboneError, require
 from trifold.models.backbone_files import BackboneFiles, read_config
-from trifold.models.batching import PadTo, padded_length, to_longest
 from trifold.models.context_length import context_length
 from trifold.models.long_text import characters_of, head_and_tail, relevant_characters, window_places
 from trifold.models.settings import MAX_WINDOWS, BackboneSettings
 from trifold.models.tokenizer_files import fast_tokenizer
-
-if TYPE_CHECKING:
-    import torch
+from trifold.models.tokens import Tokens
+from trifold.types import Text, TextPair, parts_of
 
 _TEXTS_PER_CALL = 1_024
 # At least this share of the tokens in the first texts must be known to the tokenizer; and how many texts are looked at.
@@ -39,101 +33,6 @@ def pad_id_of(files: BackboneFiles) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class Tokens:
-    """Token ids of many texts in one array.
-
-    Attributes:
-        ids: `(total,)` int32, the ids of all texts one after the other.
-        offsets: `(texts + 1,)` int64; text i is `ids[offsets[i]:offsets[i + 1]]`.
-        truncated: `(texts,)` bool, whether a text was too long to be read whole.
-        windows: `(texts,)` int64, in how many windows a text is read. Its ids are those of its windows one after the
-            other, all of one length, each with special tokens of its own. `None` where every text is one window.
-    """
-
-    ids: np.ndarray
-    offsets: np.ndarray
-    truncated: np.ndarray
-    windows: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.truncated)
-
-    @cached_property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each text, those of all its windows together, `(texts,)` int64."""
-        return np.diff(self.offsets)
-
-    @cached_property
-    def _longest(self) -> int:
-        """Tokens of the longest window."""
-        return int(self.window_lengths(np.arange(len(self))).max())
-
-    def windows_of(self, positions: np.ndarray) -> np.ndarray | None:
-        """How many windows each of the texts at `positions` has; `None` where every text is one."""
-        return None if self.windows is None else self.windows[positions]
-
-    def window_lengths(self, positions: np.ndarray) -> np.ndarray:
-        """Tokens of each window of the texts at `positions`, `(windows,)`."""
-        windows = self.windows_of(positions)
-        lengths: np.ndarray = self.lengths[positions]
-        return lengths if windows is None else np.repeat(lengths // windows, windows)
-
-    def take(self, positions: np.ndarray) -> "Tokens":
-        """The texts at `positions`, in that order."""
-        ids = [self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions]
-        return Tokens.of(ids, self.truncated[positions], self.windows_of(positions))
-
-    @classmethod
-    def of(
-        cls, ids: Sequence[np.ndarray], truncated: Sequence[bool], windows: Sequence[int] | np.ndarray | None = None
-    ) -> "Tokens":
-        """From the ids of each text, whether it was truncated, and how many windows it has."""
-        offsets = np.concatenate([[0], np.cumsum([len(one) for one in ids])]).astype(np.int64)
-        flat = np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32)
-        counts = None if windows is None else np.array(windows, dtype=np.int64)
-        several = counts is not None and bool((counts > 1).any())
-        return cls(flat, offsets, np.array(truncated, dtype=bool), counts if several else None)
-
-    def each(self) -> list[np.ndarray]:
-        """The ids of each text."""
-        return [self.ids[start:end] for start, end in itertools.pairwise(self.offsets)]
-
-    @cached_property
-    def digests(self) -> list[bytes]:
-        """A digest of 16 bytes of each text's tokens, and of the windows that they are in."""
-        if self.windows is None:
-            return [short_digest(part.tobytes()) for part in self.each()]
-        windows = [b"" if count == 1 else b"windows %d" % count for count in self.windows]
-        return [short_digest(part.tobytes() + count) for part, count in zip(self.each(), windows, strict=True)]
-
-    def padded(self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest) -> tuple[np.ndarray, np.ndarray]:
-        """Padded ids and attention mask of the texts at `positions`, both `(windows, longest)` int64.
-
-        A text has one row, or where texts are read in windows a row for each, one after the other.
-
-        Args:
-            positions: Positions of the texts, `(batch,)`.
-            pad_id: The id that shorter windows are padded with.
-            pad_to: The padding rule; nothing is padded beyond the longest window of all texts.
-        """
-        lengths = self.window_lengths(positions)
-        longest = padded_length(lengths, pad_to, self._longest)
-        ids = np.full((len(lengths), longest), pad_id, dtype=np.int64)
-        mask = np.arange(longest) < lengths[:, None]
-        ids[mask] = np.concatenate([self.ids[self.offsets[i] : self.offsets[i + 1]] for i in positions])
-        return ids, mask.astype(np.int64)
-
-    def batch(
-        self, positions: np.ndarray, pad_id: int, pad_to: PadTo = to_longest
-    ) -> "tuple[torch.Tensor, torch.Tensor]":
-        """`padded`, as tensors."""
-        import torch
-
-        ids, mask = self.padded(positions, pad_id, pad_to)
-        return torch.from_numpy(ids), torch.from_numpy(mask)
-
-
 class Tokenizer:
     """A backbone's own fast tokenizer, with a maximum length.
 
@@ -146,6 +45,7 @@ class Tokenizer:
     Attributes:
         pad_id: The id that shorter texts of a batch are padded with.
         most_tokens: The most tokens of a text, those of all its windows together.
+        has_types: Whether the backbone tells the texts of a pair apart by token types.
 
     Raises:
         BackboneError: If the backbone has no fast tokenizer, or its context is shorter than `max_length`.
@@ -166,6 +66,8 @@ class Tokenizer:
             self._tokenizer.no_truncation()
         self.pad_id = pad_id_of(files)
         self._vectors: int | None = read_config(files).get("vocab_size")
+        # Tokenizers give types whether the model has vectors for them or not.
+        self.has_types: bool = (read_config(files).get("type_vocab_size") or 0) > 1
         context = context_length(read_config(files))
         if context is not None and max_length > context:
             raise BackboneError(f"{files.name} reads at most {context} tokens: use --max-length {context} or less")
@@ -190,37 +92,45 @@ class Tokenizer:
         windows = {"max_windows": self.max_windows} if self.reads_windows else {}
         return {"max_length": self.max_length, "long_text": self.long_text, **windows}
 
-    def encode(self, texts: Sequence[str]) -> Tokens:
+    def encode(self, texts: Sequence[Text]) -> Tokens:
         """Tokenise `texts` in parallel.
 
-        They are tokenised in slices, so that only the flat arrays grow with the number of texts.
+        They are tokenised in slices, so that only the flat arrays grow with the number of texts. The texts of a pair
+        are put together as the backbone's tokenizer does it; of a pair that is too long, the longer text is cut.
 
         Raises:
             BackboneError: If a token has no vector in the model.
+            SettingsError: If texts are pairs, and the maximum has no room for them or is not kept by cutting the end.
         """
+        pairs = bool(texts) and isinstance(texts[0], TextPair)
+        if pairs:
+            self._require_room_for_pairs()
         flat: list[np.ndarray] = []
+        types: list[np.ndarray] = []
         truncated: list[bool] = []
         windows: list[int] = []
         for start in range(0, len(texts), _TEXTS_PER_CALL):
             slice_ = texts[start : start + _TEXTS_PER_CALL]
             shortened = [self._relevant(text) for text in slice_]
             # The fast form leaves out each token's position in the text, which nothing here needs.
-            encodings = self._tokenizer.encode_batch_fast(shortened)
+            encodings = self._tokenizer.encode_batch_fast([parts if pairs else parts[0] for parts in shortened])
             for text, short, encoding in zip(slice_, shortened, encodings, strict=True):
                 ids = np.array(encoding.ids, dtype=np.int32)
-                cut, count = bool(encoding.overflowing) or len(short) < len(text), 1
+                cut, count = bool(encoding.overflowing) or sum(map(len, short)) < len(text), 1
                 if len(ids) > self.max_length:
                     ids, count, left_out = self._shortened(ids, np.array(encoding.special_tokens_mask, dtype=bool))
                     cut = cut or left_out
                 flat.append(ids)
                 truncated.append(cut)
                 windows.append(count)
+                if pairs and self.has_types:
+                    types.append(np.array(encoding.type_ids, dtype=np.int8))
             self._require_vectors(flat[start:])
-        return Tokens.of(flat, truncated, windows)
+        return Tokens.of(flat, truncated, windows, types)
 
     def read_spans(self, text: str) -> list[tuple[int, int]]:
         """Start and end of each part of a text that is read: the whole, its beginning, both ends, or its windows."""
-        short = self._relevant(text)
+        (short,) = self._relevant(text)
         encoding = self._tokenizer.encode(short)
         kept = [
             span for span, special in zip(encoding.offsets, encoding.special_tokens_mask, strict=True) if not special
@@ -244,7 +154,7 @@ class Tokenizer:
         behind = len(text) - len(short)
         return [*parts, (kept[-tail][0] + behind, len(text))] if tail else parts
 
-    def require_words(self, texts: Sequence[str]) -> None:
+    def require_words(self, texts: Sequence[Text]) -> None:
         """Refuse texts whose words the tokenizer hardly knows: they would all look alike to the model.
 
         Args:
@@ -253,7 +163,7 @@ class Tokenizer:
         Raises:
             BackboneError: If nearly all of their tokens are the unknown token, or they have no tokens.
         """
-        sample = [self._relevant(text) for text in texts[:_SAMPLE_TEXTS]]
+        sample = [part for text in texts[:_SAMPLE_TEXTS] for part in self._relevant(text)]
         names = (getattr(self._tokenizer.model, "unk_token", None), "[UNK]", "<unk>")
         unknown = next(
             (number for name in names if name and (number := self._tokenizer.token_to_id(name)) is not None), -1
@@ -281,8 +191,16 @@ class Tokenizer:
         tokenizer = hashlib.sha256(self._tokenizer.to_str().encode()).hexdigest()
         return {"what": "tokens", "backbone": self._name, "tokenizer": tokenizer, **self.described()}
 
-    def _relevant(self, text: str) -> str:
-        return relevant_characters(text, self.max_length, self.long_text, self.max_windows)
+    def _relevant(self, text: Text) -> tuple[str, ...]:
+        """The relevant characters of a text, or of each text of a pair."""
+        most = self.max_length, self.long_text, self.max_windows
+        return tuple(relevant_characters(part, *most) for part in parts_of(text))
+
+    def _require_room_for_pairs(self) -> None:
+        way_out = "a pair that is too long has its longer text cut at the end, so leave it out"
+        require(self.long_text == "truncate", f"--long-text {self.long_text} with pairs of texts", way_out)
+        least = self._tokenizer.num_special_tokens_to_add(is_pair=True) + 2
+        require(self.max_length >= least, f"--max-length {self.max_length}", f"two texts take {least} tokens or more")
 
     def _shortened(self, ids: np.ndarray, special: np.ndarray) -> tuple[np.ndarray, int, bool]:
         """The ids of a longer text that are read, in how many windows, and whether some are left out.

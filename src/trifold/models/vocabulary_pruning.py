@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from trifold.models.tokenizer import Tokens
+from trifold.models.tokens import Tokens
 
 # Architectures that use a token's id only to look up its vector and to tell whether it is padding.
 _IDS_ONLY_LOOK_UP = ("bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")

@@ -34,7 +34,7 @@ from trifold.models.settings import ComputeSettings
 from trifold.pipeline.engine_timing import Timings
 from trifold.pipeline.recorded_run import reopen_task
 from trifold.runtime import choose, hardware
-from trifold.types import Record
+from trifold.types import Record, Text, TextPair, parts_of
 
 _MAX_TEXTS = 2_000
 
@@ -142,7 +142,7 @@ def bench(
     rates, measured = [product_rate(runtime)], {}
     with tempfile.TemporaryDirectory() as place:
         listed = Path(place) / "texts.json"
-        listed.write_text(json.dumps(texts))
+        listed.write_text(json.dumps([list(parts_of(text)) if isinstance(text, TextPair) else text for text in texts]))
         for engine, each in _engines(run, parts, Path(place)):
             say(f"measuring {engine}")
             measured[engine] = _in_own_process(each, listed, seconds, trust_remote_code)
@@ -201,7 +201,8 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
     if run.record.exported:
         yield run.record.exported.engine, run.folder
         return
-    computed = parts or method_entry(run.record.method).asks_llm
+    entry = method_entry(run.record.method)
+    computed = parts or entry.asks_llm or entry.needs_backbone
     yield str((run.record.get("choices") or {}).get("engine", "torch")) if computed else "scikit-learn", run.folder
     if not parts:
         return
@@ -209,7 +210,7 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
         target = place / engine
         try:
             with new_folder(target) as folder:
-                ExportedPredictor.write(run.predictor, folder / "model", int8=engine == "int8")
+                ExportedPredictor.write(run.predictor, folder / "model", int8=engine == "int8", pairs=run.reads_pairs)
                 write_run_record(folder, run.record.but(exported=ExportedRecord(engine=engine)))
         except (SettingsError, BackboneError) as error:
             say(f"note: {engine} is left out: {error}")
@@ -232,7 +233,7 @@ def _in_own_process(run: Path, texts: Path, seconds: float, trust_remote_code: b
     return Timings(**json.loads(done.stdout))
 
 
-def texts_to_measure(source: Path, reading: TextSettings, own: RecordedColumns) -> list[str]:
+def texts_to_measure(source: Path, reading: TextSettings, own: RecordedColumns) -> list[Text]:
     """At most 2,000 usable texts of a file, drawn from all of it.
 
     Args:
@@ -245,7 +246,7 @@ def texts_to_measure(source: Path, reading: TextSettings, own: RecordedColumns) 
     """
     table, columns, rows = open_rows(source, reading, own)
     table.tell()
-    texts = some((str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)), _MAX_TEXTS)
+    texts = some((columns.usable_text(row.values) for row in rows if isinstance(row, Record)), _MAX_TEXTS)
     if not texts:
         raise DataError(f"{source} has no usable text: name a file with texts")
     return texts

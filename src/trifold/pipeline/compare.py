@@ -2,37 +2,32 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Generic
 
 from trifold.artifact.manifest import STATE, write_manifest
 from trifold.artifact.run_folder import choose_folder, clear_unfinished, output_folder, require_free
 from trifold.artifact.run_record import ComparisonRecord, VerdictRecord, write_run_record
 from trifold.atomic import clear_left_over, replaced_folder, sync_folder
 from trifold.data.source import require_lasting
-from trifold.drawing import drawing
 from trifold.errors import TrainingError
 from trifold.evaluate.forecast import Forecast
-from trifold.evaluate.leaderboard import LeaderboardRow, build_leaderboard, in_words, write_leaderboard
-from trifold.evaluate.majority import majority_run
-from trifold.evaluate.method_section import MethodSection, describe_method
-from trifold.evaluate.report import write_report
-from trifold.evaluate.results import RunResult
+from trifold.evaluate.leaderboard import MethodRow, in_words, write_leaderboard
 from trifold.evaluate.settings import CompareSettings
-from trifold.evaluate.verdict import Verdict, decide
+from trifold.evaluate.verdict import Verdict
 from trifold.events import say
 from trifold.formatting import duration
 from trifold.methods.catalogue import method_entry
-from trifold.methods.unused_settings import unused
-from trifold.pipeline.contestants import Contestant, announce, chosen_methods, foresee, line_up
-from trifold.pipeline.deciding_metric import deciding_metric, say_why
-from trifold.pipeline.drawn_run import draw_run, lacks_files
-from trifold.pipeline.earlier_comparison import finished_earlier, read_own, require_comparison
+from trifold.pipeline.contest import Contest, Run, Standing
+from trifold.pipeline.contestants import announce, line_up
+from trifold.pipeline.earlier_comparison import finished_earlier, require_comparison
+from trifold.pipeline.label_contest import LabelContest
 from trifold.pipeline.method_process import interrupts, run_in_own_process
-from trifold.pipeline.request import Request, Task, flags_of, open_task
+from trifold.pipeline.request import Request, flags_of
+from trifold.pipeline.similarity_contest import SimilarityContest
 from trifold.runtime import hardware
 from trifold.version import versions
 
@@ -50,38 +45,27 @@ class Comparison:
     """
 
     folder: Path
-    rows: tuple[LeaderboardRow, ...]
+    rows: tuple[MethodRow, ...]
     verdict: Verdict
     skipped: dict[str, str]
     interrupted: bool
 
 
 @dataclass
-class _State:
+class _State(Generic[Run]):
     """What is known so far; the one mutable thing in a comparison."""
 
     folder: Path
-    request: Request
+    contest: Contest[Run]
     settings: CompareSettings
-    task: Task
-    contestants: dict[str, Contestant]
-    before: dict[str, RunResult]
-    results: list[RunResult] = field(default_factory=list)
-    sections: dict[str, MethodSection] = field(default_factory=dict)
+    before: dict[str, Run]
+    results: list[Run] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
-    rows: list[LeaderboardRow] = field(default_factory=list)
+    rows: list[MethodRow] = field(default_factory=list)
     verdict: Verdict | None = None
     _shown: object = None
 
-    @property
-    def score(self) -> str:
-        return self.results[0].record.score_name
-
-    @cached_property
-    def majority(self) -> RunResult | None:
-        return majority_run(self.results[0])
-
-    def add(self, result: RunResult) -> LeaderboardRow:
+    def add(self, result: Run) -> MethodRow:
         """Take one more method that is done, and show what is known then."""
         self.results.append(result)
         self.show()
@@ -91,19 +75,17 @@ class _State:
         """Write leaderboard and report, so that they stand whatever comes; nothing is redrawn where nothing is new."""
         known = ([result.name for result in self.results], dict(self.skipped))
         if self.verdict is None or known != self._shown:
-            majority = self.majority
-            self.rows = build_leaderboard(self.results, self.score, majority)
+            standing = Standing(self.folder, self.results, self.skipped, self.settings.tolerance, self.command)
+            self.rows, self.verdict = self.contest.judge(standing)
             write_leaderboard(self.folder, self.rows)
-            verdict = decide(self.results, self.score, self.settings.tolerance, majority)
-            self.verdict = replace(verdict, sentences=(*self.task.facts.label_caution(), *verdict.sentences))
-            _draw(self, self.rows, self.verdict)
+            self.contest.draw(standing, self.rows, self.verdict)
             self._shown = known
         return self.verdict
 
     @property
     def command(self) -> str:
         """The command line that makes the same comparison."""
-        return self.request.command("compare", *flags_of(self.settings))
+        return self.contest.request.command("compare", *flags_of(self.settings))
 
 
 def compare(
@@ -122,9 +104,8 @@ def compare(
         KeyboardInterrupt: If the user stops it before the first method is done.
     """
     clock = time.monotonic()
-    methods = chosen_methods(settings.methods, settings.preset, prompting=bool(request.llm.llm))
-    request.require_used(methods)
-    contestants = line_up(request, methods)
+    kind: type[Contest[Any]] = SimilarityContest if request.reading.task == "similarity" else LabelContest
+    contestants = line_up(request, kind.methods(request, settings))
     going_on = resume and output_dir is not None and output_dir.is_dir()
     target = output_dir if going_on and output_dir else choose_folder(output_dir, "compare")
     require_lasting(*request.files.values())
@@ -134,40 +115,24 @@ def compare(
         else:
             # Another process may have filled it while this one waited.
             require_free(target)
-        return _compare(request, settings, contestants, target, clock, going_on=going_on)
+        return _compare(kind(request, contestants), settings, target, clock, going_on=going_on)
 
 
 def _compare(
-    request: Request,
-    settings: CompareSettings,
-    contestants: dict[str, Contestant],
-    target: Path,
-    clock: float,
-    *,
-    going_on: bool,
+    contest: Contest[Run], settings: CompareSettings, target: Path, clock: float, *, going_on: bool
 ) -> Comparison:
-    task = open_task(request)
-    deciding_metric(request, task)
-    before = finished_earlier(target, contestants, task) if going_on else {}
-    for name, result in before.items():
-        if lacks_files(result):
-            draw_run(result, contestants[name].request, task)
-    for warning in task.facts.warnings():
-        say(f"note: {warning}")
-    skip_reasons = {
-        name: method_entry(one.method).skip_reason(task.split.train, one.request.method_settings)
-        for name, one in contestants.items()
-    }
-    without_weight = [
-        name for name, one in contestants.items() if "class_weight" in unused([one.method], request.train)
-    ]
-    if without_weight:
-        say(f"note: --class-weight has no effect on {', '.join(without_weight)}")
-    expected = foresee(task, {name: one for name, one in contestants.items() if not skip_reasons[name]})
-    announce(expected, request)
-    say_why(request, task)
+    before = finished_earlier(target, contest) if going_on else {}
+    for result in before.values():
+        contest.complete(result)
+    for note in contest.notes():
+        say(f"note: {note}")
+    skip_reasons = {name: contest.skip_reason(one) for name, one in contest.contestants.items()}
+    expected = contest.foresee([name for name, reason in skip_reasons.items() if not reason])
+    announce(expected, contest.request)
+    if reason := contest.reason():
+        say(reason)
     target.mkdir(parents=True, exist_ok=True)
-    state = _State(target, request, settings, task, contestants, before)
+    state = _State(target, contest, settings, before)
     state.skipped.update({name: reason for name, reason in skip_reasons.items() if reason})
     for name, reason in state.skipped.items():
         say(f"{name} is skipped: {reason}")
@@ -187,7 +152,7 @@ def _compare(
     return Comparison(target, tuple(state.rows), verdict, state.skipped, interrupted())
 
 
-def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Callable[[], bool]) -> None:
+def _run_all(state: _State[Run], expected: Forecast, clock: float, interrupted: Callable[[], bool]) -> None:
     limit = state.settings.time_limit
     # What the methods so far took, as a multiple of their forecasts: a loaded machine is slower than it promised.
     slowness = 1.0
@@ -208,23 +173,23 @@ def _run_all(state: _State, expected: Forecast, clock: float, interrupted: Calla
             say(f"{name} is skipped: {state.skipped[name]}")
             continue
         begun = time.monotonic()
-        one = state.contestants[name]
-        failure = run_in_own_process(one, state.folder / name, state.task.digest, left, interrupted)
+        one = state.contest.contestants[name]
+        failure = run_in_own_process(one, state.folder / name, state.contest.digest, left, interrupted)
         if failure:
             state.skipped[name] = failure
             say(f"{name} is missing: {failure}")
             continue
         if method_entry(one.method).needs_backbone:
             slowness = max(slowness, (time.monotonic() - begun) / seconds)
-        words = in_words(state.add(read_own(state.folder / name, name, state.task)))
+        words = in_words(state.add(state.contest.read(state.folder / name, name)))
         say(f"{name} is done: " + ", ".join(f"{value} {key}" for key, value in words.items() if key != "method"))
 
 
-def _keep_best(state: _State, verdict: Verdict) -> None:
+def _keep_best(state: _State[Run], verdict: Verdict) -> None:
     """Make `best/`, a copy of the run to ship, anew; what methods that were stopped left goes."""
     best = state.folder / "best"
     # None of them is at work any more.
-    for name in state.contestants:
+    for name in state.contest.contestants:
         clear_unfinished(state.folder / name)
     clear_left_over(best)
     with replaced_folder(best) as aside:
@@ -232,18 +197,7 @@ def _keep_best(state: _State, verdict: Verdict) -> None:
         sync_folder(aside)
 
 
-def _draw(state: _State, rows: Sequence[LeaderboardRow], verdict: Verdict) -> None:
-    """The report, as far as it can be made; a method's figures are drawn once, however often the report is written."""
-    title = f"Which method to ship for {state.request.data.name}?"
-    with drawing("report.html"):
-        for result in state.results:
-            if result.name not in state.sections:
-                state.sections[result.name] = describe_method(result)
-        sections = list(state.sections.values())
-        write_report(state.folder, title, state.task.facts, sections, rows, verdict, state.skipped, state.command)
-
-
-def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float) -> None:
+def _finish(state: _State[Run], verdict: Verdict, expected: Forecast, seconds: float) -> None:
     _keep_best(state, verdict)
     record = ComparisonRecord(
         verdict=VerdictRecord(
@@ -257,7 +211,7 @@ def _finish(state: _State, verdict: Verdict, expected: Forecast, seconds: float)
         skipped=state.skipped,
         forecast_seconds={name: round(value, 1) for name, value in expected.seconds.items()},
         command=state.command,
-        seed=state.request.train.seed,
+        seed=state.contest.request.train.seed,
         versions=versions(),
         hardware=hardware(),
         data=state.results[0].record.data,

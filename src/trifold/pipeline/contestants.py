@@ -4,13 +4,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from trifold.errors import SettingsError, require
+from trifold.errors import ArtifactError, SettingsError, require
 from trifold.evaluate.forecast import Forecast, forecast
 from trifold.events import say
 from trifold.formatting import duration
 from trifold.methods.catalogue import ASKING, METHODS, method_entry, method_name
-from trifold.pipeline.request import Request, Task, models_of, with_model
+from trifold.pipeline.request import Request, models_of, with_model
 from trifold.runtime import is_busy, machine_load
+from trifold.types import Split
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,21 @@ class Contestant:
     request: Request
 
 
-def chosen_methods(names: str | None, preset: str | None = None, *, prompting: bool = False) -> list[str]:
+def chosen_methods(
+    names: str | None, preset: str | None = None, *, prompting: bool = False, every: tuple[str, ...] = METHODS
+) -> list[str]:
     """The methods named in a comma-separated list, all where there is none, and the preset.
 
     Args:
         names: With commas between.
         preset: One more.
         prompting: Whether all includes prompting, which needs a language model.
+        every: What all is besides.
 
     Raises:
         SettingsError: If one is unknown or named twice, or a list names none.
     """
-    every = (*METHODS, *ASKING) if prompting else METHODS
+    every = (*every, *ASKING) if prompting else every
     chosen = list(every)
     if names is not None:
         chosen = [method_name(name.strip()) for name in names.split(",") if name.strip()]
@@ -75,7 +79,7 @@ def line_up(request: Request, methods: list[str]) -> dict[str, Contestant]:
     return found
 
 
-def foresee(task: Task, contestants: dict[str, Contestant]) -> Forecast:
+def foresee(split: Split, contestants: dict[str, Contestant]) -> Forecast:
     """Everyone's forecast, the quickest first."""
     seconds: dict[str, float] = {}
     truncated = 0.0
@@ -84,7 +88,7 @@ def foresee(task: Task, contestants: dict[str, Contestant]) -> Forecast:
         by_model.setdefault(one.request.backbone.model, []).append(name)
     for names in by_model.values():
         first = contestants[names[0]].request
-        found = forecast(task.split, [contestants[name].method for name in names], first.method_settings)
+        found = forecast(split, [contestants[name].method for name in names], first.method_settings)
         seconds.update({name: found.seconds[contestants[name].method] for name in names})
         truncated = max(truncated, found.truncated_share)
     return Forecast(dict(sorted(seconds.items(), key=lambda pair: pair[1])), truncated)
@@ -101,3 +105,10 @@ def announce(expected: Forecast, request: Request) -> None:
     if expected.truncated_share > 0.01:
         reach = request.backbone.reach
         say(f"note: {100 * expected.truncated_share:.0f} % of the texts are longer than {reach} and are cut")
+
+
+def other_rows(folder: Path) -> ArtifactError:
+    """The error for a run whose test rows are not a comparison's."""
+    return ArtifactError(
+        f"{folder} holds answers to other test rows than this comparison's: remove that folder and run again"
+    )

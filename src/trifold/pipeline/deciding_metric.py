@@ -1,7 +1,6 @@
 """Which metric decides between methods on a request's data, and why it does."""
 
 from trifold.errors import SettingsError
-from trifold.events import say
 from trifold.formatting import counted
 from trifold.pipeline.request import Request, Task
 from trifold.statistics.metrics import why_main_score
@@ -24,8 +23,9 @@ def deciding_metric(request: Request, task: Task) -> str:
     return score
 
 
-def say_why(request: Request, task: Task) -> None:
-    """Say why the task's own metric is what it is, where none was asked for."""
-    if request.ranking.metric is None:
-        counts = list(task.data.examples.label_counts().values())
-        say(why_main_score(counts, multi_label=task.labels.multi_label))
+def reason_for_metric(request: Request, task: Task) -> str | None:
+    """Why the task's own metric is what it is; `None` where another was asked for."""
+    if request.ranking.metric is not None:
+        return None
+    counts = list(task.data.examples.label_counts().values())
+    return why_main_score(counts, multi_label=task.labels.multi_label)

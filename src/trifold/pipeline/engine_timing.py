@@ -1,13 +1,14 @@
 """The timing of one run in a process of its own, since peak memory is a figure of a whole process.
 
-`python -m trifold.pipeline.engine_timing RUN TEXTS SECONDS STARTED TRUST` prints the timings as JSON.
+`python -m trifold.pipeline.engine_timing RUN TEXTS SECONDS STARTED TRUST` prints the timings as JSON. TEXTS is a
+JSON list, where a pair of texts is a list of two.
 """
 
 import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from trifold.errors import TrifoldError
 from trifold.inference.run import load_local_run
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import own_process, peak_memory_bytes
+from trifold.types import Text, TextPair
 
 _WARM_UP_TEXTS = 8
 # Throughput is measured in at least so many passes over the texts, delay on at least so many single texts.
@@ -46,7 +48,9 @@ class Timings:
     load_seconds: float
 
 
-def measure_speed(run: Path, texts: list[str], seconds: float, started: float, *, trust_remote_code: bool) -> Timings:
+def measure_speed(
+    run: Path, texts: Sequence[Text], seconds: float, started: float, *, trust_remote_code: bool
+) -> Timings:
     """Time a run on the CPU in this process: passes over many texts first, then single texts.
 
     Args:
@@ -92,7 +96,7 @@ if __name__ == "__main__":
     try:
         _FOUND = measure_speed(
             Path(_RUN),
-            json.loads(Path(_TEXTS).read_text()),
+            [TextPair(*text) if isinstance(text, list) else text for text in json.loads(Path(_TEXTS).read_text())],
             float(_SECONDS),
             float(_STARTED),
             trust_remote_code=bool(int(_TRUST)),

@@ -9,6 +9,7 @@ import numpy as np
 from trifold.artifact.data_record import DataRecord
 from trifold.artifact.learned_texts import read_learned_texts, text_hashes
 from trifold.artifact.metrics_file import METRICS
+from trifold.artifact.run_record import TestedRecord
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import local_file, offline_data
 from trifold.data.recorded_columns import RecordedColumns
@@ -24,7 +25,7 @@ from trifold.models.settings import ComputeSettings
 from trifold.statistics.accuracy import correct_rows
 from trifold.statistics.metrics import Metrics, measure
 from trifold.tasks.labels import LabelMap
-from trifold.types import BadRow
+from trifold.types import BadRow, Text
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def evaluate(
     with offline_data(compute.offline):
         loaded = load_for(chosen, data, reading)
     examples = loaded.examples
-    known = _known_texts(chosen, data, examples.texts)
+    known = known_texts(chosen.folder, chosen.record, data, examples.texts)
     truth = labels.encode(examples.labels)
     scores = score_texts(predictor, examples.texts)
     probabilities = labels.probabilities(scores.logits)
@@ -98,38 +99,38 @@ def evaluate(
     return Evaluation(metrics, labels, answered, int(scores.truncated.sum()), loaded.bad_rows, count, others)
 
 
-def _known_texts(run: Run, data: Path, texts: Sequence[str]) -> np.ndarray | None:
+def known_texts(folder: Path, record: TestedRecord, data: Path, texts: Sequence[Text]) -> np.ndarray | None:
     """Which texts the run has learned from, `(texts,)` bool, and say so: figures on them are too good.
 
     `None` where the run does not say from which; then only its whole data file is told.
     """
-    learned = read_learned_texts(run.folder)
+    learned = read_learned_texts(folder)
     if learned is None:
-        _say_where_learned(run, data)
+        _say_where_learned(folder, record, data)
         return None
     known = np.isin(text_hashes(texts), learned)
     rows, count = counted(len(known), "row"), int(known.sum())
     if count == len(known):
         say(
-            f"note: {run.folder} has learned from all of these {rows}, so these figures are too good: those on rows it "
-            f"has not seen stand in {run.folder / METRICS}; give other rows to measure it anew"
+            f"note: {folder} has learned from all of these {rows}, so these figures are too good: those on rows it "
+            f"has not seen stand in {folder / METRICS}; give other rows to measure it anew"
         )
     elif count:
         say(
-            f"note: {run.folder} has learned from {count:,} of these {rows}, so the figures on all rows are too good; "
+            f"note: {folder} has learned from {count:,} of these {rows}, so the figures on all rows are too good; "
             f"those on the other {len(known) - count:,} stand beside them"
         )
     return known
 
 
-def _say_where_learned(run: Run, data: Path) -> None:
+def _say_where_learned(folder: Path, record: TestedRecord, data: Path) -> None:
     """Figures on the rows that a run learned from are too good, and look like any others."""
-    learned_from: DataRecord | None = run.record.get("data")
+    learned_from: DataRecord | None = record.get("data")
     if learned_from and learned_from.get("sha256") == file_sha256(local_file(data)):
         elsewhere = " or --test-file rows" if learned_from.get("test_file") else ""
         say(
-            f"note: {data} is the file that {run.folder} learned from, so these figures are too good: those on rows it "
-            f"has not seen stand in {run.folder / METRICS}; give other rows{elsewhere} to measure it anew"
+            f"note: {data} is the file that {folder} learned from, so these figures are too good: those on rows it "
+            f"has not seen stand in {folder / METRICS}; give other rows{elsewhere} to measure it anew"
         )
 
 

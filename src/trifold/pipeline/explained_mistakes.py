@@ -23,9 +23,10 @@ def explain_mistakes(result: RunResult, predictor: Predictor) -> None:
 
     Args:
         result: The run.
-        predictor: Its model. A language model is not asked: its answers take time or money.
+        predictor: Its model. A language model is not asked: its answers take time or money. Of pairs of texts
+            nothing is explained.
     """
-    if method_entry(result.method).asks_llm:
+    if method_entry(result.method).asks_llm or result.record.get("pairs"):
         return
     affordable = int(_SECONDS / max(1e-6, result.milliseconds_per_text / 1000))
     most = min(_MOST, affordable)

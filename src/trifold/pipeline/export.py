@@ -50,6 +50,7 @@ class Exported:
         agreement: Share of the rows that both label alike.
         size_bytes: Size of the graph.
         before_bytes: Size of the run's model.
+        pairs: Whether it reads pairs of texts.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class Exported:
     agreement: float
     size_bytes: int
     before_bytes: int
+    pairs: bool = False
 
 
 def export(
@@ -103,7 +105,7 @@ def export(
     with offline_data(offline):
         held_out = _held_out(before, data, reading)
     with new_folder(target) as folder, unchanged_process():
-        ExportedPredictor.write(before.predictor, folder / "model", int8=int8)
+        ExportedPredictor.write(before.predictor, folder / "model", int8=int8, pairs=before.reads_pairs)
         after = ExportedPredictor.load(folder / "model", ComputeSettings(trust_remote_code=trust_remote_code))
         compared = _compare(before, after, held_out)
         _require_small_drop(compared, engine, max_drop)
@@ -113,7 +115,8 @@ def export(
         if verify_file(before.folder, LEARNED_TEXTS):
             shutil.copy2(before.folder / LEARNED_TEXTS, folder)
         write_run_record(folder, before.record.but(*_OF_TRAINING, exported=exported, size_bytes=size))
-    return Exported(target, engine, **vars(compared), size_bytes=size, before_bytes=before.predictor.size_bytes())
+    before_bytes, pairs = before.predictor.size_bytes(), before.reads_pairs
+    return Exported(target, engine, **vars(compared), size_bytes=size, before_bytes=before_bytes, pairs=pairs)
 
 
 def _held_out(run: Run, data: Path | None, reading: LabelledSettings | None) -> Examples:

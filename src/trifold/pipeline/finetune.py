@@ -13,7 +13,7 @@ from trifold.artifact.metrics_file import MajorityFacts
 from trifold.artifact.run_folder import choose_folder
 from trifold.artifact.run_record import BackboneRecord, FinetuneRecord, as_record
 from trifold.data.source import require_lasting
-from trifold.errors import ArtifactError, DataError, require
+from trifold.errors import ArtifactError, DataError
 from trifold.evaluate.results import PROBABILITIES, RunResult, read_result, write_metrics, write_predictions
 from trifold.events import say, say_detail
 from trifold.inference.predict import score_texts
@@ -22,11 +22,12 @@ from trifold.methods.contract import Fitted, Scores
 from trifold.methods.settings import MethodSettings
 from trifold.models.backbone_files import reason_of
 from trifold.models.locate import find_backbone
-from trifold.pipeline.deciding_metric import deciding_metric, say_why
+from trifold.pipeline.deciding_metric import deciding_metric, reason_for_metric
 from trifold.pipeline.drawn_run import draw_run, lacks_files
-from trifold.pipeline.request import Request, Task, data_record, models_of, open_task
+from trifold.pipeline.request import Request, Task, data_record, open_task, require_one_model
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
+from trifold.pipeline.timed_passes import timed_passes
 from trifold.pipeline.training_run import Start, training_run
 from trifold.runtime import hardware, peak_memory_bytes, prepare_own
 from trifold.statistics.constant_answer import constant_answer
@@ -36,13 +37,10 @@ from trifold.tasks.metric_choice import label_column
 from trifold.train.checkpoint import Checkpointer
 from trifold.train.settings import CheckpointSettings
 from trifold.train.tracking import report
+from trifold.types import Text
 from trifold.version import versions
 
 _CHECKED_TEXTS = 8
-# Passes over the test rows are timed again, at least once, until they have taken so long, but not more often than this.
-_ENOUGH_SECONDS, _MOST_PASSES = 0.5, 5
-# A pass that takes longer is timed once.
-_LONG_SECONDS = 20.0
 # The same weights on the same texts in the same batches; only the file lies between.
 _LOGIT_TOLERANCE = {"float32": 1e-4, "bfloat16": 1e-2, "int8": 1e-2}
 
@@ -72,7 +70,7 @@ def finetune(
         TrifoldError: If anything given cannot be used; nothing is left behind then.
     """
     start, method, keep = Start(), method_name(method), keep or CheckpointSettings()
-    _require_one_model(request)
+    require_one_model(request)
     request.require_used([method], keep)
     if done := finished(output_dir, lambda: asked_for(request, method), resume=keep.resume):
         result = read_result(done)
@@ -86,6 +84,7 @@ def finetune(
     )
     task = open_task(request)
     start.say_done("data read and split")
+    method_entry(method).require_fit(task.split.train)
     if expected not in (None, task.digest):
         raise DataError(f"{request.data} is not what the comparison read: it was changed since; run compare again")
     asked = asked_for(request, method, task.hashes)
@@ -106,8 +105,8 @@ def finetune(
             write_learned_texts(run.folder, (*task.split.train.texts, *task.split.validation.texts))
         run.write_record(_record(request, method, task, trained, tested).but(teacher=teacher))
     result = read_result(target)
-    if announce:
-        say_why(request, task)
+    if announce and (reason := reason_for_metric(request, task)):
+        say(reason)
     draw_run(result, request, task, trained.fitted.predictor)
     return result
 
@@ -142,11 +141,6 @@ class _Tested:
     account: dict[str, object]
 
 
-def _require_one_model(request: Request) -> None:
-    models = models_of(request.backbone)
-    require(len(models) == 1, f"--model {','.join(models)}", "name one; compare tries several")
-
-
 def _train(request: Request, method: str, task: Task, checkpointer: Checkpointer) -> _Trained:
     entry = method_entry(method)
     if entry.needs_backbone:
@@ -157,23 +151,18 @@ def _train(request: Request, method: str, task: Task, checkpointer: Checkpointer
     return _Trained(fitted, time.monotonic() - begun + fitted.cached_seconds + checkpointer.seconds_before)
 
 
-def _test(fitted: Fitted, texts: Sequence[str], entry: MethodEntry) -> _Tested:
-    """Score the test rows, in several passes where one is short.
-
-    What a pass takes differs by some milliseconds each time, which must not decide between methods.
-    """
+def _test(fitted: Fitted, texts: Sequence[Text], entry: MethodEntry) -> _Tested:
+    """Score the test rows, in several passes where one is short."""
     if entry.needs_backbone:
         # Laying the model out for the first text comes once, and is no part of what a text costs.
         fitted.predictor.score(texts[:1])
-    seconds: list[float] = []
-    while True:
-        begun = time.monotonic()
-        scores = score_texts(fitted.predictor, texts, "testing on")
-        seconds.append(time.monotonic() - begun + scores.cached_seconds)
-        enough = len(seconds) > 1 and sum(seconds) >= _ENOUGH_SECONDS
-        # Answers of a language model may cost money, so each text is asked about once.
-        if entry.asks_llm or enough or seconds[0] > _LONG_SECONDS or len(seconds) == _MOST_PASSES:
-            return _Tested(scores, seconds, peak_memory_bytes(), fitted.predictor.account())
+    # Answers of a language model may cost money, so each text is asked about once.
+    passes = timed_passes(
+        lambda: score_texts(fitted.predictor, texts, "testing on"),
+        lambda scores: scores.cached_seconds,
+        once=entry.asks_llm,
+    )
+    return _Tested(passes.found, passes.seconds, peak_memory_bytes(), fitted.predictor.account())
 
 
 def _record(request: Request, method: str, task: Task, trained: _Trained, tested: _Tested) -> FinetuneRecord:
@@ -191,6 +180,7 @@ def _record(request: Request, method: str, task: Task, trained: _Trained, tested
         data=data_record(request, task),
         labels=list(labels.names),
         multi_label=labels.multi_label or None,
+        pairs=task.split.train.pairs or None,
         thresholds=list(labels.thresholds) if labels.multi_label else None,
         score_name=score,
         backbone=BackboneRecord.of(backbone) if backbone else None,

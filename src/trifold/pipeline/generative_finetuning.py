@@ -29,7 +29,7 @@ from trifold.pretrain.objectives import Excerpt, prove_saved
 from trifold.pretrain.settings import TaskSettings
 from trifold.runtime import hardware, peak_memory_bytes, prepare_own
 from trifold.train.settings import CheckpointSettings
-from trifold.types import Examples, Split
+from trifold.types import Examples, Split, single_texts
 from trifold.version import versions
 
 _CHECKED_TEXTS, _CHECKING_TOKENS = 8, 1 << 12
@@ -65,7 +65,7 @@ def learn_answers(
 
     Args:
         request: The data, whose text column holds the prompts, and settings.
-        task: Which column holds the answers.
+        task: Which column holds the answers; the task of `request` is to generate.
         method: `full` or `adapter-lora`.
         output_dir: Where to; `runs/DATE-generate` where `None`.
         keep: When the state of the training is saved, and whether to go on from one.
@@ -125,7 +125,7 @@ def _save_and_prove(learner: GenerativeMethod, decoder: AnsweringDecoder, test: 
 
 def _write_answers(folder: Path, decoder: AnsweringDecoder, test: Examples) -> dict[str, Any]:
     """Write `predictions.csv`: what the model answers to the first test prompts; how many of them are exact."""
-    rows = list(zip(test.rows, test.texts, test.labels, strict=True))[:_WRITTEN_ROWS]
+    rows = list(zip(test.rows, single_texts(test.texts), test.labels, strict=True))[:_WRITTEN_ROWS]
     said = decoder.answer([prompt for _, prompt, _ in rows])
     right = sum(one == str(answer).strip() for one, (_, _, answer) in zip(said, rows, strict=True))
     columns = ("row", "prompt", "answer", "prediction")
@@ -144,7 +144,7 @@ def _record(
     run: TrainingRun,
 ) -> GenerateRecord:
     """What `run.json` says, but for the times of the whole command and what was asked for."""
-    columns = ["--task", "generate", f"--target-column={task.target_column}", "--method", method]
+    columns = [f"--target-column={task.target_column}", "--method", method]
     return GenerateRecord(
         method=method,
         task="generate",

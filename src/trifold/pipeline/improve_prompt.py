@@ -25,7 +25,7 @@ from trifold.pipeline.prompt_files import Session
 from trifold.pipeline.request import Request, open_task
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import printable
-from trifold.types import Examples
+from trifold.types import Examples, single_texts
 
 _SEED = 42
 _EXAMPLES = (2, 4, 8)
@@ -100,16 +100,17 @@ class Improving:
         self._session = Session(llm, compute)
         self._train = _some(task.split.train, rows)
         self._validation = _some(task.split.validation, rows)
+        self._train_texts, self._validation_texts = (single_texts(p.texts) for p in (self._train, self._validation))
         self._max_length = backbone.max_length
 
     def expect(self, candidates: int) -> Estimate:
         """What `run` would cost: as if each candidate were as long as the prompt is now."""
         labeller = self._labeller(self._prompt)
-        total = labeller.expect(self._train.texts)
-        scoring = labeller.expect(self._validation.texts)
+        total = labeller.expect(self._train_texts)
+        scoring = labeller.expect(self._validation_texts)
         for _ in range(1 + candidates + len(_EXAMPLES)):
             total += scoring
-        mistakes = [(text, "", "") for text in self._train.texts]
+        mistakes = [(text, "", "") for text in self._train_texts]
         for number in range(1, candidates + 1):
             total += self._session.client.expect([(self._request(mistakes, number), self._writing(number))])
         return total
@@ -158,7 +159,7 @@ class Improving:
         return lines
 
     def _score(self, name: str, prompt: Prompt) -> Candidate:
-        found = self._labeller(prompt).judge(self._validation.texts)
+        found = self._labeller(prompt).judge(self._validation_texts)
         if found.unasked:
             raise BudgetError(found.problems[min(found.unasked)])
         answered = np.array([place not in found.problems for place in range(len(self._validation))])
@@ -171,13 +172,13 @@ class Improving:
 
     def _mistakes(self) -> list[tuple[str, str, str]]:
         """Training rows that the prompt gets wrong, as text, answer and right answer."""
-        found = self._labeller(self._prompt).judge(self._train.texts)
+        found = self._labeller(self._prompt).judge(self._train_texts)
         if found.unasked:
             raise BudgetError(found.problems[min(found.unasked)])
         truth, said = self._labels.encode(self._train.labels), found.logits.argmax(1)
         return [
             (text, found.problems.get(place) or self._words[said[place]], self._words[truth[place]])
-            for place, text in enumerate(self._train.texts)
+            for place, text in enumerate(self._train_texts)
             if place in found.problems or said[place] != truth[place]
         ]
 
@@ -192,9 +193,8 @@ class Improving:
         variable = prompt.text_variable()
         chosen = self._train.take(choose_balanced(self._train, count, _SEED))
         classes = self._labels.encode(chosen.labels).tolist()
-        more = [
-            Example({variable: text}, self._words[number]) for text, number in zip(chosen.texts, classes, strict=True)
-        ]
+        rows = zip(single_texts(chosen.texts), classes, strict=True)
+        more = [Example({variable: text}, self._words[number]) for text, number in rows]
         return replace(prompt, examples=(*prompt.examples, *more))
 
     def _labeller(self, prompt: Prompt) -> Labeller:

@@ -28,7 +28,7 @@ from trifold.llm.spending_limit import Spent
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.teacher import teacher_path
 from trifold.tasks.labels import LabelMap
-from trifold.types import BadRow, Record
+from trifold.types import BadRow, Record, Text, single_texts
 
 _CONFIDENCE = "confidence"
 
@@ -221,11 +221,11 @@ class _Counting:
             self.tally.unusable += isinstance(row, BadRow)
             yield row
 
-    def label(self, rows: Sequence[Record], texts: Sequence[str]) -> Iterator[dict[str, object]]:
+    def label(self, rows: Sequence[Record], texts: Sequence[Text]) -> Iterator[dict[str, object]]:
         """See `RowLabeller`."""
         tally = self.tally
         begun = time.perf_counter()
-        found = self._labeller.judge(texts)
+        found = self._labeller.judge(single_texts(texts))
         tally.seconds += time.perf_counter() - begun + found.seconds_from_log
         tally.spent = self._labeller.spent
         probabilities = self._labels.probabilities(found.logits)

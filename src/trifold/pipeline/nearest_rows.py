@@ -11,7 +11,7 @@ from trifold.explanations.explanation import NearRow
 from trifold.inference.run import Run
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.recorded_run import reopen_task
-from trifold.types import Examples
+from trifold.types import Examples, single_texts
 
 if TYPE_CHECKING:
     from trifold.pipeline.run_encoder import RunEncoder
@@ -40,7 +40,8 @@ class TrainingRows:
             say(f"note: the nearest rows are those of {_MOST_ROWS:,} of the {len(train):,} training rows")
         self._predictor = run.predictor
         self._encoding = None if run.predictor.vectors([]) is not None else _encoding(run, compute)
-        self._vectors = self._of(self._rows.texts, kept=True)
+        self._texts = single_texts(self._rows.texts)
+        self._vectors = self._of(self._texts, kept=True)
 
     def nearest(self, texts: Sequence[str], count: int) -> list[list[NearRow]]:
         """The nearest rows of each text, the nearest first.
@@ -74,4 +75,4 @@ def _encoding(run: Run, compute: ComputeSettings) -> "RunEncoder":
 
 
 def _near(rows: Examples, place: int, score: float) -> NearRow:
-    return NearRow(rows.rows[place], rows.lines[place], rows.labels[place], score, rows.texts[place])
+    return NearRow(rows.rows[place], rows.lines[place], rows.labels[place], score, str(rows.texts[place]))

@@ -19,7 +19,7 @@ from trifold.pretrain.settings import CorpusSettings, LearningSettings, SourceSe
 from trifold.statistics.intervals import Interval
 from trifold.statistics.metric import shown, title
 from trifold.train.settings import CheckpointSettings
-from trifold.types import Examples
+from trifold.types import Examples, parts_of
 
 _PRETRAINING, _PLAIN, _PRETRAINED = "pretraining", "plain", "pretrained"
 _HELD_OUT = "held-out.jsonl"
@@ -130,7 +130,8 @@ def _pretraining(request: Request, task: TaskSettings, held_out: Path) -> Pretra
 
 
 def _write_held_out(path: Path, *parts: Examples) -> None:
-    lines = (json.dumps({"text": text}, ensure_ascii=False) for part in parts for text in part.texts)
+    texts = (text for part in parts for row in part.texts for text in parts_of(row))
+    lines = (json.dumps({"text": text}, ensure_ascii=False) for text in texts)
     write_text(path, "\n".join(lines) + "\n")
 
 

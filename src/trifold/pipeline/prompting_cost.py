@@ -2,9 +2,11 @@
 
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.generation_labeller import GenerationLabeller
+from trifold.methods.catalogue import method_entry
 from trifold.methods.prompt import Prompting
 from trifold.pipeline.request import Request, open_task
 from trifold.tasks.labels import LabelMap
+from trifold.types import single_texts
 
 
 def expect(request: Request) -> Estimate:
@@ -14,7 +16,10 @@ def expect(request: Request) -> Estimate:
         TrifoldError: If anything given cannot be used.
     """
     task = open_task(request)
+    method_entry("prompt").require_fit(task.split.train)
     method = Prompting(request.method_settings)
     labeller, _ = method.prepare(task.split.train, LabelMap.of(task.data.examples.labels))
-    test = labeller.expect(task.split.test.texts)
-    return test if isinstance(labeller, GenerationLabeller) else test + labeller.expect(task.split.validation.texts)
+    test = labeller.expect(single_texts(task.split.test.texts))
+    if isinstance(labeller, GenerationLabeller):
+        return test
+    return test + labeller.expect(single_texts(task.split.validation.texts))

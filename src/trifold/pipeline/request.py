@@ -84,6 +84,16 @@ def models_of(backbone: BackboneSettings) -> list[str]:
     return names
 
 
+def require_one_model(request: Request) -> None:
+    """Refuse several backbones, for what takes one.
+
+    Raises:
+        SettingsError: If there are several.
+    """
+    models = models_of(request.backbone)
+    require(len(models) == 1, f"--model {','.join(models)}", "name one; compare tries several")
+
+
 def with_model(request: Request, model: str) -> Request:
     """The request with another backbone."""
     return replace(request, backbone=replace(request.backbone, model=model))
@@ -121,9 +131,11 @@ def open_task(request: Request) -> Task:
 
     Raises:
         DataError: If the file or its rows do not make a task.
-        SettingsError: If a threshold is given and each row has one label.
+        SettingsError: If the task gives no labels, or a threshold is given and each row has one label.
     """
     reading = request.reading
+    require(reading.task != "generate", "--task generate", "it is for finetune alone, whose answers are words")
+    require(reading.task != "similarity", "--task similarity", "it is for finetune and compare, which learn scores")
     with offline_data(request.backbone.offline), unchanged(request.files.values()):
         data = load_examples(request.data, reading)
         test, validation = (_part(path, reading, data) for path in (reading.test_file, reading.validation_file))
@@ -178,7 +190,8 @@ def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Example
     """Rows of a file that was given for the test or validation part."""
     if path is None:
         return None
-    own = RecordedColumns(str(data.path), data.columns.text, data.columns.label)
+    columns = data.columns
+    own = RecordedColumns(str(data.path), columns.text, columns.label, pair=columns.pair)
     loaded = load_examples(path, reading, own)
     part = loaded.examples
     if loaded.note:
@@ -188,13 +201,19 @@ def _part(path: Path | None, reading: DataSettings, data: LoadedData) -> Example
     return adopt_labels(part, data.examples.label_counts(), merge=reading.merge_labels)
 
 
+def reading_record(reading: DataSettings) -> ReadingRecord:
+    """What `run.json` says of how the data were read."""
+    files = {name: str(path) if (path := getattr(reading, name)) else None for name in ("test_file", "validation_file")}
+    return ReadingRecord(**{**vars(reading), **files})
+
+
 def data_record(request: Request, task: Task) -> DataRecord:
     """What `run.json` says of the data."""
     reading, facts = request.reading, task.facts
     test_file, validation_file = (str(path) if path else None for path in (reading.test_file, reading.validation_file))
     return DataRecord(
         path=str(request.data),
-        reading=ReadingRecord(**{**vars(reading), "test_file": test_file, "validation_file": validation_file}),
+        reading=reading_record(reading),
         sha256=str(task.hashes["data_sha256"]),
         test_file=test_file,
         validation_file=validation_file,

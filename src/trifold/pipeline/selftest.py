@@ -99,7 +99,7 @@ def _trial(name: str, work: Callable[[], str]) -> Trial:
 
 def _method(request: Request, name: str, folder: Path) -> str:
     entry = method_entry(name)
-    skip_reason = entry.skip_reason(open_task(request).split.train, request.method_settings)
+    skip_reason = entry.reason_to_skip(open_task(request).split.train, request.method_settings)
     if skip_reason:
         return skip_reason
     finetune(request.for_method(name), name, folder, announce=False)

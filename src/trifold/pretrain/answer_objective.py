@@ -11,7 +11,7 @@ from trifold.errors import DataError
 from trifold.pretrain.objectives import prediction_loss
 from trifold.pretrain.special_tokens import Vocabulary
 from trifold.train.objective import BatchLoss
-from trifold.types import Examples, Split
+from trifold.types import Examples, Split, single_texts
 
 # Text between a prompt and its answer, in training and in use.
 BEHIND_PROMPT = "\n"
@@ -84,7 +84,7 @@ class Answers:
 
 def tokenise_answers(examples: Examples, vocabulary: Vocabulary, max_length: int, device: str) -> Answers:
     """Tokenise prompts and answers, together at most `max_length` tokens; a long prompt loses its beginning first."""
-    prompts = _encode([text + BEHIND_PROMPT for text in examples.texts], vocabulary, special=True)
+    prompts = _encode([text + BEHIND_PROMPT for text in single_texts(examples.texts)], vocabulary, special=True)
     answers = _encode([str(label) for label in examples.labels], vocabulary, special=False)
     ids, begins, truncated = [], [], 0
     for prompt, answer in zip(prompts, answers, strict=True):

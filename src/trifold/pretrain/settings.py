@@ -121,27 +121,33 @@ class LearningSettings(OptimiserSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSettings:
-    """What a fine-tuned model is to give.
+    """What finetune does besides learning labels.
 
     Attributes:
-        task: A label for each text, or for generate an answer in words: the loss is then on the answer alone.
-        target_column: For generate: column that holds the answers; --text-column holds the prompts.
+        target_column: For --task generate: column that holds the answers; --text-column holds the prompts.
         pretrain_on: Pretrain on this unlabelled text first, and report what it gains; may be given several times.
         pretrain_minutes: With --pretrain-on: minutes of pretraining; one pass by default.
     """
 
-    task: Literal["classify", "generate"] = "classify"
     target_column: str | None = None
     pretrain_on: tuple[Path, ...] = ()
     pretrain_minutes: float | None = None
 
     def __post_init__(self) -> None:
-        generates = self.task == "generate"
-        require(generates or not self.target_column, "--target-column", "it goes with --task generate")
-        require(not generates or not self.pretrain_on, "--pretrain-on with --task generate", "run pretrain by itself")
         minutes = self.pretrain_minutes
         require(minutes is None or minutes > 0, f"--pretrain-minutes {minutes}", "give minutes, such as 10")
         require(minutes is None or bool(self.pretrain_on), "--pretrain-minutes", "it goes with --pretrain-on TEXT")
+
+    def require_for(self, task: str) -> None:
+        """Refuse what does not go with the task.
+
+        Raises:
+            SettingsError: If there is such.
+        """
+        generates = task == "generate"
+        require(generates or not self.target_column, "--target-column", "it goes with --task generate")
+        taught = task in ("generate", "similarity")
+        require(not taught or not self.pretrain_on, f"--pretrain-on with --task {task}", "run pretrain by itself")
 
 
 @dataclass(frozen=True, kw_only=True)

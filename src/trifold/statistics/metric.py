@@ -16,12 +16,14 @@ TITLES = {
     "mcc": "MCC",
     "log_loss": "log loss",
 }
+# Of scores, which are no labels: `--metric` does not take them.
+CORRELATION_TITLES = {"spearman": "Spearman correlation", "pearson": "Pearson correlation"}
 # Of one label, whose name follows after a colon.
 LABEL_TITLES = {"f1": "F1", "recall": "recall", "precision": "precision"}
 ALLOWED = (*TITLES, *(f"{kind}:LABEL" for kind in LABEL_TITLES))
 NEED_PROBABILITIES = frozenset({"roc_auc", "average_precision", "log_loss"})
 # Written as they are; all others are written as percentages.
-_PLAIN = frozenset({"mcc", "log_loss"})
+_PLAIN = frozenset({"mcc", "log_loss", *CORRELATION_TITLES})
 
 
 def split_name(score: str) -> tuple[str, str | None]:
@@ -39,7 +41,7 @@ def is_metric(score: str) -> bool:
 def title(score: str) -> str:
     """A metric's name as people read it: `macro-F1`, `recall of spam`."""
     kind, label = split_name(score)
-    return TITLES[kind] if label is None else f"{LABEL_TITLES[kind]} of {label}"
+    return (TITLES | CORRELATION_TITLES)[kind] if label is None else f"{LABEL_TITLES[kind]} of {label}"
 
 
 def lower_is_better(score: str) -> bool:

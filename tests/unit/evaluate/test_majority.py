@@ -35,8 +35,16 @@ def run(method: str, right: int, milliseconds: float = 1.0, **known: object) -> 
     metrics = {"accuracy": {"value": right / 100, "low": 0.0, "high": 1.0}, "macro_f1": {"value": 0.5}}
     confidence = np.full(100, 0.9)
     return RunResult(
-        *(Path(method), method, method, LABELS, np.arange(100), TRUTH, predicted, confidence, metrics),
-        FinetuneRecord(**{**record, "ms_per_text_range": (milliseconds, milliseconds), **known}),
+        folder=Path(method),
+        name=method,
+        method=method,
+        labels=LABELS,
+        rows=np.arange(100),
+        truth=TRUTH,
+        predicted=predicted,
+        confidence=confidence,
+        metrics=metrics,
+        record=FinetuneRecord(**{**record, "ms_per_text_range": (milliseconds, milliseconds), **known}),
     )
 
 

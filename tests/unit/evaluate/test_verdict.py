@@ -23,16 +23,16 @@ def run(method, milliseconds, right, span=None):
     metrics = {score: vars(score_interval(score, truth, predicted, 2)) for score in ("accuracy", "macro_f1")}
     labels = LabelMap((0, 1))
     return RunResult(
-        Path(method),
-        method,
-        method,
-        labels,
-        np.arange(len(right)),
-        truth,
-        predicted,
-        np.ones(len(right)),
-        metrics,
-        FinetuneRecord(**{**_UNUSED, "method": method, "ms_per_text": milliseconds, "ms_per_text_range": span}),
+        folder=Path(method),
+        name=method,
+        method=method,
+        labels=labels,
+        rows=np.arange(len(right)),
+        truth=truth,
+        predicted=predicted,
+        confidence=np.ones(len(right)),
+        metrics=metrics,
+        record=FinetuneRecord(**{**_UNUSED, "method": method, "ms_per_text": milliseconds, "ms_per_text_range": span}),
     )
 
 

@@ -13,7 +13,7 @@ from trifold.models.batching import (
     to_sixteenths,
     training_steps,
 )
-from trifold.models.tokenizer import Tokens
+from trifold.models.tokens import Tokens
 from trifold.runtime import Runtime
 
 LENGTHS = st.lists(st.integers(1, 300), min_size=1, max_size=200).map(np.array)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from trifold.models.locate import locate
-from trifold.models.tokenizer import Tokenizer, Tokens
+from trifold.models.tokenizer import Tokenizer
+from trifold.models.tokens import Tokens
 from trifold.models.vocabulary_pruning import tokens_that_occur
 
 TEXTS = ["The film is wonderful", "the cast is awful, the plot clumsy", "number 7"]

@@ -52,10 +52,10 @@ def test_data_that_change_while_they_are_read_are_refused(tmp_path: Path, decode
     data.write_text(data.read_text() + ",good\n")
     request = Request(
         data,
-        reading=DataSettings(text_column="text"),
+        reading=DataSettings(text_column="text", task="generate"),
         backbone=BackboneSettings(model=str(decoder), max_length=32),
     )
-    task = TaskSettings(task="generate", target_column="label")
+    task = TaskSettings(target_column="label")
     refused = pytest.raises(DataError, match="was changed while it was being read")
     with sending_to(Touching(data, "rows cannot be used")), refused:
         learn_answers(request, task, "adapter-lora", tmp_path / "run")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from trifold.models.batching import PadTo, to_longest
-from trifold.models.tokenizer import Tokens
+from trifold.models.tokens import Tokens
 from trifold.runtime import Runtime
 from trifold.train import loop
 from trifold.train.config import TrainingConfig

@@ -1,0 +1,81 @@
+"""Pairs of texts: which method tells paraphrases from pairs of sentences that only share a subject?
+
+    python benchmarks/pairs.py [FOLDER]
+
+Pairs of STS-B whose similarity is 4 and more are `paraphrase`, those of 2 and less are `different`, the others are left
+out: training and validation from its training rows, test rows from its development rows, on which nothing is chosen.
+Runs `trifold compare --task pairs` once in FOLDER (a temporary one by default), and `full` and the adapters with two
+more seeds. Keeps, under results/pairs/, the raw rows of each run (row id, label, prediction, probability) in
+rows.parquet, and facts.json. Needs TRIFOLD_DATA.
+"""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from provenance import provenance
+from result_tables import read_csv, read_rows, replace_run
+
+RESULTS = Path(__file__).parent / "results" / "pairs"
+DATA = Path(os.environ.get("TRIFOLD_DATA", ""))
+TRAINED, SEEDS = ("adapter-lora", "adapter-bottleneck", "full"), (1, 2)
+
+
+def main() -> None:
+    """Write both files, compare, and repeat what has a seed."""
+    if not DATA.is_dir():
+        raise SystemExit(__doc__)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(sys.argv[1] if len(sys.argv) > 1 else name)
+        files = {
+            part: write_pairs(DATA / "stsb" / f"{part}.parquet", folder / f"{part}.csv") for part in ("train", "dev")
+        }
+        asked = [str(files["train"]), "--task", "pairs", "--test-file", str(files["dev"])]
+        trifold("compare", *asked, "--output-dir", str(folder / "compare"))
+        runs = {path.parent.name: path.parent for path in sorted((folder / "compare").glob("*/predictions.csv"))}
+        for method in TRAINED:
+            for seed in SEEDS:
+                target = folder / f"{method}-seed{seed}"
+                trifold("finetune", *asked, "--method", method, "--seed", str(seed), "--output-dir", str(target))
+                runs[target.name] = target
+        kept = {run: keep(run, place) for run, place in runs.items() if run != "best"}
+        verdict = json.loads((folder / "compare" / "run.json").read_text())
+    facts = {**provenance(), "backbone": "sentence-transformers/all-MiniLM-L6-v2", "runs": kept}
+    facts |= {"verdict": verdict["verdict"]["sentences"], "skipped": verdict["skipped"]}
+    (RESULTS / "facts.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def write_pairs(source: Path, target: Path) -> Path:
+    """The clear pairs of a part of STS-B as CSV."""
+    rows = [(row["sentence1"], row["sentence2"], row["score"]) for row in read_rows(source)]
+    clear = [
+        (one, other, "paraphrase" if score >= 4 else "different") for one, other, score in rows if not 2 < score < 4
+    ]
+    with target.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([("sentence1", "sentence2", "label"), *clear])
+    return target
+
+
+def trifold(*arguments: str) -> None:
+    """Run a command, its report on standard output."""
+    subprocess.run([sys.executable, "-m", "trifold", *arguments], check=True)
+
+
+def keep(run: str, folder: Path) -> dict[str, Any]:
+    """Keep a run's raw rows; its figures and what it took."""
+    replace_run(RESULTS / "rows.parquet", run, read_csv(folder / "predictions.csv"))
+    record, metrics = (json.loads((folder / name).read_text()) for name in ("run.json", "metrics.json"))
+    taken = {name: record[name] for name in ("train_seconds", "ms_per_text", "size_bytes", "peak_memory_bytes")}
+    shutil.rmtree(folder / "model", ignore_errors=True)
+    return {"accuracy": metrics["accuracy"], "macro_f1": metrics["macro_f1"]["value"], **taken}
+
+
+if __name__ == "__main__":
+    main()
