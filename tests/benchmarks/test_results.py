@@ -36,7 +36,7 @@ def test_figures_follow_from_the_raw_rows_and_say_how_they_were_made(name: str) 
 
 
 def test_raw_rows_hold_no_text_of_the_data() -> None:
-    allowed = {"run", "option", "mode", "label", "prediction"}
+    allowed = {"run", "option", "mode", "label", "prediction", "named_words"}
     for path in RESULTS.rglob("*.parquet"):
         for row in performance_page.read_rows(path):
             assert all(name in allowed and len(value) < 120 for name, value in row.items() if isinstance(value, str))
@@ -98,6 +98,15 @@ def test_full_is_ahead_where_a_row_has_several_of_28_labels() -> None:
 @pytest.mark.parametrize("method", ["tfidf", "features", "adapter-bottleneck", "adapter-lora", "full"])
 def test_confidence_is_accuracy_within_three_points(method: str) -> None:
     assert metrics(f"imdb-4000-{method}")["calibration_error"] <= 0.03
+
+
+@pytest.mark.parametrize("run", facts("explanations/faithfulness")["figures"])
+def test_the_words_that_are_named_decide(run: str) -> None:
+    found = facts("explanations/faithfulness")["figures"][run]
+    assert found["named_over_chance"] >= 3
+    assert found["named_of_greedy"] >= 0.6
+    assert found["named_drop"] > found["captum_drop"]
+    assert found["same_words"] == 1
 
 
 @pytest.mark.parametrize("option", ["default full", "default features", "freeze-embeddings full"])

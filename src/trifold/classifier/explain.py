@@ -53,6 +53,5 @@ def explain(
     with heard(verbose=False):
         run = model if isinstance(model, Run) else load_run(model)
         run.require_single_texts("explain")
-        run.require_single_texts("explain")
         asks_llm = method_entry(run.record.method).asks_llm
         return list(explain_texts(run.predictor, texts, settings, asks_llm=asks_llm))

@@ -65,7 +65,6 @@ def explain(
     require_free_file(output, *([source] if source else []), force=force)
     opened = load_run(run, how, llm)
     opened.require_single_texts("explain")
-    opened.require_single_texts("explain")
     asked = settings or ExplanationSettings()
     with offline_data(how.offline):
         if text is None and not chosen.one_by_one:
