@@ -109,6 +109,16 @@ def test_the_words_that_are_named_decide(run: str) -> None:
     assert found["same_words"] == 1
 
 
+def test_the_page_on_explanations_quotes_what_was_measured() -> None:
+    found = facts("explanations/faithfulness")["figures"]["tfidf"]
+    page = " ".join((ROOT / "docs" / "explanations.md").read_text().split())
+    points = {way: f"{100 * found[f'{way}_drop']:.1f}" for way in ("named", "chance", "greedy", "largest_weights")}
+    assert f"loses {points['named']} points of probability without the words that are named" in page
+    assert f"named, {points['chance']} without as many drawn by chance" in page
+    assert f"takes away {points['greedy']}, and the five largest weights" in page
+    assert f"of a linear model, {points['largest_weights']}." in page
+
+
 @pytest.mark.parametrize("option", ["default full", "default features", "freeze-embeddings full"])
 @pytest.mark.parametrize("data", ["trec", "sst2"])
 def test_speed_costs_no_more_than_three_tenths_of_a_point(option: str, data: str) -> None:
