@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import performance_page
+import summaries
 from result_tables import Row, read_rows, rows_by_run
 from trifold.statistics.calibration import calibration_error
 
@@ -212,6 +213,18 @@ def _of_untouched_similarity(name: str) -> Iterator[Figure]:
         yield figure, spearmanr([row["score"] for row in rows], [row[library] for row in rows]).statistic, 1e-9
 
 
+def _of_summaries(name: str) -> Iterator[Figure]:
+    for run in summaries.RUNS:
+        for part in ("all", "held_out"):
+            kept, again = facts(name)[run][part], summaries.figures(run, held_out=part == "held_out")
+            yield kept["rows"], again["rows"], 0
+            yield kept["differ_from_first_sentences"], again["differ_from_first_sentences"], 1e-12
+            for of in ("summaries", "first_sentences", "difference"):
+                for figure, interval in kept[of].items():
+                    for end, value in interval.items():
+                        yield value, again[of][figure][end], 1e-9
+
+
 _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "accuracy": _of_a_training,
     "pretrain/mlm-imdb": _of_the_cloze,
@@ -229,6 +242,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "bfloat16": _of_options,
     "rivals": _of_rivals,
     "similarity": _of_similarities,
+    "summaries": _of_summaries,
     "speed": _of_turns,
     "speed-gpu": _of_turns,
     "similarity_untouched": _of_untouched_similarity,
