@@ -187,7 +187,9 @@ def _of_explanations(name: str) -> Iterator[Figure]:
     """What the named words take away, as a multiple of chance and as a share of a greedy search."""
     for run, kept in facts(name).get("figures", {}).items():
         rows = runs("explanations/rows")[run]
-        drops = {way: np.array([row["probability"] - row[way] for row in rows]) for way in ("named", "chance", "greedy")}
+        drops = {
+            way: np.array([row["probability"] - row[way] for row in rows]) for way in ("named", "chance", "greedy")
+        }
         usable = drops["greedy"] > 0.01
         yield kept["reviews"], len({row["review"] for row in rows}), 0
         for way, found in drops.items():
