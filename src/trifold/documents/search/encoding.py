@@ -14,7 +14,7 @@ from trifold.formatting import counted
 from trifold.models.settings import ComputeSettings, EncodingSettings
 
 # What is encoded at once. A build that is killed loses no more than that; texts of similar length go together in it.
-_PASSAGES, _CHARACTERS = 4_096, 500_000
+_PASSAGES, _CHARACTERS = 2_048, 250_000
 _SAY_EVERY_SECONDS = 20.0
 
 
