@@ -103,6 +103,8 @@ def test_standard_input_is_read_where_it_is_needed_once_and_refused_where_again(
     assert labelled.returncode == 0, labelled.stderr
     assert labelled.stdout.count("\n") == 41
     assert list((tmp_path / "temporary").iterdir()) == [], "what was kept is gone"
+    checked = piped("check", "-")
+    assert checked.stderr.splitlines()[-1] == "next: trifold compare FILE.csv"
     refused = piped("finetune", "-", "--method", "tfidf")
     assert (refused.returncode, refused.stderr) == (
         2,

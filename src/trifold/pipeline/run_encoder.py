@@ -34,12 +34,13 @@ class RunEncoder:
             **vars(compute),
             max_length=record.max_length,
             long_text=settings.get("long_text", "truncate"),
+            max_windows=settings.get("max_windows"),
             engine=settings.get("engine", "torch"),
         )
         self._files = _files(run, self._settings)
         runtime = choose(compute.device, compute.precision)
         self._encoder = Encoder(self._files, runtime, engine=self._settings.engine)
-        self._tokenizer = Tokenizer(self._files, self._settings.max_length, self._settings.long_text)
+        self._tokenizer = Tokenizer.chosen(self._files, self._settings)
 
     def vectors(self, texts: Sequence[str], *, kept: bool) -> np.ndarray:
         """`(texts, width)` float32 of length 1; through the cache where they are to be kept."""

@@ -38,7 +38,7 @@ def test_a_build_tells_what_was_done_and_an_update_what_changed(
     assert run(["search", "build", str(films), "--index", folder, "--text-column", "text"]) == 0
     shown = capsys.readouterr()
     assert "3 documents in 3 passages" in shown.out
-    assert "encoded    3 documents (3 passages)" in shown.out
+    assert "encoded    3 documents (3 distinct passages)" in shown.out
     assert f"next: trifold search query {folder} 'what you look for'" in shown.err
     with films.open("a", newline="") as file:
         csv.writer(file).writerow(("1004", "A wonderful film of a bank robbery.", "2022", "crime"))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from trifold import TextClassifier, TextEmbedder
 from trifold.errors import DataError, SettingsError
@@ -112,3 +113,24 @@ def test_a_run_reads_so_many_tokens_as_in_training(tiny_model: Path, tmp_path: P
     assert TextEmbedder(str(tmp_path / "run"), settings=EncodingSettings(max_length=30)).max_length == 30
     assert made(tiny_model).max_length == 250
     assert TextEmbedder().max_length == 250
+
+
+def test_a_long_text_is_read_in_windows_where_asked(tiny_model: Path) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    text, short = "the film is superb and the plot is dull", TEXTS[0]
+    # Six tokens of the text fit beside the two special ones.
+    settings = {"device": "cpu", "precision": "float32", "max_length": 8}
+    cut, windows = (
+        TextEmbedder(str(tiny_model), settings=EncodingSettings(**settings, long_text=rule))
+        for rule in ("truncate", "window")
+    )  # type: ignore[arg-type]
+    assert cut.identity != windows.identity
+    ids = AutoTokenizer.from_pretrained(tiny_model)(text, return_tensors="pt")["input_ids"][0]
+    size = -(-(len(ids) - 2 + 1) // 2)
+    parts = [torch.cat([ids[:1], ids[1 : 1 + size], ids[-1:]]), torch.cat([ids[:1], ids[-1 - size : -1], ids[-1:]])]
+    states = AutoModel.from_pretrained(tiny_model).eval()(torch.stack(parts)).last_hidden_state.detach().numpy()
+    expected = states.mean((0, 1))
+    np.testing.assert_allclose(windows.encode(text), expected / np.linalg.norm(expected), atol=1e-5)
+    np.testing.assert_array_equal(windows.encode(short), cut.encode(short))
+    assert "8 windows of 8 tokens" in windows.too_long

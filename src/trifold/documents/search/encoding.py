@@ -14,7 +14,7 @@ from trifold.formatting import counted
 from trifold.models.settings import ComputeSettings, EncodingSettings
 
 # What is encoded at once. A build that is killed loses no more than that; texts of similar length go together in it.
-_PASSAGES, _CHARACTERS = 4_096, 500_000
+_PASSAGES, _CHARACTERS = 2_048, 250_000
 _SAY_EVERY_SECONDS = 20.0
 
 
@@ -30,7 +30,7 @@ def open_embedder(model: str, passage_tokens: int | None, compute: ComputeSettin
         BackboneError: If there is no such model, or it reads fewer tokens.
     """
     how = {field.name: getattr(compute, field.name) for field in fields(ComputeSettings)}
-    return TextEmbedder(model, settings=EncodingSettings(max_length=passage_tokens, **how))
+    return TextEmbedder(model, normalize=True, settings=EncodingSettings(max_length=passage_tokens, **how))
 
 
 class Encoding:

@@ -112,10 +112,13 @@ class _Reader:
                 new[number] = document.text
             else:
                 self._now[before] = number
-        for number, passages in zip(new, self._splitter.split(list(new.values())), strict=True):
+        split = self._splitter.split(list(new.values()))
+        passages = [passage for some in split for passage in some]
+        if passages:
             self._segment.add(passages)
             self._encoding.add([passage.text for passage in passages])
-            self._owners.extend([number] * len(passages))
+        for number, some in zip(new, split, strict=True):
+            self._owners.extend([number] * len(some))
 
     def placed(self, segment: SegmentWriter) -> Placed:
         """Everything was read: encode what waits, and write the new segment."""
