@@ -198,6 +198,26 @@ def _of_untouched_similarity(name: str) -> Iterator[Figure]:
         yield figure, spearmanr([row["score"] for row in rows], [row[library] for row in rows]).statistic, 1e-9
 
 
+def _of_search_speed(name: str) -> Iterator[Figure]:
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    for figure in ("seconds", "peak_bytes") if Path(name).name == "build" else ():
+        found = {run: np.median([row[figure] for row in rows if row["run"] == run]) for run in kept[figure]}
+        yield kept[figure], found, 1e-6
+    for run, value in kept.get("p50_milliseconds", {}).items():
+        turns: dict[int, list[float]] = {}
+        for row in rows:
+            if row["run"] == run:
+                turns.setdefault(row["turn"], []).append(row["milliseconds"])
+        yield value, np.median([np.median(one) for one in turns.values()]), 1e-9
+
+
+def _of_search_updates(name: str) -> Iterator[Figure]:
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    yield [kept["updates"], kept["encoded"]], [len(rows), sorted({row["encoded"] for row in rows})], 0
+    yield kept["size_share"], rows[-1]["size_bytes"] / kept["fresh"]["size_bytes"], 1e-9
+    yield kept["largest_size_share"], max(row["size_bytes"] for row in rows) / kept["fresh"]["size_bytes"], 1e-9
+
+
 _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "accuracy": _of_a_training,
     "pretrain/mlm-imdb": _of_the_cloze,
@@ -213,6 +233,8 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "options": _of_options,
     "bfloat16": _of_options,
     "rivals": _of_rivals,
+    "search_speed": _of_search_speed,
+    "search_updates": _of_search_updates,
     "similarity": _of_similarities,
     "speed": _of_turns,
     "speed-gpu": _of_turns,
