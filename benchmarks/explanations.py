@@ -2,7 +2,7 @@
 
     python benchmarks/explanations.py                  # trains the runs, then measures; hours beside other work
     python benchmarks/explanations.py tfidf --most 20  # 20 more reviews of one run; what is done already is kept
-    python benchmarks/explanations.py keep             # makes the results of what is done
+    python benchmarks/explanations.py keep             # makes the results of what is done; or of the runs named
     python benchmarks/explanations.py speed            # seconds a review, on a quiet machine: 4 minutes
 
 Three runs on reviews of imdb/movie.csv (`tfidf` and `features` on all 4,000 rows, `full` on 1,500) label 200 reviews of
@@ -63,17 +63,17 @@ def main(arguments: Sequence[str]) -> None:
     prepare_own()
     what = arguments[0] if arguments else ""
     if what == "keep":
-        keep()
+        keep(arguments[1:] or list(RUNS))
     elif what == "speed":
         measure_speed()
     elif what == "words":
-        print(json.dumps([[run, review, named_words(one)] for run, review, one in _again(arguments[1])]))
+        print(json.dumps(dict(words_again(arguments[1]))))
     else:
         most = int(arguments[1]) if len(arguments) > 1 else REVIEWS
         for run in [what] if what else RUNS:
             measure(run, most)
         if not what:
-            keep()
+            keep(list(RUNS))
 
 
 def reviews() -> list[tuple[int, str]]:
@@ -102,8 +102,7 @@ def trained(run: str) -> Path:
 
 def measure(run: str, most: int) -> None:
     """Measure the next reviews by a run, at most so many."""
-    predictor, path = load_run(trained(run)).predictor, WORK / f"{run}.jsonl"
-    done = len(path.read_text().splitlines()) if path.exists() else 0
+    predictor, path, done = load_run(trained(run)).predictor, WORK / f"{run}.jsonl", len(measured(run))
     for place, (number, text) in enumerate(reviews()[:REVIEWS]):
         if not done <= place < done + most:
             continue
@@ -197,23 +196,29 @@ def captum_weights(predictor: Predictor, text: str, words: Sequence[Span], label
     return weights
 
 
-def _again(run: str) -> Iterator[tuple[str, int, Explanation]]:
+def words_again(run: str) -> Iterator[tuple[int, str]]:
+    """The words that are named of each review that was measured."""
     predictor = load_run(WORK / run).predictor
-    for number, text in reviews()[:REVIEWS]:
-        yield run, number, next(explain_texts(predictor, [text]))
+    for number, text in reviews()[: len(measured(run))]:
+        yield number, named_words(next(explain_texts(predictor, [text])))
 
 
-def keep() -> None:
-    """Write the results of what was measured, after another process has named the words again."""
+def measured(run: str) -> list[dict[str, Any]]:
+    """The raw rows of the reviews that were measured so far."""
+    path = WORK / f"{run}.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def keep(runs: Sequence[str]) -> None:
+    """Write the results of runs as far as they were measured, after another process has named the words again."""
     rows = []
-    for run in RUNS:
+    for run in filter(measured, runs):
         again = subprocess.run([sys.executable, __file__, "words", run], check=True, capture_output=True, text=True)
-        named = {review: words for _, review, words in json.loads(again.stdout)}
-        for line in (WORK / f"{run}.jsonl").read_text().splitlines():
-            row = json.loads(line)
-            rows.append({**row, "again": named[row["review"]] == row["named_words"]})
+        named = json.loads(again.stdout)
+        rows += [{**row, "again": named[str(row["review"])] == row["named_words"]} for row in measured(run)]
     write_rows(RESULTS / "rows.parquet", rows)
-    facts = {"figures": {run: figures([row for row in rows if row["run"] == run]) for run in RUNS}, **provenance()}
+    figures_of = {run: figures([row for row in rows if row["run"] == run]) for run in runs if measured(run)}
+    facts = {"figures": figures_of, "backbone": "minilm", **provenance()}
     (RESULTS / "faithfulness.json").write_text(json.dumps(facts, indent=1) + "\n")
     print(json.dumps(facts["figures"], indent=1))
 

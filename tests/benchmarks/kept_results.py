@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import performance_page
+import summaries
 from result_tables import Row, read_rows, rows_by_run
 from trifold.statistics.calibration import calibration_error
 
@@ -182,6 +183,22 @@ def _of_rivals(name: str) -> Iterator[Figure]:
             yield right, accuracy(runs("rivals/rows")[f"{Path(name).name}/{tool}"]), 1e-12
 
 
+def _of_explanations(name: str) -> Iterator[Figure]:
+    """What the named words take away, as a multiple of chance and as a share of a greedy search."""
+    for run, kept in facts(name).get("figures", {}).items():
+        rows = runs("explanations/rows")[run]
+        drops = {
+            way: np.array([row["probability"] - row[way] for row in rows]) for way in ("named", "chance", "greedy")
+        }
+        usable = drops["greedy"] > 0.01
+        yield kept["reviews"], len({row["review"] for row in rows}), 0
+        for way, found in drops.items():
+            yield kept[f"{way}_drop"], float(found.mean()), 1e-12
+        yield kept["named_over_chance"], float(drops["named"].mean() / drops["chance"].mean()), 1e-9
+        yield kept["named_of_greedy"], float((drops["named"] / drops["greedy"])[usable].mean()), 1e-9
+        yield kept["same_words"], float(np.mean([row["again"] for row in rows])), 1e-12
+
+
 def _of_turns(name: str) -> Iterator[Figure]:
     kept = facts(name)
     assert Path(name).name.partition("@")[0] in performance_page.TABLES
@@ -218,6 +235,18 @@ def _of_search_updates(name: str) -> Iterator[Figure]:
     yield kept["largest_size_share"], max(row["size_bytes"] for row in rows) / kept["fresh"]["size_bytes"], 1e-9
 
 
+def _of_summaries(name: str) -> Iterator[Figure]:
+    for run in summaries.RUNS:
+        for part in ("all", "held_out"):
+            kept, again = facts(name)[run][part], summaries.figures(run, held_out=part == "held_out")
+            yield kept["rows"], again["rows"], 0
+            yield kept["differ_from_first_sentences"], again["differ_from_first_sentences"], 1e-12
+            for of in ("summaries", "first_sentences", "difference"):
+                for figure, interval in kept[of].items():
+                    for end, value in interval.items():
+                        yield value, again[of][figure][end], 1e-9
+
+
 _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "accuracy": _of_a_training,
     "pretrain/mlm-imdb": _of_the_cloze,
@@ -227,6 +256,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "pretrain/speed": _of_steps,
     "likelihoods": _of_likelihoods,
     "few_labels": _of_draws,
+    "explanations": _of_explanations,
     "imbalance": _of_imbalance,
     "long_texts": _of_long_texts,
     "several_labels": _of_several_labels,
@@ -236,6 +266,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "search_speed": _of_search_speed,
     "search_updates": _of_search_updates,
     "similarity": _of_similarities,
+    "summaries": _of_summaries,
     "speed": _of_turns,
     "speed-gpu": _of_turns,
     "similarity_untouched": _of_untouched_similarity,

@@ -39,8 +39,8 @@ def test_a_text_is_shown_with_its_words_marked_and_the_nearest_training_rows(
 ) -> None:
     done = trifold_command("explain", run, "--text", PRAISE)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("good 0.9")
-    assert "The film is [wonderful], the plot [brilliant]" in done.stdout
+    assert done.stdout.startswith("good 1.000")
+    assert " is [wonderful], the plot [brilliant]" in done.stdout
     assert "decided by     " in done.stdout
     assert "drawn by chance" in done.stdout
     assert done.stdout.count(" of the training file, good: ") == 3
@@ -54,7 +54,8 @@ def test_json_holds_every_word_and_how_far_it_can_be_believed(
     folder = request.getfixturevalue(kind)
     done = trifold_command("explain", folder, "--text", PRAISE, "--json")
     found = json.loads(done.stdout)
-    assert {word["text"] for word in found["deciding"]} & {"wonderful", "brilliant"}
+    if kind == "run":
+        assert {word["text"] for word in found["deciding"][:2]} == {"wonderful", "brilliant"}
     assert all(PRAISE[word["start"] : word["end"]] == word["text"] for word in found["words"])
     assert found["drop"] == pytest.approx(found["probability"] - found["probability_without"])
     assert len(found["nearest"]) == 3

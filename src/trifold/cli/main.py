@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from importlib import import_module
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError, Group, Parameter
@@ -57,20 +58,19 @@ _GROUPS = {name: Group(name, sort_key=number) for number, name in enumerate((*GR
 
 def _add(verb: Verb, parent: App) -> None:
     """Have a command line know a verb, and the verb its own commands."""
-    if verb.commands:
-        own = App(name=verb.name, help=verb.summary, group=_GROUPS[verb.group])
-        parent.command(own)
-        for command in verb.commands:
-            _add(command, own)
-        return
     shown = "Examples:\n" + "\n".join(f"  {example}" for example in verb.examples)
-    parent.command(
-        verb.function,
-        name=verb.name,
-        help=verb.summary,
-        help_epilogue=f"{shown}\n\n{_EVERYWHERE}",
-        group=_GROUPS[verb.group],
-    )
+    epilogue, group = f"{shown}\n\n{_EVERYWHERE}", _GROUPS[verb.group]
+    if not verb.commands:
+        parent.command(verb.function, name=verb.name, help=verb.summary, help_epilogue=epilogue, group=group)
+        return
+    own = App(name=verb.name, help=verb.summary, help_epilogue=epilogue if verb.function else None, group=group)
+    parent.command(own)
+    if verb.function:
+        # What a verb itself does is imported at once, unlike what its commands do.
+        module, _, name = verb.function.partition(":")
+        own.default(getattr(import_module(module), name))
+    for command in verb.commands:
+        _add(command, own)
 
 
 for _verb in VERBS:

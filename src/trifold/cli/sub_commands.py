@@ -2,9 +2,9 @@
 
 from trifold.cli.verb import Verb
 
-PROMPT_FILES, DOCUMENT_INDEX = "Prompt files", "Document index"
+PROMPT_FILES, DOCUMENT_INDEX, SUMMARIES = "Prompt files", "Document index", "Summaries"
 # In the order in which `--help` of their verbs shows them.
-SUB_GROUPS = (PROMPT_FILES, DOCUMENT_INDEX)
+SUB_GROUPS = (PROMPT_FILES, DOCUMENT_INDEX, SUMMARIES)
 
 PROMPT_VERBS: tuple[Verb, ...] = (
     Verb(
@@ -85,9 +85,41 @@ SEARCH_VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         DOCUMENT_INDEX,
+        "complete",
+        "trifold.cli.search_complete:complete",
+        "Complete a query that is being typed.",
+        (
+            'trifold search complete films "how to"',
+            'trifold search complete films "the best" --queries asked.csv --json',
+        ),
+    ),
+    Verb(
+        DOCUMENT_INDEX,
+        "eval",
+        "trifold.cli.search_eval:evaluate_search",
+        "Measure how well an index finds what is known to be relevant.",
+        (
+            "trifold search eval papers-index queries.csv judged.csv",
+            "trifold search eval papers-index queries.parquet qrels.parquet --split dev --json",
+        ),
+    ),
+    Verb(
+        DOCUMENT_INDEX,
         "info",
         "trifold.cli.search:info",
         "Tell what an index holds, and whether it is whole.",
         ("trifold search info films", "trifold search info films --json"),
+    ),
+)
+SUMMARIZE_VERBS: tuple[Verb, ...] = (
+    Verb(
+        SUMMARIES,
+        "eval",
+        "trifold.cli.summarize:evaluate",
+        "Measure summaries against those that people wrote.",
+        (
+            "trifold summarize eval news.csv --text-column article --summary-column highlights",
+            "trifold summarize eval news.csv --lead-bias --json",
+        ),
     ),
 )

@@ -1,6 +1,6 @@
 """The verbs of the `trifold` command, with what `--help` says of each; the functions are imported when they run."""
 
-from trifold.cli.sub_commands import PROMPT_VERBS, SEARCH_VERBS
+from trifold.cli.sub_commands import PROMPT_VERBS, SEARCH_VERBS, SUMMARIZE_VERBS
 from trifold.cli.verb import DOCUMENTS, KEEP_HOUSE, LANGUAGE_MODELS, LEARN, USE, Verb
 
 VERBS: tuple[Verb, ...] = (
@@ -52,6 +52,17 @@ VERBS: tuple[Verb, ...] = (
         "trifold.cli.embed:embed",
         "Turn a text, or a file of texts, into vectors.",
         ("trifold embed minilm new.csv --output vectors.npy", 'trifold embed minilm --text "A quiet film."'),
+    ),
+    Verb(
+        DOCUMENTS,
+        "summarize",
+        "trifold.cli.summarize:summarize",
+        "Summarize a text, a document or each row of a file.",
+        (
+            "trifold summarize article.txt --sentences 3",
+            "trifold summarize news.csv --lead-bias --output summaries.csv",
+        ),
+        SUMMARIZE_VERBS,
     ),
     Verb(
         DOCUMENTS,
@@ -188,7 +199,7 @@ VERBS: tuple[Verb, ...] = (
         DOCUMENTS,
         "search",
         "",
-        "Find documents by what they mean: build an index, query it.",
+        "Find documents by what they mean: build, query, complete, eval, info.",
         commands=SEARCH_VERBS,
     ),
 )

@@ -59,6 +59,7 @@ class TextEmbedder:
         width: Numbers of a vector.
         max_length: Tokens of a text that are read, special tokens included.
         prompts: Name to what stands before a text.
+        files: Of its encoder and tokenizer.
 
     Raises:
         BackboneError: If there is no such model, or it has a module that is not computed here.
@@ -96,7 +97,7 @@ class TextEmbedder:
         steps = steps if dimensions is None else (*steps, Truncate(dimensions))
         steps = (*steps, Normalize()) if (ends_normal if normalize is None else normalize) else steps
         self.width = _width_after(steps, len(poolings) * self._encoder.width)
-        self._files = files
+        self.files = files
         self._modules = replace(
             modules, poolings=poolings, steps=steps, max_length=self.max_length, prompts=self.prompts
         )
@@ -235,7 +236,7 @@ class TextEmbedder:
     def identity(self) -> str:
         """A hash of everything that a text's vector depends on, but for the last digits, which differ by machine."""
         tokenizer = {name: value for name, value in self._tokenizer.identity().items() if name != "backbone"}
-        modules, files = self._modules, self._files
+        modules, files = self._modules, self.files
         return content_address(
             {
                 "weights": files.sha256(),
@@ -272,7 +273,7 @@ class TextEmbedder:
                 f"note: the folder cannot say --long-text {self._tokenizer.long_text}: sentence-transformers reads the "
                 f"first {self.max_length:,} tokens of a longer text"
             )
-        write_sentence_folder(Path(folder), self._files, self._modules, self._encoder.width)
+        write_sentence_folder(Path(folder), self.files, self._modules, self._encoder.width)
 
     def _as_read(self, prompt: str, text: str) -> str:
         return f"{prompt}{text}".lower() if self._modules.lower_case else f"{prompt}{text}"

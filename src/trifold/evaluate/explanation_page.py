@@ -8,7 +8,7 @@ from trifold.evaluate.html_page import make_page
 from trifold.explanations.explanation import ExplainedRow
 from trifold.explanations.marks import Piece, pieces
 from trifold.explanations.overview import Overview
-from trifold.formatting import counted
+from trifold.formatting import counted, shortened
 from trifold.tasks.labels import as_text
 
 # From so many characters on, only what stands around the deciding words is shown.
@@ -60,5 +60,5 @@ def _section(row: ExplainedRow) -> ExplainedSection:
         pieces(row.explanation, _MOST_CHARACTERS),
         as_text(row.explanation.predicted) or "no label",
         None if truth is None else as_text(truth) or "no label",
-        [(as_text(near.label) or "no label", near.text[:_NEAR_CHARACTERS]) for near in row.nearest],
+        [(as_text(near.label) or "no label", shortened(near.text, _NEAR_CHARACTERS)) for near in row.nearest],
     )

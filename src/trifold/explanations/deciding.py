@@ -16,10 +16,12 @@ from trifold.explanations.variants import Variants
 # Words of the largest weights among which the first is chosen; for each next one, the better half of those tried
 # before, but not fewer than the second number.
 _CANDIDATES, _LEAST_CANDIDATES = 24, 8
+# No further word is named where it does less than this share of what those before it did.
+_LEAST_SHARE = 0.05
 
 
 def deciding_words(variants: Variants, weights: np.ndarray, count: int, most: int) -> list[int]:
-    """The numbers of at most `count` words, the most decisive first; fewer where no other word speaks for the label.
+    """The numbers of at most `count` words, the most decisive first; fewer where the others hardly speak for the label.
 
     Args:
         variants: Scores the text without some words.
@@ -31,15 +33,16 @@ def deciding_words(variants: Variants, weights: np.ndarray, count: int, most: in
     grouped = np.array([not variants.known([word]) for word in range(len(weights))])
     candidates = np.lexsort((-weights, grouped))[: max(_CANDIDATES, count)].tolist()
     chosen: list[int] = []
-    lowest = variants([()])[0]
+    whole = lowest = variants([()])[0]
     allowed = variants.evaluations + most
     while candidates and len(chosen) < count and variants.evaluations < allowed:
-        # So many for this word that as many less one are left for the next, and so on.
-        tried = max(1, 2 * (allowed - variants.evaluations) // (count - len(chosen) + 1))
+        # Beside those that were scored before, so many that as many less one are left for the next word, and so on.
+        known = sum(variants.known([*chosen, word]) for word in candidates)
+        tried = known + max(1, 2 * (allowed - variants.evaluations) // (count - len(chosen) + 1))
         pool, candidates = candidates[:tried], candidates[tried:]
         odds = variants([[*chosen, word] for word in pool])
         order = np.argsort(odds, kind="stable").tolist()
-        if odds[order[0]] < lowest:
+        if lowest - odds[order[0]] > _LEAST_SHARE * (whole - lowest):
             lowest = odds[order[0]]
             chosen.append(pool[order[0]])
             candidates = [pool[at] for at in order[1 : max(_LEAST_CANDIDATES, count, len(pool) // 2) + 1]] + candidates

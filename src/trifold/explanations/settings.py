@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from trifold.errors import SettingsError, require
 
-_EVALUATIONS, _EVALUATIONS_OF_ASKING = 300, 60
+_EVALUATIONS, _EVALUATIONS_OF_ASKING = 150, 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +14,7 @@ class ExplanationSettings:
     Attributes:
         label: The label to explain; by default the one that the model gives, of several the surest.
         words: Name so many deciding words.
-        evaluations: Ask the model at most so often about one text; by default 300 times, or 60 where a language model
+        evaluations: Ask the model at most so often about one text; by default 150 times, or 60 where a language model
             is asked. Longer texts are then looked at in groups of words first.
     """
 

@@ -1,6 +1,7 @@
 """`search` on files: build an index from one, ask it the queries of one, tell what it holds."""
 
 import json as json_module
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,12 +14,13 @@ from trifold.data.result_file import result_format, write_result, write_text
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable, Row, Table
 from trifold.documents.document import Documents, table_documents
+from trifold.documents.readers.folder import folder_documents
 from trifold.documents.search.build import Built, build_index
 from trifold.documents.search.generation import Generation, open_generation
 from trifold.documents.search.query import Answer, SearchIndex
 from trifold.documents.search.settings import IndexSettings, QuerySettings
 from trifold.documents.search.writing import verify
-from trifold.errors import ArtifactError, SettingsError
+from trifold.errors import ArtifactError, SettingsError, require
 from trifold.events import say
 from trifold.inference.stream import require_result
 from trifold.models.settings import ComputeSettings
@@ -81,10 +83,10 @@ class IndexFacts:
 def build_search(
     source: Path, folder: Path, reading: TextSettings, settings: IndexSettings, compute: ComputeSettings
 ) -> Built:
-    """Make the index in a folder hold the documents of a file and no others.
+    """Make the index in a folder hold the documents of a file or folder and no others.
 
     Args:
-        source: CSV, TSV, JSON, Parquet or a workbook, or standard input.
+        source: CSV, TSV, JSON, Parquet or a workbook, standard input, or a folder of documents.
         folder: A new one, or one with an index.
         reading: How to read `source`; columns that are not named are those of before.
         settings: What the index is made of; what is not given is as before.
@@ -93,6 +95,8 @@ def build_search(
     Raises:
         TrifoldError: If anything given cannot be used.
     """
+    if os.path.isdir(source):  # Path.is_dir raises where a name is too long
+        return build_index(_folder(source, reading, settings), folder, settings, compute)
     known = _known(folder)
     if known is not None:
         before = known.record
@@ -100,6 +104,16 @@ def build_search(
         settings = replace(settings, id_column=settings.id_column or before.id_column)
     documents: Documents = table_documents(source, reading, settings.id_column)
     return build_index(documents, folder, settings, compute)
+
+
+def _folder(source: Path, reading: TextSettings, settings: IndexSettings) -> Documents:
+    for flag, value in (
+        ("--text-column", reading.text_column),
+        ("--header", reading.header),
+        ("--id-column", settings.id_column),
+    ):
+        require(value is None, f"{flag} with a folder", "its files are whole documents, called by their paths")
+    return folder_documents(source, reading.encoding, strict=reading.on_bad_rows == "fail")
 
 
 def _known(folder: Path) -> Generation | None:
@@ -178,7 +192,11 @@ def answer_file(
             count += len(slice_)
             usable = [row for row in slice_ if isinstance(row, Record)]
             queries = [str(columns.text_of(row.values)) for row in usable]
-            found = iter(index.search_all(queries, asked.top_k, where=asked.where, approximate=asked.approximate))
+            found = iter(
+                index.search_all(
+                    queries, asked.top_k, where=asked.where, approximate=asked.approximate, hybrid=asked.hybrid
+                )
+            )
             for row in slice_:
                 if isinstance(row, BadRow):
                     yield {**row.values, "error": f"line {row.line}: {row.reason}"}
@@ -191,7 +209,7 @@ def answer_file(
 
 def answer_text(index: SearchIndex, query: str, asked: QuerySettings) -> list[Answer]:
     """The answers to one query."""
-    return index.search(query, asked.top_k, where=asked.where, approximate=asked.approximate)
+    return index.search(query, asked.top_k, where=asked.where, approximate=asked.approximate, hybrid=asked.hybrid)
 
 
 def write_one(query: str, answers: Sequence[Answer], result: ResultSettings) -> None:

@@ -45,3 +45,18 @@ def wilson(share: np.ndarray | float, rows: np.ndarray | float, z: float = Z_95)
     half = np.sqrt(weight * (share * (1 - share) + weight / 4)) / (1 + weight)
     # Rounding errors must not put the observed share outside its own interval.
     return np.clip(np.minimum(middle - half, share), 0, 1), np.clip(np.maximum(middle + half, share), 0, 1)
+
+
+def mean_interval(values: np.ndarray) -> Interval:
+    """The mean of independent figures, such as one of each document, with Student's 95 % interval.
+
+    Args:
+        values: `(figures,)`; for a paired comparison, the differences. A single one gives an interval without bounds.
+    """
+    from scipy.stats import t
+
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Interval(mean, -np.inf, np.inf)
+    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return Interval(mean, mean - half, mean + half)

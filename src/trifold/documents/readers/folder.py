@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trifold.data.limits import MAX_FIELD_CHARACTERS
-from trifold.data.source import require_name
+from trifold.data.source import require_file, require_name
 from trifold.data.visible_text import is_blank
+from trifold.documents.document import Document, Documents
 from trifold.documents.readers.decoding import decoded
 from trifold.documents.readers.html import read_html
 from trifold.documents.readers.pdf import read_pdf
 from trifold.errors import DataError
 from trifold.terminal import printable
+from trifold.types import BadRow
 
 # More bytes than the longest text that is taken can have.
 _MAX_BYTES = 4 * MAX_FIELD_CHARACTERS
@@ -68,6 +70,29 @@ class _Content:
     texts: tuple[tuple[int | None, str], ...]
 
 
+def folder_documents(folder: Path, encoding: str | None = None, *, strict: bool = False) -> Documents:
+    """The documents of a folder, each with its path, title and page as metadata.
+
+    Args:
+        folder: As in `read_folder`.
+        encoding: As in `read_folder`.
+        strict: Whether a file that cannot be read ends the reading with a `DataError`.
+    """
+    import pyarrow as pa
+
+    def read() -> Iterator[Document | BadRow]:
+        for one in read_folder(folder, encoding):
+            if isinstance(one, UnreadFile):
+                if strict:
+                    raise DataError(f"{one.path}: {one.reason}; correct it, or leave out --on-bad-rows fail")
+                yield BadRow(0, f"{one.path}: {one.reason}", {})
+            else:
+                metadata = {"path": one.path, "title": one.title, "page": one.page}
+                yield Document(one.id, one.text, str(folder / one.path), 0, metadata)
+
+    return Documents(str(folder), read, {"path": pa.string(), "title": pa.string(), "page": pa.int64()})
+
+
 def read_folder(folder: Path, encoding: str | None = None) -> Iterator[FolderDocument | UnreadFile]:
     """Read every `.txt`, `.md`, `.html` and `.pdf` file of a folder and the folders in it.
 
@@ -99,6 +124,26 @@ def read_folder(folder: Path, encoding: str | None = None) -> Iterator[FolderDoc
             yield UnreadFile(_shown(name), error.strerror or str(error))
     if not found:
         raise DataError(f"{folder} holds no document: it needs files that end in {', '.join(SUFFIXES)}")
+
+
+def read_document(path: Path, encoding: str | None = None) -> str:
+    """The text of one file, of a PDF that of all pages.
+
+    Args:
+        path: Plain text whatever its name ends in, unless that says otherwise.
+        encoding: As in `read_folder`.
+
+    Raises:
+        DataError: If it cannot be read.
+        SettingsError: As `read_folder`.
+    """
+    require_file(path)
+    try:
+        return "\n\n".join(text for _, text in _read(path, encoding).texts)
+    except DataError as error:
+        raise DataError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror or error}): check its permissions") from None
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

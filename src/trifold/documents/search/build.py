@@ -14,13 +14,15 @@ import numpy as np
 from trifold.atomic import write_json
 from trifold.documents.document import Documents
 from trifold.documents.search.approximate import NEEDS_FAISS, ApproximateIndex, has_faiss
-from trifold.documents.search.generation import APPROXIMATE, DIGESTS, OWNERS, SEGMENTS
+from trifold.documents.search.generation import APPROXIMATE, DIGESTS, KEYWORDS, OWNERS, SEGMENTS
 from trifold.documents.search.journal import Journal
+from trifold.documents.search.keywords import build_keywords
 from trifold.documents.search.planning import Plan, plan_build
 from trifold.documents.search.reading import Placed, place_documents
 from trifold.documents.search.records import FORMAT, INDEX, ApproximateRecord, IndexRecord, SegmentRecord
 from trifold.documents.search.segments import Segments, merge
 from trifold.documents.search.settings import APPROXIMATE_FROM, IndexSettings
+from trifold.documents.search.words import NEEDS_SEARCH, has_keywords
 from trifold.documents.search.writing import IndexFolder, file_of, writing
 from trifold.errors import require
 from trifold.events import say, say_detail
@@ -104,7 +106,8 @@ def build_index(documents: Documents, folder: Path, settings: IndexSettings, com
                 settings.id_column,
             )
             write_json(aside / INDEX, record.as_json())
-            record = record.but(approximate=_add_approximate(place, aside, plan, settings.approximate))
+            approximate = _add_approximate(place, aside, plan, settings.approximate)
+            record = record.but(approximate=approximate, keywords=_add_keywords(place, aside, plan))
             _seal(place, aside, record)
             place.publish(aside)
     return Built(
@@ -141,6 +144,16 @@ def _compacted(place: IndexFolder, placed: Placed, width: int) -> tuple[list[Seg
     say_detail(f"{counted(len(moved), 'passage')} of {counted(len(segments), 'segment')} are written anew")
     merged = merge(Segments(place.segments, segments, width), moved, place.segments, f"{place.name}-merged")
     return [*([kept] if kept else []), merged], np.concatenate([owners[of_kept], owners[moved]])
+
+
+def _add_keywords(place: IndexFolder, aside: Path, plan: Plan) -> bool:
+    """Make the index of keywords, always of all passages; whether there is one."""
+    if not has_keywords():
+        say(f"note: {NEEDS_SEARCH}; until then documents are found by their vectors alone")
+        return False
+    (aside / KEYWORDS).mkdir()
+    build_keywords(place.open_aside(aside).texts(), aside / KEYWORDS, plan.splitting.language)
+    return True
 
 
 def _add_approximate(place: IndexFolder, aside: Path, plan: Plan, asked: bool | None) -> ApproximateRecord | None:

@@ -1,12 +1,14 @@
 """A generation of an index: everything that a query needs, as one build left it. Opened by any number of readers."""
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from trifold.artifact.npy_file import read_npy
+from trifold.documents.search.document_passages import DocumentPassages
 from trifold.documents.search.records import CURRENT, FORMAT, INDEX, CurrentRecord, IndexRecord, damaged, read_record
 from trifold.documents.search.segments import Segments
 from trifold.documents.search.tables import DocumentTable
@@ -68,15 +70,25 @@ class Generation:
             raise damaged(self.path / DIGESTS, "it does not hold the digests of the documents")
         return found
 
+    @cached_property
+    def runs(self) -> DocumentPassages:
+        """Which passages each document has."""
+        return DocumentPassages(self.owners)
+
     def texts(self) -> Iterator[str]:
-        """The text of every passage in the order of their positions; empty for one that no document has any more."""
+        """The text of every document in the order of `runs`; what two of its passages share comes once."""
+        parts: list[str] = []
+        document, end = -1, 0
         alive = np.flatnonzero(self.alive)
-        at = 0
-        for position, passage in zip(alive.tolist(), self.segments.passages(alive), strict=True):
-            yield from ("" for _ in range(at, position))
-            yield passage.text
-            at = position + 1
-        yield from ("" for _ in range(at, len(self.alive)))
+        for owner, passage in zip(self.owners[alive].tolist(), self.segments.passages(alive), strict=True):
+            if owner != document:
+                if parts:
+                    yield " ".join(parts)
+                parts, document, end = [], owner, 0
+            parts.append(passage.text[max(0, end - passage.start) :])
+            end = passage.end
+        if parts:
+            yield " ".join(parts)
 
 
 def open_generation(folder: Path) -> Generation:

@@ -1,6 +1,6 @@
-"""Passages by the keywords that they share with a query (BM25), in memory-mapped files.
+"""Texts by the keywords that they share with a query (BM25), in memory-mapped files.
 
-The same folder holds the passages' words one after the other, from which `phrases.py` completes queries.
+The same folder holds the texts' words one after the other, from which `phrases.py` completes queries.
 """
 
 import json
@@ -13,13 +13,12 @@ from typing import TypedDict
 
 import numpy as np
 
-from trifold.documents.search.ranking import Ranking, best
 from trifold.documents.search.sorted_words import SortedWords
 from trifold.documents.search.words import BREAK, NEEDS_SEARCH, split_words, stop_words, term_finder
 from trifold.errors import SettingsError
 from trifold.schema import Count, read_facts
 
-# How soon a term's repetitions in a passage stop counting, and how far a passage's length is evened out. On queries of
+# How soon a term's repetitions in a text stop counting, and how far a text's length is evened out. On queries of
 # SciFact's training part it makes no difference (docs/decisions/0026-ranking.md).
 K1, B = 1.5, 0.75
 FACTS = "keywords.json"
@@ -28,18 +27,18 @@ TEXT, TEXT_ENDS = "text.npy", "text_ends.npy"
 
 
 class KeywordFacts(TypedDict):
-    """What `keywords.json` holds: how many passages, and how their words became keywords."""
+    """What `keywords.json` holds: how many texts, and how their words became keywords."""
 
-    passages: Count
+    texts: Count
     language: str
     stop_words: list[str]
 
 
 def build_keywords(texts: Iterable[str], folder: Path, language: str = "en") -> None:
-    """Write the index of some passages into an empty folder.
+    """Write the index of some texts into an empty folder.
 
     Args:
-        texts: The passages in the order of their positions; read once.
+        texts: Read once.
         folder: Is there; the caller writes it aside and moves it into its place.
         language: ISO 639-1 code, for stems and stop words.
 
@@ -54,8 +53,8 @@ def build_keywords(texts: Iterable[str], folder: Path, language: str = "en") -> 
     common, terms_of = stop_words(language), term_finder(language)
     numbers = {BREAK: 0}
     text, ends = array("i"), array("q")
-    for passage in texts:
-        text.extend([numbers.setdefault(word, len(numbers)) for word in (*split_words(passage), BREAK)])
+    for one in texts:
+        text.extend([numbers.setdefault(word, len(numbers)) for word in (*split_words(one), BREAK)])
         ends.append(len(text))
     words = sorted(numbers)
     # In the order of the words, so that words with a common beginning are neighbours.
@@ -69,10 +68,10 @@ def build_keywords(texts: Iterable[str], folder: Path, language: str = "en") -> 
     terms = sorted(set(chain.from_iterable(found)))
     SortedWords.write(terms, folder, TERMS)
     positions = {term: position for position, term in enumerate(terms)}
-    passages = _Passages(sorted_text, ends, [[positions[term] for term in one] for one in found])
-    for name, values in _scores(passages, len(terms)).items():
+    termed = _Terms(sorted_text, ends, [[positions[term] for term in one] for one in found])
+    for name, values in _scores(termed, len(terms)).items():
         np.save(folder / f"{name}.npy", values)
-    facts = {"passages": len(ends), "language": language, "stop_words": sorted(common)}
+    facts = {"texts": len(ends), "language": language, "stop_words": sorted(common)}
     (folder / FACTS).write_text(json.dumps(facts, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -89,7 +88,7 @@ class KeywordIndex:
 
     def __init__(self, folder: Path) -> None:
         facts = read_facts(folder / FACTS, KeywordFacts)
-        self.passages: int = facts["passages"]
+        self.texts: int = facts["texts"]
         self.language: str = facts["language"]
         self._common = frozenset(facts["stop_words"])
         self._terms_of = term_finder(self.language)
@@ -97,40 +96,26 @@ class KeywordIndex:
         names = ("data", "indices", "indptr")
         self._data, self._indices, self._starts = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in names)
 
-    @classmethod
-    def open(cls, folder: Path) -> "KeywordIndex":
-        """`KeywordIndex(folder)`."""
-        return cls(folder)
-
-    def search(self, query: str, count: int, allowed: np.ndarray | None = None) -> Ranking:
-        """The passages that share the rarest keywords with a query most often, best first.
+    def scores(self, query: str) -> np.ndarray:
+        """The BM25 score of every text, `(texts,)` float32; 0 where it shares no keyword with the query.
 
         Args:
-            query: Of any length; nothing is found where all its words are stop words or in no passage.
-            count: The most that are wanted.
-            allowed: `(passages,)` bool, which may be found; all where `None`.
+            query: Of any length; nothing has a score where all its words are stop words or in no text.
         """
-        scores = self.scores(query)
-        if allowed is not None:
-            scores[~allowed] = 0
-        return best(scores, count)
-
-    def scores(self, query: str) -> np.ndarray:
-        """The BM25 score of every passage, `(passages,)` float32; 0 where it shares no keyword with the query."""
-        scores = np.zeros(self.passages, dtype=np.float32)
+        scores = np.zeros(self.texts, dtype=np.float32)
         words = [word for word in split_words(query) if word not in self._common]
         repeats = Counter(term for word in words for term in self._terms_of(word))
         for term, times in repeats.items():
             number = self._terms.find(term)
             if number is not None:
                 here = slice(int(self._starts[number]), int(self._starts[number + 1]))
-                # No passage stands twice among those of one term.
+                # No text stands twice among those of one term.
                 scores[self._indices[here]] += times * self._data[here]
         return scores
 
 
-class _Passages:
-    """The terms of each passage, made when they are asked for: as lists they would take ten times the memory."""
+class _Terms:
+    """The terms of each text, made when they are asked for: as lists they would take ten times the memory."""
 
     def __init__(self, text: np.ndarray, ends: "array[int]", terms: list[list[int]]) -> None:
         self._text, self._ends, self._terms = text, ends, terms
@@ -143,8 +128,8 @@ class _Passages:
             yield [term for word in self._text[start:end].tolist() for term in self._terms[word]]
 
 
-def _scores(passages: _Passages, terms: int) -> dict[str, np.ndarray]:
-    """What each term adds to the score of the passages that hold it, as a sparse matrix by columns (terms)."""
+def _scores(texts: _Terms, terms: int) -> dict[str, np.ndarray]:
+    """What each term adds to the score of the texts that hold it, as a sparse matrix by columns (terms)."""
     try:
         import bm25s
     except ImportError:
@@ -153,5 +138,5 @@ def _scores(passages: _Passages, terms: int) -> dict[str, np.ndarray]:
         nothing = np.zeros(0, dtype=np.int32)
         return {"data": nothing.astype(np.float32), "indices": nothing, "indptr": np.zeros(1, dtype=np.int64)}
     maker = bm25s.BM25(k1=K1, b=B, method="lucene")
-    found = maker.build_index_from_ids(range(terms), passages, show_progress=False)
+    found = maker.build_index_from_ids(range(terms), texts, show_progress=False)
     return {name: found[name] for name in ("data", "indices", "indptr")}

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,14 +14,18 @@ from trifold.documents.nearest import Nearest, nearest
 from trifold.documents.search.approximate import NEEDS_FAISS, ApproximateIndex, has_faiss
 from trifold.documents.search.build import Built, build_index
 from trifold.documents.search.conditions import parse_condition
+from trifold.documents.search.document_passages import DocumentPassages
 from trifold.documents.search.encoding import open_embedder
-from trifold.documents.search.generation import APPROXIMATE, Generation, with_current
+from trifold.documents.search.generation import APPROXIMATE, KEYWORDS, Generation, with_current
+from trifold.documents.search.hybrid import Hit, ranked_hits
+from trifold.documents.search.keywords import KeywordIndex
 from trifold.documents.search.planning import identity_of
 from trifold.documents.search.records import IndexRecord
 from trifold.documents.search.settings import IndexSettings
 from trifold.documents.search.snippets import Snippet, make_snippets
 from trifold.documents.search.tables import FoundDocument
 from trifold.documents.search.where import matching
+from trifold.documents.search.words import NEEDS_SEARCH, has_keywords
 from trifold.errors import ArtifactError, SettingsError, require
 from trifold.events import say, say_once
 from trifold.models.settings import ComputeSettings
@@ -56,20 +59,6 @@ class Answer:
     snippet: Snippet
 
 
-class Hit(NamedTuple):
-    """The best passage of a document.
-
-    Attributes:
-        position: Of the passage in the index.
-        document: Number of the document.
-        score: Of the passage.
-    """
-
-    position: int
-    document: int
-    score: float
-
-
 class SearchIndex:
     """An index of documents, opened; any number of threads and processes may ask it.
 
@@ -83,6 +72,7 @@ class SearchIndex:
     Attributes:
         record: What it is made of.
         built: What the build did that made it, where `build` did.
+        keywords: Its index of keywords; `None` where it has none.
 
     Raises:
         SettingsError: If there is no index.
@@ -92,20 +82,23 @@ class SearchIndex:
     def __init__(self, folder: Path | str, compute: ComputeSettings | None = None, model: str | None = None) -> None:
         self.folder = Path(folder)
         self._compute, self._model = compute or ComputeSettings(), model
-        self._generation, self._approximate = with_current(self.folder, self._opened)
+        self._generation, self._approximate, self.keywords = with_current(self.folder, self._opened)
         self.record: IndexRecord = self._generation.record
         self.built: Built | None = None
 
-    def _opened(self, path: Path) -> tuple[Generation, ApproximateIndex | None]:
-        """A generation, and its approximate index: all that is read later is opened here, since a build removes it."""
+    def _opened(self, path: Path) -> tuple[Generation, ApproximateIndex | None, KeywordIndex | None]:
+        """A generation with its other indexes: all that is read later is opened here, since a build removes it."""
         generation = Generation(self.folder, path)
-        approximate = generation.record.approximate
-        if approximate is None:
-            return generation, None
-        if not has_faiss():
+        approximate, keywords = None, None
+        if generation.record.approximate and has_faiss():
+            approximate = ApproximateIndex.read(path / APPROXIMATE, generation.segments, generation.record.approximate)
+        elif generation.record.approximate:
             say_once(f"note: {NEEDS_FAISS}; all passages are looked at")
-            return generation, None
-        return generation, ApproximateIndex.read(path / APPROXIMATE, generation.segments, approximate)
+        if generation.record.keywords and has_keywords():
+            keywords = KeywordIndex(path / KEYWORDS)
+        elif generation.record.keywords:
+            say_once(f"note: {NEEDS_SEARCH}; until then documents are found by their vectors alone")
+        return generation, approximate, keywords
 
     @classmethod
     def open(cls, folder: Path | str, compute: ComputeSettings | None = None) -> "SearchIndex":
@@ -143,6 +136,19 @@ class SearchIndex:
         """The document of each passage, `(positions,)` int32; -1 for one that no document has any more."""
         return self._generation.owners
 
+    @property
+    def runs(self) -> DocumentPassages:
+        """Which passages each document has."""
+        return self._generation.runs
+
+    def stored_vectors(self, positions: np.ndarray) -> np.ndarray:
+        """The vectors of passages, `(positions, width)` float32."""
+        return self._generation.segments.gather(positions).astype(np.float32)
+
+    def document_ids(self) -> list[str]:
+        """What all documents are called, in the order of their numbers."""
+        return self._generation.documents.ids()
+
     @cached_property
     def embedder(self) -> TextEmbedder:
         """The encoder that the index was built with.
@@ -160,7 +166,13 @@ class SearchIndex:
         return found
 
     def search(
-        self, query: str, top_k: int = 10, *, where: str | None = None, approximate: bool | None = None
+        self,
+        query: str,
+        top_k: int = 10,
+        *,
+        where: str | None = None,
+        approximate: bool | None = None,
+        hybrid: bool | None = None,
     ) -> list[Answer]:
         """The documents that answer a query best.
 
@@ -169,21 +181,28 @@ class SearchIndex:
             top_k: How many; fewer where there are no more.
             where: Condition on the documents' columns, such as `year >= 2020 and label = 'good'`.
             approximate: Whether to search by the approximate index, where there is one; by default yes.
+            hybrid: Whether to rank by keywords as well; by default yes, where the index has them.
 
         Raises:
-            SettingsError: If the query is empty, the condition is none, or there is no approximate index.
+            SettingsError: If the query is empty, the condition is none, or there is no such index.
         """
-        return self.search_all([query], top_k, where=where, approximate=approximate)[0]
+        return self.search_all([query], top_k, where=where, approximate=approximate, hybrid=hybrid)[0]
 
     def search_all(
-        self, queries: Sequence[str], top_k: int = 10, *, where: str | None = None, approximate: bool | None = None
+        self,
+        queries: Sequence[str],
+        top_k: int = 10,
+        *,
+        where: str | None = None,
+        approximate: bool | None = None,
+        hybrid: bool | None = None,
     ) -> list[list[Answer]]:
         """`search` for several queries, which are encoded together."""
         queries = [usable_query(query) for query in queries]
         allowed = self.allowed(where)
         if not queries:
             return []
-        hits = self.hits(self.vectors(queries), top_k, allowed, approximate=approximate)
+        hits = ranked_hits(self, queries, top_k, allowed, approximate=approximate, hybrid=hybrid)
         return [self.answers(query, found) for query, found in zip(queries, hits, strict=True)]
 
     def vectors(self, queries: Sequence[str]) -> np.ndarray:

@@ -1,19 +1,18 @@
-"""Rankings of passages, and how that of the vectors and that of the keywords become one."""
+"""Rankings, and how scores by vectors and by keywords become one."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-# Ranks below the first differ the less, the larger it is. Source: Cormack, Clarke and Büttcher 2009.
-RANK_CONSTANT = 60
+# Where no document has any of a score, none has a share of it.
+_SMALLEST = 1e-12
 
 
 class Ranking(NamedTuple):
-    """Some passages, best first.
+    """Some of many things that have scores, best first.
 
     Attributes:
-        positions: `(found,)` int64, where the passages stand in the index.
+        positions: `(found,)` int64, which of them.
         scores: `(found,)` float32, falling; comparable only within one ranking.
     """
 
@@ -22,10 +21,10 @@ class Ranking(NamedTuple):
 
 
 def best(scores: np.ndarray, count: int) -> Ranking:
-    """The passages with the largest scores above 0; of equal ones, those that come first.
+    """Those with the largest scores above 0; of equal ones, those that come first.
 
     Args:
-        scores: `(passages,)` of every passage.
+        scores: `(all,)` of every one.
         count: The most that are wanted.
     """
     found = np.flatnonzero(scores > 0)
@@ -36,44 +35,19 @@ def best(scores: np.ndarray, count: int) -> Ranking:
     return Ranking(found[order].astype(np.int64), scores[found[order]].astype(np.float32))
 
 
-def of_documents(ranking: Ranking, owners: np.ndarray) -> Ranking:
-    """The best passage of each document, in the order of the ranking.
+def fuse(*scores: np.ndarray) -> np.ndarray:
+    """One score of several for the same documents, from 0 to 1: their mean, each divided by the largest of its kind.
+
+    A cosine and a sum of BM25 have no unit in common; what both have is a zero that means no likeness at all, and the
+    best of all documents.
 
     Args:
-        ranking: Of passages.
-        owners: `(passages,)` ints, the document of every passage of the index.
-    """
-    _, first = np.unique(owners[ranking.positions], return_index=True)
-    kept = np.sort(first)
-    return Ranking(ranking.positions[kept], ranking.scores[kept])
-
-
-def fuse(rankings: Sequence[Ranking], owners: np.ndarray, count: int) -> Ranking:
-    """One ranking of documents out of several, by the sum of `1 / (60 + rank)` over those in which a document stands.
-
-    Scores are not compared, since a cosine and a sum of BM25 have nothing in common.
-
-    Args:
-        rankings: Of passages; each deeper than what is wanted in the end, so that a document that stands low in one and
-            high in another is seen.
-        owners: As in `of_documents`.
-        count: The most that are wanted.
-
-    Returns:
-        One passage for each document: the one that stands highest.
+        scores: Each `(documents,)`; what is below 0 counts as 0.
 
     Source:
-        Cormack, Clarke and Büttcher 2009, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
-        Methods".
+        Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval" (a convex combination of
+        scores that begin at their smallest possible value).
     """
-    each = [of_documents(one, owners) for one in rankings]
-    positions = np.concatenate([one.positions for one in each])
-    shares = np.concatenate([1 / (RANK_CONSTANT + 1 + np.arange(len(one.positions))) for one in each])
-    documents, where = np.unique(owners[positions], return_inverse=True)
-    scores = np.bincount(where, weights=shares, minlength=len(documents))
-    # Written from the lowest share to the highest, so that the last one, the highest, stays.
-    shown = np.empty(len(documents), dtype=np.int64)
-    by_share = np.argsort(shares, kind="stable")
-    shown[where[by_share]] = positions[by_share]
-    order = np.argsort(-scores, kind="stable")[:count]
-    return Ranking(shown[order], scores[order].astype(np.float32))
+    parts = [np.maximum(one, 0) for one in scores]
+    found: np.ndarray = np.mean([one / max(float(one.max(initial=0)), _SMALLEST) for one in parts], axis=0)
+    return found

@@ -48,11 +48,13 @@ class QuerySettings:
         top_k: How many documents to tell of each query.
         where: Condition on the documents' columns, such as "year >= 2020 and label = 'good'".
         approximate: Search by the approximate index, or exactly; by default approximately where there is such an index.
+        hybrid: Rank by keywords as well as by vectors; by default where the index has keywords.
     """
 
     top_k: int = 10
     where: str | None = None
     approximate: Annotated[bool | None, Parameter(negative="--exact")] = None
+    hybrid: bool | None = None
 
     def __post_init__(self) -> None:
         require(1 <= self.top_k <= 10_000, f"--top-k {self.top_k}", "give 1 to 10,000")

@@ -72,6 +72,12 @@ class DocumentTable:
         with self._lock:
             return self._file.read([stored]).column(0).combine_chunks()
 
+    def ids(self) -> list[str]:
+        """What all documents are called, in the order of their numbers."""
+        with self._lock:
+            found: list[str] = self._file.read(["@id"]).column(0).to_pylist()
+        return found
+
     def rows(self, numbers: Sequence[int]) -> list[FoundDocument]:
         """The documents with these numbers."""
         # Row by row: pyarrow imports pandas, where that is installed, to look at an array of positions.

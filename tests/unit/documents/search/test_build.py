@@ -48,7 +48,7 @@ def test_a_document_finds_itself(tmp_path: Path, tiny_model: Path) -> None:
     assert (built.documents, built.passages, built.encoded, built.unchanged) == (40, 40, 40, 0)
     index = SearchIndex(tmp_path / "index", ON_CPU)
     for number in (0, 17, 39):
-        first = index.search(given[number], 1)[0]
+        first = index.search(given[number], 1, hybrid=False)[0]
         assert (first.passage, first.document.id, first.document.row) == (given[number], str(number + 1), number + 1)
         assert first.score == pytest.approx(1, abs=1e-3)
 

@@ -38,8 +38,8 @@ def test_the_approximate_index_finds_what_an_exact_scan_finds_as_often_as_it_say
     assert record is not None
     assert record.recall >= 0.95
     queries = [f"The {' '.join(np.random.default_rng(n).choice(WORDS, 6))}" for n in range(100)]
-    exact = index.search_all(queries, 10, approximate=False)
-    found = index.search_all(queries, 10, approximate=True)
+    exact = index.search_all(queries, 10, approximate=False, hybrid=False)
+    found = index.search_all(queries, 10, approximate=True, hybrid=False)
     scores = [{round(one.score, 4) for one in answers} for answers in exact]
     shares = [
         np.mean([round(one.score, 4) in known for one in answers]) for known, answers in zip(scores, found, strict=True)

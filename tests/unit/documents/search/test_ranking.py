@@ -1,10 +1,6 @@
 import numpy as np
 
-from trifold.documents.search.ranking import Ranking, best, fuse, of_documents
-
-
-def ranking(*positions: int) -> Ranking:
-    return Ranking(np.array(positions, dtype=np.int64), np.arange(len(positions), 0, -1, dtype=np.float32))
+from trifold.documents.search.ranking import best, fuse
 
 
 def test_the_best_of_all_scores_ties_in_their_order() -> None:
@@ -20,25 +16,11 @@ def test_the_best_are_those_of_a_full_sort() -> None:
     assert best(scores, 100).positions.tolist() == wanted[:100]
 
 
-def test_a_document_stands_once_by_its_best_passage() -> None:
-    owners = np.array([0, 0, 1, 1, 2])
-    assert of_documents(ranking(3, 1, 2, 0, 4), owners).positions.tolist() == [3, 1, 4]
+def test_scores_are_fused_as_shares_of_the_best_of_each_kind() -> None:
+    cosines, keywords = np.array([0.8, 0.4, -0.2]), np.array([0.0, 12.0, 6.0])
+    assert fuse(cosines, keywords).tolist() == [0.5, 0.75, 0.25]
 
 
-def test_a_document_that_stands_in_both_rankings_comes_before_the_first_of_one() -> None:
-    owners = np.arange(6)
-    found = fuse([ranking(0, 1, 2), ranking(3, 1, 4)], owners, 10)
-    assert found.positions.tolist()[0] == 1
-    assert found.scores[0] == np.float32(2 / 62)
-    assert set(found.positions.tolist()) == {0, 1, 2, 3, 4}
-    assert fuse([ranking(0, 1), ranking(3)], owners, 2).positions.tolist() == [0, 3]
-
-
-def test_the_passage_that_stands_higher_is_shown_for_a_document() -> None:
-    owners = np.array([0, 0, 1, 2])
-    assert fuse([ranking(2, 0), ranking(1, 3)], owners, 1).positions.tolist() == [1]
-
-
-def test_nothing_found_by_any_is_nothing() -> None:
-    assert fuse([ranking(), ranking()], np.arange(3), 5).positions.tolist() == []
-    assert fuse([ranking(2), ranking()], np.arange(3), 5).positions.tolist() == [2]
+def test_a_kind_of_score_that_no_document_has_changes_no_order() -> None:
+    assert fuse(np.array([0.8, 0.4]), np.zeros(2)).tolist() == [0.5, 0.25]
+    assert fuse(np.zeros(0), np.zeros(0)).tolist() == []

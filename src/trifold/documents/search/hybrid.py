@@ -1,0 +1,124 @@
+"""Documents ranked by vectors, by keywords, and by both."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from trifold.documents.search.ranking import best, fuse
+from trifold.documents.search.words import NEEDS_SEARCH
+from trifold.errors import require
+
+if TYPE_CHECKING:
+    from trifold.documents.search.query import SearchIndex
+
+# Of vectors and of keywords alike so many documents are scored by both, or so many for each that is wanted.
+_FUSED, _FUSED_PER_WANTED = 100, 2
+
+
+class Hit(NamedTuple):
+    """The best passage of a document.
+
+    Attributes:
+        position: Of the passage in the index.
+        document: Number of the document.
+        score: Of the passage.
+    """
+
+    position: int
+    document: int
+    score: float
+
+
+def ranked_hits(
+    index: "SearchIndex",
+    queries: Sequence[str],
+    top_k: int,
+    allowed: np.ndarray | None,
+    *,
+    approximate: bool | None = None,
+    hybrid: bool | None = None,
+) -> list[list[Hit]]:
+    """The documents that answer each query best, each by its best passage.
+
+    Args:
+        index: Is asked.
+        queries: None is empty.
+        top_k: The most that are wanted.
+        allowed: `(positions,)` bool, which passages may be found; all where `None`.
+        approximate: As in `SearchIndex.search`.
+        hybrid: As in `SearchIndex.search`.
+
+    Raises:
+        SettingsError: If the index has not what is asked for.
+    """
+    require(
+        hybrid is not True or index.keywords is not None,
+        "--hybrid",
+        f"{index.folder} has no index of keywords: {NEEDS_SEARCH}, then build it again",
+    )
+    both = index.keywords is not None if hybrid is None else hybrid
+    vectors = index.vectors(queries)
+    if not both:
+        return index.hits(vectors, top_k, allowed, approximate=approximate)
+    depth = max(_FUSED, _FUSED_PER_WANTED * top_k)
+    by_vectors = index.hits(vectors, depth, allowed, approximate=approximate)
+    keywords = keyword_scores(index, queries, allowed)
+    return [
+        _fused(index, vector, hits, scores, depth)[:top_k]
+        for vector, hits, scores in zip(vectors, by_vectors, keywords, strict=True)
+    ]
+
+
+def keyword_scores(index: "SearchIndex", queries: Sequence[str], allowed: np.ndarray | None) -> Iterator[np.ndarray]:
+    """The BM25 score of every document for each query, `(documents,)` float32; 0 of those that are not allowed.
+
+    Whole documents are scored, not their passages: the keywords of a query may stand in several of them.
+
+    Args:
+        index: Has keywords.
+        queries: Any number.
+        allowed: As in `ranked_hits`.
+    """
+    assert index.keywords is not None
+    usable = np.zeros(len(index.runs.documents), dtype=bool)
+    usable[index.owners[index.owners >= 0 if allowed is None else allowed]] = True
+    for query in queries:
+        scores = np.empty(len(usable), dtype=np.float32)
+        scores[index.runs.documents] = index.keywords.scores(query)
+        yield np.where(usable, scores, np.float32(0))
+
+
+def _fused(
+    index: "SearchIndex", vector: np.ndarray, hits: Sequence[Hit], keywords: np.ndarray, depth: int
+) -> list[Hit]:
+    """The documents that vectors or keywords find, by both scores of each.
+
+    Args:
+        index: Is asked.
+        vector: `(width,)` of the query.
+        hits: The nearest documents.
+        keywords: `(documents,)` scores by keywords.
+        depth: How many of the best by keywords are taken.
+    """
+    found = {hit.document: hit for hit in hits}
+    others = [document for document in best(keywords, depth).positions.tolist() if document not in found]
+    found |= {hit.document: hit for hit in _best_passages(index, others, vector)}
+    candidates = list(found.values())
+    documents = [hit.document for hit in candidates]
+    scores = fuse(np.array([hit.score for hit in candidates]), keywords[documents])
+    order = np.argsort(-scores, kind="stable").tolist()
+    return [candidates[n]._replace(score=float(scores[n])) for n in order]
+
+
+def _best_passages(index: "SearchIndex", documents: Sequence[int], vector: np.ndarray) -> list[Hit]:
+    """Of each document the passage whose vector has the largest dot product with the query's."""
+    passages = [index.runs.of(document) for document in documents]
+    if not passages:
+        return []
+    scores = index.stored_vectors(np.concatenate(passages)) @ vector
+    parts = np.split(scores, np.cumsum([len(one) for one in passages])[:-1])
+    return [
+        Hit(int(positions[part.argmax()]), document, float(part.max()))
+        for document, positions, part in zip(documents, passages, parts, strict=True)
+    ]
