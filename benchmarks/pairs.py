@@ -4,8 +4,8 @@
 
 Pairs of STS-B whose similarity is 4 and more are `paraphrase`, those of 2 and less are `different`, the others are left
 out: training and validation from its training rows, test rows from its development rows, on which nothing is chosen.
-Runs `trifold compare --task pairs` once, of all methods or of those named with commas between, and then each of them that
-is trained by steps with two more seeds. Keeps, under results/pairs/, the raw rows of each run (row id, label, prediction,
+Runs `trifold compare --task pairs` once, of all methods or of those named with commas between, and then those that are
+trained by steps with two more seeds. Keeps, under results/pairs/, the raw rows of each run (row id, label, prediction,
 probability) in rows.parquet, and facts.json; what other runs left there stays. Needs TRIFOLD_DATA.
 """
 
