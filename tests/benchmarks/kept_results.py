@@ -190,6 +190,22 @@ def _of_rivals(name: str) -> Iterator[Figure]:
             yield right, accuracy(runs("rivals/rows")[f"{Path(name).name}/{tool}"]), 1e-12
 
 
+def _of_explanations(name: str) -> Iterator[Figure]:
+    """What the named words take away, as a multiple of chance and as a share of a greedy search."""
+    for run, kept in facts(name).get("figures", {}).items():
+        rows = runs("explanations/rows")[run]
+        drops = {
+            way: np.array([row["probability"] - row[way] for row in rows]) for way in ("named", "chance", "greedy")
+        }
+        usable = drops["greedy"] > 0.01
+        yield kept["reviews"], len({row["review"] for row in rows}), 0
+        for way, found in drops.items():
+            yield kept[f"{way}_drop"], float(found.mean()), 1e-12
+        yield kept["named_over_chance"], float(drops["named"].mean() / drops["chance"].mean()), 1e-9
+        yield kept["named_of_greedy"], float((drops["named"] / drops["greedy"])[usable].mean()), 1e-9
+        yield kept["same_words"], float(np.mean([row["again"] for row in rows])), 1e-12
+
+
 def _of_turns(name: str) -> Iterator[Figure]:
     kept = facts(name)
     assert Path(name).name.partition("@")[0] in performance_page.TABLES
@@ -227,6 +243,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "pretrain/speed": _of_steps,
     "likelihoods": _of_likelihoods,
     "few_labels": _of_draws,
+    "explanations": _of_explanations,
     "imbalance": _of_imbalance,
     "long_texts": _of_long_texts,
     "several_labels": _of_several_labels,
