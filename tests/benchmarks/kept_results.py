@@ -167,6 +167,13 @@ def _of_long_texts(name: str) -> Iterator[Figure]:
         yield facts(name)["runs"][run]["accuracy"], accuracy(rows), 1e-12
 
 
+def _of_pairs(name: str) -> Iterator[Figure]:
+    for run, about in facts(name).items():
+        rows = runs("pairs/rows")[run]
+        yield about["accuracy"]["value"], accuracy(rows), 1e-12
+        yield 911, len({row["row"] for row in rows}), 0
+
+
 def _of_several_labels(name: str) -> Iterator[Figure]:
     for rows in runs("several_labels/rows").values():
         yield [400, facts(name)["rows"] // 5], [len({row["row"] for row in rows}), len(rows)], 0
@@ -261,6 +268,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "long_texts": _of_long_texts,
     "several_labels": _of_several_labels,
     "options": _of_options,
+    "pairs": _of_pairs,
     "bfloat16": _of_options,
     "rivals": _of_rivals,
     "search_speed": _of_search_speed,
