@@ -97,7 +97,9 @@ def main() -> None:
     table = pa.table({k: pa.array(v) if k == "row" else pa.array(v).dictionary_encode() for k, v in columns.items()})
     pq.write_table(table, RESULTS / "predictions.parquet", compression="zstd")
     limits = {"threshold": leakage.NEAR_THRESHOLD, "characters": leakage.NEAR_CHARACTERS}
-    (RESULTS / "facts.json").write_text(json.dumps({**provenance(), **limits, "method": METHOD, "sets": facts}, indent=1) + "\n")
+    (RESULTS / "facts.json").write_text(
+        json.dumps({**provenance(), **limits, "method": METHOD, "sets": facts}, indent=1) + "\n"
+    )
 
 
 if __name__ == "__main__":

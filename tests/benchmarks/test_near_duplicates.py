@@ -24,7 +24,9 @@ def test_planted_copies_are_found_and_little_else() -> None:
     assert set(kinds) == {"typos", "swaps", "typography", "added", "reworded"}
     assert precision >= 0.98
     assert recall >= 0.95
-    said = re.search(r"precision is (0\.\d+) and recall (0\.\d+); the lowest recall is that of swapped words, (0\.\d+)", PAGE)
+    said = re.search(
+        r"precision is (0\.\d+) and recall (0\.\d+); the lowest recall is that of swapped words, (0\.\d+)", PAGE
+    )
     assert said is not None
     assert [float(one) for one in said.groups()] == pytest.approx(
         [round(precision, 4), round(recall, 4), round(min(kinds.values()), 3)]
