@@ -167,6 +167,13 @@ def _of_long_texts(name: str) -> Iterator[Figure]:
         yield facts(name)["runs"][run]["accuracy"], accuracy(rows), 1e-12
 
 
+def _of_pairs(name: str) -> Iterator[Figure]:
+    for run, about in facts(name).items():
+        rows = runs("pairs/rows")[run]
+        yield about["accuracy"]["value"], accuracy(rows), 1e-12
+        yield 911, len({row["row"] for row in rows}), 0
+
+
 def _of_several_labels(name: str) -> Iterator[Figure]:
     for rows in runs("several_labels/rows").values():
         yield [400, facts(name)["rows"] // 5], [len({row["row"] for row in rows}), len(rows)], 0
@@ -215,6 +222,26 @@ def _of_untouched_similarity(name: str) -> Iterator[Figure]:
         yield figure, spearmanr([row["score"] for row in rows], [row[library] for row in rows]).statistic, 1e-9
 
 
+def _of_search_speed(name: str) -> Iterator[Figure]:
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    for figure in ("seconds", "peak_bytes") if Path(name).name == "build" else ():
+        found = {run: np.median([row[figure] for row in rows if row["run"] == run]) for run in kept[figure]}
+        yield kept[figure], found, 1e-6
+    for run, value in kept.get("p50_milliseconds", {}).items():
+        turns: dict[int, list[float]] = {}
+        for row in rows:
+            if row["run"] == run:
+                turns.setdefault(row["turn"], []).append(row["milliseconds"])
+        yield value, np.median([np.median(one) for one in turns.values()]), 1e-9
+
+
+def _of_search_updates(name: str) -> Iterator[Figure]:
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    yield [kept["updates"], kept["encoded"]], [len(rows), sorted({row["encoded"] for row in rows})], 0
+    yield kept["size_share"], rows[-1]["size_bytes"] / kept["fresh"]["size_bytes"], 1e-9
+    yield kept["largest_size_share"], max(row["size_bytes"] for row in rows) / kept["fresh"]["size_bytes"], 1e-9
+
+
 def _of_summaries(name: str) -> Iterator[Figure]:
     for run in summaries.RUNS:
         for part in ("all", "held_out"):
@@ -241,8 +268,11 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "long_texts": _of_long_texts,
     "several_labels": _of_several_labels,
     "options": _of_options,
+    "pairs": _of_pairs,
     "bfloat16": _of_options,
     "rivals": _of_rivals,
+    "search_speed": _of_search_speed,
+    "search_updates": _of_search_updates,
     "similarity": _of_similarities,
     "summaries": _of_summaries,
     "speed": _of_turns,
@@ -250,6 +280,9 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "similarity_untouched": _of_untouched_similarity,
     # Peaks of memory alone: the bar is recomputed from them.
     "embed_memory": lambda _: iter(()),
+    # Recomputed in test_near_duplicates.py.
+    "near_duplicates": lambda _: iter(()),
+    "near_leakage": lambda _: iter(()),
     # Timings alone: the bars are recomputed from them.
     "first_rows": lambda _: iter(()),
     "many_classes": lambda _: iter(()),
