@@ -101,7 +101,7 @@ def keep(name: str, folder: Path, results: Path = RESULTS) -> None:
     # Paths differ from machine to machine; the hashes say what the data were.
     data["path"] = "/".join(Path(data["path"]).parts[-2:])
     if data["test_file"]:
-        data["test_file"] = "/".join(Path(data["test_file"]).parts[-2:])
+        data["test_file"] = data["reading"]["test_file"] = "/".join(Path(data["test_file"]).parts[-2:])
     flags = facts["command"].split()[3:]
     facts["command"] = " ".join(["trifold finetune", data["path"], *("/".join(Path(f).parts[-2:]) for f in flags)])
     facts["commit"] = commit()

@@ -2,7 +2,7 @@
 
     python benchmarks/explanations.py                  # trains the runs, then measures; hours beside other work
     python benchmarks/explanations.py tfidf --most 20  # 20 more reviews of one run; what is done already is kept
-    python benchmarks/explanations.py keep             # makes the results of what is done
+    python benchmarks/explanations.py keep             # makes the results of what is done; or of the runs named
     python benchmarks/explanations.py speed            # seconds a review, on a quiet machine: 4 minutes
 
 Three runs on reviews of imdb/movie.csv (`tfidf` and `features` on all 4,000 rows, `full` on 1,500) label 200 reviews of
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> None:
     prepare_own()
     what = arguments[0] if arguments else ""
     if what == "keep":
-        keep()
+        keep(arguments[1:] or list(RUNS))
     elif what == "speed":
         measure_speed()
     elif what == "words":
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
         for run in [what] if what else RUNS:
             measure(run, most)
         if not what:
-            keep()
+            keep(list(RUNS))
 
 
 def reviews() -> list[tuple[int, str]]:
@@ -209,15 +209,15 @@ def measured(run: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def keep() -> None:
-    """Write the results of what was measured, after another process has named the words again."""
+def keep(runs: Sequence[str]) -> None:
+    """Write the results of runs as far as they were measured, after another process has named the words again."""
     rows = []
-    for run in filter(measured, RUNS):
+    for run in filter(measured, runs):
         again = subprocess.run([sys.executable, __file__, "words", run], check=True, capture_output=True, text=True)
         named = json.loads(again.stdout)
         rows += [{**row, "again": named[str(row["review"])] == row["named_words"]} for row in measured(run)]
     write_rows(RESULTS / "rows.parquet", rows)
-    figures_of = {run: figures([row for row in rows if row["run"] == run]) for run in RUNS if measured(run)}
+    figures_of = {run: figures([row for row in rows if row["run"] == run]) for run in runs if measured(run)}
     facts = {"figures": figures_of, "backbone": "minilm", **provenance()}
     (RESULTS / "faithfulness.json").write_text(json.dumps(facts, indent=1) + "\n")
     print(json.dumps(facts["figures"], indent=1))

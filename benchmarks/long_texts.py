@@ -5,7 +5,7 @@
 Of the longest quarter of IMDb's 25,000 training reviews by tokens, shuffled, 2,000 to learn from, 500 to validate on
 and 2,000 to test on, for features and full with each value of `--long-text`, and for tfidf, which reads all. Keeps,
 under results/long_texts/, the raw rows of each run (row id, label, prediction, probability) and facts.json, and writes
-the table in docs/methods.md. Needs TRIFOLD_DATA. On two cores, features takes some 5 minutes and full an hour.
+the table in docs/methods.md. Needs TRIFOLD_DATA. On two cores, expect minutes of features and an hour or more of full.
 """
 
 import csv

@@ -1,12 +1,12 @@
 """Pairs of texts: which method tells paraphrases from pairs of sentences that only share a subject?
 
-    python benchmarks/pairs.py [FOLDER]
+    python benchmarks/pairs.py [METHODS]
 
 Pairs of STS-B whose similarity is 4 and more are `paraphrase`, those of 2 and less are `different`, the others are left
 out: training and validation from its training rows, test rows from its development rows, on which nothing is chosen.
-Runs `trifold compare --task pairs` once in FOLDER (a temporary one by default), and `full` and the adapters with two
-more seeds. Keeps, under results/pairs/, the raw rows of each run (row id, label, prediction, probability) in
-rows.parquet, and facts.json. Needs TRIFOLD_DATA.
+Runs `trifold compare --task pairs` once, of all methods or of those named with commas between, and then those that are
+trained by steps with two more seeds. Keeps, under results/pairs/, the raw rows of each run (row id, label, prediction,
+probability) in rows.parquet, and facts.json; what other runs left there stays. Needs TRIFOLD_DATA.
 """
 
 import csv
@@ -23,6 +23,7 @@ from provenance import provenance
 from result_tables import read_csv, read_rows, replace_run
 
 RESULTS = Path(__file__).parent / "results" / "pairs"
+FACTS = RESULTS / "facts.json"
 DATA = Path(os.environ.get("TRIFOLD_DATA", ""))
 TRAINED, SEEDS = ("adapter-lora", "adapter-bottleneck", "full"), (1, 2)
 
@@ -31,25 +32,26 @@ def main() -> None:
     """Write both files, compare, and repeat what has a seed."""
     if not DATA.is_dir():
         raise SystemExit(__doc__)
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    methods = sys.argv[1] if len(sys.argv) > 1 else ""
+    kept: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(sys.argv[1] if len(sys.argv) > 1 else name)
-        files = {
-            part: write_pairs(DATA / "stsb" / f"{part}.parquet", folder / f"{part}.csv") for part in ("train", "dev")
-        }
-        asked = [str(files["train"]), "--task", "pairs", "--test-file", str(files["dev"])]
-        trifold("compare", *asked, "--output-dir", str(folder / "compare"))
-        runs = {path.parent.name: path.parent for path in sorted((folder / "compare").glob("*/predictions.csv"))}
-        for method in TRAINED:
+        folder = Path(name)
+        files = [write_pairs(DATA / "stsb" / f"{part}.parquet", folder / f"{part}.csv") for part in ("train", "dev")]
+        asked = [str(files[0]), "--task", "pairs", "--test-file", str(files[1])]
+        compared = folder / "compare"
+        trifold("compare", *asked, *(["--methods", methods] if methods else []), "--output-dir", str(compared))
+        for place in sorted(path.parent for path in compared.glob("*/predictions.csv") if path.parent.name != "best"):
+            kept[place.name] = keep(place.name, place)
+        for method in (name for name in TRAINED if name in kept):
             for seed in SEEDS:
                 target = folder / f"{method}-seed{seed}"
                 trifold("finetune", *asked, "--method", method, "--seed", str(seed), "--output-dir", str(target))
-                runs[target.name] = target
-        kept = {run: keep(run, place) for run, place in runs.items() if run != "best"}
-        verdict = json.loads((folder / "compare" / "run.json").read_text())
-    facts = {**provenance(), "backbone": "sentence-transformers/all-MiniLM-L6-v2", "runs": kept}
-    facts |= {"verdict": verdict["verdict"]["sentences"], "skipped": verdict["skipped"]}
-    (RESULTS / "facts.json").write_text(json.dumps(facts, indent=1) + "\n")
+                kept[target.name] = keep(target.name, target)
+    made = {**provenance(), "backbone": "sentence-transformers/all-MiniLM-L6-v2"}
+    before = json.loads(FACTS.read_text()) if FACTS.exists() else {}
+    FACTS.write_text(
+        json.dumps({**before, **{run: {**made, **figures} for run, figures in kept.items()}}, indent=1) + "\n"
+    )
 
 
 def write_pairs(source: Path, target: Path) -> Path:

@@ -12,6 +12,7 @@ Row = dict[str, Any]
 # Of `predictions.csv` and `history.csv`. Everything else stays text, labels too, whatever they look like.
 _NUMBERS: dict[str, type[int] | type[float]] = {
     "row": int,
+    "line": int,
     "step": int,
     **dict.fromkeys(("probability", "cosine", "epoch", "learning_rate", "seconds"), float),
     **dict.fromkeys(("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"), float),

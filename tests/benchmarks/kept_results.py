@@ -167,6 +167,13 @@ def _of_long_texts(name: str) -> Iterator[Figure]:
         yield facts(name)["runs"][run]["accuracy"], accuracy(rows), 1e-12
 
 
+def _of_pairs(name: str) -> Iterator[Figure]:
+    for run, about in facts(name).items():
+        rows = runs("pairs/rows")[run]
+        yield about["accuracy"]["value"], accuracy(rows), 1e-12
+        yield 911, len({row["row"] for row in rows}), 0
+
+
 def _of_several_labels(name: str) -> Iterator[Figure]:
     for rows in runs("several_labels/rows").values():
         yield [400, facts(name)["rows"] // 5], [len({row["row"] for row in rows}), len(rows)], 0
@@ -183,6 +190,22 @@ def _of_rivals(name: str) -> Iterator[Figure]:
             yield right, accuracy(runs("rivals/rows")[f"{Path(name).name}/{tool}"]), 1e-12
 
 
+def _of_explanations(name: str) -> Iterator[Figure]:
+    """What the named words take away, as a multiple of chance and as a share of a greedy search."""
+    for run, kept in facts(name).get("figures", {}).items():
+        rows = runs("explanations/rows")[run]
+        drops = {
+            way: np.array([row["probability"] - row[way] for row in rows]) for way in ("named", "chance", "greedy")
+        }
+        usable = drops["greedy"] > 0.01
+        yield kept["reviews"], len({row["review"] for row in rows}), 0
+        for way, found in drops.items():
+            yield kept[f"{way}_drop"], float(found.mean()), 1e-12
+        yield kept["named_over_chance"], float(drops["named"].mean() / drops["chance"].mean()), 1e-9
+        yield kept["named_of_greedy"], float((drops["named"] / drops["greedy"])[usable].mean()), 1e-9
+        yield kept["same_words"], float(np.mean([row["again"] for row in rows])), 1e-12
+
+
 def _of_turns(name: str) -> Iterator[Figure]:
     kept = facts(name)
     assert Path(name).name.partition("@")[0] in performance_page.TABLES
@@ -197,6 +220,26 @@ def _of_untouched_similarity(name: str) -> Iterator[Figure]:
     yield 1_500, len({row["row"] for row in rows}), 0
     for library, figure in kept["spearman"].items():
         yield figure, spearmanr([row["score"] for row in rows], [row[library] for row in rows]).statistic, 1e-9
+
+
+def _of_search_speed(name: str) -> Iterator[Figure]:
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    for figure in ("seconds", "peak_bytes") if Path(name).name == "build" else ():
+        found = {run: np.median([row[figure] for row in rows if row["run"] == run]) for run in kept[figure]}
+        yield kept[figure], found, 1e-6
+    for run, value in kept.get("p50_milliseconds", {}).items():
+        turns: dict[int, list[float]] = {}
+        for row in rows:
+            if row["run"] == run:
+                turns.setdefault(row["turn"], []).append(row["milliseconds"])
+        yield value, np.median([np.median(one) for one in turns.values()]), 1e-9
+
+
+def _of_search_updates(name: str) -> Iterator[Figure]:
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    yield [kept["updates"], kept["encoded"]], [len(rows), sorted({row["encoded"] for row in rows})], 0
+    yield kept["size_share"], rows[-1]["size_bytes"] / kept["fresh"]["size_bytes"], 1e-9
+    yield kept["largest_size_share"], max(row["size_bytes"] for row in rows) / kept["fresh"]["size_bytes"], 1e-9
 
 
 def _of_summaries(name: str) -> Iterator[Figure]:
@@ -237,13 +280,17 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "pretrain/speed": _of_steps,
     "likelihoods": _of_likelihoods,
     "few_labels": _of_draws,
+    "explanations": _of_explanations,
     "imbalance": _of_imbalance,
     "long_texts": _of_long_texts,
     "several_labels": _of_several_labels,
     "options": _of_options,
+    "pairs": _of_pairs,
     "bfloat16": _of_options,
     "rivals": _of_rivals,
     "search/scifact-dev": _of_searches,
+    "search_speed": _of_search_speed,
+    "search_updates": _of_search_updates,
     "similarity": _of_similarities,
     "summaries": _of_summaries,
     "speed": _of_turns,
@@ -251,6 +298,9 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "similarity_untouched": _of_untouched_similarity,
     # Peaks of memory alone: the bar is recomputed from them.
     "embed_memory": lambda _: iter(()),
+    # Recomputed in test_near_duplicates.py.
+    "near_duplicates": lambda _: iter(()),
+    "near_leakage": lambda _: iter(()),
     # Timings alone: the bars are recomputed from them.
     "first_rows": lambda _: iter(()),
     "many_classes": lambda _: iter(()),

@@ -36,7 +36,7 @@ def test_figures_follow_from_the_raw_rows_and_say_how_they_were_made(name: str) 
 
 
 def test_raw_rows_hold_no_text_of_the_data() -> None:
-    allowed = {"run", "option", "mode", "label", "prediction"}
+    allowed = {"run", "option", "mode", "label", "prediction", "named_words"}
     for path in RESULTS.rglob("*.parquet"):
         for row in performance_page.read_rows(path):
             assert all(name in allowed and len(value) < 120 for name, value in row.items() if isinstance(value, str))
@@ -98,6 +98,25 @@ def test_full_is_ahead_where_a_row_has_several_of_28_labels() -> None:
 @pytest.mark.parametrize("method", ["tfidf", "features", "adapter-bottleneck", "adapter-lora", "full"])
 def test_confidence_is_accuracy_within_three_points(method: str) -> None:
     assert metrics(f"imdb-4000-{method}")["calibration_error"] <= 0.03
+
+
+@pytest.mark.parametrize("run", facts("explanations/faithfulness")["figures"])
+def test_the_words_that_are_named_decide(run: str) -> None:
+    found = facts("explanations/faithfulness")["figures"][run]
+    assert found["named_over_chance"] >= 3
+    assert found["named_of_greedy"] >= 0.6
+    assert found["named_drop"] > found["captum_drop"]
+    assert found["same_words"] == 1
+
+
+def test_the_page_on_explanations_quotes_what_was_measured() -> None:
+    found = facts("explanations/faithfulness")["figures"]["tfidf"]
+    page = " ".join((ROOT / "docs" / "explanations.md").read_text().split())
+    points = {way: f"{100 * found[f'{way}_drop']:.1f}" for way in ("named", "chance", "greedy", "largest_weights")}
+    assert f"loses {points['named']} points of probability without the words that are named" in page
+    assert f"named, {points['chance']} without as many drawn by chance" in page
+    assert f"takes away {points['greedy']}, and the five largest weights" in page
+    assert f"of a linear model, {points['largest_weights']}." in page
 
 
 @pytest.mark.parametrize("option", ["default full", "default features", "freeze-embeddings full"])
@@ -229,7 +248,16 @@ def test_similarity_is_learned_to_the_bar_and_its_page_quotes_every_training() -
     for name in (name for name in KEPT if name.startswith("similarity/")):
         value = facts(name)["metrics"]["spearman"]["value"]
         short = name.removeprefix("similarity/")
-        assert f"{value:.4f}" in next(line for line in page.splitlines() if f"`{short}`" in line), name
+        lines = [line for line in page.splitlines() if line.startswith(f"| `{short}` |")]
+        assert any(f"{value:.4f}" in line for line in lines), name
         found.setdefault(short.partition("-seed")[0], []).append(value)
     assert len(found["features"]) == 3
     assert np.mean(found["features"]) >= 0.87
+
+
+def test_updates_of_an_index_encode_what_changed_and_keep_the_folder_small() -> None:
+    kept = facts("search_updates/updates")
+    assert (kept["updates"], kept["encoded"]) == (100, [kept["changed"]])
+    assert kept["changed"] == kept["documents"] // 100
+    assert kept["largest_size_share"] <= 1.2
+    assert kept["same_answers"] == 1.0

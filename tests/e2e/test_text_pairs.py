@@ -39,7 +39,7 @@ def compared(
     done = trifold_command("compare", pair_file, "--task", "pairs", *flags)
     assert done.returncode == 0, done.stderr
     assert f"contrastive is missing: {ONE_TEXT}." in done.stdout
-    assert done.stderr.rstrip().endswith("--text … --text-pair …")
+    assert done.stderr.rstrip().endswith("--text '…' --text-pair '…'")
     return folder
 
 
