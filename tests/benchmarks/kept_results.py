@@ -280,6 +280,9 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "similarity_untouched": _of_untouched_similarity,
     # Peaks of memory alone: the bar is recomputed from them.
     "embed_memory": lambda _: iter(()),
+    # Recomputed in test_near_duplicates.py.
+    "near_duplicates": lambda _: iter(()),
+    "near_leakage": lambda _: iter(()),
     # Timings alone: the bars are recomputed from them.
     "first_rows": lambda _: iter(()),
     "many_classes": lambda _: iter(()),
