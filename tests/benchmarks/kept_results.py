@@ -254,6 +254,23 @@ def _of_summaries(name: str) -> Iterator[Figure]:
                         yield value, again[of][figure][end], 1e-9
 
 
+def _of_searches(name: str) -> Iterator[Figure]:
+    from trifold.statistics.retrieval import figures_of
+
+    rankings = facts(name)["figures"]["rankings"]
+    for ranking, rows in runs(name).items():
+        yield 300, len({row["query"] for row in rows}), 0
+        found = []
+        for row in rows:
+            # Relevant documents are numbered, those that were not found last; all others are called 0.
+            ranked = ["0"] * 100
+            for number, rank in enumerate(row["ranks"], start=1):
+                ranked[rank - 1] = str(number)
+            found.append(figures_of(ranked, {str(1 + number): 1.0 for number in range(row["relevant"])}))
+        for figure, kept in rankings[ranking].items():
+            yield kept["value"], np.mean([one[figure] for one in found]), 1e-9
+
+
 _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "accuracy": _of_a_training,
     "pretrain/mlm-imdb": _of_the_cloze,
@@ -271,6 +288,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "pairs": _of_pairs,
     "bfloat16": _of_options,
     "rivals": _of_rivals,
+    "search/scifact-dev": _of_searches,
     "search_speed": _of_search_speed,
     "search_updates": _of_search_updates,
     "similarity": _of_similarities,
