@@ -222,6 +222,26 @@ def _of_untouched_similarity(name: str) -> Iterator[Figure]:
         yield figure, spearmanr([row["score"] for row in rows], [row[library] for row in rows]).statistic, 1e-9
 
 
+def _of_search_speed(name: str) -> Iterator[Figure]:
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    for figure in ("seconds", "peak_bytes") if Path(name).name == "build" else ():
+        found = {run: np.median([row[figure] for row in rows if row["run"] == run]) for run in kept[figure]}
+        yield kept[figure], found, 1e-6
+    for run, value in kept.get("p50_milliseconds", {}).items():
+        turns: dict[int, list[float]] = {}
+        for row in rows:
+            if row["run"] == run:
+                turns.setdefault(row["turn"], []).append(row["milliseconds"])
+        yield value, np.median([np.median(one) for one in turns.values()]), 1e-9
+
+
+def _of_search_updates(name: str) -> Iterator[Figure]:
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    yield [kept["updates"], kept["encoded"]], [len(rows), sorted({row["encoded"] for row in rows})], 0
+    yield kept["size_share"], rows[-1]["size_bytes"] / kept["fresh"]["size_bytes"], 1e-9
+    yield kept["largest_size_share"], max(row["size_bytes"] for row in rows) / kept["fresh"]["size_bytes"], 1e-9
+
+
 def _of_summaries(name: str) -> Iterator[Figure]:
     for run in summaries.RUNS:
         for part in ("all", "held_out"):
@@ -232,6 +252,23 @@ def _of_summaries(name: str) -> Iterator[Figure]:
                 for figure, interval in kept[of].items():
                     for end, value in interval.items():
                         yield value, again[of][figure][end], 1e-9
+
+
+def _of_searches(name: str) -> Iterator[Figure]:
+    from trifold.statistics.retrieval import figures_of
+
+    rankings = facts(name)["figures"]["rankings"]
+    for ranking, rows in runs(name).items():
+        yield 300, len({row["query"] for row in rows}), 0
+        found = []
+        for row in rows:
+            # Relevant documents are numbered, those that were not found last; all others are called 0.
+            ranked = ["0"] * 100
+            for number, rank in enumerate(row["ranks"], start=1):
+                ranked[rank - 1] = str(number)
+            found.append(figures_of(ranked, {str(1 + number): 1.0 for number in range(row["relevant"])}))
+        for figure, kept in rankings[ranking].items():
+            yield kept["value"], np.mean([one[figure] for one in found]), 1e-9
 
 
 _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
@@ -251,6 +288,9 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "pairs": _of_pairs,
     "bfloat16": _of_options,
     "rivals": _of_rivals,
+    "search/scifact-dev": _of_searches,
+    "search_speed": _of_search_speed,
+    "search_updates": _of_search_updates,
     "similarity": _of_similarities,
     "summaries": _of_summaries,
     "speed": _of_turns,
@@ -258,6 +298,9 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "similarity_untouched": _of_untouched_similarity,
     # Peaks of memory alone: the bar is recomputed from them.
     "embed_memory": lambda _: iter(()),
+    # Recomputed in test_near_duplicates.py.
+    "near_duplicates": lambda _: iter(()),
+    "near_leakage": lambda _: iter(()),
     # Timings alone: the bars are recomputed from them.
     "first_rows": lambda _: iter(()),
     "many_classes": lambda _: iter(()),

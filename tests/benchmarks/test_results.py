@@ -109,6 +109,11 @@ def test_the_words_that_are_named_decide(run: str) -> None:
     assert found["same_words"] == 1
 
 
+@pytest.mark.parametrize("name", [name for name in KEPT if name == "explanations/speed"])
+def test_a_review_is_explained_within_two_seconds(name: str) -> None:
+    assert all(np.median(seconds) <= 2 for seconds in facts(name)["seconds"].values())
+
+
 def test_the_page_on_explanations_quotes_what_was_measured() -> None:
     found = facts("explanations/faithfulness")["figures"]["tfidf"]
     page = " ".join((ROOT / "docs" / "explanations.md").read_text().split())

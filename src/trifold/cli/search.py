@@ -96,9 +96,8 @@ def query(
         json: Print JSON; with --queries an object a line.
     """
     from trifold.data.hub import offline_data
-    from trifold.documents.search.query import SearchIndex
     from trifold.events import say
-    from trifold.pipeline.search import answer_file, answer_text, as_json, write_one
+    from trifold.pipeline.search import answer_file, answer_text, as_json, open_search, write_one
     from trifold.runtime import prepare
 
     if (text is None) == (queries is None):
@@ -106,7 +105,7 @@ def query(
     require(query_column is None or queries is not None, "--query-column without --queries", "name the file")
     how, settings, written = compute or ComputeSettings(), asked or QuerySettings(), result or ResultSettings()
     prepare()
-    found = SearchIndex(index, how, model)
+    found = open_search(index, settings, how, model)
     if queries is not None:
         with offline_data(how.offline):
             count = answer_file(found, queries, settings, query_column, written, json=json)

@@ -22,6 +22,7 @@ def evaluate_search(
     /,
     *,
     split: str | None = None,
+    rerank: Path | None = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:
@@ -35,13 +36,14 @@ def evaluate_search(
         queries: File with a column of ids and one of texts.
         judged: File with columns of query ids, document ids and relevance; without relevance all named are relevant.
         split: Of files with a column called split, only rows with this value.
+        rerank: Run folder of a cross-encoder, which ranks the best documents anew.
         json: Print JSON instead.
     """
     from trifold.pipeline.search_eval import evaluate_search as evaluate
     from trifold.runtime import prepare
 
     prepare()
-    measured = evaluate(index, queries, judged, split, compute)
+    measured = evaluate(index, queries, judged, split, rerank, compute)
     if json:
         print_json(_as_dict(measured))
         return

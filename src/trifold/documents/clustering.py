@@ -6,14 +6,14 @@ import numpy as np
 
 # Dimensions that clusters are looked for in: in more, all distances are about the same.
 _DIMENSIONS = 50
-# Numbers of clusters that are tried, and rows that they are judged by.
-_CHOICES = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
+# Numbers of clusters that are tried (nobody reads a longer list), and rows that they are judged by.
+_CHOICES = (3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30)
 _JUDGED_BY = 5_000
 # Fewest rows of a cluster on average.
 _FEWEST = 8
 _STARTS = 4
-# A row's cosine with its centre below which it belongs to no cluster; of rows in no direction, half lie below it.
-_LONER = 0.25
+# A row's cosine with its centre below which it belongs to no cluster: no more than that of a random direction.
+_LONER = 0.1
 OTHER = -1
 
 
@@ -86,7 +86,7 @@ def _best_count(reduced: np.ndarray, seed: int) -> int:
     sample = reduced[rows]
     scores = {}
     for count in _CHOICES:
-        if count > max(2, len(sample) // _FEWEST):
+        if count > len(sample) // _FEWEST:
             break
         labels = KMeans(count, n_init=1, random_state=seed).fit_predict(sample)
         if len(np.unique(labels)) > 1:

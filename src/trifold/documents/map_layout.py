@@ -3,8 +3,8 @@
 import numpy as np
 
 # More points would take minutes, and would lie over one another.
-MOST_POINTS = 5_000
-_PERPLEXITY, _ROUNDS = 30.0, 750
+MOST_POINTS = 3_000
+_PERPLEXITY, _ROUNDS = 30.0, 500
 # t-SNE needs a few neighbours for each point.
 _FEWEST = 8
 

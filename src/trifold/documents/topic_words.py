@@ -16,9 +16,10 @@ _WORD = r"(?u)\b[^\W\d_][\w'\u2019-]{1,30}\b"
 def topic_words(texts: Sequence[str], topic_of: np.ndarray, count: int, most: int = WORDS_A_TOPIC) -> list[list[str]]:
     """The words with the largest class-based TF-IDF, for each topic.
 
-    The weight of word w in topic t is `tf(w, t) * log(1 + A / f(w))`: its share of the topic's words, its frequency
-    f(w) in all topics, and A, the words of an average topic. Words that are no more frequent in the topic than in all
-    texts do not name it.
+    The weight of word w in topic t is `tf(w, t) * log(1 + A / f(w)) * log(tf(w, t) / tf(w))`: its share of the
+    topic's words, its frequency f(w) in all topics, A, the words of an average topic, and its share of all words. The
+    last factor is ours: without it, the commonest words of a language name every topic of questions. Words that are
+    hardly more frequent in the topic than in all texts do not name it.
 
     Args:
         texts: The texts.
@@ -48,9 +49,10 @@ def topic_words(texts: Sequence[str], topic_of: np.ndarray, count: int, most: in
     lengths = np.maximum(in_topic.sum(axis=1, keepdims=True), 1)
     shares = in_topic / lengths
     everywhere = in_topic.sum(axis=0)
-    weights = shares * np.log1p(lengths.mean() / np.maximum(everywhere, 1))
+    times = shares / np.maximum(everywhere / lengths.sum(), 1e-12)
+    weights = shares * np.log1p(lengths.mean() / np.maximum(everywhere, 1)) * np.log(np.maximum(times, 1))
     weights[:, ~usable] = 0
-    weights[shares < _MORE_FREQUENT * everywhere / lengths.sum()] = 0
+    weights[times < _MORE_FREQUENT] = 0
     found = []
     for row in weights:
         best = np.argsort(-row, kind="stable")[: 4 * most]

@@ -18,6 +18,7 @@ from trifold.documents.readers.folder import folder_documents
 from trifold.documents.search.build import Built, build_index
 from trifold.documents.search.generation import Generation, open_generation
 from trifold.documents.search.query import Answer, SearchIndex
+from trifold.documents.search.rerank import Reranker
 from trifold.documents.search.settings import IndexSettings, QuerySettings
 from trifold.documents.search.writing import verify
 from trifold.errors import ArtifactError, SettingsError, require
@@ -205,6 +206,11 @@ def answer_file(
 
     write_answers(given, answered(), result, json=json)
     return count
+
+
+def open_search(index: Path, asked: QuerySettings, compute: ComputeSettings, model: str | None) -> SearchIndex:
+    """An index, with the cross-encoder that ranks anew what is found where one is named."""
+    return SearchIndex(index, compute, model, Reranker(asked.rerank, compute) if asked.rerank else None)
 
 
 def answer_text(index: SearchIndex, query: str, asked: QuerySettings) -> list[Answer]:

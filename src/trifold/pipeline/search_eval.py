@@ -1,14 +1,15 @@
 """How well an index finds what is known to be relevant: keywords, vectors, both, and reranked, side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trifold.documents.search.evaluation import SearchEvaluation, evaluate_rankings
-from trifold.documents.search.hybrid import Hit, keyword_scores, ranked_hits
+from trifold.documents.search.hybrid import Hit, keyword_scores, ranked_hits, usable_query
 from trifold.documents.search.judgements import Judgements, read_judgements
-from trifold.documents.search.query import SearchIndex, usable_query
+from trifold.documents.search.query import SearchIndex
 from trifold.documents.search.ranking import best
+from trifold.documents.search.rerank import Reranker
 from trifold.errors import DataError
 from trifold.events import say
 from trifold.formatting import counted
@@ -25,11 +26,13 @@ class Evaluated:
     Attributes:
         found: Figures of each ranking, and what one is ahead of another.
         judgements: The queries, and what is relevant to them.
+        ranked: Name of each ranking to the documents that it found for each query, best first.
         missing: Relevant documents that the index does not hold; nothing can find them.
     """
 
     found: SearchEvaluation
     judgements: Judgements
+    ranked: Mapping[str, Sequence[Sequence[str]]]
     missing: int
 
 
@@ -38,6 +41,7 @@ def evaluate_search(
     queries: Path,
     judged: Path,
     split: str | None = None,
+    rerank: Path | None = None,
     compute: ComputeSettings | None = None,
 ) -> Evaluated:
     """Ask an index queries whose relevant documents are known, in every way that it can be asked.
@@ -47,13 +51,14 @@ def evaluate_search(
         queries: File with ids and texts of queries.
         judged: File with ids of queries, ids of documents as the index calls them, and relevance.
         split: Of files with a column `split`, only rows with this value.
+        rerank: Run folder of a cross-encoder.
         compute: Where models are run.
 
     Raises:
         TrifoldError: If anything given cannot be used, or the index holds none of the relevant documents.
     """
     judgements = read_judgements(queries, judged, split)
-    opened = SearchIndex(index, compute)
+    opened = SearchIndex(index, compute, reranker=Reranker(rerank, compute) if rerank else None)
     ids = opened.document_ids()
     missing = len(judgements.documents() - set(ids))
     if missing == len(judgements.documents()):
@@ -72,7 +77,7 @@ def evaluate_search(
         name: [[ids[number] for number in one] for one in found]
         for name, found in _rankings(opened, judgements.queries).items()
     }
-    return Evaluated(evaluate_rankings(ranked, judgements.relevance), judgements, missing)
+    return Evaluated(evaluate_rankings(ranked, judgements.relevance), judgements, ranked, missing)
 
 
 def _rankings(index: SearchIndex, queries: Sequence[str]) -> dict[str, list[list[int]]]:
@@ -85,6 +90,9 @@ def _rankings(index: SearchIndex, queries: Sequence[str]) -> dict[str, list[list
     found["vectors"] = _documents(ranked_hits(index, usable, _DEPTH, allowed, hybrid=False))
     if index.keywords:
         found["hybrid"] = _documents(ranked_hits(index, usable, _DEPTH, allowed, hybrid=True))
+    if index.reranker:
+        reranked = ranked_hits(index, usable, _DEPTH, allowed, reranker=index.reranker)
+        found["reranked"] = _documents(reranked)
     return found
 
 

@@ -13,6 +13,7 @@ from trifold.data.visible_text import is_blank
 from trifold.documents.document import Document, Documents
 from trifold.documents.readers.decoding import decoded
 from trifold.documents.readers.html import read_html
+from trifold.documents.readers.markdown import prose_of
 from trifold.documents.readers.pdf import read_pdf
 from trifold.errors import DataError
 from trifold.terminal import printable
@@ -126,8 +127,13 @@ def read_folder(folder: Path, encoding: str | None = None) -> Iterator[FolderDoc
         raise DataError(f"{folder} holds no document: it needs files that end in {', '.join(SUFFIXES)}")
 
 
+def is_markdown(name: str) -> bool:
+    """Whether a file of this name is Markdown."""
+    return name.lower().endswith(_MARKDOWN)
+
+
 def read_document(path: Path, encoding: str | None = None) -> str:
-    """The text of one file, of a PDF that of all pages.
+    """The prose of one file: of a PDF all pages, of Markdown what is neither code nor a table.
 
     Args:
         path: Plain text whatever its name ends in, unless that says otherwise.
@@ -139,7 +145,8 @@ def read_document(path: Path, encoding: str | None = None) -> str:
     """
     require_file(path)
     try:
-        return "\n\n".join(text for _, text in _read(path, encoding).texts)
+        text = "\n\n".join(text for _, text in _read(path, encoding).texts)
+        return prose_of(text) if is_markdown(path.name) else text
     except DataError as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     except OSError as error:

@@ -6,14 +6,15 @@ from pathlib import Path
 
 from trifold.data.columns import Columns
 from trifold.data.table import Table
-from trifold.documents.readers.folder import FolderDocument, UnreadFile, read_folder
+from trifold.documents.readers.folder import FolderDocument, UnreadFile, is_markdown, read_folder
+from trifold.documents.readers.markdown import prose_of
 from trifold.types import BadRow, Record
 
 PATH, TITLE, TEXT = "path", "title", "text"
 
 
 def folder_table(folder: Path, encoding: str | None = None) -> tuple[Table, Columns]:
-    """The documents of a folder: columns `path` and `title`, and in each record the whole `text`.
+    """The documents of a folder: columns `path` and `title`, and in each record its prose as `text`.
 
     Of a PDF, all pages are one document. A file that cannot be read is a bad row.
 
@@ -35,4 +36,4 @@ def _rows(folder: Path, encoding: str | None) -> Iterator[Record | BadRow]:
             continue
         pages = [part for part in parts if isinstance(part, FolderDocument)]
         text = "\n\n".join(page.text for page in pages)
-        yield Record(number, {PATH: path, TITLE: pages[0].title, TEXT: text})
+        yield Record(number, {PATH: path, TITLE: pages[0].title, TEXT: prose_of(text) if is_markdown(path) else text})

@@ -1,19 +1,24 @@
-"""Documents ranked by vectors, by keywords, and by both."""
+"""Documents ranked by vectors, by keywords, by both, and anew by a cross-encoder."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from trifold.data.visible_text import is_blank
 from trifold.documents.search.ranking import best, fuse
+from trifold.documents.search.rerank import Reranker
 from trifold.documents.search.words import NEEDS_SEARCH
-from trifold.errors import require
+from trifold.errors import SettingsError, require
+from trifold.types import TextPair
 
 if TYPE_CHECKING:
     from trifold.documents.search.query import SearchIndex
 
 # Of vectors and of keywords alike so many documents are scored by both, or so many for each that is wanted.
 _FUSED, _FUSED_PER_WANTED = 100, 2
+# Documents whose best passage is read together with the query, at least.
+RERANKED = 50
 
 
 class Hit(NamedTuple):
@@ -38,6 +43,7 @@ def ranked_hits(
     *,
     approximate: bool | None = None,
     hybrid: bool | None = None,
+    reranker: Reranker | None = None,
 ) -> list[list[Hit]]:
     """The documents that answer each query best, each by its best passage.
 
@@ -48,6 +54,7 @@ def ranked_hits(
         allowed: `(positions,)` bool, which passages may be found; all where `None`.
         approximate: As in `SearchIndex.search`.
         hybrid: As in `SearchIndex.search`.
+        reranker: Ranks anew what is found.
 
     Raises:
         SettingsError: If the index has not what is asked for.
@@ -58,9 +65,23 @@ def ranked_hits(
         f"{index.folder} has no index of keywords: {NEEDS_SEARCH}, then build it again",
     )
     both = index.keywords is not None if hybrid is None else hybrid
+    wanted = max(top_k, RERANKED) if reranker else top_k
+    found = (_by_both if both else _by_vectors)(index, queries, wanted, allowed, approximate)
+    if reranker:
+        found = [_reranked(index, query, hits, reranker) for query, hits in zip(queries, found, strict=True)]
+    return [hits[:top_k] for hits in found]
+
+
+def _by_vectors(
+    index: "SearchIndex", queries: Sequence[str], top_k: int, allowed: np.ndarray | None, approximate: bool | None
+) -> list[list[Hit]]:
+    return index.hits(index.vectors(queries), top_k, allowed, approximate=approximate)
+
+
+def _by_both(
+    index: "SearchIndex", queries: Sequence[str], top_k: int, allowed: np.ndarray | None, approximate: bool | None
+) -> list[list[Hit]]:
     vectors = index.vectors(queries)
-    if not both:
-        return index.hits(vectors, top_k, allowed, approximate=approximate)
     depth = max(_FUSED, _FUSED_PER_WANTED * top_k)
     by_vectors = index.hits(vectors, depth, allowed, approximate=approximate)
     keywords = keyword_scores(index, queries, allowed)
@@ -68,6 +89,12 @@ def ranked_hits(
         _fused(index, vector, hits, scores, depth)[:top_k]
         for vector, hits, scores in zip(vectors, by_vectors, keywords, strict=True)
     ]
+
+
+def _reranked(index: "SearchIndex", query: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
+    """The same documents, those whose passage is most probably relevant first; of equal ones in their order before."""
+    scores = reranker.relevance([TextPair(query, index.passage(hit.position)) for hit in hits])
+    return [hits[n]._replace(score=float(scores[n])) for n in np.argsort(-scores, kind="stable")]
 
 
 def keyword_scores(index: "SearchIndex", queries: Sequence[str], allowed: np.ndarray | None) -> Iterator[np.ndarray]:
@@ -122,3 +149,14 @@ def _best_passages(index: "SearchIndex", documents: Sequence[int], vector: np.nd
         Hit(int(positions[part.argmax()]), document, float(part.max()))
         for document, positions, part in zip(documents, passages, parts, strict=True)
     ]
+
+
+def usable_query(query: str) -> str:
+    """The query, without halves of characters that a command line may hold.
+
+    Raises:
+        SettingsError: If it holds nothing to look for.
+    """
+    if is_blank(query):
+        raise SettingsError("the query is empty: give a text, or several words of one")
+    return query.encode("utf-8", "replace").decode("utf-8")

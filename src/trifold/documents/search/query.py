@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.data.visible_text import is_blank
 from trifold.documents.document import Documents, given_documents
 from trifold.documents.embedder import TextEmbedder
 from trifold.documents.nearest import Nearest, nearest
@@ -17,16 +16,17 @@ from trifold.documents.search.conditions import parse_condition
 from trifold.documents.search.document_passages import DocumentPassages
 from trifold.documents.search.encoding import open_embedder
 from trifold.documents.search.generation import APPROXIMATE, KEYWORDS, Generation, with_current
-from trifold.documents.search.hybrid import Hit, ranked_hits
+from trifold.documents.search.hybrid import Hit, ranked_hits, usable_query
 from trifold.documents.search.keywords import KeywordIndex
 from trifold.documents.search.planning import identity_of
 from trifold.documents.search.records import IndexRecord
+from trifold.documents.search.rerank import Reranker
 from trifold.documents.search.settings import IndexSettings
 from trifold.documents.search.snippets import Snippet, make_snippets
 from trifold.documents.search.tables import FoundDocument
 from trifold.documents.search.where import matching
 from trifold.documents.search.words import NEEDS_SEARCH, has_keywords
-from trifold.errors import ArtifactError, SettingsError, require
+from trifold.errors import ArtifactError, require
 from trifold.events import say, say_once
 from trifold.models.settings import ComputeSettings
 
@@ -68,6 +68,7 @@ class SearchIndex:
         folder: Where it is.
         compute: Where queries are encoded.
         model: The model it was built with, where that lies elsewhere now.
+        reranker: Reads the best passages together with the query, and ranks them anew.
 
     Attributes:
         record: What it is made of.
@@ -79,8 +80,14 @@ class SearchIndex:
         ArtifactError: If it is damaged.
     """
 
-    def __init__(self, folder: Path | str, compute: ComputeSettings | None = None, model: str | None = None) -> None:
-        self.folder = Path(folder)
+    def __init__(
+        self,
+        folder: Path | str,
+        compute: ComputeSettings | None = None,
+        model: str | None = None,
+        reranker: Reranker | None = None,
+    ) -> None:
+        self.folder, self.reranker = Path(folder), reranker
         self._compute, self._model = compute or ComputeSettings(), model
         self._generation, self._approximate, self.keywords = with_current(self.folder, self._opened)
         self.record: IndexRecord = self._generation.record
@@ -99,11 +106,6 @@ class SearchIndex:
         elif generation.record.keywords:
             say_once(f"note: {NEEDS_SEARCH}; until then documents are found by their vectors alone")
         return generation, approximate, keywords
-
-    @classmethod
-    def open(cls, folder: Path | str, compute: ComputeSettings | None = None) -> "SearchIndex":
-        """`SearchIndex(folder, compute)`."""
-        return cls(folder, compute)
 
     @classmethod
     def build(
@@ -140,6 +142,10 @@ class SearchIndex:
     def runs(self) -> DocumentPassages:
         """Which passages each document has."""
         return self._generation.runs
+
+    def passage(self, position: int) -> str:
+        """The text of a passage."""
+        return self._generation.segments.passage(position).text
 
     def stored_vectors(self, positions: np.ndarray) -> np.ndarray:
         """The vectors of passages, `(positions, width)` float32."""
@@ -202,7 +208,9 @@ class SearchIndex:
         allowed = self.allowed(where)
         if not queries:
             return []
-        hits = ranked_hits(self, queries, top_k, allowed, approximate=approximate, hybrid=hybrid)
+        hits = ranked_hits(
+            self, queries, top_k, allowed, approximate=approximate, hybrid=hybrid, reranker=self.reranker
+        )
         return [self.answers(query, found) for query, found in zip(queries, hits, strict=True)]
 
     def vectors(self, queries: Sequence[str]) -> np.ndarray:
@@ -288,14 +296,3 @@ class SearchIndex:
             Answer(rank, round(hit.score, 6), document, passage.start, passage.end, passage.text, snippet)
             for rank, (hit, document, passage, snippet) in enumerate(rows, start=1)
         ]
-
-
-def usable_query(query: str) -> str:
-    """The query, without halves of characters that a command line may hold.
-
-    Raises:
-        SettingsError: If it holds nothing to look for.
-    """
-    if is_blank(query):
-        raise SettingsError("the query is empty: give a text, or several words of one")
-    return query.encode("utf-8", "replace").decode("utf-8")

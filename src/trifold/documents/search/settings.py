@@ -1,6 +1,7 @@
 """What an index is made of, and how it is asked."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -49,12 +50,15 @@ class QuerySettings:
         where: Condition on the documents' columns, such as "year >= 2020 and label = 'good'".
         approximate: Search by the approximate index, or exactly; by default approximately where there is such an index.
         hybrid: Rank by keywords as well as by vectors; by default where the index has keywords.
+        rerank: Run folder of a cross-encoder, which ranks the best 50 documents anew; trained by finetune --task
+            pairs on queries and passages, labelled 1 where the passage is relevant and 0 where it is not.
     """
 
     top_k: int = 10
     where: str | None = None
     approximate: Annotated[bool | None, Parameter(negative="--exact")] = None
     hybrid: bool | None = None
+    rerank: Path | None = None
 
     def __post_init__(self) -> None:
         require(1 <= self.top_k <= 10_000, f"--top-k {self.top_k}", "give 1 to 10,000")

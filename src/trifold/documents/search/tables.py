@@ -8,8 +8,6 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-import numpy as np
-
 from trifold.atomic import sync
 from trifold.data.parquet import as_array
 from trifold.documents.document import Document
@@ -82,7 +80,8 @@ class DocumentTable:
 
     def rows(self, numbers: Sequence[int]) -> list[FoundDocument]:
         """The documents with these numbers."""
-        found = self._whole.take(np.array(numbers, dtype=np.int64)).to_pylist()
+        # Row by row: pyarrow imports pandas, where that is installed, to look at an array of positions.
+        found = [self._whole.slice(number, 1).to_pylist()[0] for number in numbers]
         return [FoundDocument(row.pop("@id"), row.pop("@file"), row.pop("@row"), row) for row in found]
 
     @cached_property
