@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
+DECISION = (ROOT / "docs" / "decisions" / "0027-duplicates.md").read_text(encoding="utf-8")
 PAGE = " ".join((ROOT / "docs" / "duplicates.md").read_text(encoding="utf-8").split())
 
 
@@ -35,3 +36,13 @@ def test_planted_copies_are_found_and_little_else() -> None:
     facts = json.loads((RESULTS / "near_duplicates" / "facts.json").read_text())
     assert facts["seconds"] <= 120
     assert f"{facts['seconds']:.0f} s" in PAGE
+
+
+def test_accuracy_with_and_without_near_duplicates_is_that_of_the_predictions() -> None:
+    rows = pq.read_table(RESULTS / "near_leakage" / "predictions.parquet").to_pydict()
+    sets = json.loads((RESULTS / "near_leakage" / "facts.json").read_text())["sets"]
+    data, label = np.array(rows["data"]), np.array(rows["label"])
+    for name, facts in sets.items():
+        mine = data == name
+        shares = [100 * (np.array(rows[how])[mine] == label[mine]).mean() for how in ("with", "without")]
+        assert f"| {facts['near_training']:,} | {shares[0]:.1f} | {shares[1]:.1f} |" in DECISION, name
