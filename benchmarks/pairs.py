@@ -25,6 +25,7 @@ from result_tables import read_csv, read_rows, replace_run
 RESULTS = Path(__file__).parent / "results" / "pairs"
 FACTS = RESULTS / "facts.json"
 DATA = Path(os.environ.get("TRIFOLD_DATA", ""))
+KEPT = ("row", "label", "prediction", "probability")
 TRAINED, SEEDS = ("adapter-lora", "adapter-bottleneck", "full"), (1, 2)
 
 
@@ -72,7 +73,8 @@ def trifold(*arguments: str) -> None:
 
 def keep(run: str, folder: Path) -> dict[str, Any]:
     """Keep a run's raw rows; its figures and what it took."""
-    replace_run(RESULTS / "rows.parquet", run, read_csv(folder / "predictions.csv"))
+    rows = ({name: row[name] for name in KEPT} for row in read_csv(folder / "predictions.csv"))
+    replace_run(RESULTS / "rows.parquet", run, rows)
     record, metrics = (json.loads((folder / name).read_text()) for name in ("run.json", "metrics.json"))
     taken = {name: record[name] for name in ("train_seconds", "ms_per_text", "size_bytes", "peak_memory_bytes")}
     shutil.rmtree(folder / "model", ignore_errors=True)

@@ -289,6 +289,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "bfloat16": _of_options,
     "rivals": _of_rivals,
     "search/scifact-dev": _of_searches,
+    "search/keywords-speed": lambda _: iter(()),
     "search_speed": _of_search_speed,
     "search_updates": _of_search_updates,
     "similarity": _of_similarities,
