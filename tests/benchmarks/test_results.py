@@ -258,3 +258,11 @@ def test_similarity_is_learned_to_the_bar_and_its_page_quotes_every_training() -
         found.setdefault(short.partition("-seed")[0], []).append(value)
     assert len(found["features"]) == 3
     assert np.mean(found["features"]) >= 0.87
+
+
+def test_updates_of_an_index_encode_what_changed_and_keep_the_folder_small() -> None:
+    kept = facts("search_updates/updates")
+    assert (kept["updates"], kept["encoded"]) == (100, [kept["changed"]])
+    assert kept["changed"] == kept["documents"] // 100
+    assert kept["largest_size_share"] <= 1.2
+    assert kept["same_answers"] == 1.0
