@@ -54,6 +54,7 @@ def duplicates(
     from trifold.events import say
     from trifold.pipeline.duplicates import DuplicatesRequest
     from trifold.pipeline.duplicates import duplicates as find
+    from trifold.pipeline.request import flags_of
 
     chosen, written = what or DuplicateSettings(), result or ResultSettings()
     for_vectors = model != "minilm" or encoding is not None
@@ -71,7 +72,9 @@ def duplicates(
         stay = report.data.all_rows - (len(report.copies) if drop else 0)
         say(f"{counted(stay, 'row')} written to {written.output}")
     elif report.copies:
-        say_next("duplicates", data, *(("--against", against) if against else ()), "--drop", "--output", "kept.csv")
+        other = ("--against", against) if against else ()
+        flags = (*flags_of(request.reading), *flags_of(chosen))
+        say_next("duplicates", data, *other, *flags, "--drop", "--output", "kept.csv")
 
 
 def _print(report: "DuplicatesReport", settings: DuplicateSettings) -> None:
