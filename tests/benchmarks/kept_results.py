@@ -237,7 +237,8 @@ def _of_search_speed(name: str) -> Iterator[Figure]:
 
 def _of_search_updates(name: str) -> Iterator[Figure]:
     kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
-    yield [kept["updates"], kept["encoded"]], [len(rows), sorted({row["encoded"] for row in rows})], 0
+    yield kept["updates"], len(rows), 0
+    yield kept["encoded"], sorted({row["encoded"] for row in rows}), 0
     yield kept["size_share"], rows[-1]["size_bytes"] / kept["fresh"]["size_bytes"], 1e-9
     yield kept["largest_size_share"], max(row["size_bytes"] for row in rows) / kept["fresh"]["size_bytes"], 1e-9
 
