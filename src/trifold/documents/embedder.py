@@ -10,8 +10,7 @@ import numpy as np
 from trifold.data.in_memory import texts_of
 from trifold.documents.models import find_model
 from trifold.documents.prompts import DOCUMENTS, QUERY, named_prompt, prompts_of_family
-from trifold.documents.sentence_folder import write_sentence_folder
-from trifold.documents.vector_steps import Normalize, Step, Truncate
+from trifold.documents.saved_embedder import save_embedder
 from trifold.engines.encoder import Encoder
 from trifold.errors import require
 from trifold.events import say, say_once, track
@@ -20,6 +19,7 @@ from trifold.hashing import content_address, file_sha256
 from trifold.models.pooling import POOLINGS
 from trifold.models.settings import EncodingSettings, reach_in_words
 from trifold.models.tokenizer import Tokenizer
+from trifold.models.vector_steps import Normalize, Step, Truncate
 from trifold.runtime import choose, prepared
 from trifold.types import single_texts
 
@@ -273,7 +273,7 @@ class TextEmbedder:
                 f"note: the folder cannot say --long-text {self._tokenizer.long_text}: sentence-transformers reads the "
                 f"first {self.max_length:,} tokens of a longer text"
             )
-        write_sentence_folder(Path(folder), self.files, self._modules, self._encoder.width)
+        save_embedder(Path(folder), self.files, self._modules, self._encoder.width)
 
     def _as_read(self, prompt: str, text: str) -> str:
         return f"{prompt}{text}".lower() if self._modules.lower_case else f"{prompt}{text}"

@@ -9,13 +9,13 @@ from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run
 from trifold.artifact.run_record import RUN, ClassifierRecord, ModelRecord, RunRecord, read_run_record
 from trifold.data.recorded_columns import RecordedColumns
-from trifold.documents.sentence_modules import SentenceModules, encoder_folder, read_modules
 from trifold.engines.encoder import Encoder
 from trifold.errors import BackboneError
 from trifold.methods.catalogue import ALL_METHODS, method_entry
 from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.context_length import context_length
 from trifold.models.locate import MINILM, find_base, locate
+from trifold.models.sentence_modules import SentenceModules, encoder_folder, read_modules
 from trifold.models.settings import BackboneSettings, EncodingSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose

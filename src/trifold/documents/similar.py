@@ -14,11 +14,11 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import TextSettings
 from trifold.data.table import ResultTable, Row, Table
 from trifold.documents.embedder import TextEmbedder
-from trifold.documents.vector_steps import Normalize
 from trifold.errors import DataError, SettingsError
 from trifold.events import say
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR
+from trifold.models.vector_steps import Normalize
 from trifold.types import BadRow, Record
 
 SIMILARITY, OTHER_TEXT = "similarity", "other_text"

@@ -28,9 +28,11 @@ from trifold.models.loading import save_model
 from trifold.models.locate import find_backbone
 from trifold.models.lora import add_adapter
 from trifold.models.sentence_folder import write_modules
+from trifold.models.sentence_modules import SentenceModules
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.tokenizer_files import copy_tokenizer
+from trifold.models.vector_steps import Dense, Normalize
 from trifold.models.vocabulary_pruning import tokens_that_occur
 from trifold.runtime import Runtime, choose, seed_everything
 from trifold.train.loop import train as train_model
@@ -79,7 +81,8 @@ class TwoTowers(SimilarityModel):
         """Write the encoder, its tokenizer, and what sentence-transformers wants to know of both."""
         save_model(self._encoder.model, folder)
         copy_tokenizer(self.files, folder)
-        write_modules(folder, self._encoder.width, self._tokenizer.max_length, self.projection)
+        steps = (Normalize(),) if self.projection is None else (Dense(self.projection.T, None, "Identity"), Normalize())
+        write_modules(folder, SentenceModules(steps=steps, max_length=self._tokenizer.max_length), self._encoder.width)
         settings = {
             **self._tokenizer.described(),
             "engine": self._encoder.backend,

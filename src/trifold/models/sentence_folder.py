@@ -1,47 +1,76 @@
-"""What sentence-transformers wants to find beside an encoder: how its tokens become one vector of length 1."""
+"""Write what sentence-transformers wants to find beside an encoder: how its tokens become one vector."""
 
 import json
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import save_file
 
-_KINDS = "sentence_transformers.models."
+from trifold.models.sentence_modules import MODEL_CONFIG, MODULES, POOLING_NAMES, SentenceModules
+from trifold.models.vector_steps import DENSE_CONFIG, Dense, Normalize, Truncate
+
+# By the names that all versions of sentence-transformers know.
+_TYPES = "sentence_transformers.models."
+_FLAGS = {"first": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "max": "pooling_mode_max_tokens"}
 
 
-def write_modules(folder: Path, width: int, max_length: int, projection: np.ndarray | None = None) -> None:
-    """Make a folder of transformers one of sentence-transformers, with the mean of the tokens as a text's vector.
+def write_modules(folder: Path, modules: SentenceModules, width: int) -> None:
+    """Make a folder of transformers one of sentence-transformers.
 
     Args:
         folder: Holds the encoder and its tokenizer.
-        width: Numbers of a vector.
-        max_length: Tokens of a text that are read.
-        projection: `(width, out)` that vectors are multiplied by, if they are.
+        modules: What becomes of the encoder's states.
+        width: Numbers of one state.
     """
-    kinds = ["Transformer", "Pooling", *([] if projection is None else ["Dense"]), "Normalize"]
-    paths = ["" if not i else f"{i}_{kind}" for i, kind in enumerate(kinds)]
-    modules = [
-        {"idx": i, "name": str(i), "path": path, "type": _KINDS + kind}
-        for i, (path, kind) in enumerate(zip(paths, kinds, strict=True))
+    reading = {"max_seq_length": modules.max_length, "do_lower_case": modules.lower_case}
+    _write_json(folder / "sentence_bert_config.json", reading)
+    listed = [("", "Transformer"), ("1_Pooling", "Pooling")]
+    pooling: dict[str, object] = {
+        "word_embedding_dimension": width,
+        **{flag: how in modules.poolings for how, flag in _FLAGS.items()},
+    }
+    if len(modules.poolings) > 1:
+        # Several are joined in the order of this list, which the flags do not tell.
+        names = {ours: theirs for theirs, ours in POOLING_NAMES.items()}
+        pooling = {"embedding_dimension": width, "pooling_mode": [names[how] for how in modules.poolings]}
+    _write_json(folder / "1_Pooling" / "config.json", pooling)
+    before = len(modules.poolings) * width
+    for number, step in enumerate(modules.steps, start=2):
+        kind = "Normalize" if isinstance(step, Normalize) else "Dense"
+        place = f"{number}_{kind}"
+        (folder / place).mkdir()
+        listed.append((place, kind))
+        if isinstance(step, Truncate | Dense):
+            _write_dense(folder / place, step.as_dense(before) if isinstance(step, Truncate) else step)
+        before = step.width(before)
+    named = [
+        {"idx": number, "name": str(number), "path": path, "type": _TYPES + kind}
+        for number, (path, kind) in enumerate(listed)
     ]
-    _write(folder / "modules.json", modules)
-    _write(folder / "sentence_bert_config.json", {"max_seq_length": max_length, "do_lower_case": False})
-    _write(folder / "config_sentence_transformers.json", {"similarity_fn_name": "cosine"})
-    for path in paths[1:]:
-        (folder / path).mkdir()
-    pooling = {"word_embedding_dimension": width, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
-    _write(folder / paths[1] / "config.json", pooling)
-    if projection is not None:
-        from safetensors.numpy import save_file
-
-        width, out = projection.shape
-        identity = "torch.nn.modules.linear.Identity"
-        described = {"in_features": width, "out_features": out, "bias": False, "activation_function": identity}
-        _write(folder / paths[2] / "config.json", described)
-        save_file(
-            {"linear.weight": np.ascontiguousarray(projection.T, dtype=np.float32)},
-            folder / paths[2] / "model.safetensors",
-        )
+    _write_json(folder / MODULES, named)
+    model = {
+        "prompts": dict(modules.prompts),
+        "default_prompt_name": modules.default_prompt,
+        "similarity_fn_name": modules.similarity,
+    }
+    _write_json(folder / MODEL_CONFIG, model)
 
 
-def _write(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+def _write_dense(folder: Path, dense: Dense) -> None:
+    bias = {} if dense.bias is None else {"linear.bias": dense.bias}
+    save_file(
+        {"linear.weight": np.ascontiguousarray(dense.weight, dtype=np.float32), **bias}, folder / "model.safetensors"
+    )
+    kinds = {"Identity": "linear"}
+    config = {
+        "in_features": dense.weight.shape[1],
+        "out_features": dense.weight.shape[0],
+        "bias": dense.bias is not None,
+        "activation_function": f"torch.nn.modules.{kinds.get(dense.activation, 'activation')}.{dense.activation}",
+    }
+    _write_json(folder / DENSE_CONFIG, config)
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

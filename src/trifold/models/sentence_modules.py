@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypedDict
 
-from trifold.documents.vector_steps import Normalize, Step, read_dense
 from trifold.errors import BackboneError
 from trifold.models.backbone_files import quoted
+from trifold.models.vector_steps import Normalize, Step, read_dense
 from trifold.schema import Size, read_facts, read_value
 
 MODULES, MODEL_CONFIG = "modules.json", "config_sentence_transformers.json"
