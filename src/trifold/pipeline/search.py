@@ -16,7 +16,7 @@ from trifold.data.table import ResultTable, Row, Table
 from trifold.documents.document import Documents, table_documents
 from trifold.documents.readers.folder import folder_documents
 from trifold.documents.search.build import Built, build_index
-from trifold.documents.search.generation import Generation, open_generation
+from trifold.documents.search.generation import Generation, open_generation, with_current
 from trifold.documents.search.query import Answer, SearchIndex
 from trifold.documents.search.rerank import Reranker
 from trifold.documents.search.settings import IndexSettings, QuerySettings
@@ -25,6 +25,7 @@ from trifold.errors import ArtifactError, SettingsError, require
 from trifold.events import say
 from trifold.inference.stream import require_result
 from trifold.models.settings import ComputeSettings
+from trifold.pipeline.folder_size import folder_bytes
 from trifold.terminal import for_terminal
 from trifold.types import BadRow, Record
 
@@ -125,13 +126,16 @@ def _known(folder: Path) -> Generation | None:
 
 
 def describe(folder: Path) -> IndexFacts:
-    """What an index holds, every file of it compared with what was written.
+    """What an index holds, every file of it compared with what was written; also while it is brought up to date.
 
     Raises:
         SettingsError: If there is no index.
         ArtifactError: If a file is missing or damaged.
     """
-    generation = open_generation(folder)
+    return with_current(folder, lambda path: _described(folder, Generation(folder, path)))
+
+
+def _described(folder: Path, generation: Generation) -> IndexFacts:
     verify(folder, generation)
     record, splitting = generation.record, generation.record.splitting
     return IndexFacts(
@@ -146,7 +150,7 @@ def describe(folder: Path) -> IndexFacts:
         splitting.overlap_sentences,
         splitting.language,
         tuple(generation.documents.columns),
-        sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        folder_bytes(folder),
         record.positions - record.passages,
         record.approximate.as_json() if record.approximate else None,
         record.keywords,
