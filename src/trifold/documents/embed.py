@@ -26,7 +26,7 @@ from trifold.types import BadRow, Record
 from trifold.version import VERSION, installed_versions
 
 # Rows whose vectors are computed together and kept when a command is killed.
-ROWS_PER_SLICE = 4_096
+ROWS_PER_SLICE = 1_024
 _ROWS_WRITTEN_AT_ONCE = 1_024
 _ARRAY = ".npy"
 _FORMATS = (_ARRAY, PARQUET, JSON_LINES)

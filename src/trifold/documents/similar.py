@@ -10,6 +10,7 @@ import numpy as np
 
 from trifold.data.columns import Columns, unusable_text
 from trifold.data.examples import open_rows
+from trifold.data.in_memory import texts_of
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import TextSettings
 from trifold.data.table import ResultTable, Row, Table
@@ -84,12 +85,10 @@ def similarity_of(embedder: TextEmbedder, first: str, second: str, prompt: str =
         prompt: What stands before either.
 
     Raises:
-        DataError: If a text is empty.
+        DataError: If a text is empty, or holds half a character.
     """
-    for text in (first, second):
-        if reason := unusable_text(text):
-            raise DataError(f"{reason}: give a text with at least one word")
-        embedder.require_words([text])
+    for text in texts_of([first, second]):
+        embedder.require_words([str(text)])
     counts = Counts()
     one, other = unit_encoder(embedder, prompt, counts)([first, second])
     return float(one @ other), counts.truncated
