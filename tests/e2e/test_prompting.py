@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -79,6 +80,7 @@ def test_the_same_file_says_the_same_here_and_through_a_server(
     for number, llm in enumerate((f"hf:{decoder}", served)):
         log = ("--log", tmp_path / f"log{number}")
         said = trifold_command("prompt", "run", prompt_file, "--var", "text=The film is dull.", "--llm", llm, *log)
+        assert f"DATA.csv --llm {shlex.quote(llm)} --log" in said.stderr.splitlines()[-1]
         wish = trifold_command("prompt", "write", WISH, "--llm", llm, *log)
         assert said.returncode == wish.returncode == 0, said.stderr + wish.stderr
         answers.append((said.stdout, wish.stdout))

@@ -15,7 +15,6 @@ from trifold.data.settings import TextSettings
 from trifold.data.table import ResultTable, Row, Table
 from trifold.documents.embedder import TextEmbedder
 from trifold.errors import DataError, SettingsError
-from trifold.events import say
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR
 from trifold.models.vector_steps import Normalize
@@ -154,8 +153,7 @@ def open_texts(
     """`open_rows`, with what the user should know of the file said."""
     table, columns, rows = open_rows(path, reading, own)
     table.tell()
-    if columns.guessed and own is None:
-        say(f"note: texts of {path} are read from column {columns.text!r}; --text-column overrides")
+    columns.tell(own, f"texts of {path}")
     return table, columns, rows
 
 
