@@ -56,5 +56,7 @@ def _files(run: Run, settings: BackboneSettings) -> BackboneFiles:
         return find_model(str(run.folder), settings).files
     except BackboneError:
         if run.record.backbone is None:
-            raise
+            raise BackboneError(
+                f"a run of {run.record.method} has no encoder, so that its nearest training rows are not shown"
+            ) from None
         return find_model(run.record.backbone.name, settings).files
