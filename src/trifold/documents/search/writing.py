@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trifold.atomic import remove, sync, sync_folder, write_json
 from trifold.documents.search.generation import GENERATIONS, SEGMENTS, UNFINISHED, Generation, open_generation
+from trifold.documents.search.mapped_array import unreadable
 from trifold.documents.search.records import CURRENT, CurrentRecord, damaged
 from trifold.errors import ArtifactError, SettingsError
 from trifold.events import say
@@ -138,5 +139,9 @@ def verify(folder: Path, generation: Generation, names: Collection[str] | None =
     for name, expected in generation.record.sha256.items():
         if names is None or name in names:
             path = file_of(folder, generation, name)
-            if not path.is_file() or file_sha256(path) != expected:
+            try:
+                found = file_sha256(path)
+            except OSError:
+                raise unreadable(path) from None
+            if found != expected:
                 raise damaged(path, "its content is not what was written")

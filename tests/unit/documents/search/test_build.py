@@ -16,7 +16,7 @@ from trifold.documents.search.generation import open_generation
 from trifold.documents.search.query import SearchIndex
 from trifold.documents.search.settings import IndexSettings
 from trifold.documents.search.writing import verify, writing
-from trifold.errors import ArtifactError, DataError, SettingsError
+from trifold.errors import ArtifactError, BackboneError, DataError, SettingsError
 from trifold.models.settings import ComputeSettings
 
 ON_CPU = ComputeSettings(device="cpu", precision="float32")
@@ -132,6 +132,42 @@ def test_a_build_that_is_stopped_goes_on_and_the_index_answers_meanwhile(
     assert len(list((tmp_path / "index" / "segments").iterdir())) == 2 * len(
         open_generation(tmp_path / "index").record.segments
     )
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_what_is_added_or_left_need_not_have_words_that_the_model_knows(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emoji = [f"{sign}{sign}" for sign in "🎬🎭🎥🎞🍿📽🎟🎫"]
+    with pytest.raises(BackboneError, match="give a model for their language"):
+        build(tmp_path / "index", emoji, tiny_model)
+    build(tmp_path / "index", texts(8), tiny_model)
+    assert build(tmp_path / "index", [*texts(8), emoji[0]]).encoded_passages == 1
+    with pytest.raises(BackboneError, match="give a model for their language"):
+        build(tmp_path / "index", emoji, passage_tokens=40)
+    encode = encoding.TextEmbedder.encode_document
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def once(self: Any, given: Sequence[str]) -> np.ndarray:
+        patch.setattr(encoding.TextEmbedder, "encode_document", stop)
+        return encode(self, given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(encoding.TextEmbedder, "encode_document", once)
+        with pytest.raises(KeyboardInterrupt):
+            build(tmp_path / "stopped", [*texts(8), *emoji], tiny_model)
+    built = build(tmp_path / "stopped", [*texts(8), *emoji], tiny_model)
+    assert (built.recovered_passages, built.encoded_passages) == (8, 8)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_equal_passages_are_encoded_once_however_far_apart_they_stand(tmp_path: Path, tiny_model: Path) -> None:
+    given = [*texts(20), *texts(20)]
+    built = build(tmp_path / "index", given, tiny_model)
+    assert (built.passages, built.encoded_passages, built.recovered_passages) == (40, 20, 0)
+    assert {one.document.id for one in SearchIndex(tmp_path / "index", ON_CPU).search(given[3], 2)} == {"4", "24"}
 
 
 def test_a_reader_goes_on_with_what_it_opened(tmp_path: Path, tiny_model: Path) -> None:
