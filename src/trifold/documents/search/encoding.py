@@ -39,7 +39,7 @@ class Encoding:
     Args:
         embedder: Computes them.
         journal: Keeps them.
-        is_first: Whether there is no index to go on from, so that it is not known yet if the model knows the texts' words.
+        is_first: Whether there is no index to go on from: whether the model knows the texts' words is to be seen then.
 
     Attributes:
         rows: Of each passage, the row of its vector in the journal, once `flush` was called.

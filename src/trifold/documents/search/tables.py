@@ -39,8 +39,8 @@ class FoundDocument:
 class DocumentTable:
     """The table, opened. The file may go once it is open.
 
-    Conditions read their columns alone. The first documents that are asked for have the whole table read, which stays in
-    memory, so that those of all later answers are there at once.
+    Conditions read their columns alone. The first documents that are asked for have the whole table read, which stays
+    in memory, so that those of all later answers are there at once.
 
     Args:
         path: The file.
