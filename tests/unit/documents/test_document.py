@@ -11,7 +11,7 @@ from trifold.types import BadRow
 
 
 def test_texts_in_memory_have_the_names_that_they_are_given_or_their_numbers() -> None:
-    given = ["a film", {"text": "a plot", "id": "b"}, {"text": "a cast", "id": None}, {"text": "a score", "id": 7.0}]
+    given = ["a film", {"text": "a plot", "id": "b"}, {"text": "a cast", "id": None}, {"text": "a score", "id": "7"}]
     found = list(given_documents(given).read())
     assert [one.id for one in found if isinstance(one, Document)] == ["1", "b", "7"]
     assert [(one.line, one.reason) for one in found if isinstance(one, BadRow)] == [(3, "its id is empty")]
