@@ -173,7 +173,7 @@ def _print_built(built: "Built", index: Path) -> None:
 def _in_words(approximate: dict[str, object]) -> str:
     return (
         f"{approximate['kind']}, {approximate['probes']} cells searched: recall {approximate['recall']:.3f} of the ten "
-        f"nearest, measured on {approximate['queries']} passages left out"
+        f"nearest, measured on {approximate['queries']} passages of the index, each left out of its own answers"
     )
 
 

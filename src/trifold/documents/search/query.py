@@ -27,7 +27,7 @@ from trifold.documents.search.tables import FoundDocument
 from trifold.documents.search.where import matching
 from trifold.documents.search.words import NEEDS_SEARCH, has_keywords
 from trifold.errors import ArtifactError, require
-from trifold.events import say, say_once
+from trifold.events import say_once
 from trifold.models.settings import ComputeSettings
 
 # Passages that are looked at for each document that is wanted, at first: several of the best may be of one document.
@@ -217,7 +217,7 @@ class SearchIndex:
         """The vectors of some queries, `(queries, width)` float32; that one is longer than the model reads is said."""
         found = self.embedder.encode_counting(queries, prompt=self.embedder.query_prompt)
         if found.truncated.any():
-            say(f"note: of a query longer than {self.embedder.max_length} tokens only the beginning is read")
+            say_once(f"note: of a query longer than {self.embedder.max_length} tokens only the beginning is read")
         return found.vectors
 
     def allowed(self, where: str | None) -> np.ndarray | None:

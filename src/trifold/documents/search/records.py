@@ -63,8 +63,8 @@ class ApproximateRecord(JsonRecord):
     Attributes:
         kind: What faiss calls it.
         probes: Cells that are searched for a query.
-        recall: Share of the ten nearest passages that are found so, of `queries` passages that are each left out of
-            their own answers.
+        recall: Share of the ten nearest passages that are found so, of `queries` passages of the index that are each
+            left out of their own answers; other passages than those that `probes` was chosen on.
         queries: How many passages that was measured on.
     """
 
