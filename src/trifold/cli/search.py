@@ -178,8 +178,10 @@ def _in_words(approximate: dict[str, object]) -> str:
 
 
 def _print_answers(answers: "list[Answer]") -> None:
+    from trifold.pipeline.search import NO_ANSWER
+
     if not answers:
-        print("no document meets the condition")
+        print(NO_ANSWER)
     for answer in answers:
         document = answer.document
         place = f"{document.file} row {document.row}" if document.row else document.file

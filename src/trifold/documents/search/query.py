@@ -16,11 +16,10 @@ from trifold.documents.search.conditions import parse_condition
 from trifold.documents.search.document_passages import DocumentPassages
 from trifold.documents.search.encoding import open_embedder
 from trifold.documents.search.generation import APPROXIMATE, KEYWORDS, Generation, with_current
-from trifold.documents.search.hybrid import Hit, ranked_hits, usable_query
+from trifold.documents.search.hybrid import Hit, Reranker, ranked_hits, usable_query
 from trifold.documents.search.keywords import KeywordIndex
 from trifold.documents.search.planning import identity_of
 from trifold.documents.search.records import IndexRecord
-from trifold.documents.search.rerank import Reranker
 from trifold.documents.search.settings import IndexSettings
 from trifold.documents.search.snippets import Snippet, make_snippets
 from trifold.documents.search.tables import FoundDocument
@@ -42,7 +41,8 @@ class Answer:
 
     Attributes:
         rank: 1 for the best.
-        score: How well its best passage matches; comparable within the answers to one query.
+        score: How well its best passage matches; comparable within the answers to one query, of which a reranker
+            scores the first 50 alone.
         document: What is known of it.
         start: Position of its best passage's first character in the document.
         end: Position after its last character.

@@ -21,6 +21,7 @@ from trifold.documents.search.generation import (
     current_generation,
     open_generation,
 )
+from trifold.documents.search.mapped_array import unreadable
 from trifold.documents.search.records import CURRENT, INDEX, CurrentRecord, IndexRecord, damaged, read_record
 from trifold.errors import ArtifactError, SettingsError
 from trifold.events import say
@@ -176,7 +177,11 @@ def verify(folder: Path, generation: Generation, names: Collection[str] | None =
     for name, expected in generation.record.sha256.items():
         if names is None or name in names:
             path = file_of(folder, generation, name)
-            if not path.is_file() or file_sha256(path) != expected:
+            try:
+                found = file_sha256(path)
+            except OSError:
+                raise unreadable(path) from None
+            if found != expected:
                 raise damaged(path, _OTHER_CONTENT)
     if names is None:
         _undamaged_record(folder)
