@@ -77,13 +77,15 @@ def read_texts(path: Path, settings: TextSettings, label_column: str | None = No
 
 
 def open_encoder(model: str, settings: EncodingSettings) -> Callable[[Sequence[str]], np.ndarray]:
-    """What turns texts into `(texts, width)` float32 vectors of length 1.
+    """What turns texts into `(texts, width)` float32 vectors of length 1, once its first texts have words it knows.
 
     Raises:
         BackboneError: If there is no such model.
     """
     from trifold.documents.embedder import TextEmbedder
+    from trifold.documents.similar import unit_encoder
     from trifold.runtime import prepare
 
     prepare()
-    return TextEmbedder(model, normalize=True, settings=settings).encode
+    embedder = TextEmbedder(model, normalize=True, settings=settings)
+    return unit_encoder(embedder, embedder.prompt_text())
