@@ -7,6 +7,7 @@ import numpy as np
 
 from trifold.data.near_duplicates import NearPairs, NearSearch
 from trifold.data.shingles import normalise, words_alone
+from trifold.types import Text
 
 # Jaccard similarity from which on two texts count as nearly the same, and the fewest characters for that: in a short
 # text one word changes what is said (docs/decisions/0027).
@@ -31,7 +32,7 @@ class Leaks:
     near_validation: np.ndarray
 
 
-def find_leaks(train: Sequence[str], validation: Sequence[str], test: Sequence[str]) -> Leaks:
+def find_leaks(train: Sequence[Text], validation: Sequence[Text], test: Sequence[Text]) -> Leaks:
     """Find the training rows that also stand in another part, and the validation rows that stand in the test part.
 
     Args:
@@ -61,13 +62,13 @@ def find_leaks(train: Sequence[str], validation: Sequence[str], test: Sequence[s
     )
 
 
-def alike(texts: Sequence[str]) -> NearPairs:
+def alike(texts: Sequence[Text]) -> NearPairs:
     """Pairs of texts that are nearly the same by the measure of the split, as many as connect each group of them.
 
     Args:
-        texts: Any; short ones, and those that are the same as an earlier one, are in no pair.
+        texts: Any; short ones, those that are the same as an earlier one, and rows of two texts are in no pair.
     """
-    first: dict[str, int] = {}
+    first: dict[Text, int] = {}
     for position, text in enumerate(texts):
         first.setdefault(text.strip(), position)
     comparable = {position: _comparable(texts[position]) for position in first.values()}
@@ -76,11 +77,11 @@ def alike(texts: Sequence[str]) -> NearPairs:
     return NearPairs(at[found.left], at[found.right], found.similarity)
 
 
-def _comparable(text: str) -> str:
+def _comparable(text: Text) -> str:
     """What is compared of a text; nothing of a pair, since many share a long text and differ in a short one."""
     return words_alone(normalise(text)) if isinstance(text, str) else ""
 
 
-def _others(texts: Sequence[str], seen: set[str]) -> np.ndarray:
+def _others(texts: Sequence[Text], seen: set[Text]) -> np.ndarray:
     """Positions of the texts that were not seen."""
     return np.array([i for i, text in enumerate(texts) if text.strip() not in seen], dtype=np.int64)

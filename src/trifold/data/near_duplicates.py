@@ -16,8 +16,6 @@ from trifold.data.union_find import UnionFind
 from trifold.events import track
 from trifold.formatting import counted
 
-# Below it, texts are alike that no one would call the same, and too many others meet in a band.
-LOWEST_THRESHOLD = 0.5
 # Neighbours in a band that a text is compared with: those behind it; or of others, the nearest behind and before it.
 _NEIGHBOURS = 8
 _STEPS = (0, -1, 1, -2, 2, -3, 3, -4)
@@ -62,7 +60,7 @@ class NearSearch:
 
     Args:
         texts: As `words_alone` gives them.
-        threshold: From `LOWEST_THRESHOLD` to 1.
+        threshold: From 0.5 to 1; below it, too many texts meet in a band.
     """
 
     def __init__(self, texts: Sequence[str], threshold: float) -> None:
@@ -136,7 +134,7 @@ class NearSearch:
             one, other = left[start : start + _PAIRS_AT_ONCE], right[start : start + _PAIRS_AT_ONCE]
             kept = may_reach(self._threshold, self._signatures, self._sizes, one, other)
             pairs = zip(one[kept].tolist(), other[kept].tolist(), strict=True)
-            yield from (pair for pair in pairs if pair not in self._refused)
+            yield from ((a, b) for a, b in pairs if (min(a, b), max(a, b)) not in self._refused)
 
     def _compare(self, one: int, other: int) -> float:
         """The similarity of two texts; 0 where it does not reach the threshold."""
@@ -145,7 +143,7 @@ class NearSearch:
         similarity = jaccard(first, second) if smaller >= self._threshold * larger else 0.0
         if similarity >= self._threshold:
             return similarity
-        self._refused.add((one, other))
+        self._refused.add((min(one, other), max(one, other)))
         return 0.0
 
     def _set(self, position: int) -> np.ndarray:

@@ -60,8 +60,7 @@ def split_examples(examples: Examples, test: Examples | None = None, validation:
 
 def _without_leaks(train: Examples, validation: Examples, test: Examples, notes: list[str]) -> Split:
     """The parts without the rows whose text, or nearly the same, is in a part that they are measured on."""
-    # A pair of texts is compared as both of them together.
-    leaks = find_leaks(*([str(text) for text in part.texts] for part in (train, validation, test)))
+    leaks = find_leaks(train.texts, validation.texts, test.texts)
     if not len(leaks.train) or not len(leaks.validation):
         raise DataError(
             "every text of the training or validation part is also in the test part: give rows with distinct texts"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from trifold.errors import require
 
+# Below it, texts are alike that no one would call the same.
 _LOWEST_THRESHOLD = 0.5
 
 

@@ -19,7 +19,6 @@ from trifold.data.table import ResultTable, Row, Table, VectorOf
 from trifold.documents.embedder import TextEmbedder
 from trifold.documents.unfinished_vectors import UnfinishedVectors, folder_for, unfinished_vectors
 from trifold.errors import DataError, SettingsError
-from trifold.events import say
 from trifold.hashing import content_address, file_sha256
 from trifold.inference.stream import telling
 from trifold.types import BadRow, Record
@@ -96,8 +95,7 @@ def embed_file(
     before = embedder.prompt_text(prompt_name, prompt)
     table, columns, stream = open_rows(source, settings, own)
     table.tell()
-    if columns.guessed and own is None:
-        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
+    columns.tell(own)
     result = ResultTable(table, {_ADDED: VectorOf(embedder.width)})
     if output.suffix != _ARRAY:
         result.require_new("embedding")
@@ -143,15 +141,15 @@ def _compute(
     rows = noted(stream)
     for _ in islice(rows, kept.rows):
         pass
-    rows, is_first = telling(rows, kept.rows), True
+    rows, words_are_known = telling(rows, kept.rows), kept.rows > 0
     while slice_ := list(islice(rows, ROWS_PER_SLICE)):
         texts = {n: str(columns.text_of(row.values)) for n, row in enumerate(slice_) if isinstance(row, Record)}
         vectors, truncated = np.full((len(slice_), embedder.width), np.nan, dtype=np.float32), 0
         if texts:
-            if is_first:
+            if not words_are_known:
                 embedder.require_words(list(texts.values()))
             found = embedder.encode_counting(list(texts.values()), prompt=prompt)
-            vectors[list(texts)], truncated, is_first = found.vectors, int(found.truncated.sum()), False
+            vectors[list(texts)], truncated, words_are_known = found.vectors, int(found.truncated.sum()), True
         kept.add(vectors, truncated)
     return tuple(bad)
 

@@ -105,15 +105,17 @@ def bounded_sentences(text: str, language: str) -> Iterator[Sentence]:
         while sentence.end - start > _LONGEST:
             space = max(text.rfind(" ", start + 1, start + _LONGEST), text.rfind("\n", start + 1, start + _LONGEST))
             end = space if space > start else start + _LONGEST
-            yield _stripped(text, start, end)
+            yield from _stripped(text, start, end)
             start = end
-        yield _stripped(text, start, sentence.end)
+        yield from _stripped(text, start, sentence.end)
 
 
-def _stripped(text: str, start: int, end: int) -> Sentence:
+def _stripped(text: str, start: int, end: int) -> Iterator[Sentence]:
+    """A part of a text without the space around it; nothing where it is only space."""
     piece = text[start:end]
-    start += len(piece) - len(piece.lstrip())
-    return Sentence(start, start + len(piece.strip()), piece.strip())
+    if kept := piece.strip():
+        start += len(piece) - len(piece.lstrip())
+        yield Sentence(start, start + len(kept), kept)
 
 
 def score_sentences(vectors: np.ndarray, words: csr_matrix, settings: SummarySettings) -> np.ndarray:

@@ -73,7 +73,7 @@ def check(request: Request) -> CheckReport:
     lengths = tokens.lengths
     spread = (int(np.median(lengths)), int(np.percentile(lengths, 95)), int(lengths.max()))
     examples = task.data.examples
-    near = alike([str(text) for text in examples.texts])
+    near = alike(examples.texts)
     lines = examples.lines or examples.rows
     conflicts = [
         (lines[one], lines[other])

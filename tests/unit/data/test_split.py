@@ -8,7 +8,7 @@ from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError
-from trifold.types import Examples
+from trifold.types import Examples, TextPair
 
 
 def examples(labels, texts=None):
@@ -188,3 +188,20 @@ def test_rare_labels_reach_every_part_of_a_multi_label_split():
 def test_a_multi_label_file_needs_two_labels():
     with pytest.raises(DataError, match="every row has the label 'x'"):
         split_examples(examples([("x",)] * 20))
+
+
+def test_pairs_that_share_a_long_passage_and_differ_in_the_query_all_stay():
+    passages = [" ".join(f"{word} of passage {passage}" for word in range(200)) for passage in range(20)]
+    pairs = [TextPair(f"query {row}", passages[row // 10]) for row in range(200)]
+    split = split_examples(examples(["a", "b"] * 100, pairs))
+    assert (split.left_training, split.left_validation, split.near_training, split.near_validation) == (0, 0, 0, 0)
+    assert split.notes == ()
+
+
+def test_a_pair_that_is_also_tested_leaves():
+    pairs = [TextPair(f"query {row}", "the passage") for row in range(200)]
+    labels = ["a", "b"] * 100
+    plain = split_examples(examples(labels, pairs))
+    tested = plain.test.texts[0]
+    pairs[plain.train.rows[0] - 2] = TextPair(f" {tested.first}", f"{tested.second}\n")
+    assert split_examples(examples(labels, pairs)).left_training == 1

@@ -71,7 +71,7 @@ def test_few_and_odd_texts_have_no_duplicates(texts):
 def test_emoji_and_enormous_texts_are_texts():
     enormous = "word " * 200_000
     found = in_words(find_duplicates(["🎬🎬", "🎬🎬", enormous, enormous + "more", "🎬"]))
-    assert found == {0: [(1, "exact")], 2: [(3, "near")]} or found == {0: [(1, "exact")]}
+    assert found == {0: [(1, "exact")]}
 
 
 def test_pairs_through_centres_are_those_of_all_with_all():

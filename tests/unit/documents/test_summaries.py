@@ -72,6 +72,13 @@ def test_text_without_an_end_is_cut_at_spaces() -> None:
     assert [len(one.text) for one in bounded_sentences("x" * 1_300, "en")] == [600, 600, 100]
 
 
+def test_many_spaces_within_a_sentence_are_no_sentence() -> None:
+    text = f"The harbour is{' ' * 2_000}closed."
+    found = list(bounded_sentences(text, "en"))
+    assert [one.text for one in found] == ["The harbour is", "closed."]
+    assert all(text[one.start : one.end] == one.text for one in found)
+
+
 def test_settings_that_make_no_summary_are_refused() -> None:
     with pytest.raises(SettingsError, match="--sentences 0 is not allowed: give 1 to 1,000"):
         SummarySettings(sentences=0)

@@ -72,6 +72,21 @@ def test_rows_that_share_a_long_boilerplate_take_time_that_grows_with_their_numb
     assert sum(groups[n] == groups[2_000 + n] for n in alike) >= 0.95 * len(alike)
 
 
+def test_no_two_texts_are_compared_twice(monkeypatch):
+    rng = np.random.default_rng(4)
+    boilerplate = sentence(rng, 40)
+    texts = [f"{boilerplate} {sentence(rng, 4)}" for _ in range(100)]
+    compared = []
+
+    def counted(one, other):
+        compared.append(frozenset((one.tobytes(), other.tobytes())))
+        return jaccard(one, other)
+
+    monkeypatch.setattr(near_duplicates, "jaccard", counted)
+    NearSearch(texts, 0.9).pairs()
+    assert len(compared) == len(set(compared)) > 100
+
+
 def test_many_rows_that_are_all_nearly_the_same_are_one_group_and_quickly_so():
     texts = [
         f"this message was sent to everyone on the list by the office of admissions number {n}" for n in range(20_000)
