@@ -1,6 +1,6 @@
 """How alike texts are by the cosine of their vectors: two texts, or two of each row."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,6 @@ from trifold.data.settings import TextSettings
 from trifold.data.table import ResultTable, Row, Table
 from trifold.documents.embedder import TextEmbedder
 from trifold.errors import DataError, SettingsError
-from trifold.events import say
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR
 from trifold.models.vector_steps import Normalize
@@ -72,7 +71,7 @@ class _Pair(NamedTuple):
 
 
 # Texts to vectors of length 1.
-Encode = Callable[[list[str]], np.ndarray]
+Encode = Callable[[Sequence[str]], np.ndarray]
 
 
 def similarity_of(embedder: TextEmbedder, first: str, second: str, prompt: str = "") -> tuple[float, int]:
@@ -153,25 +152,25 @@ def open_texts(
     """`open_rows`, with what the user should know of the file said."""
     table, columns, rows = open_rows(path, reading, own)
     table.tell()
-    if columns.guessed and own is None:
-        say(f"note: texts of {path} are read from column {columns.text!r}; --text-column overrides")
+    columns.tell(own, f"texts of {path}")
     return table, columns, rows
 
 
-def unit_encoder(embedder: TextEmbedder, prompt: str, counts: Counts) -> Encode:
-    """From texts to vectors of length 1; the texts that are cut are counted.
+def unit_encoder(embedder: TextEmbedder, prompt: str, counts: Counts | None = None) -> Encode:
+    """From texts to vectors of length 1; the texts that are cut are counted, if that is asked for.
 
     At the first call it refuses texts whose words the tokenizer hardly knows, which would all look alike.
     """
     is_first = True
 
-    def encode(texts: list[str]) -> np.ndarray:
+    def encode(texts: Sequence[str]) -> np.ndarray:
         nonlocal is_first
         if is_first:
             embedder.require_words(texts)
             is_first = False
         found = embedder.encode_counting(texts, prompt=prompt)
-        counts.truncated += int(found.truncated.sum())
+        if counts is not None:
+            counts.truncated += int(found.truncated.sum())
         # Of a model whose vectors have other lengths, too, the cosine is what is told.
         return Normalize().apply(found.vectors)
 

@@ -1,6 +1,7 @@
 """Find the duplicates of a file's texts, or those that also stand in another file, and write the file without them."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,10 +106,14 @@ def duplicates(request: DuplicatesRequest) -> DuplicatesReport:
         sources = [path for path in (request.data, request.against) if path]
         require_free_file(result.output, *sources, force=result.force)
     written_as = result_format(result)
-    with offline_data(request.encoding.offline), unchanged([request.data, request.against]):
+    with (
+        offline_data(request.encoding.offline),
+        new_file(result.output, force=result.force) if result.output else nullcontext() as aside,
+        unchanged([request.data, request.against]),
+    ):
         data = read_texts(request.data, request.reading)
         table = ResultTable(data.table, {} if request.drop else {_DUPLICATE_OF: int, _KIND: str, _SIMILARITY: float})
-        if result.output is not None:
+        if aside is not None:
             table.require_new("looking for duplicates")
         encode = open_encoder(request.model, request.encoding) if request.duplicates.semantic else None
         if request.against is None:
@@ -120,10 +125,9 @@ def duplicates(request: DuplicatesRequest) -> DuplicatesReport:
             others, clusters = read_texts(request.against, request.reading), None
             copies = find_copies(data.texts, others.texts, request.duplicates, encode)
         report = DuplicatesReport(data, others, tuple(copies), clusters)
-        if result.output is not None:
-            with new_file(result.output, force=result.force) as aside:
-                rows = _result_rows(report, drop=request.drop)
-                write_result(aside, written_as, table, rows, excel_safe=result.excel_safe)
+        if aside is not None:
+            rows = _result_rows(report, drop=request.drop)
+            write_result(aside, written_as, table, rows, excel_safe=result.excel_safe)
     return report
 
 

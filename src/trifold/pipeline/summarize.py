@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from trifold.data.examples import open_rows
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import ResultSettings, TextSettings
@@ -16,21 +14,21 @@ from trifold.documents.embedder import TextEmbedder
 from trifold.documents.llm_summaries import Claim, cite, write_summary
 from trifold.documents.readers.folder import SUFFIXES, read_document
 from trifold.documents.readers.folder_table import folder_table
+from trifold.documents.similar import unit_encoder
 from trifold.documents.summaries import Summary, summarize
 from trifold.documents.summary_settings import SummarySettings
 from trifold.documents.word_weights import WordWeights
 from trifold.errors import LlmError
-from trifold.events import say
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR
-from trifold.inference.stream import label_rows, require_result, write_labelled
+from trifold.inference.stream import counting_unreadable, label_rows, require_result, write_labelled
 from trifold.llm.contract import FatalLlmError
 from trifold.llm.prompt_template import Conversation
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.prompt_files import Session
 from trifold.runtime import prepare
-from trifold.types import BadRow, Record, Text
+from trifold.types import Record, Text
 
 SUMMARY, SOURCES = "summary", "sources"
 NO_SENTENCE = "the text has no sentence with a word"
@@ -107,12 +105,12 @@ class Summarizer:
     ) -> None:
         encoding = encoding or EncodingSettings()
         self.settings, self.offline = settings or SummarySettings(), encoding.offline
-        self._cited = cited
         prepare()
         self._session = Session(llm, encoding) if llm else None
         needs_vectors = self._session is None or cited
-        self._embedder = TextEmbedder(model, normalize=True, settings=encoding) if needs_vectors else None
-        self._weigh = None if self._session or self._embedder is None else WordWeights(self._embedder.files)
+        embedder = TextEmbedder(model, normalize=True, settings=encoding) if needs_vectors else None
+        self._encode = unit_encoder(embedder, embedder.prompt_text()) if embedder else None
+        self._weigh = None if self._session or embedder is None else WordWeights(embedder.files)
 
     @property
     def asks_llm(self) -> bool:
@@ -126,6 +124,7 @@ class Summarizer:
             LlmError: If the language model writes none.
         """
         if self._session is None:
+            assert self._encode is not None
             assert self._weigh is not None
             found = summarize(texts, self._encode, self._weigh, self.settings)
             return [Summarized(one.text, one) for one in found]
@@ -139,12 +138,8 @@ class Summarizer:
             return session.ask(conversation).text
 
         written = write_summary(text, ask, session.client.model.count_tokens, self.settings)
-        claims = tuple(cite(written, text, self._encode, self.settings.language)) if self._cited else None
+        claims = tuple(cite(written, text, self._encode, self.settings.language)) if self._encode else None
         return Summarized(written, claims=claims)
-
-    def _encode(self, sentences: Sequence[str]) -> np.ndarray:
-        assert self._embedder is not None
-        return self._embedder.encode_counting(sentences).vectors
 
 
 def is_folder(path: Path) -> bool:
@@ -203,16 +198,10 @@ def summarize_file(
     else:
         source_table, columns, rows = open_rows(source, reading, own)
     source_table.tell()
-    if columns.guessed and own is None:
-        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
+    columns.tell(own)
     table = ResultTable(source_table, {SUMMARY: str, **({SOURCES: str} if cited else {}), ERROR: str})
     table.require_new("summaries")
     counts = SummaryCounts()
-
-    def readable() -> Iterator[Record | BadRow]:
-        for row in rows:
-            counts.unreadable += isinstance(row, BadRow)
-            yield row
 
     def answer(_: Sequence[Record], texts: Sequence[Text]) -> Iterator[Mapping[str, object]]:
         for found in _each(summarizer, [str(text) for text in texts]):
@@ -224,7 +213,7 @@ def summarize_file(
             numbers = {SOURCES: " ".join(map(str, found.sources))} if cited else {}
             yield {SUMMARY: found.text, **numbers}
 
-    write_labelled(label_rows(readable(), columns, answer), table, result, json=json)
+    write_labelled(label_rows(counting_unreadable(rows, counts), columns, answer), table, result, json=json)
     return counts
 
 

@@ -1,6 +1,7 @@
 """Sort the texts of a file into topics, write the file with them, and draw the map."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,16 +103,19 @@ def topics(request: TopicsRequest) -> TopicsReport:
     if result.output is not None:
         require_free_file(result.output, request.data, force=result.force)
         written_as = result_format(result)
-    with offline_data(request.encoding.offline), unchanged([request.data]):
+    with (
+        offline_data(request.encoding.offline),
+        new_file(result.output, force=result.force) if result.output else nullcontext() as aside,
+        unchanged([request.data]),
+    ):
         data = read_texts(request.data, request.reading, request.label_column)
         table = ResultTable(data.table, {_TOPIC: int, _WORDS: str})
-        if result.output is not None:
+        if aside is not None:
             table.require_new("sorting into topics")
         vectors = open_encoder(request.model, request.encoding)(data.texts)
         report = TopicsReport(data, find_topics(data.texts, vectors, request.topics))
-        if result.output is not None:
-            with new_file(result.output, force=result.force) as aside:
-                write_result(aside, written_as, table, _result_rows(report), excel_safe=result.excel_safe)
+        if aside is not None:
+            write_result(aside, written_as, table, _result_rows(report), excel_safe=result.excel_safe)
     if drawn is not None:
         _draw(report, drawn, request)
     return report

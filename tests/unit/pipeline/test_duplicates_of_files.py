@@ -1,12 +1,15 @@
 import csv
 import json
+import os
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from trifold.data.settings import ResultSettings
-from trifold.errors import SettingsError
+from trifold.documents.duplicate_settings import DuplicateSettings
+from trifold.errors import BackboneError, DataError, SettingsError
+from trifold.pipeline import duplicates as module
 from trifold.pipeline.duplicates import DuplicatesRequest, duplicates
 
 FILM = "the film is a quiet wonder and nobody in the audience made a sound until the very last scene was over"
@@ -70,8 +73,33 @@ def test_nothing_is_lost_and_no_flag_is_ignored(tmp_path):
 
 
 def test_vectors_of_an_encoder_find_more(tmp_path, tiny_model):
-    from trifold.documents.duplicate_settings import DuplicateSettings
-
     settings = DuplicateSettings(semantic=True, semantic_threshold=0.999999)
     request = DuplicatesRequest(data=write(tmp_path / "a.csv"), model=str(tiny_model), duplicates=settings)
     assert duplicates(request).counts["exact"] == 1
+
+
+def test_texts_of_unknown_characters_are_refused_since_all_would_look_alike(tmp_path, tiny_model):
+    data = write(tmp_path / "a.csv", [("\N{FIRE}", 1), ("\N{FIRE}\N{SPARKLES}", 2)])
+    request = DuplicatesRequest(
+        data=data,
+        drop=True,
+        model=str(tiny_model),
+        duplicates=DuplicateSettings(semantic=True),
+        result=ResultSettings(output=tmp_path / "kept.csv"),
+    )
+    with pytest.raises(BackboneError, match="knows 0 of the"):
+        duplicates(request)
+    assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_a_file_that_changes_meanwhile_gives_no_result(tmp_path, monkeypatch):
+    data, write_rows = write(tmp_path / "a.csv"), module.write_result
+
+    def changing(*given, **how):
+        write_rows(*given, **how)
+        write(data, ROWS[:3])
+
+    monkeypatch.setattr(module, "write_result", changing)
+    with pytest.raises(DataError, match="was changed while it was being read"):
+        duplicates(DuplicatesRequest(data=data, result=ResultSettings(output=tmp_path / "all.csv")))
+    assert os.listdir(tmp_path) == ["a.csv"]

@@ -8,7 +8,7 @@ import pytest
 
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.documents.summary_settings import SummarySettings
-from trifold.errors import DataError
+from trifold.errors import BackboneError, DataError
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.evaluate_summaries import evaluate_summaries
 from trifold.pipeline.summarize import Summarizer, document_text, summarize_file
@@ -81,3 +81,10 @@ def test_summaries_are_measured_beside_the_first_sentences(summarizer: Summarize
     assert found.interval("rouge_1", "lead").value == 1
     with pytest.raises(DataError, match=r"there is no column 'highlight' \(did you mean 'highlights'\?\)"):
         evaluate_summaries(summarizer, tmp_path / "news.jsonl", TextSettings(text_column="document"), "highlight")
+
+
+def test_a_text_in_a_script_that_the_tokenizer_lacks_is_refused(tiny_model: Path) -> None:
+    settings = EncodingSettings(device="cpu", precision="float32")
+    text = ("\N{GREEK SMALL LETTER ALPHA} " * 200 + "\n\n") * 6
+    with pytest.raises(BackboneError, match="knows 0 of the"):
+        Summarizer(str(tiny_model), settings).summarize([text])

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 
 import pytest
 
@@ -7,7 +8,8 @@ from conftest import write_reviews
 from trifold.cli.main import run
 from trifold.data.settings import ResultSettings
 from trifold.documents.topic_settings import TopicSettings
-from trifold.errors import SettingsError
+from trifold.errors import BackboneError, DataError, SettingsError
+from trifold.pipeline import topics as module
 from trifold.pipeline.topics import TopicsRequest, topics
 
 
@@ -58,3 +60,26 @@ def test_mistakes_are_one_sentence(flags, said, tmp_path, tiny_model, capsys):
     data = write_reviews(tmp_path / "a.csv", rows=60)
     assert run(["topics", str(data), "--model", str(tiny_model), *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_file_that_changes_meanwhile_gives_no_result(tmp_path, tiny_model, monkeypatch):
+    data, write_rows = write_reviews(tmp_path / "a.csv", rows=60), module.write_result
+
+    def changing(*given, **how):
+        write_rows(*given, **how)
+        write_reviews(data, rows=50)
+
+    monkeypatch.setattr(module, "write_result", changing)
+    request = TopicsRequest(
+        data=data, map=tmp_path / "m.html", model=str(tiny_model), result=ResultSettings(output=tmp_path / "b.csv")
+    )
+    with pytest.raises(DataError, match="was changed while it was being read"):
+        topics(request)
+    assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_texts_of_unknown_characters_are_refused_since_all_would_look_alike(tmp_path, tiny_model):
+    data = tmp_path / "a.csv"
+    data.write_text("text\n" + "".join(f"{chr(0x1F300 + n)}\n" for n in range(20)), encoding="utf-8")
+    with pytest.raises(BackboneError, match="knows 0 of the"):
+        topics(TopicsRequest(data=data, model=str(tiny_model)))

@@ -19,9 +19,11 @@ class CurrentRecord(JsonRecord):
 
     Attributes:
         generation: Name of the generation's folder.
+        sha256: Hash of its `index.json`, which has those of all other files.
     """
 
     generation: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class IndexRecord(JsonRecord):
         sha256: Name of every file to the hash of its content.
         approximate: The index for approximate search, where there is one.
         keywords: Whether there is an index of keywords.
+        approximate_wanted: What was said of the index for approximate search, if anything: later builds keep to it.
     """
 
     format: int
@@ -109,6 +112,7 @@ class IndexRecord(JsonRecord):
     id_column: str | None = None
     approximate: ApproximateRecord | None = None
     keywords: bool = False
+    approximate_wanted: bool | None = None
 
     @property
     def positions(self) -> int:

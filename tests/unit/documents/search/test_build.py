@@ -236,16 +236,61 @@ def test_a_damaged_index_says_so_and_is_built_anew(
     assert answers(folder, texts(12)[3])[0] == texts(12)[3]
 
 
-def test_a_changed_byte_is_found_by_looking_at_all(tmp_path: Path, tiny_model: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "encoded"),
+    [
+        ("segments/*.npy", 12),
+        ("segments/*.arrow", 12),
+        ("generations/*/owners.npy", 12),
+        ("generations/*/digests.npy", 12),
+        ("generations/*/index.json", 12),
+        ("generations/*/approximate.faiss", 0),
+        ("generations/*/documents.parquet", 0),
+    ],
+)
+def test_a_changed_byte_is_found_by_looking_at_all_and_gone_once_the_index_is_built_again(
+    tmp_path: Path, tiny_model: Path, name: str, encoded: int
+) -> None:
     folder = tmp_path / "index"
-    build(folder, texts(12), tiny_model)
+    build(folder, texts(12), tiny_model, approximate=True)
     verify(folder, open_generation(folder))
-    vectors = next((folder / "segments").glob("*.npy"))
-    content = bytearray(vectors.read_bytes())
-    content[-1] ^= 1
-    vectors.write_bytes(bytes(content))
+    file = next(folder.glob(name))
+    content = bytearray(file.read_bytes())
+    # Where each file can be opened as before: in a text of the record, and behind the header of an array.
+    places = {".json": content.find(b"texts in memory"), ".npy": len(content) - 4}
+    content[places.get(file.suffix, len(content) // 2)] ^= 1
+    file.write_bytes(bytes(content))
     with pytest.raises(ArtifactError, match="its content is not what was written"):
         verify(folder, open_generation(folder))
+    # Without its record, nothing tells which model the index was made with.
+    built = build(folder, texts(12), tiny_model if name.endswith(".json") else None)
+    assert (built.encoded, built.passages) == (encoded, 12)
+    generation = open_generation(folder)
+    verify(folder, generation)
+    assert generation.record.model == str(tiny_model)
+    assert answers(folder, texts(12)[3])[0] == texts(12)[3]
+
+
+@pytest.mark.parametrize("name", ["digests.npy", "approximate.faiss"])
+def test_a_file_that_only_builds_read_is_made_anew_where_it_is_missing(
+    tmp_path: Path, tiny_model: Path, name: str
+) -> None:
+    build(tmp_path / "index", texts(12), tiny_model, approximate=True)
+    next((tmp_path / "index").glob(f"generations/*/{name}")).unlink()
+    build(tmp_path / "index", texts(12))
+    verify(tmp_path / "index", open_generation(tmp_path / "index"))
+
+
+def test_what_was_said_of_approximate_search_holds_until_something_else_is(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, given = tmp_path / "index", texts(12)
+    monkeypatch.setattr(build_module, "APPROXIMATE_FROM", 5)
+    assert build(folder, given, tiny_model, approximate=False).approximate is None
+    assert build(folder, given[1:]).approximate is None
+    assert build(folder, given, passage_tokens=40).approximate is None
+    assert build(folder, given, approximate=True).approximate is not None
+    assert build(folder, given[:3]).approximate is not None
 
 
 def test_long_documents_are_found_by_their_passages(tmp_path: Path, tiny_model: Path) -> None:
