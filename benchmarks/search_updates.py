@@ -21,7 +21,6 @@ from trifold.documents.search.build import build_index
 from trifold.documents.search.generation import open_generation
 from trifold.documents.search.query import SearchIndex
 from trifold.documents.search.settings import IndexSettings
-from trifold.documents.search.writing import verify
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import prepare
 
@@ -63,7 +62,7 @@ def main() -> None:
             texts[place] = spare.pop()
         rows.append({"update": number, **build("index")})
     fresh = build("fresh")
-    verify(asked.folder / "index", open_generation(asked.folder / "index"))
+    open_generation(asked.folder / "index")  # looks at every file
     same = same_answers(asked.folder, rng.sample(texts, 100))
     write_rows(RESULTS / "updates.parquet", rows)
     facts = {

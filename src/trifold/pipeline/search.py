@@ -16,7 +16,6 @@ from trifold.documents.search.build import Built, build_index
 from trifold.documents.search.generation import Generation, open_generation, with_current
 from trifold.documents.search.query import Answer, SearchIndex
 from trifold.documents.search.settings import IndexSettings, QuerySettings
-from trifold.documents.search.writing import verify
 from trifold.errors import ArtifactError, SettingsError, require
 from trifold.inference.stream import require_result, write_labelled
 from trifold.models.settings import ComputeSettings
@@ -132,7 +131,6 @@ def describe(folder: Path) -> IndexFacts:
 
 
 def _described(folder: Path, generation: Generation) -> IndexFacts:
-    verify(folder, generation)
     record, splitting = generation.record, generation.record.splitting
     return IndexFacts(
         str(folder),

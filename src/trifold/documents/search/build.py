@@ -14,7 +14,16 @@ import numpy as np
 from trifold.atomic import write_json
 from trifold.documents.document import Documents
 from trifold.documents.search.approximate import NEEDS_FAISS, ApproximateIndex, has_faiss
-from trifold.documents.search.generation import APPROXIMATE, DIGESTS, KEYWORDS, OWNERS, SEGMENTS, Generation
+from trifold.documents.search.generation import (
+    APPROXIMATE,
+    DIGESTS,
+    KEYWORDS,
+    OWNERS,
+    SEGMENTS,
+    Generation,
+    file_of,
+    verify,
+)
 from trifold.documents.search.journal import Journal
 from trifold.documents.search.keywords import build_keywords
 from trifold.documents.search.planning import Plan, plan_build
@@ -23,7 +32,7 @@ from trifold.documents.search.records import FORMAT, INDEX, ApproximateRecord, I
 from trifold.documents.search.segments import Segments, merge
 from trifold.documents.search.settings import APPROXIMATE_FROM, IndexSettings
 from trifold.documents.search.words import NEEDS_SEARCH, has_keywords
-from trifold.documents.search.writing import IndexFolder, file_of, verify, writing
+from trifold.documents.search.writing import IndexFolder, writing
 from trifold.errors import ArtifactError, require
 from trifold.events import say, say_detail
 from trifold.formatting import counted
@@ -111,6 +120,9 @@ def build_index(documents: Documents, folder: Path, settings: IndexSettings, com
             record = record.but(approximate=approximate, keywords=_add_keywords(place, aside, plan))
             _seal(place, aside, record)
             place.publish(aside)
+    if plan.previous and not placed.unchanged:
+        gone = counted(plan.previous.record.documents, "document")
+        say(f"note: the index was of {plan.previous.record.source}, and none of its {gone} is in {documents.source}")
     return Built(
         record.documents,
         record.passages,
@@ -177,7 +189,7 @@ def _extended(place: IndexFolder, previous: Generation, generation: Generation) 
     if known is None or generation.record.segments[: len(segments)] != segments:
         return None
     try:
-        verify(place.folder, previous, [APPROXIMATE])
+        verify(place.folder, previous.path, previous.record, [APPROXIMATE])
         index = ApproximateIndex.read(previous.path / APPROXIMATE, generation.segments, known)
     except ArtifactError as error:
         say(f"note: {str(error).rpartition(': ')[0]}: it is made anew")
@@ -201,5 +213,5 @@ def _seal(place: IndexFolder, aside: Path, record: IndexRecord) -> None:
         str(path.relative_to(aside)) for path in sorted(aside.rglob("*")) if path.is_file() and path.name != INDEX
     ]
     generation = place.open_aside(aside)
-    hashes = {name: known.get(name) or file_sha256(file_of(place.folder, generation, name)) for name in names}
+    hashes = {name: known.get(name) or file_sha256(file_of(place.folder, generation.path, name)) for name in names}
     write_json(aside / INDEX, record.but(sha256=hashes).as_json())

@@ -1,6 +1,6 @@
 """A generation of an index: everything that a query needs, as one build left it. Opened by any number of readers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -9,14 +9,17 @@ import numpy as np
 
 from trifold.artifact.npy_file import read_npy
 from trifold.documents.search.document_passages import DocumentPassages
+from trifold.documents.search.mapped_array import unreadable
 from trifold.documents.search.records import CURRENT, FORMAT, INDEX, CurrentRecord, IndexRecord, damaged, read_record
 from trifold.documents.search.segments import Segments
 from trifold.documents.search.tables import DocumentTable
 from trifold.errors import ArtifactError, SettingsError
+from trifold.hashing import file_sha256
 
 GENERATIONS, SEGMENTS, UNFINISHED = "generations", "segments", "unfinished"
 DOCUMENTS, OWNERS, DIGESTS = "documents.parquet", "owners.npy", "digests.npy"
 KEYWORDS, APPROXIMATE = "keywords", "approximate.faiss"
+_OTHER_CONTENT = "its content is not what was written"
 # A reader may see the files of a generation go while it opens them: another one is current by then.
 _ATTEMPTS = 20
 
@@ -29,6 +32,8 @@ class Generation:
     Args:
         folder: The index.
         path: The generation's own folder.
+        verified: Whether every file is first seen to be what was written: one that is not could answer anything, and
+            end the process that maps it. A hash is read at a gigabyte a second and more.
 
     Attributes:
         record: What it is made of.
@@ -41,14 +46,17 @@ class Generation:
         ArtifactError: If a file is missing or damaged, or of another version of the format.
     """
 
-    def __init__(self, folder: Path, path: Path) -> None:
+    def __init__(self, folder: Path, path: Path, *, verified: bool = True) -> None:
         self.path = path
-        self.record: IndexRecord = read_record(path / INDEX, IndexRecord)
+        read = verified_record(folder, path) if verified else read_record(path / INDEX, IndexRecord)
+        self.record: IndexRecord = read
         if self.record.format != FORMAT:
             raise ArtifactError(
                 f"{folder} is an index of format {self.record.format}, and this version reads format {FORMAT}: "
                 "build it again into another folder"
             )
+        if verified:
+            verify(folder, path, self.record)
         self.segments = Segments(folder / SEGMENTS, self.record.segments, self.record.width)
         owners = read_npy(path / OWNERS, "<i4", 1)
         if owners is None or len(owners) != len(self.segments) or owners.max(initial=-1) >= self.record.documents:
@@ -89,6 +97,50 @@ class Generation:
             end = passage.end
         if parts:
             yield " ".join(parts)
+
+
+def verified_record(folder: Path, path: Path) -> IndexRecord:
+    """What the current generation is made of.
+
+    Args:
+        folder: The index.
+        path: The generation's own folder.
+
+    Raises:
+        ArtifactError: If that is not what was written.
+    """
+    record: IndexRecord = read_record(path / INDEX, IndexRecord)
+    if file_sha256(path / INDEX) != read_record(folder / CURRENT, CurrentRecord).sha256:
+        raise damaged(path / INDEX, _OTHER_CONTENT)
+    return record
+
+
+def verify(folder: Path, path: Path, record: IndexRecord, names: Collection[str] | None = None) -> None:
+    """See that files of a generation are what was written.
+
+    Args:
+        folder: The index.
+        path: The generation's own folder.
+        record: Its record.
+        names: Of the files, as the record names them; all where `None`.
+
+    Raises:
+        ArtifactError: If one is not.
+    """
+    for name, expected in record.sha256.items():
+        if names is None or name in names:
+            file = file_of(folder, path, name)
+            try:
+                found = file_sha256(file)
+            except OSError:
+                raise unreadable(file) from None
+            if found != expected:
+                raise damaged(file, _OTHER_CONTENT)
+
+
+def file_of(folder: Path, path: Path, name: str) -> Path:
+    """Where a file lies that the record of a generation names: a segment's, or one of its own."""
+    return folder / name if name.startswith(f"{SEGMENTS}/") else path / name
 
 
 def open_generation(folder: Path) -> Generation:

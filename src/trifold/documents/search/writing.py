@@ -6,7 +6,7 @@ segments/          passages, each file written once; a generation uses those of 
 unfinished/        vectors that a build computed and has not put into a segment yet
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,16 +19,16 @@ from trifold.documents.search.generation import (
     UNFINISHED,
     Generation,
     current_generation,
-    open_generation,
+    verified_record,
+    verify,
+    with_current,
 )
-from trifold.documents.search.mapped_array import unreadable
-from trifold.documents.search.records import CURRENT, INDEX, CurrentRecord, IndexRecord, damaged, read_record
+from trifold.documents.search.records import CURRENT, INDEX, CurrentRecord, IndexRecord
 from trifold.errors import ArtifactError, SettingsError
 from trifold.events import say
 from trifold.file_lock import locked, real
 from trifold.hashing import file_sha256
 
-_OTHER_CONTENT = "its content is not what was written"
 _OURS = frozenset({CURRENT, GENERATIONS, SEGMENTS, UNFINISHED})
 
 
@@ -56,7 +56,7 @@ class IndexFolder:
         self.previous: Generation | None = None
         if (folder / CURRENT).exists():
             try:
-                self.known = _undamaged_record(folder)
+                self.known = verified_record(folder, folder / GENERATIONS / current_generation(folder))
                 self.previous = _undamaged(folder)
             except ArtifactError as error:
                 say(f"note: {str(error).rpartition(': ')[0]}: the index is built anew")
@@ -81,7 +81,7 @@ class IndexFolder:
 
     def open_aside(self, aside: Path) -> Generation:
         """The generation that is being built, as far as it is written."""
-        return Generation(self.folder, aside)
+        return Generation(self.folder, aside, verified=False)
 
     def publish(self, aside: Path) -> None:
         """Make the generation that is being built the current one, once it is seen to be whole; older ones are removed.
@@ -90,7 +90,7 @@ class IndexFolder:
             ArtifactError: If it is not whole: the one before it stays.
         """
         generation = self.open_aside(aside)
-        verify(self.folder, generation, generation.record.sha256.keys() - self.hashes.keys())
+        verify(self.folder, aside, generation.record, generation.record.sha256.keys() - self.hashes.keys())
         sync_folder(aside)
         place = self._generations / self.name
         aside.rename(place)
@@ -98,7 +98,7 @@ class IndexFolder:
         sync(self.segments)
         write_json(self.folder / CURRENT, CurrentRecord(self.name, file_sha256(place / INDEX)).as_json())
         remove(self.unfinished)
-        self._clear(Generation(self.folder, place))
+        self._clear(Generation(self.folder, place, verified=False))
 
     def _clear(self, kept: Generation | None) -> None:
         """Remove what no reader of a generation needs; readers that have older files open go on with them."""
@@ -111,29 +111,20 @@ class IndexFolder:
                 remove(path)
 
 
-def _undamaged_record(folder: Path) -> IndexRecord:
-    """What the current generation is made of.
-
-    Raises:
-        ArtifactError: If that is not what was written.
-    """
-    path = folder / GENERATIONS / current_generation(folder) / INDEX
-    record: IndexRecord = read_record(path, IndexRecord)
-    if file_sha256(path) != read_record(folder / CURRENT, CurrentRecord).sha256:
-        raise damaged(path, _OTHER_CONTENT)
-    return record
-
-
 def _undamaged(folder: Path) -> Generation:
     """The current generation, of which everything that the next one takes over was looked at.
 
     Raises:
         ArtifactError: If some of that is not what was written.
     """
-    generation = open_generation(folder)
-    segments = [name for name in generation.record.sha256 if name.startswith(f"{SEGMENTS}/")]
-    verify(folder, generation, [*segments, OWNERS, DIGESTS])
-    return generation
+
+    def opened(path: Path) -> Generation:
+        record = verified_record(folder, path)
+        segments = [name for name in record.sha256 if name.startswith(f"{SEGMENTS}/")]
+        verify(folder, path, record, [*segments, OWNERS, DIGESTS])
+        return Generation(folder, path, verified=False)
+
+    return with_current(folder, opened)
 
 
 @contextmanager
@@ -156,32 +147,3 @@ def writing(folder: Path) -> Iterator[IndexFolder]:
             yield IndexFolder(place)
     except PermissionError as error:
         raise SettingsError(f"{folder} cannot be written to ({error.strerror}): name another --index") from None
-
-
-def file_of(folder: Path, generation: Generation, name: str) -> Path:
-    """Where a file lies that the record of a generation names: a segment's, or one of its own."""
-    return folder / name if name.startswith(f"{SEGMENTS}/") else generation.path / name
-
-
-def verify(folder: Path, generation: Generation, names: Collection[str] | None = None) -> None:
-    """See that files of a generation are what was written.
-
-    Args:
-        folder: The index.
-        generation: Opened, which looks at the sizes of all.
-        names: Of the files, as the record names them; all, and the record itself, where `None`.
-
-    Raises:
-        ArtifactError: If one is not.
-    """
-    for name, expected in generation.record.sha256.items():
-        if names is None or name in names:
-            path = file_of(folder, generation, name)
-            try:
-                found = file_sha256(path)
-            except OSError:
-                raise unreadable(path) from None
-            if found != expected:
-                raise damaged(path, _OTHER_CONTENT)
-    if names is None:
-        _undamaged_record(folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trifold.documents.document import given_documents
-from trifold.documents.search import keywords, query
+from trifold.documents.search import generation, keywords, query
 from trifold.documents.search.build import build_index
 from trifold.documents.search.generation import current_generation, open_generation
 from trifold.documents.search.keywords import TEXT
@@ -14,7 +14,6 @@ from trifold.documents.search.query import SearchIndex
 from trifold.documents.search.settings import IndexSettings
 from trifold.errors import ArtifactError
 from trifold.models.settings import ComputeSettings
-from trifold.pipeline import search as search_of_files
 from trifold.pipeline import search_complete
 from trifold.pipeline.search import describe
 from trifold.pipeline.search_complete import complete_query
@@ -74,7 +73,7 @@ def test_a_query_is_completed_while_a_build_replaces_the_index(
 def test_a_healthy_index_is_not_called_damaged_while_a_build_replaces_it(
     folder: Path, replaced: Callable[..., list[str]]
 ) -> None:
-    opened = replaced(search_of_files, "verify")
+    opened = replaced(generation, "verify")
     assert describe(folder).documents == 3
     assert len(set(opened)) == 2
 
@@ -90,7 +89,7 @@ def test_a_truncated_array_is_a_damaged_index(folder: Path, name: str) -> None:
 
     for content in (whole[: len(whole) - 4], whole[:20], b""):
         path.write_bytes(content)
-        with pytest.raises(ArtifactError, match=f"{name} is damaged .it cannot be read"):
+        with pytest.raises(ArtifactError, match=f"{name} is damaged .its content is not what was written"):
             opened()
     path.unlink()
     with pytest.raises(ArtifactError, match=f"{name} is damaged .it is missing"):
