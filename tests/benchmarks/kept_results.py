@@ -256,9 +256,10 @@ def _of_summaries(name: str) -> Iterator[Figure]:
 
 
 def _of_searches(name: str) -> Iterator[Figure]:
+    from trifold.statistics.intervals import mean_interval
     from trifold.statistics.retrieval import figures_of
 
-    rankings = facts(name)["figures"]["rankings"]
+    rankings, queries = facts(name)["figures"]["rankings"], {}
     for ranking, rows in runs(name).items():
         yield 300, len({row["query"] for row in rows}), 0
         found = []
@@ -269,7 +270,14 @@ def _of_searches(name: str) -> Iterator[Figure]:
                 ranked[rank - 1] = str(number)
             found.append(figures_of(ranked, {str(1 + number): 1.0 for number in range(row["relevant"])}))
         for figure, kept in rankings[ranking].items():
-            yield kept["value"], np.mean([one[figure] for one in found]), 1e-9
+            for end, value in vars(mean_interval(np.array([one[figure] for one in found]))).items():
+                yield kept[end], value, 1e-9
+        queries[ranking] = {row["query"]: one["ndcg@10"] for row, one in zip(rows, found, strict=True)}
+    for lead in facts(name)["figures"]["leads"]:
+        ahead, behind = queries[lead["ahead"]], queries[lead["behind"]]
+        by = mean_interval(np.array([ahead[query] - behind[query] for query in ahead]), lowest=-1)
+        for end, value in vars(by).items():
+            yield lead[end], value, 1e-9
 
 
 _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {

@@ -24,6 +24,8 @@ def test_every_command_in_it_works(tmp_path: Path, trifold_command: Callable[...
     """`movie.csv` is stood in for by a quarter of the demo's reviews, so that the test takes minutes."""
     fewer_reviews(tmp_path / "movie.csv")
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    (tmp_path / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "pretraining.md", tmp_path / "docs")
     found = commands(README)
     assert len(found) >= 8
     for command in found:

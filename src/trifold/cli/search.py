@@ -173,13 +173,15 @@ def _print_built(built: "Built", index: Path) -> None:
 def _in_words(approximate: dict[str, object]) -> str:
     return (
         f"{approximate['kind']}, {approximate['probes']} cells searched: recall {approximate['recall']:.3f} of the ten "
-        f"nearest, measured on {approximate['queries']} passages left out"
+        f"nearest, measured on {approximate['queries']} passages of the index, each left out of its own answers"
     )
 
 
 def _print_answers(answers: "list[Answer]") -> None:
+    from trifold.pipeline.search import NO_ANSWER
+
     if not answers:
-        print("no document meets the condition")
+        print(NO_ANSWER)
     for answer in answers:
         document = answer.document
         place = f"{document.file} row {document.row}" if document.row else document.file

@@ -75,7 +75,6 @@ def table_documents(path: Path, settings: TextSettings, id_column: str | None = 
     name = "standard input" if is_standard_input(path) else str(path)
 
     def read() -> Iterator[Document | BadRow]:
-        rows_by_id: dict[str, int] = {}
         for number, row in enumerate(open_rows(path, settings)[2], start=1):
             if isinstance(row, BadRow):
                 yield row
@@ -84,15 +83,22 @@ def table_documents(path: Path, settings: TextSettings, id_column: str | None = 
             if not called:
                 yield BadRow(row.line, f"its {id_column} is empty", row.values)
                 continue
-            if id_column is not None and (other := rows_by_id.setdefault(called, number)) != number:
-                raise DataError(
-                    f"rows {other:,} and {number:,} of {path} have the same {id_column}, {called!r}: name a column of "
-                    "distinct values as --id-column, or none"
-                )
             metadata = {column: row.values.get(column) for column in kept}
             yield Document(called, str(columns.text_of(row.values)), name, number, metadata)
 
-    return Documents(name, read, types, columns.text)
+    if id_column is None:
+        return Documents(name, read, types, columns.text)
+    what, way_out = f"of {path} have the same {id_column}", "name a column of distinct values as --id-column, or none"
+    return Documents(name, lambda: _distinct(read(), what, way_out), types, columns.text)
+
+
+def _distinct(documents: Iterable[Document | BadRow], what: str, way_out: str) -> Iterator[Document | BadRow]:
+    """The same documents, of which no two may have one name."""
+    rows: dict[str, int] = {}
+    for one in documents:
+        if isinstance(one, Document) and (other := rows.setdefault(one.id, one.row)) != one.row:
+            raise DataError(f"rows {other:,} and {one.row:,} {what}, {one.id!r}: {way_out}")
+        yield one
 
 
 def _name(value: object) -> str:
@@ -103,12 +109,12 @@ def given_documents(texts: Iterable[str | Mapping[str, object]], text_column: st
     """Texts in memory as documents.
 
     Args:
-        texts: Texts, or mappings with one under `text_column`, perhaps a name under `id`, and metadata; texts are
-            called by their number.
+        texts: Texts, or mappings with one under `text_column`, perhaps a name under `id`, and metadata; what has no
+            name is called by its number.
         text_column: Where a mapping has its text.
 
     Raises:
-        DataError: If one is neither, or its metadata are of types that do not go together.
+        DataError: If one is neither, two have one name, or metadata are of types that do not go together.
     """
     import pyarrow as pa
 
@@ -117,12 +123,14 @@ def given_documents(texts: Iterable[str | Mapping[str, object]], text_column: st
         values: Mapping[str, object] = {text_column: one} if isinstance(one, str) else one
         if not isinstance(values, Mapping):
             raise DataError(f"document {number} is neither a text nor a mapping but {type(one).__name__}")
-        reason = unusable_text(values.get(text_column))
+        called = _name(values.get("id", number))
+        reason = unusable_text(values.get(text_column)) or ("" if called else "its id is empty")
         if reason:
             found.append(BadRow(number, reason, {}))
             continue
         metadata = {str(name): value for name, value in values.items() if name != text_column}
-        found.append(Document(plain_text(values.get("id", number)), str(values[text_column]), "", number, metadata))
+        found.append(Document(called, str(values[text_column]), "", number, metadata))
+    found = list(_distinct(found, "of the texts in memory have the same id", "give each an id of its own, or none"))
     usable = [one.metadata for one in found if isinstance(one, Document)]
     names = dict.fromkeys(name for metadata in usable for name in metadata)
     try:

@@ -143,15 +143,15 @@ def _compute(
     rows = noted(stream)
     for _ in islice(rows, kept.rows):
         pass
-    rows, is_first = telling(rows, kept.rows), True
+    rows, words_are_known = telling(rows, kept.rows), kept.rows > 0
     while slice_ := list(islice(rows, ROWS_PER_SLICE)):
         texts = {n: str(columns.text_of(row.values)) for n, row in enumerate(slice_) if isinstance(row, Record)}
         vectors, truncated = np.full((len(slice_), embedder.width), np.nan, dtype=np.float32), 0
         if texts:
-            if is_first:
+            if not words_are_known:
                 embedder.require_words(list(texts.values()))
             found = embedder.encode_counting(list(texts.values()), prompt=prompt)
-            vectors[list(texts)], truncated, is_first = found.vectors, int(found.truncated.sum()), False
+            vectors[list(texts)], truncated, words_are_known = found.vectors, int(found.truncated.sum()), True
         kept.add(vectors, truncated)
     return tuple(bad)
 

@@ -70,11 +70,11 @@ def write_summary(text: str, ask: Ask, count: Count, settings: SummarySettings) 
         LlmError: If the model has no room even for a short piece, answers nothing, or does not shorten its pieces.
     """
     for _ in range(_MOST_ROUNDS):
-        pieces, answers = _answers(text, ask, count, settings)
+        answers = _answers(text, ask, count, settings, _PIECE_TOKENS)
         parts = [answer.strip() for answer in answers if answer.strip()]
         if not parts:
             raise LlmError("the model wrote no summary: try a larger model, or leave out --llm")
-        if len(pieces) == 1:
+        if len(answers) == 1:
             return parts[0]
         text = "\n".join(parts)
     raise LlmError("the model's summaries are no shorter than its texts: try a larger model, or leave out --llm")
@@ -101,18 +101,19 @@ def cite(summary: str, text: str, encode: Encode, language: str) -> list[Claim]:
     ]
 
 
-def _answers(text: str, ask: Ask, count: Count, settings: SummarySettings) -> tuple[Sequence[str], list[str]]:
-    """The pieces of a text and a summary of each, in pieces that the model has room for."""
-    most = _PIECE_TOKENS
-    while True:
-        pieces = _pieces(text, count, settings, most)
+def _answers(text: str, ask: Ask, count: Count, settings: SummarySettings, most: int) -> list[str]:
+    """A summary of each piece of a text; a piece that the model has no room for is halved, and no other asked again."""
+    answers = []
+    for piece in _pieces(text, count, settings, most):
         try:
-            return pieces, [ask(_request(piece, settings)) for piece in pieces]
+            answers.append(ask(_request(piece, settings)))
         except NoRoomError as error:
-            most //= 2
-            if most < _FEWEST_TOKENS:
+            half = min(most, count(_request(piece, settings))) // 2
+            if half < _FEWEST_TOKENS:
                 way_out = "a piece of the text and its summary need more, so use a model that reads more"
                 raise error.but(way_out) from None
+            answers += _answers(piece, ask, count, settings, half)
+    return answers
 
 
 def _request(text: str, settings: SummarySettings) -> Conversation:

@@ -162,7 +162,8 @@ def score_and_costs(result: ScoredRun, score: str) -> dict[str, Any]:
 
 def write_leaderboard(folder: Path, rows: Sequence[MethodRow]) -> None:
     """Write `leaderboard.csv`; all rows are of one kind."""
-    names, beside = [field.name for field in fields(rows[0])], rows[0].beside_score
+    kind = type(rows[0]) if rows else LeaderboardRow
+    names, beside = [field.name for field in fields(kind)], kind.beside_score
     others = [name for name in names if name not in beside]
     end = others.index("score_high") + 1
     columns = [*others[:end], *beside, *others[end:]]

@@ -1,7 +1,6 @@
 """What this machine offers, what of it would be used, and what to do about the rest; no connection is opened."""
 
 import importlib.metadata
-import os
 import platform
 import re
 import shutil
@@ -14,6 +13,7 @@ from trifold.errors import TrifoldError
 from trifold.formatting import server_address
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import locate
+from trifold.pipeline.folder_size import folder_bytes
 from trifold.runtime import (
     Runtime,
     available_bytes,
@@ -138,7 +138,7 @@ def diagnose() -> Diagnosis:
         extras=extras,
         backbones=backbones,
         minilm=str(minilm.folder) if isinstance(minilm, BackboneFiles) else None,
-        caches={str(folder): _size_bytes(folder) for folder in (cache_folder(), _hub_cache())},
+        caches={str(folder): folder_bytes(folder) for folder in (cache_folder(), _hub_cache())},
         hub=_hub(),
         engines=[_engine(setting, minilm, training) for setting in _ENGINES],
         advice=[*_advice(machine), *_missing(extras), *([] if isinstance(minilm, BackboneFiles) else [minilm])],
@@ -209,18 +209,6 @@ def _hub() -> dict[str, str | bool]:
     from huggingface_hub.constants import ENDPOINT, HF_HUB_OFFLINE
 
     return {"address": server_address(ENDPOINT), "offline": bool(HF_HUB_OFFLINE), "cache": str(_hub_cache())}
-
-
-def _size_bytes(folder: Path) -> int:
-    """Of everything in a folder; links are not followed, and what goes meanwhile counts nothing."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(parent, name)).st_size
-            except OSError:
-                continue
-    return total
 
 
 def _engine(setting: str, minilm: BackboneFiles | str, training: Runtime) -> FoundEngine:

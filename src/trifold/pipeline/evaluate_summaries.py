@@ -64,7 +64,7 @@ class SummaryScores:
             of: `summary`, `lead`, or `difference`, row by row.
         """
         if of == "difference":
-            return mean_interval(self._column("summary", figure) - self._column("lead", figure))
+            return mean_interval(self._column("summary", figure) - self._column("lead", figure), lowest=-1)
         return mean_interval(self._column(of, figure))
 
     @property

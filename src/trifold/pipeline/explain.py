@@ -19,6 +19,7 @@ from trifold.explanations.settings import ExplanationSettings, RowSettings
 from trifold.formatting import counted
 from trifold.inference.predict import score_texts
 from trifold.inference.run import Run
+from trifold.inference.stream import telling
 from trifold.methods.catalogue import method_entry
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.evaluate import load_for
@@ -96,7 +97,7 @@ def overview(run: Run, source: Path, reading: LabelledSettings, words: int, most
         DataError: If the file cannot be read.
         SettingsError: If flags on labels are given.
     """
-    predictor, count = run.predictor, 0
+    predictor, count, looked_at = run.predictor, 0, 0
 
     def counting(rows: Iterator[TextRow]) -> Iterator[TextRow]:
         nonlocal count
@@ -107,16 +108,22 @@ def overview(run: Run, source: Path, reading: LabelledSettings, words: int, most
     rows = counting(_texts(run, source, reading, set()))
     linear = predictor.contributions("a", np.zeros(len(predictor.labels))) is not None
     limit = most or (None if linear else _OVERVIEW_ROWS)
-    chosen = list(rows) if limit is None else some(rows, limit)
 
     def weighed() -> Iterator[tuple[int, Sequence[Word]]]:
-        with track(f"weighing the words of {counted(len(chosen), 'text')}", len(chosen)) as advance:
-            for row in chosen:
-                yield weigh_text(predictor, row.text, _OVERVIEW_EVALUATIONS)
-                advance(1)
+        nonlocal looked_at
+        for row in telling(rows) if limit is None else _tracked(some(rows, limit)):
+            yield weigh_text(predictor, row.text, _OVERVIEW_EVALUATIONS)
+            looked_at += 1
 
     labels = label_overviews(weighed(), predictor.labels.names, words, _OVERVIEW_WORDS)
-    return Overview(tuple(labels), len(chosen), count, words, "weights" if linear else "occlusion")
+    return Overview(tuple(labels), looked_at, count, words, "weights" if linear else "occlusion")
+
+
+def _tracked(rows: Sequence[TextRow]) -> Iterator[TextRow]:
+    with track(f"weighing the words of {counted(len(rows), 'text')}", len(rows)) as advance:
+        for row in rows:
+            yield row
+            advance(1)
 
 
 def _texts(run: Run, source: Path, reading: LabelledSettings, wanted: set[int]) -> Iterator[TextRow]:

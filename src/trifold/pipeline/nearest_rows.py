@@ -1,6 +1,6 @@
 """The training rows that are nearest to a text, as examples of what a run learned from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Of more training rows so many are looked at; they are in random order.
 _MOST_ROWS = 20_000
+# Texts that are compared with all of these at once: 40 MB of scores.
+_QUERIES_AT_ONCE = 256
 _WAY_OUT = "the nearest training rows are not shown"
 
 
@@ -50,18 +52,20 @@ class TrainingRows:
             texts: Any number.
             count: How many of each.
         """
-        queries = self._of(texts, kept=False)
-        if self._encoding is None:
-            scores = np.asarray((queries @ self._vectors.T).todense())
-            places = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-            found = zip(places, np.take_along_axis(scores, places, axis=1), strict=True)
-        else:
-            known = nearest(queries, self._vectors, min(count, len(self._rows)))
-            found = zip(known.positions, known.scores, strict=True)
         return [
             [_near(self._rows, place, score) for place, score in zip(places.tolist(), scores.tolist(), strict=True)]
-            for places, scores in found
+            for start in range(0, len(texts), _QUERIES_AT_ONCE)
+            for places, scores in self._found(texts[start : start + _QUERIES_AT_ONCE], count)
         ]
+
+    def _found(self, texts: Sequence[str], count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        queries = self._of(texts, kept=False)
+        if self._encoding is None:
+            scores = (queries @ self._vectors.T).toarray()
+            places = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+            return zip(places, np.take_along_axis(scores, places, axis=1), strict=True)
+        known = nearest(queries, self._vectors, min(count, len(self._rows)))
+        return zip(known.positions, known.scores, strict=True)
 
     def _of(self, texts: Sequence[str], *, kept: bool) -> Any:
         return self._predictor.vectors(texts) if self._encoding is None else self._encoding.vectors(texts, kept=kept)

@@ -2,32 +2,30 @@
 
 import json as json_module
 import os
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from trifold.artifact.run_folder import new_file
 from trifold.data.examples import open_rows
-from trifold.data.result_file import result_format, write_result, write_text
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable, Row, Table
 from trifold.documents.document import Documents, table_documents
 from trifold.documents.readers.folder import folder_documents
 from trifold.documents.search.build import Built, build_index
-from trifold.documents.search.generation import Generation, open_generation
+from trifold.documents.search.generation import Generation, open_generation, with_current
 from trifold.documents.search.query import Answer, SearchIndex
-from trifold.documents.search.rerank import Reranker
 from trifold.documents.search.settings import IndexSettings, QuerySettings
 from trifold.documents.search.writing import verify
 from trifold.errors import ArtifactError, SettingsError, require
 from trifold.events import say
-from trifold.inference.stream import require_result
+from trifold.inference.stream import require_result, write_labelled
 from trifold.models.settings import ComputeSettings
-from trifold.terminal import for_terminal
+from trifold.pipeline.folder_size import folder_bytes
+from trifold.pipeline.reranker import open_reranker
 from trifold.types import BadRow, Record
 
+NO_ANSWER = "no document meets the condition"
 _QUERIES_PER_SLICE = 64
 # What is added to the columns of a file of queries; the row of an answer.
 _ADDED: dict[str, type] = {
@@ -125,13 +123,16 @@ def _known(folder: Path) -> Generation | None:
 
 
 def describe(folder: Path) -> IndexFacts:
-    """What an index holds, every file of it compared with what was written.
+    """What an index holds, every file of it compared with what was written; also while it is brought up to date.
 
     Raises:
         SettingsError: If there is no index.
         ArtifactError: If a file is missing or damaged.
     """
-    generation = open_generation(folder)
+    return with_current(folder, lambda path: _described(folder, Generation(folder, path)))
+
+
+def _described(folder: Path, generation: Generation) -> IndexFacts:
     verify(folder, generation)
     record, splitting = generation.record, generation.record.splitting
     return IndexFacts(
@@ -146,7 +147,7 @@ def describe(folder: Path) -> IndexFacts:
         splitting.overlap_sentences,
         splitting.language,
         tuple(generation.documents.columns),
-        sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        folder_bytes(folder),
         record.positions - record.passages,
         record.approximate.as_json() if record.approximate else None,
         record.keywords,
@@ -164,6 +165,8 @@ def answer_file(
 ) -> int:
     """Ask the queries of a file, and write a row for each answer, with the columns of its query.
 
+    Of a query without an answer, and of a row without a query, column `error` tells why.
+
     Args:
         index: Is asked.
         source: File with a column of queries.
@@ -173,7 +176,7 @@ def answer_file(
         json: Whether standard output gets JSON lines instead of CSV.
 
     Returns:
-        How many queries were asked.
+        How many queries were asked; rows without one do not count.
 
     Raises:
         TrifoldError: If anything given cannot be used.
@@ -190,8 +193,8 @@ def answer_file(
     def answered() -> Iterator[Row]:
         nonlocal count
         while slice_ := list(islice(rows, _QUERIES_PER_SLICE)):
-            count += len(slice_)
             usable = [row for row in slice_ if isinstance(row, Record)]
+            count += len(usable)
             queries = [str(columns.text_of(row.values)) for row in usable]
             found = iter(
                 index.search_all(
@@ -202,15 +205,15 @@ def answer_file(
                 if isinstance(row, BadRow):
                     yield {**row.values, "error": f"line {row.line}: {row.reason}"}
                 else:
-                    yield from ({**row.values, **_as_row(answer)} for answer in next(found))
+                    yield from _as_rows(row.values, next(found))
 
-    write_answers(given, answered(), result, json=json)
+    write_labelled(answered(), given, result, json=json)
     return count
 
 
 def open_search(index: Path, asked: QuerySettings, compute: ComputeSettings, model: str | None) -> SearchIndex:
     """An index, with the cross-encoder that ranks anew what is found where one is named."""
-    return SearchIndex(index, compute, model, Reranker(asked.rerank, compute) if asked.rerank else None)
+    return SearchIndex(index, compute, model, open_reranker(asked.rerank, compute) if asked.rerank else None)
 
 
 def answer_text(index: SearchIndex, query: str, asked: QuerySettings) -> list[Answer]:
@@ -225,17 +228,7 @@ def write_one(query: str, answers: Sequence[Answer], result: ResultSettings) -> 
         TrifoldError: If it cannot be written.
     """
     table = Table(Path("query"), ("query",), "a query", lambda _: iter([Record(1, {"query": query})]))
-    write_answers(ResultTable(table, _ADDED), ({"query": query, **_as_row(one)} for one in answers), result)
-
-
-def write_answers(table: ResultTable, rows: Iterable[Row], result: ResultSettings, *, json: bool = False) -> None:
-    """Write rows of answers to where they are wanted; a file appears whole or not at all."""
-    written_as = result_format(result, json=json)
-    if result.output is None:
-        write_text(for_terminal(sys.stdout), written_as, table, rows, excel_safe=result.excel_safe)
-        return
-    with new_file(result.output, force=result.force) as aside:
-        write_result(aside, written_as, table, rows, excel_safe=result.excel_safe)
+    write_labelled(_as_rows({"query": query}, answers), ResultTable(table, _ADDED), result)
 
 
 def as_json(answer: Answer) -> dict[str, object]:
@@ -251,6 +244,14 @@ def as_json(answer: Answer) -> dict[str, object]:
         "passage": {"start": answer.start, "end": answer.end, "text": answer.passage},
         "snippet": asdict(answer.snippet),
     }
+
+
+def _as_rows(query: Row, answers: Sequence[Answer]) -> Iterator[Row]:
+    """A row for each answer to a query; where there is none, one that says so."""
+    if not answers:
+        yield {**query, "error": NO_ANSWER}
+    for answer in answers:
+        yield {**query, **_as_row(answer)}
 
 
 def _as_row(answer: Answer) -> Row:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trifold.documents.search.completions import Completion, complete
-from trifold.documents.search.generation import KEYWORDS, open_generation
+from trifold.documents.search.generation import KEYWORDS, Generation, with_current
 from trifold.documents.search.judgements import read_queries
 from trifold.documents.search.phrases import Phrases
 from trifold.documents.search.words import NEEDS_SEARCH
@@ -34,10 +34,13 @@ def complete_query(
     Raises:
         TrifoldError: If the index, the file or the language model cannot be used.
     """
-    generation = open_generation(index)
-    if not generation.record.keywords:
-        raise SettingsError(f"{index} was built without keywords, from which completions come: {NEEDS_SEARCH}")
-    phrases = Phrases(generation.path / KEYWORDS)
+
+    def opened(path: Path) -> Phrases:
+        if not Generation(index, path).record.keywords:
+            raise SettingsError(f"{index} was built without keywords, from which completions come: {NEEDS_SEARCH}")
+        return Phrases(path / KEYWORDS)
+
+    phrases = with_current(index, opened)
     earlier = read_queries(queries) if isinstance(queries, Path) else queries
     if llm is None:
         return complete(phrases, typed, count, earlier)

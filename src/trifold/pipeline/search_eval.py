@@ -9,11 +9,11 @@ from trifold.documents.search.hybrid import Hit, keyword_scores, ranked_hits, us
 from trifold.documents.search.judgements import Judgements, read_judgements
 from trifold.documents.search.query import SearchIndex
 from trifold.documents.search.ranking import best
-from trifold.documents.search.rerank import Reranker
 from trifold.errors import DataError
 from trifold.events import say
 from trifold.formatting import counted
 from trifold.models.settings import ComputeSettings
+from trifold.pipeline.reranker import open_reranker
 from trifold.statistics.retrieval import RECALL_DEPTHS
 
 _DEPTH = max(RECALL_DEPTHS)
@@ -58,7 +58,7 @@ def evaluate_search(
         TrifoldError: If anything given cannot be used, or the index holds none of the relevant documents.
     """
     judgements = read_judgements(queries, judged, split)
-    opened = SearchIndex(index, compute, reranker=Reranker(rerank, compute) if rerank else None)
+    opened = SearchIndex(index, compute, reranker=open_reranker(rerank, compute) if rerank else None)
     ids = opened.document_ids()
     missing = len(judgements.documents() - set(ids))
     if missing == len(judgements.documents()):

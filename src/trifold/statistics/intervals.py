@@ -1,4 +1,4 @@
-"""95 % intervals of scores. An interval always has a width, however few predictions are wrong."""
+"""95 % intervals of scores. An interval always has a width, however few cases there are, and however alike."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,8 @@ import numpy as np
 
 # Quantile of the normal distribution for each end of a two-sided 95 % interval.
 Z_95 = 1.959963984540054
+# Figures that differ by less are equal but for rounding.
+_EQUAL = 1e-12
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,26 @@ def wilson(share: np.ndarray | float, rows: np.ndarray | float, z: float = Z_95)
     return np.clip(np.minimum(middle - half, share), 0, 1), np.clip(np.maximum(middle + half, share), 0, 1)
 
 
-def mean_interval(values: np.ndarray) -> Interval:
+def mean_interval(values: np.ndarray, lowest: float = 0.0) -> Interval:
     """The mean of independent figures, such as one of each document, with Student's 95 % interval.
 
+    Where all figures are equal, as a single one is, they do not tell how much others may differ. That none of n cases
+    was unlike them leaves it possible that a share of `z**2 / (n + z**2)` is (Wilson's upper end of no case in n), and
+    those may have any figure from `lowest` to 1. For figures of 0 or 1 that is Wilson's interval.
+
     Args:
-        values: `(figures,)`; for a paired comparison, the differences. A single one gives an interval without bounds.
+        values: `(figures,)`, at least one; for a paired comparison, the differences.
+        lowest: What a figure is at least; of differences, -1. At most it is 1.
+
+    Source: Student 1908, "The Probable Error of a Mean"; Wilson 1927, as in `wilson`.
     """
     from scipy.stats import t
 
-    mean = float(values.mean())
-    if len(values) < 2:
-        return Interval(mean, -np.inf, np.inf)
-    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
-    return Interval(mean, mean - half, mean + half)
+    mean, count = float(values.mean()), len(values)
+    if np.ptp(values) < _EQUAL:
+        unlike = Z_95**2 / (count + Z_95**2)
+        low, high = mean + unlike * (lowest - mean), mean + unlike * (1 - mean)
+    else:
+        half = float(t.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count))
+        low, high = mean - half, mean + half
+    return Interval(mean, max(low, lowest), min(high, 1.0))

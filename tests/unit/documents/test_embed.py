@@ -13,7 +13,7 @@ from trifold.documents import embed
 from trifold.documents.embed import embed_file
 from trifold.documents.embedder import TextEmbedder
 from trifold.documents.unfinished_vectors import folder_for
-from trifold.errors import DataError, SettingsError
+from trifold.errors import BackboneError, DataError, SettingsError
 from trifold.models.settings import EncodingSettings
 
 ROWS = 50
@@ -92,6 +92,30 @@ def test_what_was_cut_short_goes_on_and_ends_in_the_same_bytes(
     assert sum(asked) == ROWS
     assert (tmp_path / name).read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["new.csv", name, f"whole-{name}"])
+
+
+def test_what_is_left_of_a_stopped_command_need_not_have_words_that_the_model_knows(
+    embedder: TextEmbedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output, encode = tmp_path / "new.csv", tmp_path / "vectors.npy", embedder.encode_counting
+    source.write_text("text\n" + "the film is superb\n" * 8 + "🎬🎬\n" * 8, encoding="utf-8")
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    def once(texts: list[str], **options: object) -> object:
+        patch.setattr(embedder, "encode_counting", stop)
+        return encode(texts, **options)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embedder, "encode_counting", once)
+        with pytest.raises(KeyboardInterrupt):
+            embed_file(embedder, source, output, TextSettings())
+    found = embed_file(embedder, source, output, TextSettings())
+    assert (found.rows, found.resumed, found.bad) == (16, 8, ())
+    source.write_text("text\n" + "🎬🎬\n" * 8, encoding="utf-8")
+    with pytest.raises(BackboneError, match="give a model for their language"):
+        embed_file(embedder, source, output, TextSettings(), force=True)
 
 
 @pytest.mark.parametrize("changed", ["input", "prompt", "damage"])

@@ -62,6 +62,24 @@ def test_pieces_shrink_until_the_model_has_room_and_a_model_without_room_is_told
         write_summary(text, lambda conversation: ask(conversation, 10), words_of, SETTINGS)
 
 
+def test_a_piece_without_room_is_halved_and_no_other_is_asked_again() -> None:
+    asked: list[str] = []
+
+    def ask(conversation: Conversation) -> str:
+        text = text_in(conversation)
+        if "goat" in text and words_of(conversation) > 2_000:
+            raise NoRoomError(NoRoom("the prompt is too long", "shorten it", 0))
+        asked.append(text)
+        return f"Part {len(asked)}."
+
+    sentences = [f"Ship number {n} has left the harbour for the north." for n in range(900)]
+    sentences[-1] = "The goat has left the harbour."
+    write_summary(" ".join(sentences), ask, words_of, SETTINGS)
+    *parts, combined = asked
+    assert " ".join(" ".join(parts).split()) == " ".join(sentences)
+    assert combined.split("\n") == [f"Part {n + 1}." for n in range(len(parts))]
+
+
 def test_a_model_that_says_nothing_or_never_shortens_ends_in_a_sentence() -> None:
     with pytest.raises(LlmError, match="the model wrote no summary"):
         write_summary("The harbour is closed.", lambda _: " ", words_of, SETTINGS)

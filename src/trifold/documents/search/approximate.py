@@ -2,13 +2,15 @@
 
 The vectors are kept once more in 8 bits a number, in cells around centroids (an inverted file). A query is compared
 with the vectors of its nearest cells, and the best of those again in half precision, from the segments. How many cells
-are searched is found out on the index itself: as few as give a measured recall of 0.95.
+are searched is found out on passages of the index itself: as few as give a recall of 0.95. What recall that gives is
+measured on other passages.
 
 Source:
     Jégou, Douze and Schmid 2011, "Product Quantization for Nearest Neighbor Search", for the inverted file; faiss
     (Douze et al. 2024, arXiv:2401.08281).
 """
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -110,13 +112,23 @@ class ApproximateIndex:
             self._inverted.add(self._segments.gather(np.arange(start, end)).astype(np.float32))
 
     def search(self, queries: np.ndarray, count: int, allowed: np.ndarray | None = None) -> Nearest:
-        """The nearest vectors as far as the searched cells hold them.
+        """The nearest vectors; where the searched cells hold too few of those that may be found, by an exact scan.
 
         Args:
             queries: `(queries, width)` floats.
             count: How many for each.
             allowed: `(positions,)` bool, which may be found; all where `None`.
         """
+        found = self._in_cells(queries, count, allowed)
+        there = len(self) if allowed is None else int(np.count_nonzero(allowed))
+        short = np.flatnonzero((found.positions >= 0).sum(axis=1) < min(count, there))
+        if len(short):
+            exact = nearest(queries[short], self._segments.vectors, count, allowed, self._segments.longest)
+            found.positions[short], found.scores[short] = exact.positions, exact.scores
+        return found
+
+    def _in_cells(self, queries: np.ndarray, count: int, allowed: np.ndarray | None) -> Nearest:
+        """The nearest vectors as far as the searched cells hold them."""
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         bits = None if allowed is None else np.packbits(allowed, bitorder="little")
         selector = None if bits is None else _faiss().IDSelectorBitmap(bits)
@@ -135,29 +147,35 @@ class ApproximateIndex:
     def tune(self, alive: np.ndarray) -> ApproximateRecord:
         """Find how many cells to search: the fewest, doubled from 1 and then halved in, that give the wanted recall.
 
-        The queries are 200 passages drawn at random, each left out of its own answers.
+        The queries are 200 passages drawn at random, each left out of its own answers. The recall that is recorded is
+        that of 200 others: of those that chose, it would be too good.
         """
         of = np.flatnonzero(alive)
-        chosen = np.sort(np.random.default_rng(_SEED).choice(of, min(_QUERIES, len(of)), replace=False))
-        queries = self._segments.gather(chosen).astype(np.float32)
-        exact = nearest(queries, self._segments.vectors, _RECALL_AT + 1, alive)
+        drawn = np.random.default_rng(_SEED).choice(of, min(2 * _QUERIES, len(of)), replace=False)
+        choosing, others = (self._recall_of(np.sort(half), alive) for half in (drawn[::2], drawn[1::2]))
         cells = int(self._inverted.nlist)
-
-        def recall(probes: int) -> float:
-            self.probes = probes
-            return _recall(self.search(queries, _RECALL_AT + 1, alive), exact, chosen)
-
         low, high = 0, 1
-        while (reached := recall(high)) < WANTED_RECALL and high < cells:
+        while choosing(high) < WANTED_RECALL and high < cells:
             low, high = high, min(2 * high, cells)
         while high - low > max(1, high // 16):
             middle = (low + high) // 2
-            if (there := recall(middle)) >= WANTED_RECALL:
-                high, reached = middle, there
+            if choosing(middle) >= WANTED_RECALL:
+                high = middle
             else:
                 low = middle
-        self.probes = high
-        return ApproximateRecord(f"IVF{cells},SQ8", high, round(reached, 4), len(chosen))
+        reached = round(others(high), 4)
+        return ApproximateRecord(f"IVF{cells},SQ8", high, reached, len(drawn) // 2)
+
+    def _recall_of(self, passages: np.ndarray, alive: np.ndarray) -> Callable[[int], float]:
+        """A function that sets how many cells are searched, and tells the recall for some passages as queries."""
+        queries = self._segments.gather(passages).astype(np.float32)
+        exact = nearest(queries, self._segments.vectors, _RECALL_AT + 1, alive)
+
+        def recall(probes: int) -> float:
+            self.probes = probes
+            return _recall(self._in_cells(queries, _RECALL_AT + 1, alive), exact, passages)
+
+        return recall
 
 
 def _recall(found: Nearest, exact: Nearest, queries: np.ndarray) -> float:

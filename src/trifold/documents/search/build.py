@@ -14,7 +14,7 @@ import numpy as np
 from trifold.atomic import write_json
 from trifold.documents.document import Documents
 from trifold.documents.search.approximate import NEEDS_FAISS, ApproximateIndex, has_faiss
-from trifold.documents.search.generation import APPROXIMATE, DIGESTS, KEYWORDS, OWNERS, SEGMENTS
+from trifold.documents.search.generation import APPROXIMATE, DIGESTS, KEYWORDS, OWNERS, SEGMENTS, Generation
 from trifold.documents.search.journal import Journal
 from trifold.documents.search.keywords import build_keywords
 from trifold.documents.search.planning import Plan, plan_build
@@ -23,8 +23,8 @@ from trifold.documents.search.records import FORMAT, INDEX, ApproximateRecord, I
 from trifold.documents.search.segments import Segments, merge
 from trifold.documents.search.settings import APPROXIMATE_FROM, IndexSettings
 from trifold.documents.search.words import NEEDS_SEARCH, has_keywords
-from trifold.documents.search.writing import IndexFolder, file_of, writing
-from trifold.errors import require
+from trifold.documents.search.writing import IndexFolder, file_of, verify, writing
+from trifold.errors import ArtifactError, require
 from trifold.events import say, say_detail
 from trifold.formatting import counted
 from trifold.hashing import file_sha256
@@ -69,7 +69,7 @@ def build_index(documents: Documents, folder: Path, settings: IndexSettings, com
     Args:
         documents: All of them.
         folder: A new one, or one with an index, which answers as before until this one is finished.
-        settings: What is not given is as in the index that is there.
+        settings: What is not given is as in the index that is there, also where that is damaged.
         compute: Where the encoder computes.
 
     Raises:
@@ -80,7 +80,7 @@ def build_index(documents: Documents, folder: Path, settings: IndexSettings, com
     """
     require(settings.approximate is not True or has_faiss(), "--approximate", NEEDS_FAISS)
     with writing(folder) as place:
-        plan = plan_build(place.previous, settings, compute)
+        plan = plan_build(place.known, place.previous, settings, compute)
         with place.new_generation() as aside:
             journal = Journal(place.unfinished, plan.encoder, plan.embedder.width)
             try:
@@ -104,9 +104,10 @@ def build_index(documents: Documents, folder: Path, settings: IndexSettings, com
                 {},
                 documents.text_column,
                 settings.id_column,
+                approximate_wanted=plan.approximate,
             )
             write_json(aside / INDEX, record.as_json())
-            approximate = _add_approximate(place, aside, plan, settings.approximate)
+            approximate = _add_approximate(place, aside, plan)
             record = record.but(approximate=approximate, keywords=_add_keywords(place, aside, plan))
             _seal(place, aside, record)
             place.publish(aside)
@@ -156,23 +157,33 @@ def _add_keywords(place: IndexFolder, aside: Path, plan: Plan) -> bool:
     return True
 
 
-def _add_approximate(place: IndexFolder, aside: Path, plan: Plan, asked: bool | None) -> ApproximateRecord | None:
-    """Make the index for approximate search, where it is asked for or worth it; that of before is extended."""
-    generation = place.open_aside(aside)
-    before = plan.previous.record if plan.previous else None
-    known = before.approximate if before else None
-    if asked is False or (asked is None and known is None and generation.record.passages < APPROXIMATE_FROM):
+def _add_approximate(place: IndexFolder, aside: Path, plan: Plan) -> ApproximateRecord | None:
+    """Make the index for approximate search, where it is wanted or worth it; that of before is extended."""
+    generation, wanted = place.open_aside(aside), plan.approximate
+    known = plan.previous.record.approximate if plan.previous else None
+    if wanted is False or (wanted is None and known is None and generation.record.passages < APPROXIMATE_FROM):
         return None
-    if asked is None and not _has_faiss():
+    if not _has_faiss():
         return None
-    segments = generation.segments
-    if known and before and plan.previous and generation.record.segments[: len(before.segments)] == before.segments:
-        index = ApproximateIndex.read(plan.previous.path / APPROXIMATE, segments, known)
-        index.extend()
-    else:
-        index = ApproximateIndex.train(segments, generation.alive)
+    index = _extended(place, plan.previous, generation) if plan.previous else None
+    index = index or ApproximateIndex.train(generation.segments, generation.alive)
     index.write(aside / APPROXIMATE)
     return index.tune(generation.alive)
+
+
+def _extended(place: IndexFolder, previous: Generation, generation: Generation) -> ApproximateIndex | None:
+    """That of the generation before with the vectors that came since; `None` if it has none that goes on, undamaged."""
+    known, segments = previous.record.approximate, previous.record.segments
+    if known is None or generation.record.segments[: len(segments)] != segments:
+        return None
+    try:
+        verify(place.folder, previous, [APPROXIMATE])
+        index = ApproximateIndex.read(previous.path / APPROXIMATE, generation.segments, known)
+    except ArtifactError as error:
+        say(f"note: {str(error).rpartition(': ')[0]}: it is made anew")
+        return None
+    index.extend()
+    return index
 
 
 def _has_faiss() -> bool:

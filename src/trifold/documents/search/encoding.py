@@ -39,6 +39,7 @@ class Encoding:
     Args:
         embedder: Computes them.
         journal: Keeps them.
+        is_first: Whether there is no index to go on from: whether the model knows the texts' words is to be seen then.
 
     Attributes:
         rows: Of each passage, the row of its vector in the journal, once `flush` was called.
@@ -46,8 +47,10 @@ class Encoding:
         recovered: Passages that an earlier build had encoded.
     """
 
-    def __init__(self, embedder: TextEmbedder, journal: Journal) -> None:
+    def __init__(self, embedder: TextEmbedder, journal: Journal, *, is_first: bool) -> None:
         self._embedder, self._journal = embedder, journal
+        # What a build adds to others may be a single emoji, which says nothing of the model.
+        self._words_are_known = not is_first or journal.recovered > 0
         self.rows = array("q")
         self.computed = self.recovered = 0
         self._waiting: list[str] = []
@@ -67,8 +70,9 @@ class Encoding:
         known = {text: self._journal.find(text) for text in dict.fromkeys(self._waiting)}
         new = [text for text, row in known.items() if row is None]
         if new:
-            if not self.computed:
+            if not self._words_are_known:
                 self._embedder.require_words(new)
+                self._words_are_known = True
             first = self._journal.append(new, self._embedder.encode_document(new))
             known |= {text: first + number for number, text in enumerate(new)}
             self.computed += len(new)

@@ -6,8 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from trifold.statistics.bootstrap import mean_interval
-from trifold.statistics.intervals import Interval
+from trifold.statistics.intervals import Interval, mean_interval
 from trifold.statistics.retrieval import FIGURES, figures_of
 
 
@@ -69,7 +68,7 @@ def evaluate_rankings(
         figures = {figure: mean_interval(queries[:, number]) for number, figure in enumerate(FIGURES)}
         found.append(RankingFigures(name, figures, queries))
     leads = [
-        Lead(later.name, earlier.name, mean_interval(later.queries[:, 0] - earlier.queries[:, 0]))
+        Lead(later.name, earlier.name, mean_interval(later.queries[:, 0] - earlier.queries[:, 0], lowest=-1))
         for earlier, later in combinations(found, 2)
     ]
     return SearchEvaluation(tuple(found), tuple(leads))

@@ -1,13 +1,12 @@
-"""Documents ranked by vectors, by keywords, by both, and anew by a cross-encoder."""
+"""Documents ranked by vectors, by keywords, by both, and anew by how relevant their passages are found."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from trifold.data.visible_text import is_blank
 from trifold.documents.search.ranking import best, fuse
-from trifold.documents.search.rerank import Reranker
 from trifold.documents.search.words import NEEDS_SEARCH
 from trifold.errors import SettingsError, require
 from trifold.types import TextPair
@@ -17,8 +16,10 @@ if TYPE_CHECKING:
 
 # Of vectors and of keywords alike so many documents are scored by both, or so many for each that is wanted.
 _FUSED, _FUSED_PER_WANTED = 100, 2
-# Documents whose best passage is read together with the query, at least.
+# Documents whose best passage is read together with the query, however many are wanted.
 RERANKED = 50
+# Pairs of query and passage to how relevant each passage is, `(pairs,)` floats.
+Reranker = Callable[[Sequence[TextPair]], np.ndarray]
 
 
 class Hit(NamedTuple):
@@ -54,7 +55,7 @@ def ranked_hits(
         allowed: `(positions,)` bool, which passages may be found; all where `None`.
         approximate: As in `SearchIndex.search`.
         hybrid: As in `SearchIndex.search`.
-        reranker: Ranks anew what is found.
+        reranker: Ranks the best 50 anew. Those after them keep their order and their scores.
 
     Raises:
         SettingsError: If the index has not what is asked for.
@@ -68,7 +69,10 @@ def ranked_hits(
     wanted = max(top_k, RERANKED) if reranker else top_k
     found = (_by_both if both else _by_vectors)(index, queries, wanted, allowed, approximate)
     if reranker:
-        found = [_reranked(index, query, hits, reranker) for query, hits in zip(queries, found, strict=True)]
+        found = [
+            [*_reranked(index, query, hits[:RERANKED], reranker), *hits[RERANKED:]]
+            for query, hits in zip(queries, found, strict=True)
+        ]
     return [hits[:top_k] for hits in found]
 
 
@@ -92,8 +96,8 @@ def _by_both(
 
 
 def _reranked(index: "SearchIndex", query: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
-    """The same documents, those whose passage is most probably relevant first; of equal ones in their order before."""
-    scores = reranker.relevance([TextPair(query, index.passage(hit.position)) for hit in hits])
+    """The same documents, those whose passage is most relevant first; of equal ones in their order before."""
+    scores = reranker([TextPair(query, index.passage(hit.position)) for hit in hits])
     return [hits[n]._replace(score=float(scores[n])) for n in np.argsort(-scores, kind="stable")]
 
 

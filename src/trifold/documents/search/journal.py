@@ -49,8 +49,8 @@ class Journal:
         self._digests = self._path.with_suffix(_DIGESTS).open("wb")
 
     def find(self, text: str) -> int | None:
-        """The row of a text's vector; `None` if it was not computed."""
-        return self._rows.get(short_digest(text.encode("utf-8", "surrogatepass"))) if self._rows else None
+        """The row of a text's vector; `None` if it was not computed, by this build or one before."""
+        return self._rows.get(_digest_of(text))
 
     def append(self, texts: Sequence[str], vectors: np.ndarray) -> int:
         """Keep vectors that were just computed.
@@ -70,9 +70,11 @@ class Journal:
         self._vectors.write(np.ascontiguousarray(half(vectors)).data)
         self._vectors.flush()
         os.fsync(self._vectors.fileno())
-        self._digests.write(b"".join(short_digest(text.encode("utf-8", "surrogatepass")) for text in texts))
+        digests = [_digest_of(text) for text in texts]
+        self._digests.write(b"".join(digests))
         self._digests.flush()
         first = self.recovered + self._written
+        self._rows.update(zip(digests, range(first, first + len(digests)), strict=True))
         self._written += len(texts)
         return first
 
@@ -93,6 +95,10 @@ class Journal:
         """Let go of this build's files."""
         self._vectors.close()
         self._digests.close()
+
+
+def _digest_of(text: str) -> bytes:
+    return short_digest(text.encode("utf-8", "surrogatepass"))
 
 
 def _read(digests: Path, width: int) -> tuple[np.ndarray, np.ndarray] | None:

@@ -13,6 +13,7 @@ from typing import TypedDict
 
 import numpy as np
 
+from trifold.documents.search.mapped_array import open_array
 from trifold.documents.search.sorted_words import SortedWords
 from trifold.documents.search.words import BREAK, NEEDS_SEARCH, split_words, stop_words, term_finder
 from trifold.errors import SettingsError
@@ -82,7 +83,7 @@ class KeywordIndex:
         folder: Where `build_keywords` wrote it.
 
     Raises:
-        ArtifactError: If its facts are missing or damaged.
+        ArtifactError: If a file is missing or damaged.
         SettingsError: If PyStemmer is not installed.
     """
 
@@ -94,7 +95,7 @@ class KeywordIndex:
         self._terms_of = term_finder(self.language)
         self._terms = SortedWords(folder, TERMS)
         names = ("data", "indices", "indptr")
-        self._data, self._indices, self._starts = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in names)
+        self._data, self._indices, self._starts = (open_array(folder / f"{name}.npy") for name in names)
 
     def scores(self, query: str) -> np.ndarray:
         """The BM25 score of every text, `(texts,)` float32; 0 where it shares no keyword with the query.

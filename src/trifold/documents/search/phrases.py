@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from trifold.documents.search.keywords import FACTS, TEXT, TEXT_ENDS, WORDS, KeywordFacts
+from trifold.documents.search.mapped_array import open_array
 from trifold.documents.search.sorted_words import SortedWords
 from trifold.documents.search.words import BREAK, split_words, without_last_word
 from trifold.schema import read_facts
@@ -38,14 +39,14 @@ class Phrases:
         folder: Of an index of keywords.
 
     Raises:
-        ArtifactError: If its facts are missing or damaged.
+        ArtifactError: If a file is missing or damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         common = read_facts(folder / FACTS, KeywordFacts)["stop_words"]
         self._words = SortedWords(folder, WORDS)
-        self._text = np.load(folder / TEXT, mmap_mode="r")
-        self._ends = np.load(folder / TEXT_ENDS, mmap_mode="r")
+        self._text = open_array(folder / TEXT)
+        self._ends = open_array(folder / TEXT_ENDS)
         self._common = {number for word in common if (number := self._words.find(word)) is not None}
 
     def complete(self, typed: str, count: int = 10, allowed: np.ndarray | None = None) -> dict[str, int]:

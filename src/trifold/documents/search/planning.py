@@ -25,6 +25,7 @@ class Plan:
         embedder: The same, opened.
         encoder: Identity of what a vector depends on, fit for the name of a folder.
         splitting: How documents are cut.
+        approximate: Whether to make an index for approximate search, if that was ever said; `None` otherwise.
         previous: The generation to go on from; `None` where everything is to be made.
         rebuilt: Why a generation that is there cannot be gone on from, in words; empty otherwise.
     """
@@ -33,17 +34,25 @@ class Plan:
     embedder: TextEmbedder
     encoder: str
     splitting: SplittingRecord
+    approximate: bool | None
     previous: Generation | None
     rebuilt: str
 
 
-def plan_build(previous: Generation | None, settings: IndexSettings, compute: ComputeSettings) -> Plan:
+def plan_build(
+    known: IndexRecord | None, previous: Generation | None, settings: IndexSettings, compute: ComputeSettings
+) -> Plan:
     """Settle what is not given by the index that is there, or else by default.
+
+    Args:
+        known: What the index that is there is made of.
+        previous: Its generation, where that is undamaged.
+        settings: What is asked for.
+        compute: Where the encoder computes.
 
     Raises:
         BackboneError: If there is no such model.
     """
-    known = previous.record if previous else None
     model = _recorded(settings.model) if settings.model is not None else known.model if known else _MODEL
     same_model = known is not None and model == known.model
     tokens = settings.passage_tokens or (known.splitting.passage_tokens if known and same_model else None)
@@ -55,10 +64,13 @@ def plan_build(previous: Generation | None, settings: IndexSettings, compute: Co
         language or (known.splitting.language if known else DEFAULT_LANGUAGE),
     )
     encoder = identity_of(embedder)
-    reason = _what_changed(known, encoder, splitting) if known else ""
+    reason = _what_changed(known, encoder, splitting) if known and previous else ""
     if reason:
         say(f"note: {reason}, so all documents are encoded again")
-    return Plan(model, embedder, encoder, splitting, None if reason else previous, reason)
+    approximate = settings.approximate
+    if approximate is None and known:
+        approximate = known.approximate_wanted
+    return Plan(model, embedder, encoder, splitting, approximate, None if reason else previous, reason)
 
 
 def identity_of(embedder: TextEmbedder) -> str:

@@ -16,18 +16,17 @@ from trifold.documents.search.conditions import parse_condition
 from trifold.documents.search.document_passages import DocumentPassages
 from trifold.documents.search.encoding import open_embedder
 from trifold.documents.search.generation import APPROXIMATE, KEYWORDS, Generation, with_current
-from trifold.documents.search.hybrid import Hit, ranked_hits, usable_query
+from trifold.documents.search.hybrid import Hit, Reranker, ranked_hits, usable_query
 from trifold.documents.search.keywords import KeywordIndex
 from trifold.documents.search.planning import identity_of
 from trifold.documents.search.records import IndexRecord
-from trifold.documents.search.rerank import Reranker
 from trifold.documents.search.settings import IndexSettings
 from trifold.documents.search.snippets import Snippet, make_snippets
 from trifold.documents.search.tables import FoundDocument
 from trifold.documents.search.where import matching
 from trifold.documents.search.words import NEEDS_SEARCH, has_keywords
 from trifold.errors import ArtifactError, require
-from trifold.events import say, say_once
+from trifold.events import say_once
 from trifold.models.settings import ComputeSettings
 
 # Passages that are looked at for each document that is wanted, at first: several of the best may be of one document.
@@ -42,7 +41,8 @@ class Answer:
 
     Attributes:
         rank: 1 for the best.
-        score: How well its best passage matches; comparable within the answers to one query.
+        score: How well its best passage matches; comparable within the answers to one query, of which a reranker
+            scores the first 50 alone.
         document: What is known of it.
         start: Position of its best passage's first character in the document.
         end: Position after its last character.
@@ -217,7 +217,7 @@ class SearchIndex:
         """The vectors of some queries, `(queries, width)` float32; that one is longer than the model reads is said."""
         found = self.embedder.encode_counting(queries, prompt=self.embedder.query_prompt)
         if found.truncated.any():
-            say(f"note: of a query longer than {self.embedder.max_length} tokens only the beginning is read")
+            say_once(f"note: of a query longer than {self.embedder.max_length} tokens only the beginning is read")
         return found.vectors
 
     def allowed(self, where: str | None) -> np.ndarray | None:

@@ -92,7 +92,7 @@ class _Reader:
         self._splitter = PassageSplitter(
             embedder.tokenizer, embedder.document_prompt, splitting.overlap_sentences, splitting.language
         )
-        self._encoding = Encoding(plan.embedder, journal)
+        self._encoding = Encoding(plan.embedder, journal, is_first=previous is None)
         self._owners, self._digests = array("i"), bytearray()
         self.bad: list[tuple[int, str]] = []
 

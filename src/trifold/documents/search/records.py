@@ -19,9 +19,11 @@ class CurrentRecord(JsonRecord):
 
     Attributes:
         generation: Name of the generation's folder.
+        sha256: Hash of its `index.json`, which has those of all other files.
     """
 
     generation: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,8 @@ class ApproximateRecord(JsonRecord):
     Attributes:
         kind: What faiss calls it.
         probes: Cells that are searched for a query.
-        recall: Share of the ten nearest passages that are found so, of `queries` passages that are each left out of
-            their own answers.
+        recall: Share of the ten nearest passages that are found so, of `queries` passages of the index that are each
+            left out of their own answers; other passages than those that `probes` was chosen on.
         queries: How many passages that was measured on.
     """
 
@@ -92,6 +94,7 @@ class IndexRecord(JsonRecord):
         sha256: Name of every file to the hash of its content.
         approximate: The index for approximate search, where there is one.
         keywords: Whether there is an index of keywords.
+        approximate_wanted: What was said of the index for approximate search, if anything: later builds keep to it.
     """
 
     format: int
@@ -109,6 +112,7 @@ class IndexRecord(JsonRecord):
     id_column: str | None = None
     approximate: ApproximateRecord | None = None
     keywords: bool = False
+    approximate_wanted: bool | None = None
 
     @property
     def positions(self) -> int:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from trifold.atomic import sync
+from trifold.documents.search.mapped_array import open_array, unreadable
 from trifold.documents.search.passages import Passage
 from trifold.documents.search.records import SegmentRecord, damaged
-from trifold.errors import ArtifactError
 
 _ROWS_PER_BLOCK = 8_192
 
@@ -151,11 +151,7 @@ def merge(segments: Segments, positions: np.ndarray, folder: Path, name: str) ->
 
 
 def _open_vectors(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    try:
-        # Copied on writing, so never written: PyTorch takes no read-only array.
-        found = open_memmap(path, "c")
-    except Exception:  # noqa: BLE001 - parsing a damaged header raises tokenize's, Python's and NumPy's own errors
-        raise _unreadable(path) from None
+    found = open_array(path, "c")
     if found.dtype != np.float16 or found.shape != shape:
         raise damaged(path, f"it holds {found.dtype.name} {found.shape} and should hold float16 {shape}")
     return found
@@ -167,11 +163,7 @@ def _open_texts(path: Path, passages: int) -> Any:
     try:
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     except (pa.ArrowException, OSError):
-        raise _unreadable(path) from None
+        raise unreadable(path) from None
     if table.num_rows != passages:
         raise damaged(path, f"it holds {table.num_rows} passages and should hold {passages}")
     return table
-
-
-def _unreadable(path: Path) -> ArtifactError:
-    return damaged(path, "it cannot be read" if path.exists() else "it is missing")

@@ -61,7 +61,8 @@ def make_snippets(query: str, passages: Sequence[str], starts: Sequence[int], la
     """
     wanted = list(dict.fromkeys(word.casefold() for word in _WORD.findall(query)))[:_MAX_QUERY_WORDS]
     sentences = [split_sentences(text, language) or [Sentence(0, len(text), text)] for text in passages]
-    words = [[_matches(one.text, wanted) for one in some] for some in sentences]
+    asked = _QueryWords(wanted)
+    words = [[_matches(one.text, asked) for one in some] for some in sentences]
     seen = Counter(word for some in words for one in some for word in set(one.values()))
     total = sum(map(len, sentences))
     common = {word for word, count in seen.items() if total > _FEW_SENTENCES and count > _COMMON_SHARE * total}
@@ -76,20 +77,35 @@ def make_snippets(query: str, passages: Sequence[str], starts: Sequence[int], la
     return found
 
 
-def _matches(sentence: str, wanted: Sequence[str]) -> dict[tuple[int, int], str]:
+class _QueryWords:
+    """The words of a query, to be looked up in any of their forms, however many they are."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._places = {word: place for place, word in enumerate(words)}
+        # What may be left of a word without its ending to the first word of which it is left.
+        self._shortened: dict[str, str] = {}
+        for word in words:
+            for start in _shortened(word):
+                self._shortened.setdefault(start, word)
+
+    def find(self, word: str) -> str | None:
+        """The word of the query that this is, or else the first of which it is a form; `None` where it is none."""
+        if word in self._places:
+            return word
+        forms = [start for start in _shortened(word) if start in self._places]
+        if word in self._shortened:
+            forms.append(self._shortened[word])
+        return min(forms, key=self._places.__getitem__, default=None)
+
+
+def _matches(sentence: str, wanted: _QueryWords) -> dict[tuple[int, int], str]:
     """Where words of the query stand in a sentence, and which of its words each is."""
-    found = {}
-    for match in _WORD.finditer(sentence):
-        word = match[0].casefold()
-        same = word if word in wanted else next((one for one in wanted if _same_stem(one, word)), None)
-        if same is not None:
-            found[match.span()] = same
-    return found
+    found = {match.span(): wanted.find(match[0].casefold()) for match in _WORD.finditer(sentence)}
+    return {span: word for span, word in found.items() if word is not None}
 
 
-def _same_stem(first: str, second: str) -> bool:
-    short, long = sorted((first, second), key=len)
-    return len(short) >= _STEM_LETTERS and len(long) - len(short) <= _ENDING_LETTERS and long.startswith(short)
+def _shortened(word: str) -> list[str]:
+    return [word[:length] for length in range(max(_STEM_LETTERS, len(word) - _ENDING_LETTERS), len(word))]
 
 
 def _cut(text: str, start: int, sentence: Sentence, spans: Sequence[tuple[int, int]]) -> Snippet:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from trifold.documents.search.mapped_array import open_array
+
 # No byte of UTF-8 is as high, so it stands after whatever may follow a word's beginning.
 _AFTER_ALL = b"\xff"
 
@@ -16,11 +18,14 @@ class SortedWords:
     Args:
         folder: Where `write` put them.
         name: As given to `write`.
+
+    Raises:
+        ArtifactError: If a file is missing or damaged.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._characters = np.load(folder / f"{name}.characters.npy", mmap_mode="r")
-        self._ends = np.load(folder / f"{name}.ends.npy", mmap_mode="r")
+        self._characters = open_array(folder / f"{name}.characters.npy")
+        self._ends = open_array(folder / f"{name}.ends.npy")
 
     @staticmethod
     def write(words: Iterable[str], folder: Path, name: str) -> None:

@@ -37,7 +37,10 @@ class FoundDocument:
 
 
 class DocumentTable:
-    """The table, opened: columns are read where they are asked for. The file may go once it is open.
+    """The table, opened. The file may go once it is open.
+
+    Conditions read their columns alone. The first documents that are asked for have the whole table read, which stays
+    in memory, so that those of all later answers are there at once.
 
     Args:
         path: The file.

@@ -11,13 +11,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from trifold.atomic import remove, sync, sync_folder, write_json
-from trifold.documents.search.generation import GENERATIONS, SEGMENTS, UNFINISHED, Generation, open_generation
-from trifold.documents.search.records import CURRENT, CurrentRecord, damaged
+from trifold.documents.search.generation import (
+    DIGESTS,
+    GENERATIONS,
+    OWNERS,
+    SEGMENTS,
+    UNFINISHED,
+    Generation,
+    current_generation,
+    open_generation,
+)
+from trifold.documents.search.mapped_array import unreadable
+from trifold.documents.search.records import CURRENT, INDEX, CurrentRecord, IndexRecord, damaged, read_record
 from trifold.errors import ArtifactError, SettingsError
 from trifold.events import say
 from trifold.file_lock import locked, real
 from trifold.hashing import file_sha256
 
+_OTHER_CONTENT = "its content is not what was written"
 _OURS = frozenset({CURRENT, GENERATIONS, SEGMENTS, UNFINISHED})
 
 
@@ -30,7 +41,8 @@ class IndexFolder:
     Attributes:
         folder: The index.
         hashes: Of the files of its segments, by name.
-        previous: Its current generation; `None` where there is none, or it is damaged.
+        known: What its current generation is made of; `None` where there is none, or that cannot be told.
+        previous: Its current generation; `None` where there is none, or what a build goes on from is damaged.
         segments: Where segments lie.
         unfinished: Where journals lie.
         name: Of the generation that is being built, and how names of its segments begin.
@@ -40,10 +52,12 @@ class IndexFolder:
         self.folder = folder
         self.segments, self.unfinished = folder / SEGMENTS, folder / UNFINISHED
         self._generations = folder / GENERATIONS
+        self.known: IndexRecord | None = None
         self.previous: Generation | None = None
         if (folder / CURRENT).exists():
             try:
-                self.previous = open_generation(folder)
+                self.known = _undamaged_record(folder)
+                self.previous = _undamaged(folder)
             except ArtifactError as error:
                 say(f"note: {str(error).rpartition(': ')[0]}: the index is built anew")
         hashes = self.previous.record.sha256 if self.previous else {}
@@ -82,7 +96,7 @@ class IndexFolder:
         aside.rename(place)
         sync(self._generations)
         sync(self.segments)
-        write_json(self.folder / CURRENT, CurrentRecord(self.name).as_json())
+        write_json(self.folder / CURRENT, CurrentRecord(self.name, file_sha256(place / INDEX)).as_json())
         remove(self.unfinished)
         self._clear(Generation(self.folder, place))
 
@@ -95,6 +109,31 @@ class IndexFolder:
         for path in self._generations.iterdir():
             if kept is None or path.name != kept.path.name:
                 remove(path)
+
+
+def _undamaged_record(folder: Path) -> IndexRecord:
+    """What the current generation is made of.
+
+    Raises:
+        ArtifactError: If that is not what was written.
+    """
+    path = folder / GENERATIONS / current_generation(folder) / INDEX
+    record: IndexRecord = read_record(path, IndexRecord)
+    if file_sha256(path) != read_record(folder / CURRENT, CurrentRecord).sha256:
+        raise damaged(path, _OTHER_CONTENT)
+    return record
+
+
+def _undamaged(folder: Path) -> Generation:
+    """The current generation, of which everything that the next one takes over was looked at.
+
+    Raises:
+        ArtifactError: If some of that is not what was written.
+    """
+    generation = open_generation(folder)
+    segments = [name for name in generation.record.sha256 if name.startswith(f"{SEGMENTS}/")]
+    verify(folder, generation, [*segments, OWNERS, DIGESTS])
+    return generation
 
 
 @contextmanager
@@ -130,7 +169,7 @@ def verify(folder: Path, generation: Generation, names: Collection[str] | None =
     Args:
         folder: The index.
         generation: Opened, which looks at the sizes of all.
-        names: Of the files, as the record names them; all where `None`.
+        names: Of the files, as the record names them; all, and the record itself, where `None`.
 
     Raises:
         ArtifactError: If one is not.
@@ -138,5 +177,11 @@ def verify(folder: Path, generation: Generation, names: Collection[str] | None =
     for name, expected in generation.record.sha256.items():
         if names is None or name in names:
             path = file_of(folder, generation, name)
-            if not path.is_file() or file_sha256(path) != expected:
-                raise damaged(path, "its content is not what was written")
+            try:
+                found = file_sha256(path)
+            except OSError:
+                raise unreadable(path) from None
+            if found != expected:
+                raise damaged(path, _OTHER_CONTENT)
+    if names is None:
+        _undamaged_record(folder)

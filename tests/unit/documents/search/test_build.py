@@ -16,7 +16,7 @@ from trifold.documents.search.generation import open_generation
 from trifold.documents.search.query import SearchIndex
 from trifold.documents.search.settings import IndexSettings
 from trifold.documents.search.writing import verify, writing
-from trifold.errors import ArtifactError, DataError, SettingsError
+from trifold.errors import ArtifactError, BackboneError, DataError, SettingsError
 from trifold.models.settings import ComputeSettings
 
 ON_CPU = ComputeSettings(device="cpu", precision="float32")
@@ -134,6 +134,42 @@ def test_a_build_that_is_stopped_goes_on_and_the_index_answers_meanwhile(
     )
 
 
+@pytest.mark.usefixtures("small_pieces")
+def test_what_is_added_or_left_need_not_have_words_that_the_model_knows(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emoji = [f"{sign}{sign}" for sign in "🎬🎭🎥🎞🍿📽🎟🎫"]
+    with pytest.raises(BackboneError, match="give a model for their language"):
+        build(tmp_path / "index", emoji, tiny_model)
+    build(tmp_path / "index", texts(8), tiny_model)
+    assert build(tmp_path / "index", [*texts(8), emoji[0]]).encoded_passages == 1
+    with pytest.raises(BackboneError, match="give a model for their language"):
+        build(tmp_path / "index", emoji, passage_tokens=40)
+    encode = encoding.TextEmbedder.encode_document
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def once(self: Any, given: Sequence[str]) -> np.ndarray:
+        patch.setattr(encoding.TextEmbedder, "encode_document", stop)
+        return encode(self, given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(encoding.TextEmbedder, "encode_document", once)
+        with pytest.raises(KeyboardInterrupt):
+            build(tmp_path / "stopped", [*texts(8), *emoji], tiny_model)
+    built = build(tmp_path / "stopped", [*texts(8), *emoji], tiny_model)
+    assert (built.recovered_passages, built.encoded_passages) == (8, 8)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_equal_passages_are_encoded_once_however_far_apart_they_stand(tmp_path: Path, tiny_model: Path) -> None:
+    given = [*texts(20), *texts(20)]
+    built = build(tmp_path / "index", given, tiny_model)
+    assert (built.passages, built.encoded_passages, built.recovered_passages) == (40, 20, 0)
+    assert {one.document.id for one in SearchIndex(tmp_path / "index", ON_CPU).search(given[3], 2)} == {"4", "24"}
+
+
 def test_a_reader_goes_on_with_what_it_opened(tmp_path: Path, tiny_model: Path) -> None:
     old, new = texts(30), texts(30, seed=1)
     build(tmp_path / "index", old, tiny_model)
@@ -200,16 +236,61 @@ def test_a_damaged_index_says_so_and_is_built_anew(
     assert answers(folder, texts(12)[3])[0] == texts(12)[3]
 
 
-def test_a_changed_byte_is_found_by_looking_at_all(tmp_path: Path, tiny_model: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "encoded"),
+    [
+        ("segments/*.npy", 12),
+        ("segments/*.arrow", 12),
+        ("generations/*/owners.npy", 12),
+        ("generations/*/digests.npy", 12),
+        ("generations/*/index.json", 12),
+        ("generations/*/approximate.faiss", 0),
+        ("generations/*/documents.parquet", 0),
+    ],
+)
+def test_a_changed_byte_is_found_by_looking_at_all_and_gone_once_the_index_is_built_again(
+    tmp_path: Path, tiny_model: Path, name: str, encoded: int
+) -> None:
     folder = tmp_path / "index"
-    build(folder, texts(12), tiny_model)
+    build(folder, texts(12), tiny_model, approximate=True)
     verify(folder, open_generation(folder))
-    vectors = next((folder / "segments").glob("*.npy"))
-    content = bytearray(vectors.read_bytes())
-    content[-1] ^= 1
-    vectors.write_bytes(bytes(content))
+    file = next(folder.glob(name))
+    content = bytearray(file.read_bytes())
+    # Where each file can be opened as before: in a text of the record, and behind the header of an array.
+    places = {".json": content.find(b"texts in memory"), ".npy": len(content) - 4}
+    content[places.get(file.suffix, len(content) // 2)] ^= 1
+    file.write_bytes(bytes(content))
     with pytest.raises(ArtifactError, match="its content is not what was written"):
         verify(folder, open_generation(folder))
+    # Without its record, nothing tells which model the index was made with.
+    built = build(folder, texts(12), tiny_model if name.endswith(".json") else None)
+    assert (built.encoded, built.passages) == (encoded, 12)
+    generation = open_generation(folder)
+    verify(folder, generation)
+    assert generation.record.model == str(tiny_model)
+    assert answers(folder, texts(12)[3])[0] == texts(12)[3]
+
+
+@pytest.mark.parametrize("name", ["digests.npy", "approximate.faiss"])
+def test_a_file_that_only_builds_read_is_made_anew_where_it_is_missing(
+    tmp_path: Path, tiny_model: Path, name: str
+) -> None:
+    build(tmp_path / "index", texts(12), tiny_model, approximate=True)
+    next((tmp_path / "index").glob(f"generations/*/{name}")).unlink()
+    build(tmp_path / "index", texts(12))
+    verify(tmp_path / "index", open_generation(tmp_path / "index"))
+
+
+def test_what_was_said_of_approximate_search_holds_until_something_else_is(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, given = tmp_path / "index", texts(12)
+    monkeypatch.setattr(build_module, "APPROXIMATE_FROM", 5)
+    assert build(folder, given, tiny_model, approximate=False).approximate is None
+    assert build(folder, given[1:]).approximate is None
+    assert build(folder, given, passage_tokens=40).approximate is None
+    assert build(folder, given, approximate=True).approximate is not None
+    assert build(folder, given[:3]).approximate is not None
 
 
 def test_long_documents_are_found_by_their_passages(tmp_path: Path, tiny_model: Path) -> None:

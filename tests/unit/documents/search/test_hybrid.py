@@ -1,12 +1,16 @@
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from trifold.documents.search.document_passages import DocumentPassages
+from trifold.documents.search.hybrid import ranked_hits
 from trifold.documents.search.query import SearchIndex
 from trifold.documents.search.settings import IndexSettings
 from trifold.errors import SettingsError
 from trifold.models.settings import ComputeSettings
+from trifold.types import TextPair
 
 ON_CPU = ComputeSettings(device="cpu")
 TEXTS = [f"The film is number {number} in the story. The cast is superb." for number in range(30)]
@@ -40,6 +44,22 @@ def test_what_keywords_cannot_find_vectors_still_answer(tmp_path: Path, tiny_mod
     assert len(index.search(query, 5)) == 5
 
 
+@pytest.mark.parametrize("top_k", [3, 50, 70])
+def test_fifty_documents_are_reranked_however_many_are_wanted(tmp_path: Path, tiny_model: Path, top_k: int) -> None:
+    read: list[list[TextPair]] = []
+
+    def latest_first(pairs: Sequence[TextPair]) -> np.ndarray:
+        read.append(list(pairs))
+        return np.arange(len(pairs)) / 100
+
+    texts = [f"The film is number {number} in the story." for number in range(80)]
+    index = built(tmp_path / "index", tiny_model, texts)
+    before = [hit.document for hit in ranked_hits(index, ["film"], 80, None)[0]]
+    after = [hit.document for hit in ranked_hits(index, ["film"], top_k, None, reranker=latest_first)[0]]
+    assert [len(pairs) for pairs in read] == [50]
+    assert after == [*before[:50][::-1], *before[50:]][:top_k]
+
+
 def test_an_index_without_keywords_answers_by_vectors_and_says_so(
     tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -54,8 +74,6 @@ def test_an_index_without_keywords_answers_by_vectors_and_says_so(
 
 
 def test_passages_of_a_document_lie_side_by_side() -> None:
-    import numpy as np
-
     runs = DocumentPassages(np.array([-1, 2, 2, -1, 2, 0, 1, 1]))
     assert runs.documents.tolist() == [2, 0, 1]
     assert [runs.of(number).tolist() for number in range(3)] == [[5], [6, 7], [1, 2, 4]]

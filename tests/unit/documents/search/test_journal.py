@@ -27,6 +27,7 @@ def test_what_builds_before_computed_is_found_again(tmp_path: Path) -> None:
     second = Journal(tmp_path, "model", 2)
     assert (second.recovered, second.find("b"), second.find("c")) == (2, 1, None)
     assert second.append(["c"], vectors(3)) == 2
+    assert second.find("c") == 2
     second.close()
     third = Journal(tmp_path, "model", 2)
     assert (third.recovered, third.find("a"), third.find("c")) == (3, 0, 2)

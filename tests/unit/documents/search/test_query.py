@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 
 from trifold.documents.search import query as query_module
+from trifold.documents.search.approximate import ApproximateIndex
 from trifold.documents.search.query import SearchIndex
 from trifold.documents.search.settings import IndexSettings
 from trifold.errors import ArtifactError, SettingsError
+from trifold.events import say_once
 from trifold.models.settings import ComputeSettings
 
 ON_CPU = ComputeSettings(device="cpu", precision="float32")
@@ -36,7 +39,7 @@ def index(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> SearchI
 def test_the_approximate_index_finds_what_an_exact_scan_finds_as_often_as_it_says(index: SearchIndex) -> None:
     record = index.record.approximate
     assert record is not None
-    assert record.recall >= 0.95
+    assert record.recall >= 0.9
     queries = [f"The {' '.join(np.random.default_rng(n).choice(WORDS, 6))}" for n in range(100)]
     exact = index.search_all(queries, 10, approximate=False, hybrid=False)
     found = index.search_all(queries, 10, approximate=True, hybrid=False)
@@ -55,6 +58,43 @@ def test_conditions_hold_for_every_answer_of_either_search(index: SearchIndex) -
     assert index.search("film", where="year > 2050") == []
 
 
+def test_what_lies_outside_the_searched_cells_is_found_where_those_hold_too_little(
+    index: SearchIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index._approximate, "probes", 1)
+    assert len(index.search("a boring film", 2_900, approximate=True)) == 2_900
+    vectors, allowed = index.vectors(["a boring film", "a wonderful plot"]), index.allowed("year = 2003 and kind = 'b'")
+    found = index.hits(vectors, 400, allowed, approximate=True)
+    assert [len(one) for one in found] == [300, 300]
+    assert found == index.hits(vectors, 400, allowed, approximate=False)
+
+
+def test_the_recall_that_is_told_is_not_that_of_the_passages_that_chose(
+    index: SearchIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[int]] = []
+    real = ApproximateIndex._recall_of
+
+    def recorded(self: ApproximateIndex, passages: np.ndarray, alive: np.ndarray) -> Callable[[int], float]:
+        asked.append(set(passages.tolist()))
+        return real(self, passages, alive)
+
+    monkeypatch.setattr(ApproximateIndex, "_recall_of", recorded)
+    assert index._approximate is not None
+    record = index._approximate.tune(index.owners >= 0)
+    chose, others = asked
+    assert not chose & others
+    assert record == index.record.approximate
+    assert record.queries == len(others) == len(chose) == 200
+
+
+def test_that_queries_are_too_long_is_said_once(index: SearchIndex, capsys: pytest.CaptureFixture[str]) -> None:
+    say_once.cache_clear()
+    for _ in range(3):
+        index.search("word " * 10_000, 1)
+    assert capsys.readouterr().err.count("only the beginning is read") == 1
+
+
 def test_an_exact_search_needs_no_faiss(index: SearchIndex, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query_module, "has_faiss", lambda: False)
     without = SearchIndex(index.folder, ON_CPU)
@@ -69,7 +109,7 @@ def test_an_update_extends_the_approximate_index(index: SearchIndex, tmp_path: P
     SearchIndex.build(given, folder, IndexSettings(model=str(tiny_model), approximate=True), ON_CPU)
     updated = SearchIndex.build([*given[20:], "The superb film of an update"], folder, None, ON_CPU)
     assert updated.record.approximate is not None
-    assert updated.record.approximate.recall >= 0.95
+    assert updated.record.approximate.recall >= 0.9
     assert (
         updated.search("The superb film of an update", 1, approximate=True)[0].passage == "The superb film of an update"
     )

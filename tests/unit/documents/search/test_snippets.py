@@ -1,5 +1,8 @@
 """What is shown of a passage."""
 
+import random
+import time
+
 from trifold.documents.search.snippets import make_snippets
 
 
@@ -29,6 +32,23 @@ def test_a_long_passage_is_cut_around_the_match_between_words() -> None:
     assert "The needle lies here." in snippet.text
     assert text[snippet.start - 100 :].startswith(snippet.text)
     assert [snippet.text[mark.start : mark.end] for mark in snippet.marks] == ["needle"]
+
+
+def test_forms_of_a_word_are_marked_and_words_that_only_begin_alike_are_not() -> None:
+    text = "Reading readers read readable reads readings."
+    assert marked("reads", text) == [["read", "reads"]]
+    assert marked("read", text) == [["Reading", "readers", "read", "reads"]]
+    assert marked("reading", text) == [["Reading", "read", "readings"]]
+    assert marked("cat", "The cats and a cat.") == [["cat"]]
+
+
+def test_a_query_of_a_thousand_words_takes_no_longer_than_its_passages_do() -> None:
+    rng = random.Random(0)
+    words = ["".join(rng.choices("abcdefghij", k=7)) for _ in range(5_000)]
+    passages = [" ".join(rng.choices(words, k=2_000)) for _ in range(10)]
+    begun = time.process_time()
+    make_snippets(" ".join(words[:1_000]), passages, [0] * 10, "en")
+    assert time.process_time() - begun < 2
 
 
 def test_texts_of_no_words_and_endless_queries_are_shown_as_they_are() -> None:

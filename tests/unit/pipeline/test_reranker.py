@@ -6,10 +6,10 @@ import pytest
 
 from trifold.cli.main import run
 from trifold.documents.search.query import SearchIndex
-from trifold.documents.search.rerank import Reranker
 from trifold.documents.search.settings import IndexSettings
 from trifold.errors import SettingsError
 from trifold.models.settings import ComputeSettings
+from trifold.pipeline.reranker import open_reranker
 from trifold.types import TextPair
 
 ON_CPU = ComputeSettings(device="cpu")
@@ -35,9 +35,9 @@ def trained(folder: Path, labels: tuple[str, str], *, pairs: bool = True) -> Pat
 
 
 def test_what_a_cross_encoder_takes_to_be_relevant_comes_first(tmp_path: Path, tiny_model: Path) -> None:
-    reranker = Reranker(trained(tmp_path / "run", ("0", "1")), ON_CPU)
+    reranker = open_reranker(trained(tmp_path / "run", ("0", "1")), ON_CPU)
     pairs = [TextPair("plot", "the plot is dull"), TextPair("plot", "the cast is dull")]
-    scores = reranker.relevance(pairs)
+    scores = reranker(pairs)
     assert scores.shape == (2,)
     texts = [f"The {thing} is dull." for thing in THINGS]
     SearchIndex.build(texts, tmp_path / "index", IndexSettings(model=str(tiny_model)), ON_CPU)
@@ -46,8 +46,7 @@ def test_what_a_cross_encoder_takes_to_be_relevant_comes_first(tmp_path: Path, t
     assert {one.document.id for one in found} == {str(n + 1) for n in range(10)}
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     wanted = {
-        text: float(score)
-        for text, score in zip(texts, reranker.relevance([TextPair("plot", t) for t in texts]), strict=True)
+        text: float(score) for text, score in zip(texts, reranker([TextPair("plot", t) for t in texts]), strict=True)
     }
     assert found[0].passage == max(wanted, key=lambda text: wanted[text])
 
@@ -55,7 +54,7 @@ def test_what_a_cross_encoder_takes_to_be_relevant_comes_first(tmp_path: Path, t
 def test_runs_that_do_not_tell_relevance_are_refused(tmp_path: Path) -> None:
     single = trained(tmp_path / "single", ("0", "1"), pairs=False)
     with pytest.raises(SettingsError, match="reads single texts: give a run that was trained on pairs"):
-        Reranker(single, ON_CPU)
+        open_reranker(single, ON_CPU)
     other = trained(tmp_path / "other", ("bad", "good"))
     with pytest.raises(SettingsError, match="tells apart bad, good, of which none is relevance"):
-        Reranker(other, ON_CPU)
+        open_reranker(other, ON_CPU)

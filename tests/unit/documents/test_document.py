@@ -1,0 +1,32 @@
+"""Documents as they are read: each has a name of its own."""
+
+from pathlib import Path
+
+import pytest
+
+from trifold.data.settings import TextSettings
+from trifold.documents.document import Document, given_documents, table_documents
+from trifold.errors import DataError
+from trifold.types import BadRow
+
+
+def test_texts_in_memory_have_the_names_that_they_are_given_or_their_numbers() -> None:
+    given = ["a film", {"text": "a plot", "id": "b"}, {"text": "a cast", "id": None}, {"text": "a score", "id": "7"}]
+    found = list(given_documents(given).read())
+    assert [one.id for one in found if isinstance(one, Document)] == ["1", "b", "7"]
+    assert [(one.line, one.reason) for one in found if isinstance(one, BadRow)] == [(3, "its id is empty")]
+
+
+@pytest.mark.parametrize("names", [("a", "a"), (2, "2"), ("2", None)])
+def test_two_texts_in_memory_of_one_name_are_refused(names: tuple[object, object]) -> None:
+    given = [{"text": "a film", **({} if name is None else {"id": name})} for name in names]
+    with pytest.raises(DataError, match=r"rows 1 and 2 of the texts in memory have the same id, '\w': give each an id"):
+        given_documents(given)
+
+
+def test_two_rows_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("id,text\na,the film\nb,the plot\na,the cast\n")
+    documents = table_documents(tmp_path / "new.csv", TextSettings(), "id")
+    with pytest.raises(DataError, match=r"rows 1 and 3 of .*new.csv have the same id, 'a': name a column of distinct"):
+        list(documents.read())
+    assert len(list(table_documents(tmp_path / "new.csv", TextSettings()).read())) == 3
