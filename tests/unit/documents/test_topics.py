@@ -84,7 +84,7 @@ def test_in_scripts_without_spaces_words_are_pairs_of_characters():
     assert "石油" in words[0]
     assert {"球队", "比赛"} <= set(words[1])
     assert all(len(word) == 2 for word in words[0] + words[1])
-    mixed = topic_words(["ดีมาก, iPhone手机 好", "other words"], np.array([0, 1]), 2, 9)
+    mixed = topic_words(["ดีมาก, iPhone手机 好", "many other words of another topic stand here"], np.array([0, 1]), 2, 9)
     assert set(mixed[0]) == {"ดีม", "มา", "าก", "iphone", "手机"}
 
 
