@@ -69,11 +69,18 @@ class BudgetError(LlmError):
 _LIKENESS = 0.66
 
 
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """` (did you mean 'NAME'?)` for the known name that is most like what was given; nothing where none is close."""
+def nearest_name(given: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like what was given; `None` where none is close."""
+    # Rarely needed, and --help starts without it.
     from difflib import get_close_matches
 
     # The dashes of two flags are no likeness.
     names = {name.lower().lstrip("-"): name for name in known}
-    close = [names[name] for name in get_close_matches(given.lower().lstrip("-"), names, n=1, cutoff=_LIKENESS)]
-    return "".join(f" (did you mean {name if name.startswith('-') else repr(name)}?)" for name in close)
+    close = get_close_matches(given.lower().lstrip("-"), names, n=1, cutoff=_LIKENESS)
+    return names[close[0]] if close else None
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """` (did you mean 'NAME'?)` for the known name that is most like what was given; nothing where none is close."""
+    name = nearest_name(given, known)
+    return f" (did you mean {name if name.startswith('-') else repr(name)}?)" if name else ""

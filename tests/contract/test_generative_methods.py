@@ -102,8 +102,10 @@ def test_a_leaderboard_holds_methods_that_give_labels_alone(decoder: Path, tmp_p
     # A comparison that meets such a run under a method's name refuses it, and takes no figure from it.
     with pytest.raises(SettingsError, match="method was full to generate and is full"):
         compare(request, CompareSettings(methods="full"), tmp_path / "results", resume=True)
+    (run.folder / "loss.png").unlink()
     same = learn_answers(to_answer, task, "full", run.folder, CheckpointSettings(resume=True))
     assert same.metrics == run.metrics
+    assert (run.folder / "loss.png").is_file()
     other = TaskSettings(target_column="text")
     with pytest.raises(SettingsError, match="target_column was label and is text"):
         learn_answers(to_answer, other, "full", run.folder, CheckpointSettings(resume=True))

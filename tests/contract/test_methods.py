@@ -127,11 +127,11 @@ def test_saved_and_loaded_gives_the_same_logits(fitted: tuple[str, Fitted], spli
 def test_the_words_that_decide_are_named_the_same_each_time(fitted: tuple[str, Fitted]) -> None:
     if fitted[0] not in (*LEARNERS, TOLD):
         pytest.skip("it learns nothing, so a random model may go by any word")
-    once, again = (next(explain_texts(fitted[1].predictor, HOPES, asks_llm=True)) for _ in range(2))
+    # The small language model says good of whatever holds no blame, so that no praise decides.
+    text, words = (HOPES[1], {"awful", "tedious"}) if fitted[0] == TOLD else (HOPES[0], {"wonderful", "brilliant"})
+    once, again = (next(explain_texts(fitted[1].predictor, [text], asks_llm=True)) for _ in range(2))
     assert once == again
-    if fitted[0] == TOLD:
-        return  # a language model this small may go by how a text begins
-    assert {word.text for word in once.deciding} & {"wonderful", "brilliant"}
+    assert {word.text for word in once.deciding} & words
     assert once.probability_without < once.probability_without_random
 
 

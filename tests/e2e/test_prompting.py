@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -79,6 +80,7 @@ def test_the_same_file_says_the_same_here_and_through_a_server(
     for number, llm in enumerate((f"hf:{decoder}", served)):
         log = ("--log", tmp_path / f"log{number}")
         said = trifold_command("prompt", "run", prompt_file, "--var", "text=The film is dull.", "--llm", llm, *log)
+        assert f"DATA.csv --llm {shlex.quote(llm)} --log" in said.stderr.splitlines()[-1]
         wish = trifold_command("prompt", "write", WISH, "--llm", llm, *log)
         assert said.returncode == wish.returncode == 0, said.stderr + wish.stderr
         answers.append((said.stdout, wish.stdout))
@@ -459,7 +461,12 @@ def test_a_run_from_elsewhere_asks_whom_its_user_names(
         assert len(server.requests) == before
         used = trifold_command("predict", tmp_path / "run", "--text", "something new", *asked)
         assert used.stdout.startswith("good")
+        assert f"FILE.csv --llm {shlex.quote(server.llm)} --api-key-env MY_KEY --log" in used.stderr.splitlines()[-1]
         assert f"asking scripted at {server.url[:-3]}, with the key in MY_KEY" in used.stderr
+        told = trifold_command("explain", tmp_path / "run", "--text", "something new", "--evaluations", 20, *asked)
+        assert told.stdout.startswith("good")
+        assert "note: a run of prompt has no encoder, so that its nearest training rows are not shown" in told.stderr
+        assert f"FILE.csv --llm {shlex.quote(server.llm)} --api-key-env MY_KEY --log" in told.stderr.splitlines()[-1]
         measured = trifold_command("evaluate", tmp_path / "run", reviews, *asked)
         assert measured.returncode == 0, measured.stderr
 

@@ -50,7 +50,7 @@ def chat(
     for line in _lines():
         if not talk.take(line):
             break
-    say_next("log", json=json)
+    say_next("log", *(("--log", llm.log) if llm and llm.log else ()), json=json)
 
 
 class Talk:

@@ -57,24 +57,25 @@ def explain(
     from trifold.artifact.run_folder import require_free_file
     from trifold.data.hub import offline_data
     from trifold.inference.run import load_run
+    from trifold.pipeline.request import flags_of
 
     chosen, how = rows or RowSettings(), compute or ComputeSettings()
     _require_sensible(source, text, settings, chosen, nearest, reading, rows)
     require(output is not None or not force, "--force without --output", "it is for --output")
     require(output is None or not json, "--json with --output", "leave one of them out")
     require_free_file(output, *([source] if source else []), force=force)
-    opened = load_run(run, how, llm)
+    opened, whom = load_run(run, how, llm), tuple(flags_of(llm or LlmSettings()))
     opened.require_single_texts("explain")
     asked = settings or ExplanationSettings()
     with offline_data(how.offline):
         if text is None and not chosen.one_by_one:
             assert source is not None
             _explain_file(opened, source, reading or LabelledSettings(), asked, chosen, output, force=force, json=json)
-            say_next("explain", run, source, "--mistakes", json=json)
+            say_next("explain", run, source, *whom, "--mistakes", json=json)
             return
         found = _rows(opened, source, text, reading or LabelledSettings(), chosen)
         _explain_rows(opened, found, asked, how, nearest, output, one=text is not None, force=force, json=json)
-    say_next("explain", run, source or "FILE.csv", json=json)
+    say_next("explain", run, source or "FILE.csv", *whom, json=json)
 
 
 def _require_sensible(

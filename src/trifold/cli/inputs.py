@@ -72,6 +72,13 @@ def require_plain_values(_app: App, _commands: tuple[str, ...], arguments: Argum
                 "give a whole number",
             )
             require(Path not in types or bool(token.value), f"{argument.name} ''", "the name is empty, give one")
+            text = Path in types or _is_text(token.value)
+            require(text, f"{argument.name} {token.value!a}", "it holds bytes that are no UTF-8 text, write it anew")
+
+
+def _is_text(word: str) -> bool:
+    """Whether a word of the command line is text: bytes that are not come as halves of pairs."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 def _is_fraction(word: str) -> bool:

@@ -159,6 +159,7 @@ def _leave(code: int) -> NoReturn:
 
     Functions that were registered to run at exit are run.
     """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is left to do takes no time, and is not to be cut short
     atexit._run_exitfuncs()
     flush()
     sys.stderr.flush()

@@ -74,10 +74,11 @@ def predict(
         pair = None if text is None else (text, text_pair)
         _predict_similarity(run, pair, source, result or ResultSettings(), reading, how, json=json)
         return
-    chosen = load_run(run, how, llm)
+    chosen, whom = load_run(run, how, llm), tuple(flags_of(llm or LlmSettings()))
     if text is not None:
         chosen.require_kind(given := text if text_pair is None else TextPair(text, text_pair))
-        _predict_text(run, chosen.predictor, given, asked, json=json)
+        _predict_text(chosen.predictor, given, asked, json=json)
+        say_next("predict", run, "FILE.csv", *whom, "--output", "labelled.csv", json=json)
         return
     assert source is not None
     written = result or ResultSettings()
@@ -89,12 +90,12 @@ def predict(
     if written.output and not asked.reject_below and not is_standard_input(source):
         # What the model is least sure of is what is worth a look.
         unsure = ("--reject-below", "0.8", "--output", written.output, "--force")
-        say_next("predict", run, source, *flags_of(reading or TextSettings()), *unsure, json=json)
+        say_next("predict", run, source, *flags_of(reading or TextSettings()), *whom, *unsure, json=json)
     else:
-        say_next("evaluate", run, "LABELLED.csv", json=json)
+        say_next("evaluate", run, "LABELLED.csv", *whom, json=json)
 
 
-def _predict_text(run: Path, predictor: "Predictor", text: Text, answers: AnswerSettings, *, json: bool) -> None:
+def _predict_text(predictor: "Predictor", text: Text, answers: AnswerSettings, *, json: bool) -> None:
     """Print the labels of one text, or of one pair, with their probabilities; ten at most unless asked for more."""
     from trifold.events import say
     from trifold.inference.answers import likeliest
@@ -114,7 +115,6 @@ def _predict_text(run: Path, predictor: "Predictor", text: Text, answers: Answer
         say(f"declined: the model is less sure than {answers.reject_below:g}")
     if found.truncated:
         say("note: the text is longer than the model reads; its end was cut off")
-    say_next("predict", run, "FILE.csv", "--output", "labelled.csv")
 
 
 def _predict_similarity(

@@ -42,6 +42,7 @@ def show(
         json: Print the messages as JSON.
     """
     from trifold.pipeline.prompt_files import Session, fill_in
+    from trifold.pipeline.request import flags_of
 
     conversation = fill_in(file, variables)
     if json:
@@ -52,7 +53,8 @@ def show(
         _say_tokens(session, conversation)
     else:
         print(printable("\n\n".join(f"[{message.role}]\n{message.content}" for message in conversation)))
-    say_next("prompt", "run", file, "--llm", "hf:FOLDER", json=json)
+    flags = tuple(flags_of(llm)) if llm and llm.llm else ("--llm", "hf:FOLDER")
+    say_next("prompt", "run", file, *flags, json=json)
 
 
 def run(
@@ -73,6 +75,7 @@ def run(
         json: Print the answer with its cost as JSON.
     """
     from trifold.pipeline.prompt_files import Session, fill_in
+    from trifold.pipeline.request import flags_of
 
     conversation = fill_in(file, variables)
     asked = llm or LlmSettings()
@@ -89,7 +92,7 @@ def run(
         print_json({"answer": answer.text, **{n: v for n, v in vars(answer).items() if n != "text"}, **money})
     else:
         print() if streaming else print(printable(answer.text))
-        say_next("prompt", "improve", file, "DATA.csv")
+        say_next("prompt", "improve", file, "DATA.csv", *flags_of(asked))
 
 
 def diff(first: Path, second: Path, /, *, json: bool = False) -> int:

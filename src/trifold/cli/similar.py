@@ -50,8 +50,8 @@ def similar(
     from trifold.documents.models import own_reading
     from trifold.events import say
     from trifold.formatting import counted
-    from trifold.inference.stream import write_labelled
-    from trifold.pipeline.similar import compare_texts, require_result_free
+    from trifold.inference.stream import require_result, write_labelled
+    from trifold.pipeline.similar import compare_texts
     from trifold.runtime import prepare
 
     files = [one for one in (first, second) if isinstance(one, Path)]
@@ -62,7 +62,7 @@ def similar(
             "similar needs two texts, or a file: trifold similar TEXT TEXT, or trifold similar A.csv B.csv --pairs"
         )
     written, how, chosen = result or ResultSettings(), embedding or EmbeddingSettings(), encoding or EncodingSettings()
-    require_result_free(written, files, json=json)
+    require_result(written, *files, json=json)
     prepare()
     embedder = TextEmbedder(model, pooling=how.pooling, dimensions=how.dimensions, normalize=True, settings=chosen)
     prompt = embedder.prompt_text(how.prompt_name, how.prompt)

@@ -8,6 +8,7 @@ from trifold.data import limits
 from trifold.data.settings import LabelledSettings, TextSettings
 from trifold.data.visible_text import is_blank
 from trifold.errors import DataError, did_you_mean
+from trifold.events import say
 from trifold.types import Record, Text, TextPair, parts_of
 
 _TEXT_NAMES = (
@@ -87,6 +88,17 @@ class Columns:
     def text(self) -> str:
         """The text columns as `--text-column` names them, with commas between."""
         return ",".join(self.texts)
+
+    def tell(self, own: object = None, what: str = "texts", flag: str = "--text-column") -> None:
+        """Say which column was guessed, if one was.
+
+        Args:
+            own: The columns of a run that were looked for, if any were: what is to be said of them is said already.
+            what: The file's texts, in words.
+            flag: Names another column.
+        """
+        if self.guessed and own is None:
+            say(f"note: {what} are read from column {self.text!r}; {flag} overrides")
 
     def unusable(self, values: Mapping[str, object]) -> str | None:
         """Why a row has no text that can be used; `None` if it has one."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trifold.models.vector_steps import unit_length
+
 # Dimensions that clusters are looked for in: in more, all distances are about the same.
 _DIMENSIONS = 50
 # Numbers of clusters that are tried (nobody reads a longer list), and rows that they are judged by.
@@ -52,7 +54,7 @@ def cluster(vectors: np.ndarray, count: int | None, seed: int) -> Clusters:
     with threadpool_limits(1):
         chosen = count or _best_count(reduced, seed)
         means = KMeans(chosen, n_init=_STARTS, random_state=seed).fit(reduced)
-    centres = means.cluster_centers_ / np.maximum(np.linalg.norm(means.cluster_centers_, axis=1, keepdims=True), 1e-12)
+    centres = unit_length(means.cluster_centers_)
     nearness = np.einsum("rd,rd->r", reduced, centres[means.labels_])
     of_row = np.where(nearness >= _LONER, means.labels_, OTHER).astype(np.int64)
     sizes = np.bincount(of_row[of_row >= 0], minlength=chosen)
@@ -71,8 +73,7 @@ def _reduced(vectors: np.ndarray, seed: int) -> np.ndarray:
     dimensions = min(_DIMENSIONS, *vectors.shape)
     with threadpool_limits(1):
         found = PCA(dimensions, svd_solver="covariance_eigh", random_state=seed).fit_transform(vectors)
-    found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
-    return np.asarray(found, dtype=np.float32)
+    return unit_length(found).astype(np.float32)
 
 
 def _best_count(reduced: np.ndarray, seed: int) -> int:

@@ -12,7 +12,6 @@ from trifold.data.parquet import types_of
 from trifold.data.settings import TextSettings
 from trifold.data.source import is_standard_input
 from trifold.errors import DataError, did_you_mean
-from trifold.events import say
 from trifold.types import BadRow
 
 
@@ -65,8 +64,7 @@ def table_documents(path: Path, settings: TextSettings, id_column: str | None = 
     """
     table, columns, _ = open_rows(path, settings)
     table.tell()
-    if columns.guessed:
-        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
+    columns.tell()
     if id_column is not None and id_column not in table.columns:
         guess, shown = did_you_mean(id_column, table.columns), ", ".join(map(repr, table.columns[:20]))
         raise DataError(f"there is no column {id_column!r}{guess}: the file has {shown}; name one with --id-column")

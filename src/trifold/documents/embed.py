@@ -19,14 +19,13 @@ from trifold.data.table import ResultTable, Row, Table, VectorOf
 from trifold.documents.embedder import TextEmbedder
 from trifold.documents.unfinished_vectors import UnfinishedVectors, folder_for, unfinished_vectors
 from trifold.errors import DataError, SettingsError
-from trifold.events import say
 from trifold.hashing import content_address, file_sha256
 from trifold.inference.stream import telling
 from trifold.types import BadRow, Record
 from trifold.version import VERSION, installed_versions
 
 # Rows whose vectors are computed together and kept when a command is killed.
-ROWS_PER_SLICE = 4_096
+ROWS_PER_SLICE = 1_024
 _ROWS_WRITTEN_AT_ONCE = 1_024
 _ARRAY = ".npy"
 _FORMATS = (_ARRAY, PARQUET, JSON_LINES)
@@ -96,8 +95,7 @@ def embed_file(
     before = embedder.prompt_text(prompt_name, prompt)
     table, columns, stream = open_rows(source, settings, own)
     table.tell()
-    if columns.guessed and own is None:
-        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
+    columns.tell(own)
     result = ResultTable(table, {_ADDED: VectorOf(embedder.width)})
     if output.suffix != _ARRAY:
         result.require_new("embedding")

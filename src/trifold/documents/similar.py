@@ -10,12 +10,12 @@ import numpy as np
 
 from trifold.data.columns import Columns, unusable_text
 from trifold.data.examples import open_rows
+from trifold.data.in_memory import texts_of
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import TextSettings
 from trifold.data.table import ResultTable, Row, Table
 from trifold.documents.embedder import TextEmbedder
 from trifold.errors import DataError, SettingsError
-from trifold.events import say
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR
 from trifold.models.vector_steps import Normalize
@@ -84,12 +84,10 @@ def similarity_of(embedder: TextEmbedder, first: str, second: str, prompt: str =
         prompt: What stands before either.
 
     Raises:
-        DataError: If a text is empty.
+        DataError: If a text is empty, or holds half a character.
     """
-    for text in (first, second):
-        if reason := unusable_text(text):
-            raise DataError(f"{reason}: give a text with at least one word")
-        embedder.require_words([text])
+    for text in texts_of([first, second]):
+        embedder.require_words([str(text)])
     counts = Counts()
     one, other = unit_encoder(embedder, prompt, counts)([first, second])
     return float(one @ other), counts.truncated
@@ -154,8 +152,7 @@ def open_texts(
     """`open_rows`, with what the user should know of the file said."""
     table, columns, rows = open_rows(path, reading, own)
     table.tell()
-    if columns.guessed and own is None:
-        say(f"note: texts of {path} are read from column {columns.text!r}; --text-column overrides")
+    columns.tell(own, f"texts of {path}")
     return table, columns, rows
 
 

@@ -45,7 +45,7 @@ class RowSettings:
         mistakes: Those that the model labels otherwise than the file does, the surest first.
         sample: So many rows, drawn by chance.
         most: Explain at most so many rows: of mistakes 10 by default; of a file as a whole 200 drawn by chance, or all
-            where the model is linear.
+            where the model is linear, or 20 where a language model is asked.
     """
 
     rows: str | None = None

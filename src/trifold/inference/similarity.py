@@ -1,6 +1,6 @@
 """Open a run of `--task similarity`, and score the pairs of a file of any size with it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable
 from trifold.errors import ArtifactError, DataError, SettingsError
 from trifold.inference.answers import ERROR
-from trifold.inference.stream import Counts, label_rows, require_result, write_labelled
+from trifold.inference.stream import Counts, counting_unreadable, label_rows, require_result, write_labelled
 from trifold.methods.catalogue import method_entry, similarity_entry
 from trifold.methods.similarity import Similarities, SimilarityModel
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import prepare_own, unchanged_process
 from trifold.schema import damaged
-from trifold.types import BadRow, Record, Text, TextPair
+from trifold.types import Record, Text, TextPair
 
 _COLUMNS: dict[str, type] = {"prediction": float, "cosine": float, "truncated": bool, ERROR: str}
 
@@ -125,16 +125,11 @@ def score_file(
     table.require_new("the scores")
     counts = Counts()
 
-    def readable(rows: Iterable[Record | BadRow]) -> Iterator[Record | BadRow]:
-        for row in rows:
-            counts.unreadable += isinstance(row, BadRow)
-            yield row
-
     def score(_: Sequence[Record], texts: Sequence[Text]) -> Iterator[Mapping[str, object]]:
         found = run.model.similarities([text for text in texts if isinstance(text, TextPair)])
         for score, cosine, cut in zip(found.scores, found.cosines, found.truncated, strict=True):
             counts.labelled += 1
             yield {"prediction": float(score), "cosine": float(cosine), "truncated": bool(cut)}
 
-    write_labelled(label_rows(readable(rows), columns, score), table, result, json=json)
+    write_labelled(label_rows(counting_unreadable(rows, counts), columns, score), table, result, json=json)
     return counts

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from trifold.artifact.run_folder import new_file, require_free_file
 from trifold.data.columns import Columns
@@ -92,29 +92,37 @@ def predict_file(
     table.require_new("the predictions")
     counts = Counts()
 
-    def readable(rows: Iterable[Record | BadRow]) -> Iterator[Record | BadRow]:
-        for row in rows:
-            counts.unreadable += isinstance(row, BadRow)
-            yield row
-
     def predict(_: Sequence[Record], texts: Sequence[Text]) -> Iterator[Mapping[str, object]]:
         for found in as_predictions(run.predictor, run.predictor.score(texts), answers.reject_below):
             counts.declined += found.label is None
             counts.labelled += found.label is not None
             yield answer_values(found, labels, answers)
 
-    write_labelled(label_rows(readable(rows), columns, predict), table, result, json=json)
+    write_labelled(label_rows(counting_unreadable(rows, counts), columns, predict), table, result, json=json)
     return counts
 
 
-def require_result(result: ResultSettings, source: Path, *, json: bool = False) -> None:
+def require_result(result: ResultSettings, *sources: Path, json: bool = False) -> None:
     """Refuse a place or a format for a result, before any work is done for it.
 
     Raises:
         SettingsError: As `require_free_file` and `result_format`.
     """
-    require_free_file(result.output, source, force=result.force)
+    require_free_file(result.output, *sources, force=result.force)
     result_format(result, json=json)
+
+
+class CountsUnreadable(Protocol):
+    """Counts that tell how many rows have no usable text."""
+
+    unreadable: int
+
+
+def counting_unreadable(rows: Iterable[Record | BadRow], counts: CountsUnreadable) -> Iterator[Record | BadRow]:
+    """The rows as they come; those without a usable text are counted."""
+    for row in rows:
+        counts.unreadable += isinstance(row, BadRow)
+        yield row
 
 
 def label_rows(rows: Iterable[Record | BadRow], columns: Columns, labeller: RowLabeller) -> Iterator[Row]:

@@ -25,6 +25,7 @@ from trifold.methods.prompt_predictor import PromptPredictor, embedder, kept_set
 from trifold.methods.skip_reasons import nothing_to_prompt
 from trifold.models.locate import describe_base, find_backbone
 from trifold.models.tokenizer import Tokenizer
+from trifold.models.vector_steps import unit_length
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples, single_texts
@@ -115,8 +116,7 @@ class Prompting(Method):
         tokenizer = Tokenizer(files, backbone.max_length, backbone.long_text)
         encoder = Encoder(files, choose(backbone.device, backbone.precision))
         read = pool_through_cache(encoder, tokenizer, single_texts(train.texts), files, backbone)
-        vectors = read.pooled.join([(encoder.layers, "mean")])
-        vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        vectors = unit_length(read.pooled.join([(encoder.layers, "mean")]))
         shots = self.settings.prompting.shots
         kept["nearest"] = {**describe_base(files), **tokenizer.described(), "shots": shots}
         kept["llm_bytes"] = int(str(kept["llm_bytes"])) + files.size_bytes() + vectors.nbytes

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from trifold.data.settings import DataSettings
-from trifold.errors import SettingsError, require
+from trifold.errors import SettingsError, nearest_name, require
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import BackboneSettings
-from trifold.statistics.metric import ALLOWED, is_metric, nearest_name
+from trifold.statistics.metric import ALLOWED, is_metric
 from trifold.train.settings import TrainSettings
 
 # On the command line a group has no name of its own: each of its fields is a flag.
@@ -116,8 +116,9 @@ class RankingSettings:
         given = self.metric
         if given is not None and not is_metric(given):
             like = nearest_name(given, ALLOWED)
+            guess = f"did you mean {like}? " if like else ""
             raise SettingsError(
-                f"--metric {given} is not allowed: {like}give {', '.join(ALLOWED[:-1])} or {ALLOWED[-1]}"
+                f"--metric {given} is not allowed: {guess}give {', '.join(ALLOWED[:-1])} or {ALLOWED[-1]}"
             )
 
 

@@ -32,7 +32,7 @@ from trifold.models.sentence_modules import SentenceModules
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.tokenizer_files import copy_tokenizer
-from trifold.models.vector_steps import Dense, Normalize
+from trifold.models.vector_steps import Dense, Normalize, unit_length
 from trifold.models.vocabulary_pruning import tokens_that_occur
 from trifold.runtime import Runtime, choose, seed_everything
 from trifold.train.loop import train as train_model
@@ -108,11 +108,6 @@ class TwoTowers(SimilarityModel):
         """See `SimilarityModel.size_bytes`."""
         weights: int = sum(tensor.nbytes for tensor in self._encoder.model.state_dict().values())
         return weights + (0 if self.projection is None else self.projection.nbytes)
-
-
-def unit_length(vectors: np.ndarray) -> np.ndarray:
-    """The vectors divided by their lengths."""
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12))
 
 
 class Untouched(SimilarityMethod):

@@ -22,6 +22,7 @@ from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import describe_base, find_backbone, find_base
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
+from trifold.models.vector_steps import unit_length
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap, describe_labels
 from trifold.types import Examples, Target, Text, single_texts
@@ -140,7 +141,7 @@ class ZeroShot(Method):
         wordings = [template.format(meaning) for meaning in meanings for template in _TEMPLATES]
         vectors, _ = embed(encoder, tokenizer, wordings, chosen.token_budget)
         means = vectors.reshape(len(labels), len(_TEMPLATES), -1).mean(axis=1)
-        anchors = (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
+        anchors = unit_length(means).astype(np.float32)
         generator = np.random.default_rng(self.settings.train.seed)
         sample = generator.permutation(len(train))[:_CENTRE_TEXTS]
         general, _ = embed(encoder, tokenizer, [texts[i] for i in sample], chosen.token_budget)

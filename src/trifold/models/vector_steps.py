@@ -24,6 +24,12 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+def unit_length(vectors: np.ndarray) -> np.ndarray:
+    """The rows of `(texts, width)` floats divided by their lengths; one of length 0 stays as it is."""
+    lengths: np.ndarray = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12))
+
+
 class Step(Protocol):
     """A step."""
 
@@ -46,8 +52,7 @@ class Normalize:
 
     def apply(self, vectors: np.ndarray) -> np.ndarray:
         """See `Step.apply`."""
-        found: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return found
+        return unit_length(vectors)
 
     def width(self, before: int) -> int:
         """See `Step.width`."""

@@ -27,7 +27,9 @@ from trifold.pipeline.nearest_rows import TrainingRows
 from trifold.statistics.accuracy import correct_rows
 from trifold.types import BadRow, Record
 
-_MISTAKES, _OVERVIEW_ROWS = 10, 200
+_MISTAKES = 10
+# Of a file as a whole: what a language model is asked takes time or money.
+_OVERVIEW_ROWS, _OVERVIEW_ROWS_OF_ASKING = 200, 20
 # Of each of many texts the model is asked fewer times than of a single one: what counts is the sum.
 _OVERVIEW_EVALUATIONS, _OVERVIEW_WORDS = 100, 20
 _MOST_BAD_ROWS = 10
@@ -52,7 +54,7 @@ def explain_rows(
     """
     texts = [row.text for row in rows]
     near: list[list[NearRow]] = [[] for _ in rows]
-    if nearest:
+    if nearest and rows:
         try:
             near = TrainingRows(run, compute).nearest(texts, nearest)
         except TrifoldError as error:
@@ -107,7 +109,8 @@ def overview(run: Run, source: Path, reading: LabelledSettings, words: int, most
 
     rows = counting(_texts(run, source, reading, set()))
     linear = predictor.contributions("a", np.zeros(len(predictor.labels))) is not None
-    limit = most or (None if linear else _OVERVIEW_ROWS)
+    asks_llm = method_entry(run.record.method).asks_llm
+    limit = most or (None if linear else _OVERVIEW_ROWS_OF_ASKING if asks_llm else _OVERVIEW_ROWS)
 
     def weighed() -> Iterator[tuple[int, Sequence[Word]]]:
         nonlocal looked_at

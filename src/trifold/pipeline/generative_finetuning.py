@@ -34,6 +34,7 @@ from trifold.version import versions
 
 _CHECKED_TEXTS, _CHECKING_TOKENS = 8, 1 << 12
 _WRITTEN_ROWS = 100
+_CURVES = "loss.png"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ def learn_answers(
         return {**asked_for(request, method), **plain(vars(task)), "method": f"{method} to generate"}
 
     if done := finished(output_dir, ask, resume=keep.resume):
+        if not (done / _CURVES).is_file():
+            _draw(done)
         return Answering.read(done)
     target = choose_folder(output_dir, "generate", resume=keep.resume)
     learner = generative_entry(method).load()(request.method_settings)
@@ -98,10 +101,15 @@ def learn_answers(
         metrics = fitted.decoder.measure(split.test).named() | _write_answers(run.folder, fitted.decoder, split.test)
         write_json(run.folder / METRICS, metrics)
         run.write_record(_record(request, task, method, split, fitted, seconds, run))
-    with drawing("loss.png"):
-        write_curves(target)
-    write_manifest(target)
+    _draw(target)
     return Answering.read(target)
+
+
+def _draw(folder: Path) -> None:
+    """What people look at, as far as it can be made."""
+    with drawing(_CURVES):
+        write_curves(folder)
+    write_manifest(folder)
 
 
 def _split(request: Request, task: TaskSettings) -> Split:

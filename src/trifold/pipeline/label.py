@@ -11,7 +11,7 @@ from trifold.data.examples import is_missing, open_rows
 from trifold.data.label_matching import plain_text
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable
-from trifold.errors import DataError, PromptError, did_you_mean
+from trifold.errors import DataError, PromptError, did_you_mean, require
 from trifold.events import say
 from trifold.hashing import file_sha256
 from trifold.inference.answers import ERROR
@@ -159,6 +159,11 @@ def expect(request: LabelRequest) -> Estimate:
 
 def _columns(request: LabelRequest) -> tuple[Columns, ResultTable]:
     """The columns in use, and those of the result."""
+    require(
+        request.column not in (_CONFIDENCE, ERROR),
+        f"--label-as {request.column}",
+        "labelling adds a column of that name for something else, so give another",
+    )
     table, columns, _ = open_rows(request.data, request.reading)
     table.tell()
     if request.column in table.columns:
@@ -168,8 +173,7 @@ def _columns(request: LabelRequest) -> tuple[Columns, ResultTable]:
         )
     result = ResultTable(table, {request.column: str, _CONFIDENCE: float, ERROR: str})
     result.require_new("labelling")
-    if columns.guessed:
-        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
+    columns.tell()
     if request.true_column and request.true_column not in table.columns:
         guess, known = did_you_mean(request.true_column, table.columns), ", ".join(table.columns)
         raise DataError(f"there is no column {request.true_column!r}{guess} for --true-column: the file has {known}")

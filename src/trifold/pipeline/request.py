@@ -123,7 +123,7 @@ class Task:
     @property
     def digest(self) -> str:
         """One hash for all the bytes that were read."""
-        return hashlib.sha256(repr(sorted(self.hashes.items())).encode()).hexdigest()
+        return digest_of(self.hashes)
 
 
 def open_task(request: Request) -> Task:
@@ -161,6 +161,11 @@ def file_hashes(request: Request) -> dict[str, str | None]:
         return {f"{name}_sha256": file_sha256(path) if path else None for name, path in files.items()}
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read ({error.strerror}): name a file that is there") from None
+
+
+def digest_of(hashes: Mapping[str, str | None]) -> str:
+    """One hash for all the bytes that `file_hashes` tells of."""
+    return hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()
 
 
 @contextmanager

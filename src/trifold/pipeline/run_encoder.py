@@ -13,6 +13,7 @@ from trifold.inference.run import Run
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.settings import BackboneSettings, ComputeSettings
 from trifold.models.tokenizer import Tokenizer
+from trifold.models.vector_steps import unit_length
 from trifold.runtime import choose
 
 
@@ -47,9 +48,7 @@ class RunEncoder:
         if not kept:
             return embed(self._encoder, self._tokenizer, texts, self._settings.token_budget)[0]
         pooled = pool_through_cache(self._encoder, self._tokenizer, texts, self._files, self._settings).pooled
-        vectors = pooled.join([(self._encoder.layers, "mean")]).astype(np.float32)
-        length: np.ndarray = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return np.asarray(vectors / np.maximum(length, 1e-12))
+        return unit_length(pooled.join([(self._encoder.layers, "mean")]).astype(np.float32))
 
 
 def _files(run: Run, settings: BackboneSettings) -> BackboneFiles:
@@ -57,5 +56,7 @@ def _files(run: Run, settings: BackboneSettings) -> BackboneFiles:
         return find_model(str(run.folder), settings).files
     except BackboneError:
         if run.record.backbone is None:
-            raise
+            raise BackboneError(
+                f"a run of {run.record.method} has no encoder, so that its nearest training rows are not shown"
+            ) from None
         return find_model(run.record.backbone.name, settings).files

@@ -18,7 +18,6 @@ from trifold.documents.search.query import Answer, SearchIndex
 from trifold.documents.search.settings import IndexSettings, QuerySettings
 from trifold.documents.search.writing import verify
 from trifold.errors import ArtifactError, SettingsError, require
-from trifold.events import say
 from trifold.inference.stream import require_result, write_labelled
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.folder_size import folder_bytes
@@ -184,8 +183,7 @@ def answer_file(
     require_result(result, source, json=json)
     table, columns, rows = open_rows(source, TextSettings(text_column=query_column))
     table.tell()
-    if columns.guessed:
-        say(f"note: queries are read from column {columns.text!r}; --query-column overrides")
+    columns.tell(what="queries", flag="--query-column")
     given = ResultTable(table, _ADDED)
     given.require_new("the answers")
     count = 0

@@ -1,12 +1,10 @@
-"""`similar`: which comparison is meant by what was named, and where its result goes."""
+"""`similar`: which comparison is meant by what was named."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from trifold.artifact.run_folder import require_free_file
 from trifold.data.recorded_columns import RecordedColumns
-from trifold.data.result_file import result_format
-from trifold.data.settings import ResultSettings, TextSettings
+from trifold.data.settings import TextSettings
 from trifold.documents.embedder import TextEmbedder
 from trifold.documents.nearest_rows import nearest_rows
 from trifold.documents.settings import SimilaritySettings
@@ -63,13 +61,3 @@ def compare_texts(
             "add --pairs, or --top-k 3"
         )
     return similar_pairs(embedder, files[0], second_file, read, other_read, own, prompt=prompt)
-
-
-def require_result_free(result: ResultSettings, files: list[Path], *, json: bool) -> None:
-    """Refuse a place or a format for a result, before any work is done for it.
-
-    Raises:
-        SettingsError: As `require_free_file` and `result_format`.
-    """
-    require_free_file(result.output, *files, force=result.force)
-    result_format(result, json=json)

@@ -1,6 +1,5 @@
 """The data of `--task similarity`: pairs of texts with scores, read and split."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from trifold.data.scored_pairs import ScoredPairs, ScoredSplit, as_scored, split
 from trifold.data.settings import DataSettings
 from trifold.errors import DataError
 from trifold.formatting import counted
-from trifold.pipeline.request import Request, file_hashes, reading_record, unchanged
+from trifold.pipeline.request import Request, digest_of, file_hashes, reading_record, unchanged
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class SimilarityTask:
     @property
     def digest(self) -> str:
         """One hash for all the bytes that were read."""
-        return hashlib.sha256(repr(sorted(self.hashes.items())).encode()).hexdigest()
+        return digest_of(self.hashes)
 
     def warnings(self) -> list[str]:
         """Sentences on what should be looked at before training."""

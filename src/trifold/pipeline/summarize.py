@@ -19,17 +19,16 @@ from trifold.documents.summaries import Summary, summarize
 from trifold.documents.summary_settings import SummarySettings
 from trifold.documents.word_weights import WordWeights
 from trifold.errors import LlmError
-from trifold.events import say
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR
-from trifold.inference.stream import label_rows, require_result, write_labelled
+from trifold.inference.stream import counting_unreadable, label_rows, require_result, write_labelled
 from trifold.llm.contract import FatalLlmError
 from trifold.llm.prompt_template import Conversation
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.prompt_files import Session
 from trifold.runtime import prepare
-from trifold.types import BadRow, Record, Text
+from trifold.types import Record, Text
 
 SUMMARY, SOURCES = "summary", "sources"
 NO_SENTENCE = "the text has no sentence with a word"
@@ -199,16 +198,10 @@ def summarize_file(
     else:
         source_table, columns, rows = open_rows(source, reading, own)
     source_table.tell()
-    if columns.guessed and own is None:
-        say(f"note: texts are read from column {columns.text!r}; --text-column overrides")
+    columns.tell(own)
     table = ResultTable(source_table, {SUMMARY: str, **({SOURCES: str} if cited else {}), ERROR: str})
     table.require_new("summaries")
     counts = SummaryCounts()
-
-    def readable() -> Iterator[Record | BadRow]:
-        for row in rows:
-            counts.unreadable += isinstance(row, BadRow)
-            yield row
 
     def answer(_: Sequence[Record], texts: Sequence[Text]) -> Iterator[Mapping[str, object]]:
         for found in _each(summarizer, [str(text) for text in texts]):
@@ -220,7 +213,7 @@ def summarize_file(
             numbers = {SOURCES: " ".join(map(str, found.sources))} if cited else {}
             yield {SUMMARY: found.text, **numbers}
 
-    write_labelled(label_rows(readable(), columns, answer), table, result, json=json)
+    write_labelled(label_rows(counting_unreadable(rows, counts), columns, answer), table, result, json=json)
     return counts
 
 

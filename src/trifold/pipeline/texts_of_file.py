@@ -11,7 +11,6 @@ from trifold.data.examples import open_rows
 from trifold.data.settings import TextSettings
 from trifold.data.table import Table
 from trifold.errors import DataError, did_you_mean
-from trifold.events import say
 from trifold.models.settings import EncodingSettings
 from trifold.types import Record
 
@@ -59,8 +58,7 @@ def read_texts(path: Path, settings: TextSettings, label_column: str | None = No
     """
     table, columns, stream = open_rows(path, settings)
     table.tell()
-    if columns.guessed:
-        say(f"note: texts of {path} are read from column {columns.text!r}; --text-column overrides")
+    columns.tell(what=f"texts of {path}")
     if label_column is not None and label_column not in table.columns:
         known = ", ".join(map(repr, table.columns))
         guess = did_you_mean(label_column, table.columns)

@@ -59,12 +59,3 @@ def shown(score: str, value: float, *, unit: bool = True) -> str:
 def is_share(score: str) -> bool:
     """Whether figures of a metric are shares, written as percentages."""
     return score not in _PLAIN
-
-
-def nearest_name(given: str, known: tuple[str, ...]) -> str:
-    """`did you mean X? ` for the known name that is most like a given one; nothing where none is like it."""
-    # Rarely needed, and --help starts without it.
-    from difflib import get_close_matches
-
-    like = get_close_matches(given, known, 1)
-    return f"did you mean {like[0]}? " if like else ""

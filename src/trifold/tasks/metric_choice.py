@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trifold.errors import SettingsError
-from trifold.statistics.metric import LABEL_TITLES, nearest_name, split_name
+from trifold.errors import SettingsError, nearest_name
+from trifold.statistics.metric import LABEL_TITLES, split_name
 from trifold.statistics.metrics import main_score
 from trifold.statistics.row_influence import has_label
 from trifold.tasks.labels import LabelMap
@@ -30,9 +30,10 @@ def choose_metric(asked: str | None, labels: LabelMap, label_rows: Mapping[Label
     kind, label = split_name(asked)
     if label is not None and label not in labels.by_text:
         known = tuple(labels.by_text)
+        like = nearest_name(label, known)
         more = f" and {len(known) - _MOST_NAMED:,} more" if len(known) > _MOST_NAMED else ""
         raise SettingsError(
-            f"--metric {asked} is of a label that there is not: {nearest_name(label, known)}"
+            f"--metric {asked} is of a label that there is not: {f'did you mean {like}? ' if like else ''}"
             f"the labels are {', '.join(known[:_MOST_NAMED])}{more}"
         )
     if kind == "mcc" and labels.multi_label:

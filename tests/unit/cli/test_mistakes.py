@@ -86,3 +86,14 @@ def test_completion_that_cannot_be_installed_says_what_to_do(
     said = capsys.readouterr().err
     assert "cannot be written (Not a directory): save what trifold completion bash prints where your shell" in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_text_of_bytes_that_are_no_text_is_refused_by_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (
+        ["embed", "minilm", "--text", "bad \udcff"],
+        ["predict", "run", "--text", "bad \udcff"],
+        ["similar", "bad \udcff", "a"],
+    ):
+        assert run(words) == 2
+        said = capsys.readouterr().err
+        assert "no UTF-8 text" in said or "half a character" in said

@@ -1,6 +1,7 @@
 import pytest
 
-from trifold.data.columns import find_columns
+from trifold.data.columns import Columns, find_columns
+from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import DataSettings, TextSettings
 from trifold.errors import DataError
 from trifold.types import Record
@@ -110,3 +111,15 @@ def test_addresses_and_ids_are_no_texts_however_long():
     links = [f"https://example.com/{'very/' * 20}{i}" for i in range(6)]
     assert find(sample(link=links, said=LONG, label=KIND))[0] == "said"
     assert find(sample(link=links, title=["two words"] * 6, label=KIND))[0] == "title"
+
+
+def test_a_guessed_column_is_told_of_unless_a_run_names_it(capsys):
+    guessed = Columns(("review",), None, guessed=True)
+    guessed.tell()
+    guessed.tell(what="queries", flag="--query-column")
+    guessed.tell(RecordedColumns("the run"))
+    Columns(("review",), None, guessed=False).tell()
+    assert capsys.readouterr().err.splitlines() == [
+        "note: texts are read from column 'review'; --text-column overrides",
+        "note: queries are read from column 'review'; --query-column overrides",
+    ]

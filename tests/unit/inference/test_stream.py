@@ -10,9 +10,9 @@ from trifold.data.columns import Columns
 from trifold.data.examples import open_rows
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable
-from trifold.errors import DataError
+from trifold.errors import DataError, SettingsError
 from trifold.inference.run import Run, load_run
-from trifold.inference.stream import Counts, label_rows, predict_file, write_labelled
+from trifold.inference.stream import Counts, label_rows, predict_file, require_result, write_labelled
 from trifold.types import BadRow, Record
 
 ROWS = 2_500
@@ -97,3 +97,12 @@ def test_a_column_that_predicting_adds_may_not_be_there(run: Run, tmp_path: Path
     (tmp_path / "new.csv").write_text("text,error\na film,none\n")
     with pytest.raises(DataError, match="already has a column 'error', which the predictions would add: rename it"):
         predict_file(run, tmp_path / "new.csv")
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_result_overwrites_none_of_the_files_that_it_is_made_of(place: int, source: Path, tmp_path: Path) -> None:
+    files = (source, tmp_path / "others.csv")
+    files[1].write_text("text\nan end\n")
+    with pytest.raises(SettingsError, match="--output"):
+        require_result(ResultSettings(output=files[place], force=True), *files)
+    require_result(ResultSettings(output=tmp_path / "new.csv"), *files)

@@ -1,7 +1,7 @@
 """Explaining many rows: what is held of them at once."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,7 +60,17 @@ def test_the_overview_of_a_linear_model_holds_one_row_at_a_time(run: Run, monkey
 
     monkeypatch.setattr(explain, "_texts", texts)
     monkeypatch.setattr(explain, "weigh_text", counted)
-    file = Path(run.folder).parent / "some.csv"
-    found = explain.overview(run, file, LabelledSettings(), 3, None)
+    found = explain.overview(run, run.folder.parent / "some.csv", LabelledSettings(), 3, None)
     assert (found.texts, found.of, weighed) == (240, 240, 240)
     assert sum(label.texts for label in found.labels) == 240
+
+
+@pytest.mark.parametrize(("asks_llm", "most", "looked_at"), [(True, None, 20), (False, None, 200), (True, 30, 30)])
+def test_of_a_file_a_language_model_reads_few_rows(
+    asks_llm: bool, most: int | None, looked_at: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run.predictor, "contributions", lambda *_: None)
+    monkeypatch.setattr(explain, "method_entry", lambda _: SimpleNamespace(asks_llm=asks_llm))
+    monkeypatch.setattr(explain, "weigh_text", lambda *_: (0, []))
+    found = explain.overview(run, run.folder.parent / "some.csv", LabelledSettings(), 3, most)
+    assert (found.texts, found.of) == (looked_at, 240)

@@ -9,7 +9,7 @@ import pytest
 
 from scripted_server import Reply, scripted
 from trifold.data.settings import ResultSettings, TextSettings
-from trifold.errors import DataError, PromptError
+from trifold.errors import DataError, PromptError, SettingsError
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.label import LabelRequest, expect, label_file
@@ -67,6 +67,8 @@ def test_a_forecast_asks_nothing_and_knows_the_log(tmp_path: Path) -> None:
     ("more", "refused", "sentence"),
     [
         ({"column": "mood"}, DataError, "already has a column 'mood', which labelling would add: name another --label-as"),
+        ({"column": "confidence"}, SettingsError, "--label-as confidence is not allowed: labelling adds a column of that name"),
+        ({"column": "error"}, SettingsError, "--label-as error is not allowed"),
         ({"true_column": "truth"}, DataError, "no column 'truth' for --true-column: the file has text, mood"),
         ({"prompt": PROMPT.replace('labels = ["bad", "good"]', "")}, PromptError, "names no labels"),
     ],

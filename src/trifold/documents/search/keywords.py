@@ -14,10 +14,11 @@ from typing import TypedDict
 import numpy as np
 
 from trifold.documents.search.mapped_array import open_array
+from trifold.documents.search.records import read_record
 from trifold.documents.search.sorted_words import SortedWords
 from trifold.documents.search.words import BREAK, NEEDS_SEARCH, split_words, stop_words, term_finder
 from trifold.errors import SettingsError
-from trifold.schema import Count, read_facts
+from trifold.schema import Count
 
 # How soon a term's repetitions in a text stop counting, and how far a text's length is evened out. On queries of
 # SciFact's training part it makes no difference (docs/decisions/0026-ranking.md).
@@ -88,7 +89,7 @@ class KeywordIndex:
     """
 
     def __init__(self, folder: Path) -> None:
-        facts = read_facts(folder / FACTS, KeywordFacts)
+        facts = read_record(folder / FACTS, KeywordFacts)
         self.texts: int = facts["texts"]
         self.language: str = facts["language"]
         self._common = frozenset(facts["stop_words"])

@@ -11,9 +11,9 @@ import numpy as np
 
 from trifold.documents.search.keywords import FACTS, TEXT, TEXT_ENDS, WORDS, KeywordFacts
 from trifold.documents.search.mapped_array import open_array
+from trifold.documents.search.records import read_record
 from trifold.documents.search.sorted_words import SortedWords
 from trifold.documents.search.words import BREAK, split_words, without_last_word
-from trifold.schema import read_facts
 
 # Words of a phrase at most, the completed one included; longer ones would be sentences of the documents.
 _MOST_WORDS = 5
@@ -43,7 +43,7 @@ class Phrases:
     """
 
     def __init__(self, folder: Path) -> None:
-        common = read_facts(folder / FACTS, KeywordFacts)["stop_words"]
+        common = read_record(folder / FACTS, KeywordFacts)["stop_words"]
         self._words = SortedWords(folder, WORDS)
         self._text = open_array(folder / TEXT)
         self._ends = open_array(folder / TEXT_ENDS)

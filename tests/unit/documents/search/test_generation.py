@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trifold.documents.document import given_documents
-from trifold.documents.search import query
+from trifold.documents.search import keywords, query
 from trifold.documents.search.build import build_index
 from trifold.documents.search.generation import current_generation, open_generation
 from trifold.documents.search.keywords import TEXT
@@ -54,8 +54,11 @@ def replaced(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[object,
     return arranged
 
 
-def test_an_index_is_opened_while_a_build_replaces_it(folder: Path, replaced: Callable[..., list[str]]) -> None:
-    opened = replaced(query, "KeywordIndex")
+@pytest.mark.parametrize(("module", "name"), [(query, "KeywordIndex"), (keywords, "SortedWords")])
+def test_an_index_is_opened_while_a_build_replaces_it(
+    folder: Path, replaced: Callable[..., list[str]], module: object, name: str
+) -> None:
+    opened = replaced(module, name)
     assert len(SearchIndex(folder, ON_CPU).search("plot", 2)) == 2
     assert len(set(opened)) == 2
 

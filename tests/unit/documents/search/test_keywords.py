@@ -103,6 +103,9 @@ def test_damaged_facts_are_told(indexed: Indexed, tmp_path: Path) -> None:
     (tmp_path / keywords.FACTS).write_text("{}")
     with pytest.raises(ArtifactError, match=r"keywords\.json"):
         KeywordIndex(tmp_path)
+    (tmp_path / keywords.FACTS).write_text("{")
+    with pytest.raises(ArtifactError, match=r"keywords\.json is damaged.*: build the index again"):
+        KeywordIndex(tmp_path)
 
 
 def test_no_file_is_a_pickle(indexed: Indexed, tmp_path: Path) -> None:
