@@ -144,7 +144,7 @@ def _sentences(text: str, settings: SummarySettings) -> list[str]:
 
 
 def stemmer(language: str) -> Stem | None:
-    """The stemmer of a language: Porter's for English, as in published figures; `None` if there is none, or PyStemmer is missing."""
+    """The stemmer of a language: Porter's for English, as in published figures; `None` if it cannot be opened."""
     try:
         return open_stemmer("porter" if language == "en" else language)
     except ImportError:

@@ -79,7 +79,7 @@ def test_words_are_those_of_the_topic_and_not_of_all():
 
 
 def test_in_scripts_without_spaces_words_are_pairs_of_characters():
-    texts = ["今天石油价格上涨了。", "国际石油供应减少了，", "球队昨天赢得比赛了。", "今天球队输掉比赛了"] * 15
+    texts = ["今天石油价格上涨了。", "国际石油供应减少了。", "球队昨天赢得比赛了。", "今天球队输掉比赛了"] * 15
     words = topic_words(texts, np.array([0, 0, 1, 1] * 15), 2)
     assert "石油" in words[0]
     assert {"球队", "比赛"} <= set(words[1])
