@@ -1,8 +1,12 @@
 """Words that name a topic: frequent in it and rarer in the others."""
 
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
+
+from trifold.word_characters import MARKS, UNSPACED, UNSPACED_CHARACTER
 
 WORDS_A_TOPIC = 6
 # A word of a single text names that text, and where there are few texts, whatever there is.
@@ -10,7 +14,10 @@ _FEWEST_TEXTS, _FEW = 2, 50
 # How many times as frequent as in all texts a word must be in the topic that it names.
 _MORE_FREQUENT = 1.5
 # Longer runs of letters and digits are codes.
-_WORD = r"(?u)\b[^\W\d_][\w'\u2019-]{1,30}\b"
+_INSIDE = rf"[^\W{UNSPACED}]|[{MARKS}]"
+_SPACED = rf"(?<!{_INSIDE})[^\W\d_{UNSPACED}](?:{_INSIDE}|['\u2019-]){{1,30}}(?<!['\u2019-])(?!{_INSIDE})"
+_WORD = re.compile(rf"({_SPACED})|(?:{UNSPACED_CHARACTER}){{2,}}")
+_CHARACTER = re.compile(UNSPACED_CHARACTER)
 
 
 def topic_words(texts: Sequence[str], topic_of: np.ndarray, count: int, most: int = WORDS_A_TOPIC) -> list[list[str]]:
@@ -27,12 +34,14 @@ def topic_words(texts: Sequence[str], topic_of: np.ndarray, count: int, most: in
         count: Number of topics.
         most: Words of each.
 
+    In scripts without spaces, two neighbouring characters count as a word.
+
     Source: Grootendorst 2022, "BERTopic" (arXiv 2203.05794).
     """
     from scipy.sparse import csr_array
     from sklearn.feature_extraction.text import CountVectorizer
 
-    vectorizer = CountVectorizer(token_pattern=_WORD, dtype=np.int32)
+    vectorizer = CountVectorizer(analyzer=_words_of, dtype=np.int32)
     try:
         counts = csr_array(vectorizer.fit_transform(texts))
     except ValueError:
@@ -57,6 +66,16 @@ def topic_words(texts: Sequence[str], topic_of: np.ndarray, count: int, most: in
     for row in weights:
         best = np.argsort(-row, kind="stable")[: 4 * most]
         found.append(_without_forms([str(names[place]) for place in best if row[place] > 0])[:most])
+    return found
+
+
+def _words_of(text: str) -> list[str]:
+    found = list[str]()
+    for word in _WORD.finditer(text.lower()):
+        if word[1]:
+            found.append(word[1])
+        else:
+            found += map("".join, pairwise(_CHARACTER.findall(word[0])))
     return found
 
 

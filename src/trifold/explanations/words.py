@@ -4,22 +4,15 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-# Scripts that are written without spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese. There each
-# character counts as a word, with the marks upon it.
-_UNSPACED = (
-    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-)
-# Parts of words that Python's \w leaves out: accents, points and vowel signs, and what joins letters.
-_MARKS = (
-    "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u0dff\u0f00-\u0fff"
-    "\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20ff\ufe20-\ufe2f"
-)
+from trifold.word_characters import MARKS, UNSPACED, UNSPACED_CHARACTER
+
 _EMOJI = "[\u2190-\u2bff\U0001f000-\U0001faff]"
 _EMOJI_PARTS = "[\ufe0f\U0001f3fb-\U0001f3ff]"
-_SPACED = rf"(?:(?![{_UNSPACED}])[\w{_MARKS}])+"
+# What joins letters or parts them without a space, as in Persian, belongs to the word.
+_SPACED = rf"(?:(?![{UNSPACED}])[\w{MARKS}\u200c\u200d])+"
 _WORD = re.compile(
     rf"{_SPACED}(?:['\u2019]{_SPACED})*"
-    rf"|(?=\w)[{_UNSPACED}](?:(?!\w)[{_UNSPACED}])*"
+    rf"|{UNSPACED_CHARACTER}"
     rf"|{_EMOJI}{_EMOJI_PARTS}*(?:\u200d{_EMOJI}{_EMOJI_PARTS}*)*"
 )
 _NO_SPACE = re.compile(r"\S+")

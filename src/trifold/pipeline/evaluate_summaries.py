@@ -11,6 +11,7 @@ from trifold.data.columns import unusable_text
 from trifold.data.examples import open_rows
 from trifold.data.settings import TextSettings
 from trifold.documents.sentences import split_sentences
+from trifold.documents.stemmer import open_stemmer
 from trifold.documents.summaries import bounded_sentences
 from trifold.documents.summary_settings import SummarySettings
 from trifold.errors import DataError, did_you_mean
@@ -143,16 +144,11 @@ def _sentences(text: str, settings: SummarySettings) -> list[str]:
 
 
 def stemmer(language: str) -> Stem | None:
-    """The stemmer of a language: Porter's for English, as in published figures; `None` if there is none."""
+    """The stemmer of a language: Porter's for English, as in published figures; `None` if it cannot be opened."""
     try:
-        import Stemmer
+        return open_stemmer("porter" if language == "en" else language)
     except ImportError:
         return None
-    try:
-        found = Stemmer.Stemmer("porter" if language == "en" else language)
-    except KeyError:
-        return None
-    return lambda word: str(found.stemWord(word))
 
 
 def _reference_column(names: Sequence[str], texts: Sequence[str], given: str | None, source: Path) -> str:

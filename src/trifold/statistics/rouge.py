@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
-# Chinese and Japanese write no spaces, so each of their characters counts as a word.
-_UNSPACED = "\u3040-\u30ff\u3400-\u9fff"
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+from trifold.word_characters import SPACED_RUN, UNSPACED_CHARACTER
+
+# Of scripts without spaces, each character counts as a word.
+_WORD = re.compile(f"{UNSPACED_CHARACTER}|{SPACED_RUN}")
 # Shorter words are left as they are, as in the published evaluation script.
 _SHORTEST_STEMMED = 4
 

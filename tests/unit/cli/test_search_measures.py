@@ -51,7 +51,9 @@ def test_rankings_stand_beside_each_other_with_intervals_and_leads(
     assert "left out without a relevant document: 1 of the queries" in shown.err
     assert run(["search", "eval", index, queries, judged, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["rankings"]["keywords"]["recall@10"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    # Two queries leave much open, however well both are answered.
+    recall = found["rankings"]["keywords"]["recall@10"]
+    assert recall == {"value": 1.0, "low": pytest.approx(0.342, abs=1e-3), "high": 1.0}
     assert len(found["leads"]) == 3
 
 

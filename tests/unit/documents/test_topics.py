@@ -78,6 +78,23 @@ def test_words_are_those_of_the_topic_and_not_of_all():
     assert topic_words(["🎬", "!!"], np.array([0, 1]), 2) == [[], []]
 
 
+def test_in_scripts_without_spaces_words_are_pairs_of_characters():
+    texts = ["今天石油价格上涨了。", "国际石油供应减少了。", "球队昨天赢得比赛了。", "今天球队输掉比赛了"] * 15
+    words = topic_words(texts, np.array([0, 0, 1, 1] * 15), 2)
+    assert "石油" in words[0]
+    assert {"球队", "比赛"} <= set(words[1])
+    assert all(len(word) == 2 for word in words[0] + words[1])
+    mixed = topic_words(["ดีมาก, iPhone手机 好", "many other words of another topic stand here"], np.array([0, 1]), 2, 9)
+    assert set(mixed[0]) == {"ดีม", "มา", "าก", "iphone", "手机"}
+
+
+def test_words_of_a_topic_keep_their_vowel_signs_and_hyphens():
+    texts = ["हिन्दी किताब, it's well-known."] * 2 + ["3d x " + "y" * 40 + " 'other' words"] * 2
+    words = topic_words(texts, np.array([0, 0, 1, 1]), 2)
+    assert set(words[0]) == {"हिन्दी", "किताब", "it's", "well-known"}
+    assert set(words[1]) == {"other", "words"}
+
+
 def test_neighbours_lie_beside_each_other_on_the_map():
     _, vectors, of = made(150)
     points = plane(vectors, 0)

@@ -32,3 +32,5 @@ def test_words_of_one_stem_are_equal_with_a_stemmer_and_short_words_are_left_alo
 def test_nothing_said_scores_nothing_and_characters_of_unspaced_writing_are_words() -> None:
     assert rouge([""], ["a film"]).rouge_l == rouge(["..."], ["..."]).rouge_1 == 0
     assert rouge(["电影很好"], ["电影不好"]).rouge_1 == pytest.approx(0.75)
+    assert rouge(["ดีมาก"], ["ดีมาย"]).rouge_1 == pytest.approx(0.75)
+    assert rouge(["हिन्दी किताब"], ["हिन्दी"]).rouge_1 == pytest.approx(2 / 3)

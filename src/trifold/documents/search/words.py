@@ -11,21 +11,18 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
 
+from trifold.documents.stemmer import open_stemmer
 from trifold.errors import SettingsError
 from trifold.events import say_once
+from trifold.word_characters import MARKS, SPACED_RUN, UNSPACED
 
 NEEDS_SEARCH = "searching by keywords needs the extra search: pip install 'trifold[search]'"
 
-# Scripts that put no space between words: Thai to Lao, Myanmar, Khmer, Japanese kana, Chinese characters.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff"
-_UNSPACED += "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003134f"
-# Vowel signs and accents that are characters of their own, which \w does not match: European, Hebrew, Arabic, Indic.
-_MARKS = "\u0300-\u036f\u05b0-\u05c7\u064b-\u065f\u0900-\u0903\u093a-\u094f\u0951-\u0963\u0981-\u0dff"
-_CHARACTERS = f"(?:[^\\W{_UNSPACED}]++|[{_MARKS}]++)++"
-_WORD = re.compile(f"[{_UNSPACED}]+|{_CHARACTERS}(?:['\u2019-]{_CHARACTERS})*")
+_CHARACTERS = f"(?:[^\\W{UNSPACED}]++|[{MARKS}]++)++"
+_WORD = re.compile(f"[{UNSPACED}]+|{_CHARACTERS}(?:['\u2019-]{_CHARACTERS})*")
 _WORDS_AND_BREAKS = re.compile(f"({_WORD.pattern})|[.!?;:()\\[\\]\u0964\u3002\uff01\uff1f]+|\\n\\s*\\n")
-_PIECES = re.compile(f"[{_UNSPACED}]+|(?:[^\\W_{_UNSPACED}]++|[{_MARKS}]++)++")
-_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_PIECES = re.compile(f"[{UNSPACED}]+|{SPACED_RUN}")
+_IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 # Stands where a sentence ends or a bracket opens or closes: no phrase goes across.
 BREAK = ""
 
@@ -116,12 +113,10 @@ def term_finder(language: str) -> Callable[[str], list[str]]:
 
 def _stemmer(language: str) -> Callable[[str], str]:
     try:
-        import Stemmer
+        found = open_stemmer(language)
     except ImportError:
         raise SettingsError(NEEDS_SEARCH) from None
-    try:
-        found: Callable[[str], str] = Stemmer.Stemmer(language).stemWord
-    except KeyError:
+    if found is None:
         say_once(f"note: there is no stemmer for the language {language!r}: keywords are matched as they are written")
         return lambda piece: piece
     return found

@@ -11,6 +11,7 @@ from trifold.documents.search.words import BREAK, split_words, stop_words, term_
         ("one\ntwo\n\nthree", ["one", "two", BREAK, "three"]),
         ("\ufb01ne STRASSE", ["fine", "strasse"]),
         ("信息检索, and", ["信息检索", "and"]),
+        ("日々のコーヒー・人々", ["日々のコーヒー", "人々"]),
         ("हिन्दी किताब", ["हिन्दी", "किताब"]),
         ("'quoted' -dash-", ["quoted", "dash"]),
         ("😀 \ud800 \x00", []),
