@@ -86,8 +86,11 @@ def similarity_of(embedder: TextEmbedder, first: str, second: str, prompt: str =
     Raises:
         DataError: If a text is empty, or holds half a character.
     """
-    for text in texts_of([first, second]):
-        embedder.require_words([str(text)])
+    for text in (first, second):
+        if reason := unusable_text(text):
+            raise DataError(f"{reason}: give a text with at least one word")
+        texts_of([text])
+        embedder.require_words([text])
     counts = Counts()
     one, other = unit_encoder(embedder, prompt, counts)([first, second])
     return float(one @ other), counts.truncated
