@@ -99,9 +99,39 @@ except DataError:
 assert (datasets.config.HF_HUB_OFFLINE, datasets.are_progress_bars_disabled()) == libraries
 """
 
+DOCUMENTS = """
+import csv
+from pathlib import Path
+from trifold import TextEmbedder
+from trifold.documents.duplicate_settings import DuplicateSettings
+from trifold.models.settings import EncodingSettings
+from trifold.pipeline.duplicates import DuplicatesRequest, duplicates
+from trifold.pipeline.summarize import Summarizer
+from trifold.pipeline.topics import TopicsRequest, topics
+
+def compare(what):
+    after = state()
+    changed = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+    assert not changed, (what, changed)
+
+model, data = sys.argv[1], Path(sys.argv[2]) / "texts.csv"
+texts = [f"the {word} film number {i}" for i, word in enumerate(["superb", "dull"] * 20)]
+with data.open("w", newline="") as file:
+    csv.writer(file).writerows([("text",), *((text,) for text in texts)])
+cpu = EncodingSettings(device="cpu")
+TextEmbedder(model, settings=cpu).encode(texts)
+compare("embedding")
+Summarizer(model, cpu).summarize([". ".join(texts)])
+compare("summarizing")
+topics(TopicsRequest(data=data, model=model, encoding=cpu))
+compare("sorting into topics")
+duplicates(DuplicatesRequest(data=data, model=model, encoding=cpu, duplicates=DuplicateSettings(semantic=True)))
+compare("looking for duplicates")
+"""
+
 
 def test_a_process_is_afterwards_as_it_was(tiny_model: Path, tmp_path: Path) -> None:
-    for script in (WORK, EXPORT):
+    for script in (WORK, EXPORT, DOCUMENTS):
         command = [sys.executable, "-c", STATE + script, str(tiny_model), str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-3000:]

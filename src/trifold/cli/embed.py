@@ -47,7 +47,7 @@ def embed(
     from trifold.documents.models import own_reading
     from trifold.events import say
     from trifold.formatting import counted
-    from trifold.runtime import prepare
+    from trifold.runtime import prepare_own
 
     if (source is None) == (text is None) or (source is not None and output is None):
         raise SettingsError("embed needs a file and --output vectors.npy, or a text: trifold embed MODEL --text TEXT")
@@ -55,7 +55,7 @@ def embed(
     reason = unusable_text(text) if text is not None else None
     if reason:
         raise DataError(f"{reason}: give a text with at least one word")
-    prepare()
+    prepare_own()
     chosen, how = encoding or EncodingSettings(), embedding or EmbeddingSettings()
     embedder = TextEmbedder(model, pooling=how.pooling, dimensions=how.dimensions, settings=chosen)
     prompts = {"prompt_name": how.prompt_name, "prompt": how.prompt}

@@ -51,10 +51,10 @@ def build(
     from trifold.data.hub import offline_data
     from trifold.events import say
     from trifold.pipeline.search import build_search
-    from trifold.runtime import prepare
+    from trifold.runtime import prepare_own
 
     how = compute or ComputeSettings()
-    prepare()
+    prepare_own()
     with offline_data(how.offline):
         built = build_search(documents, index, reading or TextSettings(), settings or IndexSettings(), how)
     for line, why in built.bad[:_SHOWN_BAD]:
@@ -98,13 +98,13 @@ def query(
     from trifold.data.hub import offline_data
     from trifold.events import say
     from trifold.pipeline.search import answer_file, answer_text, as_json, open_search, write_one
-    from trifold.runtime import prepare
+    from trifold.runtime import prepare_own
 
     if (text is None) == (queries is None):
         raise SettingsError("query needs a text or a file: trifold search query INDEX TEXT, or … INDEX --queries FILE")
     require(query_column is None or queries is not None, "--query-column without --queries", "name the file")
     how, settings, written = compute or ComputeSettings(), asked or QuerySettings(), result or ResultSettings()
-    prepare()
+    prepare_own()
     found = open_search(index, settings, how, model)
     if queries is not None:
         with offline_data(how.offline):

@@ -40,9 +40,9 @@ def evaluate_search(
         json: Print JSON instead.
     """
     from trifold.pipeline.search_eval import evaluate_search as evaluate
-    from trifold.runtime import prepare
+    from trifold.runtime import prepare_own
 
-    prepare()
+    prepare_own()
     measured = evaluate(index, queries, judged, split, rerank, compute)
     if json:
         print_json(_as_dict(measured))

@@ -52,7 +52,7 @@ def similar(
     from trifold.formatting import counted
     from trifold.inference.stream import require_result, write_labelled
     from trifold.pipeline.similar import compare_texts
-    from trifold.runtime import prepare
+    from trifold.runtime import prepare_own
 
     files = [one for one in (first, second) if isinstance(one, Path)]
     about_files = any(group is not None for group in (comparison, result, reading))
@@ -63,7 +63,7 @@ def similar(
         )
     written, how, chosen = result or ResultSettings(), embedding or EmbeddingSettings(), encoding or EncodingSettings()
     require_result(written, *files, json=json)
-    prepare()
+    prepare_own()
     embedder = TextEmbedder(model, pooling=how.pooling, dimensions=how.dimensions, normalize=True, settings=chosen)
     prompt = embedder.prompt_text(how.prompt_name, how.prompt)
 

@@ -27,7 +27,7 @@ from trifold.llm.prompt_template import Conversation
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.prompt_files import Session
-from trifold.runtime import prepare
+from trifold.runtime import prepare_own
 from trifold.types import Record, Text
 
 SUMMARY, SOURCES = "summary", "sources"
@@ -105,7 +105,7 @@ class Summarizer:
     ) -> None:
         encoding = encoding or EncodingSettings()
         self.settings, self.offline = settings or SummarySettings(), encoding.offline
-        prepare()
+        prepare_own()
         self._session = Session(llm, encoding) if llm else None
         needs_vectors = self._session is None or cited
         embedder = TextEmbedder(model, normalize=True, settings=encoding) if needs_vectors else None

@@ -84,8 +84,8 @@ def open_encoder(model: str, settings: EncodingSettings) -> Callable[[Sequence[s
     """
     from trifold.documents.embedder import TextEmbedder
     from trifold.documents.similar import unit_encoder
-    from trifold.runtime import prepare
+    from trifold.runtime import prepare_own
 
-    prepare()
+    prepare_own()
     embedder = TextEmbedder(model, normalize=True, settings=settings)
     return unit_encoder(embedder, embedder.prompt_text())
