@@ -13,8 +13,9 @@ from trifold.data.table import ResultTable, Row, Table
 from trifold.documents.document import Documents, table_documents
 from trifold.documents.readers.folder import folder_documents
 from trifold.documents.search.build import Built, build_index
-from trifold.documents.search.generation import Generation, open_generation, with_current
+from trifold.documents.search.generation import Generation, verified_record, with_current
 from trifold.documents.search.query import Answer, SearchIndex
+from trifold.documents.search.records import IndexRecord
 from trifold.documents.search.settings import IndexSettings, QuerySettings
 from trifold.errors import ArtifactError, SettingsError, require
 from trifold.inference.stream import require_result, write_labelled
@@ -94,9 +95,8 @@ def build_search(
     """
     if os.path.isdir(source):  # Path.is_dir raises where a name is too long
         return build_index(_folder(source, reading, settings), folder, settings, compute)
-    known = _known(folder)
-    if known is not None:
-        before = known.record
+    before = _known(folder)
+    if before is not None:
         reading = replace(reading, text_column=reading.text_column or before.text_column)
         settings = replace(settings, id_column=settings.id_column or before.id_column)
     documents: Documents = table_documents(source, reading, settings.id_column)
@@ -113,9 +113,10 @@ def _folder(source: Path, reading: TextSettings, settings: IndexSettings) -> Doc
     return folder_documents(source, reading.encoding, strict=reading.on_bad_rows == "fail")
 
 
-def _known(folder: Path) -> Generation | None:
+def _known(folder: Path) -> IndexRecord | None:
+    """What the index that is there is made of; the build itself looks at its files."""
     try:
-        return open_generation(folder)
+        return with_current(folder, lambda path: verified_record(folder, path))
     except (SettingsError, ArtifactError):
         return None
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trifold.documents.search.completions import Completion, complete
-from trifold.documents.search.generation import KEYWORDS, Generation, with_current
+from trifold.documents.search.generation import KEYWORDS, verified_record, verify, with_current
 from trifold.documents.search.judgements import read_queries
 from trifold.documents.search.phrases import Phrases
 from trifold.documents.search.words import NEEDS_SEARCH
@@ -36,8 +36,11 @@ def complete_query(
     """
 
     def opened(path: Path) -> Phrases:
-        if not Generation(index, path).record.keywords:
+        record = verified_record(index, path)
+        if not record.keywords:
             raise SettingsError(f"{index} was built without keywords, from which completions come: {NEEDS_SEARCH}")
+        # No more is read of the index, and so no more is looked at.
+        verify(index, path, record, [name for name in record.sha256 if name.startswith(f"{KEYWORDS}/")])
         return Phrases(path / KEYWORDS)
 
     phrases = with_current(index, opened)
