@@ -7,8 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from trifold import TextEmbedder
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -138,6 +142,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     BertModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def embedder(tiny_model: Path) -> "TextEmbedder":
+    """The tiny model's vectors in single precision."""
+    from trifold import TextEmbedder
+    from trifold.models.settings import EncodingSettings
+
+    return TextEmbedder(str(tiny_model), settings=EncodingSettings(device="cpu", precision="float32"))
 
 
 @pytest.fixture(scope="session")

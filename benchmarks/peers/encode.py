@@ -34,15 +34,13 @@ if way.startswith("pipeline"):
     batch = 32 if way == "pipeline32" else 1
     run = lambda some: model(some, batch_size=batch, tokenize_kwargs=options)  # noqa: E731
 elif way.startswith("trifold"):
-    from trifold.documents.models import find_encoder
-    from trifold.engines.encoder import embed
+    from trifold import TextEmbedder
     from trifold.models.settings import EncodingSettings
     from trifold.runtime import prepare
 
     prepare()
-    settings = EncodingSettings(engine=way.removeprefix("trifold-"))
-    encoder, tokenizer = find_encoder(folder, settings)
-    run = lambda some: embed(encoder, tokenizer, some, settings.token_budget)[0]  # noqa: E731
+    embedder = TextEmbedder(folder, settings=EncodingSettings(engine=way.removeprefix("trifold-")))
+    run = embedder.encode
 else:
     from sentence_transformers import SentenceTransformer
 

@@ -184,3 +184,8 @@ class Split:
     near_training: int = 0
     near_validation: int = 0
     notes: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Rows of each part."""
+        return {"training": len(self.train), "validation": len(self.validation), "test": len(self.test)}

@@ -18,25 +18,14 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_scored_pairs(tmp_path_factory.mktemp("data") / "pairs.csv", rows=300)
 
 
+METHODS = ("--task", "similarity", "--methods", "tfidf,features,full", "--lr", "3e-3", "--epochs", "8")
+
+
 @pytest.fixture(scope="module")
 def compared(pairs: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory, trifold_command: Command) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "compared"
     done = trifold_command(
-        *(
-            "compare",
-            pairs,
-            "--task",
-            "similarity",
-            "--model",
-            tiny_model,
-            "--methods",
-            "tfidf,features,full",
-            "--lr",
-            "3e-3",
-            "--epochs",
-            "8",
-        ),
-        *("--output-dir", folder),
+        *("compare", pairs, *METHODS, "--model", tiny_model, "--output-dir", folder),
     )
     assert done.returncode == 0, done.stderr
     (folder.parent / "stdout.txt").write_text(done.stdout)
@@ -79,21 +68,7 @@ def test_compare_goes_on_without_training_again(
 ) -> None:
     made = (compared / "full" / "run.json").stat().st_mtime_ns
     done = trifold_command(
-        *(
-            "compare",
-            pairs,
-            "--task",
-            "similarity",
-            "--model",
-            tiny_model,
-            "--methods",
-            "tfidf,features,full",
-            "--lr",
-            "3e-3",
-            "--epochs",
-            "8",
-        ),
-        *("--output-dir", compared, "--resume", "--json"),
+        *("compare", pairs, *METHODS, "--model", tiny_model, "--output-dir", compared, "--resume", "--json"),
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from trifold import TextClassifier
 from trifold.artifact.manifest import write_manifest
-from trifold.documents.models import find_encoder
+from trifold.documents.embedder import TextEmbedder
 from trifold.errors import ArtifactError, TrifoldError
 from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.results import read_result
@@ -72,7 +72,7 @@ def reopen(folder: Path) -> None:
 
 
 def embed(folder: Path) -> None:
-    find_encoder(str(folder), EncodingSettings())
+    TextEmbedder(str(folder), settings=EncodingSettings())
 
 
 Use = Callable[[Path], object]

@@ -162,7 +162,7 @@ def summarise_data(data: LoadedData, split: Split) -> DataSummary:
         first_rows=tuple(zip(examples.texts[:_SHOWN], examples.labels[:_SHOWN], strict=True)),
         duplicates=_duplicates(examples),
         conflicting=len(conflicts),
-        parts={"training": len(split.train), "validation": len(split.validation), "test": len(split.test)},
+        parts=split.parts,
         left_training=split.left_training,
         left_validation=split.left_validation,
         characters=(int(np.median(lengths)), int(np.percentile(lengths, 95)), int(lengths.max())),

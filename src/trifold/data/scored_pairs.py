@@ -57,6 +57,8 @@ class ScoredSplit:
     test: ScoredPairs
     left_training: int
     left_validation: int
+    near_training: int = 0
+    near_validation: int = 0
 
     @property
     def parts(self) -> dict[str, int]:

@@ -9,7 +9,6 @@ from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run
 from trifold.artifact.run_record import RUN, ClassifierRecord, ModelRecord, RunRecord, read_run_record
 from trifold.data.recorded_columns import RecordedColumns
-from trifold.engines.encoder import Encoder
 from trifold.errors import BackboneError
 from trifold.methods.catalogue import ALL_METHODS, method_entry
 from trifold.models.backbone_files import BackboneFiles, read_config
@@ -17,8 +16,6 @@ from trifold.models.context_length import context_length
 from trifold.models.locate import MINILM, find_base, locate
 from trifold.models.sentence_modules import SentenceModules, encoder_folder, read_modules
 from trifold.models.settings import BackboneSettings, EncodingSettings
-from trifold.models.tokenizer import Tokenizer
-from trifold.runtime import choose
 
 _USUAL_LENGTH = BackboneSettings().max_length
 
@@ -59,21 +56,6 @@ def find_model(model: str, settings: EncodingSettings) -> FoundModel:
     else:
         files, modules = _published(model, settings)
     return FoundModel(files, modules, settings.max_length or _own_length(files, modules, record))
-
-
-def find_encoder(model: str, settings: EncodingSettings) -> tuple[Encoder, Tokenizer]:
-    """Load an encoder and its tokenizer.
-
-    Args:
-        model: As for `find_model`.
-        settings: How texts are read, and where the encoder computes.
-
-    Raises:
-        BackboneError: As `find_model`.
-    """
-    found = find_model(model, settings)
-    encoder = Encoder(found.files, choose(settings.device, settings.precision), engine=settings.engine)
-    return encoder, Tokenizer(found.files, found.max_length, settings.long_text, settings.max_windows)
 
 
 def own_reading(model: str) -> RecordedColumns | None:

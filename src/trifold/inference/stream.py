@@ -102,14 +102,14 @@ def predict_file(
     return counts
 
 
-def require_result(result: ResultSettings, *sources: Path, json: bool = False) -> None:
-    """Refuse a place or a format for a result, before any work is done for it.
+def require_result(result: ResultSettings, *sources: Path, json: bool = False) -> str:
+    """The format of a result, as `result_format` names it; a place or a format is refused before work is done for it.
 
     Raises:
         SettingsError: As `require_free_file` and `result_format`.
     """
     require_free_file(result.output, *sources, force=result.force)
-    result_format(result, json=json)
+    return result_format(result, json=json)
 
 
 class CountsUnreadable(Protocol):

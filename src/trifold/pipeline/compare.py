@@ -174,7 +174,7 @@ def _run_all(state: _State[Run], expected: Forecast, clock: float, interrupted: 
             continue
         begun = time.monotonic()
         one = state.contest.contestants[name]
-        failure = run_in_own_process(one, state.folder / name, state.contest.digest, left, interrupted)
+        failure = run_in_own_process(one, state.folder / name, state.contest.task.digest, left, interrupted)
         if failure:
             state.skipped[name] = failure
             say(f"{name} is missing: {failure}")

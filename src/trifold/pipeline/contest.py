@@ -12,7 +12,7 @@ from trifold.evaluate.results import ScoredRun
 from trifold.evaluate.settings import CompareSettings
 from trifold.evaluate.verdict import Verdict
 from trifold.pipeline.contestants import Contestant, foresee
-from trifold.pipeline.request import Request
+from trifold.pipeline.request import ReadData, Request
 from trifold.types import Split
 
 Run = TypeVar("Run", bound=ScoredRun)
@@ -44,9 +44,14 @@ class Contest(ABC, Generic[Run]):
         request: The data and settings, the same for every method.
         contestants: By their names.
 
+    Attributes:
+        task: The data, as read.
+
     Raises:
         DataError: If the file or its rows do not make a task.
     """
+
+    task: ReadData
 
     def __init__(self, request: Request, contestants: Mapping[str, Contestant]) -> None:
         self.request, self.contestants = request, contestants
@@ -59,16 +64,6 @@ class Contest(ABC, Generic[Run]):
         Raises:
             SettingsError: If one is unknown, or a setting is used by none.
         """
-
-    @property
-    @abstractmethod
-    def hashes(self) -> Mapping[str, str | None]:
-        """As `file_hashes`, of the bytes that were read."""
-
-    @property
-    @abstractmethod
-    def digest(self) -> str:
-        """One hash for all of them."""
 
     @property
     @abstractmethod

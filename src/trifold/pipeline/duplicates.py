@@ -5,14 +5,15 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trifold.artifact.run_folder import new_file, require_free_file
+from trifold.artifact.run_folder import new_file
 from trifold.data.hub import offline_data
-from trifold.data.result_file import result_format, write_result
+from trifold.data.result_file import write_result
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable, Row
 from trifold.documents.duplicate_settings import DuplicateSettings
 from trifold.documents.duplicates import Copy, counts_by_kind, find_copies, find_duplicates
 from trifold.errors import require
+from trifold.inference.stream import require_result
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.request import unchanged
 from trifold.pipeline.texts_of_file import TextsOfFile, open_encoder, read_texts
@@ -102,10 +103,7 @@ def duplicates(request: DuplicatesRequest) -> DuplicatesReport:
     require(
         not request.drop or result.output is not None, "--drop without --output", "name the file for the rows that stay"
     )
-    if result.output is not None:
-        sources = [path for path in (request.data, request.against) if path]
-        require_free_file(result.output, *sources, force=result.force)
-    written_as = result_format(result)
+    written_as = require_result(result, *(path for path in (request.data, request.against) if path))
     with (
         offline_data(request.encoding.offline),
         new_file(result.output, force=result.force) if result.output else nullcontext() as aside,

@@ -33,7 +33,7 @@ def finished_earlier(folder: Path, contest: Contest[Run]) -> dict[str, Run]:
     found = {}
     for name, one in contest.contestants.items():
         run = folder / name
-        asked = asked_for(one.request, one.method, contest.hashes)
+        asked = asked_for(one.request, one.method, contest.task.hashes)
         if (run / RUN).is_file():
             require_same(run, asked)
             found[name] = contest.read(run, name)

@@ -13,7 +13,6 @@ from trifold.artifact.metrics_file import MajorityFacts
 from trifold.artifact.run_folder import choose_folder
 from trifold.artifact.run_record import BackboneRecord, FinetuneRecord, as_record
 from trifold.data.source import require_lasting
-from trifold.errors import ArtifactError, DataError
 from trifold.evaluate.results import PROBABILITIES, RunResult, read_result, write_metrics, write_predictions
 from trifold.events import say, say_detail
 from trifold.inference.predict import score_texts
@@ -28,7 +27,7 @@ from trifold.pipeline.request import Request, Task, data_record, open_task, requ
 from trifold.pipeline.resume import asked_for, finished
 from trifold.pipeline.teacher import compare_with_teacher, find_teacher
 from trifold.pipeline.timed_passes import timed_passes
-from trifold.pipeline.training_run import Start, training_run
+from trifold.pipeline.training_run import Start, require_same, training_run
 from trifold.runtime import hardware, peak_memory_bytes, prepare_own
 from trifold.statistics.constant_answer import constant_answer
 from trifold.statistics.metric import NEED_PROBABILITIES, split_name
@@ -85,8 +84,7 @@ def finetune(
     task = open_task(request)
     start.say_done("data read and split")
     method_entry(method).require_fit(task.split.train)
-    if expected not in (None, task.digest):
-        raise DataError(f"{request.data} is not what the comparison read: it was changed since; run compare again")
+    task.require(expected)
     asked = asked_for(request, method, task.hashes)
     score = deciding_metric(request, task)
     if announce:
@@ -177,7 +175,7 @@ def _record(request: Request, method: str, task: Task, trained: _Trained, tested
         settings=as_record(request.method_settings.named()),
         versions=versions(),
         hardware=hardware(),
-        data=data_record(request, task),
+        data=data_record(request, task, task.split),
         labels=list(labels.names),
         multi_label=labels.multi_label or None,
         pairs=task.split.train.pairs or None,
@@ -251,10 +249,4 @@ def _prove_saved(folder: Path, method: str, fitted: Fitted, task: Task, settings
     texts = task.split.test.texts[:_CHECKED_TEXTS]
     before = fitted.predictor.score(texts).logits
     after = method_entry(method).load()(settings).reload(folder).score(texts).logits
-    difference = float(np.abs(before - after).max())
-    allowed = _LOGIT_TOLERANCE[str(fitted.choices.get("precision", "float32"))]
-    if not difference <= allowed:
-        raise ArtifactError(
-            f"the saved {method} model gives other logits than the trained one (by {difference:.2g}): "
-            "nothing was kept; please report this with the command"
-        )
+    require_same(method, "logits", before, after, _LOGIT_TOLERANCE[str(fitted.choices.get("precision", "float32"))])

@@ -42,16 +42,6 @@ class LabelContest(Contest[RunResult]):
         return found
 
     @property
-    def hashes(self) -> Mapping[str, str | None]:
-        """See `Contest.hashes`."""
-        return self.task.hashes
-
-    @property
-    def digest(self) -> str:
-        """See `Contest.digest`."""
-        return self.task.digest
-
-    @property
     def split(self) -> Split:
         """See `Contest.split`."""
         return self.task.split

@@ -15,6 +15,7 @@ from trifold.data.check import DataSummary, summarise_data
 from trifold.data.examples import LoadedData, adopt_labels, as_multi_label, load_examples
 from trifold.data.hub import local_file, offline_data
 from trifold.data.recorded_columns import RecordedColumns
+from trifold.data.scored_pairs import ScoredSplit
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, require
@@ -100,30 +101,50 @@ def with_model(request: Request, model: str) -> Request:
 
 
 @dataclass(frozen=True)
-class Task:
-    """A request's data, read and split.
+class ReadData:
+    """A request's data, read.
 
     Attributes:
         data: The file as read.
-        split: The three parts.
-        facts: What the report says of it.
         hashes: As `file_hashes`, of the very bytes that were read.
     """
 
     data: LoadedData
+    hashes: Mapping[str, str | None]
+
+    @property
+    def digest(self) -> str:
+        """One hash for all the bytes that were read."""
+        return hashlib.sha256(repr(sorted(self.hashes.items())).encode()).hexdigest()
+
+    def require(self, digest: str | None) -> None:
+        """Refuse data that are not those of a digest, where one is given: what a comparison has read.
+
+        Raises:
+            DataError: If they are others.
+        """
+        if digest not in (None, self.digest):
+            raise DataError(
+                f"{self.data.path} is not what the comparison read: it was changed since; run compare again"
+            )
+
+
+@dataclass(frozen=True)
+class Task(ReadData):
+    """A request's data, read and split.
+
+    Attributes:
+        split: The three parts.
+        facts: What the report says of it.
+    """
+
     split: Split
     facts: DataSummary
-    hashes: Mapping[str, str | None]
 
     @cached_property
     def labels(self) -> LabelMap:
         """Every label of the task."""
         return LabelMap.of(self.data.examples.labels)
-
-    @property
-    def digest(self) -> str:
-        """One hash for all the bytes that were read."""
-        return digest_of(self.hashes)
 
 
 def open_task(request: Request) -> Task:
@@ -146,7 +167,7 @@ def open_task(request: Request) -> Task:
         test, validation = (part and as_multi_label(part) for part in (test, validation))
     request.labels.require_used(several_labels=data.examples.multi_label)
     split = split_examples(data.examples, test, validation)
-    return Task(data, split, summarise_data(data, split), hashes)
+    return Task(data, hashes, split, summarise_data(data, split))
 
 
 def file_hashes(request: Request) -> dict[str, str | None]:
@@ -161,11 +182,6 @@ def file_hashes(request: Request) -> dict[str, str | None]:
         return {f"{name}_sha256": file_sha256(path) if path else None for name, path in files.items()}
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read ({error.strerror}): name a file that is there") from None
-
-
-def digest_of(hashes: Mapping[str, str | None]) -> str:
-    """One hash for all the bytes that `file_hashes` tells of."""
-    return hashlib.sha256(repr(sorted(hashes.items())).encode()).hexdigest()
 
 
 @contextmanager
@@ -212,28 +228,28 @@ def reading_record(reading: DataSettings) -> ReadingRecord:
     return ReadingRecord(**{**vars(reading), **files})
 
 
-def data_record(request: Request, task: Task) -> DataRecord:
-    """What `run.json` says of the data."""
-    reading, facts = request.reading, task.facts
+def data_record(request: Request, read: ReadData, split: Split | ScoredSplit) -> DataRecord:
+    """What `run.json` says of the data and their parts."""
+    reading, data = request.reading, read.data
     test_file, validation_file = (str(path) if path else None for path in (reading.test_file, reading.validation_file))
     return DataRecord(
         path=str(request.data),
         reading=reading_record(reading),
-        sha256=str(task.hashes["data_sha256"]),
+        sha256=str(read.hashes["data_sha256"]),
         test_file=test_file,
         validation_file=validation_file,
-        test_file_sha256=task.hashes["test_file_sha256"],
-        validation_file_sha256=task.hashes["validation_file_sha256"],
-        text_column=facts.text_column,
-        label_column=facts.label_column,
-        rows_in=facts.rows_in,
-        rows_used=facts.rows_used,
-        rows_left_out=len(facts.bad_rows),
-        parts=facts.parts,
-        left_training=facts.left_training,
-        left_validation=facts.left_validation,
-        near_training=facts.near_training,
-        near_validation=facts.near_validation,
+        test_file_sha256=read.hashes["test_file_sha256"],
+        validation_file_sha256=read.hashes["validation_file_sha256"],
+        text_column=data.columns.text,
+        label_column=str(data.columns.label),
+        rows_in=data.rows_in,
+        rows_used=len(data.examples),
+        rows_left_out=len(data.bad_rows),
+        parts=split.parts,
+        left_training=split.left_training,
+        left_validation=split.left_validation,
+        near_training=split.near_training,
+        near_validation=split.near_validation,
     )
 
 

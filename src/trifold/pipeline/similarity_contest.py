@@ -48,16 +48,6 @@ class SimilarityContest(Contest[SimilarityResult]):
         require_used_for_similarity(found, *request.method_groups.values())
         return found
 
-    @property
-    def hashes(self) -> Mapping[str, str | None]:
-        """See `Contest.hashes`."""
-        return self.task.hashes
-
-    @property
-    def digest(self) -> str:
-        """See `Contest.digest`."""
-        return self.task.digest
-
     @cached_property
     def split(self) -> Split:
         """See `Contest.split`."""

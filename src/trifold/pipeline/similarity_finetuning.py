@@ -12,7 +12,6 @@ from trifold.artifact.run_folder import choose_folder
 from trifold.artifact.run_record import BackboneRecord, SimilarityRecord, as_record
 from trifold.data.scored_pairs import ScoredPairs
 from trifold.data.source import require_lasting
-from trifold.errors import ArtifactError, DataError
 from trifold.evaluate.similarity_results import SimilarityResult, read_similarities, write_similarities
 from trifold.events import say, track
 from trifold.formatting import counted
@@ -21,11 +20,11 @@ from trifold.methods.similarity import FittedSimilarity, Similarities, Similarit
 from trifold.methods.unused_settings import require_used_for_similarity
 from trifold.models.locate import find_backbone
 from trifold.pipeline.drawn_similarity import draw_similarity, lacks_similarity_files
-from trifold.pipeline.request import Request, require_one_model
+from trifold.pipeline.request import Request, data_record, require_one_model
 from trifold.pipeline.resume import asked_for, finished
-from trifold.pipeline.similarity_task import SimilarityTask, open_similarity_task, similarity_data_record
+from trifold.pipeline.similarity_task import SimilarityTask, open_similarity_task
 from trifold.pipeline.timed_passes import TimedPasses, timed_passes
-from trifold.pipeline.training_run import Start, TrainingRun, training_run
+from trifold.pipeline.training_run import Start, TrainingRun, require_same, training_run
 from trifold.runtime import hardware, peak_memory_bytes, prepare_own
 from trifold.statistics.correlation import measure_similarity
 from trifold.train.settings import CheckpointSettings
@@ -72,8 +71,7 @@ def learn_similarity(
     target = choose_folder(output_dir, method, resume=keep.resume)
     require_lasting(*request.files.values())
     task = open_similarity_task(request)
-    if expected not in (None, task.digest):
-        raise DataError(f"{request.data} is not what the comparison read: it was changed since; run compare again")
+    task.require(expected)
     asked = asked_for(request, method, task.hashes)
     if announce:
         for warning in task.warnings():
@@ -137,12 +135,8 @@ def _prove_saved(folder: Path, method: str, fitted: FittedSimilarity, test: Scor
     """
     pairs = test.pairs[:_CHECKED_PAIRS]
     saved = similarity_entry(method).load().model.load(folder, request.backbone)
-    difference = float(np.abs(fitted.model.cosines(pairs)[0] - saved.cosines(pairs)[0]).max())
-    if not difference <= _COSINE_TOLERANCE[str(fitted.choices.get("precision", "float32"))]:
-        raise ArtifactError(
-            f"the saved {method} model gives other cosines than the trained one (by {difference:.2g}): "
-            "nothing was kept; please report this with the command"
-        )
+    allowed = _COSINE_TOLERANCE[str(fitted.choices.get("precision", "float32"))]
+    require_same(method, "cosines", fitted.model.cosines(pairs)[0], saved.cosines(pairs)[0], allowed)
 
 
 def _write_results(folder: Path, test: ScoredPairs, found: Similarities, fitted: FittedSimilarity) -> None:
@@ -174,7 +168,7 @@ def _record(
         settings=as_record(request.method_settings.named()),
         versions=versions(),
         hardware=hardware(),
-        data=similarity_data_record(request, task),
+        data=data_record(request, task, task.split),
         backbone=BackboneRecord.of(backbone) if backbone else None,
         max_length=request.backbone.max_length,
         choices=fitted.choices,

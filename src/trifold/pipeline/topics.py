@@ -7,13 +7,14 @@ from pathlib import Path
 
 from trifold.artifact.run_folder import new_file, require_free_file
 from trifold.data.hub import offline_data
-from trifold.data.result_file import result_format, write_result
+from trifold.data.result_file import write_result
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable, Row
 from trifold.documents.topic_map import topic_page
 from trifold.documents.topic_settings import TopicSettings
 from trifold.documents.topics import Topics, find_topics
 from trifold.errors import require
+from trifold.inference.stream import require_result
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.request import unchanged
 from trifold.pipeline.texts_of_file import TextsOfFile, open_encoder, read_texts
@@ -99,10 +100,7 @@ def topics(request: TopicsRequest) -> TopicsReport:
         "--force without --output or --map",
         "name the file",
     )
-    written_as = ""
-    if result.output is not None:
-        require_free_file(result.output, request.data, force=result.force)
-        written_as = result_format(result)
+    written_as = require_result(result, request.data) if result.output is not None else ""
     with (
         offline_data(request.encoding.offline),
         new_file(result.output, force=result.force) if result.output else nullcontext() as aside,

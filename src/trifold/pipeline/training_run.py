@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trifold.artifact.manifest import STATE
 from trifold.artifact.run_folder import new_folder
 from trifold.artifact.run_record import ModelRecord, write_run_record
+from trifold.errors import ArtifactError
 from trifold.events import say_detail
 from trifold.formatting import duration
 from trifold.train.checkpoint import Checkpointer, checkpointing
@@ -51,6 +54,27 @@ class TrainingRun:
         started = self.start.date.isoformat(timespec="seconds")
         seconds = round(time.monotonic() - self.start.clock, 3)
         write_run_record(self.folder, record.but(asked=dict(self.asked), started=started, seconds=seconds))
+
+
+def require_same(method: str, what: str, trained: np.ndarray, saved: np.ndarray, allowed: float) -> None:
+    """Refuse a model that was saved and says something else than the one that was trained.
+
+    Args:
+        method: Its name.
+        what: Was compared, such as logits.
+        trained: Of some texts, by the model that was trained.
+        saved: Of the same texts, by the one that was saved.
+        allowed: The largest difference.
+
+    Raises:
+        ArtifactError: If they differ by more, or one is no number.
+    """
+    difference = float(np.abs(trained - saved).max())
+    if not difference <= allowed:
+        raise ArtifactError(
+            f"the saved {method} model gives other {what} than the trained one (by {difference:.2g}): "
+            "nothing was kept; please report this with the command"
+        )
 
 
 @contextmanager

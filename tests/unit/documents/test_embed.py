@@ -14,14 +14,8 @@ from trifold.documents.embed import embed_file
 from trifold.documents.embedder import TextEmbedder
 from trifold.documents.unfinished_vectors import folder_for
 from trifold.errors import BackboneError, DataError, SettingsError
-from trifold.models.settings import EncodingSettings
 
 ROWS = 50
-
-
-@pytest.fixture(scope="module")
-def embedder(tiny_model: Path) -> TextEmbedder:
-    return TextEmbedder(str(tiny_model), settings=EncodingSettings(device="cpu", precision="float32"))
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trifold import TextClassifier
-from trifold.documents.models import find_encoder, own_reading
-from trifold.engines.encoder import embed
+from trifold import TextClassifier, TextEmbedder
+from trifold.documents.models import own_reading
 from trifold.errors import BackboneError
 from trifold.models.settings import EncodingSettings
 
@@ -23,13 +22,13 @@ def fitted(method: str, folder: Path, **more: object) -> Path:
 
 def test_a_run_on_a_frozen_backbone_embeds_like_the_backbone(tiny_model: Path, tmp_path: Path) -> None:
     run = fitted("features", tmp_path / "run", model=str(tiny_model), device="cpu", head="logistic", cache=False)
-    found = [embed(*find_encoder(str(place), SETTINGS), TEXTS, None)[0] for place in (tiny_model, run)]
+    found = [TextEmbedder(str(place), settings=SETTINGS).encode(TEXTS) for place in (tiny_model, run)]
     np.testing.assert_allclose(found[1], found[0], atol=1e-6)
 
 
 def test_a_run_without_an_encoder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match=r"holds no encoder of its own \(tfidf\): name the backbone"):
-        find_encoder(str(fitted("tfidf", tmp_path / "run")), SETTINGS)
+        TextEmbedder(str(fitted("tfidf", tmp_path / "run")), settings=SETTINGS)
 
 
 def test_only_a_run_that_was_trained_on_labels_has_columns_of_its_own(tiny_model: Path, tmp_path: Path) -> None:

@@ -9,14 +9,8 @@ from trifold.data.settings import TextSettings
 from trifold.documents import nearest_rows as module
 from trifold.documents.nearest_rows import nearest_rows
 from trifold.errors import DataError
-from trifold.models.settings import EncodingSettings
 
 THINGS = ("film", "plot", "cast", "score", "ending", "script", "story")
-
-
-@pytest.fixture(scope="module")
-def embedder(tiny_model: Path) -> TextEmbedder:
-    return TextEmbedder(str(tiny_model), settings=EncodingSettings(device="cpu", precision="float32"))
 
 
 @pytest.fixture(autouse=True)

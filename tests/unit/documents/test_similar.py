@@ -15,11 +15,6 @@ from trifold.models.settings import EncodingSettings
 THINGS = ("film", "plot", "cast", "score", "ending", "script", "story")
 
 
-@pytest.fixture(scope="module")
-def embedder(tiny_model: Path) -> TextEmbedder:
-    return TextEmbedder(str(tiny_model), settings=EncodingSettings(device="cpu", precision="float32"))
-
-
 @pytest.fixture(autouse=True)
 def _small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(similar, "ROWS_PER_SLICE", 3)
