@@ -12,7 +12,7 @@ from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.openai_server import OpenAIServer
-from trifold.llm.settings import LOCAL_PREFIX, SERVER_PREFIX, LlmSettings
+from trifold.llm.settings import SERVER_PREFIX, LlmSettings, local_name
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.models.settings import ComputeSettings
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from trifold.llm.causal_model import CausalModel
     from trifold.llm.masked_model import MaskedModel
 
-_WAY_OUT = "give --llm hf:FOLDER (or a hub id) for weights on this machine, or --llm openai:BASE_URL#MODEL for a server"
+_WAY_OUT = (
+    "give --llm hf:FOLDER (or a GGUF file or a hub id behind hf:, or gemma-270m) for weights on this machine, or --llm "
+    "openai:BASE_URL#MODEL for a server"
+)
 
 
 def open_llm(settings: LlmSettings, compute: ComputeSettings) -> "CausalModel | MaskedModel | OpenAIServer":
@@ -36,10 +39,10 @@ def open_llm(settings: LlmSettings, compute: ComputeSettings) -> "CausalModel | 
                 f"--llm {SERVER_PREFIX} asks a server, and --offline opens no connection: leave one of them out"
             )
         return OpenAIServer(given.removeprefix(SERVER_PREFIX), settings)
-    if given.startswith(LOCAL_PREFIX) and given != LOCAL_PREFIX:
+    if (name := local_name(given)) is not None:
         from trifold.llm.local_model import open_local
 
-        return open_local(given.removeprefix(LOCAL_PREFIX), compute)
+        return open_local(name, compute)
     raise LlmError(
         f"no language model is named: {_WAY_OUT}" if not given else f"--llm {given!r} is neither: {_WAY_OUT}"
     )

@@ -16,6 +16,16 @@ _VALUE_BYTES = 64 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def local_name(llm: str | None) -> str | None:
+    """The model on this machine that `--llm` names: what follows `hf:`, or a short name; `None` where it names none."""
+    # Imported here, since the command line reads settings for its help.
+    from trifold.models.named_models import NAMED_MODELS
+
+    if llm in NAMED_MODELS:
+        return llm
+    return (llm or "").removeprefix(LOCAL_PREFIX) or None if (llm or "").startswith(LOCAL_PREFIX) else None
+
+
 def without_server(llm: str | None) -> str | None:
     """A language model as a run folder may name it: a server's address is left out, its model is kept."""
     return f"{SERVER_PREFIX}…#{llm.rpartition('#')[2]}" if llm and llm.startswith(SERVER_PREFIX) else llm
@@ -43,7 +53,8 @@ class LlmSettings:
     """Which language model is asked, and what it may cost.
 
     Attributes:
-        llm: hf:NAME-OR-FOLDER for weights on this machine, openai:BASE_URL#MODEL for an OpenAI-compatible server;
+        llm: gemma-270m (under the Gemma terms, ai.google.dev/gemma/terms), or hf: before a folder, a GGUF file or a hub
+            id, for weights on this machine; openai:BASE_URL#MODEL for an OpenAI-compatible server;
             no run folder and no --config file names a server.
         api_key_env: Environment variable that holds the server's key; the key itself is never stored or shown.
         max_tokens: Most tokens of an answer; by default 256, or as many as a model on this machine has room for.

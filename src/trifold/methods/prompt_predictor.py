@@ -22,7 +22,7 @@ from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.open_model import labeller_of, open_llm
 from trifold.llm.prompt_file import format_prompt, parse_prompt
 from trifold.llm.prompt_template import Example
-from trifold.llm.settings import LOCAL_PREFIX, SERVER_PREFIX, LlmSettings, Price, PromptingSettings
+from trifold.llm.settings import LOCAL_PREFIX, SERVER_PREFIX, LlmSettings, Price, PromptingSettings, local_name
 from trifold.methods.contract import Predictor, Scores
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import describe_base, find_base
@@ -206,10 +206,10 @@ def _llm_settings(folder: Path, kept: dict[str, Any], given: LlmSettings, comput
     default, made_with = LlmSettings(), str(kept["llm"])
     own = {name: kept[name] for name in _KEPT if getattr(given, name) == getattr(default, name)}
     if "base" in kept:
-        if given.llm and not given.llm.startswith(LOCAL_PREFIX):
+        if given.llm and local_name(given.llm) is None:
             raise LlmError(f"{folder.parent} was made with weights on this machine: leave out --llm, or name them")
         # The weights may have moved; their hash is compared.
-        moved = {"base": given.llm.removeprefix(LOCAL_PREFIX), "base_revision": None} if given.llm else {}
+        moved = {"base": local_name(given.llm), "base_revision": None} if given.llm else {}
         base = {**kept, **moved}
         files = find_base(base, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
         return replace(given, llm=f"{LOCAL_PREFIX}{files.folder}", **own)

@@ -10,8 +10,10 @@ from trifold.artifact.run_folder import finished_run
 from trifold.artifact.run_record import ModelRecord, read_run_record
 from trifold.errors import SettingsError
 from trifold.hashing import file_sha256
-from trifold.llm.settings import without_server
+from trifold.llm.settings import local_name, without_server
 from trifold.models.backbone_files import MODEL_FILES
+from trifold.models.gguf.conversion import remembered_sha256
+from trifold.models.gguf.reading import SUFFIX
 from trifold.pipeline.request import Request, file_hashes
 from trifold.train.checkpoint import what_differs
 
@@ -44,14 +46,16 @@ def asked_for(request: Request, method: str, hashes: Mapping[str, str | None] | 
         "prompt": file_sha256(prompt) if isinstance(prompt, Path) and prompt.is_file() else prompt,
         "llm": without_server(own.llm.llm),
         "model_sha256": model_hashes(own.backbone.model),
-        "llm_sha256": model_hashes((own.llm.llm or "").removeprefix("hf:")) if own.llm.llm else [],
+        "llm_sha256": model_hashes(local_name(own.llm.llm) or ""),
     }
     return plain({"method": method, **settings, **by_content, **(hashes or file_hashes(request))})
 
 
 def model_hashes(model: str) -> list[tuple[str, str]]:
-    """File and SHA-256 of all that a model in a folder consists of; nothing of a named one, which stays as it is."""
+    """File and SHA-256 of all that a model on disk consists of; nothing of a named one, which stays as it is."""
     folder = Path(model)
+    if model.endswith(SUFFIX) and os.path.isfile(folder):
+        return [(folder.name, remembered_sha256(folder))]
     if not os.path.isfile(folder / "config.json"):
         folder /= "model"  # of a run folder
     if not os.path.isfile(folder / "config.json"):
