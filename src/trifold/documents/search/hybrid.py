@@ -14,8 +14,9 @@ from trifold.types import TextPair
 if TYPE_CHECKING:
     from trifold.documents.search.query import SearchIndex
 
-# Of vectors and of keywords alike so many documents are scored by both, or so many for each that is wanted.
-_FUSED, _FUSED_PER_WANTED = 100, 2
+# Of vectors and of keywords alike so many documents are scored by both, however few are wanted: the first ten of ten
+# answers are those of a hundred.
+_FUSED = 200
 # Documents whose best passage is read together with the query, however many are wanted.
 RERANKED = 50
 # Pairs of query and passage to how relevant each passage is, `(pairs,)` floats.
@@ -86,7 +87,7 @@ def _by_both(
     index: "SearchIndex", queries: Sequence[str], top_k: int, allowed: np.ndarray | None, approximate: bool | None
 ) -> list[list[Hit]]:
     vectors = index.vectors(queries)
-    depth = max(_FUSED, _FUSED_PER_WANTED * top_k)
+    depth = max(_FUSED, top_k)
     by_vectors = index.hits(vectors, depth, allowed, approximate=approximate)
     keywords = keyword_scores(index, queries, allowed)
     return [
