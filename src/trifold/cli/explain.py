@@ -10,7 +10,7 @@ from trifold.cli.inputs import OptionalDataFile, require_one
 from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings
-from trifold.errors import DataError, SettingsError, require
+from trifold.errors import DataError, require
 from trifold.explanations.settings import ExplanationSettings, RowSettings
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings

@@ -87,7 +87,9 @@ def require_plain_values(_app: App, _commands: tuple[str, ...], arguments: Argum
                 f"{argument.name} {token.value}",
                 "give a whole number",
             )
-            empty = "the text is empty, give one with at least one word" if str in types else "the name is empty, give one"
+            empty = (
+                "the text is empty, give one with at least one word" if str in types else "the name is empty, give one"
+            )
             require(Path not in types or bool(token.value), f"{argument.name} ''", empty)
             text = Path in types or _is_text(token.value)
             require(text, f"{argument.name} {token.value!a}", "it holds bytes that are no UTF-8 text, write it anew")

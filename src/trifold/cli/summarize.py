@@ -9,7 +9,7 @@ from trifold.cli.inputs import DataFile, OptionalDataFile, require_one
 from trifold.cli.output import print_json, print_table, print_text, say_next
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.documents.summary_settings import SummarySettings
-from trifold.errors import DataError, SettingsError, require
+from trifold.errors import DataError, require
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import EncodingSettings
 

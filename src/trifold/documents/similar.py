@@ -44,7 +44,7 @@ class Counts:
     truncated: int = 0
 
     def in_words(self) -> str:
-        """Such as `9,990 pairs of texts compared, 3 rows unreadable`, or `3 texts compared with 40 each, 9 pairs told`."""
+        """Such as `90 pairs of texts compared, 3 rows unreadable`, or `3 texts compared with 40 each, 9 pairs told`."""
         unreadable = f", {counted(self.unreadable, 'row')} unreadable" if self.unreadable else ""
         if self.others:
             texts = counted(self.compared // self.others, "text")

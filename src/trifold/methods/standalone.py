@@ -290,10 +290,10 @@ def main() -> None:
         parser.error(f"{source} is no CSV that can be read ({error}): correct it")
     except OSError as error:
         parser.error(f"{error.filename or source} cannot be read or written ({error.strerror}): name another file")
-    except Exception as error:  # Those of the libraries that open and run an export have no common kind.
-        ours, first = type(error) is ValueError, str(error).strip().partition("\n")[0]
-        damaged = f"the export in {Path(__file__).parent} is damaged ({type(error).__name__}: {first}): export the run again"
-        parser.error(str(error) if ours else damaged)
+    except Exception as error:  # noqa: BLE001 - those of the libraries that open and run a graph have no common kind
+        reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+        damaged = f"the export in {Path(__file__).parent} is damaged ({reason}): export the run again"
+        parser.error(str(error) if type(error) is ValueError else damaged)
 
 
 if __name__ == "__main__":

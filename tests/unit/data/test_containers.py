@@ -87,7 +87,10 @@ def test_lines_of_json_in_utf16_are_read_as_powershell_writes_them(tmp_path: Pat
             '{"text": {"0": "a"}, "label": {"0": "x"}}',
             'one object of columns, not rows: .* in pandas by orient="records"',
         ),
-        ('{"data": [\n{"text": "a"}]}', "has no usable JSON object in its first lines .line 1: it is no JSON .*: write one a line, .* or an array"),
+        (
+            '{"data": [\n{"text": "a"}]}',
+            "has no usable JSON object in its first lines .line 1: it is no JSON .*: write one a line, .* or an array",
+        ),
         ("[]", "has no usable JSON object"),
         ("[1, 2]", "has no usable JSON object"),
         ("null", "has no usable JSON object"),
