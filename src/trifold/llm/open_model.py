@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trifold.errors import LlmError
+from trifold.errors import LlmError, require
+from trifold.events import say
 from trifold.llm.call_log import CallLog, log_path
 from trifold.llm.client import Client
 from trifold.llm.contract import Sampling, Scorer, TextGenerator
@@ -12,7 +13,8 @@ from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.openai_server import OpenAIServer
-from trifold.llm.settings import LOCAL_PREFIX, SERVER_PREFIX, LlmSettings
+from trifold.llm.reranker import Reranker
+from trifold.llm.settings import LOCAL_PREFIX, RERANKER_PREFIX, SERVER_PREFIX, LlmSettings, PromptingSettings
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.models.settings import ComputeSettings
 
@@ -20,10 +22,13 @@ if TYPE_CHECKING:
     from trifold.llm.causal_model import CausalModel
     from trifold.llm.masked_model import MaskedModel
 
-_WAY_OUT = "give --llm hf:FOLDER (or a hub id) for weights on this machine, or --llm openai:BASE_URL#MODEL for a server"
+_WAY_OUT = (
+    "give --llm hf:FOLDER (or a hub id) for weights on this machine, --llm rerank:FOLDER for a reranker, or --llm "
+    "openai:BASE_URL#MODEL for a server"
+)
 
 
-def open_llm(settings: LlmSettings, compute: ComputeSettings) -> "CausalModel | MaskedModel | OpenAIServer":
+def open_llm(settings: LlmSettings, compute: ComputeSettings) -> "CausalModel | MaskedModel | Reranker | OpenAIServer":
     """The model that `--llm` names.
 
     Raises:
@@ -40,8 +45,12 @@ def open_llm(settings: LlmSettings, compute: ComputeSettings) -> "CausalModel | 
         from trifold.llm.local_model import open_local
 
         return open_local(given.removeprefix(LOCAL_PREFIX), compute)
+    if given.startswith(RERANKER_PREFIX) and given != RERANKER_PREFIX:
+        from trifold.llm.local_reranker import open_reranking_model
+
+        return open_reranking_model(given.removeprefix(RERANKER_PREFIX), compute, f"--llm {RERANKER_PREFIX}")
     raise LlmError(
-        f"no language model is named: {_WAY_OUT}" if not given else f"--llm {given!r} is neither: {_WAY_OUT}"
+        f"no language model is named: {_WAY_OUT}" if not given else f"--llm {given!r} is none of these: {_WAY_OUT}"
     )
 
 
@@ -54,8 +63,8 @@ def open_text_generator(settings: LlmSettings, compute: ComputeSettings) -> Text
     model = open_llm(settings, compute)
     if not isinstance(model, TextGenerator):
         raise LlmError(
-            f"{model.name} fills gaps and writes no answers: name a causal model here; this one serves --method prompt "
-            "and label"
+            f"{model.name} {_what_it_does(model)} and writes no answers: name a causal model here; this one serves "
+            "--method prompt and label"
         )
     return model
 
@@ -81,3 +90,19 @@ def labeller_of(
     if isinstance(model, Scorer):
         return LikelihoodLabeller(model, task, CallLog(log_path(llm.log)), SpendingLimit.of(llm), bias)
     return GenerationLabeller(Client.of(model, llm), task, votes, prior, Sampling(llm.max_tokens, llm.temperature))
+
+
+def require_readable(model: object, asked: PromptingSettings) -> None:
+    """Refuse, or say, what a reranker does not read: it is shown a text and a label, and nothing else.
+
+    Raises:
+        SettingsError: If examples are to be shown.
+    """
+    if isinstance(model, Reranker):
+        require(not asked.shots, f"--shots {asked.shots}", "a reranker reads a text and a label, and no examples")
+        if asked.prompt is not None:
+            say(f"note: {model.name} reads the labels of {asked.prompt}, and none of its instructions")
+
+
+def _what_it_does(model: object) -> str:
+    return "judges pairs of texts" if isinstance(model, Reranker) else "fills gaps"

@@ -21,7 +21,7 @@ from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.label_words import word_labels
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import labeller_of, open_llm
+from trifold.llm.open_model import labeller_of, open_llm, require_readable
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.llm.spending_limit import Spent
@@ -194,8 +194,10 @@ def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
     if not labels.names:
         raise PromptError(f'{asked.prompt} names no labels: write labels = ["…", "…"] under [output]')
     prompt, words = word_labels(prompt, labels, {})
-    task = LabellingTask(prompt, words, asked.cloze)
-    labeller = labeller_of(open_llm(llm, request.compute), task, llm, asked.votes)
+    task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
+    model = open_llm(llm, request.compute)
+    require_readable(model, asked)
+    labeller = labeller_of(model, task, llm, asked.votes)
     if not isinstance(labeller, LikelihoodLabeller):
         if asked.votes == 1:
             say("note: a server's single answer says little of how sure it is: --votes 5 makes confidences of it")
