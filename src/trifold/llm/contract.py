@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from trifold.errors import LlmError
-from trifold.llm.prompt_template import Conversation
+from trifold.llm.prompt_template import Conversation, conversation_to_json
 from trifold.models.answer_length import NoRoom
 
 OnText = Callable[[str], None]
@@ -181,11 +181,15 @@ class Gap:
         conversation: What a causal model reads before the gap.
         around: What a masked model reads before and after the gap.
         words: The words for the labels.
+        text: The text that is labelled, as a reranker reads it.
+        hypothesis: How a reranker is told of a label, with `{label}` for its words; `None` for the model's own way.
     """
 
     conversation: Conversation
     around: tuple[str, str]
     words: tuple[str, ...]
+    text: str = ""
+    hypothesis: str | None = None
 
 
 class Scorer(ABC):
@@ -209,6 +213,10 @@ class Scorer(ABC):
         Raises:
             LlmError: If one is longer than the model's context; the message has the number of tokens.
         """
+
+    def reads(self, gap: Gap) -> str:
+        """What the model reads of a gap, apart from its words, as the log keeps it."""
+        return conversation_to_json(gap.conversation)
 
     @abstractmethod
     def count(self, gap: Gap) -> int:

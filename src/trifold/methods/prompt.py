@@ -12,13 +12,11 @@ from trifold.errors import SettingsError
 from trifold.events import say
 from trifold.features.pooled_vectors import pool_through_cache
 from trifold.llm.contract import Scorer
-from trifold.llm.decision_labeller import require_decidable
-from trifold.llm.decision_server import DecisionServer
 from trifold.llm.few_shot import FixedShots, NearestShots, choose_balanced, choose_random
 from trifold.llm.label_words import word_labels
 from trifold.llm.labeller import Labeller, LabellingTask, Shots
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import labeller_of, open_llm
+from trifold.llm.open_model import labeller_of, open_llm, require_readable
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.prompt_template import Example
 from trifold.llm.settings import without_server
@@ -94,9 +92,8 @@ class Prompting(Method):
         given = read_prompt(asked.prompt) if asked.prompt else None
         prompt, words = word_labels(given, labels, self.settings.labels.described())
         model = open_llm(llm, backbone)
-        if isinstance(model, DecisionServer):
-            require_decidable(prompt, asked.shots, asked.votes, len(words))
-        task = LabellingTask(prompt, words, asked.cloze)
+        require_readable(model, asked, prompt, len(words))
+        task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
         if isinstance(model, Scorer):
             task = replace(task, max_length=backbone.max_length, long_text=backbone.long_text)
         kept = kept_settings(llm, asked, task, model.name, getattr(model, "files", None))

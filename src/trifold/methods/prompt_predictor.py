@@ -24,11 +24,13 @@ from trifold.llm.prompt_file import format_prompt, parse_prompt
 from trifold.llm.prompt_template import Example
 from trifold.llm.settings import (
     LOCAL_PREFIX,
+    RERANKER_PREFIX,
     SERVER_PREFIX,
     SERVER_PREFIXES,
     LlmSettings,
     Price,
     PromptingSettings,
+    local_name,
     without_server,
 )
 from trifold.methods.contract import Predictor, Scores
@@ -162,6 +164,7 @@ def kept_settings(
         "votes": asked.votes,
         "words": list(task.words),
         "cloze": task.cloze,
+        "hypothesis": task.hypothesis,
         "max_length": task.max_length,
         "long_text": task.long_text,
         **(describe_base(files) if files else {}),
@@ -214,13 +217,14 @@ def _llm_settings(folder: Path, kept: dict[str, Any], given: LlmSettings, comput
     default, made_with = LlmSettings(), str(kept["llm"])
     own = {name: kept[name] for name in _KEPT if getattr(given, name) == getattr(default, name)}
     if "base" in kept:
-        if given.llm and not given.llm.startswith(LOCAL_PREFIX):
+        if given.llm and local_name(given.llm) is None:
             raise LlmError(f"{folder.parent} was made with weights on this machine: leave out --llm, or name them")
         # The weights may have moved; their hash is compared.
-        moved = {"base": given.llm.removeprefix(LOCAL_PREFIX), "base_revision": None} if given.llm else {}
+        moved = {"base": local_name(given.llm), "base_revision": None} if given.llm else {}
         base = {**kept, **moved}
         files = find_base(base, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
-        return replace(given, llm=f"{LOCAL_PREFIX}{files.folder}", **own)
+        prefix = RERANKER_PREFIX if made_with.startswith(RERANKER_PREFIX) else LOCAL_PREFIX
+        return replace(given, llm=f"{prefix}{files.folder}", **own)
     model = printable(_model_of(made_with))
     prefix = next((one for one in SERVER_PREFIXES if made_with.startswith(one)), SERVER_PREFIX)
     if not given.llm or not given.llm.startswith(SERVER_PREFIXES):
@@ -235,7 +239,7 @@ def _llm_settings(folder: Path, kept: dict[str, Any], given: LlmSettings, comput
 
 def _require_whole(task: LabellingTask, labels: LabelMap, votes: int, arrays: dict[str, np.ndarray]) -> None:
     """Raise a `ValueError` or `SettingsError` if parts of a run contradict each other or are not allowed."""
-    PromptingSettings(votes=votes, cloze=task.cloze)
+    PromptingSettings(votes=votes, cloze=task.cloze, hypothesis=task.hypothesis)
     shapes = [arrays[name].shape for name in ("prior", "bias") if name in arrays]
     words = all(isinstance(word, str) for word in task.words)
     if not words or {(len(task.words),), *shapes} != {(len(labels),)}:
@@ -264,4 +268,6 @@ def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], com
         found = embedder(files, Tokenizer.of(files, kept["nearest"]), compute)
         shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
     words = tuple(kept["words"])
-    return LabellingTask(prompt, words, kept["cloze"], shots, kept["max_length"], kept["long_text"])
+    return LabellingTask(
+        prompt, words, kept["cloze"], shots, kept["max_length"], kept["long_text"], kept.get("hypothesis")
+    )

@@ -20,7 +20,7 @@ from trifold.llm.cost_estimate import Estimate
 from trifold.llm.label_words import word_labels
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import labeller_of, open_llm
+from trifold.llm.open_model import labeller_of, open_llm, require_readable
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.llm.spending_limit import Spent
@@ -193,8 +193,10 @@ def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
     if not labels.names:
         raise PromptError(f'{asked.prompt} names no labels: write labels = ["…", "…"] under [output]')
     prompt, words = word_labels(prompt, labels, {})
-    task = LabellingTask(prompt, words, asked.cloze)
-    labeller = labeller_of(open_llm(llm, request.compute), task, llm, asked.votes)
+    task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
+    model = open_llm(llm, request.compute)
+    require_readable(model, asked, prompt, len(words))
+    labeller = labeller_of(model, task, llm, asked.votes)
     if isinstance(labeller, LikelihoodLabeller) and asked.calibrate:
         labeller.calibrate()
     return labeller, labels
