@@ -17,9 +17,9 @@ from trifold.pipeline.folder_size import folder_bytes
 from trifold.runtime import (
     Runtime,
     available_bytes,
+    bfloat16_pays,
     choose,
     compute_threads,
-    bfloat16_pays,
     cpu_multiplies_bfloat16,
     cpu_multiplies_int8,
     cpu_multiplies_tiles,

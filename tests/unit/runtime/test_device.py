@@ -50,7 +50,7 @@ def test_bfloat16_is_taken_where_it_is_faster(slowdown: float, taken: str, monke
 
 def test_a_processor_without_bfloat16_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "cpu_multiplies_bfloat16", lambda: False)
-    monkeypatch.setattr(device, "_seconds", lambda product: pytest.fail("timed"))
+    monkeypatch.setattr(device, "_seconds", lambda _: pytest.fail("timed"))
     bfloat16_pays.cache_clear()
     try:
         assert choose("cpu").precision == "float32"
