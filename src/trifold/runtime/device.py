@@ -80,7 +80,7 @@ def bfloat16_pays() -> bool:
     with torch.inference_mode():
         seconds = [(_seconds(lambda: exact @ exact), _seconds(lambda: short @ short)) for _ in range(_TURNS)]
     in_float32, in_bfloat16 = (min(one) for one in zip(*seconds[1:], strict=True))
-    return in_bfloat16 < in_float32
+    return bool(in_bfloat16 < in_float32)
 
 
 def _seconds(product: Callable[[], object]) -> float:
