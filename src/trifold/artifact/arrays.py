@@ -51,6 +51,7 @@ class PromptingFacts(TypedDict, total=False):
     votes: Size
     words: list[str]
     cloze: str
+    hypothesis: str | None
     max_length: Size | None
     long_text: Literal["truncate", "head+tail"]
     base: str

@@ -12,10 +12,9 @@ from trifold.data.row_sample import some
 from trifold.errors import BudgetError, LlmError
 from trifold.json_reading import parse_json
 from trifold.llm.call_log import Call, CallLog
-from trifold.llm.contract import Gap, Scorer, TextGenerator
+from trifold.llm.contract import Gap, Scorer
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask, Shots
-from trifold.llm.prompt_template import conversation_to_json
 from trifold.llm.spending_limit import SpendingLimit, Spent
 
 # Few enough that little is lost if a command is killed, enough for full batches.
@@ -149,7 +148,7 @@ class LikelihoodLabeller(Labeller):
 
     def _gaps(self, texts: list[str]) -> list[Gap]:
         return [
-            Gap(conversation, self.task.around(text), self.task.words)
+            Gap(conversation, self.task.around(text), self.task.words, text, self.task.hypothesis)
             for text, conversation in zip(texts, self.task.conversations(texts), strict=True)
         ]
 
@@ -181,11 +180,8 @@ class LikelihoodLabeller(Labeller):
 
     def _call(self, gap: Gap) -> Call:
         """The call of the log that stands for scoring a gap."""
-        prompt = (
-            conversation_to_json(gap.conversation) if isinstance(self.model, TextGenerator) else json.dumps(gap.around)
-        )
         asked = json.dumps({"likelihood of": gap.words}, ensure_ascii=False)
-        return Call.to_make(self.model.identity, prompt, asked)
+        return Call.to_make(self.model.identity, self.model.reads(gap), asked)
 
 
 def _logged_figures(known: Call | None, words: Sequence[str]) -> list[float] | None:

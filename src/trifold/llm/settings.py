@@ -8,27 +8,35 @@ from typing import Literal
 from trifold.errors import PromptError, SettingsError, require
 from trifold.llm.prompt_file import read_text
 
-# How --llm begins for a server, and for weights on this machine.
+# How --llm begins for a server that writes, for the two kinds of decision servers, and for weights on this machine: of
+# models that write or fill gaps, and of rerankers.
 SERVER_PREFIX = "openai:"
+SYSTEM_ONE_PREFIX, DECISIONS_PREFIX = "systemone:", "decisions:"
+SERVER_PREFIXES = (SERVER_PREFIX, SYSTEM_ONE_PREFIX, DECISIONS_PREFIX)
 LOCAL_PREFIX = "hf:"
+RERANKER_PREFIX = "rerank:"
 # The most bytes of a variable's value; no model reads more.
 _VALUE_BYTES = 64 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def local_name(llm: str | None) -> str | None:
-    """The model on this machine that `--llm` names: what follows `hf:`, or a short name; `None` where it names none."""
+    """The model on this machine that `--llm` names: a short name, or what follows its prefix; `None` for no such."""
     # Imported here, since the command line reads settings for its help.
     from trifold.models.named_models import NAMED_MODELS
 
-    if llm in NAMED_MODELS:
-        return llm
-    return (llm or "").removeprefix(LOCAL_PREFIX) or None if (llm or "").startswith(LOCAL_PREFIX) else None
+    given = llm or ""
+    if given in NAMED_MODELS:
+        return given
+    prefix = next((one for one in (LOCAL_PREFIX, RERANKER_PREFIX) if given.startswith(one)), None)
+    return None if prefix is None else given.removeprefix(prefix) or None
 
 
 def without_server(llm: str | None) -> str | None:
     """A language model as a run folder may name it: a server's address is left out, its model is kept."""
-    return f"{SERVER_PREFIX}…#{llm.rpartition('#')[2]}" if llm and llm.startswith(SERVER_PREFIX) else llm
+    if not llm or not llm.startswith(SERVER_PREFIXES):
+        return llm
+    return f"{llm.partition(':')[0]}:…#{llm.rpartition('#')[2]}"
 
 
 @dataclass(frozen=True)
@@ -54,12 +62,13 @@ class LlmSettings:
 
     Attributes:
         llm: gemma-270m (under the Gemma terms, ai.google.dev/gemma/terms), or hf: before a folder, a GGUF file or a hub
-            id, for weights on this machine; openai:BASE_URL#MODEL for an OpenAI-compatible server;
-            no run folder and no --config file names a server.
+            id, for weights on this machine; rerank:NAME-OR-FOLDER for those of a reranker or another cross-encoder;
+            openai:BASE_URL#MODEL for an OpenAI-compatible server; systemone:BASE_URL#MODEL or decisions:BASE_URL#MODEL
+            for a decision server. No run folder and no --config file names a server.
         api_key_env: Environment variable that holds the server's key; the key itself is never stored or shown.
         max_tokens: Most tokens of an answer; by default 256, or as many as a model on this machine has room for.
         temperature: 0 always takes the most likely word; higher values make answers vary.
-        concurrency: Calls to a server at the same time.
+        concurrency: The most calls to a server at the same time; how many there are is found out, up to 16 by default.
         timeout_seconds: Seconds that a server may take for a whole answer, streamed or not.
         retries: How often a call that failed is made again, each time after a longer wait.
         max_calls: Stop before another call is made; answers from the log are not counted.
@@ -73,7 +82,7 @@ class LlmSettings:
     api_key_env: str = "OPENAI_API_KEY"
     max_tokens: int | None = None
     temperature: float = 0.0
-    concurrency: int = 4
+    concurrency: int | None = None
     timeout_seconds: float = 60.0
     retries: int = 4
     max_calls: int | None = None
@@ -131,6 +140,8 @@ class PromptingSettings:
         votes: For servers: number of answers for each text; the shares of their votes are the probabilities.
         calibrate: For local models: subtract the scores that the labels get without a text.
         cloze: For masked models: a sentence with the text and the gap that a label's word fills.
+        hypothesis: For rerankers: how a label is put to a text, such as "This text is about {label}."; by default the
+            label alone, and for models of natural language inference "This example is {label}.".
     """
 
     prompt: Path | None = None
@@ -139,12 +150,18 @@ class PromptingSettings:
     votes: int = 1
     calibrate: bool = True
     cloze: str = "{text} All in all, it was {mask}."
+    hypothesis: str | None = None
 
     def __post_init__(self) -> None:
         require(self.shots >= 0, f"--shots {self.shots}", "give 0 or more")
         require(1 <= self.votes <= 100, f"--votes {self.votes}", "give 1 to 100")
         whole = self.cloze.count("{text}") == 1 and self.cloze.count("{mask}") == 1
         require(whole, f"--cloze {self.cloze!r}", 'write {text} and {mask} once each, as in "{text} It was {mask}."')
+        require(
+            self.hypothesis is None or self.hypothesis.count("{label}") == 1,
+            f"--hypothesis {self.hypothesis!r}",
+            'write {label} once, as in "This text is about {label}."',
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

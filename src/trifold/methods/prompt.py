@@ -16,7 +16,7 @@ from trifold.llm.few_shot import FixedShots, NearestShots, choose_balanced, choo
 from trifold.llm.label_words import word_labels
 from trifold.llm.labeller import Labeller, LabellingTask, Shots
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import labeller_of, open_llm
+from trifold.llm.open_model import labeller_of, open_llm, require_readable
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.prompt_template import Example
 from trifold.llm.settings import without_server
@@ -92,7 +92,8 @@ class Prompting(Method):
         given = read_prompt(asked.prompt) if asked.prompt else None
         prompt, words = word_labels(given, labels, self.settings.labels.described())
         model = open_llm(llm, backbone)
-        task = LabellingTask(prompt, words, asked.cloze)
+        require_readable(model, asked, prompt, len(words))
+        task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
         if isinstance(model, Scorer):
             task = replace(task, max_length=backbone.max_length, long_text=backbone.long_text)
         kept = kept_settings(llm, asked, task, model.name, getattr(model, "files", None))
