@@ -8,13 +8,23 @@ from trifold.errors import LlmError, require
 from trifold.events import say
 from trifold.llm.call_log import CallLog, log_path
 from trifold.llm.client import Client
-from trifold.llm.contract import Sampling, Scorer, TextGenerator
+from trifold.llm.contract import AskedModel, Sampling, Scorer, TextGenerator
+from trifold.llm.decision_labeller import DecisionLabeller, require_decidable
+from trifold.llm.decision_server import DecisionServer
 from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.openai_server import OpenAIServer
+from trifold.llm.prompt_template import Prompt
 from trifold.llm.reranker import Reranker
-from trifold.llm.settings import LOCAL_PREFIX, RERANKER_PREFIX, SERVER_PREFIX, LlmSettings, PromptingSettings
+from trifold.llm.settings import (
+    LOCAL_PREFIX,
+    RERANKER_PREFIX,
+    SERVER_PREFIX,
+    SERVER_PREFIXES,
+    LlmSettings,
+    PromptingSettings,
+)
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.models.settings import ComputeSettings
 
@@ -28,19 +38,21 @@ _WAY_OUT = (
 )
 
 
-def open_llm(settings: LlmSettings, compute: ComputeSettings) -> "CausalModel | MaskedModel | Reranker | OpenAIServer":
+def open_llm(
+    settings: LlmSettings, compute: ComputeSettings
+) -> "CausalModel | MaskedModel | Reranker | OpenAIServer | DecisionServer":
     """The model that `--llm` names.
 
     Raises:
         LlmError: If it names none, or one that cannot be opened.
     """
     given = settings.llm or ""
-    if given.startswith(SERVER_PREFIX):
+    prefix = next((one for one in SERVER_PREFIXES if given.startswith(one)), None)
+    if prefix:
         if compute.offline:
-            raise LlmError(
-                f"--llm {SERVER_PREFIX} asks a server, and --offline opens no connection: leave one of them out"
-            )
-        return OpenAIServer(given.removeprefix(SERVER_PREFIX), settings)
+            raise LlmError(f"--llm {prefix} asks a server, and --offline opens no connection: leave one of them out")
+        address = given.removeprefix(prefix)
+        return OpenAIServer(address, settings) if prefix == SERVER_PREFIX else DecisionServer(prefix, address, settings)
     if given.startswith(LOCAL_PREFIX) and given != LOCAL_PREFIX:
         from trifold.llm.local_model import open_local
 
@@ -61,6 +73,8 @@ def open_text_generator(settings: LlmSettings, compute: ComputeSettings) -> Text
         LlmError: As `open_llm`, and if the model only fills gaps.
     """
     model = open_llm(settings, compute)
+    if isinstance(model, DecisionServer):
+        raise LlmError(f"{model.name} decides and writes no answers: name a model that writes, or use it with label")
     if not isinstance(model, TextGenerator):
         raise LlmError(
             f"{model.name} {_what_it_does(model)} and writes no answers: name a causal model here; this one serves "
@@ -70,7 +84,7 @@ def open_text_generator(settings: LlmSettings, compute: ComputeSettings) -> Text
 
 
 def labeller_of(
-    model: Scorer | TextGenerator,
+    model: Scorer | AskedModel,
     task: LabellingTask,
     llm: LlmSettings,
     votes: int,
@@ -84,20 +98,31 @@ def labeller_of(
         task: The labelling task.
         llm: The log, the budget, and how answers are written.
         votes: Answers for each text, where the model is asked.
-        prior: As in `GenerationLabeller`.
+        prior: As in `AskingLabeller`.
         bias: As in `LikelihoodLabeller`.
     """
     if isinstance(model, Scorer):
         return LikelihoodLabeller(model, task, CallLog(log_path(llm.log)), SpendingLimit.of(llm), bias)
+    if isinstance(model, DecisionServer):
+        return DecisionLabeller(Client.of(model, llm), task, votes, prior)
     return GenerationLabeller(Client.of(model, llm), task, votes, prior, Sampling(llm.max_tokens, llm.temperature))
 
 
-def require_readable(model: object, asked: PromptingSettings) -> None:
-    """Refuse, or say, what a reranker does not read: it is shown a text and a label, and nothing else.
+def require_readable(model: object, asked: PromptingSettings, prompt: Prompt, labels: int) -> None:
+    """Refuse, or say, what a reranker or a decision server does not read, before anything is asked or computed.
+
+    Args:
+        model: As returned by `open_llm`.
+        asked: How the task is put to it.
+        prompt: The instructions.
+        labels: Number of labels.
 
     Raises:
-        SettingsError: If examples are to be shown.
+        SettingsError: If a reranker is to be shown examples: it reads a text and a label, and nothing else.
+        LlmError: If a decision server is given what it cannot use.
     """
+    if isinstance(model, DecisionServer):
+        require_decidable(prompt, asked.shots, asked.votes, labels)
     if isinstance(model, Reranker):
         require(not asked.shots, f"--shots {asked.shots}", "a reranker reads a text and a label, and no examples")
         if asked.prompt is not None:

@@ -8,8 +8,11 @@ from typing import Literal
 from trifold.errors import PromptError, SettingsError, require
 from trifold.llm.prompt_file import read_text
 
-# How --llm begins for a server, and for weights on this machine: of models that write or fill gaps, and of rerankers.
+# How --llm begins for a server that writes, for the two kinds of decision servers, and for weights on this machine: of
+# models that write or fill gaps, and of rerankers.
 SERVER_PREFIX = "openai:"
+SYSTEM_ONE_PREFIX, DECISIONS_PREFIX = "systemone:", "decisions:"
+SERVER_PREFIXES = (SERVER_PREFIX, SYSTEM_ONE_PREFIX, DECISIONS_PREFIX)
 LOCAL_PREFIX = "hf:"
 RERANKER_PREFIX = "rerank:"
 # The most bytes of a variable's value; no model reads more.
@@ -26,7 +29,9 @@ def local_name(llm: str | None) -> str | None:
 
 def without_server(llm: str | None) -> str | None:
     """A language model as a run folder may name it: a server's address is left out, its model is kept."""
-    return f"{SERVER_PREFIX}…#{llm.rpartition('#')[2]}" if llm and llm.startswith(SERVER_PREFIX) else llm
+    if not llm or not llm.startswith(SERVER_PREFIXES):
+        return llm
+    return f"{llm.partition(':')[0]}:…#{llm.rpartition('#')[2]}"
 
 
 @dataclass(frozen=True)
@@ -52,12 +57,12 @@ class LlmSettings:
 
     Attributes:
         llm: hf:NAME-OR-FOLDER for weights on this machine, rerank:NAME-OR-FOLDER for those of a reranker or another
-            cross-encoder, openai:BASE_URL#MODEL for an OpenAI-compatible server;
-            no run folder and no --config file names a server.
+            cross-encoder, openai:BASE_URL#MODEL for an OpenAI-compatible server, systemone:BASE_URL#MODEL or
+            decisions:BASE_URL#MODEL for a decision server; no run folder and no --config file names a server.
         api_key_env: Environment variable that holds the server's key; the key itself is never stored or shown.
         max_tokens: Most tokens of an answer; by default 256, or as many as a model on this machine has room for.
         temperature: 0 always takes the most likely word; higher values make answers vary.
-        concurrency: Calls to a server at the same time.
+        concurrency: The most calls to a server at the same time; how many there are is found out, up to 16 by default.
         timeout_seconds: Seconds that a server may take for a whole answer, streamed or not.
         retries: How often a call that failed is made again, each time after a longer wait.
         max_calls: Stop before another call is made; answers from the log are not counted.
@@ -71,7 +76,7 @@ class LlmSettings:
     api_key_env: str = "OPENAI_API_KEY"
     max_tokens: int | None = None
     temperature: float = 0.0
-    concurrency: int = 4
+    concurrency: int | None = None
     timeout_seconds: float = 60.0
     retries: int = 4
     max_calls: int | None = None

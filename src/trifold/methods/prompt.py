@@ -92,7 +92,7 @@ class Prompting(Method):
         given = read_prompt(asked.prompt) if asked.prompt else None
         prompt, words = word_labels(given, labels, self.settings.labels.described())
         model = open_llm(llm, backbone)
-        require_readable(model, asked)
+        require_readable(model, asked, prompt, len(words))
         task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
         if isinstance(model, Scorer):
             task = replace(task, max_length=backbone.max_length, long_text=backbone.long_text)

@@ -14,9 +14,9 @@ from trifold.engines.encoder import Encoder, embed
 from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError, SettingsError
 from trifold.events import say
 from trifold.json_reading import parse_json
+from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.contract import UnnamedServerError
 from trifold.llm.few_shot import Embed, FixedShots, NearestShots
-from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask, common_reasons
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.open_model import labeller_of, open_llm
@@ -26,10 +26,12 @@ from trifold.llm.settings import (
     LOCAL_PREFIX,
     RERANKER_PREFIX,
     SERVER_PREFIX,
+    SERVER_PREFIXES,
     LlmSettings,
     Price,
     PromptingSettings,
     local_name,
+    without_server,
 )
 from trifold.methods.contract import Predictor, Scores
 from trifold.models.backbone_files import BackboneFiles
@@ -84,7 +86,7 @@ class PromptPredictor(Predictor):
         """See `Predictor.account`. Calls, tokens and money, and how often an answer named no label."""
         spent = self._labeller.spent
         found: dict[str, object] = {"calls": spent.calls, "answers_from_log": spent.from_log}
-        if isinstance(self._labeller, GenerationLabeller):
+        if isinstance(self._labeller, AskingLabeller):
             failures = self._labeller.abstained / max(1, self._labeller.asked)
             found |= {"prompt_tokens": spent.prompt_tokens, "answer_tokens": spent.answer_tokens}
             found["failure_rate"] = round(failures, 6)
@@ -94,7 +96,7 @@ class PromptPredictor(Predictor):
         """Write the prompt with its examples; the language model is not copied, and no key is stored."""
         task = self._labeller.task
         arrays = {"temperature": np.array([self._temperature])}
-        arrays |= {"prior": self._labeller.prior} if isinstance(self._labeller, GenerationLabeller) else {}
+        arrays |= {"prior": self._labeller.prior} if isinstance(self._labeller, AskingLabeller) else {}
         arrays |= {"bias": self._labeller.bias} if isinstance(self._labeller, LikelihoodLabeller) else {}
         arrays |= {"vectors": task.shots.vectors} if isinstance(task.shots, NearestShots) else {}
         write_state(folder, {**self.labels.described(), **self._kept}, arrays)
@@ -156,7 +158,7 @@ def kept_settings(
         files: The model's files; `None` for a model on a server.
     """
     return {
-        "llm": name if files else _model_of(name),
+        "llm": without_server(name),
         "llm_bytes": files.size_bytes() if files else 0,
         **{name: getattr(llm, name) for name in _KEPT},
         "votes": asked.votes,
@@ -224,12 +226,13 @@ def _llm_settings(folder: Path, kept: dict[str, Any], given: LlmSettings, comput
         prefix = RERANKER_PREFIX if made_with.startswith(RERANKER_PREFIX) else LOCAL_PREFIX
         return replace(given, llm=f"{prefix}{files.folder}", **own)
     model = printable(_model_of(made_with))
-    if not given.llm or not given.llm.startswith(SERVER_PREFIX):
+    prefix = next((one for one in SERVER_PREFIXES if made_with.startswith(one)), SERVER_PREFIX)
+    if not given.llm or not given.llm.startswith(SERVER_PREFIXES):
         raise UnnamedServerError(
             f"{folder.parent} asks a server for the model {model}, and a run folder may not say which server gets the "
-            f"texts: give --llm {SERVER_PREFIX}BASE_URL#MODEL, and --api-key-env where its key is not in OPENAI_API_KEY"
+            f"texts: give --llm {prefix}BASE_URL#MODEL, and --api-key-env where its key is not in OPENAI_API_KEY"
         )
-    if _model_of(given.llm) != _model_of(made_with):
+    if _model_of(given.llm) != _model_of(made_with) or not given.llm.startswith(prefix):
         say(f"note: the run was made with the model {model}: its figures are of that, not of {_model_of(given.llm)}")
     return replace(given, **own)
 

@@ -12,12 +12,11 @@ from trifold.data.label_matching import plain_text
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable
 from trifold.errors import DataError, PromptError, did_you_mean, require
-from trifold.events import say
 from trifold.hashing import file_sha256
 from trifold.inference.answers import ERROR
 from trifold.inference.stream import label_rows, require_result, write_labelled
+from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.cost_estimate import Estimate
-from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.label_words import word_labels
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
@@ -129,7 +128,7 @@ def label_file(request: LabelRequest, *, json: bool = False) -> Tally:
 
     def describe() -> None:
         assert output is not None
-        model = labeller.client.model.name if isinstance(labeller, GenerationLabeller) else request.llm.llm
+        model = labeller.client.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm
         facts = {
             "llm": model,
             "prompt": str(prompt),
@@ -196,12 +195,9 @@ def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
     prompt, words = word_labels(prompt, labels, {})
     task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
     model = open_llm(llm, request.compute)
-    require_readable(model, asked)
+    require_readable(model, asked, prompt, len(words))
     labeller = labeller_of(model, task, llm, asked.votes)
-    if not isinstance(labeller, LikelihoodLabeller):
-        if asked.votes == 1:
-            say("note: a server's single answer says little of how sure it is: --votes 5 makes confidences of it")
-    elif asked.calibrate:
+    if isinstance(labeller, LikelihoodLabeller) and asked.calibrate:
         labeller.calibrate()
     return labeller, labels
 
