@@ -105,7 +105,13 @@ def labeller_of(
         return LikelihoodLabeller(model, task, CallLog(log_path(llm.log)), SpendingLimit.of(llm), bias)
     if isinstance(model, DecisionServer):
         return DecisionLabeller(Client.of(model, llm), task, votes, prior)
-    return GenerationLabeller(Client.of(model, llm), task, votes, prior, Sampling(llm.max_tokens, llm.temperature))
+    return GenerationLabeller(Client.of(model, llm), task, votes, prior, sampling_of(llm, task.prompt))
+
+
+def sampling_of(llm: LlmSettings, prompt: Prompt | None = None) -> Sampling:
+    """How answers are written, by the flags and the prompt file."""
+    stop = (*(prompt.output.stop if prompt else ()), *llm.stop)
+    return Sampling(llm.max_tokens, llm.temperature, stop=tuple(dict.fromkeys(stop)))
 
 
 def require_readable(model: object, asked: PromptingSettings, prompt: Prompt, labels: int) -> None:

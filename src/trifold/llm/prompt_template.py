@@ -86,10 +86,12 @@ class Output:
     Attributes:
         format: The form, described in words.
         labels: For labelling tasks, each label and the word for it in answers.
+        stop: An answer ends before the first of these texts.
     """
 
     format: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """Continue many prompts with a decoder, several at once; what is written to one does not depend on the others.
 
-Prompts of similar length are padded on the left and go on together, a token each at a time. A text that has ended leaves
-the batch. Each prompt has its own seed, its own limit and its own processors of logits, as if it stood alone. The options of
-the model's own generation_config.json, its cache and its masks are prepared by transformers; the loop is ours.
+Prompts of similar length are padded on the left and go on together, a token each at a time. A text that has ended
+leaves the batch. Each prompt has its own seed, its own limit and its own processors of logits, as if it stood alone.
+The options of the model's own generation_config.json, its cache and its masks are prepared by transformers; the loop is
+ours.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ def continue_prompts(
     decode: Decode,
     token_budget: int,
     on_piece: OnPiece | None = None,
-) -> Iterator[tuple[int, Continuation | BackboneError]]:
+) -> Iterator[list[tuple[int, Continuation | BackboneError]]]:
     """Continue prompts, those of similar length together.
 
     Args:
@@ -55,10 +56,10 @@ def continue_prompts(
         on_piece: Called with each piece of the text as it is written; only where there is one prompt.
 
     Yields:
-        The position of a prompt and its continuation, or why there is none, as soon as its batch is done.
+        Of each batch the prompts' positions and continuations, or why there is none.
     """
     for batch in _batches(model, prompts, token_budget):
-        yield from _tried(model, name, [(number, *prompts[number]) for number in batch], decode, on_piece)
+        yield _tried(model, name, [(number, *prompts[number]) for number in batch], decode, on_piece)
 
 
 def _tried(
@@ -67,7 +68,7 @@ def _tried(
     batch: list[tuple[int, Sequence[int], Decoding]],
     decode: Decode,
     on_piece: OnPiece | None,
-) -> Iterator[tuple[int, Continuation | BackboneError]]:
+) -> list[tuple[int, Continuation | BackboneError]]:
     """The continuations of a batch; where it fails, each prompt is tried alone, so that one costs no other."""
     rows = [_Row(ids, decoding, decode, on_piece) for _, ids, decoding in batch]
     longest, most = max(len(row.prompt) for row in rows), max(row.decoding.max_new_tokens for row in rows)
@@ -81,14 +82,11 @@ def _tried(
             model.generate(ids, attention_mask=mask, custom_generate=_Loop(rows), **options)
     except BackboneError as error:
         if len(batch) == 1:
-            yield batch[0][0], error
-            return
-        for one in batch:
-            yield from _tried(model, name, [one], decode, on_piece)
-        return
-    for (number, _, _), row in zip(batch, rows, strict=True):
+            return [(batch[0][0], error)]
+        return [found for one in batch for found in _tried(model, name, [one], decode, on_piece)]
+    for row in rows:
         row.finish()
-        yield number, continuation(row.written, decode, row.decoding)
+    return [(batch[at][0], continuation(row.written, decode, row.decoding)) for at, row in enumerate(rows)]
 
 
 class _Row:
@@ -234,9 +232,17 @@ def _batches(model: Any, prompts: Sequence[tuple[Sequence[int], Decoding]], toke
                 yield [group[place] for place in batch[start : start + _MOST_ROWS]]
 
 
-@lru_cache(maxsize=4)
 def _pads_harmlessly(model: Any) -> bool:
-    """Whether a prompt that is padded on the left is read as it is alone, which is tried on two short ones."""
+    """Whether a prompt that is padded on the left is read as it is alone, which is tried once a model on short ones."""
+    if model not in _PADS_HARMLESSLY:
+        _PADS_HARMLESSLY[model] = _try_padding(model)
+    return _PADS_HARMLESSLY[model]
+
+
+_PADS_HARMLESSLY: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+
+def _try_padding(model: Any) -> bool:
     ids = torch.tensor([[1, 2, 3, 1, 2, 3], [0, 0, 0, 2, 3, 1]], device=next(model.parameters()).device)
     mask = torch.tensor([[1] * 6, [0] * 3 + [1] * 3], device=ids.device)
     found: list[torch.Tensor] = []
