@@ -62,7 +62,8 @@ def _machine_rows(machine: "Machine") -> list[tuple[str, str]]:
     from trifold.formatting import megabytes
 
     load = "" if machine.load is None else f", load {machine.load:.1f}"
-    multiplied = {"bfloat16": machine.bfloat16, "AMX": machine.amx, "8-bit integers (VNNI)": machine.vnni}
+    bfloat16 = "bfloat16" if machine.bfloat16_pays else "bfloat16, slower than float32"
+    multiplied = {bfloat16: machine.bfloat16, "AMX": machine.amx, "8-bit integers (VNNI)": machine.vnni}
     return [
         ("processor", machine.processor),
         ("cores", f"{machine.cores} usable{load}; {machine.threads} for numeric work"),
@@ -79,8 +80,8 @@ def selftest(*, model: str = "minilm", llm: str | None = None, json: bool = Fals
     The exit code is 1 if one fails.
 
     Args:
-        model: Backbone: minilm, a folder, or a hub id that is in the local cache.
-        llm: Language model for the method prompt: hf:NAME-OR-FOLDER, or a server such as openai:BASE_URL#MODEL.
+        model: Backbone: minilm, mpnet, gemma-270m, a folder, a GGUF file, or a hub id that is in the local cache.
+        llm: Language model for the method prompt: gemma-270m, hf:FOLDER, or a server such as openai:BASE_URL#MODEL.
         json: Print JSON instead.
     """
     from trifold.formatting import duration

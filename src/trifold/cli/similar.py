@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from trifold.cli.inputs import OptionalTextOrFile, TextOrFile
 from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
-from trifold.data.settings import ResultSettings, TextSettings
+from trifold.data.settings import ComparedTextSettings, ResultSettings
 from trifold.documents.settings import EmbeddingSettings, SimilaritySettings
 from trifold.errors import SettingsError, require
 from trifold.models.settings import EncodingSettings
@@ -29,7 +29,7 @@ def similar(
     comparison: Annotated[SimilaritySettings | None, Parameter(name="*")] = None,
     embedding: Annotated[EmbeddingSettings | None, Parameter(name="*")] = None,
     result: Annotated[ResultSettings | None, Parameter(name="*")] = None,
-    reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
+    reading: Annotated[ComparedTextSettings | None, Parameter(name="*")] = None,
     encoding: Annotated[EncodingSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:
@@ -42,7 +42,7 @@ def similar(
     Args:
         first: A text; or a CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         second: Another text or file.
-        model: minilm, a folder, a hub id, or a run folder.
+        model: minilm, mpnet, a folder, a hub id, or a run folder.
         json: Print JSON: of two texts an object; of files an object a line, or with --output the counts.
     """
     from trifold.data.hub import offline_data

@@ -17,7 +17,7 @@ class ComputeSettings:
 
     Attributes:
         device: Where to compute.
-        precision: Number format of matrix products; auto takes bfloat16 where the hardware multiplies it natively.
+        precision: Number format of matrix products; auto takes bfloat16 where products are faster in it.
         token_budget: Tokens of one forward pass, padding included; it never changes results. By default the fastest
             on this machine, which is measured once if the work is large.
         offline: Open no connection; models must be in the local cache, a folder, or bundled.
@@ -85,7 +85,9 @@ class BackboneSettings(EncodingSettings):
 
     Attributes:
         max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
-        model: `minilm`, a folder, or a hub id such as bert-base-uncased; compare takes several, with commas between.
+        model: `minilm`; `mpnet`, five times as large; `gemma-270m`, a decoder (under the Gemma terms,
+            ai.google.dev/gemma/terms); a folder; a GGUF file; or a hub id such as bert-base-uncased. compare takes
+            several, with commas between.
         revision: Commit, tag or branch of a model from the hub; its main branch by default.
         cache: Keep on disk what a frozen backbone computes from a text, for other methods, heads, epochs and runs.
         cache_gigabytes: Size limit of that cache; what was not used for longest is removed first.
