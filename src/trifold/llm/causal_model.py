@@ -199,6 +199,10 @@ class CausalModel(TextGenerator, Scorer):
         """See `Scorer.count`."""
         return self.count_tokens(gap.conversation)
 
+    def word_lengths(self, gap: Gap) -> list[int]:
+        """See `Scorer.word_lengths`."""
+        return [len(word) for word in self.continuations(gap).words]
+
     def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:
         """See `Scorer.cut`."""
         return cut_text(self.tokenizer, text, max_tokens, long_text)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trifold.errors import LlmError
+from trifold.errors import LlmError, require
 from trifold.llm.call_log import CallLog, log_path
 from trifold.llm.client import Client
 from trifold.llm.contract import Sampling, Scorer, TextGenerator
@@ -12,9 +12,10 @@ from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.openai_server import OpenAIServer
-from trifold.llm.settings import LOCAL_PREFIX, SERVER_PREFIX, LlmSettings
+from trifold.llm.settings import LOCAL_PREFIX, SERVER_PREFIX, LlmSettings, PromptingSettings
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.models.settings import ComputeSettings
+from trifold.statistics.score_calibration import ScoreMap
 
 if TYPE_CHECKING:
     from trifold.llm.causal_model import CausalModel
@@ -64,9 +65,9 @@ def labeller_of(
     model: Scorer | TextGenerator,
     task: LabellingTask,
     llm: LlmSettings,
-    votes: int,
+    asked: PromptingSettings,
     prior: np.ndarray | None = None,
-    bias: np.ndarray | None = None,
+    score_map: ScoreMap | None = None,
 ) -> Labeller:
     """A labeller: by likelihoods if the model gives them, else by asking the model.
 
@@ -74,10 +75,18 @@ def labeller_of(
         model: As returned by `open_llm`.
         task: The labelling task.
         llm: The log, the budget, and how answers are written.
-        votes: Answers for each text, where the model is asked.
+        asked: How the task is put to the model.
         prior: As in `GenerationLabeller`.
-        bias: As in `LikelihoodLabeller`.
+        score_map: As in `LikelihoodLabeller`.
+
+    Raises:
+        SettingsError: If the settings are for the other kind of model.
     """
     if isinstance(model, Scorer):
-        return LikelihoodLabeller(model, task, CallLog(log_path(llm.log)), SpendingLimit.of(llm), bias)
-    return GenerationLabeller(Client.of(model, llm), task, votes, prior, Sampling(llm.max_tokens, llm.temperature))
+        log, limit = CallLog(log_path(llm.log)), SpendingLimit.of(llm)
+        return LikelihoodLabeller(model, task, log, limit, score_map, asked.option_orders)
+    for flag, given in (("calibration", asked.calibration != "auto"), ("option-orders", asked.option_orders != 1)):
+        require(not given, f"--{flag} with {model.name}", "it is for models whose words are scored, so leave it out")
+    return GenerationLabeller(
+        Client.of(model, llm), task, asked.votes, prior, Sampling(llm.max_tokens, llm.temperature)
+    )
