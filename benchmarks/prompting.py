@@ -100,12 +100,21 @@ def run_all(data: str, labels: int, draw: int, most: int) -> None:
             probabilities = classifier.predict_proba(test_texts)
             ended = time.perf_counter()
         keep(run, test_ids, test_truth, probabilities, classifier.classes_)
-        found = {"fit_seconds": round(fitted - begun, 2), "ms_a_text": round(1000 * (ended - fitted) / len(test_ids), 2)}
+        found = {
+            "fit_seconds": round(fitted - begun, 2),
+            "ms_a_text": round(1000 * (ended - fitted) / len(test_ids), 2),
+        }
         (RESULTS / "facts.json").write_text(
-            json.dumps({**provenance(), "backbones": ["minilm", "gemma-270m"], "runs": {**facts(), run: found}}, indent=1)
+            json.dumps(
+                {**provenance(), "backbones": ["minilm", "gemma-270m"], "runs": {**facts(), run: found}}, indent=1
+            )
             + "\n"
         )
-        print(run, f"{100 * (classifier.classes_[probabilities.argmax(1)] == np.array(test_truth)).mean():.1f}", flush=True)
+        print(
+            run,
+            f"{100 * (classifier.classes_[probabilities.argmax(1)] == np.array(test_truth)).mean():.1f}",
+            flush=True,
+        )
 
 
 def drawn(data: str, labels: int, draw: int, most: int) -> tuple[list[str], list[Any], list[int], list[str], list[Any]]:

@@ -1,6 +1,7 @@
 """A server that speaks OpenAI's protocol and fails as it is told to: for the faults that no real server has on demand."""
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ class Reply:
     wait_seconds: float = 0.0
     cut: bool = False
     raw: bytes | None = None
+    # A token of each place with its alternatives and their probabilities.
+    places: tuple[dict[str, float], ...] = ()
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
 # From the number of the request (from 1) and its body to what comes back.
@@ -31,10 +35,15 @@ class Scripted:
     url: str
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
     @property
     def llm(self) -> str:
         return f"openai:{self.url}#scripted"
+
+    def decides(self, kind: str) -> str:
+        """The name of a decision server."""
+        return f"{kind}:{self.url}#scripted"
 
     def asked(self) -> list[str]:
         """The last message of each request."""
@@ -56,6 +65,7 @@ def scripted(script: Script) -> Iterator[Scripted]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
                 seen.requests.append(body)
+                seen.paths.append(self.path)
                 seen.headers.append({name.lower(): value for name, value in self.headers.items()})
                 number = len(seen.requests)
             reply = script(number, body)
@@ -74,7 +84,7 @@ def scripted(script: Script) -> Iterator[Scripted]:
                     for chunk in _chunks(reply.text, done=not reply.cut)
                 )
             else:
-                content = json.dumps(_completion(reply.text)).encode()
+                content = json.dumps(_completion(reply)).encode()
             self.send_response(reply.status)
             self.send_header(
                 "Content-Type", "text/event-stream" if streaming and reply.status == 200 else "application/json"
@@ -100,10 +110,12 @@ def scripted(script: Script) -> Iterator[Scripted]:
         thread.join()
 
 
-def _completion(text: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text}
+def _completion(reply: Reply) -> dict[str, Any]:
+    message = {"role": "assistant", "content": reply.text, **reply.fields}
     usage = {"prompt_tokens": 20, "completion_tokens": 2, "total_tokens": 22}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": "stop"}
+    if reply.places:
+        choice["logprobs"] = {"content": [_place(tokens) for tokens in reply.places]}
     return {
         "id": "1",
         "object": "chat.completion",
@@ -112,6 +124,14 @@ def _completion(text: str) -> dict[str, Any]:
         "choices": [choice],
         "usage": usage,
     }
+
+
+def _place(tokens: dict[str, float]) -> dict[str, Any]:
+    """The first token is the written one."""
+    listed = [
+        {"token": token, "logprob": math.log(share), "bytes": list(token.encode())} for token, share in tokens.items()
+    ]
+    return {**listed[0], "top_logprobs": listed}
 
 
 def _chunks(text: str, *, done: bool) -> Iterator[dict[str, Any]]:

@@ -52,6 +52,7 @@ class PromptingFacts(TypedDict, total=False):
     option_orders: Size
     words: list[str]
     cloze: str
+    hypothesis: str | None
     max_length: Size | None
     long_text: Literal["truncate", "head+tail"]
     base: str

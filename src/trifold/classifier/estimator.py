@@ -79,7 +79,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
         threshold: From which probability on a row gets one of several labels: a number, `per-label` or `common`.
         metric: What decides between models of these labels, as in `--metric`; `score` is the accuracy all the same.
-        llm: For `prompt`: `hf:NAME-OR-FOLDER`, or `openai:BASE_URL#MODEL`.
+        llm: For `prompt`: `hf:NAME-OR-FOLDER`, `rerank:NAME-OR-FOLDER`, `openai:BASE_URL#MODEL`, or
+            `systemone:BASE_URL#MODEL` or `decisions:BASE_URL#MODEL` for a decision server.
         api_key_env: Environment variable that holds the server's key.
         max_tokens: Most tokens of a server's answer; 256 by default.
         temperature: 0 takes the likeliest word each time.
@@ -97,6 +98,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         calibration: How a local model's scores of words become probabilities; `auto` chooses on validation rows.
         option_orders: Orders of the labels in the prompt, over which a local model's scores are averaged.
         cloze: For masked models: the text, and the gap that a label's word has to fill.
+        hypothesis: For rerankers: how a label is put to a text, with `{label}` for it.
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: `auto`, `float32` or `bfloat16`.
         token_budget: Tokens of one forward pass; by default what is fastest on this machine.
@@ -234,7 +236,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Args:
             path: The folder.
             device: Where to compute; as it was trained where `None`.
-            llm: For a run that asks a server: `openai:BASE_URL#MODEL`.
+            llm: For a run that asks a server: `openai:BASE_URL#MODEL`, or what it was made with.
             api_key_env: Environment variable that holds the server's key.
             offline: Never open a connection to fetch the model that it stands on; nor does one trained so.
             trust_remote_code: As in the class.

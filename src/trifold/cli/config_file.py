@@ -9,6 +9,8 @@ from cyclopts.config import Toml
 
 from trifold.errors import SettingsError, TrifoldError
 
+# As in `llm.settings`, which imports more than a completion may take.
+_SERVERS = ("openai:", "systemone:", "decisions:")
 # What no file of flags may say, in any spelling of its name.
 _ONLY_A_PERSON = {"apikeyenv": "api-key-env", "trustremotecode": "trust-remote-code"}
 
@@ -62,7 +64,7 @@ def _outward(value: Any) -> str | None:
         return None
     for name, inner in value.items():
         flag = re.sub("[-_]", "", name).lower()
-        if flag in _ONLY_A_PERSON or (flag == "llm" and str(inner).startswith("openai:")):
+        if flag in _ONLY_A_PERSON or (flag == "llm" and str(inner).startswith(_SERVERS)):
             return str(_ONLY_A_PERSON.get(flag, flag))
         if found := _outward(inner):
             return found

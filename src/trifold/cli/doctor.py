@@ -80,7 +80,7 @@ def selftest(*, model: str = "minilm", llm: str | None = None, json: bool = Fals
 
     Args:
         model: Backbone: minilm, a folder, or a hub id that is in the local cache.
-        llm: Language model for the method prompt: hf:NAME-OR-FOLDER, or openai:BASE_URL#MODEL.
+        llm: Language model for the method prompt: hf:NAME-OR-FOLDER, or a server such as openai:BASE_URL#MODEL.
         json: Print JSON instead.
     """
     from trifold.formatting import duration

@@ -36,7 +36,7 @@ def evaluate_search(
         queries: File with a column of ids and one of texts.
         judged: File with columns of query ids, document ids and relevance; without relevance all named are relevant.
         split: Of files with a column called split, only rows with this value.
-        rerank: Run folder of a cross-encoder, which ranks the best documents anew.
+        rerank: A cross-encoder (run folder, folder, or hub id), which ranks the best documents anew.
         json: Print JSON instead.
     """
     from trifold.pipeline.search_eval import evaluate_search as evaluate

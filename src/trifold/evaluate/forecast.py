@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from trifold.data.row_sample import some
-from trifold.llm.settings import LOCAL_PREFIX
+from trifold.llm.settings import local_name
 from trifold.methods.catalogue import method_entry
 from trifold.methods.cost_forecast import Workload
 from trifold.methods.settings import MethodSettings
@@ -52,8 +52,8 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
         labels=len(split.train.label_counts()),
     )
     truncated_share = 0.0
-    if any(method_entry(name).asks_llm for name in methods) and (settings.llm.llm or "").startswith(LOCAL_PREFIX):
-        named, chosen = (settings.llm.llm or "").removeprefix(LOCAL_PREFIX), settings.backbone
+    named, chosen = local_name(settings.llm.llm), settings.backbone
+    if named is not None and any(method_entry(name).asks_llm for name in methods):
         files = locate(named, offline=chosen.offline, trust_remote_code=chosen.trust_remote_code)
         work = replace(work, llm_parameters=files.size_bytes() // 4, flops_per_second=matrix_rate(settings))
     if any(method_entry(name).needs_backbone for name in methods):

@@ -9,6 +9,11 @@ _DECORATION = " \t\r\n\"'`*_.,:;!?()[]{}<>#-"
 _MAX_MENTIONS = 1_000
 
 
+def undecorated(text: str) -> str:
+    """A text in small letters, without the spaces, quotes and marks before it."""
+    return text.casefold().lstrip(_DECORATION)
+
+
 def find_word(answer: str, words: Sequence[str]) -> int | None:
     """Which of `words` an answer names.
 

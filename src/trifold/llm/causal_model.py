@@ -58,15 +58,29 @@ class CausalModel(TextGenerator, Scorer):
         """See `TextGenerator.shown`. Made by the model's chat template; without one, plain paragraphs."""
         if not self.tokenizer.chat_template:
             return _paragraphs(conversation)
-        turns = [vars(message) for message in conversation]
         try:
-            return str(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False))
+            return self._templated(conversation)
         except (TemplateError, ValueError, TypeError) as error:
             # Some templates raise an error if there is a system message: it is joined to the first user message.
             if conversation[0].role != "system" or len(conversation) < 2:
                 raise LlmError(f"the chat template of {self.name} refuses this conversation ({error})") from None
             first = Message("user", f"{conversation[0].content}\n\n{conversation[1].content}")
             return self.shown((first, *conversation[2:]))
+
+    def names_role(self, role: str) -> bool:
+        """Whether the chat template treats a role in a way of its own."""
+        return bool(re.search(rf"['\"]{role}['\"]", str(self.tokenizer.chat_template or "")))
+
+    def answer_opening(self, conversation: Conversation) -> str:
+        """What the chat template writes behind `shown` where the model is not to think first; often nothing."""
+        if "enable_thinking" not in str(self.tokenizer.chat_template or ""):
+            return ""
+        shown, whole = self.shown(conversation), self._templated(conversation, enable_thinking=False)
+        return whole.removeprefix(shown) if whole.startswith(shown) else ""
+
+    def _templated(self, conversation: Conversation, **options: object) -> str:
+        turns = [vars(message) for message in conversation]
+        return str(self.tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False, **options))
 
     def tokens(self, conversation: Conversation, word: str = "", *, strip: bool = False) -> list[int]:
         """Token ids of a conversation.

@@ -1,22 +1,25 @@
 """Ask a language model: through the log, within the budget, with retries, several calls at a time."""
 
-import json
 import threading
 import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from trifold.errors import BudgetError, LlmError, TrifoldError
 from trifold.events import say, with_this_sink
 from trifold.llm.call_log import Call, CallLog, log_path
-from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, TextGenerator, TransientError
+from trifold.llm.call_pace import FIRST, CallPace
+from trifold.llm.contract import Answer, AskedModel, FatalLlmError, OnText, Sampling, TransientError
 from trifold.llm.cost_estimate import Estimate, expect_answers
 from trifold.llm.prompt_template import Conversation, conversation_to_json
 from trifold.llm.retry import RetryPolicy
 from trifold.llm.settings import LlmSettings
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.terminal import PrintablePieces, printable
+
+# The most calls at the same time where the user names no number.
+_MOST_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -40,21 +43,29 @@ class Client:
         log: Holds the answers of earlier calls and takes new ones.
         budget: Limits calls and seconds.
         retries: How often a failed call is made again.
-        concurrency: The most calls at the same time, if the model allows several.
+        concurrency: The most calls at the same time, if the model allows several; how many there are is found out.
     """
 
     def __init__(
-        self, model: TextGenerator, log: CallLog, budget: SpendingLimit, retries: int = 4, concurrency: int = 4
+        self,
+        model: AskedModel,
+        log: CallLog,
+        budget: SpendingLimit,
+        retries: int = 4,
+        concurrency: int | None = None,
     ) -> None:
         self.model = model
         self.log = log
         self.budget = budget
         self._retry = RetryPolicy(retries)
-        self.concurrency = concurrency if model.parallel else 1
+        self.concurrency = (concurrency or _MOST_AT_ONCE) if model.parallel else 1
+        # What a forecast assumes.
+        self._usual_at_once = (concurrency or FIRST) if model.parallel else 1
+        self._pace = CallPace(self.concurrency)
         self._stopped = threading.Event()
 
     @classmethod
-    def of(cls, model: TextGenerator, settings: LlmSettings) -> "Client":
+    def of(cls, model: AskedModel, settings: LlmSettings) -> "Client":
         """A client with the log and the budget that the settings name."""
         log, budget = CallLog(log_path(settings.log)), SpendingLimit.of(settings)
         return cls(model, log, budget, settings.retries, settings.concurrency)
@@ -90,7 +101,7 @@ class Client:
         if known is None or known.answer is None:
             return None
         # Calls that were under way at the same time did not add up in time.
-        seconds = known.seconds / self.concurrency
+        seconds = known.seconds / self._usual_at_once
         self.budget.charge(known.prompt_tokens, known.answer_tokens, seconds, from_log=True)
         return Answer(known.answer, known.prompt_tokens, known.answer_tokens, known.seconds, from_log=True)
 
@@ -118,14 +129,25 @@ class Client:
         self, call: Call, conversation: Conversation, sampling: Sampling, show: PrintablePieces | None
     ) -> Answer:
         """Ask the model once; answer or error is logged."""
-        self.budget.take()
-        begun = time.perf_counter()
+        while wait := self._pace.begin():
+            self._wait(wait)
+        began, answered_after = time.monotonic(), None
         try:
+            self.budget.take()
             answer = self.model.complete(conversation, sampling, show)
-        except (TransientError, LlmError) as error:
-            reason = error.reason if isinstance(error, TransientError) else str(error)
-            self.log.add(replace(call, error=reason, seconds=time.perf_counter() - begun))
+            answered_after = answer.seconds
+        except TransientError as error:
+            self.log.add(replace(call, error=error.reason, seconds=time.monotonic() - began))
+            if error.throttled:
+                self._pace.throttled(began, self._retry.wait_seconds(0, error.wait_seconds))
             raise
+        except BudgetError:
+            raise
+        except LlmError as error:
+            self.log.add(replace(call, error=str(error), seconds=time.monotonic() - began))
+            raise
+        finally:
+            self._pace.end(answered_after)
         self.log.add(
             replace(
                 call,
@@ -160,8 +182,7 @@ class Client:
         running: dict[Future[Answer | Failure], int] = {}
         try:
             while True:
-                # Few are submitted at a time, so that stopping need not cancel thousands.
-                while len(running) < 2 * self.concurrency and (one := next(waiting, None)):
+                while len(running) < self._pace.now and (one := next(waiting, None)):
                     running[pool.submit(attempt, *one[1])] = one[0]
                 if not running:
                     return
@@ -185,7 +206,7 @@ class Client:
             self.model.identity,
             (self.model.count_tokens(conversation) for conversation, _ in missing),
             len(asked) - len(missing),
-            self.concurrency,
+            self._usual_at_once,
             exact=self.model.counts_exactly,
             longest=asked[0][1].max_tokens or 0 if asked else 0,
         )
@@ -216,7 +237,5 @@ class Client:
             raise LlmError("stopped before the call was made again")
 
 
-def _call(model: TextGenerator, conversation: Conversation, sampling: Sampling) -> Call:
-    return Call.to_make(
-        model.identity, conversation_to_json(conversation), json.dumps(asdict(sampling), sort_keys=True)
-    )
+def _call(model: AskedModel, conversation: Conversation, sampling: Sampling) -> Call:
+    return Call.to_make(model.identity, conversation_to_json(conversation), sampling.described())

@@ -1,14 +1,15 @@
 """The contract of language models: those that write text, and those that score given words."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
 from trifold.errors import LlmError
-from trifold.llm.prompt_template import Conversation
+from trifold.llm.prompt_template import Conversation, conversation_to_json
 from trifold.models.answer_length import NoRoom
 
 OnText = Callable[[str], None]
@@ -17,18 +18,41 @@ USUAL_ANSWER = 256
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One of the possible answers to a question.
+
+    Attributes:
+        value: The answer.
+        description: What it means, where the answer does not say it; may be empty.
+    """
+
+    value: str
+    description: str = ""
+
+
+@dataclass(frozen=True)
 class Sampling:
     """How an answer is written.
 
     Attributes:
-        max_tokens: The most tokens of the answer; `None` for what `TextGenerator.room` gives.
+        max_tokens: The most tokens of the answer; `None` for what `AskedModel.room` gives.
         temperature: 0 always takes the most probable token.
         vote: Number of the answer, where several answers to one prompt vote; 0 for a single answer.
+        choices: What the answer is to be one of. A model that knows their probabilities answers as
+            `scored_answer.as_scored` does, and any other in words.
     """
 
     max_tokens: int | None = None
     temperature: float = 0.0
     vote: int = 0
+    choices: tuple[Choice, ...] = ()
+
+    def described(self) -> str:
+        """As JSON, for the log. What is not set is left out, so that a call has one name from version to version."""
+        found = asdict(self)
+        if not self.choices:
+            del found["choices"]
+        return json.dumps(found, sort_keys=True, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
@@ -57,11 +81,15 @@ class TransientError(Exception):
         reason: The reason, for a message.
         wait_seconds: The wait that the server asks for; `None` if it asks for none.
         unreachable: Whether no server could be reached.
+        throttled: Whether the server has too much to do.
     """
 
-    def __init__(self, reason: str, wait_seconds: float | None = None, *, unreachable: bool = False) -> None:
+    def __init__(
+        self, reason: str, wait_seconds: float | None = None, *, unreachable: bool = False, throttled: bool = False
+    ) -> None:
         super().__init__(reason)
         self.unreachable = unreachable
+        self.throttled = throttled
         self.reason = reason
         self.wait_seconds = wait_seconds
 
@@ -90,8 +118,8 @@ class UnnamedServerError(LlmError):
     """A run needs a server, and the user has not named one."""
 
 
-class TextGenerator(ABC):
-    """A model that writes text.
+class AskedModel(ABC):
+    """A model that `Client` asks: calls cost time or money, are logged, and may be made again.
 
     Attributes:
         name: The name given with `--llm`.
@@ -110,7 +138,7 @@ class TextGenerator(ABC):
         Args:
             conversation: The messages so far; the last one is the user's.
             sampling: How the answer is written.
-            on_text: Called with each piece of the answer as it comes; makes the model stream.
+            on_text: Called with each piece of the answer as it comes; makes a model that writes stream.
 
         Raises:
             LlmError: If it cannot answer this conversation.
@@ -121,10 +149,6 @@ class TextGenerator(ABC):
     @abstractmethod
     def count_tokens(self, conversation: Conversation) -> int:
         """Tokens of a conversation; a guess if the tokenizer is not known."""
-
-    @abstractmethod
-    def shown(self, conversation: Conversation) -> str:
-        """The text that is sent, exactly."""
 
     def room(self, conversation: Conversation, asked: int | None) -> int:
         """The most tokens of an answer: what the user asked for, or as many as are usual and fit.
@@ -141,6 +165,14 @@ class TextGenerator(ABC):
         return False
 
 
+class TextGenerator(AskedModel):
+    """A model that writes text."""
+
+    @abstractmethod
+    def shown(self, conversation: Conversation) -> str:
+        """The text that is sent, exactly."""
+
+
 @dataclass(frozen=True)
 class Gap:
     """A gap in a text, and the words that may fill it.
@@ -149,11 +181,15 @@ class Gap:
         conversation: What a causal model reads before the gap.
         around: What a masked model reads before and after the gap.
         words: The words for the labels.
+        text: The text that is labelled, as a reranker reads it.
+        hypothesis: How a reranker is told of a label, with `{label}` for its words; `None` for the model's own way.
     """
 
     conversation: Conversation
     around: tuple[str, str]
     words: tuple[str, ...]
+    text: str = ""
+    hypothesis: str | None = None
 
 
 class Scorer(ABC):
@@ -177,6 +213,10 @@ class Scorer(ABC):
         Raises:
             LlmError: If one is longer than the model's context; the message has the number of tokens.
         """
+
+    def reads(self, gap: Gap) -> str:
+        """What the model reads of a gap, apart from its words, as the log keeps it."""
+        return conversation_to_json(gap.conversation)
 
     @abstractmethod
     def count(self, gap: Gap) -> int:

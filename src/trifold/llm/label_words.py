@@ -7,6 +7,11 @@ from trifold.errors import PromptError, SettingsError
 from trifold.llm.prompt_template import Output, Prompt, Variable
 from trifold.tasks.labels import LabelMap, describe_labels
 
+# The prompt that is used without a prompt file, still without its labels.
+PLAIN_PROMPT = Prompt(
+    task="Text: {text}\nLabel:", role="You label texts.", variables={"text": Variable("The text to label.")}
+)
+
 
 def word_labels(
     prompt: Prompt | None, labels: LabelMap, described: Mapping[str, str]
@@ -33,17 +38,11 @@ def word_labels(
     words = tuple(described.get(name) or known.get(name) or word for name, word in zip(names, own, strict=True))
     if len({word.casefold() for word in words}) < len(words):
         raise SettingsError(f"two labels are called alike ({', '.join(words)}): give each a --label-description")
-    if prompt is None:
-        return plain_prompt(words), words
+    prompt = prompt or PLAIN_PROMPT
     prompt.text_variable()
     return replace(prompt, output=replace(prompt.output, labels=dict(zip(names, words, strict=True)))), words
 
 
 def plain_prompt(words: Iterable[str]) -> Prompt:
-    """The prompt that is used without a prompt file."""
-    return Prompt(
-        task="Text: {text}\nLabel:",
-        role="You label texts.",
-        output=Output(labels={word: word for word in words}),
-        variables={"text": Variable("The text to label.")},
-    )
+    """The prompt that is used without a prompt file, for labels that are called as they are."""
+    return replace(PLAIN_PROMPT, output=Output(labels={word: word for word in words}))

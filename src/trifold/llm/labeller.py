@@ -29,6 +29,7 @@ class LabellingTask:
         shots: From texts to the labelled examples that are shown with each.
         max_length: The most tokens of a text; `None` for no limit.
         long_text: What is kept of a longer text, `truncate` or `head+tail`.
+        hypothesis: How a reranker is told of a label; `None` for the model's own way.
     """
 
     prompt: Prompt
@@ -37,6 +38,7 @@ class LabellingTask:
     shots: Shots = _no_shots
     max_length: int | None = None
     long_text: str = "truncate"
+    hypothesis: str | None = None
 
     def conversations(self, texts: Sequence[str]) -> list[Conversation]:
         """The messages for each text."""

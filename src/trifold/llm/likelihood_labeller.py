@@ -14,7 +14,6 @@ from trifold.llm.call_log import Call, CallLog
 from trifold.llm.contract import Gap, Scorer, TextGenerator
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask, Shots
-from trifold.llm.prompt_template import conversation_to_json
 from trifold.llm.spending_limit import SpendingLimit, Spent
 from trifold.statistics.score_calibration import ScoreMap
 
@@ -197,7 +196,7 @@ class LikelihoodLabeller(Labeller):
     @staticmethod
     def _gaps(texts: list[str], task: LabellingTask) -> list[Gap]:
         return [
-            Gap(conversation, task.around(text), task.words)
+            Gap(conversation, task.around(text), task.words, text, task.hypothesis)
             for text, conversation in zip(texts, task.conversations(texts), strict=True)
         ]
 
@@ -229,11 +228,8 @@ class LikelihoodLabeller(Labeller):
 
     def _call(self, gap: Gap) -> Call:
         """The call of the log that stands for scoring a gap."""
-        prompt = (
-            conversation_to_json(gap.conversation) if isinstance(self.model, TextGenerator) else json.dumps(gap.around)
-        )
         asked = json.dumps({"likelihood of": gap.words}, ensure_ascii=False)
-        return Call.to_make(self.model.identity, prompt, asked)
+        return Call.to_make(self.model.identity, self.model.reads(gap), asked)
 
 
 def _logged_figures(known: Call | None, words: Sequence[str]) -> list[float] | None:

@@ -7,6 +7,7 @@ from trifold.engines.matmul_attention import registered_attention
 from trifold.errors import BackboneError, LlmError
 from trifold.llm.causal_model import CausalModel
 from trifold.llm.masked_model import MaskedModel
+from trifold.llm.settings import LOCAL_PREFIX
 from trifold.models.backbone_files import BackboneFiles, reason_of
 from trifold.models.hub_models import NO_DOWNLOAD
 from trifold.models.loading import is_decoder, load_config, load_model
@@ -29,19 +30,38 @@ def open_local(name: str, compute: ComputeSettings) -> CausalModel | MaskedModel
     Raises:
         LlmError: If it cannot be found, or neither writes nor fills gaps.
     """
-    try:
-        files = locate(name, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
-    except BackboneError as error:
-        said = str(error).replace(NO_DOWNLOAD, _WAY_OUT).replace(", a hub id, or minilm", " or a hub id")
-        raise LlmError(said.replace("--model", "--llm hf:")) from None
+    files = find_local(name, compute, f"--llm {LOCAL_PREFIX}", _WAY_OUT)
     prepare_own()
-    # The opened model is kept, since loading takes seconds and a command that saves a run loads it again.
     runtime = choose(compute.device, compute.precision)
-    return _open(files, runtime, compute.token_budget or runtime.token_budget)
+    return open_files(files, runtime, compute.token_budget or runtime.token_budget)
+
+
+def find_local(name: str, compute: ComputeSettings, flag: str, way_out: str) -> BackboneFiles:
+    """The files of a model for prompting.
+
+    Args:
+        name: As `locate` takes it.
+        compute: Whether it may be downloaded, and bring code.
+        flag: The flag that named it, for messages.
+        way_out: What to do where it must not be downloaded.
+
+    Raises:
+        LlmError: If it cannot be found.
+    """
+    try:
+        return locate(name, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
+    except BackboneError as error:
+        said = str(error).replace(NO_DOWNLOAD, way_out).replace(", a hub id, or minilm", " or a hub id")
+        raise LlmError(said.replace("--model", flag)) from None
 
 
 @lru_cache(maxsize=1)
-def _open(files: BackboneFiles, runtime: Runtime, token_budget: int) -> CausalModel | MaskedModel:
+def open_files(files: BackboneFiles, runtime: Runtime, token_budget: int) -> CausalModel | MaskedModel:
+    """The model in these files. It is kept: loading takes seconds, and a command that saves a run loads it again.
+
+    Raises:
+        LlmError: If it neither writes nor fills gaps, or cannot be loaded.
+    """
     from transformers import AutoTokenizer
 
     masked = _fills_gaps(files)

@@ -4,6 +4,7 @@ Source: Schick and Schütze 2021, "Exploiting Cloze Questions for Few Shot Text 
 Inference", for cloze and verbalizer.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,6 +63,10 @@ class MaskedModel(Scorer):
             chosen = torch.tensor([words[number] for number in numbers], device=self._runtime.device)
             found[:, numbers] = self._filled([self._sentence(gap, size) for gap in gaps], size, chosen)
         return found
+
+    def reads(self, gap: Gap) -> str:
+        """See `Scorer.reads`."""
+        return json.dumps(gap.around)
 
     def count(self, gap: Gap) -> int:
         """See `Scorer.count`."""

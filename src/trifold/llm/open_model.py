@@ -5,14 +5,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trifold.errors import LlmError, require
+from trifold.events import say
 from trifold.llm.call_log import CallLog, log_path
 from trifold.llm.client import Client
-from trifold.llm.contract import Sampling, Scorer, TextGenerator
+from trifold.llm.contract import AskedModel, Sampling, Scorer, TextGenerator
+from trifold.llm.decision_labeller import DecisionLabeller, require_decidable
+from trifold.llm.decision_server import DecisionServer
 from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.openai_server import OpenAIServer
-from trifold.llm.settings import LOCAL_PREFIX, SERVER_PREFIX, LlmSettings, PromptingSettings
+from trifold.llm.prompt_template import Prompt
+from trifold.llm.reranker import Reranker
+from trifold.llm.settings import (
+    LOCAL_PREFIX,
+    RERANKER_PREFIX,
+    SERVER_PREFIX,
+    SERVER_PREFIXES,
+    LlmSettings,
+    PromptingSettings,
+)
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.models.settings import ComputeSettings
 from trifold.statistics.score_calibration import ScoreMap
@@ -21,28 +33,37 @@ if TYPE_CHECKING:
     from trifold.llm.causal_model import CausalModel
     from trifold.llm.masked_model import MaskedModel
 
-_WAY_OUT = "give --llm hf:FOLDER (or a hub id) for weights on this machine, or --llm openai:BASE_URL#MODEL for a server"
+_WAY_OUT = (
+    "give --llm hf:FOLDER (or a hub id) for weights on this machine, --llm rerank:FOLDER for a reranker, or --llm "
+    "openai:BASE_URL#MODEL for a server"
+)
 
 
-def open_llm(settings: LlmSettings, compute: ComputeSettings) -> "CausalModel | MaskedModel | OpenAIServer":
+def open_llm(
+    settings: LlmSettings, compute: ComputeSettings
+) -> "CausalModel | MaskedModel | Reranker | OpenAIServer | DecisionServer":
     """The model that `--llm` names.
 
     Raises:
         LlmError: If it names none, or one that cannot be opened.
     """
     given = settings.llm or ""
-    if given.startswith(SERVER_PREFIX):
+    prefix = next((one for one in SERVER_PREFIXES if given.startswith(one)), None)
+    if prefix:
         if compute.offline:
-            raise LlmError(
-                f"--llm {SERVER_PREFIX} asks a server, and --offline opens no connection: leave one of them out"
-            )
-        return OpenAIServer(given.removeprefix(SERVER_PREFIX), settings)
+            raise LlmError(f"--llm {prefix} asks a server, and --offline opens no connection: leave one of them out")
+        address = given.removeprefix(prefix)
+        return OpenAIServer(address, settings) if prefix == SERVER_PREFIX else DecisionServer(prefix, address, settings)
     if given.startswith(LOCAL_PREFIX) and given != LOCAL_PREFIX:
         from trifold.llm.local_model import open_local
 
         return open_local(given.removeprefix(LOCAL_PREFIX), compute)
+    if given.startswith(RERANKER_PREFIX) and given != RERANKER_PREFIX:
+        from trifold.llm.local_reranker import open_reranking_model
+
+        return open_reranking_model(given.removeprefix(RERANKER_PREFIX), compute, f"--llm {RERANKER_PREFIX}")
     raise LlmError(
-        f"no language model is named: {_WAY_OUT}" if not given else f"--llm {given!r} is neither: {_WAY_OUT}"
+        f"no language model is named: {_WAY_OUT}" if not given else f"--llm {given!r} is none of these: {_WAY_OUT}"
     )
 
 
@@ -53,16 +74,18 @@ def open_text_generator(settings: LlmSettings, compute: ComputeSettings) -> Text
         LlmError: As `open_llm`, and if the model only fills gaps.
     """
     model = open_llm(settings, compute)
+    if isinstance(model, DecisionServer):
+        raise LlmError(f"{model.name} decides and writes no answers: name a model that writes, or use it with label")
     if not isinstance(model, TextGenerator):
         raise LlmError(
-            f"{model.name} fills gaps and writes no answers: name a causal model here; this one serves --method prompt "
-            "and label"
+            f"{model.name} {_what_it_does(model)} and writes no answers: name a causal model here; this one serves "
+            "--method prompt and label"
         )
     return model
 
 
 def labeller_of(
-    model: Scorer | TextGenerator,
+    model: Scorer | AskedModel,
     task: LabellingTask,
     llm: LlmSettings,
     asked: PromptingSettings,
@@ -76,7 +99,7 @@ def labeller_of(
         task: The labelling task.
         llm: The log, the budget, and how answers are written.
         asked: How the task is put to the model.
-        prior: As in `GenerationLabeller`.
+        prior: As in `AskingLabeller`.
         score_map: As in `LikelihoodLabeller`.
 
     Raises:
@@ -87,6 +110,32 @@ def labeller_of(
         return LikelihoodLabeller(model, task, log, limit, score_map, asked.option_orders)
     for flag, given in (("calibration", asked.calibration != "auto"), ("option-orders", asked.option_orders != 1)):
         require(not given, f"--{flag} with {model.name}", "it is for models whose words are scored, so leave it out")
-    return GenerationLabeller(
-        Client.of(model, llm), task, asked.votes, prior, Sampling(llm.max_tokens, llm.temperature)
-    )
+    if isinstance(model, DecisionServer):
+        return DecisionLabeller(Client.of(model, llm), task, asked.votes, prior)
+    sampling = Sampling(llm.max_tokens, llm.temperature)
+    return GenerationLabeller(Client.of(model, llm), task, asked.votes, prior, sampling)
+
+
+def require_readable(model: object, asked: PromptingSettings, prompt: Prompt, labels: int) -> None:
+    """Refuse, or say, what a reranker or a decision server does not read, before anything is asked or computed.
+
+    Args:
+        model: As returned by `open_llm`.
+        asked: How the task is put to it.
+        prompt: The instructions.
+        labels: Number of labels.
+
+    Raises:
+        SettingsError: If a reranker is to be shown examples: it reads a text and a label, and nothing else.
+        LlmError: If a decision server is given what it cannot use.
+    """
+    if isinstance(model, DecisionServer):
+        require_decidable(prompt, asked.shots, asked.votes, labels)
+    if isinstance(model, Reranker):
+        require(not asked.shots, f"--shots {asked.shots}", "a reranker reads a text and a label, and no examples")
+        if asked.prompt is not None:
+            say(f"note: {model.name} reads the labels of {asked.prompt}, and none of its instructions")
+
+
+def _what_it_does(model: object) -> str:
+    return "judges pairs of texts" if isinstance(model, Reranker) else "fills gaps"

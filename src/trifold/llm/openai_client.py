@@ -1,4 +1,4 @@
-"""The HTTP client for OpenAI-compatible servers: it sends no more than is needed, and every call is limited."""
+"""The HTTP client for language-model servers: it sends no more than is needed, and every call is limited."""
 
 from typing import Any
 
@@ -15,13 +15,14 @@ _SENT_HEADERS = (
 )
 
 
-def open_client(url: str, secret: Secret, limits: ResponseLimits) -> Any:
+def open_client(url: str, secret: Secret, limits: ResponseLimits, prefix: str) -> Any:
     """The openai package's client for a server.
 
     Args:
         url: The server's base URL.
         secret: Its key.
         limits: Seconds and bytes that a call may take.
+        prefix: How `--llm` names servers of this kind, for a message.
 
     Raises:
         LlmError: If the openai package is missing, or no connection can be made through the environment's proxy.
@@ -29,7 +30,7 @@ def open_client(url: str, secret: Secret, limits: ResponseLimits) -> Any:
     try:
         import openai
     except ImportError:
-        raise LlmError("--llm openai: needs the openai client: run pip install 'trifold[llm]'") from None
+        raise LlmError(f"--llm {prefix} needs the openai client: run pip install 'trifold[llm]'") from None
 
     def before_request(request: Any) -> None:
         for name in [name for name in request.headers if name not in _SENT_HEADERS]:

@@ -1,36 +1,28 @@
-"""A language model behind any server that speaks OpenAI's protocol: vLLM, Ollama, llama.cpp, `transformers serve`.
-
-Only the HTTP client knows the key. It is removed from everything that a server sends, answers and errors alike, before
-that is shown or logged: some servers repeat the request's headers. A server that is slow, sends without end or sends
-nonsense makes the call fail, and nothing else.
-"""
+"""A language model behind any server that speaks OpenAI's protocol: vLLM, Ollama, llama.cpp, `transformers serve`."""
 
 import math
 import threading
 import time
-import weakref
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from trifold.errors import LlmError
 from trifold.events import say
-from trifold.formatting import server_address
 from trifold.json_reading import parse_json
-from trifold.llm.api_key import Secret
-from trifold.llm.contract import Answer, FatalLlmError, OnText, Sampling, TextGenerator, TransientError
-from trifold.llm.openai_client import open_client
-from trifold.llm.openai_responses import failure_reason, read_answer, read_events, read_usage, refusal_reason
+from trifold.llm.contract import Answer, OnText, Sampling, TextGenerator, TransientError
+from trifold.llm.openai_responses import all_thought, read_answer, read_events, read_places, read_usage
 from trifold.llm.prompt_template import Conversation
-from trifold.llm.response_limits import ResponseLimits
-from trifold.llm.retry import is_retried, retry_after_seconds
+from trifold.llm.scored_answer import as_scored
+from trifold.llm.server_connection import RefusedError, ServerConnection
 from trifold.llm.settings import SERVER_PREFIX, LlmSettings
+from trifold.llm.thoughts import AnswerPieces, without_thoughts
+from trifold.llm.token_probabilities import TokenPlace, label_probabilities
 from trifold.terminal import PrintablePieces, printable
 
 # English text has about this many characters per token; used until a server has counted.
 _CHARACTERS_PER_TOKEN = 4.0
-_ERROR_CHARACTERS = 300
+# Tokens of each place whose probabilities are asked for: the most that OpenAI gives, and what smaller servers give.
+_TOP_TOKENS = (20, 5)
 
 
 class OpenAIServer(TextGenerator):
@@ -47,80 +39,108 @@ class OpenAIServer(TextGenerator):
     parallel: ClassVar[bool] = True
 
     def __init__(self, address: str, settings: LlmSettings) -> None:
-        self._url, self._model = _parse_address(address)
-        self.name = self.identity = f"{SERVER_PREFIX}{self._url}#{self._model}"
-        self._secret = Secret(settings.api_key_env)
-        self._key_name = settings.api_key_env
-        self._timeout = settings.timeout_seconds
+        self._connection = ServerConnection(SERVER_PREFIX, address, settings)
+        self.name = self.identity = self._connection.name
         self._limit_name = "max_tokens"
-        self._limits = ResponseLimits()
-        self._client = open_client(self._url, self._secret, self._limits)
-        weakref.finalize(self, self._client.close)
-        self._announced = False
-        self._announcing = threading.Lock()
+        # What is still asked for of the tokens' probabilities, largest number first; empty once the server gives none.
+        self._top_tokens: tuple[int, ...] = _TOP_TOKENS
+        self._finding_out = threading.Lock()
 
     def shown(self, conversation: Conversation) -> str:
         """See `TextGenerator.shown`."""
         return "\n\n".join(f"[{message.role}]\n{message.content}" for message in conversation)
 
     def count_tokens(self, conversation: Conversation) -> int:
-        """See `TextGenerator.count_tokens`. A guess from the characters, plus a few tokens for each message's role."""
+        """See `AskedModel.count_tokens`. A guess from the characters, plus a few tokens for each message's role."""
         characters = sum(len(message.content) for message in conversation)
         return math.ceil(characters / _CHARACTERS_PER_TOKEN) + 4 * len(conversation)
 
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
-        """See `TextGenerator.complete`. Before the first call, the user is told which server gets the texts."""
-        self._announce()
-        begun, limit = time.perf_counter(), self.room(conversation, sampling.max_tokens)
-        asked: dict[str, Any] = {
-            "model": self._model,
-            "messages": [vars(message) for message in conversation],
-            "temperature": sampling.temperature,
-            self._limit_name: limit,
-        }
-        self._limits.begin(self._timeout, limit)
-        text, usage = self._call(asked, on_text)
+        """See `AskedModel.complete`. Before the first call, the user is told which server gets the texts."""
+        begun = time.perf_counter()
+        while True:
+            asked = self._request(conversation, sampling)
+            self._connection.begin(asked[self._limit_name] * (1 + asked.get("top_logprobs", 0)))
+            try:
+                text, usage, places = self._connection.guarded(partial(self._call, asked, on_text))
+                break
+            except RefusedError as error:
+                if not self._gives_in(asked, error):
+                    raise
+        text = self._connection.secret.removed(text)
         return Answer(
-            self._secret.removed(text),
+            self._scored(text, places, sampling) if "top_logprobs" in asked else text,
             usage.get("prompt_tokens") or self.count_tokens(conversation),
             usage.get("completion_tokens") or math.ceil(len(text) / _CHARACTERS_PER_TOKEN),
             time.perf_counter() - begun,
         )
 
-    def _announce(self) -> None:
-        with self._announcing:
-            if self._announced:
-                return
-            self._announced = True
-            key = f"with the key in {self._key_name}" if self._secret.value else "without a key"
-            say(printable(f"asking {self._model} at {server_address(self._url)}{_proxy_in_words(self._url)}, {key}"))
+    def _request(self, conversation: Conversation, sampling: Sampling) -> dict[str, Any]:
+        """The body of a call. What all calls of a task share comes first in it, since servers cache by beginnings."""
+        asked: dict[str, Any] = {
+            "model": self._connection.model,
+            "messages": [vars(message) for message in conversation],
+            "temperature": sampling.temperature,
+            self._limit_name: self.room(conversation, sampling.max_tokens),
+        }
+        if sampling.choices and self._top_tokens:
+            asked |= {"logprobs": True, "top_logprobs": self._top_tokens[0]}
+        return asked
 
-    def _call(self, asked: Mapping[str, Any], on_text: OnText | None) -> tuple[str, Mapping[str, int]]:
-        """Make a call. Whatever goes wrong becomes an error of ours without a reference to the client's error.
+    def _gives_in(self, asked: Mapping[str, Any], error: RefusedError) -> bool:
+        """Whether a refused call is to be made again without what the server may not know."""
+        if error.status == 400 and "max_completion_tokens" in error.reason and "max_tokens" in asked:
+            # OpenAI's newer models accept only the new name of the limit, most other servers only the old one.
+            self._limit_name = "max_completion_tokens"
+            return True
+        if "top_logprobs" in asked and "logprob" in error.reason:
+            with self._finding_out:
+                smaller = tuple(number for number in self._top_tokens if number < asked["top_logprobs"])
+                if self._top_tokens and not smaller:
+                    self._tell_of_votes()
+                self._top_tokens = smaller
+            return True
+        return False
+
+    def _scored(self, text: str, places: list[TokenPlace], sampling: Sampling) -> str:
+        """The answer with the probabilities of the choices, as far as the server tells them; else in words."""
+        if not places:
+            with self._finding_out:
+                if self._top_tokens:
+                    self._tell_of_votes()
+                self._top_tokens = ()
+            return text
+        values = [choice.value for choice in sampling.choices]
+        found = label_probabilities(places, values)
+        return text if found is None else as_scored(text, values, found)
+
+    def _tell_of_votes(self) -> None:
+        model = printable(self._connection.model)
+        say(f"{model} tells no log-probabilities: an answer is one vote, and --votes 5 asks for more")
+
+    def _call(
+        self, asked: Mapping[str, Any], on_text: OnText | None
+    ) -> tuple[str, Mapping[str, int], list[TokenPlace]]:
+        """Text, token counts and log-probabilities of an answer.
 
         Raises:
-            TransientError: If the call may be made again.
-            LlmError: If the server refuses this prompt.
-            FatalLlmError: If the server would refuse every prompt.
+            Exception: Whatever the client raises.
         """
-        create = self._client.chat.completions.with_streaming_response.create
-        try:
-            if on_text:
-                with create(**asked, stream=True) as response:
-                    return self._streamed(response.iter_bytes(), on_text)
-            with create(**asked) as response:
-                return read_answer(parse_json(response.read()))
-        except Exception as error:  # noqa: BLE001 - whatever the client raises means that the call failed
-            our_error = self._our_error(error)
-        # Raised outside the except block, or our error would refer to the client's error, which holds the key.
-        raise our_error
+        create = self._connection.client.chat.completions.with_streaming_response.create
+        if on_text:
+            with create(**asked, stream=True) as response:
+                return (*self._streamed(response.iter_bytes(), on_text), [])
+        with create(**asked) as response:
+            found = parse_json(response.read())
+            return (*read_answer(found), read_places(found) if "top_logprobs" in asked else [])
 
     def _streamed(self, pieces: Iterable[bytes], on_text: OnText) -> tuple[str, Mapping[str, int]]:
         text: list[str] = []
         usage: Mapping[str, int] = {}
         finished = False
-        removing = self._secret.removing(on_text)
-        show = PrintablePieces(removing)
+        removing = self._connection.secret.removing(on_text)
+        printing = PrintablePieces(removing)
+        show = AnswerPieces(printing)
         try:
             for chunk in map(parse_json, read_events(pieces)):
                 usage = read_usage(chunk) or usage
@@ -136,81 +156,9 @@ class OpenAIServer(TextGenerator):
                 raise
         if not finished:
             raise TransientError("the connection was cut in the middle of the answer")
-        show.end()
-        removing.end()
-        return "".join(text), usage
-
-    def _our_error(self, error: Exception) -> Exception:
-        """The error of ours that says what an error of the client means for further calls."""
-        import openai
-
-        if isinstance(error, TransientError):
-            return TransientError(self._clean(error.reason), error.wait_seconds, unreachable=error.unreachable)
-        if isinstance(error, openai.APIStatusError):
-            return self._refused(error.status_code, self._clean(refusal_reason(error)), error.response.headers)
-        if isinstance(error, openai.APIConnectionError):
-            return TransientError(f"the connection to {self._url} broke off ({self._clean(failure_reason(error))})")
-        return TransientError(f"the server's answer makes no sense ({self._clean(failure_reason(error))})")
-
-    def _refused(self, status: int, reason: str, headers: Mapping[str, str]) -> Exception:
-        """The error that says what an HTTP status means for further calls."""
-        said = f"{self._url} answered {status}: {reason}"
-        if status in (401, 403):
-            return FatalLlmError(f"{said}; is the environment variable {self._key_name} set to a key for this server?")
-        if status == 404:
-            return FatalLlmError(
-                f"{said}; check BASE_URL (most end in /v1) and MODEL of --llm {SERVER_PREFIX}BASE_URL#MODEL"
-            )
-        if 300 <= status < 400:
-            target = self._clean(headers.get("location", "nowhere"))
-            return FatalLlmError(
-                f"{self._url} answered {status} and refers to {target}, which is not followed: if you trust that "
-                f"address, give it with --llm {SERVER_PREFIX}BASE_URL#MODEL"
-            )
-        if status == 400 and "max_completion_tokens" in reason and self._limit_name == "max_tokens":
-            # OpenAI's newer models accept only the new name of the limit, most other servers only the old one.
-            self._limit_name = "max_completion_tokens"
-            return TransientError(said, 0.0)
-        if is_retried(status):
-            return TransientError(said, retry_after_seconds(headers))
-        return LlmError(said)
-
-    def _clean(self, text: str) -> str:
-        """A server's text as one line for a message: without the key, then cut, so that no part of the key is left."""
-        return self._secret.removed(" ".join(printable(text).split()))[:_ERROR_CHARACTERS]
-
-
-def _parse_address(address: str) -> tuple[str, str]:
-    """Base URL and model of `BASE_URL#MODEL`.
-
-    Raises:
-        LlmError: If one is missing, or the URL holds a password or a query.
-    """
-    url, hash_, model = address.partition("#")
-    way_out = f"write {SERVER_PREFIX}BASE_URL#MODEL, such as {SERVER_PREFIX}http://localhost:8000/v1#my-model"
-    try:
-        parts = urlsplit(url)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        known = False
-    if not known:
-        raise LlmError(f"--llm {SERVER_PREFIX} is given no address of a server: {way_out}")
-    if not hash_ or not model:
-        raise LlmError(f"--llm names no model of {parts.hostname}: {way_out}")
-    if parts.username or parts.password or parts.query:
-        # The message does not show it, since it may be a secret.
-        raise LlmError(
-            f"--llm has a password or a query in its address, which would be stored: put the key into an environment "
-            f"variable and {way_out}"
-        )
-    return url.rstrip("/"), model
-
-
-def _proxy_in_words(url: str) -> str:
-    """The proxy that the environment names for this address, for a message; its password is left out."""
-    parts = urlsplit(url)
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(parts.netloc):
-        return ""
-    return f" through the proxy {proxy.rpartition('@')[2].rpartition('//')[2].rstrip('/')}"
+        for stage in (show, printing, removing):
+            stage.end()
+        answer = without_thoughts("".join(text))
+        if answer is None:
+            raise all_thought()
+        return answer, usage

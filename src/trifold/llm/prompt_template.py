@@ -14,7 +14,8 @@ from trifold.errors import PromptError
 from trifold.json_reading import parse_json
 
 _PLACEHOLDER = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
-Role = Literal["system", "user", "assistant"]
+# The last two are of templates that put a query and a passage to a reranker.
+Role = Literal["system", "user", "assistant", "query", "document"]
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,31 @@ from typing import Literal
 from trifold.errors import PromptError, SettingsError, require
 from trifold.llm.prompt_file import read_text
 
-# How --llm begins for a server, and for weights on this machine.
+# How --llm begins for a server that writes, for the two kinds of decision servers, and for weights on this machine: of
+# models that write or fill gaps, and of rerankers.
 SERVER_PREFIX = "openai:"
+SYSTEM_ONE_PREFIX, DECISIONS_PREFIX = "systemone:", "decisions:"
+SERVER_PREFIXES = (SERVER_PREFIX, SYSTEM_ONE_PREFIX, DECISIONS_PREFIX)
 LOCAL_PREFIX = "hf:"
 Calibration = Literal["auto", "none", "length", "pmi", "contextual", "batch", "affine"]
+RERANKER_PREFIX = "rerank:"
 # The most bytes of a variable's value; no model reads more.
 _VALUE_BYTES = 64 << 20
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def local_name(llm: str | None) -> str | None:
+    """The model on this machine that `--llm` names: what follows its prefix; `None` where it names none."""
+    given = llm or ""
+    prefix = next((one for one in (LOCAL_PREFIX, RERANKER_PREFIX) if given.startswith(one)), None)
+    return None if prefix is None else given.removeprefix(prefix) or None
+
+
 def without_server(llm: str | None) -> str | None:
     """A language model as a run folder may name it: a server's address is left out, its model is kept."""
-    return f"{SERVER_PREFIX}…#{llm.rpartition('#')[2]}" if llm and llm.startswith(SERVER_PREFIX) else llm
+    if not llm or not llm.startswith(SERVER_PREFIXES):
+        return llm
+    return f"{llm.partition(':')[0]}:…#{llm.rpartition('#')[2]}"
 
 
 @dataclass(frozen=True)
@@ -44,12 +57,13 @@ class LlmSettings:
     """Which language model is asked, and what it may cost.
 
     Attributes:
-        llm: hf:NAME-OR-FOLDER for weights on this machine, openai:BASE_URL#MODEL for an OpenAI-compatible server;
-            no run folder and no --config file names a server.
+        llm: hf:NAME-OR-FOLDER for weights on this machine, rerank:NAME-OR-FOLDER for those of a reranker or another
+            cross-encoder, openai:BASE_URL#MODEL for an OpenAI-compatible server, systemone:BASE_URL#MODEL or
+            decisions:BASE_URL#MODEL for a decision server; no run folder and no --config file names a server.
         api_key_env: Environment variable that holds the server's key; the key itself is never stored or shown.
         max_tokens: Most tokens of an answer; by default 256, or as many as a model on this machine has room for.
         temperature: 0 always takes the most likely word; higher values make answers vary.
-        concurrency: Calls to a server at the same time.
+        concurrency: The most calls to a server at the same time; how many there are is found out, up to 16 by default.
         timeout_seconds: Seconds that a server may take for a whole answer, streamed or not.
         retries: How often a call that failed is made again, each time after a longer wait.
         max_calls: Stop before another call is made; answers from the log are not counted.
@@ -63,7 +77,7 @@ class LlmSettings:
     api_key_env: str = "OPENAI_API_KEY"
     max_tokens: int | None = None
     temperature: float = 0.0
-    concurrency: int = 4
+    concurrency: int | None = None
     timeout_seconds: float = 60.0
     retries: int = 4
     max_calls: int | None = None
@@ -127,6 +141,8 @@ class PromptingSettings:
         option_orders: For local models: score each text with the prompt's list of labels in so many orders, and take
             the mean.
         cloze: For masked models: a sentence with the text and the gap that a label's word fills.
+        hypothesis: For rerankers: how a label is put to a text, such as "This text is about {label}."; by default the
+            label alone, and for models of natural language inference "This example is {label}.".
     """
 
     prompt: Path | None = None
@@ -136,6 +152,7 @@ class PromptingSettings:
     calibration: Calibration = "auto"
     option_orders: int = 1
     cloze: str = "{text} All in all, it was {mask}."
+    hypothesis: str | None = None
 
     def __post_init__(self) -> None:
         require(self.shots >= 0, f"--shots {self.shots}", "give 0 or more")
@@ -143,6 +160,11 @@ class PromptingSettings:
         require(1 <= self.option_orders <= 100, f"--option-orders {self.option_orders}", "give 1 to 100")
         whole = self.cloze.count("{text}") == 1 and self.cloze.count("{mask}") == 1
         require(whole, f"--cloze {self.cloze!r}", 'write {text} and {mask} once each, as in "{text} It was {mask}."')
+        require(
+            self.hypothesis is None or self.hypothesis.count("{label}") == 1,
+            f"--hypothesis {self.hypothesis!r}",
+            'write {label} once, as in "This text is about {label}."',
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

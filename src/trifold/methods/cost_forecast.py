@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from trifold.llm.call_pace import FIRST
 from trifold.methods.defaults import ADAPTER, CONTRASTIVE, FULL, contrastive_steps, tuning_epochs
 from trifold.methods.settings import MethodSettings
 
@@ -97,7 +98,7 @@ def prompt_seconds(work: Workload, settings: MethodSettings) -> float:
     """Two operations for each parameter and token; a server is taken to need a second for an answer."""
     asked, llm = settings.prompting, settings.llm
     if not work.llm_parameters:
-        return 3.0 + work.test_texts * asked.votes * _SECONDS_PER_ANSWER / llm.concurrency
+        return 3.0 + work.test_texts * asked.votes * _SECONDS_PER_ANSWER / (llm.concurrency or FIRST)
     # English has about four characters to a token. Examples are read once, unless each text has its own.
     tokens = min(settings.backbone.max_length, work.characters_per_text / 4) + 8
     own = asked.shots if asked.shot_choice == "nearest" else 0

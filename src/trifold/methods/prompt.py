@@ -16,7 +16,7 @@ from trifold.llm.few_shot import FixedShots, NearestShots, choose_balanced, choo
 from trifold.llm.label_words import word_labels
 from trifold.llm.labeller import Labeller, LabellingTask, Shots
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import labeller_of, open_llm
+from trifold.llm.open_model import labeller_of, open_llm, require_readable
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.prompt_template import Example
 from trifold.llm.score_rules import LABEL_FREE, label_free_map
@@ -28,8 +28,8 @@ from trifold.models.locate import describe_base, find_backbone
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.vector_steps import unit_length
 from trifold.runtime import choose
-from trifold.tasks.labels import LabelMap
 from trifold.statistics.score_calibration import ScoreMap, affine, choose_map
+from trifold.tasks.labels import LabelMap
 from trifold.types import Examples, single_texts
 
 # Validation rows that are read with the labels in reversed order, to see whether that changes answers.
@@ -122,7 +122,8 @@ class Prompting(Method):
         given = read_prompt(asked.prompt) if asked.prompt else None
         prompt, words = word_labels(given, labels, self.settings.labels.described())
         model = open_llm(llm, backbone)
-        task = LabellingTask(prompt, words, asked.cloze)
+        require_readable(model, asked, prompt, len(words))
+        task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
         if isinstance(model, Scorer):
             task = replace(task, max_length=backbone.max_length, long_text=backbone.long_text)
         kept = kept_settings(llm, asked, task, model.name, getattr(model, "files", None))

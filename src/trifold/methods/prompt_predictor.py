@@ -14,15 +14,25 @@ from trifold.engines.encoder import Encoder, embed
 from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError, SettingsError
 from trifold.events import say
 from trifold.json_reading import parse_json
+from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.contract import UnnamedServerError
 from trifold.llm.few_shot import Embed, FixedShots, NearestShots
-from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask, common_reasons
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.open_model import labeller_of, open_llm
 from trifold.llm.prompt_file import format_prompt, parse_prompt
 from trifold.llm.prompt_template import Example
-from trifold.llm.settings import LOCAL_PREFIX, SERVER_PREFIX, LlmSettings, Price, PromptingSettings
+from trifold.llm.settings import (
+    LOCAL_PREFIX,
+    RERANKER_PREFIX,
+    SERVER_PREFIX,
+    SERVER_PREFIXES,
+    LlmSettings,
+    Price,
+    PromptingSettings,
+    local_name,
+    without_server,
+)
 from trifold.methods.contract import Predictor, Scores
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import describe_base, find_base
@@ -77,7 +87,7 @@ class PromptPredictor(Predictor):
         """See `Predictor.account`. Calls, tokens and money, and how often an answer named no label."""
         spent = self._labeller.spent
         found: dict[str, object] = {"calls": spent.calls, "answers_from_log": spent.from_log}
-        if isinstance(self._labeller, GenerationLabeller):
+        if isinstance(self._labeller, AskingLabeller):
             failures = self._labeller.abstained / max(1, self._labeller.asked)
             found |= {"prompt_tokens": spent.prompt_tokens, "answer_tokens": spent.answer_tokens}
             found["failure_rate"] = round(failures, 6)
@@ -87,7 +97,7 @@ class PromptPredictor(Predictor):
         """Write the prompt with its examples; the language model is not copied, and no key is stored."""
         task = self._labeller.task
         arrays = {"temperature": np.array([self._temperature])}
-        arrays |= {"prior": self._labeller.prior} if isinstance(self._labeller, GenerationLabeller) else {}
+        arrays |= {"prior": self._labeller.prior} if isinstance(self._labeller, AskingLabeller) else {}
         arrays |= vars(self._labeller.score_map) if isinstance(self._labeller, LikelihoodLabeller) else {}
         arrays |= {"vectors": task.shots.vectors} if isinstance(task.shots, NearestShots) else {}
         write_state(folder, {**self.labels.described(), **self._kept}, arrays)
@@ -116,9 +126,8 @@ class PromptPredictor(Predictor):
         with _damage_reported(folder):
             labels, task = LabelMap.saved(kept), _task(folder, kept, arrays, compute)
             temperature = float(arrays.of_shape("temperature", 1, positive=True)[0])
-            asked = PromptingSettings(
-                votes=int(kept["votes"]), option_orders=int(kept["option_orders"]), cloze=task.cloze
-            )
+            votes, orders = int(kept["votes"]), int(kept["option_orders"])
+            asked = PromptingSettings(votes=votes, option_orders=orders, cloze=task.cloze, hypothesis=task.hypothesis)
             score_map = _score_map(arrays, len(labels)) if "base" in kept else None
             _require_whole(task, labels, arrays)
         if asked.votes > 1:
@@ -153,13 +162,14 @@ def kept_settings(
         files: The model's files; `None` for a model on a server.
     """
     return {
-        "llm": name if files else _model_of(name),
+        "llm": without_server(name),
         "llm_bytes": files.size_bytes() if files else 0,
         **{name: getattr(llm, name) for name in _KEPT},
         "votes": asked.votes,
         "option_orders": asked.option_orders,
         "words": list(task.words),
         "cloze": task.cloze,
+        "hypothesis": task.hypothesis,
         "max_length": task.max_length,
         "long_text": task.long_text,
         **(describe_base(files) if files else {}),
@@ -212,20 +222,22 @@ def _llm_settings(folder: Path, kept: dict[str, Any], given: LlmSettings, comput
     default, made_with = LlmSettings(), str(kept["llm"])
     own = {name: kept[name] for name in _KEPT if getattr(given, name) == getattr(default, name)}
     if "base" in kept:
-        if given.llm and not given.llm.startswith(LOCAL_PREFIX):
+        if given.llm and local_name(given.llm) is None:
             raise LlmError(f"{folder.parent} was made with weights on this machine: leave out --llm, or name them")
         # The weights may have moved; their hash is compared.
-        moved = {"base": given.llm.removeprefix(LOCAL_PREFIX), "base_revision": None} if given.llm else {}
+        moved = {"base": local_name(given.llm), "base_revision": None} if given.llm else {}
         base = {**kept, **moved}
         files = find_base(base, folder, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
-        return replace(given, llm=f"{LOCAL_PREFIX}{files.folder}", **own)
+        prefix = RERANKER_PREFIX if made_with.startswith(RERANKER_PREFIX) else LOCAL_PREFIX
+        return replace(given, llm=f"{prefix}{files.folder}", **own)
     model = printable(_model_of(made_with))
-    if not given.llm or not given.llm.startswith(SERVER_PREFIX):
+    prefix = next((one for one in SERVER_PREFIXES if made_with.startswith(one)), SERVER_PREFIX)
+    if not given.llm or not given.llm.startswith(SERVER_PREFIXES):
         raise UnnamedServerError(
             f"{folder.parent} asks a server for the model {model}, and a run folder may not say which server gets the "
-            f"texts: give --llm {SERVER_PREFIX}BASE_URL#MODEL, and --api-key-env where its key is not in OPENAI_API_KEY"
+            f"texts: give --llm {prefix}BASE_URL#MODEL, and --api-key-env where its key is not in OPENAI_API_KEY"
         )
-    if _model_of(given.llm) != _model_of(made_with):
+    if _model_of(given.llm) != _model_of(made_with) or not given.llm.startswith(prefix):
         say(f"note: the run was made with the model {model}: its figures are of that, not of {_model_of(given.llm)}")
     return replace(given, **own)
 
@@ -267,4 +279,6 @@ def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], com
         found = embedder(files, Tokenizer.of(files, kept["nearest"]), compute)
         shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
     words = tuple(kept["words"])
-    return LabellingTask(prompt, words, kept["cloze"], shots, kept["max_length"], kept["long_text"])
+    return LabellingTask(
+        prompt, words, kept["cloze"], shots, kept["max_length"], kept["long_text"], kept.get("hypothesis")
+    )

@@ -31,7 +31,7 @@ def nothing_to_prompt(train: Examples, settings: MethodSettings) -> str | None:
     if train.multi_label:
         return "rows have several labels here, and a prompt asks for one"
     if settings.llm.llm is None:
-        return "it needs a language model: give --llm hf:FOLDER, or --llm openai:BASE_URL#MODEL"
+        return "it needs a language model: give --llm hf:FOLDER, rerank:FOLDER or openai:BASE_URL#MODEL"
     if settings.backbone.long_text == "window":
         return "a prompt holds one piece of a text: give --long-text truncate or head+tail"
     return None

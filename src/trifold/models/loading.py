@@ -12,6 +12,8 @@ from trifold.errors import BackboneError
 from trifold.models.backbone_files import BackboneFiles, read_config, reason_of
 
 _ENCODING_CLASSES = ("AutoModel", "AutoModelForSequenceClassification")
+# What the head of a class of model is called, by the end of the class's name.
+_HEADS = {"ForMaskedLM": "head for masked words", "ForSequenceClassification": "head of a classifier"}
 
 
 def save_model(model: Any, folder: Path) -> None:
@@ -113,9 +115,10 @@ def _require_weights(files: BackboneFiles, model: Any, missing: Iterable[str], *
     """Refuse a model with missing weights. Those of pooler and, unless `whole`, head may be missing."""
     body = "" if model.base_model is model else f"{model.base_model_prefix}."
     if whole and any(not name.startswith(body) for name in missing):
-        head = "masked" if type(model).__name__.endswith("ForMaskedLM") else "next"
+        kind = type(model).__name__
+        head = next((head for end, head in _HEADS.items() if kind.endswith(end)), "head for next words")
         raise BackboneError(
-            f"{files.name} has no head for {head} words (its files lack {min(missing)}): give a model that was "
+            f"{files.name} has no {head} (its files lack {min(missing)}): give a model that was "
             "pretrained and saved with it"
         )
     lacking = sorted(name for name in missing if name.startswith(body) and "pooler" not in name.split("."))

@@ -1,9 +1,9 @@
 """Label a file's rows with a language model, for people to check and for small models to learn from."""
 
 import time
-from itertools import islice
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +15,15 @@ from trifold.data.label_matching import plain_text
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable
 from trifold.errors import DataError, PromptError, did_you_mean, require
-from trifold.events import say
 from trifold.hashing import file_sha256
 from trifold.inference.answers import ERROR
 from trifold.inference.stream import label_rows, require_result, write_labelled
+from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.cost_estimate import Estimate
-from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.label_words import word_labels
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import labeller_of, open_llm
+from trifold.llm.open_model import labeller_of, open_llm, require_readable
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.score_rules import label_free_map
 from trifold.llm.settings import LlmSettings, PromptingSettings
@@ -136,7 +135,7 @@ def label_file(request: LabelRequest, *, json: bool = False) -> Tally:
 
     def describe() -> None:
         assert output is not None
-        model = labeller.client.model.name if isinstance(labeller, GenerationLabeller) else request.llm.llm
+        model = labeller.client.model.name if isinstance(labeller, AskingLabeller) else request.llm.llm
         facts = {
             "llm": model,
             "prompt": str(prompt),
@@ -201,17 +200,17 @@ def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
     if not labels.names:
         raise PromptError(f'{asked.prompt} names no labels: write labels = ["…", "…"] under [output]')
     prompt, words = word_labels(prompt, labels, {})
-    task = LabellingTask(prompt, words, asked.cloze)
     require(
         asked.calibration != "affine",
         "--calibration affine with label",
         "it is learned from labels; take contextual or batch, or train with finetune --method prompt",
     )
-    labeller = labeller_of(open_llm(llm, request.compute), task, llm, asked)
+    task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
+    model = open_llm(llm, request.compute)
+    require_readable(model, asked, prompt, len(words))
+    labeller = labeller_of(model, task, llm, asked)
     if isinstance(labeller, LikelihoodLabeller):
         labeller.score_map = _score_map(request, labeller)
-    elif asked.votes == 1:
-        say("note: a server's single answer says little of how sure it is: --votes 5 makes confidences of it")
     return labeller, labels
 
 

@@ -33,7 +33,8 @@ class Session:
 
     def __init__(self, llm: LlmSettings, compute: ComputeSettings) -> None:
         self.settings = llm
-        self.client = Client.of(open_text_generator(llm, compute), llm)
+        self._model = open_text_generator(llm, compute)
+        self.client = Client.of(self._model, llm)
         self.sampling = Sampling(llm.max_tokens, llm.temperature)
 
     def ask(self, conversation: Conversation, on_text: OnText | None = None) -> Answer:
@@ -50,7 +51,7 @@ class Session:
 
     def shown(self, conversation: Conversation) -> str:
         """Exactly what is sent."""
-        return self.client.model.shown(conversation)
+        return self._model.shown(conversation)
 
 
 def fill_in(path: Path, values: VariableSettings | None) -> Conversation:

@@ -1,7 +1,7 @@
 """What `--method prompt` would cost on a file, before it costs anything."""
 
+from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.cost_estimate import Estimate
-from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.methods.catalogue import method_entry
 from trifold.methods.prompt import Prompting
 from trifold.pipeline.request import Request, open_task
@@ -20,6 +20,6 @@ def expect(request: Request) -> Estimate:
     method = Prompting(request.method_settings)
     labeller, _ = method.prepare(task.split.train, LabelMap.of(task.data.examples.labels))
     test = labeller.expect(single_texts(task.split.test.texts))
-    if isinstance(labeller, GenerationLabeller):
+    if isinstance(labeller, AskingLabeller):
         return test
     return test + labeller.expect(single_texts(task.split.validation.texts))

@@ -1,49 +1,62 @@
-"""How relevant passages are to a query, by a cross-encoder: a run of our own that reads both together."""
+"""How relevant passages are to a query, by a cross-encoder: a run of our own, or a model that was trained elsewhere."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.special import expit
 
+from trifold.artifact.run_record import RUN
 from trifold.documents.search.hybrid import Reranker
 from trifold.errors import SettingsError
 from trifold.inference.predict import score_texts
 from trifold.inference.run import load_run
+from trifold.models.pair_judging import yes_class
 from trifold.models.settings import ComputeSettings
 from trifold.types import TextPair
 
-# What the class of relevant passages may be called.
-_RELEVANT = ("relevant", "1", "true", "yes", "match", "positive")
 _WAY_OUT = (
     "give a run that was trained on pairs of queries and passages, labelled 1 where the passage is relevant and 0 "
     "where it is not: trifold finetune PAIRS.csv --task pairs --text-column query,passage"
 )
 
 
-def open_reranker(run: Path, compute: ComputeSettings | None = None) -> Reranker:
+def open_reranker(name: Path, compute: ComputeSettings | None = None) -> Reranker:
     """A function from pairs of query and passage to how probable it is that each passage is relevant.
 
     Args:
-        run: Run folder of a classifier of pairs with two classes, of which one is called relevant, 1, true, yes, match
-            or positive.
+        name: Run folder of a classifier of pairs of which one class is called relevant, 1, true, yes, match or
+            positive, or else entailment; or folder or hub id of a reranker.
         compute: How it is run.
 
     Raises:
         SettingsError: If the run reads single texts, or has other classes.
-        ArtifactError: If there is no such run, or it is damaged.
+        ArtifactError: If the run is damaged.
+        LlmError: If there is no such model, or it judges no pairs.
     """
-    opened = load_run(run, compute)
+    if not _is_run(name):
+        from trifold.llm.local_reranker import open_reranking_model
+
+        model = open_reranking_model(str(name), compute or ComputeSettings(), "--rerank ")
+        return lambda pairs: np.asarray(expit(model.log_odds(pairs)))
+    opened = load_run(name, compute)
     if not opened.record.get("pairs"):
-        raise SettingsError(f"--rerank {run} is a run that reads single texts: {_WAY_OUT}")
+        raise SettingsError(f"--rerank {name} is a run that reads single texts: {_WAY_OUT}")
     labels = opened.predictor.labels
-    relevant = [number for number, name in enumerate(labels.names) if str(name).strip().lower() in _RELEVANT]
-    if labels.multi_label or len(labels) != 2 or len(relevant) != 1:
+    yes = None if labels.multi_label else yes_class(labels.names)
+    if yes is None or len(labels) < 2:
         known = ", ".join(map(str, labels.names[:8]))
-        raise SettingsError(f"--rerank {run} tells apart {known}, of which none is relevance: {_WAY_OUT}")
+        raise SettingsError(f"--rerank {name} tells apart {known}, of which none is relevance: {_WAY_OUT}")
 
     def relevance(pairs: Sequence[TextPair]) -> np.ndarray:
-        logits = score_texts(opened.predictor, list(pairs), "reranking").logits
-        found: np.ndarray = labels.probabilities(logits)[:, relevant[0]]
-        return found
+        ordered = [TextPair(pair.second, pair.first) for pair in pairs] if yes.entails else list(pairs)
+        logits = score_texts(opened.predictor, ordered, "reranking").logits
+        return np.asarray(expit(yes.log_odds(logits)))
 
     return relevance
+
+
+def _is_run(name: Path) -> bool:
+    """Whether this names a run or a comparison; of a folder that is neither, `load_run` tells what it lacks."""
+    return (name / RUN).is_file() or (os.path.isdir(name) and not (name / "config.json").is_file())

@@ -10,7 +10,7 @@ from trifold.artifact.run_folder import finished_run
 from trifold.artifact.run_record import ModelRecord, read_run_record
 from trifold.errors import SettingsError
 from trifold.hashing import file_sha256
-from trifold.llm.settings import without_server
+from trifold.llm.settings import local_name, without_server
 from trifold.models.backbone_files import MODEL_FILES
 from trifold.pipeline.request import Request, file_hashes
 from trifold.train.checkpoint import what_differs
@@ -44,7 +44,7 @@ def asked_for(request: Request, method: str, hashes: Mapping[str, str | None] | 
         "prompt": file_sha256(prompt) if isinstance(prompt, Path) and prompt.is_file() else prompt,
         "llm": without_server(own.llm.llm),
         "model_sha256": model_hashes(own.backbone.model),
-        "llm_sha256": model_hashes((own.llm.llm or "").removeprefix("hf:")) if own.llm.llm else [],
+        "llm_sha256": model_hashes(local_name(own.llm.llm) or ""),
     }
     return plain({"method": method, **settings, **by_content, **(hashes or file_hashes(request))})
 

@@ -51,7 +51,7 @@ def evaluate_search(
         queries: File with ids and texts of queries.
         judged: File with ids of queries, ids of documents as the index calls them, and relevance.
         split: Of files with a column `split`, only rows with this value.
-        rerank: Run folder of a cross-encoder.
+        rerank: A cross-encoder, as `open_reranker` takes it.
         compute: Where models are run.
 
     Raises:

@@ -30,6 +30,8 @@ def test_a_file_that_is_not_there_is_an_error() -> None:
         ('api_key_env = "SECRET"', "sets api-key-env"),
         ("trust-remote-code = true", "sets trust-remote-code"),
         ('llm = "openai:http://example.com#m"', "sets llm"),
+        ('llm = "systemone:http://example.com#m"', "sets llm"),
+        ('llm = "decisions:http://example.com#m"', "sets llm"),
         ("[train]\nepochs = 3", r"has the table \[train\]"),
         ("epochs =", "is no TOML that can be read"),
     ],

@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -316,3 +317,35 @@ def test_a_server_that_never_answers_usably_is_no_model(split: Split, tmp_path: 
         predictor = fit(settings(server.llm, tmp_path / "log"), split).predictor
         with pytest.raises(LlmError, match=r"3 of 3 texts get no label: the model answered 'I would rather not.'"):
             predictor.score(split.test.texts[:3])
+
+
+@pytest.mark.parametrize("kind", ["systemone", "decisions"])
+def test_a_decision_server_is_a_method_like_any_other(kind: str, split: Split, tmp_path: Path) -> None:
+    def decide(_: int, body: dict[str, Any]) -> Reply:
+        share = 0.9 if "superb" in str(body) else 0.3
+        shares = {"bad": 1 - share, "good": share}
+        if kind == "systemone":
+            answers: object = {"label": {"type": "choice", "choice": "good", "probabilities": shares}}
+        else:
+            listed = [{"value": value, "probability": one} for value, one in shares.items()]
+            answers = [{"type": "choice", "name": "label", "probabilities": listed}]
+        return Reply(raw=json.dumps({"answers": answers}).encode())
+
+    with scripted(decide) as server:
+        named = server.decides(kind)
+        fitted = fit(settings(named, tmp_path / "log"), split)
+        texts = split.test.texts[:6]
+        scores = fitted.predictor.score(texts).logits
+        assert fitted.choices["llm"] == f"{kind}:…#scripted"
+        fitted.predictor.save(tmp_path / "model")
+        assert server.url not in (tmp_path / "model" / "head.json").read_text()
+        with pytest.raises(LlmError, match=f"give --llm {kind}:BASE_URL#MODEL"):
+            PromptPredictor.load(tmp_path / "model", replace(CPU, offline=False))
+        back = PromptPredictor.load(
+            tmp_path / "model", replace(CPU, offline=False), LlmSettings(llm=named, log=tmp_path / "log2")
+        )
+        np.testing.assert_allclose(back.score(texts).logits, scores, atol=1e-5)
+        assert back.account()["failure_rate"] == 0
+        for refused in ({"shots": 2}, {"votes": 3}):
+            with pytest.raises(LlmError, match="a decision server reads no examples and answers once"):
+                fit(settings(named, tmp_path / "log", **refused), split)

@@ -50,8 +50,8 @@ class QuerySettings:
         where: Condition on the documents' columns, such as "year >= 2020 and label = 'good'".
         approximate: Search by the approximate index, or exactly; by default approximately where there is such an index.
         hybrid: Rank by keywords as well as by vectors; by default where the index has keywords.
-        rerank: Run folder of a cross-encoder, which ranks the best 50 documents anew; trained by finetune --task
-            pairs on queries and passages, labelled 1 where the passage is relevant and 0 where it is not.
+        rerank: A cross-encoder (run folder, folder or hub id) that ranks the best 50 documents anew; a run is trained
+            by finetune --task pairs on queries and passages, labelled 1 where the passage is relevant and 0 where not.
     """
 
     top_k: int = 10

@@ -1,0 +1,86 @@
+"""The probabilities of labels, from the probabilities of the tokens at each place of an answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trifold.llm.answer_parser import undecorated
+
+# Below this share of the probability, an answer that begins with no label says nothing of labels.
+_LEAST_COVERED = 0.01
+
+
+@dataclass(frozen=True)
+class TokenPlace:
+    """One place of an answer.
+
+    Attributes:
+        written: The token that was written there.
+        tokens: The most probable tokens of that place as text, the written one among them, each with its probability.
+    """
+
+    written: str
+    tokens: tuple[tuple[str, float], ...]
+
+
+def label_probabilities(places: Sequence[TokenPlace], words: Sequence[str]) -> np.ndarray | None:
+    """The probability of each label, `(words,)`; what is left to 1 went to tokens that begin no label.
+
+    They are read where the model begins to write a label, or else at the first place. A token counts for the label that
+    it begins, in capitals or not and whatever spaces and quotes are before it. Where labels begin alike, what tells
+    them apart is read from the next places, along the answer; a token with which two labels could begin, and that was
+    not written, counts for none.
+
+    Args:
+        places: The answer, place by place.
+        words: The words for the labels.
+
+    Returns:
+        `None` if no label could be read.
+    """
+    folded = [word.casefold().strip() for word in words]
+    begin = next((at for at, place in enumerate(places) if _begins(place.written, folded)), None)
+    found = _walk(places[begin or 0 :], folded)
+    return found if found.sum() > (0.0 if begin is not None else _LEAST_COVERED) else None
+
+
+def _begins(token: str, words: Sequence[str]) -> bool:
+    text = undecorated(token)
+    return bool(text) and bool(_fitting(text, words))
+
+
+def _walk(places: Sequence[TokenPlace], words: Sequence[str]) -> np.ndarray:
+    """The labels' probabilities along an answer that begins with one."""
+    found = np.zeros(len(words))
+    before, written, fitting = 1.0, "", list(range(len(words)))
+    for place in places:
+        for token, probability in place.tokens:
+            text = undecorated(written + token)
+            fits = _fitting(text, words) if text else []
+            if len(fits) == 1:
+                found[fits[0]] += before * probability
+        before *= dict(place.tokens).get(place.written, 0.0)
+        written += place.written
+        text = undecorated(written)
+        fitting = _fitting(text, words) if text else fitting
+        if text and len(fitting) < 2:
+            return found
+    # The answer ended with a label that begins another one.
+    ended = [number for number in fitting if undecorated(written).startswith(words[number])]
+    if ended:
+        found[max(ended, key=lambda number: len(words[number]))] += before
+    return found
+
+
+def _fitting(text: str, words: Sequence[str]) -> list[int]:
+    """The labels that a text begins, or that are complete in it."""
+    return [
+        number
+        for number, word in enumerate(words)
+        if word.startswith(text) or (text.startswith(word) and not _goes_on(text[len(word)]))
+    ]
+
+
+def _goes_on(character: str) -> bool:
+    return character.isalnum() or character == "_"
