@@ -17,7 +17,8 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from provenance import provenance
-from trifold.llm.likelihood import Continuations, Likelihoods
+from trifold.llm.likelihood import Likelihoods
+from trifold.llm.token_tree import Continuations
 from trifold.runtime import Runtime, prepare
 
 RESULT = Path(__file__).parent / "results" / "likelihoods.json"

@@ -9,7 +9,7 @@ gemma-270m (the base model google/gemma-3-270m) with no example, with 4, 16 and 
 rows of AG News and IMDb. Reviews are cut at 128 tokens for `prompt`, so that examples have room.
 
 Keeps, under results/prompting/, the raw rows of each run (row, label, prediction, probability) and facts.json with the
-seconds of each run's fit and predictions, command, commit, machine and versions; runs that are kept already are left out.
+seconds of each run's fit and predictions, command, commit, machine and versions; a run that is kept is left out.
 docs/prompting.md has the table (`python benchmarks/prompting.py table`). Needs TRIFOLD_DATA and gemma-270m.
 """
 
@@ -100,21 +100,11 @@ def run_all(data: str, labels: int, draw: int, most: int) -> None:
             probabilities = classifier.predict_proba(test_texts)
             ended = time.perf_counter()
         keep(run, test_ids, test_truth, probabilities, classifier.classes_)
-        found = {
-            "fit_seconds": round(fitted - begun, 2),
-            "ms_a_text": round(1000 * (ended - fitted) / len(test_ids), 2),
-        }
-        (RESULTS / "facts.json").write_text(
-            json.dumps(
-                {**provenance(), "backbones": ["minilm", "gemma-270m"], "runs": {**facts(), run: found}}, indent=1
-            )
-            + "\n"
-        )
-        print(
-            run,
-            f"{100 * (classifier.classes_[probabilities.argmax(1)] == np.array(test_truth)).mean():.1f}",
-            flush=True,
-        )
+        took = {"fit_seconds": round(fitted - begun, 2), "ms_a_text": round(1000 * (ended - fitted) / len(test_ids), 2)}
+        kept = {**provenance(), "backbones": ["minilm", "gemma-270m"], "runs": {**facts(), run: took}}
+        (RESULTS / "facts.json").write_text(json.dumps(kept, indent=1) + "\n")
+        accuracy = (classifier.classes_[probabilities.argmax(1)] == np.array(test_truth)).mean()
+        print(run, f"{100 * accuracy:.1f} %", flush=True)
 
 
 def drawn(data: str, labels: int, draw: int, most: int) -> tuple[list[str], list[Any], list[int], list[str], list[Any]]:
@@ -169,7 +159,7 @@ def table() -> list[str]:
             continue
         right = sum(row["label"] == row["prediction"] for row in rows)
         low, high = wilson(right / len(rows), len(rows))
-        cell = f"{100 * right / len(rows):.1f} ({100 * low:.0f}–{100 * high:.0f})"
+        cell = f"{100 * right / len(rows):.1f} ({100 * low:.0f} to {100 * high:.0f})"
         found.setdefault((int(labels), name), {})[data] = f"{cell} · {facts()[run]['ms_a_text']:.0f} ms"
     lines = ["| labels | method | " + " | ".join(SETS) + " |", "|---|---|" + "---|" * len(SETS)]
     for labels, name in sorted(found, key=lambda key: (key[0], key[1] not in LEARNING, key[1])):

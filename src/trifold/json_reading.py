@@ -73,7 +73,7 @@ def _refuse_depth(value: object, left: int) -> None:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
+    raise ValueError(f"{name} is not a JSON number (null stands for a missing value)")
 
 
 def _finite(digits: str) -> float:

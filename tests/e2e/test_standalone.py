@@ -3,6 +3,7 @@
 import csv
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -152,6 +153,21 @@ def test_a_reader_that_has_had_enough_is_no_error(folder: Path, tmp_path: Path) 
             assert process.stderr is not None
             process.stdout.close()
             assert process.stderr.read() == b""
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json", "head.json"])
+def test_a_damaged_export_is_said_in_one_line(folder: Path, tmp_path: Path, name: str) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folder, damaged)
+    content = (damaged / "model" / name).read_bytes()
+    (damaged / "model" / name).write_bytes(content[: len(content) // 2])
+    source = tmp_path / "in.csv"
+    source.write_text(ROWS)
+    for arguments in (["--text", "wonderful"], [source]):
+        done = run(damaged, *arguments)
+        assert (done.returncode, done.stdout.count("\n"), done.stderr.count("\n")) == (2, 0, 1)
+        assert f"the export in {damaged} is damaged" in done.stderr
+        assert "export the run again" in done.stderr
 
 
 def test_it_asks_for_the_packages_that_trifold_asks_for(folder: Path) -> None:

@@ -62,7 +62,8 @@ def _machine_rows(machine: "Machine") -> list[tuple[str, str]]:
     from trifold.formatting import megabytes
 
     load = "" if machine.load is None else f", load {machine.load:.1f}"
-    multiplied = {"bfloat16": machine.bfloat16, "AMX": machine.amx, "8-bit integers (VNNI)": machine.vnni}
+    bfloat16 = "bfloat16" if machine.bfloat16_pays else "bfloat16, slower than float32"
+    multiplied = {bfloat16: machine.bfloat16, "AMX": machine.amx, "8-bit integers (VNNI)": machine.vnni}
     return [
         ("processor", machine.processor),
         ("cores", f"{machine.cores} usable{load}; {machine.threads} for numeric work"),

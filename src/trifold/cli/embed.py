@@ -5,11 +5,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.inputs import OptionalDataFile
+from trifold.cli.inputs import OptionalDataFile, require_one
 from trifold.cli.output import print_json, say_next
 from trifold.data.settings import TextSettings
 from trifold.documents.settings import EmbeddingSettings
-from trifold.errors import DataError, SettingsError, require
+from trifold.errors import DataError, require
 from trifold.models.settings import EncodingSettings
 
 
@@ -49,8 +49,10 @@ def embed(
     from trifold.formatting import counted
     from trifold.runtime import prepare_own
 
-    if (source is None) == (text is None) or (source is not None and output is None):
-        raise SettingsError("embed needs a file and --output vectors.npy, or a text: trifold embed MODEL --text TEXT")
+    needs = "embed needs a file and --output, or a text"
+    usage = "trifold embed MODEL FILE --output vectors.npy, or trifold embed MODEL --text TEXT"
+    require_one(needs, usage, source, text)
+    require_one(needs, usage, text if source is None else output)
     require(text is None or not force, "--force with --text", "it is for --output")
     reason = unusable_text(text) if text is not None else None
     if reason:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from trifold.cli.inputs import OptionalDataFile
+from trifold.cli.inputs import OptionalDataFile, require_one
 from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import LabelledSettings
-from trifold.errors import DataError, SettingsError, require
+from trifold.errors import DataError, require
 from trifold.explanations.settings import ExplanationSettings, RowSettings
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
@@ -95,11 +95,9 @@ def _require_sensible(
     """
     from trifold.data.columns import unusable_text
 
-    if (source is None) == (text is None):
-        not_both = "" if text is None else ", not both"
-        raise SettingsError(
-            f"explain needs a file or a text{not_both}: trifold explain RUN FILE, or trifold explain RUN --text TEXT"
-        )
+    require_one(
+        "explain needs a file or a text", "trifold explain RUN FILE, or trifold explain RUN --text TEXT", source, text
+    )
     reason = unusable_text(text) if text is not None else None
     if reason:
         raise DataError(f"{reason}: give a text with at least one word")

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from trifold.cli.inputs import OptionalDataFile
 from trifold.cli.output import print_json, print_table, say_next, some_text
 from trifold.cli.output import print_text as print
-from trifold.data.settings import LabelledSettings, TextSettings
+from trifold.data.settings import LabelledSettings, RunTextSettings
 from trifold.errors import require
 from trifold.formatting import counted, megabytes
 
@@ -85,7 +85,7 @@ def bench(
     source: OptionalDataFile = None,
     /,
     *,
-    reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
+    reading: Annotated[RunTextSettings | None, Parameter(name="*")] = None,
     seconds: float = 10.0,
     trust_remote_code: Annotated[bool, Parameter(negative=())] = False,
     json: bool = False,

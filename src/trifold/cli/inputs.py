@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 from cyclopts import App, ArgumentCollection, Parameter, Token
 
 from trifold.data.source import StandardInput
-from trifold.errors import require
+from trifold.errors import SettingsError, require
 
 _FINITE = "give a finite number"
 # What ends so, or is one word that begins as a path does, names a file, even where there is none.
@@ -55,6 +55,22 @@ def require_finite(_: Any, value: Any) -> None:
         require(finite, f"--{field.name.replace('_', '-')} {one}", _FINITE)
 
 
+def require_one(needs: str, usage: str, *given: object) -> None:
+    """Refuse both of two ways to say what a command is to work on, and neither.
+
+    Args:
+        needs: Which two, such as `predict needs a file or a text`.
+        usage: How to give one.
+        given: Both values, `None` where not given.
+
+    Raises:
+        SettingsError: If not exactly one is given.
+    """
+    count = sum(value is not None for value in given)
+    if count != 1:
+        raise SettingsError(f"{needs}{', not both' if count else ''}: {usage}")
+
+
 def require_plain_values(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """Refuse fractions for whole numbers, which cyclopts would round, and empty names, which are a folder to Path.
 
@@ -71,7 +87,10 @@ def require_plain_values(_app: App, _commands: tuple[str, ...], arguments: Argum
                 f"{argument.name} {token.value}",
                 "give a whole number",
             )
-            require(Path not in types or bool(token.value), f"{argument.name} ''", "the name is empty, give one")
+            empty = (
+                "the text is empty, give one with at least one word" if str in types else "the name is empty, give one"
+            )
+            require(Path not in types or bool(token.value), f"{argument.name} ''", empty)
             text = Path in types or _is_text(token.value)
             require(text, f"{argument.name} {token.value!a}", "it holds bytes that are no UTF-8 text, write it anew")
 

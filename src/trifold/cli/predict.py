@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.inputs import OptionalDataFile
+from trifold.cli.inputs import OptionalDataFile, require_one
 from trifold.cli.output import print_json, say_next
 from trifold.cli.output import print_text as print
-from trifold.data.settings import ResultSettings, TextSettings
+from trifold.data.settings import ResultSettings, RunTextSettings, TextSettings
 from trifold.data.source import is_standard_input
 from trifold.errors import SettingsError, require
 from trifold.inference.settings import AnswerSettings, require_probability
@@ -32,7 +32,7 @@ def predict(
     text_pair: str | None = None,
     answers: Annotated[AnswerSettings | None, Parameter(name="*")] = None,
     result: Annotated[ResultSettings | None, Parameter(name="*")] = None,
-    reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
+    reading: Annotated[RunTextSettings | None, Parameter(name="*")] = None,
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     llm: Annotated[LlmSettings | None, Parameter(name="*")] = None,
     json: bool = False,
@@ -58,11 +58,9 @@ def predict(
     from trifold.inference.stream import predict_file
     from trifold.pipeline.request import flags_of
 
-    if (source is None) == (text is None):
-        not_both = "" if text is None else ", not both"
-        raise SettingsError(
-            f"predict needs a file or a text{not_both}: trifold predict RUN FILE, or trifold predict RUN --text TEXT"
-        )
+    require_one(
+        "predict needs a file or a text", "trifold predict RUN FILE, or trifold predict RUN --text TEXT", source, text
+    )
     asked = answers or AnswerSettings()
     require_probability(asked.reject_below)
     require(text is not None or text_pair is None, "--text-pair without --text", "give both texts of the pair")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.inputs import DataFile, OptionalDataFile
+from trifold.cli.inputs import DataFile, OptionalDataFile, require_one
 from trifold.cli.output import print_json, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.documents.search.settings import IndexSettings, QuerySettings
-from trifold.errors import SettingsError, require
+from trifold.errors import require
 from trifold.formatting import counted, megabytes
 from trifold.models.settings import ComputeSettings
 from trifold.terminal import printable
@@ -100,8 +100,9 @@ def query(
     from trifold.pipeline.search import answer_file, answer_text, as_json, open_search, write_one
     from trifold.runtime import prepare_own
 
-    if (text is None) == (queries is None):
-        raise SettingsError("query needs a text or a file: trifold search query INDEX TEXT, or … INDEX --queries FILE")
+    require_one(
+        "query needs a text or a file", "trifold search query INDEX TEXT, or … INDEX --queries FILE", text, queries
+    )
     require(query_column is None or queries is not None, "--query-column without --queries", "name the file")
     how, settings, written = compute or ComputeSettings(), asked or QuerySettings(), result or ResultSettings()
     prepare_own()

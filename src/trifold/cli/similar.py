@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from trifold.cli.inputs import OptionalTextOrFile, TextOrFile
 from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
-from trifold.data.settings import ResultSettings, TextSettings
+from trifold.data.settings import ComparedTextSettings, ResultSettings
 from trifold.documents.settings import EmbeddingSettings, SimilaritySettings
 from trifold.errors import SettingsError, require
 from trifold.models.settings import EncodingSettings
@@ -29,7 +29,7 @@ def similar(
     comparison: Annotated[SimilaritySettings | None, Parameter(name="*")] = None,
     embedding: Annotated[EmbeddingSettings | None, Parameter(name="*")] = None,
     result: Annotated[ResultSettings | None, Parameter(name="*")] = None,
-    reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
+    reading: Annotated[ComparedTextSettings | None, Parameter(name="*")] = None,
     encoding: Annotated[EncodingSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:

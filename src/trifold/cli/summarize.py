@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from trifold.cli.inputs import DataFile, OptionalDataFile
+from trifold.cli.inputs import DataFile, OptionalDataFile, require_one
 from trifold.cli.output import print_json, print_table, print_text, say_next
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.documents.summary_settings import SummarySettings
-from trifold.errors import DataError, SettingsError, require
+from trifold.errors import DataError, require
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import EncodingSettings
 
@@ -50,12 +50,8 @@ def summarize(
     from trifold.data.columns import unusable_text
     from trifold.pipeline.summarize import NO_SENTENCE, Summarizer, document_text
 
-    if (source is None) == (text is None):
-        not_both = "" if text is None else ", not both"
-        raise SettingsError(
-            f"summarize needs a document, a file or a text{not_both}: trifold summarize FILE, or trifold summarize "
-            "--text TEXT"
-        )
+    usage = "trifold summarize FILE, or trifold summarize --text TEXT"
+    require_one("summarize needs a document, a file or a text", usage, source, text)
     written, chosen = result or ResultSettings(), encoding or EncodingSettings()
     alone = text if source is None else document_text(source, reading)
     if alone is not None:

@@ -29,13 +29,15 @@ def is_array(beginning: str) -> bool:
 
 
 def is_object(line: str) -> bool:
-    """Whether a line is a whole JSON object."""
+    """Whether a line is a whole JSON object, be it one with a value that is refused, such as NaN."""
     if not line.startswith("{"):
         return False
     try:
         return isinstance(parse_json(line), dict)
-    except ValueError:
+    except json.JSONDecodeError:
         return False
+    except ValueError:
+        return True
 
 
 def open_json(path: Path, encoding: str | None, *, array: bool) -> Table:
@@ -51,13 +53,15 @@ def open_json(path: Path, encoding: str | None, *, array: bool) -> Table:
     """
     read = partial(_array, path, encoding) if array else partial(_lines, path, encoding)
     names: dict[str, None] = {}
-    found = [value for _, value in islice(read(), _SAMPLE_ROWS) if isinstance(value, dict)]
+    first = list(islice(read(), _SAMPLE_ROWS))
+    found = [value for _, value in first if isinstance(value, dict)]
     for value in found:
         names.update(dict.fromkeys(value))
     if not names:
+        reason = next((f" (line {line}: {value})" for line, value in first if isinstance(value, str)), "")
         raise DataError(
-            f'{path} has no JSON object in its first lines: write one a line, such as {{"text": "…"}}, or an array of '
-            "them"
+            f"{path} has no usable JSON object in its first lines{reason}: write one a line, such as "
+            '{"text": "…"}, or an array of them'
         )
     if len(found) == 1 and all(isinstance(value, dict | list) for value in found[0].values()):
         raise DataError(

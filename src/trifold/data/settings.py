@@ -10,8 +10,8 @@ class TextSettings:
     """How a file of texts is read.
 
     Attributes:
-        text_column: Column with the texts, or several with commas between, whose texts are joined; two for a pair of
-            texts; guessed by default, with a note.
+        text_column: Column with the texts, or several with commas between, whose texts are joined; guessed by default,
+            with a note.
         encoding: Encoding of a CSV or JSON file; detected by default.
         header: Whether the first row of a CSV names the columns; detected by default, with a note where in doubt.
         on_bad_rows: skip leaves out rows that cannot be used and reports them; fail stops at the first.
@@ -29,16 +29,43 @@ class TextSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunTextSettings(TextSettings):
+    """How a file is read whose texts a run is to answer.
+
+    Attributes:
+        text_column: Column with the texts, or several with commas between, whose texts are joined, or, where the run
+            reads pairs of texts, which are the two of a pair; by default what the run was trained on.
+    """
+
+    text_column: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedTextSettings(TextSettings):
+    """How files are read whose texts are compared with each other.
+
+    Attributes:
+        text_column: Column with the texts, or several with commas between, whose texts are joined, or, in one file
+            without --top-k, which are compared row by row; guessed by default, with a note.
+    """
+
+    text_column: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LabelledSettings(TextSettings):
     """How a file of texts and labels is read.
 
     Attributes:
+        text_column: Column with the texts, or several with commas between, whose texts are joined, or, where the run
+            reads pairs of texts, which are the two of a pair; by default what the run was trained on.
         label_column: Column with the labels; guessed by default, with a note.
         label_separator: Separator between the labels of a row with several labels; | by default, "" for none.
         merge_labels: Treat labels that differ only in case, spaces, invisible characters or Unicode form as one label,
             in its most frequent spelling.
     """
 
+    text_column: str | None = None
     label_column: str | None = None
     label_separator: str | None = None
     merge_labels: bool = False
@@ -49,6 +76,8 @@ class DataSettings(LabelledSettings):
     """What is learned of a data file, and how it is read and split.
 
     Attributes:
+        text_column: Column with the texts, or several with commas between, whose texts are joined, or, with --task
+            pairs or similarity, which are the two of a pair; guessed by default, with a note.
         task: A label for each text (classify), or for each pair of texts that are read together, such as a question and
             an answer (pairs, with --text-column FIRST,SECOND); or a score, how similar the texts of a pair are
             (similarity); finetune also teaches answers in words (generate).
@@ -56,6 +85,7 @@ class DataSettings(LabelledSettings):
         validation_file: File with the validation rows; none are then taken from DATA.
     """
 
+    text_column: str | None = None
     task: Literal["classify", "pairs", "similarity", "generate"] = "classify"
     test_file: Path | None = None
     validation_file: Path | None = None

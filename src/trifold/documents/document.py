@@ -1,6 +1,6 @@
 """Documents as they are read: the rows of a table, the files of a folder, or texts in memory."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,11 @@ from trifold.data.parquet import types_of
 from trifold.data.settings import TextSettings
 from trifold.data.source import is_standard_input
 from trifold.errors import DataError, did_you_mean
+from trifold.events import say
 from trifold.types import BadRow
+
+# Names of columns that call documents, as sets of documents and queries use them.
+_ID_NAMES = ("_id", "id", "doc_id", "docid", "document_id")
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ def table_documents(path: Path, settings: TextSettings, id_column: str | None = 
     Args:
         path: CSV, TSV, JSON, Parquet or a workbook, standard input, or a data set of the hub.
         settings: How to read it.
-        id_column: Column with the documents' names; by default a document is called by the number of its row.
+        id_column: Column with the documents' names; by default one of a usual name whose values are distinct, which is
+            said. Where there is none, or with "", a document is called by the number of its row.
 
     Raises:
         DataError: If it cannot be read, or has no such column.
@@ -65,7 +70,9 @@ def table_documents(path: Path, settings: TextSettings, id_column: str | None = 
     table, columns, _ = open_rows(path, settings)
     table.tell()
     columns.tell()
-    if id_column is not None and id_column not in table.columns:
+    if id_column is None:
+        id_column = _guessed_id(path, settings, [name for name in table.columns if name not in columns.texts])
+    if id_column and id_column not in table.columns:
         guess, shown = did_you_mean(id_column, table.columns), ", ".join(map(repr, table.columns[:20]))
         raise DataError(f"there is no column {id_column!r}{guess}: the file has {shown}; name one with --id-column")
     kept = [name for name in table.columns if name not in columns.texts or name == id_column]
@@ -77,17 +84,37 @@ def table_documents(path: Path, settings: TextSettings, id_column: str | None = 
             if isinstance(row, BadRow):
                 yield row
                 continue
-            called = str(number) if id_column is None else _name(row.values[id_column])
+            called = _name(row.values[id_column]) if id_column else str(number)
             if not called:
                 yield BadRow(row.line, f"its {id_column} is empty", row.values)
                 continue
             metadata = {column: row.values.get(column) for column in kept}
             yield Document(called, str(columns.text_of(row.values)), name, number, metadata)
 
-    if id_column is None:
+    if not id_column:
         return Documents(name, read, types, columns.text)
     what, way_out = f"of {path} have the same {id_column}", "name a column of distinct values as --id-column, or none"
     return Documents(name, lambda: _distinct(read(), what, way_out), types, columns.text)
+
+
+def _guessed_id(path: Path, settings: TextSettings, names: Sequence[str]) -> str | None:
+    """The first column of a usual name that calls every usable row differently; what is found is said."""
+    lowered = {name.lower(): name for name in names}
+    known = [lowered[name] for name in _ID_NAMES if name in lowered]
+    seen: dict[str, set[str]] = {name: set() for name in known}
+    for row in open_rows(path, settings)[2] if known else ():
+        for name, values in list(seen.items()) if not isinstance(row, BadRow) else ():
+            called = _name(row.values[name])
+            if not called or called in values:
+                del seen[name]
+            values.add(called)
+        if not seen:
+            say(f"note: column {known[0]!r} is empty or the same in some rows, so documents are called by their rows")
+            return None
+    found = next(iter(seen), None)
+    if found is not None:
+        say(f'note: documents are called by column {found!r}; --id-column overrides, --id-column "" takes their rows')
+    return found
 
 
 def _distinct(documents: Iterable[Document | BadRow], what: str, way_out: str) -> Iterator[Document | BadRow]:

@@ -28,7 +28,7 @@ from trifold.errors import DataError
 from trifold.inference.answers import ERROR
 from trifold.types import BadRow, Record
 
-OTHER_ROW, RANK = "other_row", "rank"
+OWN_ROW, OTHER_ROW, RANK = "own_row", "other_row", "rank"
 
 
 def nearest_rows(
@@ -49,7 +49,7 @@ def nearest_rows(
 
     Args:
         embedder: Makes the vectors.
-        first: A file whose columns come back, one row for each of the nearest; or a text.
+        first: A file whose columns come back with the number of their row, one row for each of the nearest; or a text.
         second: The file in which they are looked for; the first where `None`, each row itself left out.
         count: How many of them.
         reading: How to read the first file.
@@ -68,7 +68,8 @@ def nearest_rows(
         table = _table_of(first)
         embedder.require_words([first])
         columns, rows = Columns(table.columns, None, guessed=False), table.rows()
-    result = ResultTable(table, {RANK: int, OTHER_ROW: int, OTHER_TEXT: str, SIMILARITY: float, ERROR: str})
+    added = {RANK: int, OTHER_ROW: int, OTHER_TEXT: str, SIMILARITY: float, ERROR: str}
+    result = ResultTable(table, {OWN_ROW: int, **added} if isinstance(first, Path) else added)
     result.require_new("the comparison")
     if second is None:
         assert isinstance(first, Path)
@@ -101,6 +102,7 @@ def _nearest_of(
 ) -> Iterator[Row]:
     """The nearest stored texts of each row; without an encoder, the rows are those that are stored."""
     vectors, start = store.vectors(), 0
+    counts.others = max(0, len(vectors) - (encode is None))
     for slice_ in _slices(rows):
         usable = [row for _, row in slice_ if isinstance(row, Record)]
         own = np.arange(start, start + len(usable))
@@ -110,18 +112,20 @@ def _nearest_of(
         else:
             queries = vectors[own]
         best = nearest(queries, vectors, count + (encode is None))
+        counts.compared += len(usable) * counts.others
         hits = iter(zip(best.positions, best.scores, own, strict=True))
-        for _, row in slice_:
+        for own_row, row in slice_:
+            values = {**row.values, OWN_ROW: own_row}
             if isinstance(row, BadRow):
                 counts.unreadable += 1
-                yield {**row.values, ERROR: f"line {row.line}: {row.reason}"}
+                yield {**values, ERROR: f"line {row.line}: {row.reason}"}
                 continue
             positions, scores, itself = next(hits)
             kept = (positions >= 0) & ((positions != itself) | (encode is not None))
             for rank, (place, score) in enumerate(zip(positions[kept][:count], scores[kept], strict=False), start=1):
-                counts.compared += 1
+                counts.told += 1
                 number, text = store.text(int(place))
-                yield {**row.values, RANK: rank, OTHER_ROW: number, OTHER_TEXT: text, SIMILARITY: float(score)}
+                yield {**values, RANK: rank, OTHER_ROW: number, OTHER_TEXT: text, SIMILARITY: float(score)}
 
 
 def _slices(rows: Iterable[Record | BadRow]) -> Iterator[list[tuple[int, Record | BadRow]]]:

@@ -30,20 +30,26 @@ class Counts:
     """What was compared, counted while rows stream by.
 
     Attributes:
-        compared: Pairs of texts that got a similarity.
+        compared: Pairs of texts whose similarity was computed.
+        told: Those that are in the result.
+        others: With how many each text was compared; 0 where row by row.
         unreadable: Rows without a usable text.
         truncated: Texts that were cut because they are longer than the model reads.
     """
 
     compared: int = 0
+    told: int = 0
+    others: int = 0
     unreadable: int = 0
     truncated: int = 0
 
     def in_words(self) -> str:
-        """Such as `9,990 pairs of texts compared, 3 rows unreadable`."""
+        """Such as `90 pairs of texts compared, 3 rows unreadable`, or `3 texts compared with 40 each, 9 pairs told`."""
         unreadable = f", {counted(self.unreadable, 'row')} unreadable" if self.unreadable else ""
-        pairs = "1 pair" if self.compared == 1 else f"{self.compared:,} pairs"
-        return f"{pairs} of texts compared{unreadable}"
+        if self.others:
+            texts = counted(self.compared // self.others, "text")
+            return f"{texts} compared with {self.others:,} each, {counted(self.told, 'pair')} told{unreadable}"
+        return f"{counted(self.compared, 'pair')} of texts compared{unreadable}"
 
 
 @dataclass(frozen=True)
@@ -184,6 +190,7 @@ def _compared(pairs: Iterator[_Pair], encode: Encode, counts: Counts) -> Iterato
     while slice_ := list(islice(pairs, ROWS_PER_SLICE)):
         usable = [pair for pair in slice_ if pair.reason is None]
         counts.compared += len(usable)
+        counts.told += len(usable)
         counts.unreadable += len(slice_) - len(usable)
         texts = [*(pair.first for pair in usable), *(pair.second for pair in usable)]
         vectors = encode(texts) if texts else np.zeros((0, 1), dtype=np.float32)

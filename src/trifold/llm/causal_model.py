@@ -13,8 +13,10 @@ from jinja2 import TemplateError
 
 from trifold.errors import BackboneError, LlmError
 from trifold.llm.contract import Answer, Gap, NoRoomError, OnText, Sampling, Scorer, TextGenerator
-from trifold.llm.likelihood import Continuations, Likelihoods
+from trifold.llm.likelihood import Likelihoods
 from trifold.llm.prompt_template import Conversation, Message
+from trifold.llm.token_tree import Continuations
+from trifold.llm.word_tokens import WordTokens
 from trifold.models.answer_length import reason_against
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.long_text import cut_text
@@ -48,6 +50,9 @@ class CausalModel(TextGenerator, Scorer):
         self.window = _window(model, tokenizer)
         self._runtime = runtime
         self.likelihoods = Likelihoods(model, runtime, token_budget)
+        self._word_tokens = WordTokens(self.tokens)
+        # Tokens of the prompts that are being scored, which are counted next.
+        self._counted: dict[Conversation, int] = {}
 
     @property
     def counts_exactly(self) -> bool:
@@ -193,25 +198,23 @@ class CausalModel(TextGenerator, Scorer):
 
     def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
         """See `Scorer.log_likelihoods`. The beginning that all prompts have in common is computed once."""
+        self._counted.clear()
         return self.likelihoods.of([self.continuations(gap) for gap in gaps])
 
     def continuations(self, gap: Gap) -> Continuations:
         """A gap's prompt and words as token ids.
 
-        Prompt and word are tokenised together and then separated: a word after a space has another token than the word
-        alone.
-
         Raises:
             LlmError: If they are longer than the model's context.
         """
-        wholes = [self.tokens(gap.conversation, word) for word in gap.words]
-        shared = min(common_length([self.tokens(gap.conversation), *wholes]), min(map(len, wholes)) - 1)
-        self._require_room(max(map(len, wholes)), 0)
-        return Continuations(tuple(wholes[0][:shared]), tuple(tuple(whole[shared:]) for whole in wholes))
+        found, self._counted[gap.conversation] = self._word_tokens.of(gap)
+        self._require_room(len(found.prompt) + max(map(len, found.words)), 0)
+        return found
 
     def count(self, gap: Gap) -> int:
         """See `Scorer.count`."""
-        return self.count_tokens(gap.conversation)
+        counted = self._counted.get(gap.conversation)
+        return self.count_tokens(gap.conversation) if counted is None else counted
 
     def word_lengths(self, gap: Gap) -> list[int]:
         """See `Scorer.word_lengths`."""
@@ -224,15 +227,6 @@ class CausalModel(TextGenerator, Scorer):
     def _require_room(self, tokens: int, asked: int | None) -> None:
         if reason := reason_against(self.name, tokens, asked, self.window, "--max-tokens"):
             raise NoRoomError(reason)
-
-
-def common_length(rows: Sequence[list[int]]) -> int:
-    """The number of tokens at the beginning that all rows have in common."""
-    first, last = min(rows), max(rows)
-    for position, (one, other) in enumerate(zip(first, last, strict=False)):
-        if one != other:
-            return position
-    return min(len(first), len(last))
 
 
 def _window(model: Any, tokenizer: Any) -> int | None:

@@ -107,4 +107,7 @@ def _load(auto_class: str, files: BackboneFiles, runtime: Runtime) -> Any:
         model = load_model(auto_class, files, whole=True, attention=registered_attention(), dtype=dtype)
     except BackboneError as error:
         raise LlmError(str(error).replace("--model", "--llm").replace("give a model", "give --llm a model")) from None
+    if not getattr(model, "_supports_sdpa", True):
+        # Scores with a cap, or with a share for no token, which neither our attention nor PyTorch's computes.
+        model.set_attn_implementation("eager")
     return model.eval().to(runtime.device)

@@ -46,8 +46,7 @@ class Model:
 
     def __init__(self, folder: Path | str = Path(__file__).parent) -> None:
         files = Path(folder) / "model"
-        facts = json.loads((files / "head.json").read_text(encoding="utf-8"))
-        config = json.loads((files / "config.json").read_text(encoding="utf-8"))
+        facts, config = (json.loads((files / name).read_text("utf-8")) for name in ("head.json", "config.json"))
         self.labels: list[Any] = facts["labels"]
         self._several: bool = facts.get("multi_label", False)
         self._thresholds = np.array(facts.get("thresholds") or [0.5])
@@ -64,8 +63,7 @@ class Model:
             self._tokenizer.enable_truncation(self._most)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        graph, where = str(files / "model.onnx"), ["CPUExecutionProvider"]
-        self._session = onnxruntime.InferenceSession(graph, options, providers=where)
+        self._session = onnxruntime.InferenceSession(files / "model.onnx", options, providers=["CPUExecutionProvider"])
         self._inputs = [one.name for one in self._session.get_inputs()]
         self.pairs: bool = json.loads((Path(folder) / "run.json").read_text("utf-8")).get("pairs") is True
 
@@ -292,8 +290,10 @@ def main() -> None:
         parser.error(f"{source} is no CSV that can be read ({error}): correct it")
     except OSError as error:
         parser.error(f"{error.filename or source} cannot be read or written ({error.strerror}): name another file")
-    except ValueError as error:
-        parser.error(str(error))
+    except Exception as error:  # noqa: BLE001 - those of the libraries that open and run a graph have no common kind
+        reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+        damaged = f"the export in {Path(__file__).parent} is damaged ({reason}): export the run again"
+        parser.error(str(error) if type(error) is ValueError else damaged)
 
 
 if __name__ == "__main__":

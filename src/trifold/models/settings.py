@@ -17,7 +17,7 @@ class ComputeSettings:
 
     Attributes:
         device: Where to compute.
-        precision: Number format of matrix products; auto takes bfloat16 where the hardware multiplies it natively.
+        precision: Number format of matrix products; auto takes bfloat16 where products are faster in it.
         token_budget: Tokens of one forward pass, padding included; it never changes results. By default the fastest
             on this machine, which is measured once if the work is large.
         offline: Open no connection; models must be in the local cache, a folder, or bundled.

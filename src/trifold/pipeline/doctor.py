@@ -17,6 +17,7 @@ from trifold.pipeline.folder_size import folder_bytes
 from trifold.runtime import (
     Runtime,
     available_bytes,
+    bfloat16_pays,
     choose,
     compute_threads,
     cpu_multiplies_bfloat16,
@@ -57,6 +58,7 @@ class Machine:
         available_bytes: Of it, free for the taking.
         free_disk_bytes: In the folder that the command runs in.
         bfloat16: Whether the processor multiplies bfloat16.
+        bfloat16_pays: Whether that is faster than float32, as measured just now.
         amx: Whether it multiplies whole tiles of bfloat16.
         vnni: Whether it has a dot product of 8-bit integers.
         gpus: Names of the GPUs that PyTorch sees.
@@ -71,6 +73,7 @@ class Machine:
     available_bytes: int
     free_disk_bytes: int
     bfloat16: bool
+    bfloat16_pays: bool
     amx: bool
     vnni: bool
     gpus: list[str]
@@ -158,6 +161,7 @@ def _machine() -> Machine:
         available_bytes=available_bytes(),
         free_disk_bytes=shutil.disk_usage(Path.cwd()).free,
         bfloat16=cpu_multiplies_bfloat16(),
+        bfloat16_pays=bfloat16_pays(),
         amx=cpu_multiplies_tiles(),
         vnni=cpu_multiplies_int8(),
         gpus=gpus,
@@ -229,7 +233,7 @@ def _why(precision: str, name: str, training: Runtime) -> str:
         return f"{where} multiplies bfloat16"
     if precision == "int8":
         return "PyTorch multiplies 8-bit integers here" if name.startswith("torch") else "PyTorch does not, here"
-    return "ONNX Runtime computes in full precision" if name == "onnx" else f"{where} does not multiply bfloat16"
+    return "ONNX Runtime computes in full precision" if name == "onnx" else f"{where} is not faster in bfloat16"
 
 
 def _advice(machine: Machine) -> Iterator[str]:

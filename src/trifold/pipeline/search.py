@@ -30,6 +30,7 @@ _QUERIES_PER_SLICE = 64
 _ADDED: dict[str, type] = {
     "rank": int,
     "score": float,
+    "similarity": float,
     "document_id": str,
     "document_file": str,
     "document_row": int,
@@ -98,7 +99,8 @@ def build_search(
     before = _known(folder)
     if before is not None:
         reading = replace(reading, text_column=reading.text_column or before.text_column)
-        settings = replace(settings, id_column=settings.id_column or before.id_column)
+        if settings.id_column is None:
+            settings = replace(settings, id_column=before.id_column)
     documents: Documents = table_documents(source, reading, settings.id_column)
     return build_index(documents, folder, settings, compute)
 
@@ -234,6 +236,7 @@ def as_json(answer: Answer) -> dict[str, object]:
     return {
         "rank": answer.rank,
         "score": answer.score,
+        "similarity": answer.similarity,
         "id": document.id,
         "file": document.file,
         "row": document.row,
@@ -256,6 +259,7 @@ def _as_row(answer: Answer) -> Row:
     return {
         "rank": answer.rank,
         "score": answer.score,
+        "similarity": answer.similarity,
         "document_id": document.id,
         "document_file": document.file,
         "document_row": document.row,

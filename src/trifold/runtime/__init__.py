@@ -3,7 +3,7 @@
 Importing it neither imports PyTorch nor changes anything.
 """
 
-from trifold.runtime.device import Runtime, choose
+from trifold.runtime.device import Runtime, bfloat16_pays, choose
 from trifold.runtime.machine import hardware, has_nvidia_driver
 from trifold.runtime.memory import available_bytes, memory_bytes, peak_memory_bytes, peak_while, resident_bytes
 from trifold.runtime.process import (
@@ -29,6 +29,7 @@ from trifold.runtime.scipy_threads import single_threaded_scipy
 __all__ = [
     "Runtime",
     "available_bytes",
+    "bfloat16_pays",
     "choose",
     "compute_threads",
     "cpu_multiplies_bfloat16",

@@ -1,6 +1,9 @@
 """Where tensors are computed, and in which number format."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from trifold.errors import SettingsError
@@ -8,6 +11,9 @@ from trifold.runtime.processor import cpu_multiplies_bfloat16
 
 if TYPE_CHECKING:
     import torch
+
+# Rows and columns of the products that are timed, and how often each is: some 20 ms in all.
+_SIZE, _TURNS = 512, 5
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,33 @@ def choose(device: str = "auto", precision: str = "auto") -> Runtime:
     elif device not in ("cpu", "cuda", "mps"):
         raise SettingsError(f"--device {device} is unknown: use auto, cpu, cuda or mps")
     if precision == "auto":
-        native = torch.cuda.is_bf16_supported() if device == "cuda" else device == "cpu" and cpu_multiplies_bfloat16()
-        precision = "bfloat16" if native else "float32"
+        pays = torch.cuda.is_bf16_supported() if device == "cuda" else device == "cpu" and bfloat16_pays()
+        precision = "bfloat16" if pays else "float32"
     elif precision not in ("float32", "bfloat16"):
         raise SettingsError(f"--precision {precision} is unknown: use auto, float32 or bfloat16")
     return Runtime(device, precision)
+
+
+@cache
+def bfloat16_pays() -> bool:
+    """Whether this processor's matrix products are faster in bfloat16 than in float32.
+
+    That it has the instructions is not enough: a Xeon whose tiles the virtual machine hides takes twice as long for a
+    product in bfloat16 (benchmarks/LOG.md). So both are timed, once a process.
+    """
+    if not cpu_multiplies_bfloat16():
+        return False
+    import torch
+
+    exact = torch.ones(_SIZE, _SIZE)
+    short = exact.bfloat16()
+    with torch.inference_mode():
+        seconds = [(_seconds(lambda: exact @ exact), _seconds(lambda: short @ short)) for _ in range(_TURNS)]
+    in_float32, in_bfloat16 = (min(one) for one in zip(*seconds[1:], strict=True))
+    return bool(in_bfloat16 < in_float32)
+
+
+def _seconds(product: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    product()
+    return time.perf_counter() - begun

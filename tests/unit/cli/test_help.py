@@ -31,6 +31,26 @@ def test_every_commands_help_names_the_flags_that_all_of_them_take(capsys: pytes
     assert "chat" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("command", "pairs"),
+    [
+        ("finetune", True),
+        ("predict", True),
+        ("evaluate", True),
+        ("topics", False),
+        ("duplicates", False),
+        ("embed", False),
+    ],
+)
+def test_a_pair_of_columns_is_told_of_where_a_pair_can_be_read(
+    command: str, pairs: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([command, "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "whose texts are joined" in shown
+    assert ("which are the two of a pair" in shown) == pairs
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_for_a_shell_knows_commands_and_flags(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["completion", shell]) == 0

@@ -88,6 +88,12 @@ def test_completion_that_cannot_be_installed_says_what_to_do(
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.parametrize("words", [["similar", "", "a"], ["similar", "a", ""]])
+def test_an_empty_text_is_told_as_a_text(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == 2
+    assert "'' is not allowed: the text is empty, give one with at least one word" in capsys.readouterr().err
+
+
 def test_a_text_of_bytes_that_are_no_text_is_refused_by_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (
         ["embed", "minilm", "--text", "bad \udcff"],

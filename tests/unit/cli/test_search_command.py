@@ -94,6 +94,7 @@ def test_info_tells_what_an_index_holds(index: Path, capsys: pytest.CaptureFixtu
     ("words", "said"),
     [
         (["query", "INDEX"], "query needs a text or a file"),
+        (["query", "INDEX", "a", "--queries", "FILMS"], "query needs a text or a file, not both"),
         (["query", "INDEX", ""], "the query is empty"),
         (["query", "INDEX", "a", "--where", "year >= 2020; drop table x"], "--where: "),
         (["query", "INDEX", "a", "--where", "yeer = 1"], "did you mean 'year'?"),

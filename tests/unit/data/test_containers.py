@@ -87,10 +87,13 @@ def test_lines_of_json_in_utf16_are_read_as_powershell_writes_them(tmp_path: Pat
             '{"text": {"0": "a"}, "label": {"0": "x"}}',
             'one object of columns, not rows: .* in pandas by orient="records"',
         ),
-        ('{"data": [\n{"text": "a"}]}', "has no JSON object in its first lines: write one a line, .* or an array"),
-        ("[]", "has no JSON object"),
-        ("[1, 2]", "has no JSON object"),
-        ("null", "has no JSON object"),
+        (
+            '{"data": [\n{"text": "a"}]}',
+            "has no usable JSON object in its first lines .line 1: it is no JSON .*: write one a line, .* or an array",
+        ),
+        ("[]", "has no usable JSON object"),
+        ("[1, 2]", "has no usable JSON object"),
+        ("null", "has no usable JSON object"),
         ('[{"text": "a"},', "is no JSON array of objects .*: correct it, or write an object a line"),
         ('[{"text": "a"}] {"text": "b"}', "something stands behind its end"),
         ('[{"text": "a"} {"text": "b"}]', "a comma or ] is missing after object 1"),
@@ -111,5 +114,5 @@ def test_an_object_of_an_array_that_is_no_text_costs_its_row(tmp_path: Path) -> 
     assert [(row.line, row.reason) for row in data.bad_rows] == [
         (2, "it holds half of a surrogate pair, which is no character"),
         (3, "it holds no JSON object"),
-        (4, "NaN is not a JSON number"),
+        (4, "NaN is not a JSON number (null stands for a missing value)"),
     ]

@@ -66,5 +66,23 @@ def test_a_byte_order_mark_is_no_damage(tmp_path: Path) -> None:
 
 
 def test_a_file_without_objects_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="has no JSON object in its first lines"):
+    with pytest.raises(DataError, match="has no usable JSON object in its first lines"):
         load_examples(written(tmp_path / "data.jsonl", [1], "text"), DataSettings())
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.txt"])
+def test_a_value_that_is_no_number_is_named_and_its_file_is_still_json(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text('{"text": "a", "label": NaN}\n{"text": "b", "label": "y"}\n')
+    data = load_examples(path, DataSettings(label_column="label"))
+    assert data.examples.texts == ("b",)
+    assert [(row.line, row.reason) for row in data.bad_rows] == [
+        (1, "NaN is not a JSON number (null stands for a missing value)")
+    ]
+
+
+def test_where_no_line_is_usable_the_reason_of_the_first_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a", "score": NaN}\n' * 3)
+    with pytest.raises(DataError, match=r"in its first lines \(line 1: NaN is not a JSON number \(null stands for"):
+        load_examples(path, DataSettings())

@@ -36,7 +36,10 @@ def test_the_nearest_of_another_file(embedder: TextEmbedder, tmp_path: Path) -> 
     assert (rows[0]["other_row"], rows[0]["other_text"]) == (4, "the cast is superb")
     assert rows[3]["error"] == "line 3: the text is empty"
     assert (rows[4]["id"], rows[4]["other_row"]) == ("3", 2)
-    assert (found.counts.compared, found.counts.unreadable) == (6, 2)
+    assert [row["own_row"] for row in rows] == [1, 1, 1, 2, 3, 3, 3]
+    # All against all, of which the three nearest of each are told.
+    assert (found.counts.compared, found.counts.told, found.counts.unreadable) == (14, 6, 2)
+    assert found.counts.in_words() == "2 texts compared with 7 each, 6 pairs told, 2 rows unreadable"
 
 
 def test_the_nearest_of_the_same_file_are_others(embedder: TextEmbedder, tmp_path: Path) -> None:

@@ -17,10 +17,11 @@ from trifold.llm.contract import Gap
 from trifold.llm.few_shot import FixedShots
 from trifold.llm.label_words import plain_prompt
 from trifold.llm.labeller import LabellingTask
-from trifold.llm.likelihood import Continuations, Likelihoods
+from trifold.llm.likelihood import Likelihoods
 from trifold.llm.open_model import open_llm
 from trifold.llm.prompt_template import Example
 from trifold.llm.settings import LlmSettings
+from trifold.llm.token_tree import Continuations
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import Runtime
 
@@ -97,7 +98,7 @@ def other_decoders() -> dict[str, Callable[[], Any]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "shares"), [("gpt2", True), ("qwen2", True), ("gpt-neox", True), ("mistral", False), ("bloom", False)]
+    ("name", "shares"), [("gpt2", True), ("qwen2", True), ("gpt-neox", True), ("mistral", True), ("bloom", False)]
 )
 def test_other_architectures(name: str, shares: bool) -> None:
     torch.manual_seed(0)

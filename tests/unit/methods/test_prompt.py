@@ -139,7 +139,8 @@ def test_answers_that_depend_on_the_order_of_the_labels_are_counted(
     assert 0.0 <= float(str(fitted.choices["order_dependent"])) <= 1.0
     assert "answers depend on the order" in capsys.readouterr().err
     sent = {json.loads(one.prompt)[0]["content"] for one in read_log(tmp_path / "log", 10_000)}
-    assert any("bad, good" in one for one in sent) and any("good, bad" in one for one in sent)
+    assert any("bad, good" in one for one in sent)
+    assert any("good, bad" in one for one in sent)
 
 
 def test_several_orders_are_averaged(decoder: Path, split: Split, tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_orders_need_a_prompt_that_lists_its_labels(decoder: Path, split: Split,
         'task = "Text: {text}\nLabel:"\nrole = "You label texts."\nvariables = { text = "" }\n'
         'output = { format = "Say bad or good.", labels = { bad = "bad", good = "good" } }\n'
     )
-    with pytest.raises(SettingsError, match="--option-orders 3 .*output format of its own"):
+    with pytest.raises(SettingsError, match=r"--option-orders 3 .*output format of its own"):
         fit(settings(f"hf:{decoder}", tmp_path / "log", prompt=tmp_path / "p.toml", option_orders=3), split)
 
 

@@ -14,8 +14,9 @@ from trifold.types import TextPair
 if TYPE_CHECKING:
     from trifold.documents.search.query import SearchIndex
 
-# Of vectors and of keywords alike so many documents are scored by both, or so many for each that is wanted.
-_FUSED, _FUSED_PER_WANTED = 100, 2
+# Of vectors and of keywords alike so many documents are scored by both, however few are wanted: the first ten of ten
+# answers are those of a hundred.
+_FUSED = 200
 # Documents whose best passage is read together with the query, however many are wanted.
 RERANKED = 50
 # Pairs of query and passage to how relevant each passage is, `(pairs,)` floats.
@@ -28,12 +29,14 @@ class Hit(NamedTuple):
     Attributes:
         position: Of the passage in the index.
         document: Number of the document.
-        score: Of the passage.
+        score: What the documents are ranked by.
+        similarity: Dot product of the passage's vector with the query's.
     """
 
     position: int
     document: int
     score: float
+    similarity: float
 
 
 def ranked_hits(
@@ -86,7 +89,7 @@ def _by_both(
     index: "SearchIndex", queries: Sequence[str], top_k: int, allowed: np.ndarray | None, approximate: bool | None
 ) -> list[list[Hit]]:
     vectors = index.vectors(queries)
-    depth = max(_FUSED, _FUSED_PER_WANTED * top_k)
+    depth = max(_FUSED, top_k)
     by_vectors = index.hits(vectors, depth, allowed, approximate=approximate)
     keywords = keyword_scores(index, queries, allowed)
     return [
@@ -150,9 +153,28 @@ def _best_passages(index: "SearchIndex", documents: Sequence[int], vector: np.nd
     scores = index.stored_vectors(np.concatenate(passages)) @ vector
     parts = np.split(scores, np.cumsum([len(one) for one in passages])[:-1])
     return [
-        Hit(int(positions[part.argmax()]), document, float(part.max()))
+        Hit(int(positions[part.argmax()]), document, float(part.max()), float(part.max()))
         for document, positions, part in zip(documents, passages, parts, strict=True)
     ]
+
+
+def first_passages(owners: np.ndarray, positions: np.ndarray, scores: np.ndarray, top_k: int) -> list[Hit]:
+    """The first passage of each document among some, best first, up to a number of documents.
+
+    Args:
+        owners: As in `SearchIndex`.
+        positions: `(passages,)`, -1 for none.
+        scores: `(passages,)` dot products.
+        top_k: The most documents.
+    """
+    found: dict[int, Hit] = {}
+    for position, score in zip(positions.tolist(), scores.tolist(), strict=True):
+        if position >= 0:
+            document = int(owners[position])
+            found.setdefault(document, Hit(position, document, score, score))
+        if len(found) == top_k:
+            break
+    return list(found.values())
 
 
 def usable_query(query: str) -> str:

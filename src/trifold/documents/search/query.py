@@ -16,7 +16,7 @@ from trifold.documents.search.conditions import parse_condition
 from trifold.documents.search.document_passages import DocumentPassages
 from trifold.documents.search.encoding import open_embedder
 from trifold.documents.search.generation import APPROXIMATE, KEYWORDS, Generation, with_current
-from trifold.documents.search.hybrid import Hit, Reranker, ranked_hits, usable_query
+from trifold.documents.search.hybrid import Hit, Reranker, first_passages, ranked_hits, usable_query
 from trifold.documents.search.keywords import KeywordIndex
 from trifold.documents.search.planning import identity_of
 from trifold.documents.search.records import IndexRecord
@@ -41,8 +41,9 @@ class Answer:
 
     Attributes:
         rank: 1 for the best.
-        score: How well its best passage matches; comparable within the answers to one query, of which a reranker
-            scores the first 50 alone.
+        score: How well its best passage matches, for the order of one query's answers alone: by keywords and vectors it
+            is relative to the best of that query, and a reranker scores the first 50 alone.
+        similarity: Cosine of the passage's and the query's vector, which can be compared between queries.
         document: What is known of it.
         start: Position of its best passage's first character in the document.
         end: Position after its last character.
@@ -52,6 +53,7 @@ class Answer:
 
     rank: int
     score: float
+    similarity: float
     document: FoundDocument
     start: int
     end: int
@@ -267,22 +269,12 @@ class SearchIndex:
         count, most = _PASSAGES_PER_DOCUMENT * top_k, len(self._generation.segments)
         while True:
             found = self.nearest(vectors, min(count, most), allowed, approximate=approximate)
-            hits = [self.best_passages(*one, top_k) for one in zip(found.positions, found.scores, strict=True)]
+            pairs = zip(found.positions, found.scores, strict=True)
+            hits = [first_passages(self.owners, positions, scores, top_k) for positions, scores in pairs]
             ended = np.any(found.positions < 0, axis=1).tolist()
             if count >= most or all(len(one) == top_k or end for one, end in zip(hits, ended, strict=True)):
                 return hits
             count *= 4
-
-    def best_passages(self, positions: np.ndarray, scores: np.ndarray, top_k: int) -> list[Hit]:
-        """The first passage of each document among some, best first, up to a number of documents."""
-        found: dict[int, Hit] = {}
-        for position, score in zip(positions.tolist(), scores.tolist(), strict=True):
-            if position >= 0:
-                document = int(self._generation.owners[position])
-                found.setdefault(document, Hit(position, document, score))
-            if len(found) == top_k:
-                break
-        return list(found.values())
 
     def answers(self, query: str, hits: Sequence[Hit]) -> list[Answer]:
         """What is told of the documents that were found for a query."""
@@ -293,6 +285,15 @@ class SearchIndex:
         snippets = make_snippets(query, texts, starts, language)
         rows = zip(hits, documents, passages, snippets, strict=True)
         return [
-            Answer(rank, round(hit.score, 6), document, passage.start, passage.end, passage.text, snippet)
+            Answer(
+                rank,
+                round(hit.score, 6),
+                round(hit.similarity, 6),
+                document,
+                passage.start,
+                passage.end,
+                passage.text,
+                snippet,
+            )
             for rank, (hit, document, passage, snippet) in enumerate(rows, start=1)
         ]

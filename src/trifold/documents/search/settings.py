@@ -20,7 +20,8 @@ class IndexSettings:
 
     Attributes:
         model: minilm (the default), a folder, a hub id, or a run folder, whose encoder turns passages into vectors.
-        id_column: Column with the names of the documents, each different; by default a document is called by its row.
+        id_column: Column with the names of the documents, each different; by default one called _id, id, doc_id or the
+            like, if its values are distinct; else, and with "", a document is called by its row.
         passage_tokens: Tokens of the longest passage, special tokens included; by default 250, or what the model reads.
         overlap_sentences: Sentences at the end of a passage with which the next one begins, 1 by default.
         language: Language of the texts as a code of two letters, such as en (the default), by which sentences and words
@@ -49,7 +50,8 @@ class QuerySettings:
         top_k: How many documents to tell of each query.
         where: Condition on the documents' columns, such as "year >= 2020 and label = 'good'".
         approximate: Search by the approximate index, or exactly; by default approximately where there is such an index.
-        hybrid: Rank by keywords as well as by vectors; by default where the index has keywords.
+        hybrid: Rank by keywords as well as by vectors; by default where the index has keywords. The score is then
+            relative to the best of the same query: 1 is best in both, however little that fits.
         rerank: A cross-encoder (run folder, folder or hub id) that ranks the best 50 documents anew; a run is trained
             by finetune --task pairs on queries and passages, labelled 1 where the passage is relevant and 0 where not.
     """

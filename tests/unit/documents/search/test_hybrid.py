@@ -77,3 +77,14 @@ def test_passages_of_a_document_lie_side_by_side() -> None:
     runs = DocumentPassages(np.array([-1, 2, 2, -1, 2, 0, 1, 1]))
     assert runs.documents.tolist() == [2, 0, 1]
     assert [runs.of(number).tolist() for number in range(3)] == [[5], [6, 7], [1, 2, 4]]
+
+
+def test_the_first_answers_are_the_same_however_many_are_wanted(tmp_path: Path, tiny_model: Path) -> None:
+    # As `search eval` asks for a hundred and `search query` for ten.
+    words = ["film", "cast", "story", "superb", "number", "plot", "awful", "great"]
+    draw = np.random.default_rng(0)
+    texts = [" ".join(draw.choice(words, 6)) for _ in range(400)]
+    index = built(tmp_path / "index", tiny_model, texts)
+    found = [ranked_hits(index, ["superb story of a cast"], top_k, None)[0] for top_k in (1, 10, 100)]
+    assert found[2][:10] == found[1]
+    assert found[1][:1] == found[0]
