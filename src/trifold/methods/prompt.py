@@ -103,7 +103,10 @@ class Prompting(Method):
             return asked, affine(scores, truth)
         if asked != "auto":
             return asked, label_free_map(asked, labeller, lambda: scores, shots)
-        maps = {rule: label_free_map(rule, labeller, lambda: scores, shots) for rule in LABEL_FREE}
+        # Words of one length only get another temperature by it.
+        even = len(set(labeller.word_lengths())) == 1
+        rules = [rule for rule in LABEL_FREE if not (even and rule == "length")]
+        maps = {rule: label_free_map(rule, labeller, lambda: scores, shots) for rule in rules}
         best, found, losses = choose_map(maps, scores, truth)
         others = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items() if name != best)
         say(f"prompt: calibration {best}, by validation loss {losses[best]:.3f} ({others})")

@@ -157,7 +157,7 @@ def test_several_orders_are_averaged(decoder: Path, split: Split, tmp_path: Path
 
 def test_orders_need_a_prompt_that_lists_its_labels(decoder: Path, split: Split, tmp_path: Path) -> None:
     (tmp_path / "p.toml").write_text(
-        'task = "Text: {text}\nLabel:"\nrole = "You label texts."\nvariables = { text = "" }\n'
+        'task = "Text: {text}\\nLabel:"\nrole = "You label texts."\nvariables = { text = "" }\n'
         'output = { format = "Say bad or good.", labels = { bad = "bad", good = "good" } }\n'
     )
     with pytest.raises(SettingsError, match=r"--option-orders 3 .*output format of its own"):
