@@ -18,12 +18,12 @@ from trifold.llm.openai_server import OpenAIServer
 from trifold.llm.prompt_template import Prompt
 from trifold.llm.reranker import Reranker
 from trifold.llm.settings import (
-    LOCAL_PREFIX,
     RERANKER_PREFIX,
     SERVER_PREFIX,
     SERVER_PREFIXES,
     LlmSettings,
     PromptingSettings,
+    local_name,
 )
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.models.settings import ComputeSettings
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from trifold.llm.masked_model import MaskedModel
 
 _WAY_OUT = (
-    "give --llm hf:FOLDER (or a hub id) for weights on this machine, --llm rerank:FOLDER for a reranker, or --llm "
-    "openai:BASE_URL#MODEL for a server"
+    "give --llm hf:FOLDER (or a GGUF file or a hub id behind hf:, or gemma-270m) for weights on this machine, --llm "
+    "rerank:FOLDER for a reranker, or --llm openai:BASE_URL#MODEL for a server"
 )
 
 
@@ -54,14 +54,14 @@ def open_llm(
             raise LlmError(f"--llm {prefix} asks a server, and --offline opens no connection: leave one of them out")
         address = given.removeprefix(prefix)
         return OpenAIServer(address, settings) if prefix == SERVER_PREFIX else DecisionServer(prefix, address, settings)
-    if given.startswith(LOCAL_PREFIX) and given != LOCAL_PREFIX:
-        from trifold.llm.local_model import open_local
-
-        return open_local(given.removeprefix(LOCAL_PREFIX), compute)
     if given.startswith(RERANKER_PREFIX) and given != RERANKER_PREFIX:
         from trifold.llm.local_reranker import open_reranking_model
 
         return open_reranking_model(given.removeprefix(RERANKER_PREFIX), compute, f"--llm {RERANKER_PREFIX}")
+    if (name := local_name(given)) is not None:
+        from trifold.llm.local_model import open_local
+
+        return open_local(name, compute)
     raise LlmError(
         f"no language model is named: {_WAY_OUT}" if not given else f"--llm {given!r} is none of these: {_WAY_OUT}"
     )

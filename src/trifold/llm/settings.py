@@ -22,8 +22,13 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def local_name(llm: str | None) -> str | None:
-    """The model on this machine that `--llm` names: what follows its prefix; `None` where it names none."""
+    """The model on this machine that `--llm` names: a short name, or what follows its prefix; `None` for no such."""
+    # Imported here, since the command line reads settings for its help.
+    from trifold.models.named_models import NAMED_MODELS
+
     given = llm or ""
+    if given in NAMED_MODELS:
+        return given
     prefix = next((one for one in (LOCAL_PREFIX, RERANKER_PREFIX) if given.startswith(one)), None)
     return None if prefix is None else given.removeprefix(prefix) or None
 
@@ -57,9 +62,10 @@ class LlmSettings:
     """Which language model is asked, and what it may cost.
 
     Attributes:
-        llm: hf:NAME-OR-FOLDER for weights on this machine, rerank:NAME-OR-FOLDER for those of a reranker or another
-            cross-encoder, openai:BASE_URL#MODEL for an OpenAI-compatible server, systemone:BASE_URL#MODEL or
-            decisions:BASE_URL#MODEL for a decision server; no run folder and no --config file names a server.
+        llm: gemma-270m (under the Gemma terms, ai.google.dev/gemma/terms), or hf: before a folder, a GGUF file or a hub
+            id, for weights on this machine; rerank:NAME-OR-FOLDER for those of a reranker or another cross-encoder;
+            openai:BASE_URL#MODEL for an OpenAI-compatible server; systemone:BASE_URL#MODEL or decisions:BASE_URL#MODEL
+            for a decision server. No run folder and no --config file names a server.
         api_key_env: Environment variable that holds the server's key; the key itself is never stored or shown.
         max_tokens: Most tokens of an answer; by default 256, or as many as a model on this machine has room for.
         temperature: 0 always takes the most likely word; higher values make answers vary.
