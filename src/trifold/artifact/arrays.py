@@ -50,6 +50,7 @@ class PromptingFacts(TypedDict, total=False):
     temperature: Amount
     stop: list[str]
     votes: Size
+    option_orders: Size
     words: list[str]
     cloze: str
     hypothesis: str | None
