@@ -84,7 +84,7 @@ def write_summaries(
         asked: dict[int, list[Conversation]] = {}
         for number, answers in said.items():
             try:
-                asked[number] = steps[number].send(answers)  # type: ignore[arg-type] - None begins a generator
+                asked[number] = next(steps[number]) if answers is None else steps[number].send(answers)
             except StopIteration as end:
                 found[number] = end.value
             except LlmError as error:
