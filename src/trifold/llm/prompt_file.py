@@ -95,6 +95,7 @@ def format_prompt(prompt: Prompt) -> str:
         lines += [f"format = {_quoted(prompt.output.format)}"] if prompt.output.format else []
         labels = ", ".join(f"{_key(label)} = {_quoted(word)}" for label, word in prompt.output.labels.items())
         lines += [f"labels = {{ {labels} }}"] if labels else []
+        lines += ["several = true"] if prompt.output.several else []
     for name, variable in prompt.variables.items():
         lines += ["", f"[variables.{_key(name)}]", f"description = {_quoted(variable.description)}"]
         lines += [f"default = {_quoted(variable.default)}"] if variable.default is not None else []
@@ -170,7 +171,7 @@ def _output(found: Any) -> Output:
         return Output(found)
     if not isinstance(found, dict):
         raise PromptError("output must be a text in quotes, or a table with format and labels")
-    _require_known(found, ("format", "labels"), "part of output called")
+    _require_known(found, ("format", "labels", "several"), "part of output called")
     labels = found.get("labels", {})
     if isinstance(labels, list):
         labels = {str(one): str(one) for one in labels}
@@ -181,7 +182,10 @@ def _output(found: Any) -> Output:
             raise PromptError(f"two labels are called {_cut_for_message(word)!r}: give each its own word")
     if len(labels) == 1:
         raise PromptError("there is one label only: name at least two, or none")
-    return Output(_text(found, "format"), labels)
+    several = found.get("several", False)
+    if not isinstance(several, bool) or (several and not labels):
+        raise PromptError("output.several must be true or false, and stand beside the labels that it is about")
+    return Output(_text(found, "format"), labels, several)
 
 
 def _variable(name: str, value: Any) -> Variable:
