@@ -49,6 +49,7 @@ class PromptingFacts(TypedDict, total=False):
     max_tokens: Size | None
     temperature: Amount
     votes: Size
+    option_orders: Size
     words: list[str]
     cloze: str
     hypothesis: str | None

@@ -216,6 +216,10 @@ class CausalModel(TextGenerator, Scorer):
         counted = self._counted.get(gap.conversation)
         return self.count_tokens(gap.conversation) if counted is None else counted
 
+    def word_lengths(self, gap: Gap) -> list[int]:
+        """See `Scorer.word_lengths`."""
+        return [len(word) for word in self.continuations(gap).words]
+
     def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:
         """See `Scorer.cut`."""
         return cut_text(self.tokenizer, text, max_tokens, long_text)

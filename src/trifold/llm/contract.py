@@ -225,6 +225,10 @@ class Scorer(ABC):
     def count(self, gap: Gap) -> int:
         """Tokens of a gap's text, without its words."""
 
+    def word_lengths(self, gap: Gap) -> list[int]:
+        """Tokens of each word in a gap; 1 each, where a word is scored whole."""
+        return [1] * len(gap.words)
+
     @abstractmethod
     def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:
         """The text cut to `max_tokens` as `long_text` says, and whether anything was cut off."""

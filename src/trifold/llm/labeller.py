@@ -53,6 +53,24 @@ class LabellingTask:
             for text, shots in zip(texts, self.shots(texts), strict=True)
         ]
 
+    @property
+    def lists_labels(self) -> bool:
+        """Whether the prompt lists its labels itself, in an order that may be changed."""
+        return not self.prompt.output.format and len(self.words) > 1
+
+    def in_order(self, number: int) -> "LabellingTask":
+        """The task with the prompt's list of labels in another order.
+
+        Args:
+            number: 0 for the order as given, 1 for the reversed one, others for random ones, the same each time.
+        """
+        labels = list(self.prompt.output.labels.items())
+        if number == 1:
+            labels.reverse()
+        elif number:
+            labels = [labels[place] for place in np.random.default_rng(number).permutation(len(labels))]
+        return replace(self, prompt=replace(self.prompt, output=replace(self.prompt.output, labels=dict(labels))))
+
     def around(self, text: str) -> tuple[str, str]:
         """The cloze sentence for a text: the part before the gap, and the part after it."""
         before, after = self.cloze.split("{mask}")

@@ -3,7 +3,10 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from trifold.atomic import write_json
 from trifold.data.columns import Columns
@@ -22,14 +25,18 @@ from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.open_model import labeller_of, open_llm, require_readable
 from trifold.llm.prompt_file import read_prompt
+from trifold.llm.score_rules import label_free_map
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.llm.spending_limit import Spent
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.teacher import teacher_path
+from trifold.statistics.score_calibration import ScoreMap
 from trifold.tasks.labels import LabelMap, as_text
 from trifold.types import BadRow, Record, Text, single_texts
 
 _CONFIDENCE = "confidence"
+# Rows at the beginning of a file whose texts batch calibration goes by.
+_BATCH_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -193,13 +200,35 @@ def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
     if not labels.names:
         raise PromptError(f'{asked.prompt} names no labels: write labels = ["…", "…"] under [output]')
     prompt, words = word_labels(prompt, labels, {})
+    require(
+        asked.calibration != "affine",
+        "--calibration affine with label",
+        "it is learned from labels; take contextual or batch, or train with finetune --method prompt",
+    )
     task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
     model = open_llm(llm, request.compute)
     require_readable(model, asked, prompt, len(words))
-    labeller = labeller_of(model, task, llm, asked.votes)
-    if isinstance(labeller, LikelihoodLabeller) and asked.calibrate:
-        labeller.calibrate()
+    labeller = labeller_of(model, task, llm, asked)
+    if isinstance(labeller, LikelihoodLabeller):
+        labeller.score_map = _score_map(request, labeller)
     return labeller, labels
+
+
+def _score_map(request: LabelRequest, labeller: LikelihoodLabeller) -> ScoreMap:
+    """From scores to logits, by a rule that needs no label."""
+
+    def scores() -> np.ndarray:
+        _, columns, rows = open_rows(request.data, request.reading)
+        found = labeller.scores(_texts(islice(rows, _BATCH_ROWS), columns), labeller.orders)
+        scored = np.delete(found.logits, list(found.problems), axis=0)
+        if not len(scored):
+            raise DataError(
+                f"none of the first {_BATCH_ROWS} rows of {request.data} can be read: give --calibration contextual"
+            )
+        return scored
+
+    asked = request.prompting.calibration
+    return label_free_map("contextual" if asked == "auto" else asked, labeller, scores)
 
 
 class _Counting:

@@ -19,7 +19,7 @@ from trifold.llm.labeller import LabellingTask
 from trifold.llm.open_model import labeller_of, open_llm, open_text_generator
 from trifold.llm.prompt_file import parse_prompt
 from trifold.llm.prompt_template import Example
-from trifold.llm.settings import LlmSettings
+from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import ComputeSettings
 from trifold.tasks.labels import LabelMap
 
@@ -63,7 +63,12 @@ def labeller(
 ) -> DecisionLabeller:
     llm = LlmSettings(llm=server.decides(kind), log=log, timeout_seconds=0.5, **{"retries": 0, **more})
     prompt, words = word_labels(None, LABELS, {})
-    found = labeller_of(open_llm(llm, ComputeSettings()), task or LabellingTask(prompt, words, "{text} {mask}"), llm, 1)
+    found = labeller_of(
+        open_llm(llm, ComputeSettings()),
+        task or LabellingTask(prompt, words, "{text} {mask}"),
+        llm,
+        PromptingSettings(),
+    )
     assert isinstance(found, DecisionLabeller)
     return found
 
@@ -212,9 +217,9 @@ def test_what_a_decision_server_cannot_use_is_refused_by_name(
     with scripted(praise) as server:
         llm = LlmSettings(llm=server.decides("systemone"), log=tmp_path / "log")
         with pytest.raises(LlmError, match=sentence):
-            labeller_of(open_llm(llm, ComputeSettings()), given, llm, votes)
+            labeller_of(open_llm(llm, ComputeSettings()), given, llm, PromptingSettings(votes=votes))
         assert not server.requests
-    assert labeller_of(open_llm(llm, ComputeSettings()), task(255), llm, 1)
+    assert labeller_of(open_llm(llm, ComputeSettings()), task(255), llm, PromptingSettings())
 
 
 @pytest.mark.parametrize(
