@@ -40,6 +40,7 @@ class Sampling:
         vote: Number of the answer, where several answers to one prompt vote; 0 for a single answer.
         choices: What the answer is to be one of. A model that knows their probabilities answers as
             `scored_answer.as_scored` does, and any other in words.
+        several: Whether any number of the choices may hold, each with a probability of its own.
         stop: The answer ends before the first of these texts.
     """
 
@@ -47,11 +48,15 @@ class Sampling:
     temperature: float = 0.0
     vote: int = 0
     choices: tuple[Choice, ...] = ()
+    several: bool = False
     stop: tuple[str, ...] = ()
 
     def described(self) -> str:
         """As JSON, for the log. What is not set is left out, so that a call has one name from version to version."""
-        found = {name: value for name, value in asdict(self).items() if value != ()}
+        found = asdict(self)
+        for name in ("choices", "several", "stop"):
+            if not found[name]:
+                del found[name]
         return json.dumps(found, sort_keys=True, ensure_ascii=False)
 
 

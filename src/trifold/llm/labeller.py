@@ -40,6 +40,11 @@ class LabellingTask:
     long_text: str = "truncate"
     hypothesis: str | None = None
 
+    @property
+    def several(self) -> bool:
+        """Whether a text may have several labels, or none."""
+        return self.prompt.output.several
+
     def conversations(self, texts: Sequence[str]) -> list[Conversation]:
         """The messages for each text."""
         variable = self.prompt.text_variable()
@@ -77,7 +82,7 @@ class Judgements:
     """A model's labels for some texts.
 
     Attributes:
-        logits: `(texts, words)` float64.
+        logits: `(texts, words)` float64; where a text may have several labels, those of each label by itself.
         truncated: `(texts,)` bool, whether a text was cut.
         problems: For texts without a label, position to reason.
         unasked: Positions of the texts that the budget left out; they are among `problems`.

@@ -134,6 +134,11 @@ def require_readable(model: object, asked: PromptingSettings, prompt: Prompt, la
         SettingsError: If a reranker is to be shown examples: it reads a text and a label, and nothing else.
         LlmError: If a decision server is given what it cannot use.
     """
+    require(
+        not (prompt.output.several and isinstance(model, Scorer)),
+        "output.several of the prompt",
+        "only servers (--llm openai:…) are asked for several labels of a text",
+    )
     if isinstance(model, DecisionServer):
         require_decidable(prompt, asked.shots, asked.votes, labels)
     if isinstance(model, Reranker):

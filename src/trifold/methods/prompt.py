@@ -11,6 +11,7 @@ from trifold.engines.encoder import Encoder
 from trifold.errors import SettingsError
 from trifold.events import say
 from trifold.features.pooled_vectors import pool_through_cache
+from trifold.llm.answer_parser import NO_LABEL
 from trifold.llm.contract import Scorer
 from trifold.llm.few_shot import FixedShots, NearestShots, choose_balanced, choose_random
 from trifold.llm.label_words import word_labels
@@ -30,7 +31,7 @@ from trifold.models.vector_steps import unit_length
 from trifold.runtime import choose
 from trifold.statistics.score_calibration import ScoreMap, affine, choose_map
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples, single_texts
+from trifold.types import Examples, labels_of, single_texts
 
 # Validation rows that are read with the labels in reversed order, to see whether that changes answers.
 _ORDER_ROWS = 100
@@ -178,13 +179,21 @@ def _prompt_examples(chosen: Examples, task: LabellingTask, labels: LabelMap, mo
             return text
         return model.cut(text, task.max_length, task.long_text)[0]
 
-    classes: Sequence[int] = labels.encode(chosen.labels).tolist()
-    rows = zip(single_texts(chosen.texts), classes, strict=True)
-    return tuple(Example({variable: cut(text)}, task.words[number]) for text, number in rows)
+    words = dict(zip(labels.names, task.words, strict=True))
+    answers = [", ".join(words[label] for label in labels_of(target)) or NO_LABEL for target in chosen.labels]
+    rows = zip(single_texts(chosen.texts), answers, strict=True)
+    return tuple(Example({variable: cut(text)}, answer) for text, answer in rows)
 
 
 def _class_priors(train: Examples, labels: LabelMap) -> np.ndarray:
-    """Class priors, `(classes,)`, with one row added to each class so that no prior is 0."""
-    counts = np.bincount(labels.encode(train.labels), minlength=len(labels)) + 1.0
+    """Class priors, `(classes,)`, with one row added to each class so that no prior is 0.
+
+    Where a row may have several labels, the prior of each by itself, with a row that has it and one that has not.
+    """
+    encoded = labels.encode(train.labels)
+    if labels.multi_label:
+        shares: np.ndarray = (encoded.sum(0) + 1.0) / (len(train) + 2.0)
+        return shares
+    counts = np.bincount(encoded, minlength=len(labels)) + 1.0
     priors: np.ndarray = counts / counts.sum()
     return priors

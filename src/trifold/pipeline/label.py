@@ -31,7 +31,7 @@ from trifold.llm.spending_limit import Spent
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.teacher import teacher_path
 from trifold.statistics.score_calibration import ScoreMap
-from trifold.tasks.labels import LabelMap
+from trifold.tasks.labels import LabelMap, as_text
 from trifold.types import BadRow, Record, Text, single_texts
 
 _CONFIDENCE = "confidence"
@@ -196,7 +196,7 @@ def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
     if asked.prompt is None:
         raise PromptError("labelling needs a prompt with its labels: give --prompt FILE, see examples/prompts")
     prompt = read_prompt(asked.prompt)
-    labels = LabelMap(tuple(prompt.output.labels))
+    labels = LabelMap(tuple(prompt.output.labels), prompt.output.several)
     if not labels.names:
         raise PromptError(f'{asked.prompt} names no labels: write labels = ["…", "…"] under [output]')
     prompt, words = word_labels(prompt, labels, {})
@@ -266,12 +266,15 @@ class _Counting:
                 self._count_problem(problem, unasked=place in found.unasked)
                 yield {ERROR: problem}
                 continue
-            number = int(probabilities[place].argmax())
-            label = self._labels.names[number]
+            row_of_one = probabilities[place : place + 1]
+            decided = self._labels.decide(row_of_one)
+            (target,) = self._labels.decode(decided)
+            label = as_text(target) if self._labels.multi_label else target
             tally.labelled += 1
             if self._true_column:
                 self._compare(label, row.values[self._true_column])
-            yield {self._column: label, _CONFIDENCE: float(probabilities[place, number])}
+            confidence = float(self._labels.confidence(row_of_one, decided)[0])
+            yield {self._column: label, _CONFIDENCE: confidence}
 
     def _count_problem(self, problem: str, *, unasked: bool) -> None:
         if unasked:

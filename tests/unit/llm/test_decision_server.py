@@ -149,7 +149,7 @@ FAULTS: dict[str, tuple[Script, str]] = {
     "other choices": (lambda _, body: decided(body, {"bad": 0.5, "ugly": 0.5}), "not of the choices"),
     "one choice too few": (lambda _, body: decided(body, {"good": 1.0}), "not of the choices"),
     "more than all": (lambda _, body: decided(body, {"bad": 0.9, "good": 0.9}), "do not add up to 1"),
-    "less than nothing": (lambda _, body: decided(body, {"bad": -0.5, "good": 1.5}), "do not add up to 1"),
+    "less than nothing": (lambda _, body: decided(body, {"bad": -0.5, "good": 1.5}), "below 0 or above 1"),
     "a probability in words": (lambda _, body: decided(body, {"bad": "half", "good": "half"}), "is no number"),  # type: ignore[dict-item]
     "no such model": (lambda *_: Reply("this model does not decide", 400), "answered 400: this model does not decide"),
     "the key in an error": (lambda *_: Reply(f"your key {SECRET}", 400), r"your key \[key removed\]"),
