@@ -25,11 +25,13 @@ class Ballot:
 
     Args:
         texts: Number of texts.
-        words: Number of labels.
+        task: What to label with.
     """
 
-    def __init__(self, texts: int, words: int) -> None:
-        self.votes = np.zeros((texts, words))
+    def __init__(self, texts: int, task: LabellingTask) -> None:
+        self.votes = np.zeros((texts, len(task.words)))
+        self._several = task.several
+        self._answers = np.zeros(texts)
         self.scored = np.zeros(texts, dtype=bool)
         self.problems: dict[int, str] = {}
         self.unasked: set[int] = set()
@@ -39,22 +41,24 @@ class Ballot:
 
         Args:
             position: Of the text.
-            votes: `(words,)`, which add up to 1.
+            votes: `(words,)`, which add up to 1, unless a text may have several labels.
             scored: Whether they are probabilities.
         """
         self.votes[position] += votes
+        self._answers[position] += 1
         self.scored[position] = scored
 
     def logits(self, prior: np.ndarray) -> np.ndarray:
         """`(texts, words)`; a text without an answer gets the priors."""
         weight = np.where(self.scored, _PRIOR_VOTES_OF_SCORED, _PRIOR_VOTES)[:, None]
-        logits: np.ndarray = np.log((self.votes + weight * prior) / (self.votes.sum(1, keepdims=True) + weight))
+        shares = (self.votes + weight * prior) / (self._answers[:, None] + weight)
+        logits: np.ndarray = np.log(shares) - np.log1p(-shares) if self._several else np.log(shares)
         return logits
 
     @property
     def unanswered(self) -> dict[int, str]:
         """Texts without any vote, and why."""
-        return {position: why for position, why in self.problems.items() if not self.votes[position].any()}
+        return {position: why for position, why in self.problems.items() if not self._answers[position]}
 
 
 class AskingLabeller(Labeller):
@@ -63,7 +67,7 @@ class AskingLabeller(Labeller):
     Args:
         client: The model.
         task: What to label with.
-        prior: Class priors, `(words,)`, for texts without a usable answer; equal if `None`.
+        prior: Class priors, `(words,)` between 0 and 1, for texts without a usable answer; equal if `None`.
 
     Attributes:
         asked: Texts so far.

@@ -46,7 +46,7 @@ class DecisionLabeller(AskingLabeller):
         """See `AskingLabeller.questions`."""
         # The choices are sent apart from the instructions, so these need not list them.
         bare = replace(self.task.prompt, output=Output(self.task.prompt.output.format))
-        sampling = Sampling(choices=self._choices)
+        sampling = Sampling(choices=self._choices, several=self.task.several)
         variable = bare.text_variable()
         found: list[Question] = []
         for position, text in enumerate(texts):
@@ -58,15 +58,16 @@ class DecisionLabeller(AskingLabeller):
 
     def ask(self, texts: Sequence[str]) -> Ballot:
         """See `AskingLabeller.ask`."""
-        ballot = Ballot(len(texts), len(self.task.words))
+        ballot = Ballot(len(texts), self.task)
         questions, names = self.questions(texts), [choice.value for choice in self._choices]
         with track(f"asking about {len(texts):,} texts", len(questions)) as advance:
             for number, answer in self.answers(questions, ballot, advance):
                 found = read_scored(answer.text, names)
-                if found is None:
+                if found is None or not (found.any() or self.task.several):
                     ballot.problems[questions[number][0]] = "the log holds no probabilities for this text"
                 else:
-                    ballot.count(questions[number][0], found / found.sum(), scored=True)
+                    shares = found if self.task.several else found / found.sum()
+                    ballot.count(questions[number][0], shares, scored=True)
         return ballot
 
 

@@ -34,13 +34,16 @@ def word_labels(
             f"the prompt has the labels {', '.join(known)}, and the data {', '.join(names)}: write output.labels as a "
             f"table from the data's to the prompt's, such as {{ {names[0]} = \"…\" }}"
         )
+    if prompt and prompt.output.several and not labels.multi_label:
+        raise PromptError("the prompt has output.several, and the data have one label a row: take it out")
     own = describe_labels(labels, dict(described))
     words = tuple(described.get(name) or known.get(name) or word for name, word in zip(names, own, strict=True))
     if len({word.casefold() for word in words}) < len(words):
         raise SettingsError(f"two labels are called alike ({', '.join(words)}): give each a --label-description")
     prompt = prompt or PLAIN_PROMPT
     prompt.text_variable()
-    return replace(prompt, output=replace(prompt.output, labels=dict(zip(names, words, strict=True)))), words
+    output = replace(prompt.output, labels=dict(zip(names, words, strict=True)), several=labels.multi_label)
+    return replace(prompt, output=output), words
 
 
 def plain_prompt(words: Iterable[str]) -> Prompt:

@@ -40,6 +40,11 @@ class LabellingTask:
     long_text: str = "truncate"
     hypothesis: str | None = None
 
+    @property
+    def several(self) -> bool:
+        """Whether a text may have several labels, or none."""
+        return self.prompt.output.several
+
     def conversations(self, texts: Sequence[str]) -> list[Conversation]:
         """The messages for each text."""
         variable = self.prompt.text_variable()
@@ -47,6 +52,24 @@ class LabellingTask:
             replace(self.prompt, examples=(*self.prompt.examples, *shots)).render({variable: text})
             for text, shots in zip(texts, self.shots(texts), strict=True)
         ]
+
+    @property
+    def lists_labels(self) -> bool:
+        """Whether the prompt lists its labels itself, in an order that may be changed."""
+        return not self.prompt.output.format and len(self.words) > 1
+
+    def in_order(self, number: int) -> "LabellingTask":
+        """The task with the prompt's list of labels in another order.
+
+        Args:
+            number: 0 for the order as given, 1 for the reversed one, others for random ones, the same each time.
+        """
+        labels = list(self.prompt.output.labels.items())
+        if number == 1:
+            labels.reverse()
+        elif number:
+            labels = [labels[place] for place in np.random.default_rng(number).permutation(len(labels))]
+        return replace(self, prompt=replace(self.prompt, output=replace(self.prompt.output, labels=dict(labels))))
 
     def around(self, text: str) -> tuple[str, str]:
         """The cloze sentence for a text: the part before the gap, and the part after it."""
@@ -59,7 +82,7 @@ class Judgements:
     """A model's labels for some texts.
 
     Attributes:
-        logits: `(texts, words)` float64.
+        logits: `(texts, words)` float64; where a text may have several labels, those of each label by itself.
         truncated: `(texts,)` bool, whether a text was cut.
         problems: For texts without a label, position to reason.
         unasked: Positions of the texts that the budget left out; they are among `problems`.

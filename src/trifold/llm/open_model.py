@@ -27,6 +27,7 @@ from trifold.llm.settings import (
 )
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.models.settings import ComputeSettings
+from trifold.statistics.score_calibration import ScoreMap
 
 if TYPE_CHECKING:
     from trifold.llm.causal_model import CausalModel
@@ -87,9 +88,9 @@ def labeller_of(
     model: Scorer | AskedModel,
     task: LabellingTask,
     llm: LlmSettings,
-    votes: int,
+    asked: PromptingSettings,
     prior: np.ndarray | None = None,
-    bias: np.ndarray | None = None,
+    score_map: ScoreMap | None = None,
 ) -> Labeller:
     """A labeller: by likelihoods if the model gives them, else by asking the model.
 
@@ -97,15 +98,27 @@ def labeller_of(
         model: As returned by `open_llm`.
         task: The labelling task.
         llm: The log, the budget, and how answers are written.
-        votes: Answers for each text, where the model is asked.
+        asked: How the task is put to the model.
         prior: As in `AskingLabeller`.
-        bias: As in `LikelihoodLabeller`.
+        score_map: As in `LikelihoodLabeller`.
+
+    Raises:
+        SettingsError: If the settings are for the other kind of model.
     """
     if isinstance(model, Scorer):
-        return LikelihoodLabeller(model, task, CallLog(log_path(llm.log)), SpendingLimit.of(llm), bias)
+        log, limit = CallLog(log_path(llm.log)), SpendingLimit.of(llm)
+        return LikelihoodLabeller(model, task, log, limit, score_map, asked.option_orders)
+    for flag, given in (("calibration", asked.calibration != "auto"), ("option-orders", asked.option_orders != 1)):
+        require(not given, f"--{flag} with {model.name}", "it is for models whose words are scored, so leave it out")
     if isinstance(model, DecisionServer):
-        return DecisionLabeller(Client.of(model, llm), task, votes, prior)
-    return GenerationLabeller(Client.of(model, llm), task, votes, prior, Sampling(llm.max_tokens, llm.temperature))
+        return DecisionLabeller(Client.of(model, llm), task, asked.votes, prior)
+    return GenerationLabeller(Client.of(model, llm), task, asked.votes, prior, sampling_of(llm, task.prompt))
+
+
+def sampling_of(llm: LlmSettings, prompt: Prompt | None = None) -> Sampling:
+    """How answers are written, by the flags and the prompt file."""
+    stop = (*(prompt.output.stop if prompt else ()), *llm.stop)
+    return Sampling(llm.max_tokens, llm.temperature, stop=tuple(dict.fromkeys(stop)))
 
 
 def require_readable(model: object, asked: PromptingSettings, prompt: Prompt, labels: int) -> None:
@@ -121,6 +134,11 @@ def require_readable(model: object, asked: PromptingSettings, prompt: Prompt, la
         SettingsError: If a reranker is to be shown examples: it reads a text and a label, and nothing else.
         LlmError: If a decision server is given what it cannot use.
     """
+    require(
+        not (prompt.output.several and isinstance(model, Scorer)),
+        "output.several of the prompt",
+        "only servers (--llm openai:…) are asked for several labels of a text",
+    )
     if isinstance(model, DecisionServer):
         require_decidable(prompt, asked.shots, asked.votes, labels)
     if isinstance(model, Reranker):

@@ -15,6 +15,8 @@ from trifold.json_reading import parse_json
 
 _PLACEHOLDER = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
 # The last two are of templates that put a query and a passage to a reranker.
+_FORM_OF_ONE = "Answer with one of these and nothing else"
+_FORM_OF_SEVERAL = "Answer with those of these that apply, separated by commas, or with none, and nothing else"
 Role = Literal["system", "user", "assistant", "query", "document"]
 
 
@@ -86,10 +88,14 @@ class Output:
     Attributes:
         format: The form, described in words.
         labels: For labelling tasks, each label and the word for it in answers.
+        several: Whether an answer may name several of the labels, or none.
+        stop: An answer ends before the first of these texts.
     """
 
     format: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    several: bool = False
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,9 @@ class Prompt:
         listed = "\n".join(f"- {fill(line, values)}" for line in self.instructions)
         form = fill(self.output.format, values)
         if self.output.labels and not form:
-            form = f"Answer with one of these and nothing else: {', '.join(self.output.labels.values())}."
+            words = ", ".join(self.output.labels.values())
+            form = _FORM_OF_SEVERAL if self.output.several else _FORM_OF_ONE
+            form = f"{form}: {words}."
         parts = (fill(self.role, values), _headed("Context", fill(self.context, values)), listed, form)
         return "\n\n".join(part for part in parts if part)
 

@@ -11,6 +11,7 @@ from trifold.engines.encoder import Encoder
 from trifold.errors import SettingsError
 from trifold.events import say
 from trifold.features.pooled_vectors import pool_through_cache
+from trifold.llm.answer_parser import NO_LABEL
 from trifold.llm.contract import Scorer
 from trifold.llm.few_shot import FixedShots, NearestShots, choose_balanced, choose_random
 from trifold.llm.label_words import word_labels
@@ -19,6 +20,7 @@ from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.open_model import labeller_of, open_llm, require_readable
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.prompt_template import Example
+from trifold.llm.score_rules import LABEL_FREE, label_free_map
 from trifold.llm.settings import without_server
 from trifold.methods.contract import Fitted, Method
 from trifold.methods.prompt_predictor import PromptPredictor, embedder, kept_settings, label_all
@@ -27,8 +29,12 @@ from trifold.models.locate import describe_base, find_backbone
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.vector_steps import unit_length
 from trifold.runtime import choose
+from trifold.statistics.score_calibration import ScoreMap, affine, choose_map
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples, single_texts
+from trifold.types import Examples, labels_of, single_texts
+
+# Validation rows that are read with the labels in reversed order, to see whether that changes answers.
+_ORDER_ROWS = 100
 
 
 class Prompting(Method):
@@ -61,11 +67,14 @@ class Prompting(Method):
             "shots": f"{asked.shots}, {asked.shot_choice}" if asked.shots else "none",
         }
         if isinstance(labeller, LikelihoodLabeller):
-            if asked.calibrate:
-                # Examples bias a model for any text. An empty text has no nearest examples, so balanced ones are shown.
-                labeller.calibrate(FixedShots(self._fixed(train, labeller.task, labels, labeller.model)))
+            # Examples bias a model for any text. An empty text has no nearest examples, so balanced ones are shown.
+            shots = FixedShots(self._fixed(train, labeller.task, labels, labeller.model))
             found = label_all(labeller, single_texts(validation.texts))
-            logits, seconds = found.logits.astype(np.float32), found.seconds_from_log
+            seconds = found.seconds_from_log
+            truth = labels.encode(validation.labels)
+            choices["calibration"], labeller.score_map = self._score_map(labeller, shots, found.logits, truth)
+            logits = labeller.score_map(found.logits).astype(np.float32)
+            choices |= _order_dependence(labeller, single_texts(validation.texts))
             compute = self.settings.backbone
             choices["precision"] = choose(compute.device, compute.precision).precision
         else:
@@ -78,6 +87,31 @@ class Prompting(Method):
             validation_logits=logits,
             cached_seconds=seconds,
         )
+
+    def _score_map(
+        self, labeller: LikelihoodLabeller, shots: Shots, scores: np.ndarray, truth: np.ndarray
+    ) -> tuple[str, ScoreMap]:
+        """The way from scores to logits that was asked for, or the best on validation rows, and its name.
+
+        Args:
+            labeller: The model, which has scored the validation rows as it is.
+            shots: Examples that are shown with texts that say nothing.
+            scores: `(texts, words)` of the validation rows.
+            truth: `(texts,)` class numbers.
+        """
+        asked = self.settings.prompting.calibration
+        if asked == "affine":
+            return asked, affine(scores, truth)
+        if asked != "auto":
+            return asked, label_free_map(asked, labeller, lambda: scores, shots)
+        # Words of one length only get another temperature by it.
+        even = len(set(labeller.word_lengths())) == 1
+        rules = [rule for rule in LABEL_FREE if not (even and rule == "length")]
+        maps = {rule: label_free_map(rule, labeller, lambda: scores, shots) for rule in rules}
+        best, found, losses = choose_map(maps, scores, truth)
+        others = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items() if name != best)
+        say(f"prompt: calibration {best}, by validation loss {losses[best]:.3f} ({others})")
+        return best, found
 
     def reload(self, folder: Path) -> PromptPredictor:
         """See `Method.reload`."""
@@ -100,7 +134,7 @@ class Prompting(Method):
         shots: Shots = FixedShots(self._fixed(train, task, labels, model))
         if asked.shots and asked.shot_choice == "nearest":
             shots = self._nearest(train, task, labels, model, kept)
-        return labeller_of(model, replace(task, shots=shots), llm, asked.votes, _class_priors(train, labels)), kept
+        return labeller_of(model, replace(task, shots=shots), llm, asked, _class_priors(train, labels)), kept
 
     def _fixed(self, train: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
         """Examples shown with every text: random ones, or equally many of each label."""
@@ -125,6 +159,17 @@ class Prompting(Method):
         return NearestShots(_prompt_examples(train, task, labels, model), vectors, shots, embed)
 
 
+def _order_dependence(labeller: LikelihoodLabeller, texts: Sequence[str]) -> dict[str, object]:
+    """The share of answers that depend on the order of the labels in the prompt; empty where none are listed."""
+    if not labeller.lists_labels:
+        return {}
+    if labeller.orders == 1:
+        labeller.scores(texts[:_ORDER_ROWS], 2)
+    share = labeller.order_dependent / max(1, labeller.order_compared)
+    say(f"prompt: {share:.1%} of {labeller.order_compared:,} answers depend on the order in which labels are listed")
+    return {"order_dependent": round(share, 6)}
+
+
 def _prompt_examples(chosen: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
     """Labelled rows as examples of the prompt, cut to the length of the texts that are labelled."""
     variable = task.prompt.text_variable()
@@ -134,13 +179,21 @@ def _prompt_examples(chosen: Examples, task: LabellingTask, labels: LabelMap, mo
             return text
         return model.cut(text, task.max_length, task.long_text)[0]
 
-    classes: Sequence[int] = labels.encode(chosen.labels).tolist()
-    rows = zip(single_texts(chosen.texts), classes, strict=True)
-    return tuple(Example({variable: cut(text)}, task.words[number]) for text, number in rows)
+    words = dict(zip(labels.names, task.words, strict=True))
+    answers = [", ".join(words[label] for label in labels_of(target)) or NO_LABEL for target in chosen.labels]
+    rows = zip(single_texts(chosen.texts), answers, strict=True)
+    return tuple(Example({variable: cut(text)}, answer) for text, answer in rows)
 
 
 def _class_priors(train: Examples, labels: LabelMap) -> np.ndarray:
-    """Class priors, `(classes,)`, with one row added to each class so that no prior is 0."""
-    counts = np.bincount(labels.encode(train.labels), minlength=len(labels)) + 1.0
+    """Class priors, `(classes,)`, with one row added to each class so that no prior is 0.
+
+    Where a row may have several labels, the prior of each by itself, with a row that has it and one that has not.
+    """
+    encoded = labels.encode(train.labels)
+    if labels.multi_label:
+        shares: np.ndarray = (encoded.sum(0) + 1.0) / (len(train) + 2.0)
+        return shares
+    counts = np.bincount(encoded, minlength=len(labels)) + 1.0
     priors: np.ndarray = counts / counts.sum()
     return priors
