@@ -48,6 +48,7 @@ class PromptingFacts(TypedDict, total=False):
     llm_bytes: Count
     max_tokens: Size | None
     temperature: Amount
+    stop: list[str]
     votes: Size
     option_orders: Size
     words: list[str]

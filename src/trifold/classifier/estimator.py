@@ -84,6 +84,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         api_key_env: Environment variable that holds the server's key.
         max_tokens: Most tokens of a server's answer; 256 by default.
         temperature: 0 takes the likeliest word each time.
+        stop: An answer ends before any of these texts.
         concurrency: Calls to a server under way at the same time.
         timeout_seconds: What a server has for an answer.
         retries: How often a call that failed is made again.

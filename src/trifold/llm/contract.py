@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
@@ -41,6 +41,7 @@ class Sampling:
         choices: What the answer is to be one of. A model that knows their probabilities answers as
             `scored_answer.as_scored` does, and any other in words.
         several: Whether any number of the choices may hold, each with a probability of its own.
+        stop: The answer ends before the first of these texts.
     """
 
     max_tokens: int | None = None
@@ -48,11 +49,12 @@ class Sampling:
     vote: int = 0
     choices: tuple[Choice, ...] = ()
     several: bool = False
+    stop: tuple[str, ...] = ()
 
     def described(self) -> str:
         """As JSON, for the log. What is not set is left out, so that a call has one name from version to version."""
         found = asdict(self)
-        for name in ("choices", "several"):
+        for name in ("choices", "several", "stop"):
             if not found[name]:
                 del found[name]
         return json.dumps(found, sort_keys=True, ensure_ascii=False)
@@ -128,11 +130,13 @@ class AskedModel(ABC):
         name: The name given with `--llm`.
         identity: What its answers depend on: the server and its model, or the weights' hash.
         parallel: Whether several calls may be made at the same time.
+        batches: Whether `complete_many` is quicker than one call after the other.
     """
 
     name: str
     identity: str
     parallel: ClassVar[bool] = False
+    batches: ClassVar[bool] = False
 
     @abstractmethod
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
@@ -148,6 +152,29 @@ class AskedModel(ABC):
             FatalLlmError: If it cannot answer any conversation.
             TransientError: If the next attempt may succeed.
         """
+
+    def complete_many(
+        self, asked: Sequence[tuple[Conversation, Sampling]]
+    ) -> Iterator[tuple[int, "Answer | LlmError"]]:
+        """Answer many conversations, each as `complete` would.
+
+        Args:
+            asked: The conversations, and how each answer is written.
+
+        Yields:
+            The number of a conversation and its answer, or why there is none, as soon as it is known.
+
+        Raises:
+            FatalLlmError: If it cannot answer any conversation.
+            TransientError: As `complete`.
+        """
+        for number, (conversation, sampling) in enumerate(asked):
+            try:
+                yield number, self.complete(conversation, sampling)
+            except FatalLlmError:
+                raise
+            except LlmError as error:
+                yield number, error
 
     @abstractmethod
     def count_tokens(self, conversation: Conversation) -> int:

@@ -112,8 +112,13 @@ def labeller_of(
         require(not given, f"--{flag} with {model.name}", "it is for models whose words are scored, so leave it out")
     if isinstance(model, DecisionServer):
         return DecisionLabeller(Client.of(model, llm), task, asked.votes, prior)
-    sampling = Sampling(llm.max_tokens, llm.temperature)
-    return GenerationLabeller(Client.of(model, llm), task, asked.votes, prior, sampling)
+    return GenerationLabeller(Client.of(model, llm), task, asked.votes, prior, sampling_of(llm, task.prompt))
+
+
+def sampling_of(llm: LlmSettings, prompt: Prompt | None = None) -> Sampling:
+    """How answers are written, by the flags and the prompt file."""
+    stop = (*(prompt.output.stop if prompt else ()), *llm.stop)
+    return Sampling(llm.max_tokens, llm.temperature, stop=tuple(dict.fromkeys(stop)))
 
 
 def require_readable(model: object, asked: PromptingSettings, prompt: Prompt, labels: int) -> None:

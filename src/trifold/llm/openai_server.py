@@ -83,6 +83,8 @@ class OpenAIServer(TextGenerator):
             "temperature": sampling.temperature,
             self._limit_name: self.room(conversation, sampling.max_tokens),
         }
+        if sampling.stop:
+            asked["stop"] = list(sampling.stop)
         if sampling.choices and self._top_tokens:
             asked |= {"logprobs": True, "top_logprobs": self._top_tokens[0]}
         return asked

@@ -96,6 +96,7 @@ def format_prompt(prompt: Prompt) -> str:
         labels = ", ".join(f"{_key(label)} = {_quoted(word)}" for label, word in prompt.output.labels.items())
         lines += [f"labels = {{ {labels} }}"] if labels else []
         lines += ["several = true"] if prompt.output.several else []
+        lines += [f"stop = [{', '.join(map(_one_line, prompt.output.stop))}]"] if prompt.output.stop else []
     for name, variable in prompt.variables.items():
         lines += ["", f"[variables.{_key(name)}]", f"description = {_quoted(variable.description)}"]
         lines += [f"default = {_quoted(variable.default)}"] if variable.default is not None else []
@@ -138,11 +139,11 @@ def _text(found: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _lines(value: Any) -> tuple[str, ...]:
+def _lines(value: Any, name: str = "instructions") -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise PromptError("instructions must be a list of texts in quotes")
+        raise PromptError(f"{name} must be a list of texts in quotes")
     return tuple(value)
 
 
@@ -170,8 +171,8 @@ def _output(found: Any) -> Output:
     if isinstance(found, str):
         return Output(found)
     if not isinstance(found, dict):
-        raise PromptError("output must be a text in quotes, or a table with format and labels")
-    _require_known(found, ("format", "labels", "several"), "part of output called")
+        raise PromptError("output must be a text in quotes, or a table with format, labels and the like")
+    _require_known(found, ("format", "labels", "several", "stop"), "part of output called")
     labels = found.get("labels", {})
     if isinstance(labels, list):
         labels = {str(one): str(one) for one in labels}
@@ -182,10 +183,12 @@ def _output(found: Any) -> Output:
             raise PromptError(f"two labels are called {_cut_for_message(word)!r}: give each its own word")
     if len(labels) == 1:
         raise PromptError("there is one label only: name at least two, or none")
-    several = found.get("several", False)
+    several, stop = found.get("several", False), _lines(found.get("stop", []), "stop")
     if not isinstance(several, bool) or (several and not labels):
         raise PromptError("output.several must be true or false, and stand beside the labels that it is about")
-    return Output(_text(found, "format"), labels, several)
+    if not all(stop):
+        raise PromptError("a text that ends answers is empty: write some text in each of output.stop")
+    return Output(_text(found, "format"), labels, several, stop)
 
 
 def _variable(name: str, value: Any) -> Variable:

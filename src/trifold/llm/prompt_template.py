@@ -89,11 +89,13 @@ class Output:
         format: The form, described in words.
         labels: For labelling tasks, each label and the word for it in answers.
         several: Whether an answer may name several of the labels, or none.
+        stop: An answer ends before the first of these texts.
     """
 
     format: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     several: bool = False
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

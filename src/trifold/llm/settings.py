@@ -69,6 +69,7 @@ class LlmSettings:
         api_key_env: Environment variable that holds the server's key; the key itself is never stored or shown.
         max_tokens: Most tokens of an answer; by default 256, or as many as a model on this machine has room for.
         temperature: 0 always takes the most likely word; higher values make answers vary.
+        stop: An answer ends before this text, as before those that the prompt file names; may be given several times.
         concurrency: The most calls to a server at the same time; how many there are is found out, up to 16 by default.
         timeout_seconds: Seconds that a server may take for a whole answer, streamed or not.
         retries: How often a call that failed is made again, each time after a longer wait.
@@ -83,6 +84,7 @@ class LlmSettings:
     api_key_env: str = "OPENAI_API_KEY"
     max_tokens: int | None = None
     temperature: float = 0.0
+    stop: tuple[str, ...] = ()
     concurrency: int | None = None
     timeout_seconds: float = 60.0
     retries: int = 4
@@ -104,6 +106,7 @@ class LlmSettings:
         for name in ("timeout_seconds", "max_seconds"):
             value = getattr(self, name)
             require(value is None or value > 0, f"--{name.replace('_', '-')} {value}", "give a positive number")
+        require(all(self.stop), '--stop ""', "give some text")
         require(0 <= self.temperature <= 2, f"--temperature {self.temperature}", "give 0 to 2")
         _ = self.prices
 

@@ -47,7 +47,7 @@ from trifold.types import Text, single_texts
 _PROMPT_FILE = "prompt.json"
 # Settings that answers depend on. Server, key and limits come from the user each time, since a run folder may come from
 # anyone.
-_KEPT = ("max_tokens", "temperature")
+_KEPT = ("max_tokens", "temperature", "stop")
 
 
 class PromptPredictor(Predictor):
@@ -121,6 +121,7 @@ class PromptPredictor(Predictor):
         saved, arrays = read_state(folder, PromptingFacts)
         kept: dict[str, Any] = saved
         with _damage_reported(folder):
+            kept["stop"] = tuple(kept["stop"])
             LlmSettings(**{name: kept[name] for name in _KEPT})
         named = _llm_settings(folder, kept, llm or LlmSettings(), compute)
         with _damage_reported(folder):
