@@ -84,13 +84,15 @@ class PromptPredictor(Predictor):
         return Scores((found.logits / self._temperature).astype(np.float32), found.truncated, found.seconds_from_log)
 
     def account(self) -> dict[str, object]:
-        """See `Predictor.account`. Calls, tokens and money, and how often an answer named no label."""
+        """See `Predictor.account`. Calls, tokens and money; how much of the answers named no label."""
         spent = self._labeller.spent
         found: dict[str, object] = {"calls": spent.calls, "answers_from_log": spent.from_log}
         if isinstance(self._labeller, AskingLabeller):
             failures = self._labeller.abstained / max(1, self._labeller.asked)
             found |= {"prompt_tokens": spent.prompt_tokens, "answer_tokens": spent.answer_tokens}
             found["failure_rate"] = round(failures, 6)
+            if self._labeller.beside:
+                found["probability_beside_labels"] = round(float(np.mean(self._labeller.beside)), 6)
         return {**found, "money": spent.money(self._price)} if self._price else found
 
     def save(self, folder: Path) -> None:
