@@ -42,6 +42,8 @@ class Sampling:
             `scored_answer.as_scored` does, and any other in words.
         several: Whether any number of the choices may hold, each with a probability of its own.
         stop: The answer ends before the first of these texts.
+        json_schema: The JSON Schema that the answer obeys, as JSON, where the model can be held to one: `{}` for any
+            JSON, `None` for any text.
     """
 
     max_tokens: int | None = None
@@ -50,11 +52,12 @@ class Sampling:
     choices: tuple[Choice, ...] = ()
     several: bool = False
     stop: tuple[str, ...] = ()
+    json_schema: str | None = None
 
     def described(self) -> str:
         """As JSON, for the log. What is not set is left out, so that a call has one name from version to version."""
         found = asdict(self)
-        for name in ("choices", "several", "stop"):
+        for name in ("choices", "several", "stop", "json_schema"):
             if not found[name]:
                 del found[name]
         return json.dumps(found, sort_keys=True, ensure_ascii=False)

@@ -46,7 +46,8 @@ class DecisionLabeller(AskingLabeller):
     def questions(self, texts: Sequence[Text]) -> list[Question]:
         """See `AskingLabeller.questions`."""
         # The choices are sent apart from the instructions, so these need not list them.
-        bare = replace(self.task.prompt, output=Output(self.task.prompt.output.format))
+        output = self.task.prompt.output
+        bare = replace(self.task.prompt, output=Output("" if output.json_schema() is not None else output.format))
         sampling = Sampling(choices=self._choices, several=self.task.several)
         found: list[Question] = []
         for position, text in enumerate(texts):

@@ -1,5 +1,6 @@
 """From the name given with `--llm` to a model, and to a labeller."""
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -119,7 +120,9 @@ def labeller_of(
 def sampling_of(llm: LlmSettings, prompt: Prompt | None = None) -> Sampling:
     """How answers are written, by the flags and the prompt file."""
     stop = (*(prompt.output.stop if prompt else ()), *llm.stop)
-    return Sampling(llm.max_tokens, llm.temperature, stop=tuple(dict.fromkeys(stop)))
+    schema = prompt.output.json_schema() if prompt else None
+    as_json = None if schema is None else json.dumps(schema, ensure_ascii=False)
+    return Sampling(llm.max_tokens, llm.temperature, stop=tuple(dict.fromkeys(stop)), json_schema=as_json)
 
 
 def labelling_task(

@@ -65,8 +65,8 @@ def load_model(
             f"{files.name} cannot be loaded as {auto_class} ({reason_of(error)}): give another --model"
         ) from None
     if not getattr(model, "_supports_sdpa", False):
-        # The architecture computes attention by itself, and reads no mask but its own kind.
-        model.set_attn_implementation("eager")
+        # The architecture computes attention by itself, whatever is named, and reads no mask but the one made for that.
+        model.config._attn_implementation = "eager"
     _require_weights(files, model, loading["missing_keys"], whole=whole)
     if getattr(model.config, "is_encoder_decoder", False) and auto_class in _ENCODING_CLASSES:
         raise BackboneError(

@@ -17,6 +17,8 @@ from trifold.engines.catalogue import read_encoder
 from trifold.engines.distance_bias import bucket_of
 from trifold.engines.encoder import Encoder
 from trifold.engines.fast_bert import FastBert
+from trifold.engines.matmul_attention import registered_attention
+from trifold.models.loading import load_model
 from trifold.models.locate import locate
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime
@@ -155,6 +157,15 @@ def test_another_mpnet_is_left_to_transformers(changes: dict[str, object], tmp_p
     assert isinstance(read_encoder(locate(str(tmp_path))), FastBert)
     change_config(**changes)(tmp_path)
     assert read_encoder(locate(str(tmp_path))) is None
+
+
+def test_in_training_too_padding_is_left_out_where_an_architecture_computes_attention_by_itself(tmp_path: Path) -> None:
+    saved(tmp_path, "mpnet")
+    model = load_model("AutoModel", locate(str(tmp_path)), attention=registered_attention()).eval()
+    given = batch()
+    with torch.inference_mode():
+        together, alone = model(**given), model(input_ids=given["input_ids"][1:, :9])
+    torch.testing.assert_close(together.last_hidden_state[1:, :9], alone.last_hidden_state)
 
 
 def test_far_distances_share_a_number_as_in_transformers() -> None:
