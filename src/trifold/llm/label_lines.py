@@ -17,10 +17,10 @@ _FORM = "Answer with a line for each of these, with yes or no behind it, as in"
 def asking_for_lines(prompt: Prompt) -> Prompt:
     """A prompt for several labels that asks for lines, unless it says itself what answers are like."""
     words = list(prompt.output.labels.values())
-    if prompt.output.format or not words:
+    if not words or (prompt.output.format and prompt.output.json_schema() is None):
         return prompt
     form = f"{_FORM} `{words[0]}: yes`: {', '.join(words)}."
-    return replace(prompt, output=replace(prompt.output, format=as_written(form)))
+    return replace(prompt, output=replace(prompt.output, format=as_written(form), schema={}))
 
 
 def lines_of(words: Sequence[str], chosen: Collection[str]) -> str:
