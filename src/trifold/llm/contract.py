@@ -255,6 +255,16 @@ class Scorer(ABC):
     def count(self, gap: Gap) -> int:
         """Tokens of a gap's text, without its words."""
 
+    def separate_scores(self, gaps: Sequence[Gap]) -> np.ndarray:  # noqa: ARG002 - not every model can
+        """Log-odds of each word by itself, where a text may have several labels, `(gaps, words)` float64.
+
+        Raises:
+            LlmError: As `log_likelihoods`, or if it cannot judge a label by itself.
+        """
+        raise LlmError(
+            f"{self.name} fills a gap with one label, and rows have several: name a model that writes, or a reranker"
+        )
+
     def word_lengths(self, gap: Gap) -> list[int]:
         """Tokens of each word in a gap; 1 each, where a word is scored whole."""
         return [1] * len(gap.words)

@@ -163,6 +163,22 @@ class Prompt:
             raise PromptError(f"the text must come last: write {{{open_ones[0]}}} in the task of the prompt")
         return open_ones[0]
 
+    def text_variables(self, *, pairs: bool) -> tuple[str, ...]:
+        """The variables for what is labelled: one for the text, or those for the first and the second text of a pair.
+
+        Raises:
+            PromptError: As `text_variable`, or if a prompt for pairs has not exactly two, both in the task.
+        """
+        if not pairs:
+            return (self.text_variable(),)
+        open_ones = tuple(name for name, variable in self.variables.items() if variable.default is None)
+        if len(open_ones) != 2 or not set(open_ones) <= placeholders(self.task):
+            raise PromptError(
+                "a prompt that labels pairs of texts needs exactly two variables without a default, for the first text "
+                f"and the second, both in the task, and this has {', '.join(open_ones) or 'none'}"
+            )
+        return open_ones
+
     def render(self, given: Mapping[str, str] | None = None) -> Conversation:
         """The messages to send.
 
@@ -224,6 +240,11 @@ def placeholders(template: str) -> set[str]:
 def fill(template: str, values: Mapping[str, str]) -> str:
     """The template with its placeholders replaced by their values."""
     return _PLACEHOLDER.sub(lambda match: values[match[2]] if match[2] else f"{{{match[1]}}}", template)
+
+
+def as_written(text: str) -> str:
+    """A template that gives the text as it is, whatever braces are in it."""
+    return _PLACEHOLDER.sub(lambda match: f"{{{{{match[2]}}}}}" if match[2] else f"{{{match[0]}}}", text)
 
 
 def _headed(title: str, text: str) -> str:

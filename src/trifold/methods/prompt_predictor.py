@@ -42,7 +42,7 @@ from trifold.runtime import choose
 from trifold.statistics.score_calibration import ScoreMap
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import printable
-from trifold.types import Text, single_texts
+from trifold.types import Text
 
 _PROMPT_FILE = "prompt.json"
 # Settings that answers depend on. Server, key and limits come from the user each time, since a run folder may come from
@@ -80,7 +80,7 @@ class PromptPredictor(Predictor):
 
     def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`."""
-        found = label_all(self._labeller, single_texts(texts))
+        found = label_all(self._labeller, self._labeller.task.readable(texts))
         return Scores((found.logits / self._temperature).astype(np.float32), found.truncated, found.seconds_from_log)
 
     def account(self) -> dict[str, object]:
@@ -173,6 +173,7 @@ def kept_settings(
         "words": list(task.words),
         "cloze": task.cloze,
         "hypothesis": task.hypothesis,
+        "pairs": task.pairs,
         "max_length": task.max_length,
         "long_text": task.long_text,
         **(describe_base(files) if files else {}),
@@ -185,7 +186,7 @@ def embedder(files: BackboneFiles, tokenizer: Tokenizer, compute: ComputeSetting
     return lambda texts: embed(encoder, tokenizer, texts, compute.token_budget)[0]
 
 
-def label_all(labeller: Labeller, texts: Sequence[str]) -> Judgements:
+def label_all(labeller: Labeller, texts: Sequence[Text]) -> Judgements:
     """Label texts, all of which must get a label.
 
     Raises:
@@ -283,5 +284,12 @@ def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], com
         shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
     words = tuple(kept["words"])
     return LabellingTask(
-        prompt, words, kept["cloze"], shots, kept["max_length"], kept["long_text"], kept.get("hypothesis")
+        prompt,
+        words,
+        kept["cloze"],
+        shots,
+        kept["max_length"],
+        kept["long_text"],
+        kept.get("hypothesis"),
+        bool(kept.get("pairs")),
     )
