@@ -54,6 +54,7 @@ class PromptingFacts(TypedDict, total=False):
     words: list[str]
     cloze: str
     hypothesis: str | None
+    pairs: bool
     max_length: Size | None
     long_text: Literal["truncate", "head+tail"]
     base: str

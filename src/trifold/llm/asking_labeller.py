@@ -12,6 +12,7 @@ from trifold.llm.cost_estimate import Estimate
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask
 from trifold.llm.prompt_template import Conversation
 from trifold.llm.spending_limit import Spent
+from trifold.types import Text
 
 # Number of votes that the class priors count as: little where an answer has probabilities of its own.
 _PRIOR_VOTES, _PRIOR_VOTES_OF_SCORED = 0.2, 0.001
@@ -72,6 +73,7 @@ class AskingLabeller(Labeller):
     Attributes:
         asked: Texts so far.
         abstained: Texts so far without a usable answer.
+        beside: For each answer with probabilities so far, what of them went to something else than labels.
     """
 
     def __init__(self, client: Client, task: LabellingTask, prior: np.ndarray | None = None) -> None:
@@ -79,13 +81,14 @@ class AskingLabeller(Labeller):
         self.client = client
         self.prior = np.full(len(task.words), 1 / len(task.words)) if prior is None else prior
         self.asked = self.abstained = 0
+        self.beside: list[float] = []
 
     @abstractmethod
-    def questions(self, texts: Sequence[str]) -> list[Question]:
+    def questions(self, texts: Sequence[Text]) -> list[Question]:
         """What is asked about the texts, all of which are different."""
 
     @abstractmethod
-    def ask(self, texts: Sequence[str]) -> Ballot:
+    def ask(self, texts: Sequence[Text]) -> Ballot:
         """Ask about the texts, all of which are different."""
 
     @property
@@ -98,7 +101,7 @@ class AskingLabeller(Labeller):
         """See `Labeller.identity`."""
         return self.client.model.identity
 
-    def judge(self, texts: Sequence[str]) -> Judgements:
+    def judge(self, texts: Sequence[Text]) -> Judgements:
         """See `Labeller.judge`. A text without a usable answer gets the class priors."""
         before = self.spent.seconds_from_log
         unique = list(dict.fromkeys(texts))
@@ -117,7 +120,7 @@ class AskingLabeller(Labeller):
             self.spent.seconds_from_log - before,
         )
 
-    def expect(self, texts: Sequence[str]) -> Estimate:
+    def expect(self, texts: Sequence[Text]) -> Estimate:
         """See `Labeller.expect`."""
         asked = self.questions(list(dict.fromkeys(texts)))
         return self.client.expect([(conversation, sampling) for _, conversation, sampling in asked])

@@ -13,6 +13,7 @@ from jinja2 import TemplateError
 
 from trifold.errors import BackboneError, LlmError
 from trifold.llm.contract import Answer, Gap, NoRoomError, OnText, Sampling, Scorer, TextGenerator
+from trifold.llm.label_lines import line_odds, scored_lines
 from trifold.llm.likelihood import Likelihoods
 from trifold.llm.prompt_template import Conversation, Message
 from trifold.llm.token_tree import Continuations
@@ -225,6 +226,11 @@ class CausalModel(TextGenerator, Scorer):
         """See `Scorer.log_likelihoods`. The beginning that all prompts have in common is computed once."""
         self._counted.clear()
         return self.likelihoods.of([self.continuations(gap) for gap in gaps])
+
+    def separate_scores(self, gaps: Sequence[Gap]) -> np.ndarray:
+        """See `Scorer.separate_scores`. A label's line with yes beside that with no, as if it were the first."""
+        lines = [replace(gap, words=scored_lines(gap.words)) for gap in gaps]
+        return line_odds(self.log_likelihoods(lines)) if gaps else np.zeros((0, 0))
 
     def continuations(self, gap: Gap) -> Continuations:
         """A gap's prompt and words as token ids.

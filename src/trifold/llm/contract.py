@@ -42,6 +42,8 @@ class Sampling:
             `scored_answer.as_scored` does, and any other in words.
         several: Whether any number of the choices may hold, each with a probability of its own.
         stop: The answer ends before the first of these texts.
+        json_schema: The JSON Schema that the answer obeys, as JSON, where the model can be held to one: `{}` for any
+            JSON, `None` for any text.
     """
 
     max_tokens: int | None = None
@@ -50,11 +52,12 @@ class Sampling:
     choices: tuple[Choice, ...] = ()
     several: bool = False
     stop: tuple[str, ...] = ()
+    json_schema: str | None = None
 
     def described(self) -> str:
         """As JSON, for the log. What is not set is left out, so that a call has one name from version to version."""
         found = asdict(self)
-        for name in ("choices", "several", "stop"):
+        for name in ("choices", "several", "stop", "json_schema"):
             if not found[name]:
                 del found[name]
         return json.dumps(found, sort_keys=True, ensure_ascii=False)
@@ -251,6 +254,16 @@ class Scorer(ABC):
     @abstractmethod
     def count(self, gap: Gap) -> int:
         """Tokens of a gap's text, without its words."""
+
+    def separate_scores(self, gaps: Sequence[Gap]) -> np.ndarray:  # noqa: ARG002 - not every model can
+        """Log-odds of each word by itself, where a text may have several labels, `(gaps, words)` float64.
+
+        Raises:
+            LlmError: As `log_likelihoods`, or if it cannot judge a label by itself.
+        """
+        raise LlmError(
+            f"{self.name} fills a gap with one label, and rows have several: name a model that writes, or a reranker"
+        )
 
     def word_lengths(self, gap: Gap) -> list[int]:
         """Tokens of each word in a gap; 1 each, where a word is scored whole."""

@@ -14,6 +14,7 @@ from trifold.llm.labeller import LabellingTask
 from trifold.llm.prompt_template import Message
 from trifold.llm.scored_answer import read_scored
 from trifold.terminal import printable
+from trifold.types import Text
 
 _VOTING_TEMPERATURE = 0.7
 _ASKED_AGAIN = "That was not one of the possible answers. Answer with exactly one of these and nothing else: {words}."
@@ -54,7 +55,7 @@ class GenerationLabeller(AskingLabeller):
             sampling = replace(sampling, temperature=_VOTING_TEMPERATURE)
         self._sampling = sampling
 
-    def questions(self, texts: Sequence[str]) -> list[Question]:
+    def questions(self, texts: Sequence[Text]) -> list[Question]:
         """See `AskingLabeller.questions`. Votes are numbered, by which the log tells them apart."""
         votes = range(1, self.votes + 1) if self.votes > 1 else (0,)
         return [
@@ -63,7 +64,7 @@ class GenerationLabeller(AskingLabeller):
             for vote in votes
         ]
 
-    def ask(self, texts: Sequence[str]) -> Ballot:
+    def ask(self, texts: Sequence[Text]) -> Ballot:
         """See `AskingLabeller.ask`."""
         ballot = Ballot(len(texts), self.task)
         questions = self.questions(texts)
@@ -79,6 +80,7 @@ class GenerationLabeller(AskingLabeller):
             position, conversation, sampling = asked[number]
             found = read_scored(answer.text, self.task.words)
             if found is not None and found.any():
+                self.beside.append(max(0.0, 1.0 - float(found.sum())))
                 ballot.count(position, found / found.sum(), scored=True)
                 continue
             named = self._named(answer.text)

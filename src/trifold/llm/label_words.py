@@ -11,10 +11,15 @@ from trifold.tasks.labels import LabelMap, describe_labels
 PLAIN_PROMPT = Prompt(
     task="Text: {text}\nLabel:", role="You label texts.", variables={"text": Variable("The text to label.")}
 )
+_PLAIN_PROMPT_OF_PAIRS = Prompt(
+    task="First text: {first}\nSecond text: {second}\nLabel:",
+    role="You label pairs of texts.",
+    variables={"first": Variable("The first text of the pair."), "second": Variable("The second one.")},
+)
 
 
 def word_labels(
-    prompt: Prompt | None, labels: LabelMap, described: Mapping[str, str]
+    prompt: Prompt | None, labels: LabelMap, described: Mapping[str, str], *, pairs: bool = False
 ) -> tuple[Prompt, tuple[str, ...]]:
     """The prompt with its labels, and the word for each label in class order.
 
@@ -22,6 +27,7 @@ def word_labels(
         prompt: From a prompt file; `None` for a plain prompt.
         labels: The labels of the data.
         described: Words from the flags, by label. They override the prompt's words, which override the labels' names.
+        pairs: Whether pairs of texts are labelled.
 
     Raises:
         PromptError: If the prompt is for other labels, or has no variable for the text.
@@ -40,8 +46,8 @@ def word_labels(
     words = tuple(described.get(name) or known.get(name) or word for name, word in zip(names, own, strict=True))
     if len({word.casefold() for word in words}) < len(words):
         raise SettingsError(f"two labels are called alike ({', '.join(words)}): give each a --label-description")
-    prompt = prompt or PLAIN_PROMPT
-    prompt.text_variable()
+    prompt = prompt or (_PLAIN_PROMPT_OF_PAIRS if pairs else PLAIN_PROMPT)
+    prompt.text_variables(pairs=pairs)
     output = replace(prompt.output, labels=dict(zip(names, words, strict=True)), several=labels.multi_label)
     return replace(prompt, output=output), words
 

@@ -16,10 +16,11 @@ from trifold.llm.cost_estimate import Estimate
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask, Shots
 from trifold.llm.spending_limit import SpendingLimit, Spent
 from trifold.statistics.score_calibration import ScoreMap
+from trifold.types import Text, TextPair, parts_of
 
 # Few enough that little is lost if a command is killed, enough for full batches.
 _TEXTS_PER_SLICE = 256
-# Texts that say nothing, an empty one first.
+# Texts that say nothing, an empty one first; a pair is two of them.
 # Source: Zhao et al. 2021, "Calibrate Before Use: Improving Few-Shot Performance of Language Models".
 _NO_TEXTS = ("", "N/A", "[MASK]")
 _DECIMALS = 6
@@ -82,13 +83,13 @@ class LikelihoodLabeller(Labeller):
         """See `Labeller.identity`."""
         return self.model.identity
 
-    def judge(self, texts: Sequence[str]) -> Judgements:
+    def judge(self, texts: Sequence[Text]) -> Judgements:
         """See `Labeller.judge`. A text whose prompt exceeds the context gets no label; the others are labelled."""
         found = self.scores(texts, self.orders)
         return replace(found, logits=self.score_map(found.logits))
 
-    def scores(self, texts: Sequence[str], orders: int) -> Judgements:
-        """As `judge`, with log-likelihoods as they are, the mean over so many orders of the labels, as logits."""
+    def scores(self, texts: Sequence[Text], orders: int) -> Judgements:
+        """As `judge`, with the model's scores as they are, the mean over so many orders of the labels, as logits."""
         cuts = [self._cut(text) for text in texts]
         read = [self._log_likelihoods([text for text, _ in cuts], self.task.in_order(one)) for one in range(orders)]
         scores = np.stack([found for found, _, _, _ in read])
@@ -103,14 +104,14 @@ class LikelihoodLabeller(Labeller):
         seconds = sum(one for _, _, _, one in read)
         return Judgements(scores.mean(axis=0), truncated, problems, unasked, seconds)
 
-    def expect(self, texts: Sequence[str]) -> Estimate:
+    def expect(self, texts: Sequence[Text]) -> Estimate:
         """See `Labeller.expect`. A few texts are scored to measure the time of one."""
         cuts = [self._cut(text)[0] for text in texts]
         gaps = [gap for one in range(self.orders) for gap in self._gaps(cuts, self.task.in_order(one))]
         missing = [gap for gap in gaps if self._log.find(self._call(gap)) is None]
         tried = some(missing, _TRIED_TEXTS)
         begun = time.perf_counter()
-        self.model.log_likelihoods(tried)
+        self._ask(tried)
         seconds = (time.perf_counter() - begun) / max(1, len(tried))
         tokens = sum(self.model.count(gap) for gap in missing)
         known = len(gaps) - len(missing)
@@ -127,7 +128,8 @@ class LikelihoodLabeller(Labeller):
             LlmError: If the prompt cannot be scored.
         """
         task = replace(self.task, shots=shots or self.task.shots)
-        read = [self._log_likelihoods(list(_NO_TEXTS), task.in_order(one)) for one in range(self.orders)]
+        silent: list[Text] = [TextPair(one, one) if task.pairs else one for one in _NO_TEXTS]
+        read = [self._log_likelihoods(silent, task.in_order(one)) for one in range(self.orders)]
         for _, problems, unasked, _ in read:
             if problems:
                 reason = next(iter(problems.values()))
@@ -136,15 +138,21 @@ class LikelihoodLabeller(Labeller):
 
     def word_lengths(self) -> list[int]:
         """Tokens of each of the labels' words."""
-        return self.model.word_lengths(self._gaps([""], self.task)[0])
+        return self.model.word_lengths(self._gaps([TextPair("", "") if self.task.pairs else ""], self.task)[0])
 
-    def _cut(self, text: str) -> tuple[str, bool]:
-        if self.task.max_length is None:
+    def _cut(self, text: Text) -> tuple[Text, bool]:
+        """The text, or each text of a pair, as long as it may be, and whether anything was cut off."""
+        most = self.task.max_length
+        if most is None:
             return text, False
-        return self.model.cut(text, self.task.max_length, self.task.long_text)
+        parts, cut = zip(*(self.model.cut(one, most, self.task.long_text) for one in parts_of(text)), strict=True)
+        return TextPair(*parts) if isinstance(text, TextPair) else parts[0], any(cut)
+
+    def _ask(self, gaps: Sequence[Gap]) -> np.ndarray:
+        return self.model.separate_scores(gaps) if self.task.several else self.model.log_likelihoods(gaps)
 
     def _log_likelihoods(
-        self, texts: list[str], task: LabellingTask
+        self, texts: list[Text], task: LabellingTask
     ) -> tuple[np.ndarray, dict[int, str], set[int], float]:
         """Log-likelihoods of the texts' words, from the log or from the model.
 
@@ -194,9 +202,9 @@ class LikelihoodLabeller(Labeller):
         return allowed
 
     @staticmethod
-    def _gaps(texts: list[str], task: LabellingTask) -> list[Gap]:
+    def _gaps(texts: list[Text], task: LabellingTask) -> list[Gap]:
         return [
-            Gap(conversation, task.around(text), task.words, text, task.hypothesis)
+            Gap(conversation, task.around(text), task.words, str(text), task.hypothesis)
             for text, conversation in zip(texts, task.conversations(texts), strict=True)
         ]
 
@@ -209,7 +217,7 @@ class LikelihoodLabeller(Labeller):
         begun = time.perf_counter()
         try:
             # Rounded as in the log, so that figures from the log and from the model are equal.
-            scores = self.model.log_likelihoods([gaps[position] for position in positions])
+            scores = self._ask([gaps[position] for position in positions])
             found[positions] = np.round(scores, _DECIMALS)
         except LlmError as error:
             if len(positions) == 1:
@@ -228,7 +236,8 @@ class LikelihoodLabeller(Labeller):
 
     def _call(self, gap: Gap) -> Call:
         """The call of the log that stands for scoring a gap."""
-        asked = json.dumps({"likelihood of": gap.words}, ensure_ascii=False)
+        what = "each by itself" if self.task.several else "likelihood of"
+        asked = json.dumps({what: gap.words}, ensure_ascii=False)
         return Call.to_make(self.model.identity, self.model.reads(gap), asked)
 
 

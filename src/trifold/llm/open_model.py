@@ -1,5 +1,6 @@
 """From the name given with `--llm` to a model, and to a labeller."""
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from trifold.llm.contract import AskedModel, Sampling, Scorer, TextGenerator
 from trifold.llm.decision_labeller import DecisionLabeller, require_decidable
 from trifold.llm.decision_server import DecisionServer
 from trifold.llm.generation_labeller import GenerationLabeller
+from trifold.llm.label_lines import asking_for_lines
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.openai_server import OpenAIServer
@@ -118,10 +120,33 @@ def labeller_of(
 def sampling_of(llm: LlmSettings, prompt: Prompt | None = None) -> Sampling:
     """How answers are written, by the flags and the prompt file."""
     stop = (*(prompt.output.stop if prompt else ()), *llm.stop)
-    return Sampling(llm.max_tokens, llm.temperature, stop=tuple(dict.fromkeys(stop)))
+    schema = prompt.output.json_schema() if prompt else None
+    as_json = None if schema is None else json.dumps(schema, ensure_ascii=False)
+    return Sampling(llm.max_tokens, llm.temperature, stop=tuple(dict.fromkeys(stop)), json_schema=as_json)
 
 
-def require_readable(model: object, asked: PromptingSettings, prompt: Prompt, labels: int) -> None:
+def labelling_task(
+    model: object, prompt: Prompt, words: tuple[str, ...], asked: PromptingSettings, *, pairs: bool = False
+) -> LabellingTask:
+    """A task as it is put to a model.
+
+    Args:
+        model: As returned by `open_llm`.
+        prompt: The instructions.
+        words: The words for the labels, in class order.
+        asked: How the task is put to it.
+        pairs: Whether pairs of texts are labelled.
+
+    Raises:
+        SettingsError, LlmError: If the model cannot use what it is given.
+    """
+    _require_readable(model, asked, prompt, len(words))
+    if prompt.output.several and isinstance(model, Scorer):
+        prompt = asking_for_lines(prompt)
+    return LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis, pairs=pairs)
+
+
+def _require_readable(model: object, asked: PromptingSettings, prompt: Prompt, labels: int) -> None:
     """Refuse, or say, what a reranker or a decision server does not read, before anything is asked or computed.
 
     Args:
@@ -134,11 +159,6 @@ def require_readable(model: object, asked: PromptingSettings, prompt: Prompt, la
         SettingsError: If a reranker is to be shown examples: it reads a text and a label, and nothing else.
         LlmError: If a decision server is given what it cannot use.
     """
-    require(
-        not (prompt.output.several and isinstance(model, Scorer)),
-        "output.several of the prompt",
-        "only servers (--llm openai:…) are asked for several labels of a text",
-    )
     if isinstance(model, DecisionServer):
         require_decidable(prompt, asked.shots, asked.votes, labels)
     if isinstance(model, Reranker):

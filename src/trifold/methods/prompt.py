@@ -14,10 +14,11 @@ from trifold.features.pooled_vectors import pool_through_cache
 from trifold.llm.answer_parser import NO_LABEL
 from trifold.llm.contract import Scorer
 from trifold.llm.few_shot import FixedShots, NearestShots, choose_balanced, choose_random
+from trifold.llm.label_lines import lines_of
 from trifold.llm.label_words import word_labels
 from trifold.llm.labeller import Labeller, LabellingTask, Shots
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import labeller_of, open_llm, require_readable
+from trifold.llm.open_model import labeller_of, labelling_task, open_llm
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.prompt_template import Example
 from trifold.llm.score_rules import LABEL_FREE, label_free_map
@@ -29,9 +30,9 @@ from trifold.models.locate import describe_base, find_backbone
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.vector_steps import unit_length
 from trifold.runtime import choose
-from trifold.statistics.score_calibration import ScoreMap, affine, choose_map
+from trifold.statistics.score_calibration import ScoreMap, affine, affine_of_each, choose_map
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples, labels_of, single_texts
+from trifold.types import Examples, Text, labels_of
 
 # Validation rows that are read with the labels in reversed order, to see whether that changes answers.
 _ORDER_ROWS = 100
@@ -69,12 +70,12 @@ class Prompting(Method):
         if isinstance(labeller, LikelihoodLabeller):
             # Examples bias a model for any text. An empty text has no nearest examples, so balanced ones are shown.
             shots = FixedShots(self._fixed(train, labeller.task, labels, labeller.model))
-            found = label_all(labeller, single_texts(validation.texts))
+            found = label_all(labeller, validation.texts)
             seconds = found.seconds_from_log
             truth = labels.encode(validation.labels)
             choices["calibration"], labeller.score_map = self._score_map(labeller, shots, found.logits, truth)
             logits = labeller.score_map(found.logits).astype(np.float32)
-            choices |= _order_dependence(labeller, single_texts(validation.texts))
+            choices |= _order_dependence(labeller, validation.texts)
             compute = self.settings.backbone
             choices["precision"] = choose(compute.device, compute.precision).precision
         else:
@@ -97,9 +98,13 @@ class Prompting(Method):
             labeller: The model, which has scored the validation rows as it is.
             shots: Examples that are shown with texts that say nothing.
             scores: `(texts, words)` of the validation rows.
-            truth: `(texts,)` class numbers.
+            truth: As `LabelMap.encode` returns it.
         """
         asked = self.settings.prompting.calibration
+        if labeller.task.several:
+            if asked in ("auto", "affine"):
+                return "affine", affine_of_each(scores, truth)
+            return asked, label_free_map(asked, labeller, lambda: scores, shots)
         if asked == "affine":
             return asked, affine(scores, truth)
         if asked != "auto":
@@ -124,10 +129,9 @@ class Prompting(Method):
             raise SettingsError(f"prompt cannot work here: {skip_reason}")
         llm, asked, backbone = self.settings.llm, self.settings.prompting, self.settings.backbone
         given = read_prompt(asked.prompt) if asked.prompt else None
-        prompt, words = word_labels(given, labels, self.settings.labels.described())
+        prompt, words = word_labels(given, labels, self.settings.labels.described(), pairs=train.pairs)
         model = open_llm(llm, backbone)
-        require_readable(model, asked, prompt, len(words))
-        task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
+        task = labelling_task(model, prompt, words, asked, pairs=train.pairs)
         if isinstance(model, Scorer):
             task = replace(task, max_length=backbone.max_length, long_text=backbone.long_text)
         kept = kept_settings(llm, asked, task, model.name, getattr(model, "files", None))
@@ -150,7 +154,7 @@ class Prompting(Method):
         files = find_backbone(backbone)
         tokenizer = Tokenizer(files, backbone.max_length, backbone.long_text)
         encoder = Encoder(files, choose(backbone.device, backbone.precision))
-        read = pool_through_cache(encoder, tokenizer, single_texts(train.texts), files, backbone)
+        read = pool_through_cache(encoder, tokenizer, [str(text) for text in train.texts], files, backbone)
         vectors = unit_length(read.pooled.join([(encoder.layers, "mean")]))
         shots = self.settings.prompting.shots
         kept["nearest"] = {**describe_base(files), **tokenizer.described(), "shots": shots}
@@ -159,7 +163,7 @@ class Prompting(Method):
         return NearestShots(_prompt_examples(train, task, labels, model), vectors, shots, embed)
 
 
-def _order_dependence(labeller: LikelihoodLabeller, texts: Sequence[str]) -> dict[str, object]:
+def _order_dependence(labeller: LikelihoodLabeller, texts: Sequence[Text]) -> dict[str, object]:
     """The share of answers that depend on the order of the labels in the prompt; empty where none are listed."""
     if not labeller.lists_labels:
         return {}
@@ -172,7 +176,6 @@ def _order_dependence(labeller: LikelihoodLabeller, texts: Sequence[str]) -> dic
 
 def _prompt_examples(chosen: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
     """Labelled rows as examples of the prompt, cut to the length of the texts that are labelled."""
-    variable = task.prompt.text_variable()
 
     def cut(text: str) -> str:
         if not isinstance(model, Scorer) or task.max_length is None:
@@ -180,9 +183,13 @@ def _prompt_examples(chosen: Examples, task: LabellingTask, labels: LabelMap, mo
         return model.cut(text, task.max_length, task.long_text)[0]
 
     words = dict(zip(labels.names, task.words, strict=True))
-    answers = [", ".join(words[label] for label in labels_of(target)) or NO_LABEL for target in chosen.labels]
-    rows = zip(single_texts(chosen.texts), answers, strict=True)
-    return tuple(Example({variable: cut(text)}, answer) for text, answer in rows)
+    said = [[words[label] for label in labels_of(target)] for target in chosen.labels]
+    by_line = task.several and isinstance(model, Scorer)
+    answers = [lines_of(task.words, one) if by_line else ", ".join(one) or NO_LABEL for one in said]
+    rows = zip(chosen.texts, answers, strict=True)
+    return tuple(
+        Example({name: cut(value) for name, value in task.values(text).items()}, answer) for text, answer in rows
+    )
 
 
 def _class_priors(train: Examples, labels: LabelMap) -> np.ndarray:

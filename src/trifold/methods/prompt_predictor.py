@@ -42,7 +42,7 @@ from trifold.runtime import choose
 from trifold.statistics.score_calibration import ScoreMap
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import printable
-from trifold.types import Text, single_texts
+from trifold.types import Text
 
 _PROMPT_FILE = "prompt.json"
 # Settings that answers depend on. Server, key and limits come from the user each time, since a run folder may come from
@@ -80,17 +80,19 @@ class PromptPredictor(Predictor):
 
     def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`."""
-        found = label_all(self._labeller, single_texts(texts))
+        found = label_all(self._labeller, self._labeller.task.readable(texts))
         return Scores((found.logits / self._temperature).astype(np.float32), found.truncated, found.seconds_from_log)
 
     def account(self) -> dict[str, object]:
-        """See `Predictor.account`. Calls, tokens and money, and how often an answer named no label."""
+        """See `Predictor.account`. Calls, tokens and money; how much of the answers named no label."""
         spent = self._labeller.spent
         found: dict[str, object] = {"calls": spent.calls, "answers_from_log": spent.from_log}
         if isinstance(self._labeller, AskingLabeller):
             failures = self._labeller.abstained / max(1, self._labeller.asked)
             found |= {"prompt_tokens": spent.prompt_tokens, "answer_tokens": spent.answer_tokens}
             found["failure_rate"] = round(failures, 6)
+            if self._labeller.beside:
+                found["probability_beside_labels"] = round(float(np.mean(self._labeller.beside)), 6)
         return {**found, "money": spent.money(self._price)} if self._price else found
 
     def save(self, folder: Path) -> None:
@@ -171,6 +173,7 @@ def kept_settings(
         "words": list(task.words),
         "cloze": task.cloze,
         "hypothesis": task.hypothesis,
+        "pairs": task.pairs,
         "max_length": task.max_length,
         "long_text": task.long_text,
         **(describe_base(files) if files else {}),
@@ -183,7 +186,7 @@ def embedder(files: BackboneFiles, tokenizer: Tokenizer, compute: ComputeSetting
     return lambda texts: embed(encoder, tokenizer, texts, compute.token_budget)[0]
 
 
-def label_all(labeller: Labeller, texts: Sequence[str]) -> Judgements:
+def label_all(labeller: Labeller, texts: Sequence[Text]) -> Judgements:
     """Label texts, all of which must get a label.
 
     Raises:
@@ -281,5 +284,12 @@ def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], com
         shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
     words = tuple(kept["words"])
     return LabellingTask(
-        prompt, words, kept["cloze"], shots, kept["max_length"], kept["long_text"], kept.get("hypothesis")
+        prompt,
+        words,
+        kept["cloze"],
+        shots,
+        kept["max_length"],
+        kept["long_text"],
+        kept.get("hypothesis"),
+        bool(kept.get("pairs")),
     )

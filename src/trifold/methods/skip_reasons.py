@@ -3,7 +3,6 @@
 import re
 from statistics import median
 
-from trifold.llm.settings import SERVER_PREFIXES
 from trifold.methods.defaults import CONTRASTIVE_ROWS_A_CLASS
 from trifold.methods.settings import MethodSettings
 from trifold.types import Examples
@@ -27,12 +26,10 @@ def labels_without_meaning(train: Examples, settings: MethodSettings) -> str | N
     )
 
 
-def nothing_to_prompt(train: Examples, settings: MethodSettings) -> str | None:
-    """`prompt` needs a language model, and of those on this machine no more than one label a row."""
+def nothing_to_prompt(_train: Examples, settings: MethodSettings) -> str | None:
+    """`prompt` needs a language model."""
     if settings.llm.llm is None:
         return "it needs a language model: give --llm hf:FOLDER, rerank:FOLDER or openai:BASE_URL#MODEL"
-    if train.multi_label and not settings.llm.llm.startswith(SERVER_PREFIXES):
-        return "rows have several labels here, and only servers are asked for several: give --llm openai:BASE_URL#MODEL"
     if settings.backbone.long_text == "window":
         return "a prompt holds one piece of a text: give --long-text truncate or head+tail"
     return None

@@ -21,9 +21,9 @@ from trifold.inference.stream import label_rows, require_result, write_labelled
 from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.label_words import word_labels
-from trifold.llm.labeller import Labeller, LabellingTask
+from trifold.llm.labeller import Labeller
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import labeller_of, open_llm, require_readable
+from trifold.llm.open_model import labeller_of, labelling_task, open_llm
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.score_rules import label_free_map
 from trifold.llm.settings import LlmSettings, PromptingSettings
@@ -205,10 +205,8 @@ def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
         "--calibration affine with label",
         "it is learned from labels; take contextual or batch, or train with finetune --method prompt",
     )
-    task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
     model = open_llm(llm, request.compute)
-    require_readable(model, asked, prompt, len(words))
-    labeller = labeller_of(model, task, llm, asked)
+    labeller = labeller_of(model, labelling_task(model, prompt, words, asked), llm, asked)
     if isinstance(labeller, LikelihoodLabeller):
         labeller.score_map = _score_map(request, labeller)
     return labeller, labels

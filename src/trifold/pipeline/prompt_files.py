@@ -8,6 +8,7 @@ from pathlib import Path
 from trifold.artifact.run_folder import new_file
 from trifold.errors import BudgetError, LlmError, PromptError
 from trifold.events import say
+from trifold.json_reading import parse_json
 from trifold.llm.client import Client, Failure
 from trifold.llm.contract import Answer, NoRoomError, OnText
 from trifold.llm.cost_estimate import Estimate
@@ -43,13 +44,15 @@ class Session:
     def ask(self, conversation: Conversation, on_text: OnText | None = None) -> Answer:
         """One answer; see `Client.ask`. Why one is empty is said."""
         answer = self.client.ask(conversation, self.sampling, on_text)
-        self._say_if_empty(conversation, answer)
+        self._say_what_is_wrong(conversation, answer)
         return answer
 
-    def _say_if_empty(self, conversation: Conversation, answer: Answer) -> None:
+    def _say_what_is_wrong(self, conversation: Conversation, answer: Answer) -> None:
         if not answer.text.strip():
             limit = self.client.model.room(conversation, self.sampling.max_tokens)
             say(why_empty(answer.text, answer.answer_tokens, limit, "--max-tokens"))
+        elif self.sampling.json_schema is not None and not _is_json(answer.text):
+            say("note: the answer is no JSON, which the prompt asks for")
 
     def texts_of(self, conversations: Sequence[Conversation]) -> list[str | LlmError]:
         """The answers to many conversations, or why there is none; `NoRoomError` where one does not fit the model."""
@@ -68,7 +71,7 @@ class Session:
                     found[asked[place]] = (BudgetError if answer.unasked else LlmError)(answer.reason)
                 else:
                     found[asked[place]] = answer.text
-                    self._say_if_empty(conversations[asked[place]], answer)
+                    self._say_what_is_wrong(conversations[asked[place]], answer)
         return found
 
     def expect(self, conversation: Conversation) -> Estimate:
@@ -78,6 +81,14 @@ class Session:
     def shown(self, conversation: Conversation) -> str:
         """Exactly what is sent."""
         return self._model.shown(conversation)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        parse_json(text)
+    except ValueError:
+        return False
+    return True
 
 
 def fill_in(path: Path, values: VariableSettings | None) -> Conversation:

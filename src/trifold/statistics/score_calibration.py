@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
+from scipy.special import expit, log_softmax, logsumexp
 
 from trifold.statistics.calibration import calibrated_loss, mean_log_loss
 
@@ -57,6 +57,42 @@ def without_text(scores: np.ndarray) -> ScoreMap:
     """
     bias = logsumexp(log_softmax(scores, axis=1), axis=0) - np.log(len(scores))
     return replace(ScoreMap.plain(scores.shape[1]), bias=bias)
+
+
+def shifted(odds: np.ndarray) -> ScoreMap:
+    """What the model says of no text is taken off each label by itself.
+
+    Args:
+        odds: `(no-texts, words)` log-odds after prompts whose text says nothing.
+    """
+    return replace(ScoreMap.plain(odds.shape[1]), bias=odds.mean(axis=0))
+
+
+def affine_of_each(odds: np.ndarray, truth: np.ndarray) -> ScoreMap:
+    """One weight for all labels and a bias for each, learned where a row may have several labels.
+
+    Biases are held to that of no evidence at all by as much as one row weighs.
+
+    Args:
+        odds: `(texts, words)` log-odds of each label by itself.
+        truth: `(texts, words)` bool.
+    """
+    from scipy.optimize import minimize
+
+    rows, words = odds.shape
+    mean, ridge = odds.mean(axis=0), _RIDGE_ROWS / rows
+
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        weight, bias = np.exp(values[0]), values[1:]
+        logits = (odds - mean) * weight + bias
+        wrong = (expit(logits) - truth) / rows
+        size = 0.5 * ridge * float(bias @ bias)
+        slope = [[(wrong * (odds - mean)).sum() * weight], wrong.sum(axis=0) + ridge * bias]
+        return float(size + (np.logaddexp(0.0, logits) - truth * logits).sum() / rows), np.concatenate(slope)
+
+    found = minimize(loss, np.zeros(words + 1), jac=True, method="L-BFGS-B").x
+    weight = np.full(words, np.exp(found[0]))
+    return ScoreMap(np.ones(words), weight, weight * mean - found[1:])
 
 
 def over_batch(scores: np.ndarray) -> ScoreMap:

@@ -12,7 +12,7 @@ import pytest
 from conftest import several_labels
 from scripted_server import Reply, scripted
 from trifold.data.settings import ResultSettings, TextSettings
-from trifold.errors import PromptError, SettingsError
+from trifold.errors import PromptError
 from trifold.llm.answer_parser import find_words
 from trifold.llm.label_words import word_labels
 from trifold.llm.prompt_file import format_prompt, parse_prompt
@@ -153,21 +153,3 @@ def test_a_prompt_file_keeps_it_and_refuses_nonsense(tmp_path: Path) -> None:
             parse_prompt(f'task = "{{text}}"\nvariables = {{ text = "" }}\noutput = {{ {wrong} }}')
     with pytest.raises(PromptError, match=r"has output\.several, and the data have one label a row"):
         word_labels(prompt, LabelMap(WORDS), {})
-
-
-def test_weights_on_this_machine_are_asked_for_one(decoder: Path, tmp_path: Path) -> None:
-    train = part(slice(0, 40))
-    with pytest.raises(SettingsError, match="only servers are asked for several"):
-        Prompting(MethodSettings(backbone=CPU, llm=LlmSettings(llm=f"hf:{decoder}"))).fit(train, train, LABELS)
-    (tmp_path / "prompt.toml").write_text(PROMPT)
-    (tmp_path / "rows.csv").write_text("text\na film\n")
-    request = LabelRequest(
-        tmp_path / "rows.csv",
-        TextSettings(),
-        LlmSettings(llm=f"hf:{decoder}", log=tmp_path / "log"),
-        PromptingSettings(prompt=tmp_path / "prompt.toml"),
-        ComputeSettings(device="cpu", offline=True),
-        result=ResultSettings(output=tmp_path / "out.csv"),
-    )
-    with pytest.raises(SettingsError, match="only servers"):
-        label_file(request)
