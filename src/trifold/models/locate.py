@@ -12,6 +12,7 @@ from typing import Protocol
 
 from trifold.errors import ArtifactError, BackboneError, did_you_mean, require
 from trifold.events import say
+from trifold.folder_kinds import wrong_kind
 from trifold.formatting import server_address
 from trifold.models.backbone_files import BackboneFiles, quoted
 from trifold.models.hub_models import NotInCacheError, cached_folder, from_hub
@@ -150,7 +151,10 @@ def _in_folder(folder: Path, trust_remote_code: bool) -> BackboneFiles:
         return BackboneFiles(folder, str(folder.resolve()), None, trust_remote_code)
     if (folder / "run.json").is_file() and (folder / "model" / "config.json").is_file():
         return _in_folder(folder / "model", trust_remote_code)
-    raise BackboneError(f"the folder {folder} holds no model: it needs config.json, weights and a tokenizer")
+    raise BackboneError(
+        wrong_kind(folder, "a model with config.json, weights and a tokenizer")
+        or f"the folder {folder} holds no model: it needs config.json, weights and a tokenizer"
+    )
 
 
 @lru_cache(maxsize=1)
