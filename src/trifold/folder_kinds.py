@@ -24,7 +24,9 @@ class FolderKind(NamedTuple):
 
 INDEX = FolderKind("an index of documents", "trifold search query FOLDER TEXT asks it")
 UNFINISHED = FolderKind("an unfinished training", "go on with the same command and --resume")
-COMPARISON = FolderKind("a comparison", "trifold predict FOLDER --text TEXT asks its best run, which lies in FOLDER/best")
+COMPARISON = FolderKind(
+    "a comparison", "trifold predict FOLDER --text TEXT asks its best run, which lies in FOLDER/best"
+)
 EXPORT = FolderKind("an export of a run", "trifold predict FOLDER --text TEXT labels by it")
 SIMILARITY = FolderKind(
     "a run of --task similarity, which gives pairs of texts a score and knows no labels",

@@ -276,7 +276,9 @@ def read_run_record(folder: Path) -> RunRecord:
         if other := wrong_kind(folder, "a run folder"):
             raise ArtifactError(other)
         if not any((folder / name).exists() for name in (MANIFEST, "model")):
-            raise ArtifactError(f"{folder} holds no run: name the folder that finetune or compare prints as its last line")
+            raise ArtifactError(
+                f"{folder} holds no run: name the folder that finetune or compare prints as its last line"
+            )
     found: RunRecord = read_value(folder / RUN, _kind_of)
     return found
 
