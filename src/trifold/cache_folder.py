@@ -36,7 +36,7 @@ _MAX_GRAPHS, MAX_CHOICES = 8, 64
 _MAX_GRAPHS_BYTES, MAX_CHOICES_BYTES = 10_000_000_000, 1_000_000_000
 # Version of the choices' file format, and the libraries that may choose otherwise in another version.
 _CHOICES_FORMAT, _CHOOSING = 1, ("numpy", "scipy", "scikit-learn", "torch")
-_FOLDERS = ("features", _GRAPHS, _CHOICES, "corpora", "vocabularies")
+_FOLDERS = ("features", _GRAPHS, _CHOICES, "corpora", "vocabularies", "models")
 
 
 class CacheEntry(NamedTuple):

@@ -1,6 +1,6 @@
 """What a folder is (a run, a comparison, an index, a model, …), told from the files that it holds.
 
-Every command that is given a folder of the wrong kind says so in the words of this file, with the command that takes it.
+A command that is given a folder of the wrong kind says so in the words of this file, with the command that takes it.
 """
 
 import os

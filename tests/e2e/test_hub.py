@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote
 
 import pytest
 
+from gguf_files import write_gguf
 from trifold.models.locate import locate
 from warm_commands import Command
 
@@ -199,6 +200,33 @@ def test_a_download_that_breaks_again_and_again_says_so_and_keeps_what_had_arriv
     assert trifold_command("check", reviews, "--model", NAME, env=environment).returncode == 0
     fetched = [path.rsplit("/", 1)[1] for method, path, _ in hub.requests if method == "GET" and "/resolve/" in path]
     assert fetched == ["model.safetensors"]
+
+
+def test_a_gguf_file_of_a_repository_is_downloaded_and_converted(
+    hub: Hub, environment: dict[str, str], tmp_path: Path, trifold_command: Command
+) -> None:
+    hub.folder = tmp_path / "repository"
+    hub.folder.mkdir()
+    write_gguf(hub.folder / "tiny-q8_0.gguf")
+    (hub.folder / "README.md").write_text("a model")
+    own = {**environment, "TRIFOLD_CACHE": str(tmp_path / "kept")}
+    flags = ("the film", "--max-new-tokens", "3")
+    done = trifold_command("generate", NAME, *flags, env=own)
+    assert done.returncode == 0, done.stderr
+    assert "tiny-q8_0.gguf is converted once" in done.stderr
+    hub.requests.clear()
+    again = trifold_command("generate", NAME, *flags, "--offline", env=own)
+    assert (again.returncode, again.stdout) == (0, done.stdout), again.stderr
+    assert "converted" not in again.stderr
+    assert hub.requests == []
+    write_gguf(hub.folder / "tiny-f16.gguf", seed=1)
+    both = trifold_command("generate", NAME, *flags, env={**own, "HF_HOME": str(tmp_path / "other")})
+    assert both.returncode == 2
+    assert (
+        f"{NAME} holds 2 GGUF files (tiny-f16.gguf, tiny-q8_0.gguf): name one, as {NAME}/tiny-f16.gguf" in both.stderr
+    )
+    one = trifold_command("generate", f"{NAME}/tiny-f16.gguf", *flags, env=own)
+    assert one.returncode == 0, one.stderr
 
 
 def test_a_gated_model_wants_a_token_and_takes_it_from_the_environment(hub: Hub, train: Command) -> None:

@@ -48,10 +48,13 @@ class PromptingFacts(TypedDict, total=False):
     llm_bytes: Count
     max_tokens: Size | None
     temperature: Amount
+    stop: list[str]
     votes: Size
+    option_orders: Size
     words: list[str]
     cloze: str
     hypothesis: str | None
+    pairs: bool
     max_length: Size | None
     long_text: Literal["truncate", "head+tail"]
     base: str

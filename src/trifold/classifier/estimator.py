@@ -49,7 +49,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive`, `full`, `prompt`.
-        model: Backbone: `minilm`, a folder, or a hub id.
+        model: Backbone: `minilm`, `mpnet`, `gemma-270m`, a folder, a GGUF file, or a hub id.
         verbose: Write messages and progress to standard error; notes come as Python warnings where `False`.
         revision: Revision of a model from the hub.
         max_length: Tokens of a text that are read.
@@ -79,11 +79,12 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
         threshold: From which probability on a row gets one of several labels: a number, `per-label` or `common`.
         metric: What decides between models of these labels, as in `--metric`; `score` is the accuracy all the same.
-        llm: For `prompt`: `hf:NAME-OR-FOLDER`, `rerank:NAME-OR-FOLDER`, `openai:BASE_URL#MODEL`, or
+        llm: For `prompt`: `gemma-270m`, `hf:NAME-OR-FOLDER`, `rerank:NAME-OR-FOLDER`, `openai:BASE_URL#MODEL`, or
             `systemone:BASE_URL#MODEL` or `decisions:BASE_URL#MODEL` for a decision server.
         api_key_env: Environment variable that holds the server's key.
         max_tokens: Most tokens of a server's answer; 256 by default.
         temperature: 0 takes the likeliest word each time.
+        stop: An answer ends before any of these texts.
         concurrency: Calls to a server under way at the same time.
         timeout_seconds: What a server has for an answer.
         retries: How often a call that failed is made again.
@@ -95,7 +96,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         shots: Labelled examples shown in each prompt.
         shot_choice: `balanced`, `random` or `nearest`.
         votes: Answers of a server for each text.
-        calibrate: Take off what a local model would say of no text at all.
+        calibration: How a local model's scores of words become probabilities; `auto` chooses on validation rows.
+        option_orders: Orders of the labels in the prompt, over which a local model's scores are averaged.
         cloze: For masked models: the text, and the gap that a label's word has to fill.
         hypothesis: For rerankers: how a label is put to a text, with `{label}` for it.
         device: `auto`, `cpu`, `cuda` or `mps`.

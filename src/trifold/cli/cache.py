@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def cache(*, clear: bool = False, json: bool = False) -> None:
-    """List what is kept on disk for later runs (results of frozen backbones, tokenised text, graphs), or clear it.
+    """List what is kept on disk for later runs (results of frozen backbones, tokenised text, models), or clear it.
 
     Args:
         clear: Remove everything that is kept.
@@ -25,9 +25,11 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     if clear:
         _clear(json=json)
         return
+    from trifold.models.gguf.conversion import list_models
     from trifold.pretrain.corpus import list_texts
 
     stores, texts, graphs, choices = list_stores(), list_texts(), list_graphs(), list_choices()
+    models = list_models()
     if json:
         print_json(
             {
@@ -36,10 +38,11 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
                 "texts": [vars(text) for text in texts],
                 "graphs": {"count": len(graphs), "size_bytes": _size_bytes(graphs)},
                 "choices": {"count": len(choices), "size_bytes": _size_bytes(choices)},
+                "models": [{"folder": str(one.path), "size_bytes": one.size_bytes} for one in models],
             }
         )
         return
-    if not (stores or texts or graphs or choices):
+    if not (stores or texts or graphs or choices or models):
         print(f"nothing is kept in {cache_folder()}")
         say_next("demo")
         return
@@ -48,10 +51,16 @@ def cache(*, clear: bool = False, json: bool = False) -> None:
     for text in texts:
         held = f"{counted(text.documents, 'document')}, {text.tokens:,} tokens, {megabytes(text.size_bytes)}"
         print(f"tokenised text: {held}, last used {_date(text.used)}")
+    for model in models:
+        print(f"model in {model.path}: {megabytes(model.size_bytes)}, last used {_date(model.used)}")
     for what, files in {"graphs for ONNX Runtime": graphs, "heads and vectors chosen": choices}.items():
         if files:
             print(f"{what}: {len(files)}, {megabytes(_size_bytes(files))}, last used {_date(files[0].stat().st_mtime)}")
-    sizes = [*(store.size_bytes for store in stores), *(text.size_bytes for text in texts)]
+    sizes = [
+        *(one.size_bytes for one in stores),
+        *(one.size_bytes for one in texts),
+        *(one.size_bytes for one in models),
+    ]
     total = sum(sizes) + _size_bytes([*graphs, *choices])
     print(f"\n{megabytes(total)} in {cache_folder()}; trifold cache --clear frees it")
     say_next("cache", "--clear")

@@ -40,10 +40,12 @@ def chat(
         file: Prompt file.
         json: Print each answer as a line of JSON.
     """
-    from trifold.pipeline.prompt_files import Session, fill_in
+    from trifold.llm.prompt_file import read_prompt
+    from trifold.pipeline.prompt_files import Session
 
-    beginning = fill_in(file, variables)
-    session = Session(llm or LlmSettings(), compute or ComputeSettings())
+    prompt = read_prompt(file)
+    beginning = prompt.render(variables.read() if variables else {})
+    session = Session(llm or LlmSettings(), compute or ComputeSettings(), prompt)
     say(_HELP)
     talk = Talk(session, beginning, json=json)
     talk.answer()

@@ -80,8 +80,8 @@ def selftest(*, model: str = "minilm", llm: str | None = None, json: bool = Fals
     The exit code is 1 if one fails.
 
     Args:
-        model: Backbone: minilm, a folder, or a hub id that is in the local cache.
-        llm: Language model for the method prompt: hf:NAME-OR-FOLDER, or a server such as openai:BASE_URL#MODEL.
+        model: Backbone: minilm, mpnet, gemma-270m, a folder, a GGUF file, or a hub id that is in the local cache.
+        llm: Language model for the method prompt: gemma-270m, hf:FOLDER, or a server such as openai:BASE_URL#MODEL.
         json: Print JSON instead.
     """
     from trifold.formatting import duration

@@ -149,7 +149,7 @@ def generate(
     """Continue a text.
 
     Args:
-        model: A decoder: a run folder of pretrain or finetune, a folder, or a hub id.
+        model: A decoder: gemma-270m, a run folder of pretrain or finetune, a folder, a GGUF file, or a hub id.
         prompt: The text to continue.
         json: Print JSON instead, when everything is written.
     """
@@ -186,7 +186,7 @@ def perplexity(
     For masked models these are pseudo measures, which compare with other masked models only.
 
     Args:
-        model: A run folder of pretrain, a folder, or a hub id.
+        model: A run folder of pretrain, a folder, a GGUF file, or a hub id.
         text: Files, folders of them, or hf:NAME.
         json: Print JSON instead.
     """

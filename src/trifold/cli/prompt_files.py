@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from trifold.cli.inputs import OptionalDataFile
 from trifold.cli.output import print_json, print_piece, say_next
-from trifold.data.settings import DataSettings
+from trifold.data.settings import DataSettings, ResultSettings, TextSettings
 from trifold.errors import PromptError, require
 from trifold.llm.settings import LlmSettings, VariableSettings
 from trifold.models.settings import ComputeSettings
@@ -61,25 +62,45 @@ def run(
     file: Path,
     /,
     *,
+    data: Annotated[OptionalDataFile, Parameter(name="--file")] = None,
+    answer_as: str | None = None,
     variables: Variables = None,
     llm: Llm = None,
     compute: Compute = None,
+    reading: Annotated[TextSettings | None, Parameter(name="*")] = None,
+    result: Annotated[ResultSettings | None, Parameter(name="*")] = None,
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Send a prompt and print the answer.
+    """Send a prompt and print the answer; with --file, send it for every row of a file.
+
+    The columns of the file fill the variables that are called like them, and --text-column the one that is left. The
+    rows come back with answer and error added. Answers are logged as they come: the same command goes on after a stop.
 
     Args:
         file: Prompt file.
+        data: CSV, TSV, JSON or Parquet file whose rows fill the variables, or - for standard input.
+        answer_as: Name of the column with the answers; answer by default.
         dry_run: Print a forecast of the cost and make no call.
-        json: Print the answer with its cost as JSON.
+        json: Print the answer with its cost as JSON; of a file JSON lines, and with --output the counts.
     """
-    from trifold.pipeline.prompt_files import Session, fill_in
+    from trifold.cli.prompt_rows import run_on_rows
+    from trifold.llm.prompt_file import read_prompt
+    from trifold.pipeline.prompt_files import Session
+    from trifold.pipeline.prompt_rows import RowsRequest, require_rows
     from trifold.pipeline.request import flags_of
 
-    conversation = fill_in(file, variables)
+    require_rows(data, reading=reading, result=result, answer_as=answer_as)
+    prompt, values = read_prompt(file), variables.read() if variables else {}
     asked = llm or LlmSettings()
-    session = Session(asked, compute or ComputeSettings())
+    if data is not None:
+        request = RowsRequest(
+            prompt, values, data, reading or TextSettings(), answer_as or "answer", result or ResultSettings()
+        )
+        run_on_rows(Session(asked, compute or ComputeSettings(), prompt), request, dry_run=dry_run, json=json)
+        return
+    conversation = prompt.render(values)
+    session = Session(asked, compute or ComputeSettings(), prompt)
     if dry_run:
         print_estimate(session.expect(conversation), asked, json=json)
         return

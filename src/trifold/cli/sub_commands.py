@@ -24,7 +24,7 @@ PROMPT_VERBS: tuple[Verb, ...] = (
         "Send a prompt and print the answer.",
         (
             'trifold prompt run sentiment.toml --var text="A quiet film." --llm hf:FOLDER',
-            "trifold prompt run summary.toml --var-file text=a.txt --llm openai:http://localhost:8000/v1#my-model",
+            "trifold prompt run summary.toml --file articles.csv --output summaries.csv --llm hf:FOLDER",
         ),
     ),
     Verb(

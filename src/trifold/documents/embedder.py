@@ -47,7 +47,7 @@ class TextEmbedder:
     its last layer's states over a text's tokens, made length 1.
 
     Args:
-        model: `minilm`, a folder, a hub id, or a run folder (of a run, its encoder without the classifier).
+        model: `minilm`, `mpnet`, a folder, a hub id, or a run folder (of a run, its encoder without the classifier).
         pooling: `mean`, `first` or `max`; the model's own by default.
         dimensions: Numbers of a vector that are kept, the first ones.
         prompts: Name to what stands before a text, beside the model's own prompts.

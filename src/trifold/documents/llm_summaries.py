@@ -1,7 +1,8 @@
 """Summaries in a language model's own words, of a text of any length, and which sentence each claim comes from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -12,9 +13,11 @@ from trifold.errors import LlmError
 from trifold.llm.contract import NoRoomError
 from trifold.llm.prompt_template import Conversation, Prompt, Variable
 
-# Asks a language model.
-Ask = Callable[[Conversation], str]
+# Asks a language model many conversations: of each its answer, or why there is none.
+AskAll = Callable[[Sequence[Conversation]], Sequence[str | LlmError]]
 Count = Callable[[Conversation], int]
+# The answers to what is asked at one time.
+_Said = list[str | LlmError]
 
 # Tokens of a piece of a text that is summarized at once; halved until a piece and its answer fit the model.
 _PIECE_TOKENS, _FEWEST_TOKENS = 3_000, 100
@@ -57,20 +60,48 @@ class Claim:
         return self.similarity >= _SUPPORTED
 
 
-def write_summary(text: str, ask: Ask, count: Count, settings: SummarySettings) -> str:
-    """Have a language model summarize a text; one that it cannot read at once is summarized piece by piece.
+def write_summaries(
+    texts: Sequence[str], ask_all: AskAll, count: Count, settings: SummarySettings
+) -> list[str | LlmError]:
+    """Have a language model summarize texts, all of them at the same time.
+
+    A text that the model cannot read at once is summarized piece by piece.
 
     Args:
-        text: Of any length.
-        ask: Asks the model.
+        texts: Of any length.
+        ask_all: Asks the model.
         count: Counts the tokens of what it is asked.
-        settings: What the summary is like.
+        settings: What the summaries are like.
+
+    Returns:
+        Each text's summary, or why there is none: the model has no room even for a short piece, answers nothing, or
+        does not shorten its pieces.
+    """
+    found: list[str | LlmError] = [""] * len(texts)
+    steps = [_summarizing(text, count, settings) for text in texts]
+    said: dict[int, _Said | None] = dict.fromkeys(range(len(texts)))
+    while said:
+        asked: dict[int, list[Conversation]] = {}
+        for number, answers in said.items():
+            try:
+                asked[number] = next(steps[number]) if answers is None else steps[number].send(answers)
+            except StopIteration as end:
+                found[number] = end.value
+            except LlmError as error:
+                found[number] = error
+        answered = iter(ask_all([one for some in asked.values() for one in some]) if asked else ())
+        said = {number: list(islice(answered, len(some))) for number, some in asked.items()}
+    return found
+
+
+def _summarizing(text: str, count: Count, settings: SummarySettings) -> Generator[list[Conversation], _Said, str]:
+    """Gives what is asked next, takes the answers, and returns the summary.
 
     Raises:
-        LlmError: If the model has no room even for a short piece, answers nothing, or does not shorten its pieces.
+        LlmError: If there is none.
     """
     for _ in range(_MOST_ROUNDS):
-        answers = _answers(text, ask, count, settings, _PIECE_TOKENS)
+        answers = yield from _answers(text, count, settings, _PIECE_TOKENS)
         parts = [answer.strip() for answer in answers if answer.strip()]
         if not parts:
             raise LlmError("the model wrote no summary: try a larger model, or leave out --llm")
@@ -101,18 +132,23 @@ def cite(summary: str, text: str, encode: Encode, language: str) -> list[Claim]:
     ]
 
 
-def _answers(text: str, ask: Ask, count: Count, settings: SummarySettings, most: int) -> list[str]:
+def _answers(
+    text: str, count: Count, settings: SummarySettings, most: int
+) -> Generator[list[Conversation], _Said, list[str]]:
     """A summary of each piece of a text; a piece that the model has no room for is halved, and no other asked again."""
     answers = []
-    for piece in _pieces(text, count, settings, most):
-        try:
-            answers.append(ask(_request(piece, settings)))
-        except NoRoomError as error:
+    pieces = _pieces(text, count, settings, most)
+    said = yield [_request(piece, settings) for piece in pieces]
+    for piece, answer in zip(pieces, said, strict=True):
+        if isinstance(answer, NoRoomError):
             half = min(most, count(_request(piece, settings))) // 2
             if half < _FEWEST_TOKENS:
-                way_out = "a piece of the text and its summary need more, so use a model that reads more"
-                raise error.but(way_out) from None
-            answers += _answers(piece, ask, count, settings, half)
+                raise answer.but("a piece of the text and its summary need more, so use a model that reads more")
+            answers += yield from _answers(piece, count, settings, half)
+        elif isinstance(answer, LlmError):
+            raise answer
+        else:
+            answers.append(answer)
     return answers
 
 

@@ -39,7 +39,7 @@ def find_model(model: str, settings: EncodingSettings) -> FoundModel:
     """Find a model's files, and how they say that texts become vectors.
 
     Args:
-        model: `minilm`, a folder, a hub id, or a run folder. Of a run, its encoder is taken without the classifier.
+        model: `minilm`, `mpnet`, a folder, a hub id, or a run folder, of which its encoder is taken alone.
         settings: How texts are read, and where the encoder computes.
 
     Raises:

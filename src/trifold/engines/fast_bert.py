@@ -1,8 +1,9 @@
-"""BERT's encoder made from its files without transformers; RoBERTa's is the same but for where positions begin.
+"""BERT's encoder made from its files without transformers; RoBERTa's and MPNet's differ in little.
 
 The states are those of transformers' model. It is faster only because transformers need not be imported, which takes
 longer than encoding a hundred texts (docs/decisions/0015). Training, exports and every other architecture go through
-transformers. Parts and settings have the names that they have in the files.
+transformers. Parts and settings have the names that they have in the files of BERT. RoBERTa begins to count positions
+elsewhere; MPNet has no token types, and adds to the scores of attention a number for how far two tokens are apart.
 """
 
 from dataclasses import dataclass, fields
@@ -12,10 +13,11 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from trifold.engines.architectures import BERT_ENCODERS
+from trifold.engines.distance_bias import BUCKETS, DistanceBias
 from trifold.engines.matmul_attention import applies, attend
 from trifold.engines.protocol import Weights
 from trifold.models.context_length import first_position
-from trifold.models.weight_names import bare_name
+from trifold.models.weight_names import bare_name, bert_name
 
 
 @dataclass
@@ -28,10 +30,12 @@ class BertConfig:
     num_attention_heads: int
     intermediate_size: int
     max_position_embeddings: int
-    type_vocab_size: int
+    type_vocab_size: int = 0
     layer_norm_eps: float = 1e-12
-    # The row of the position vectors that the first token takes. Not in the file, but it follows from two entries.
+    # Not in the file, but they follow from the architecture and the padding token: the row of the position vectors that
+    # the first token takes, and whether the scores have a bias by distance.
     first_position: int = 0
+    bias_by_distance: bool = False
 
 
 class EncoderOutput(NamedTuple):
@@ -55,6 +59,8 @@ class FastBert(torch.nn.Module):
         self.embeddings = _Embeddings(config)
         layers = torch.nn.ModuleList(_Layer(config) for _ in range(config.num_hidden_layers))
         self.encoder = torch.nn.ModuleDict({"layer": layers})
+        if config.bias_by_distance:
+            self.encoder["relative_attention_bias"] = DistanceBias(config.num_attention_heads)
 
     @classmethod
     def knows(cls, config: dict[str, Any]) -> bool:
@@ -78,7 +84,7 @@ class FastBert(torch.nn.Module):
                 return None
             with torch.device("meta"):
                 model = cls(plain)
-            found = {bare_name(name): tensor.detach().float() for name, tensor in weights.tensors.items()}
+            found = {bert_name(bare_name(name)): tensor.detach().float() for name, tensor in weights.tensors.items()}
             model.load_state_dict({name: found[name] for name in model.state_dict()}, assign=True)
         except (RuntimeError, KeyError, ValueError, TypeError):
             return None
@@ -103,6 +109,8 @@ class FastBert(torch.nn.Module):
         """
         mask = None if attention_mask is None else attention_mask.bool()[:, None, None]
         states = [self.embeddings(input_ids, token_type_ids)]
+        if self.config.bias_by_distance:
+            mask = self.encoder["relative_attention_bias"](input_ids.shape[1], mask)
         *below, last = self.encoder["layer"].children()
         for layer in below:
             states.append(layer(states[-1], mask))
@@ -121,14 +129,18 @@ class _Embeddings(torch.nn.Module):
         width = config.hidden_size
         self.word_embeddings = _unfilled(config.vocab_size, width)
         self.position_embeddings = _unfilled(config.max_position_embeddings, width)
-        self.token_type_embeddings = _unfilled(config.type_vocab_size, width)
+        if config.type_vocab_size:
+            self.token_type_embeddings = _unfilled(config.type_vocab_size, width)
         self.LayerNorm = torch.nn.LayerNorm(width, config.layer_norm_eps)
         self._first = config.first_position
 
     def forward(self, ids: torch.Tensor, types: torch.Tensor | None) -> torch.Tensor:
         places = self.position_embeddings.weight[self._first : self._first + ids.shape[1]]
-        of_types = self.token_type_embeddings.weight[0] if types is None else self.token_type_embeddings(types)
-        found: torch.Tensor = self.LayerNorm(self.word_embeddings(ids) + of_types + places)
+        states = self.word_embeddings(ids)
+        if hasattr(self, "token_type_embeddings"):
+            kinds = self.token_type_embeddings
+            states = states + (kinds.weight[0] if types is None else kinds(types))
+        found: torch.Tensor = self.LayerNorm(states + places)
         return found
 
 
@@ -161,13 +173,18 @@ class _Attention(torch.nn.Module):
         self.output = _Output(width, config)
 
     def forward(self, states: torch.Tensor, mask: torch.Tensor | None, first: int | None) -> torch.Tensor:
-        """Takes `(batch, tokens, width)`, `(batch, 1, 1, tokens)` bool, and how many tokens have queries, or `None`."""
+        """Takes `(batch, tokens, width)`, a mask, and how many tokens have queries, or `None` for all.
+
+        The mask is `(batch, 1, 1, tokens)` bool, or `(batch, heads, tokens, tokens)` to be added to the scores.
+        """
         given = self.quantise(states)
         query, key, value = (
             part(taken).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part, taken in zip(self.self.values(), (given[:, :first], given, given), strict=True)
         )
         attention = attend if applies(query, key, mask) else scaled_dot_product_attention
+        if mask is not None and mask.shape[2] > 1:
+            mask = mask[:, :, :first]
         mixed = attention(query, key, value, mask).transpose(1, 2).flatten(2)
         found: torch.Tensor = self.output(mixed, states[:, :first])
         return found
@@ -199,20 +216,24 @@ class _Output(torch.nn.Module):
 
 def _standard_bert(config: dict[str, Any]) -> BertConfig | None:
     """The configuration; `None` where such a model computes something else than `FastBert`."""
+    kind = config.get("model_type")
     plain = (
-        config.get("model_type") in BERT_ENCODERS
+        kind in (*BERT_ENCODERS, "mpnet")
         # Positions begin behind the padding token's number, for which transformers has a default of its own.
-        and (config["model_type"] == "bert" or isinstance(config.get("pad_token_id"), int))
+        and (kind == "bert" or isinstance(config.get("pad_token_id"), int))
         and config.get("hidden_act", "gelu") == "gelu"
         and config.get("position_embedding_type", "absolute") == "absolute"
         and not config.get("is_decoder")
         and not config.get("auto_map")
         and not config.get("add_cross_attention")
     )
-    if not plain:
+    # MPNet's padding token is always this one; the others tell the texts of a pair apart.
+    known = config.get("pad_token_id") == 1 if kind == "mpnet" else "type_vocab_size" in config
+    if not plain or not known or (kind == "mpnet" and config.get("relative_attention_num_buckets", BUCKETS) != BUCKETS):
         return None
     named = {field.name: config[field.name] for field in fields(BertConfig) if field.name in config}
-    found = BertConfig(**{**named, "first_position": first_position(config)})
+    follows = {"first_position": first_position(config), "bias_by_distance": kind == "mpnet"}
+    found = BertConfig(**{**named, **({"type_vocab_size": 0} if kind == "mpnet" else {}), **follows})
     # A configuration that cannot be computed is left to transformers, which says what is wrong.
     sound = isinstance(found.layer_norm_eps, float) and found.hidden_size % found.num_attention_heads == 0
     return found if sound else None

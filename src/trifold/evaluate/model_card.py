@@ -9,6 +9,7 @@ from trifold.evaluate.results import RunResult
 from trifold.formatting import percent
 from trifold.methods.catalogue import method_entry
 from trifold.models.lora import ADAPTER_CONFIG
+from trifold.models.named_models import terms_of
 from trifold.terminal import printable
 
 _WHOLE = "`model/` is an ordinary folder for `AutoModelForSequenceClassification.from_pretrained` of transformers."
@@ -66,7 +67,7 @@ def render_card(template: str, **values: object) -> str:
     environment = Environment(  # noqa: S701
         loader=PackageLoader("trifold.evaluate"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"code": _code, "yaml": json.dumps}
+    environment.filters |= {"code": _code, "yaml": json.dumps, "terms": terms_of}
     return environment.get_template(template).render(values)
 
 

@@ -12,6 +12,7 @@ from trifold.llm.cost_estimate import Estimate
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask
 from trifold.llm.prompt_template import Conversation
 from trifold.llm.spending_limit import Spent
+from trifold.types import Text
 
 # Number of votes that the class priors count as: little where an answer has probabilities of its own.
 _PRIOR_VOTES, _PRIOR_VOTES_OF_SCORED = 0.2, 0.001
@@ -25,11 +26,13 @@ class Ballot:
 
     Args:
         texts: Number of texts.
-        words: Number of labels.
+        task: What to label with.
     """
 
-    def __init__(self, texts: int, words: int) -> None:
-        self.votes = np.zeros((texts, words))
+    def __init__(self, texts: int, task: LabellingTask) -> None:
+        self.votes = np.zeros((texts, len(task.words)))
+        self._several = task.several
+        self._answers = np.zeros(texts)
         self.scored = np.zeros(texts, dtype=bool)
         self.problems: dict[int, str] = {}
         self.unasked: set[int] = set()
@@ -39,22 +42,24 @@ class Ballot:
 
         Args:
             position: Of the text.
-            votes: `(words,)`, which add up to 1.
+            votes: `(words,)`, which add up to 1, unless a text may have several labels.
             scored: Whether they are probabilities.
         """
         self.votes[position] += votes
+        self._answers[position] += 1
         self.scored[position] = scored
 
     def logits(self, prior: np.ndarray) -> np.ndarray:
         """`(texts, words)`; a text without an answer gets the priors."""
         weight = np.where(self.scored, _PRIOR_VOTES_OF_SCORED, _PRIOR_VOTES)[:, None]
-        logits: np.ndarray = np.log((self.votes + weight * prior) / (self.votes.sum(1, keepdims=True) + weight))
+        shares = (self.votes + weight * prior) / (self._answers[:, None] + weight)
+        logits: np.ndarray = np.log(shares) - np.log1p(-shares) if self._several else np.log(shares)
         return logits
 
     @property
     def unanswered(self) -> dict[int, str]:
         """Texts without any vote, and why."""
-        return {position: why for position, why in self.problems.items() if not self.votes[position].any()}
+        return {position: why for position, why in self.problems.items() if not self._answers[position]}
 
 
 class AskingLabeller(Labeller):
@@ -63,7 +68,7 @@ class AskingLabeller(Labeller):
     Args:
         client: The model.
         task: What to label with.
-        prior: Class priors, `(words,)`, for texts without a usable answer; equal if `None`.
+        prior: Class priors, `(words,)` between 0 and 1, for texts without a usable answer; equal if `None`.
 
     Attributes:
         asked: Texts so far.
@@ -77,11 +82,11 @@ class AskingLabeller(Labeller):
         self.asked = self.abstained = 0
 
     @abstractmethod
-    def questions(self, texts: Sequence[str]) -> list[Question]:
+    def questions(self, texts: Sequence[Text]) -> list[Question]:
         """What is asked about the texts, all of which are different."""
 
     @abstractmethod
-    def ask(self, texts: Sequence[str]) -> Ballot:
+    def ask(self, texts: Sequence[Text]) -> Ballot:
         """Ask about the texts, all of which are different."""
 
     @property
@@ -94,7 +99,7 @@ class AskingLabeller(Labeller):
         """See `Labeller.identity`."""
         return self.client.model.identity
 
-    def judge(self, texts: Sequence[str]) -> Judgements:
+    def judge(self, texts: Sequence[Text]) -> Judgements:
         """See `Labeller.judge`. A text without a usable answer gets the class priors."""
         before = self.spent.seconds_from_log
         unique = list(dict.fromkeys(texts))
@@ -113,7 +118,7 @@ class AskingLabeller(Labeller):
             self.spent.seconds_from_log - before,
         )
 
-    def expect(self, texts: Sequence[str]) -> Estimate:
+    def expect(self, texts: Sequence[Text]) -> Estimate:
         """See `Labeller.expect`."""
         asked = self.questions(list(dict.fromkeys(texts)))
         return self.client.expect([(conversation, sampling) for _, conversation, sampling in asked])

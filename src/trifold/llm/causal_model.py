@@ -13,14 +13,16 @@ from jinja2 import TemplateError
 
 from trifold.errors import BackboneError, LlmError
 from trifold.llm.contract import Answer, Gap, NoRoomError, OnText, Sampling, Scorer, TextGenerator
+from trifold.llm.label_lines import line_odds, scored_lines
 from trifold.llm.likelihood import Likelihoods
 from trifold.llm.prompt_template import Conversation, Message
 from trifold.llm.token_tree import Continuations
 from trifold.llm.word_tokens import WordTokens
 from trifold.models.answer_length import reason_against
 from trifold.models.backbone_files import BackboneFiles
+from trifold.models.batched_generation import continue_prompts
 from trifold.models.long_text import cut_text
-from trifold.models.text_generation import Decoding, continue_prompt, model_context
+from trifold.models.text_generation import Decoding, model_context
 from trifold.runtime import Runtime
 
 
@@ -39,6 +41,8 @@ class CausalModel(TextGenerator, Scorer):
         window: The most tokens that it reads; `None` if that is unknown.
     """
 
+    batches = True
+
     def __init__(
         self, name: str, files: BackboneFiles, model: Any, tokenizer: Any, runtime: Runtime, token_budget: int
     ) -> None:
@@ -48,7 +52,7 @@ class CausalModel(TextGenerator, Scorer):
         self.tokenizer = tokenizer
         self.identity = f"{name} {files.sha256()[:16]} {runtime.precision}"
         self.window = _window(model, tokenizer)
-        self._runtime = runtime
+        self._runtime, self._token_budget = runtime, token_budget
         self.likelihoods = Likelihoods(model, runtime, token_budget)
         self._word_tokens = WordTokens(self.tokens)
         # Tokens of the prompts that are being scored, which are counted next.
@@ -176,22 +180,44 @@ class CausalModel(TextGenerator, Scorer):
 
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
         """See `TextGenerator.complete`."""
-        ids = self.tokens(conversation, strip=True)
+        ((_, answer),) = self._answers([(conversation, sampling)], on_text)
+        if isinstance(answer, LlmError):
+            raise answer
+        return answer
+
+    def complete_many(self, asked: Sequence[tuple[Conversation, Sampling]]) -> Iterator[tuple[int, Answer | LlmError]]:
+        """See `TextGenerator.complete_many`. Prompts of similar length go on together; a batch's time is shared out."""
+        return self._answers(asked)
+
+    def _answers(
+        self, asked: Sequence[tuple[Conversation, Sampling]], on_text: OnText | None = None
+    ) -> Iterator[tuple[int, Answer | LlmError]]:
+        prompts = [(self.tokens(one, strip=True), self._decoding(one, sampling)) for one, sampling in asked]
         begun = time.perf_counter()
-        decoding = Decoding(
-            max_new_tokens=self.room(conversation, sampling.max_tokens),
-            temperature=sampling.temperature,
-            seed=sampling.vote,
-            pad_id=self.tokenizer.eos_token_id if self.tokenizer.pad_token_id is None else None,
-        )
-        try:
+        batches = continue_prompts(self.model, self.name, prompts, self._decode, self._token_budget, on_text)
+        while True:
             with warnings.catch_warnings():
                 # transformers warns of settings in generation_config.json that do not apply without sampling.
                 warnings.simplefilter("ignore")
-                (written,) = continue_prompt(self.model, self.name, ids, self._decode, decoding, on_text)
-        except BackboneError as error:
-            raise LlmError(str(error)) from None
-        return Answer(written.text, len(ids), written.tokens, time.perf_counter() - begun)
+                batch = next(batches, None)
+            if batch is None:
+                return
+            seconds = (time.perf_counter() - begun) / len(batch)
+            for number, written in batch:
+                if isinstance(written, BackboneError):
+                    yield number, LlmError(str(written))
+                else:
+                    yield number, Answer(written.text, len(prompts[number][0]), written.tokens, seconds)
+            begun = time.perf_counter()
+
+    def _decoding(self, conversation: Conversation, sampling: Sampling) -> Decoding:
+        return Decoding(
+            max_new_tokens=self.room(conversation, sampling.max_tokens),
+            temperature=sampling.temperature,
+            stop=sampling.stop,
+            seed=sampling.vote,
+            pad_id=self.tokenizer.eos_token_id if self.tokenizer.pad_token_id is None else None,
+        )
 
     def _decode(self, ids: list[int]) -> str:
         return str(self.tokenizer.decode(ids, skip_special_tokens=True))
@@ -200,6 +226,11 @@ class CausalModel(TextGenerator, Scorer):
         """See `Scorer.log_likelihoods`. The beginning that all prompts have in common is computed once."""
         self._counted.clear()
         return self.likelihoods.of([self.continuations(gap) for gap in gaps])
+
+    def separate_scores(self, gaps: Sequence[Gap]) -> np.ndarray:
+        """See `Scorer.separate_scores`. A label's line with yes beside that with no, as if it were the first."""
+        lines = [replace(gap, words=scored_lines(gap.words)) for gap in gaps]
+        return line_odds(self.log_likelihoods(lines)) if gaps else np.zeros((0, 0))
 
     def continuations(self, gap: Gap) -> Continuations:
         """A gap's prompt and words as token ids.
@@ -215,6 +246,10 @@ class CausalModel(TextGenerator, Scorer):
         """See `Scorer.count`."""
         counted = self._counted.get(gap.conversation)
         return self.count_tokens(gap.conversation) if counted is None else counted
+
+    def word_lengths(self, gap: Gap) -> list[int]:
+        """See `Scorer.word_lengths`."""
+        return [len(word) for word in self.continuations(gap).words]
 
     def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:
         """See `Scorer.cut`."""

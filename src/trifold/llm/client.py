@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 
@@ -20,6 +20,8 @@ from trifold.terminal import PrintablePieces, printable
 
 # The most calls at the same time where the user names no number.
 _MOST_AT_ONCE = 16
+# What a model that answers in batches is given together: a few batches, so that a limit of time is soon noticed.
+_ASKED_TOGETHER = 64
 
 
 @dataclass(frozen=True)
@@ -148,15 +150,7 @@ class Client:
             raise
         finally:
             self._pace.end(answered_after)
-        self.log.add(
-            replace(
-                call,
-                answer=answer.text,
-                prompt_tokens=answer.prompt_tokens,
-                answer_tokens=answer.answer_tokens,
-                seconds=answer.seconds,
-            )
-        )
+        self.log.add(_answered(call, answer))
         return answer
 
     def ask_all(
@@ -173,6 +167,9 @@ class Client:
         Raises:
             LlmError: If a call fails in a way that every other call would (a wrong key, an unknown model).
         """
+        if self.model.batches:
+            yield from self._in_batches(conversations, samplings)
+            return
         if self.concurrency == 1:
             for position, (conversation, sampling) in enumerate(zip(conversations, samplings, strict=True)):
                 yield position, self._try(conversation, sampling)
@@ -196,6 +193,44 @@ class Client:
                 say("waiting for the answers that are under way")
             pool.shutdown(wait=True, cancel_futures=True)
             self._stopped.clear()
+
+    def _in_batches(
+        self, conversations: Sequence[Conversation], samplings: Sequence[Sampling]
+    ) -> Iterator[tuple[int, Answer | Failure]]:
+        """As `ask_all`, for a model that answers many conversations at once."""
+        waiting: list[tuple[int, Call, Conversation, Sampling]] = []
+        for position, (conversation, sampling) in enumerate(zip(conversations, samplings, strict=True)):
+            try:
+                settled = self._settled(conversation, sampling)
+                call = _call(self.model, conversation, settled)
+                known = self._from_log(call, settled)
+                if known is None:
+                    self.budget.take()
+                    waiting.append((position, call, conversation, settled))
+                else:
+                    yield position, known
+            except FatalLlmError:
+                raise
+            except TrifoldError as error:
+                yield position, Failure(str(error), unasked=isinstance(error, BudgetError))
+            if len(waiting) == _ASKED_TOGETHER:
+                yield from self._together(waiting)
+                waiting = []
+        yield from self._together(waiting)
+
+    def _together(
+        self, waiting: Sequence[tuple[int, Call, Conversation, Sampling]]
+    ) -> Iterator[tuple[int, Answer | Failure]]:
+        """Answers of the model, logged as they come."""
+        for number, answer in self.model.complete_many([(conversation, how) for _, _, conversation, how in waiting]):
+            position, call, *_ = waiting[number]
+            if isinstance(answer, LlmError):
+                self.log.add(replace(call, error=str(answer)))
+                yield position, Failure(str(answer))
+                continue
+            self.log.add(_answered(call, answer))
+            self.budget.charge(answer.prompt_tokens, answer.answer_tokens, answer.seconds, from_log=False)
+            yield position, answer
 
     def expect(self, asked: Sequence[tuple[Conversation, Sampling]]) -> Estimate:
         """What asking all of these would cost; no call is made."""
@@ -239,3 +274,13 @@ class Client:
 
 def _call(model: AskedModel, conversation: Conversation, sampling: Sampling) -> Call:
     return Call.to_make(model.identity, conversation_to_json(conversation), sampling.described())
+
+
+def _answered(call: Call, answer: Answer) -> Call:
+    return replace(
+        call,
+        answer=answer.text,
+        prompt_tokens=answer.prompt_tokens,
+        answer_tokens=answer.answer_tokens,
+        seconds=answer.seconds,
+    )

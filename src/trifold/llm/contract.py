@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import ClassVar
 
@@ -40,18 +40,26 @@ class Sampling:
         vote: Number of the answer, where several answers to one prompt vote; 0 for a single answer.
         choices: What the answer is to be one of. A model that knows their probabilities answers as
             `scored_answer.as_scored` does, and any other in words.
+        several: Whether any number of the choices may hold, each with a probability of its own.
+        stop: The answer ends before the first of these texts.
+        json_schema: The JSON Schema that the answer obeys, as JSON, where the model can be held to one: `{}` for any
+            JSON, `None` for any text.
     """
 
     max_tokens: int | None = None
     temperature: float = 0.0
     vote: int = 0
     choices: tuple[Choice, ...] = ()
+    several: bool = False
+    stop: tuple[str, ...] = ()
+    json_schema: str | None = None
 
     def described(self) -> str:
         """As JSON, for the log. What is not set is left out, so that a call has one name from version to version."""
         found = asdict(self)
-        if not self.choices:
-            del found["choices"]
+        for name in ("choices", "several", "stop", "json_schema"):
+            if not found[name]:
+                del found[name]
         return json.dumps(found, sort_keys=True, ensure_ascii=False)
 
 
@@ -125,11 +133,13 @@ class AskedModel(ABC):
         name: The name given with `--llm`.
         identity: What its answers depend on: the server and its model, or the weights' hash.
         parallel: Whether several calls may be made at the same time.
+        batches: Whether `complete_many` is quicker than one call after the other.
     """
 
     name: str
     identity: str
     parallel: ClassVar[bool] = False
+    batches: ClassVar[bool] = False
 
     @abstractmethod
     def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
@@ -145,6 +155,29 @@ class AskedModel(ABC):
             FatalLlmError: If it cannot answer any conversation.
             TransientError: If the next attempt may succeed.
         """
+
+    def complete_many(
+        self, asked: Sequence[tuple[Conversation, Sampling]]
+    ) -> Iterator[tuple[int, "Answer | LlmError"]]:
+        """Answer many conversations, each as `complete` would.
+
+        Args:
+            asked: The conversations, and how each answer is written.
+
+        Yields:
+            The number of a conversation and its answer, or why there is none, as soon as it is known.
+
+        Raises:
+            FatalLlmError: If it cannot answer any conversation.
+            TransientError: As `complete`.
+        """
+        for number, (conversation, sampling) in enumerate(asked):
+            try:
+                yield number, self.complete(conversation, sampling)
+            except FatalLlmError:
+                raise
+            except LlmError as error:
+                yield number, error
 
     @abstractmethod
     def count_tokens(self, conversation: Conversation) -> int:
@@ -221,6 +254,20 @@ class Scorer(ABC):
     @abstractmethod
     def count(self, gap: Gap) -> int:
         """Tokens of a gap's text, without its words."""
+
+    def separate_scores(self, gaps: Sequence[Gap]) -> np.ndarray:  # noqa: ARG002 - not every model can
+        """Log-odds of each word by itself, where a text may have several labels, `(gaps, words)` float64.
+
+        Raises:
+            LlmError: As `log_likelihoods`, or if it cannot judge a label by itself.
+        """
+        raise LlmError(
+            f"{self.name} fills a gap with one label, and rows have several: name a model that writes, or a reranker"
+        )
+
+    def word_lengths(self, gap: Gap) -> list[int]:
+        """Tokens of each word in a gap; 1 each, where a word is scored whole."""
+        return [1] * len(gap.words)
 
     @abstractmethod
     def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:

@@ -15,6 +15,7 @@ from trifold.llm.label_words import PLAIN_PROMPT
 from trifold.llm.labeller import LabellingTask
 from trifold.llm.prompt_template import Message, Output, Prompt
 from trifold.llm.scored_answer import read_scored
+from trifold.types import Text
 
 _PLAIN_QUESTION = "Which label fits the text?"
 
@@ -42,31 +43,32 @@ class DecisionLabeller(AskingLabeller):
         )
         self._plain = replace(task.prompt, output=Output()) == PLAIN_PROMPT
 
-    def questions(self, texts: Sequence[str]) -> list[Question]:
+    def questions(self, texts: Sequence[Text]) -> list[Question]:
         """See `AskingLabeller.questions`."""
         # The choices are sent apart from the instructions, so these need not list them.
-        bare = replace(self.task.prompt, output=Output(self.task.prompt.output.format))
-        sampling = Sampling(choices=self._choices)
-        variable = bare.text_variable()
+        output = self.task.prompt.output
+        bare = replace(self.task.prompt, output=Output("" if output.json_schema() is not None else output.format))
+        sampling = Sampling(choices=self._choices, several=self.task.several)
         found: list[Question] = []
         for position, text in enumerate(texts):
-            *system, asked = bare.render({variable: text})
+            *system, asked = bare.render(self.task.values(text))
             question = system[0].content if system and not self._plain else _PLAIN_QUESTION
-            state = text if self._plain else asked.content
+            state = str(text) if self._plain else asked.content
             found.append((position, (Message("system", question), Message("user", state)), sampling))
         return found
 
-    def ask(self, texts: Sequence[str]) -> Ballot:
+    def ask(self, texts: Sequence[Text]) -> Ballot:
         """See `AskingLabeller.ask`."""
-        ballot = Ballot(len(texts), len(self.task.words))
+        ballot = Ballot(len(texts), self.task)
         questions, names = self.questions(texts), [choice.value for choice in self._choices]
         with track(f"asking about {len(texts):,} texts", len(questions)) as advance:
             for number, answer in self.answers(questions, ballot, advance):
                 found = read_scored(answer.text, names)
-                if found is None:
+                if found is None or not (found.any() or self.task.several):
                     ballot.problems[questions[number][0]] = "the log holds no probabilities for this text"
                 else:
-                    ballot.count(questions[number][0], found / found.sum(), scored=True)
+                    shares = found if self.task.several else found / found.sum()
+                    ballot.count(questions[number][0], shares, scored=True)
         return ballot
 
 

@@ -2,19 +2,17 @@
 
 Two forms are spoken, of which each server knows one: `POST /systemone` (TypeSafe's, also of Ollama, llama.cpp, SGLang)
 and `POST /decisions` (OpenAI's). No text is written in either.
-
-Source: docs.litellm.ai/docs/decisions; docs.ollama.com/api/systemone; docs.fireworks.ai/api-reference/post-decisions.
 """
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from trifold.errors import LlmError
-from trifold.llm.contract import Answer, AskedModel, Choice, OnText, Sampling
+from trifold.llm.contract import Answer, AskedModel, OnText, Sampling
+from trifold.llm.decision_forms import Decisions, SystemOne
 from trifold.llm.openai_responses import read_usage
 from trifold.llm.prompt_template import Conversation
 from trifold.llm.scored_answer import as_scored
@@ -22,11 +20,7 @@ from trifold.llm.server_connection import ServerConnection
 from trifold.llm.settings import SYSTEM_ONE_PREFIX, LlmSettings
 
 MAX_CHOICES = 255
-# The name of the only question of a call.
-_QUESTION = "label"
 _CHARACTERS_PER_TOKEN = 4.0
-# Servers round each probability, some to two decimals.
-_ROUNDING = 0.005
 
 
 class DecisionServer(AskedModel):
@@ -51,7 +45,7 @@ class DecisionServer(AskedModel):
         for flag, given in (("--max-tokens", settings.max_tokens), ("--temperature", settings.temperature)):
             if given:
                 raise LlmError(f"{flag} is about writing, and a decision server writes nothing: leave it out")
-        self._prefix = prefix
+        self._form = SystemOne() if prefix == SYSTEM_ONE_PREFIX else Decisions()
         self._connection = ServerConnection(prefix, address, settings)
         self.name = self.identity = self._connection.name
 
@@ -70,60 +64,20 @@ class DecisionServer(AskedModel):
         begun = time.perf_counter()
         self._connection.begin(len(sampling.choices))
         question, state = conversation[0].content, conversation[-1].content
-        systemone = self._prefix == SYSTEM_ONE_PREFIX
-        ask, read = (_ask_systemone, _read_systemone) if systemone else (_ask_decisions, _read_decisions)
-        body = {"model": self._connection.model, **ask(state, question, sampling.choices)}
-        values = [choice.value for choice in sampling.choices]
+        form, several = self._form, sampling.several
+        body = {
+            "model": self._connection.model,
+            **form.ask(state, question, sampling.choices, several=several),
+        }
         found, usage = self._connection.post(
-            "/systemone" if systemone else "/decisions", body, lambda response: (read(response, values), response)
+            form.path, body, lambda response: (form.read(response, sampling.choices, several=several), response)
         )
+        values = [choice.value for choice in sampling.choices]
+        chosen = [values[number] for number in (np.flatnonzero(found >= 0.5) if several else [found.argmax()])]
         counted = read_usage(usage)
         return Answer(
-            as_scored(values[int(found.argmax())], values, found),
+            as_scored(", ".join(chosen), values, found),
             counted.get("prompt_tokens") or self.count_tokens(conversation),
             counted.get("completion_tokens", 0),
             time.perf_counter() - begun,
         )
-
-
-def _ask_systemone(state: str, question: str, choices: Sequence[Choice]) -> dict[str, Any]:
-    criteria = {choice.value: choice.description or choice.value for choice in choices}
-    asked = {"type": "choice", "instructions": question, "criteria": criteria}
-    return {"state": state, "questions": {_QUESTION: asked}}
-
-
-def _read_systemone(response: Any, values: Sequence[str]) -> np.ndarray:
-    found = response["answers"].get(_QUESTION)
-    if found is None:
-        raise LlmError("the server gave no answer to the question: it may be too long for its model")
-    return _distribution(found["probabilities"], values)
-
-
-def _ask_decisions(state: str, question: str, choices: Sequence[Choice]) -> dict[str, Any]:
-    listed = [{"value": one.value, "description": one.description or one.value} for one in choices]
-    asked = {"type": "choice", "name": _QUESTION, "instructions": question, "choices": listed}
-    return {"input": state, "questions": [asked]}
-
-
-def _read_decisions(response: Any, values: Sequence[str]) -> np.ndarray:
-    (found,) = response["answers"]
-    if found["type"] == "refusal":
-        raise LlmError("the server's model refuses to decide on this text")
-    return _distribution({one["value"]: one["probability"] for one in found["probabilities"]}, values)
-
-
-def _distribution(found: Mapping[str, Any], values: Sequence[str]) -> np.ndarray:
-    """The probabilities in the order of the choices.
-
-    Raises:
-        ValueError, TypeError: If they are no distribution over the choices.
-    """
-    if set(found) != set(values):
-        raise ValueError("its probabilities are not of the choices that were asked about")
-    numbers = [found[value] for value in values]
-    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in numbers):
-        raise TypeError("a probability is no number")
-    result = np.array(numbers, dtype=np.float64)
-    if (result < 0).any() or abs(result.sum() - 1) > _ROUNDING * (2 + len(values)):
-        raise ValueError("its probabilities do not add up to 1")
-    return np.asarray(result / result.sum())

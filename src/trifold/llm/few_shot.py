@@ -16,7 +16,8 @@ def choose_balanced(train: Examples, shots: int, seed: int) -> list[int]:
     rng = np.random.default_rng(seed)
     rows: dict[object, list[int]] = {}
     for position in rng.permutation(len(train)).tolist():
-        rows.setdefault(labels_of(train.labels[position])[0], []).append(position)
+        # Where a row may have several labels, it stands for the first, or for those without any.
+        rows.setdefault(next(iter(labels_of(train.labels[position])), None), []).append(position)
     chosen: list[int] = []
     queues = [rows[label] for label in sorted(rows, key=str)]
     while len(chosen) < min(shots, len(train)):

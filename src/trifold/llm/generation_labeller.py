@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from trifold.events import track
-from trifold.llm.answer_parser import find_word
+from trifold.llm.answer_parser import find_word, find_words
 from trifold.llm.asking_labeller import AskingLabeller, Ballot, Question
 from trifold.llm.client import Client
 from trifold.llm.contract import Choice, Sampling
@@ -14,9 +14,14 @@ from trifold.llm.labeller import LabellingTask
 from trifold.llm.prompt_template import Message
 from trifold.llm.scored_answer import read_scored
 from trifold.terminal import printable
+from trifold.types import Text
 
 _VOTING_TEMPERATURE = 0.7
 _ASKED_AGAIN = "That was not one of the possible answers. Answer with exactly one of these and nothing else: {words}."
+_ASKED_AGAIN_FOR_SEVERAL = (
+    "That was not a list of possible answers. Answer with those of these that apply, separated by commas, or with "
+    "none, and nothing else: {words}."
+)
 
 
 class GenerationLabeller(AskingLabeller):
@@ -43,14 +48,14 @@ class GenerationLabeller(AskingLabeller):
         super().__init__(client, task, prior)
         self.votes = votes
         sampling = sampling or Sampling()
-        if votes == 1:
+        if votes == 1 and not task.several:
             sampling = replace(sampling, choices=tuple(Choice(word) for word in task.words))
-        elif not sampling.temperature:
+        elif votes > 1 and not sampling.temperature:
             # Without a temperature, all votes would be equal.
             sampling = replace(sampling, temperature=_VOTING_TEMPERATURE)
         self._sampling = sampling
 
-    def questions(self, texts: Sequence[str]) -> list[Question]:
+    def questions(self, texts: Sequence[Text]) -> list[Question]:
         """See `AskingLabeller.questions`. Votes are numbered, by which the log tells them apart."""
         votes = range(1, self.votes + 1) if self.votes > 1 else (0,)
         return [
@@ -59,9 +64,9 @@ class GenerationLabeller(AskingLabeller):
             for vote in votes
         ]
 
-    def ask(self, texts: Sequence[str]) -> Ballot:
+    def ask(self, texts: Sequence[Text]) -> Ballot:
         """See `AskingLabeller.ask`."""
-        ballot = Ballot(len(texts), len(self.task.words))
+        ballot = Ballot(len(texts), self.task)
         questions = self.questions(texts)
         with track(f"asking about {len(texts):,} texts", len(questions)) as advance:
             again = self._round(questions, ballot, advance)
@@ -74,20 +79,29 @@ class GenerationLabeller(AskingLabeller):
         for number, answer in self.answers(asked, ballot, advance):
             position, conversation, sampling = asked[number]
             found = read_scored(answer.text, self.task.words)
-            if found is not None:
+            if found is not None and found.any():
                 ballot.count(position, found / found.sum(), scored=True)
                 continue
-            word = find_word(answer.text, self.task.words)
-            if word is not None:
-                ballot.count(position, np.eye(len(self.task.words))[word], scored=False)
+            named = self._named(answer.text)
+            if named is not None:
+                votes = np.zeros(len(self.task.words))
+                votes[named] = 1.0
+                ballot.count(position, votes, scored=False)
                 continue
             ballot.problems[position] = f"the model answered {_quoted_beginning(answer.text)}, which is no label"
             again.append((position, (*conversation, *self._reminder(answer.text)), sampling))
         return again
 
+    def _named(self, answer: str) -> list[int] | None:
+        """Positions of the labels that an answer names; `None` if it names none in a way that counts."""
+        if self.task.several:
+            return find_words(answer, self.task.words)
+        word = find_word(answer, self.task.words)
+        return None if word is None else [word]
+
     def _reminder(self, answer: str) -> tuple[Message, Message]:
-        words = ", ".join(self.task.words)
-        return Message("assistant", answer), Message("user", _ASKED_AGAIN.format(words=words))
+        said = _ASKED_AGAIN_FOR_SEVERAL if self.task.several else _ASKED_AGAIN
+        return Message("assistant", answer), Message("user", said.format(words=", ".join(self.task.words)))
 
 
 def _quoted_beginning(text: str) -> str:

@@ -11,10 +11,15 @@ from trifold.tasks.labels import LabelMap, describe_labels
 PLAIN_PROMPT = Prompt(
     task="Text: {text}\nLabel:", role="You label texts.", variables={"text": Variable("The text to label.")}
 )
+_PLAIN_PROMPT_OF_PAIRS = Prompt(
+    task="First text: {first}\nSecond text: {second}\nLabel:",
+    role="You label pairs of texts.",
+    variables={"first": Variable("The first text of the pair."), "second": Variable("The second one.")},
+)
 
 
 def word_labels(
-    prompt: Prompt | None, labels: LabelMap, described: Mapping[str, str]
+    prompt: Prompt | None, labels: LabelMap, described: Mapping[str, str], *, pairs: bool = False
 ) -> tuple[Prompt, tuple[str, ...]]:
     """The prompt with its labels, and the word for each label in class order.
 
@@ -22,6 +27,7 @@ def word_labels(
         prompt: From a prompt file; `None` for a plain prompt.
         labels: The labels of the data.
         described: Words from the flags, by label. They override the prompt's words, which override the labels' names.
+        pairs: Whether pairs of texts are labelled.
 
     Raises:
         PromptError: If the prompt is for other labels, or has no variable for the text.
@@ -34,13 +40,16 @@ def word_labels(
             f"the prompt has the labels {', '.join(known)}, and the data {', '.join(names)}: write output.labels as a "
             f"table from the data's to the prompt's, such as {{ {names[0]} = \"…\" }}"
         )
+    if prompt and prompt.output.several and not labels.multi_label:
+        raise PromptError("the prompt has output.several, and the data have one label a row: take it out")
     own = describe_labels(labels, dict(described))
     words = tuple(described.get(name) or known.get(name) or word for name, word in zip(names, own, strict=True))
     if len({word.casefold() for word in words}) < len(words):
         raise SettingsError(f"two labels are called alike ({', '.join(words)}): give each a --label-description")
-    prompt = prompt or PLAIN_PROMPT
-    prompt.text_variable()
-    return replace(prompt, output=replace(prompt.output, labels=dict(zip(names, words, strict=True)))), words
+    prompt = prompt or (_PLAIN_PROMPT_OF_PAIRS if pairs else PLAIN_PROMPT)
+    prompt.text_variables(pairs=pairs)
+    output = replace(prompt.output, labels=dict(zip(names, words, strict=True)), several=labels.multi_label)
+    return replace(prompt, output=output), words
 
 
 def plain_prompt(words: Iterable[str]) -> Prompt:

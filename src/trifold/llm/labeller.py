@@ -10,6 +10,7 @@ import numpy as np
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.prompt_template import Conversation, Example, Prompt
 from trifold.llm.spending_limit import Spent
+from trifold.types import Text, parts_of, single_texts, two_sides
 
 Shots = Callable[[Sequence[str]], Sequence[tuple[Example, ...]]]
 
@@ -30,6 +31,7 @@ class LabellingTask:
         max_length: The most tokens of a text; `None` for no limit.
         long_text: What is kept of a longer text, `truncate` or `head+tail`.
         hypothesis: How a reranker is told of a label; `None` for the model's own way.
+        pairs: Whether pairs of texts are labelled, and not single ones.
     """
 
     prompt: Prompt
@@ -39,19 +41,57 @@ class LabellingTask:
     max_length: int | None = None
     long_text: str = "truncate"
     hypothesis: str | None = None
+    pairs: bool = False
 
-    def conversations(self, texts: Sequence[str]) -> list[Conversation]:
+    @property
+    def several(self) -> bool:
+        """Whether a text may have several labels, or none."""
+        return self.prompt.output.several
+
+    def conversations(self, texts: Sequence[Text]) -> list[Conversation]:
         """The messages for each text."""
-        variable = self.prompt.text_variable()
         return [
-            replace(self.prompt, examples=(*self.prompt.examples, *shots)).render({variable: text})
-            for text, shots in zip(texts, self.shots(texts), strict=True)
+            replace(self.prompt, examples=(*self.prompt.examples, *shots)).render(self.values(text))
+            for text, shots in zip(texts, self.shots([str(text) for text in texts]), strict=True)
         ]
 
-    def around(self, text: str) -> tuple[str, str]:
-        """The cloze sentence for a text: the part before the gap, and the part after it."""
+    def values(self, text: Text) -> dict[str, str]:
+        """What is filled in for a text, or for the two of a pair."""
+        return dict(zip(self.prompt.text_variables(pairs=self.pairs), parts_of(text), strict=True))
+
+    def readable(self, texts: Sequence[Text]) -> Sequence[Text]:
+        """The texts, if they are what is labelled.
+
+        Raises:
+            DataError: If they are pairs where single texts are labelled, or the other way round.
+        """
+        if self.pairs:
+            two_sides(texts)
+            return texts
+        return single_texts(texts)
+
+    @property
+    def lists_labels(self) -> bool:
+        """Whether the prompt lists its labels itself, in an order that may be changed."""
+        return not self.prompt.output.format and len(self.words) > 1
+
+    def in_order(self, number: int) -> "LabellingTask":
+        """The task with the prompt's list of labels in another order.
+
+        Args:
+            number: 0 for the order as given, 1 for the reversed one, others for random ones, the same each time.
+        """
+        labels = list(self.prompt.output.labels.items())
+        if number == 1:
+            labels.reverse()
+        elif number:
+            labels = [labels[place] for place in np.random.default_rng(number).permutation(len(labels))]
+        return replace(self, prompt=replace(self.prompt, output=replace(self.prompt.output, labels=dict(labels))))
+
+    def around(self, text: Text) -> tuple[str, str]:
+        """The cloze sentence for a text: the part before the gap, and the part after it. A pair is read as one text."""
         before, after = self.cloze.split("{mask}")
-        return before.replace("{text}", text), after.replace("{text}", text)
+        return before.replace("{text}", str(text)), after.replace("{text}", str(text))
 
 
 @dataclass(frozen=True)
@@ -59,7 +99,7 @@ class Judgements:
     """A model's labels for some texts.
 
     Attributes:
-        logits: `(texts, words)` float64.
+        logits: `(texts, words)` float64; where a text may have several labels, those of each label by itself.
         truncated: `(texts,)` bool, whether a text was cut.
         problems: For texts without a label, position to reason.
         unasked: Positions of the texts that the budget left out; they are among `problems`.
@@ -79,11 +119,11 @@ class Labeller(ABC):
     task: LabellingTask
 
     @abstractmethod
-    def judge(self, texts: Sequence[str]) -> Judgements:
+    def judge(self, texts: Sequence[Text]) -> Judgements:
         """Label `texts`; the result is in their order."""
 
     @abstractmethod
-    def expect(self, texts: Sequence[str]) -> Estimate:
+    def expect(self, texts: Sequence[Text]) -> Estimate:
         """Forecast of what `judge` would cost."""
 
     @property

@@ -6,22 +6,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
 
 from trifold.data.row_sample import some
-from trifold.errors import BudgetError, LlmError
+from trifold.errors import BudgetError, LlmError, require
 from trifold.json_reading import parse_json
 from trifold.llm.call_log import Call, CallLog
-from trifold.llm.contract import Gap, Scorer
+from trifold.llm.contract import Gap, Scorer, TextGenerator
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.labeller import Judgements, Labeller, LabellingTask, Shots
 from trifold.llm.spending_limit import SpendingLimit, Spent
+from trifold.statistics.score_calibration import ScoreMap
+from trifold.types import Text, TextPair, parts_of
 
 # Few enough that little is lost if a command is killed, enough for full batches.
 _TEXTS_PER_SLICE = 256
-# The likelihoods that a model gives without a text; calibration subtracts them.
+# Texts that say nothing, an empty one first; a pair is two of them.
 # Source: Zhao et al. 2021, "Calibrate Before Use: Improving Few-Shot Performance of Language Models".
-_NO_TEXTS = ("N/A", "", "[MASK]")
+_NO_TEXTS = ("", "N/A", "[MASK]")
 _DECIMALS = 6
 _TRIED_TEXTS = 3
 
@@ -34,17 +35,43 @@ class LikelihoodLabeller(Labeller):
         task: The labelling task.
         log: Holds the log-likelihoods of earlier calls and takes new ones.
         budget: Limits calls and seconds; a text counts as a call.
-        bias: `(words,)`, subtracted from each text's log-likelihoods; zeros if `None`.
+        score_map: From log-likelihoods to logits; as they are if `None`.
+        orders: The prompt's list of labels is shown in so many orders, and the mean of the log-likelihoods is taken.
+
+    Attributes:
+        order_compared: Texts that were read in several orders.
+        order_dependent: Those of them whose label is not the same in each.
+
+    Raises:
+        SettingsError: If several orders are asked for, and the prompt does not list its labels itself.
     """
 
     def __init__(
-        self, model: Scorer, task: LabellingTask, log: CallLog, budget: SpendingLimit, bias: np.ndarray | None = None
+        self,
+        model: Scorer,
+        task: LabellingTask,
+        log: CallLog,
+        budget: SpendingLimit,
+        score_map: ScoreMap | None = None,
+        orders: int = 1,
     ) -> None:
         self.task = task
         self.model = model
-        self.bias = np.zeros(len(task.words)) if bias is None else bias
+        self.score_map = score_map or ScoreMap.plain(len(task.words))
+        self.orders = orders
+        self.order_compared = self.order_dependent = 0
         self._log = log
         self._budget = budget
+        require(
+            orders == 1 or self.lists_labels,
+            f"--option-orders {orders}",
+            "only a prompt without an output format of its own lists its labels, so that their order can be changed",
+        )
+
+    @property
+    def lists_labels(self) -> bool:
+        """Whether the model sees a list of labels, in an order that may be changed."""
+        return self.task.lists_labels and isinstance(self.model, TextGenerator)
 
     @property
     def spent(self) -> Spent:
@@ -56,56 +83,84 @@ class LikelihoodLabeller(Labeller):
         """See `Labeller.identity`."""
         return self.model.identity
 
-    def judge(self, texts: Sequence[str]) -> Judgements:
+    def judge(self, texts: Sequence[Text]) -> Judgements:
         """See `Labeller.judge`. A text whose prompt exceeds the context gets no label; the others are labelled."""
-        cuts = [self._cut(text) for text in texts]
-        found, problems, unasked, seconds = self._log_likelihoods([text for text, _ in cuts])
-        truncated = np.array([was_cut for _, was_cut in cuts], dtype=bool)
-        return Judgements(found - self.bias, truncated, problems, frozenset(unasked), seconds)
+        found = self.scores(texts, self.orders)
+        return replace(found, logits=self.score_map(found.logits))
 
-    def expect(self, texts: Sequence[str]) -> Estimate:
+    def scores(self, texts: Sequence[Text], orders: int) -> Judgements:
+        """As `judge`, with the model's scores as they are, the mean over so many orders of the labels, as logits."""
+        cuts = [self._cut(text) for text in texts]
+        read = [self._log_likelihoods([text for text, _ in cuts], self.task.in_order(one)) for one in range(orders)]
+        scores = np.stack([found for found, _, _, _ in read])
+        problems = {place: reason for _, some_problems, _, _ in read for place, reason in some_problems.items()}
+        unasked = frozenset(place for _, _, some_unasked, _ in read for place in some_unasked)
+        if orders > 1:
+            usable = [place for place in range(len(texts)) if place not in problems]
+            answers = np.stack([self.score_map(one).argmax(axis=1) for one in scores])[:, usable]
+            self.order_compared += len(usable)
+            self.order_dependent += int((answers != answers[0]).any(axis=0).sum())
+        truncated = np.array([was_cut for _, was_cut in cuts], dtype=bool)
+        seconds = sum(one for _, _, _, one in read)
+        return Judgements(scores.mean(axis=0), truncated, problems, unasked, seconds)
+
+    def expect(self, texts: Sequence[Text]) -> Estimate:
         """See `Labeller.expect`. A few texts are scored to measure the time of one."""
-        gaps = self._gaps([self._cut(text)[0] for text in texts])
+        cuts = [self._cut(text)[0] for text in texts]
+        gaps = [gap for one in range(self.orders) for gap in self._gaps(cuts, self.task.in_order(one))]
         missing = [gap for gap in gaps if self._log.find(self._call(gap)) is None]
         tried = some(missing, _TRIED_TEXTS)
         begun = time.perf_counter()
-        self.model.log_likelihoods(tried)
+        self._ask(tried)
         seconds = (time.perf_counter() - begun) / max(1, len(tried))
         tokens = sum(self.model.count(gap) for gap in missing)
         known = len(gaps) - len(missing)
         return Estimate(len(missing), known, tokens, 0, seconds * len(missing), True, "a few of these texts, just now")
 
-    def calibrate(self, shots: Shots | None = None) -> None:
-        """From now on, subtract the log-likelihoods that the model gives without a text.
+    def scores_without_text(self, shots: Shots | None = None) -> np.ndarray:
+        """What the model says of texts that say nothing, an empty one first: `(texts, words)` log-likelihoods.
 
         Args:
-            shots: Examples that are shown with the empty texts; `None` for the task's own.
+            shots: Examples that are shown with them; `None` for the task's own.
 
         Raises:
             BudgetError: If the budget does not allow it.
             LlmError: If the prompt cannot be scored.
         """
-        task, self.task = self.task, replace(self.task, shots=shots or self.task.shots)
-        found, problems, unasked, _ = self._log_likelihoods(list(_NO_TEXTS))
-        self.task = task
-        if problems:
-            reason = next(iter(problems.values()))
-            raise BudgetError(f"{reason} before any text was read") if unasked else LlmError(reason)
-        self.bias = logsumexp(log_softmax(found, axis=1), axis=0) - np.log(len(_NO_TEXTS))
+        task = replace(self.task, shots=shots or self.task.shots)
+        silent: list[Text] = [TextPair(one, one) if task.pairs else one for one in _NO_TEXTS]
+        read = [self._log_likelihoods(silent, task.in_order(one)) for one in range(self.orders)]
+        for _, problems, unasked, _ in read:
+            if problems:
+                reason = next(iter(problems.values()))
+                raise BudgetError(f"{reason} before any text was read") if unasked else LlmError(reason)
+        return np.asarray(np.mean([found for found, _, _, _ in read], axis=0))
 
-    def _cut(self, text: str) -> tuple[str, bool]:
-        if self.task.max_length is None:
+    def word_lengths(self) -> list[int]:
+        """Tokens of each of the labels' words."""
+        return self.model.word_lengths(self._gaps([TextPair("", "") if self.task.pairs else ""], self.task)[0])
+
+    def _cut(self, text: Text) -> tuple[Text, bool]:
+        """The text, or each text of a pair, as long as it may be, and whether anything was cut off."""
+        most = self.task.max_length
+        if most is None:
             return text, False
-        return self.model.cut(text, self.task.max_length, self.task.long_text)
+        parts, cut = zip(*(self.model.cut(one, most, self.task.long_text) for one in parts_of(text)), strict=True)
+        return TextPair(*parts) if isinstance(text, TextPair) else parts[0], any(cut)
 
-    def _log_likelihoods(self, texts: list[str]) -> tuple[np.ndarray, dict[int, str], set[int], float]:
+    def _ask(self, gaps: Sequence[Gap]) -> np.ndarray:
+        return self.model.separate_scores(gaps) if self.task.several else self.model.log_likelihoods(gaps)
+
+    def _log_likelihoods(
+        self, texts: list[Text], task: LabellingTask
+    ) -> tuple[np.ndarray, dict[int, str], set[int], float]:
         """Log-likelihoods of the texts' words, from the log or from the model.
 
         Returns:
             Log-likelihoods, `(texts, words)`; position to reason for texts without any; positions of the texts that the
             budget left out; and the seconds that the scores from the log once took.
         """
-        gaps = self._gaps(texts)
+        gaps = self._gaps(texts, task)
         calls = [self._call(gap) for gap in gaps]
         found = np.zeros((len(texts), len(self.task.words)))
         problems: dict[int, str] = {}
@@ -146,10 +201,11 @@ class LikelihoodLabeller(Labeller):
                 unasked.add(position)
         return allowed
 
-    def _gaps(self, texts: list[str]) -> list[Gap]:
+    @staticmethod
+    def _gaps(texts: list[Text], task: LabellingTask) -> list[Gap]:
         return [
-            Gap(conversation, self.task.around(text), self.task.words, text, self.task.hypothesis)
-            for text, conversation in zip(texts, self.task.conversations(texts), strict=True)
+            Gap(conversation, task.around(text), task.words, str(text), task.hypothesis)
+            for text, conversation in zip(texts, task.conversations(texts), strict=True)
         ]
 
     def _score(
@@ -161,7 +217,7 @@ class LikelihoodLabeller(Labeller):
         begun = time.perf_counter()
         try:
             # Rounded as in the log, so that figures from the log and from the model are equal.
-            scores = self.model.log_likelihoods([gaps[position] for position in positions])
+            scores = self._ask([gaps[position] for position in positions])
             found[positions] = np.round(scores, _DECIMALS)
         except LlmError as error:
             if len(positions) == 1:
@@ -180,7 +236,8 @@ class LikelihoodLabeller(Labeller):
 
     def _call(self, gap: Gap) -> Call:
         """The call of the log that stands for scoring a gap."""
-        asked = json.dumps({"likelihood of": gap.words}, ensure_ascii=False)
+        what = "each by itself" if self.task.several else "likelihood of"
+        asked = json.dumps({what: gap.words}, ensure_ascii=False)
         return Call.to_make(self.model.identity, self.model.reads(gap), asked)
 
 

@@ -13,7 +13,7 @@ from trifold.models.hub_models import NO_DOWNLOAD
 from trifold.models.loading import is_decoder, load_config, load_model
 from trifold.models.locate import locate
 from trifold.models.settings import ComputeSettings
-from trifold.models.tokenizer_files import fast_tokenizer
+from trifold.models.tokenizer_files import fast_tokenizer, require_vocabulary
 from trifold.runtime import Runtime, choose, prepare_own
 
 # minilm, which is suggested elsewhere, neither writes nor fills gaps.
@@ -67,14 +67,15 @@ def open_files(files: BackboneFiles, runtime: Runtime, token_budget: int) -> Cau
     masked = _fills_gaps(files)
     model = _load("AutoModelForMaskedLM" if masked else "AutoModelForCausalLM", files, runtime)
     try:
-        # Read first for its clear message on damaged files.
-        fast_tokenizer(files)
         tokenizer = AutoTokenizer.from_pretrained(
             files.folder, local_files_only=True, trust_remote_code=files.trust_remote_code
         )
         if not tokenizer.is_fast:
             raise ValueError("it has only a slow tokenizer")
+        require_vocabulary(tokenizer.backend_tokenizer)
     except Exception as error:  # noqa: BLE001 - transformers promises nothing about exceptions on damaged files
+        # Its message on damaged files is clearer.
+        fast_tokenizer(files)
         raise LlmError(
             f"{files.name} has no tokenizer that can be used ({reason_of(error)}): give another --llm"
         ) from None

@@ -1,5 +1,6 @@
 """From the name given with `--llm` to a model, and to a labeller."""
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,29 +13,31 @@ from trifold.llm.contract import AskedModel, Sampling, Scorer, TextGenerator
 from trifold.llm.decision_labeller import DecisionLabeller, require_decidable
 from trifold.llm.decision_server import DecisionServer
 from trifold.llm.generation_labeller import GenerationLabeller
+from trifold.llm.label_lines import asking_for_lines
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.openai_server import OpenAIServer
 from trifold.llm.prompt_template import Prompt
 from trifold.llm.reranker import Reranker
 from trifold.llm.settings import (
-    LOCAL_PREFIX,
     RERANKER_PREFIX,
     SERVER_PREFIX,
     SERVER_PREFIXES,
     LlmSettings,
     PromptingSettings,
+    local_name,
 )
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.models.settings import ComputeSettings
+from trifold.statistics.score_calibration import ScoreMap
 
 if TYPE_CHECKING:
     from trifold.llm.causal_model import CausalModel
     from trifold.llm.masked_model import MaskedModel
 
 _WAY_OUT = (
-    "give --llm hf:FOLDER (or a hub id) for weights on this machine, --llm rerank:FOLDER for a reranker, or --llm "
-    "openai:BASE_URL#MODEL for a server"
+    "give --llm hf:FOLDER (or a GGUF file or a hub id behind hf:, or gemma-270m) for weights on this machine, --llm "
+    "rerank:FOLDER for a reranker, or --llm openai:BASE_URL#MODEL for a server"
 )
 
 
@@ -53,14 +56,14 @@ def open_llm(
             raise LlmError(f"--llm {prefix} asks a server, and --offline opens no connection: leave one of them out")
         address = given.removeprefix(prefix)
         return OpenAIServer(address, settings) if prefix == SERVER_PREFIX else DecisionServer(prefix, address, settings)
-    if given.startswith(LOCAL_PREFIX) and given != LOCAL_PREFIX:
-        from trifold.llm.local_model import open_local
-
-        return open_local(given.removeprefix(LOCAL_PREFIX), compute)
     if given.startswith(RERANKER_PREFIX) and given != RERANKER_PREFIX:
         from trifold.llm.local_reranker import open_reranking_model
 
         return open_reranking_model(given.removeprefix(RERANKER_PREFIX), compute, f"--llm {RERANKER_PREFIX}")
+    if (name := local_name(given)) is not None:
+        from trifold.llm.local_model import open_local
+
+        return open_local(name, compute)
     raise LlmError(
         f"no language model is named: {_WAY_OUT}" if not given else f"--llm {given!r} is none of these: {_WAY_OUT}"
     )
@@ -87,9 +90,9 @@ def labeller_of(
     model: Scorer | AskedModel,
     task: LabellingTask,
     llm: LlmSettings,
-    votes: int,
+    asked: PromptingSettings,
     prior: np.ndarray | None = None,
-    bias: np.ndarray | None = None,
+    score_map: ScoreMap | None = None,
 ) -> Labeller:
     """A labeller: by likelihoods if the model gives them, else by asking the model.
 
@@ -97,18 +100,53 @@ def labeller_of(
         model: As returned by `open_llm`.
         task: The labelling task.
         llm: The log, the budget, and how answers are written.
-        votes: Answers for each text, where the model is asked.
+        asked: How the task is put to the model.
         prior: As in `AskingLabeller`.
-        bias: As in `LikelihoodLabeller`.
+        score_map: As in `LikelihoodLabeller`.
+
+    Raises:
+        SettingsError: If the settings are for the other kind of model.
     """
     if isinstance(model, Scorer):
-        return LikelihoodLabeller(model, task, CallLog(log_path(llm.log)), SpendingLimit.of(llm), bias)
+        log, limit = CallLog(log_path(llm.log)), SpendingLimit.of(llm)
+        return LikelihoodLabeller(model, task, log, limit, score_map, asked.option_orders)
+    for flag, given in (("calibration", asked.calibration != "auto"), ("option-orders", asked.option_orders != 1)):
+        require(not given, f"--{flag} with {model.name}", "it is for models whose words are scored, so leave it out")
     if isinstance(model, DecisionServer):
-        return DecisionLabeller(Client.of(model, llm), task, votes, prior)
-    return GenerationLabeller(Client.of(model, llm), task, votes, prior, Sampling(llm.max_tokens, llm.temperature))
+        return DecisionLabeller(Client.of(model, llm), task, asked.votes, prior)
+    return GenerationLabeller(Client.of(model, llm), task, asked.votes, prior, sampling_of(llm, task.prompt))
 
 
-def require_readable(model: object, asked: PromptingSettings, prompt: Prompt, labels: int) -> None:
+def sampling_of(llm: LlmSettings, prompt: Prompt | None = None) -> Sampling:
+    """How answers are written, by the flags and the prompt file."""
+    stop = (*(prompt.output.stop if prompt else ()), *llm.stop)
+    schema = prompt.output.json_schema() if prompt else None
+    as_json = None if schema is None else json.dumps(schema, ensure_ascii=False)
+    return Sampling(llm.max_tokens, llm.temperature, stop=tuple(dict.fromkeys(stop)), json_schema=as_json)
+
+
+def labelling_task(
+    model: object, prompt: Prompt, words: tuple[str, ...], asked: PromptingSettings, *, pairs: bool = False
+) -> LabellingTask:
+    """A task as it is put to a model.
+
+    Args:
+        model: As returned by `open_llm`.
+        prompt: The instructions.
+        words: The words for the labels, in class order.
+        asked: How the task is put to it.
+        pairs: Whether pairs of texts are labelled.
+
+    Raises:
+        SettingsError, LlmError: If the model cannot use what it is given.
+    """
+    _require_readable(model, asked, prompt, len(words))
+    if prompt.output.several and isinstance(model, Scorer):
+        prompt = asking_for_lines(prompt)
+    return LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis, pairs=pairs)
+
+
+def _require_readable(model: object, asked: PromptingSettings, prompt: Prompt, labels: int) -> None:
     """Refuse, or say, what a reranker or a decision server does not read, before anything is asked or computed.
 
     Args:

@@ -23,6 +23,8 @@ from trifold.terminal import PrintablePieces, printable
 _CHARACTERS_PER_TOKEN = 4.0
 # Tokens of each place whose probabilities are asked for: the most that OpenAI gives, and what smaller servers give.
 _TOP_TOKENS = (20, 5)
+# What a refusal of JSON mode is told by.
+_WORDS_OF_JSON = ("response_format", "json", "schema", "grammar")
 
 
 class OpenAIServer(TextGenerator):
@@ -42,8 +44,10 @@ class OpenAIServer(TextGenerator):
         self._connection = ServerConnection(SERVER_PREFIX, address, settings)
         self.name = self.identity = self._connection.name
         self._limit_name = "max_tokens"
-        # What is still asked for of the tokens' probabilities, largest number first; empty once the server gives none.
+        # What is still asked for, the best first, until the server has refused it: how many tokens' probabilities, and
+        # how it is held to JSON.
         self._top_tokens: tuple[int, ...] = _TOP_TOKENS
+        self._json_modes: tuple[str, ...] = ("json_schema", "json_object")
         self._finding_out = threading.Lock()
 
     def shown(self, conversation: Conversation) -> str:
@@ -59,8 +63,9 @@ class OpenAIServer(TextGenerator):
         """See `AskedModel.complete`. Before the first call, the user is told which server gets the texts."""
         begun = time.perf_counter()
         while True:
-            asked = self._request(conversation, sampling)
-            self._connection.begin(asked[self._limit_name] * (1 + asked.get("top_logprobs", 0)))
+            limit = self.room(conversation, sampling.max_tokens)
+            asked = self._request(conversation, sampling, limit)
+            self._connection.begin(limit * (1 + asked.get("top_logprobs", 0)))
             try:
                 text, usage, places = self._connection.guarded(partial(self._call, asked, on_text))
                 break
@@ -75,16 +80,22 @@ class OpenAIServer(TextGenerator):
             time.perf_counter() - begun,
         )
 
-    def _request(self, conversation: Conversation, sampling: Sampling) -> dict[str, Any]:
+    def _request(self, conversation: Conversation, sampling: Sampling, limit: int) -> dict[str, Any]:
         """The body of a call. What all calls of a task share comes first in it, since servers cache by beginnings."""
         asked: dict[str, Any] = {
             "model": self._connection.model,
             "messages": [vars(message) for message in conversation],
             "temperature": sampling.temperature,
-            self._limit_name: self.room(conversation, sampling.max_tokens),
+            self._limit_name: limit,
         }
+        if sampling.stop:
+            asked["stop"] = list(sampling.stop)
         if sampling.choices and self._top_tokens:
             asked |= {"logprobs": True, "top_logprobs": self._top_tokens[0]}
+        if sampling.json_schema is not None:
+            # A schema that allows all JSON is what an object is asked for.
+            modes = self._json_modes if sampling.json_schema != "{}" else self._json_modes[-1:]
+            asked |= {"response_format": _json_mode(modes[0], sampling.json_schema)} if modes else {}
         return asked
 
     def _gives_in(self, asked: Mapping[str, Any], error: RefusedError) -> bool:
@@ -100,7 +111,22 @@ class OpenAIServer(TextGenerator):
                     self._tell_of_votes()
                 self._top_tokens = smaller
             return True
+        if "response_format" in asked and any(word in error.reason for word in _WORDS_OF_JSON):
+            self._drop_json_mode(str(asked["response_format"]["type"]))
+            return True
         return False
+
+    def _drop_json_mode(self, refused: str) -> None:
+        """Ask no more for what the server refuses; the prompt still asks for JSON in words."""
+        with self._finding_out:
+            if refused not in self._json_modes:
+                return
+            self._json_modes = self._json_modes[self._json_modes.index(refused) + 1 :]
+            model = printable(self._connection.model)
+            if self._json_modes:
+                say(f"{model} cannot be held to a JSON schema: it is asked for any JSON")
+            else:
+                say(f"{model} cannot be held to JSON: only the prompt asks for it")
 
     def _scored(self, text: str, places: list[TokenPlace], sampling: Sampling) -> str:
         """The answer with the probabilities of the choices, as far as the server tells them; else in words."""
@@ -162,3 +188,10 @@ class OpenAIServer(TextGenerator):
         if answer is None:
             raise all_thought()
         return answer, usage
+
+
+def _json_mode(mode: str, schema: str) -> dict[str, Any]:
+    """The `response_format` that holds a server to JSON."""
+    if mode == "json_object":
+        return {"type": mode}
+    return {"type": mode, "json_schema": {"name": "answer", "schema": parse_json(schema)}}

@@ -95,6 +95,9 @@ def format_prompt(prompt: Prompt) -> str:
         lines += [f"format = {_quoted(prompt.output.format)}"] if prompt.output.format else []
         labels = ", ".join(f"{_key(label)} = {_quoted(word)}" for label, word in prompt.output.labels.items())
         lines += [f"labels = {{ {labels} }}"] if labels else []
+        lines += ["several = true"] if prompt.output.several else []
+        lines += [f"schema = {_inline(prompt.output.schema)}"] if prompt.output.schema else []
+        lines += [f"stop = [{', '.join(map(_one_line, prompt.output.stop))}]"] if prompt.output.stop else []
     for name, variable in prompt.variables.items():
         lines += ["", f"[variables.{_key(name)}]", f"description = {_quoted(variable.description)}"]
         lines += [f"default = {_quoted(variable.default)}"] if variable.default is not None else []
@@ -137,11 +140,11 @@ def _text(found: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _lines(value: Any) -> tuple[str, ...]:
+def _lines(value: Any, name: str = "instructions") -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise PromptError("instructions must be a list of texts in quotes")
+        raise PromptError(f"{name} must be a list of texts in quotes")
     return tuple(value)
 
 
@@ -169,19 +172,39 @@ def _output(found: Any) -> Output:
     if isinstance(found, str):
         return Output(found)
     if not isinstance(found, dict):
-        raise PromptError("output must be a text in quotes, or a table with format and labels")
-    _require_known(found, ("format", "labels"), "part of output called")
-    labels = found.get("labels", {})
-    if isinstance(labels, list):
-        labels = {str(one): str(one) for one in labels}
-    if not isinstance(labels, dict) or not all(isinstance(word, str) and word.strip() for word in labels.values()):
+        raise PromptError("output must be a text in quotes, or a table with format, labels and the like")
+    _require_known(found, ("format", "labels", "several", "stop", "schema"), "part of output called")
+    labels = _labels(found.get("labels", {}))
+    several, stop = found.get("several", False), _lines(found.get("stop", []), "stop")
+    if not isinstance(several, bool) or (several and not labels):
+        raise PromptError("output.several must be true or false, and stand beside the labels that it is about")
+    if not all(stop):
+        raise PromptError("a text that ends answers is empty: write some text in each of output.stop")
+    result = Output(_text(found, "format"), labels, several, stop, _table(found, "schema"))
+    _require_schema(result)
+    return result
+
+
+def _labels(found: Any) -> Mapping[str, str]:
+    if isinstance(found, list):
+        found = {str(one): str(one) for one in found}
+    if not isinstance(found, dict) or not all(isinstance(word, str) and word.strip() for word in found.values()):
         raise PromptError('labels must be a list of texts, or a table of them such as { 0 = "negative" }')
-    for word, times in Counter(labels.values()).items():
+    for word, times in Counter(found.values()).items():
         if times > 1:
             raise PromptError(f"two labels are called {_cut_for_message(word)!r}: give each its own word")
-    if len(labels) == 1:
+    if len(found) == 1:
         raise PromptError("there is one label only: name at least two, or none")
-    return Output(_text(found, "format"), labels)
+    return found
+
+
+def _require_schema(output: Output) -> None:
+    if output.schema and output.json_schema() is None:
+        raise PromptError('output.schema is for JSON: write format = "json" beside it, or leave it out')
+    try:
+        json.dumps(output.schema, allow_nan=False)
+    except (TypeError, ValueError):
+        raise PromptError("output.schema holds what JSON has not, such as a date: write it in quotes") from None
 
 
 def _variable(name: str, value: Any) -> Variable:
@@ -218,6 +241,15 @@ def _quoted(text: str) -> str:
         body = body.replace('\\"', '"')
     # A line break right after the opening quotes is not part of the text.
     return f'"""\n{body}"""'
+
+
+def _inline(value: Any) -> str:
+    """A value that JSON could hold as TOML on one line."""
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{_key(name)} = {_inline(inner)}' for name, inner in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    return _one_line(value) if isinstance(value, str) else json.dumps(value)
 
 
 def _one_line(text: str) -> str:

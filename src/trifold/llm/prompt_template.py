@@ -8,13 +8,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from trifold.errors import PromptError
 from trifold.json_reading import parse_json
 
 _PLACEHOLDER = re.compile(r"\{\{([A-Za-z_]\w*)\}\}|\{([A-Za-z_]\w*)\}")
 # The last two are of templates that put a query and a passage to a reranker.
+_FORM_OF_ONE = "Answer with one of these and nothing else"
+_FORM_OF_JSON = "Answer with JSON and nothing else."
+_FORM_OF_SEVERAL = "Answer with those of these that apply, separated by commas, or with none, and nothing else"
 Role = Literal["system", "user", "assistant", "query", "document"]
 
 
@@ -84,12 +87,38 @@ class Output:
     """The required form of an answer.
 
     Attributes:
-        format: The form, described in words.
+        format: The form, described in words; `json` for JSON, which servers can be held to.
         labels: For labelling tasks, each label and the word for it in answers.
+        several: Whether an answer may name several of the labels, or none.
+        stop: An answer ends before the first of these texts.
+        schema: The JSON Schema of answers, if their format is `json`; made from the labels if there are any.
     """
 
     format: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    several: bool = False
+    stop: tuple[str, ...] = ()
+    schema: Mapping[str, Any] = field(default_factory=dict)
+
+    def json_schema(self) -> Mapping[str, Any] | None:
+        """The JSON Schema of answers: empty where any JSON will do, `None` where they need not be JSON."""
+        if self.format.strip().casefold() != "json":
+            return None
+        if self.schema or not self.labels:
+            return self.schema
+        word = {"enum": list(self.labels.values())}
+        name, answer = ("labels", {"type": "array", "items": word}) if self.several else ("label", word)
+        return {"type": "object", "properties": {name: answer}, "required": [name], "additionalProperties": False}
+
+    def in_words(self) -> str:
+        """What the system message says of the form of answers, before variables are filled in."""
+        schema = self.json_schema()
+        if schema is not None:
+            shown = json.dumps(schema, ensure_ascii=False)
+            return f"Answer with JSON that obeys this schema and nothing else: {shown}" if schema else _FORM_OF_JSON
+        if self.format or not self.labels:
+            return self.format
+        return f"{_FORM_OF_SEVERAL if self.several else _FORM_OF_ONE}: {', '.join(self.labels.values())}."
 
 
 @dataclass(frozen=True)
@@ -133,6 +162,22 @@ class Prompt:
         if open_ones[0] not in placeholders(self.task):
             raise PromptError(f"the text must come last: write {{{open_ones[0]}}} in the task of the prompt")
         return open_ones[0]
+
+    def text_variables(self, *, pairs: bool) -> tuple[str, ...]:
+        """The variables for what is labelled: one for the text, or those for the first and the second text of a pair.
+
+        Raises:
+            PromptError: As `text_variable`, or if a prompt for pairs has not exactly two, both in the task.
+        """
+        if not pairs:
+            return (self.text_variable(),)
+        open_ones = tuple(name for name, variable in self.variables.items() if variable.default is None)
+        if len(open_ones) != 2 or not set(open_ones) <= placeholders(self.task):
+            raise PromptError(
+                "a prompt that labels pairs of texts needs exactly two variables without a default, for the first text "
+                f"and the second, both in the task, and this has {', '.join(open_ones) or 'none'}"
+            )
+        return open_ones
 
     def render(self, given: Mapping[str, str] | None = None) -> Conversation:
         """The messages to send.
@@ -180,9 +225,9 @@ class Prompt:
 
     def _system(self, values: Mapping[str, str]) -> str:
         listed = "\n".join(f"- {fill(line, values)}" for line in self.instructions)
-        form = fill(self.output.format, values)
-        if self.output.labels and not form:
-            form = f"Answer with one of these and nothing else: {', '.join(self.output.labels.values())}."
+        form = self.output.in_words()
+        # What is made from labels and schemas holds no placeholders.
+        form = fill(form, values) if form == self.output.format else form
         parts = (fill(self.role, values), _headed("Context", fill(self.context, values)), listed, form)
         return "\n\n".join(part for part in parts if part)
 
@@ -195,6 +240,11 @@ def placeholders(template: str) -> set[str]:
 def fill(template: str, values: Mapping[str, str]) -> str:
     """The template with its placeholders replaced by their values."""
     return _PLACEHOLDER.sub(lambda match: values[match[2]] if match[2] else f"{{{match[1]}}}", template)
+
+
+def as_written(text: str) -> str:
+    """A template that gives the text as it is, whatever braces are in it."""
+    return _PLACEHOLDER.sub(lambda match: f"{{{{{match[2]}}}}}" if match[2] else f"{{{match[0]}}}", text)
 
 
 def _headed(title: str, text: str) -> str:

@@ -48,6 +48,10 @@ class Reranker(Scorer):
         each = [self.log_odds([self._pair(gap, word) for gap in gaps]) for word in gaps[0].words]
         return np.stack(each, axis=1)
 
+    def separate_scores(self, gaps: Sequence[Gap]) -> np.ndarray:
+        """See `Scorer.separate_scores`."""
+        return self.log_likelihoods(gaps)
+
     def count(self, gap: Gap) -> int:
         """See `Scorer.count`. The text is read once with each label."""
         return self.count_pairs([self._pair(gap, word) for word in gap.words])

@@ -16,7 +16,7 @@ def as_scored(text: str, choices: Sequence[str], probabilities: np.ndarray) -> s
     Args:
         text: What the model wrote or chose.
         choices: What it could choose.
-        probabilities: Of each choice; what they lack to 1 went to something else.
+        probabilities: Of each choice. Where one is to be chosen, what they lack to 1 went to something else.
     """
     rounded = [round(float(one), _DECIMALS) for one in probabilities]
     return json.dumps({"answer": text, "probabilities": dict(zip(choices, rounded, strict=True))}, ensure_ascii=False)
@@ -32,6 +32,6 @@ def read_scored(answer: str, choices: Sequence[str]) -> np.ndarray | None:
     if not isinstance(scores, dict) or list(scores) != list(choices):
         return None
     values = list(scores.values())
-    if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in values) or sum(values) <= 0:
+    if not all(isinstance(one, int | float) and 0 <= one <= 1 for one in values):
         return None
     return np.array(values, dtype=np.float64)

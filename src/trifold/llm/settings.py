@@ -14,6 +14,7 @@ SERVER_PREFIX = "openai:"
 SYSTEM_ONE_PREFIX, DECISIONS_PREFIX = "systemone:", "decisions:"
 SERVER_PREFIXES = (SERVER_PREFIX, SYSTEM_ONE_PREFIX, DECISIONS_PREFIX)
 LOCAL_PREFIX = "hf:"
+Calibration = Literal["auto", "none", "length", "pmi", "contextual", "batch", "affine"]
 RERANKER_PREFIX = "rerank:"
 # The most bytes of a variable's value; no model reads more.
 _VALUE_BYTES = 64 << 20
@@ -21,8 +22,13 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def local_name(llm: str | None) -> str | None:
-    """The model on this machine that `--llm` names: what follows its prefix; `None` where it names none."""
+    """The model on this machine that `--llm` names: a short name, or what follows its prefix; `None` for no such."""
+    # Imported here, since the command line reads settings for its help.
+    from trifold.models.named_models import NAMED_MODELS
+
     given = llm or ""
+    if given in NAMED_MODELS:
+        return given
     prefix = next((one for one in (LOCAL_PREFIX, RERANKER_PREFIX) if given.startswith(one)), None)
     return None if prefix is None else given.removeprefix(prefix) or None
 
@@ -56,12 +62,14 @@ class LlmSettings:
     """Which language model is asked, and what it may cost.
 
     Attributes:
-        llm: hf:NAME-OR-FOLDER for weights on this machine, rerank:NAME-OR-FOLDER for those of a reranker or another
-            cross-encoder, openai:BASE_URL#MODEL for an OpenAI-compatible server, systemone:BASE_URL#MODEL or
-            decisions:BASE_URL#MODEL for a decision server; no run folder and no --config file names a server.
+        llm: gemma-270m (under the Gemma terms, ai.google.dev/gemma/terms), or hf: before a folder, a GGUF file or a hub
+            id, for weights on this machine; rerank:NAME-OR-FOLDER for those of a reranker or another cross-encoder;
+            openai:BASE_URL#MODEL for an OpenAI-compatible server; systemone:BASE_URL#MODEL or decisions:BASE_URL#MODEL
+            for a decision server. No run folder and no --config file names a server.
         api_key_env: Environment variable that holds the server's key; the key itself is never stored or shown.
         max_tokens: Most tokens of an answer; by default 256, or as many as a model on this machine has room for.
         temperature: 0 always takes the most likely word; higher values make answers vary.
+        stop: An answer ends before this text, as before those that the prompt file names; may be given several times.
         concurrency: The most calls to a server at the same time; how many there are is found out, up to 16 by default.
         timeout_seconds: Seconds that a server may take for a whole answer, streamed or not.
         retries: How often a call that failed is made again, each time after a longer wait.
@@ -76,6 +84,7 @@ class LlmSettings:
     api_key_env: str = "OPENAI_API_KEY"
     max_tokens: int | None = None
     temperature: float = 0.0
+    stop: tuple[str, ...] = ()
     concurrency: int | None = None
     timeout_seconds: float = 60.0
     retries: int = 4
@@ -97,6 +106,7 @@ class LlmSettings:
         for name in ("timeout_seconds", "max_seconds"):
             value = getattr(self, name)
             require(value is None or value > 0, f"--{name.replace('_', '-')} {value}", "give a positive number")
+        require(all(self.stop), '--stop ""', "give some text")
         require(0 <= self.temperature <= 2, f"--temperature {self.temperature}", "give 0 to 2")
         _ = self.prices
 
@@ -132,7 +142,13 @@ class PromptingSettings:
         shot_choice: How they are chosen: as many of each label, at random, or those most similar to the text by the
             backbone's vectors.
         votes: For servers: number of answers for each text; the shares of their votes are the probabilities.
-        calibrate: For local models: subtract the scores that the labels get without a text.
+        calibration: For local models: how the scores of the labels' words become probabilities. `none` takes them as
+            they are, `length` divides them by a word's tokens, `pmi` and `contextual` take off what the model says of
+            an empty text or of several texts that say nothing, `batch` what it says of texts on average, and `affine`
+            learns a weight and a bias for each word from validation rows; `auto` takes whichever has the lowest loss
+            there, and `contextual` where no row has a label.
+        option_orders: For local models: score each text with the prompt's list of labels in so many orders, and take
+            the mean.
         cloze: For masked models: a sentence with the text and the gap that a label's word fills.
         hypothesis: For rerankers: how a label is put to a text, such as "This text is about {label}."; by default the
             label alone, and for models of natural language inference "This example is {label}.".
@@ -142,13 +158,15 @@ class PromptingSettings:
     shots: int = 0
     shot_choice: Literal["balanced", "random", "nearest"] = "balanced"
     votes: int = 1
-    calibrate: bool = True
+    calibration: Calibration = "auto"
+    option_orders: int = 1
     cloze: str = "{text} All in all, it was {mask}."
     hypothesis: str | None = None
 
     def __post_init__(self) -> None:
         require(self.shots >= 0, f"--shots {self.shots}", "give 0 or more")
         require(1 <= self.votes <= 100, f"--votes {self.votes}", "give 1 to 100")
+        require(1 <= self.option_orders <= 100, f"--option-orders {self.option_orders}", "give 1 to 100")
         whole = self.cloze.count("{text}") == 1 and self.cloze.count("{mask}") == 1
         require(whole, f"--cloze {self.cloze!r}", 'write {text} and {mask} once each, as in "{text} It was {mask}."')
         require(

@@ -37,7 +37,10 @@ from trifold.tasks.labels import LabelMap
 _SIZE = 48
 _HEAD_DROPOUT = 0.1
 # Names of the last matrix of a layer's attention and feed-forward in the architectures.
-_ATTENTION_ENDS = ("attention.output.dense", "attention.out_lin", "attn.Wo", "attn.c_proj", "self_attn.o_proj")
+_ATTENTION_ENDS = (
+    *("attention.output.dense", "attention.out_lin", "attention.attn.o"),
+    *("attn.Wo", "attn.c_proj", "self_attn.o_proj"),
+)
 _FEED_FORWARD_ENDS = ("output.dense", "ffn.lin2", "mlp.Wo", "mlp.c_proj", "mlp.down_proj")
 
 

@@ -202,7 +202,6 @@ _ASKED_FOR = {
         _READING - {"max_windows"} | _LLM_SETTINGS | {"label_description"},
         nothing_to_prompt,
         asks_llm=True,
-        reads_pairs=False,
     )
 }
 # Run only where they are named: recipes to compare with, not ways that anyone should ship.

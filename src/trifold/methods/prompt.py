@@ -11,14 +11,17 @@ from trifold.engines.encoder import Encoder
 from trifold.errors import SettingsError
 from trifold.events import say
 from trifold.features.pooled_vectors import pool_through_cache
+from trifold.llm.answer_parser import NO_LABEL
 from trifold.llm.contract import Scorer
 from trifold.llm.few_shot import FixedShots, NearestShots, choose_balanced, choose_random
+from trifold.llm.label_lines import lines_of
 from trifold.llm.label_words import word_labels
 from trifold.llm.labeller import Labeller, LabellingTask, Shots
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import labeller_of, open_llm, require_readable
+from trifold.llm.open_model import labeller_of, labelling_task, open_llm
 from trifold.llm.prompt_file import read_prompt
 from trifold.llm.prompt_template import Example
+from trifold.llm.score_rules import LABEL_FREE, label_free_map
 from trifold.llm.settings import without_server
 from trifold.methods.contract import Fitted, Method
 from trifold.methods.prompt_predictor import PromptPredictor, embedder, kept_settings, label_all
@@ -27,8 +30,12 @@ from trifold.models.locate import describe_base, find_backbone
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.vector_steps import unit_length
 from trifold.runtime import choose
+from trifold.statistics.score_calibration import ScoreMap, affine, affine_of_each, choose_map
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples, single_texts
+from trifold.types import Examples, Text, labels_of
+
+# Validation rows that are read with the labels in reversed order, to see whether that changes answers.
+_ORDER_ROWS = 100
 
 
 class Prompting(Method):
@@ -61,11 +68,14 @@ class Prompting(Method):
             "shots": f"{asked.shots}, {asked.shot_choice}" if asked.shots else "none",
         }
         if isinstance(labeller, LikelihoodLabeller):
-            if asked.calibrate:
-                # Examples bias a model for any text. An empty text has no nearest examples, so balanced ones are shown.
-                labeller.calibrate(FixedShots(self._fixed(train, labeller.task, labels, labeller.model)))
-            found = label_all(labeller, single_texts(validation.texts))
-            logits, seconds = found.logits.astype(np.float32), found.seconds_from_log
+            # Examples bias a model for any text. An empty text has no nearest examples, so balanced ones are shown.
+            shots = FixedShots(self._fixed(train, labeller.task, labels, labeller.model))
+            found = label_all(labeller, validation.texts)
+            seconds = found.seconds_from_log
+            truth = labels.encode(validation.labels)
+            choices["calibration"], labeller.score_map = self._score_map(labeller, shots, found.logits, truth)
+            logits = labeller.score_map(found.logits).astype(np.float32)
+            choices |= _order_dependence(labeller, validation.texts)
             compute = self.settings.backbone
             choices["precision"] = choose(compute.device, compute.precision).precision
         else:
@@ -79,6 +89,35 @@ class Prompting(Method):
             cached_seconds=seconds,
         )
 
+    def _score_map(
+        self, labeller: LikelihoodLabeller, shots: Shots, scores: np.ndarray, truth: np.ndarray
+    ) -> tuple[str, ScoreMap]:
+        """The way from scores to logits that was asked for, or the best on validation rows, and its name.
+
+        Args:
+            labeller: The model, which has scored the validation rows as it is.
+            shots: Examples that are shown with texts that say nothing.
+            scores: `(texts, words)` of the validation rows.
+            truth: As `LabelMap.encode` returns it.
+        """
+        asked = self.settings.prompting.calibration
+        if labeller.task.several:
+            if asked in ("auto", "affine"):
+                return "affine", affine_of_each(scores, truth)
+            return asked, label_free_map(asked, labeller, lambda: scores, shots)
+        if asked == "affine":
+            return asked, affine(scores, truth)
+        if asked != "auto":
+            return asked, label_free_map(asked, labeller, lambda: scores, shots)
+        # Words of one length only get another temperature by it.
+        even = len(set(labeller.word_lengths())) == 1
+        rules = [rule for rule in LABEL_FREE if not (even and rule == "length")]
+        maps = {rule: label_free_map(rule, labeller, lambda: scores, shots) for rule in rules}
+        best, found, losses = choose_map(maps, scores, truth)
+        others = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items() if name != best)
+        say(f"prompt: calibration {best}, by validation loss {losses[best]:.3f} ({others})")
+        return best, found
+
     def reload(self, folder: Path) -> PromptPredictor:
         """See `Method.reload`."""
         return PromptPredictor.load(folder, self.settings.backbone, self.settings.llm)
@@ -90,17 +129,16 @@ class Prompting(Method):
             raise SettingsError(f"prompt cannot work here: {skip_reason}")
         llm, asked, backbone = self.settings.llm, self.settings.prompting, self.settings.backbone
         given = read_prompt(asked.prompt) if asked.prompt else None
-        prompt, words = word_labels(given, labels, self.settings.labels.described())
+        prompt, words = word_labels(given, labels, self.settings.labels.described(), pairs=train.pairs)
         model = open_llm(llm, backbone)
-        require_readable(model, asked, prompt, len(words))
-        task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
+        task = labelling_task(model, prompt, words, asked, pairs=train.pairs)
         if isinstance(model, Scorer):
             task = replace(task, max_length=backbone.max_length, long_text=backbone.long_text)
         kept = kept_settings(llm, asked, task, model.name, getattr(model, "files", None))
         shots: Shots = FixedShots(self._fixed(train, task, labels, model))
         if asked.shots and asked.shot_choice == "nearest":
             shots = self._nearest(train, task, labels, model, kept)
-        return labeller_of(model, replace(task, shots=shots), llm, asked.votes, _class_priors(train, labels)), kept
+        return labeller_of(model, replace(task, shots=shots), llm, asked, _class_priors(train, labels)), kept
 
     def _fixed(self, train: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
         """Examples shown with every text: random ones, or equally many of each label."""
@@ -116,7 +154,7 @@ class Prompting(Method):
         files = find_backbone(backbone)
         tokenizer = Tokenizer(files, backbone.max_length, backbone.long_text)
         encoder = Encoder(files, choose(backbone.device, backbone.precision))
-        read = pool_through_cache(encoder, tokenizer, single_texts(train.texts), files, backbone)
+        read = pool_through_cache(encoder, tokenizer, [str(text) for text in train.texts], files, backbone)
         vectors = unit_length(read.pooled.join([(encoder.layers, "mean")]))
         shots = self.settings.prompting.shots
         kept["nearest"] = {**describe_base(files), **tokenizer.described(), "shots": shots}
@@ -125,22 +163,44 @@ class Prompting(Method):
         return NearestShots(_prompt_examples(train, task, labels, model), vectors, shots, embed)
 
 
+def _order_dependence(labeller: LikelihoodLabeller, texts: Sequence[Text]) -> dict[str, object]:
+    """The share of answers that depend on the order of the labels in the prompt; empty where none are listed."""
+    if not labeller.lists_labels:
+        return {}
+    if labeller.orders == 1:
+        labeller.scores(texts[:_ORDER_ROWS], 2)
+    share = labeller.order_dependent / max(1, labeller.order_compared)
+    say(f"prompt: {share:.1%} of {labeller.order_compared:,} answers depend on the order in which labels are listed")
+    return {"order_dependent": round(share, 6)}
+
+
 def _prompt_examples(chosen: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
     """Labelled rows as examples of the prompt, cut to the length of the texts that are labelled."""
-    variable = task.prompt.text_variable()
 
     def cut(text: str) -> str:
         if not isinstance(model, Scorer) or task.max_length is None:
             return text
         return model.cut(text, task.max_length, task.long_text)[0]
 
-    classes: Sequence[int] = labels.encode(chosen.labels).tolist()
-    rows = zip(single_texts(chosen.texts), classes, strict=True)
-    return tuple(Example({variable: cut(text)}, task.words[number]) for text, number in rows)
+    words = dict(zip(labels.names, task.words, strict=True))
+    said = [[words[label] for label in labels_of(target)] for target in chosen.labels]
+    by_line = task.several and isinstance(model, Scorer)
+    answers = [lines_of(task.words, one) if by_line else ", ".join(one) or NO_LABEL for one in said]
+    rows = zip(chosen.texts, answers, strict=True)
+    return tuple(
+        Example({name: cut(value) for name, value in task.values(text).items()}, answer) for text, answer in rows
+    )
 
 
 def _class_priors(train: Examples, labels: LabelMap) -> np.ndarray:
-    """Class priors, `(classes,)`, with one row added to each class so that no prior is 0."""
-    counts = np.bincount(labels.encode(train.labels), minlength=len(labels)) + 1.0
+    """Class priors, `(classes,)`, with one row added to each class so that no prior is 0.
+
+    Where a row may have several labels, the prior of each by itself, with a row that has it and one that has not.
+    """
+    encoded = labels.encode(train.labels)
+    if labels.multi_label:
+        shares: np.ndarray = (encoded.sum(0) + 1.0) / (len(train) + 2.0)
+        return shares
+    counts = np.bincount(encoded, minlength=len(labels)) + 1.0
     priors: np.ndarray = counts / counts.sum()
     return priors

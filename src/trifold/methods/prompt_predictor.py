@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trifold.artifact.arrays import PromptingFacts, read_state, write_state
+from trifold.artifact.arrays import Arrays, PromptingFacts, read_state, write_state
 from trifold.engines.encoder import Encoder, embed
 from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError, SettingsError
 from trifold.events import say
@@ -39,14 +39,15 @@ from trifold.models.locate import describe_base, find_base
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose
+from trifold.statistics.score_calibration import ScoreMap
 from trifold.tasks.labels import LabelMap
 from trifold.terminal import printable
-from trifold.types import Text, single_texts
+from trifold.types import Text
 
 _PROMPT_FILE = "prompt.json"
 # Settings that answers depend on. Server, key and limits come from the user each time, since a run folder may come from
 # anyone.
-_KEPT = ("max_tokens", "temperature")
+_KEPT = ("max_tokens", "temperature", "stop")
 
 
 class PromptPredictor(Predictor):
@@ -79,7 +80,7 @@ class PromptPredictor(Predictor):
 
     def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`."""
-        found = label_all(self._labeller, single_texts(texts))
+        found = label_all(self._labeller, self._labeller.task.readable(texts))
         return Scores((found.logits / self._temperature).astype(np.float32), found.truncated, found.seconds_from_log)
 
     def account(self) -> dict[str, object]:
@@ -97,7 +98,7 @@ class PromptPredictor(Predictor):
         task = self._labeller.task
         arrays = {"temperature": np.array([self._temperature])}
         arrays |= {"prior": self._labeller.prior} if isinstance(self._labeller, AskingLabeller) else {}
-        arrays |= {"bias": self._labeller.bias} if isinstance(self._labeller, LikelihoodLabeller) else {}
+        arrays |= vars(self._labeller.score_map) if isinstance(self._labeller, LikelihoodLabeller) else {}
         arrays |= {"vectors": task.shots.vectors} if isinstance(task.shots, NearestShots) else {}
         write_state(folder, {**self.labels.described(), **self._kept}, arrays)
         shots = task.shots.examples if isinstance(task.shots, FixedShots | NearestShots) else ()
@@ -120,16 +121,20 @@ class PromptPredictor(Predictor):
         saved, arrays = read_state(folder, PromptingFacts)
         kept: dict[str, Any] = saved
         with _damage_reported(folder):
+            kept["stop"] = tuple(kept["stop"])
             LlmSettings(**{name: kept[name] for name in _KEPT})
         named = _llm_settings(folder, kept, llm or LlmSettings(), compute)
         with _damage_reported(folder):
             labels, task = LabelMap.saved(kept), _task(folder, kept, arrays, compute)
-            votes, temperature = int(kept["votes"]), float(arrays.of_shape("temperature", 1, positive=True)[0])
-            _require_whole(task, labels, votes, arrays)
-        if votes > 1:
-            say(f"note: {folder.parent} asks {votes} times for each text")
+            temperature = float(arrays.of_shape("temperature", 1, positive=True)[0])
+            votes, orders = int(kept["votes"]), int(kept["option_orders"])
+            asked = PromptingSettings(votes=votes, option_orders=orders, cloze=task.cloze, hypothesis=task.hypothesis)
+            score_map = _score_map(arrays, len(labels)) if "base" in kept else None
+            _require_whole(task, labels, arrays)
+        if asked.votes > 1:
+            say(f"note: {folder.parent} asks {asked.votes} times for each text")
         model = open_llm(named, compute)
-        labeller = labeller_of(model, task, named, votes, arrays.get("prior"), arrays.get("bias"))
+        labeller = labeller_of(model, task, named, asked, arrays.get("prior"), score_map)
         return cls(labeller, labels, kept, named.prices, temperature, (compute, llm))
 
     def divide_logits(self, temperature: float) -> None:
@@ -162,9 +167,11 @@ def kept_settings(
         "llm_bytes": files.size_bytes() if files else 0,
         **{name: getattr(llm, name) for name in _KEPT},
         "votes": asked.votes,
+        "option_orders": asked.option_orders,
         "words": list(task.words),
         "cloze": task.cloze,
         "hypothesis": task.hypothesis,
+        "pairs": task.pairs,
         "max_length": task.max_length,
         "long_text": task.long_text,
         **(describe_base(files) if files else {}),
@@ -177,7 +184,7 @@ def embedder(files: BackboneFiles, tokenizer: Tokenizer, compute: ComputeSetting
     return lambda texts: embed(encoder, tokenizer, texts, compute.token_budget)[0]
 
 
-def label_all(labeller: Labeller, texts: Sequence[str]) -> Judgements:
+def label_all(labeller: Labeller, texts: Sequence[Text]) -> Judgements:
     """Label texts, all of which must get a label.
 
     Raises:
@@ -237,13 +244,19 @@ def _llm_settings(folder: Path, kept: dict[str, Any], given: LlmSettings, comput
     return replace(given, **own)
 
 
-def _require_whole(task: LabellingTask, labels: LabelMap, votes: int, arrays: dict[str, np.ndarray]) -> None:
-    """Raise a `ValueError` or `SettingsError` if parts of a run contradict each other or are not allowed."""
-    PromptingSettings(votes=votes, cloze=task.cloze, hypothesis=task.hypothesis)
-    shapes = [arrays[name].shape for name in ("prior", "bias") if name in arrays]
+def _require_whole(task: LabellingTask, labels: LabelMap, arrays: dict[str, np.ndarray]) -> None:
+    """Raise a `ValueError` if parts of a run contradict each other or are not allowed."""
     words = all(isinstance(word, str) for word in task.words)
-    if not words or {(len(task.words),), *shapes} != {(len(labels),)}:
+    if not words or len(task.words) != len(labels) or ("prior" in arrays and arrays["prior"].shape != (len(labels),)):
         raise ValueError("its parts do not go together")
+
+
+def _score_map(arrays: Arrays, words: int) -> ScoreMap:
+    return ScoreMap(
+        arrays.of_shape("lengths", words, positive=True),
+        arrays.of_shape("weight", words),
+        arrays.of_shape("bias", words),
+    )
 
 
 def _model_of(llm: str) -> str:
@@ -269,5 +282,12 @@ def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], com
         shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
     words = tuple(kept["words"])
     return LabellingTask(
-        prompt, words, kept["cloze"], shots, kept["max_length"], kept["long_text"], kept.get("hypothesis")
+        prompt,
+        words,
+        kept["cloze"],
+        shots,
+        kept["max_length"],
+        kept["long_text"],
+        kept.get("hypothesis"),
+        bool(kept.get("pairs")),
     )

@@ -26,10 +26,8 @@ def labels_without_meaning(train: Examples, settings: MethodSettings) -> str | N
     )
 
 
-def nothing_to_prompt(train: Examples, settings: MethodSettings) -> str | None:
-    """`prompt` needs a language model, and one label a row."""
-    if train.multi_label:
-        return "rows have several labels here, and a prompt asks for one"
+def nothing_to_prompt(_train: Examples, settings: MethodSettings) -> str | None:
+    """`prompt` needs a language model."""
     if settings.llm.llm is None:
         return "it needs a language model: give --llm hf:FOLDER, rerank:FOLDER or openai:BASE_URL#MODEL"
     if settings.backbone.long_text == "window":

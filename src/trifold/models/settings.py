@@ -85,7 +85,9 @@ class BackboneSettings(EncodingSettings):
 
     Attributes:
         max_length: Tokens of a text that are read, special tokens included; the rest is cut off and counted.
-        model: `minilm`, a folder, or a hub id such as bert-base-uncased; compare takes several, with commas between.
+        model: `minilm`; `mpnet`, five times as large; `gemma-270m`, a decoder (under the Gemma terms,
+            ai.google.dev/gemma/terms); a folder; a GGUF file; or a hub id such as bert-base-uncased. compare takes
+            several, with commas between.
         revision: Commit, tag or branch of a model from the hub; its main branch by default.
         cache: Keep on disk what a frozen backbone computes from a text, for other methods, heads, epochs and runs.
         cache_gigabytes: Size limit of that cache; what was not used for longest is removed first.

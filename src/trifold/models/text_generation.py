@@ -1,6 +1,7 @@
 """Continue a prompt with a decoder. Sampling and search are transformers' own; stops and streaming are ours."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +84,6 @@ def model_context(model: Any) -> int | None:
     return context_length(model.config.get_text_config().to_dict())
 
 
-@torch.inference_mode()
 def continue_prompt(
     model: Any, name: str, prompt: Sequence[int], decode: Decode, decoding: Decoding, on_piece: OnPiece | None = None
 ) -> list[Continuation]:
@@ -106,34 +106,50 @@ def continue_prompt(
     if decoding.temperature:
         seed_everything(decoding.seed)
     streamer = _Streamer(decode, decoding.stop, on_piece) if on_piece and decoding.num_return_sequences == 1 else None
+    with generating(name, len(prompt), decoding.max_new_tokens):
+        rows = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            streamer=streamer,
+            stopping_criteria=[_StopTexts(decode, decoding.stop, len(prompt))] if decoding.stop else None,
+            **decoding.options(),
+        )
+    return [continuation(row[len(prompt) :].tolist(), decode, decoding) for row in rows]
+
+
+@contextmanager
+def generating(name: str, prompt_tokens: int, new_tokens: int) -> Iterator[None]:
+    """Inside, transformers' `generate` may be called.
+
+    Args:
+        name: Name of the model, for messages.
+        prompt_tokens: Tokens of the longest prompt.
+        new_tokens: The most tokens that are written to it.
+
+    Raises:
+        BackboneError: As `continue_prompt`.
+    """
     try:
         # transformers leaves out a mask that hides nothing, and then warns that there is none.
-        with without_advice():
-            rows = model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                streamer=streamer,
-                stopping_criteria=[_StopTexts(decode, decoding.stop, len(prompt))] if decoding.stop else None,
-                **decoding.options(),
-            )
+        with without_advice(), torch.inference_mode():
+            yield
     except IndexError:
         raise BackboneError(
-            f"{name} cannot read {len(prompt):,} tokens and write {decoding.max_new_tokens:,}, and its config.json "
+            f"{name} cannot read {prompt_tokens:,} tokens and write {new_tokens:,}, and its config.json "
             "does not say how many it can: shorten the prompt, or ask for fewer"
         ) from None
     except (ValueError, TypeError, AttributeError) as error:
         raise BackboneError(
             f"{name} cannot write as its own generation_config.json asks ({reason_of(error)}): correct that file"
         ) from None
-    written = [row[len(prompt) :].tolist() for row in rows]
-    return [_continuation(row, decode, decoding) for row in written]
 
 
-def _continuation(row: list[int], decode: Decode, decoding: Decoding) -> Continuation:
+def continuation(written: list[int], decode: Decode, decoding: Decoding) -> Continuation:
+    """What the tokens behind a prompt say; `max_new_tokens` of `decoding` might have been written."""
     # Beside a longer one, a text is filled up behind its end.
-    tokens = row.index(decoding.end_id) + 1 if decoding.end_id in row else len(row)
-    text = decode(row)
-    shown = _before_stop(text, decoding.stop)
+    tokens = written.index(decoding.end_id) + 1 if decoding.end_id in written else len(written)
+    text = decode(written)
+    shown = before_stop(text, decoding.stop)
     return Continuation(shown, tokens, decoding.max_new_tokens, stopped=shown != text)
 
 
@@ -149,26 +165,29 @@ class _StopTexts:
         return torch.tensor(done, dtype=torch.bool, device=ids.device)
 
 
-def _before_stop(text: str, stops: tuple[str, ...]) -> str:
+def before_stop(text: str, stops: tuple[str, ...]) -> str:
+    """A text up to the first stop in it."""
     ends = [text.find(stop) for stop in stops if stop in text]
     return text[: min(ends)] if ends else text
 
 
-class _Streamer:
-    """Passes text on as it is written, but holds back an end that may turn out to begin a stop."""
+class TextStream:
+    """Passes text on as it is written, but holds back an end that may turn out to begin a stop.
+
+    Args:
+        decode: From token ids to text without special tokens.
+        stops: As in `Decoding`.
+        on_piece: Takes the pieces.
+    """
 
     def __init__(self, decode: Decode, stops: tuple[str, ...], on_piece: OnPiece) -> None:
         self._decode, self._stops, self._on_piece = decode, stops, on_piece
         self._ids: list[int] = []
         self._passed_on = 0
-        self._is_prompt = True
 
-    def put(self, value: torch.Tensor) -> None:
-        """Take the next token ids; the first call brings the prompt."""
-        if self._is_prompt:
-            self._is_prompt = False
-            return
-        self._ids += value.flatten().tolist()
+    def add(self, tokens: Sequence[int]) -> None:
+        """Take the next token ids."""
+        self._ids += tokens
         text = self._text()
         # A character may take several tokens; the first of them decode to the replacement character.
         if not text.endswith("\ufffd"):
@@ -179,7 +198,7 @@ class _Streamer:
         self._pass_on(self._text())
 
     def _text(self) -> str:
-        return _before_stop(self._decode(self._ids), self._stops)
+        return before_stop(self._decode(self._ids), self._stops)
 
     def _held_back(self, text: str) -> int:
         """Characters at the end that may begin a stop."""
@@ -190,3 +209,16 @@ class _Streamer:
         if len(text) > self._passed_on:
             self._on_piece(text[self._passed_on :])
             self._passed_on = len(text)
+
+
+class _Streamer(TextStream):
+    """The form in which transformers' `generate` hands on what it writes."""
+
+    _is_prompt = True
+
+    def put(self, value: torch.Tensor) -> None:
+        """Take the next token ids; the first call brings the prompt."""
+        if self._is_prompt:
+            self._is_prompt = False
+            return
+        self.add(value.flatten().tolist())

@@ -38,14 +38,23 @@ def fast_tokenizer(files: BackboneFiles) -> Any:
             found = AutoTokenizer.from_pretrained(
                 files.folder, local_files_only=True, trust_remote_code=files.trust_remote_code
             ).backend_tokenizer
-        if found.get_vocab_size() <= len(found.get_added_tokens_decoder()):
-            raise ValueError("it knows no word")
+        require_vocabulary(found)
         return found
     except Exception as error:  # noqa: BLE001 - the libraries promise nothing about exceptions on damaged files
         raise BackboneError(
             f"{files.name} has no tokenizer that can be read ({reason_of(error)}): give a model saved with its fast "
             "tokenizer, tokenizer.json"
         ) from None
+
+
+def require_vocabulary(tokenizer: Any) -> None:
+    """Refuse a tokenizer of the tokenizers library that was made from no file.
+
+    Raises:
+        ValueError: If it knows special tokens alone.
+    """
+    if tokenizer.get_vocab_size() <= len(tokenizer.get_added_tokens_decoder()):
+        raise ValueError("it knows no word")
 
 
 def copy_tokenizer(files: BackboneFiles, folder: Path) -> None:

@@ -1,7 +1,8 @@
 """Train with the word vectors of the tokens that occur in the data, and no others.
 
-The word vectors are half of a small model's parameters. A text uses a few hundred of them, but gradient, Adam moments,
-clipping and averaging would go through all of them in every step: a good part of the work if texts are short.
+The word vectors are half of a small model's parameters, and 63 % of those of a Gemma 3 with 270 M. A text uses a few
+hundred of them, but gradient, Adam moments, clipping and averaging would go through all of them in every step: a good
+part of the work if texts are short.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,10 @@ import torch
 from trifold.models.tokens import Tokens
 
 # Architectures that use a token's id only to look up its vector and to tell whether it is padding.
-_IDS_ONLY_LOOK_UP = ("bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
+_IDS_ONLY_LOOK_UP = (
+    *("bert", "camembert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta"),
+    *("gemma2", "gemma3_text", "gpt2", "llama", "mistral", "qwen2", "qwen3"),
+)
 
 
 @contextmanager
@@ -40,16 +44,16 @@ def tokens_that_occur(model: Any, texts: Sequence[Tokens], pad_id: int) -> Itera
         return
     # Ids up to the padding token's stay, since some models count positions from that id.
     kept = np.unique(np.concatenate([np.arange(pad_id + 1), *(part.ids for part in texts)]))
-    rows = torch.from_numpy(kept).to(table.weight.device)
-    weight = table.weight.detach()[rows]
-    small = torch.nn.Embedding(len(weight), weight.shape[1], padding_idx=table.padding_idx, _weight=weight)
-    model.set_input_embeddings(small)
+    whole, words = table.weight, table.num_embeddings
+    rows = torch.from_numpy(kept).to(whole.device)
+    # The table itself stays in its place: some do more than look up, such as Gemma's, which scales.
+    table.weight, table.num_embeddings = torch.nn.Parameter(whole.detach()[rows]), len(kept)
     try:
         yield [replace(part, ids=np.searchsorted(kept, part.ids).astype(part.ids.dtype)) for part in texts]
     finally:
         with torch.no_grad():
-            table.weight[rows] = small.weight
-        model.set_input_embeddings(table)
+            whole[rows] = table.weight
+        table.weight, table.num_embeddings = whole, words
 
 
 def _trained_table(model: Any) -> torch.nn.Embedding | None:

@@ -35,6 +35,7 @@ from trifold.version import package_version, versions
 # What each extra of the package is for.
 _PURPOSES = {
     "export": "ONNX graphs and --engine onnx",
+    "gguf": "models in GGUF files",
     "hub": "data sets of the hub",
     "llm": "language models behind a server",
     "track": "experiment trackers",

@@ -94,7 +94,7 @@ class Improving:
         backbone = BackboneSettings(**vars(compute))
         task = open_task(Request(data, reading=reading, backbone=backbone))
         if task.data.examples.multi_label:
-            raise DataError("rows have several labels here, and a prompt asks for one: give data with one label a row")
+            raise DataError("rows have several labels here, and improving goes by one: give data with one label a row")
         self._labels = LabelMap.of(task.data.examples.labels)
         self._prompt, self._words = word_labels(prompt, self._labels, described.described())
         self._session = Session(llm, compute)

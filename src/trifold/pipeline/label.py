@@ -3,7 +3,10 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from trifold.atomic import write_json
 from trifold.data.columns import Columns
@@ -18,18 +21,22 @@ from trifold.inference.stream import label_rows, require_result, write_labelled
 from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.label_words import word_labels
-from trifold.llm.labeller import Labeller, LabellingTask
+from trifold.llm.labeller import Labeller
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.open_model import labeller_of, open_llm, require_readable
+from trifold.llm.open_model import labeller_of, labelling_task, open_llm
 from trifold.llm.prompt_file import read_prompt
+from trifold.llm.score_rules import label_free_map
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.llm.spending_limit import Spent
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.teacher import teacher_path
-from trifold.tasks.labels import LabelMap
+from trifold.statistics.score_calibration import ScoreMap
+from trifold.tasks.labels import LabelMap, as_text
 from trifold.types import BadRow, Record, Text, single_texts
 
 _CONFIDENCE = "confidence"
+# Rows at the beginning of a file whose texts batch calibration goes by.
+_BATCH_ROWS = 256
 
 
 @dataclass(frozen=True)
@@ -189,17 +196,37 @@ def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
     if asked.prompt is None:
         raise PromptError("labelling needs a prompt with its labels: give --prompt FILE, see examples/prompts")
     prompt = read_prompt(asked.prompt)
-    labels = LabelMap(tuple(prompt.output.labels))
+    labels = LabelMap(tuple(prompt.output.labels), prompt.output.several)
     if not labels.names:
         raise PromptError(f'{asked.prompt} names no labels: write labels = ["…", "…"] under [output]')
     prompt, words = word_labels(prompt, labels, {})
-    task = LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis)
+    require(
+        asked.calibration != "affine",
+        "--calibration affine with label",
+        "it is learned from labels; take contextual or batch, or train with finetune --method prompt",
+    )
     model = open_llm(llm, request.compute)
-    require_readable(model, asked, prompt, len(words))
-    labeller = labeller_of(model, task, llm, asked.votes)
-    if isinstance(labeller, LikelihoodLabeller) and asked.calibrate:
-        labeller.calibrate()
+    labeller = labeller_of(model, labelling_task(model, prompt, words, asked), llm, asked)
+    if isinstance(labeller, LikelihoodLabeller):
+        labeller.score_map = _score_map(request, labeller)
     return labeller, labels
+
+
+def _score_map(request: LabelRequest, labeller: LikelihoodLabeller) -> ScoreMap:
+    """From scores to logits, by a rule that needs no label."""
+
+    def scores() -> np.ndarray:
+        _, columns, rows = open_rows(request.data, request.reading)
+        found = labeller.scores(_texts(islice(rows, _BATCH_ROWS), columns), labeller.orders)
+        scored = np.delete(found.logits, list(found.problems), axis=0)
+        if not len(scored):
+            raise DataError(
+                f"none of the first {_BATCH_ROWS} rows of {request.data} can be read: give --calibration contextual"
+            )
+        return scored
+
+    asked = request.prompting.calibration
+    return label_free_map("contextual" if asked == "auto" else asked, labeller, scores)
 
 
 class _Counting:
@@ -237,12 +264,15 @@ class _Counting:
                 self._count_problem(problem, unasked=place in found.unasked)
                 yield {ERROR: problem}
                 continue
-            number = int(probabilities[place].argmax())
-            label = self._labels.names[number]
+            row_of_one = probabilities[place : place + 1]
+            decided = self._labels.decide(row_of_one)
+            (target,) = self._labels.decode(decided)
+            label = as_text(target) if self._labels.multi_label else target
             tally.labelled += 1
             if self._true_column:
                 self._compare(label, row.values[self._true_column])
-            yield {self._column: label, _CONFIDENCE: float(probabilities[place, number])}
+            confidence = float(self._labels.confidence(row_of_one, decided)[0])
+            yield {self._column: label, _CONFIDENCE: confidence}
 
     def _count_problem(self, problem: str, *, unasked: bool) -> None:
         if unasked:

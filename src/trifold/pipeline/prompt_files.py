@@ -1,15 +1,18 @@
 """What the verbs under `prompt` do: fill in, ask, write and compare prompt files."""
 
 import difflib
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from trifold.artifact.run_folder import new_file
-from trifold.errors import LlmError, PromptError
+from trifold.errors import BudgetError, LlmError, PromptError
 from trifold.events import say
-from trifold.llm.client import Client
-from trifold.llm.contract import Answer, NoRoomError, OnText, Sampling
+from trifold.json_reading import parse_json
+from trifold.llm.client import Client, Failure
+from trifold.llm.contract import Answer, NoRoomError, OnText
 from trifold.llm.cost_estimate import Estimate
-from trifold.llm.open_model import open_text_generator
+from trifold.llm.open_model import open_text_generator, sampling_of
 from trifold.llm.prompt_file import format_prompt, read_prompt
 from trifold.llm.prompt_template import Conversation, Prompt
 from trifold.llm.prompt_writer import ask_for_prompt, complain, read_written
@@ -26,24 +29,50 @@ class Session:
     Args:
         llm: Which, and what it may cost.
         compute: How it is run, where its weights are here.
+        prompt: What it is asked, if that is known yet; it may say where answers end.
 
     Raises:
         LlmError: If it cannot be opened, or writes no answers.
     """
 
-    def __init__(self, llm: LlmSettings, compute: ComputeSettings) -> None:
+    def __init__(self, llm: LlmSettings, compute: ComputeSettings, prompt: Prompt | None = None) -> None:
         self.settings = llm
         self._model = open_text_generator(llm, compute)
         self.client = Client.of(self._model, llm)
-        self.sampling = Sampling(llm.max_tokens, llm.temperature)
+        self.sampling = sampling_of(llm, prompt)
 
     def ask(self, conversation: Conversation, on_text: OnText | None = None) -> Answer:
         """One answer; see `Client.ask`. Why one is empty is said."""
         answer = self.client.ask(conversation, self.sampling, on_text)
+        self._say_what_is_wrong(conversation, answer)
+        return answer
+
+    def _say_what_is_wrong(self, conversation: Conversation, answer: Answer) -> None:
         if not answer.text.strip():
             limit = self.client.model.room(conversation, self.sampling.max_tokens)
             say(why_empty(answer.text, answer.answer_tokens, limit, "--max-tokens"))
-        return answer
+        elif self.sampling.json_schema is not None and not _is_json(answer.text):
+            say("note: the answer is no JSON, which the prompt asks for")
+
+    def texts_of(self, conversations: Sequence[Conversation]) -> list[str | LlmError]:
+        """The answers to many conversations, or why there is none; `NoRoomError` where one does not fit the model."""
+        found: list[str | LlmError] = [""] * len(conversations)
+        asked = []
+        for number, conversation in enumerate(conversations):
+            try:
+                self.client.model.room(conversation, self.sampling.max_tokens)
+                asked.append(number)
+            except NoRoomError as error:
+                found[number] = error
+        samplings = [self.sampling] * len(asked)
+        with closing(self.client.ask_all([conversations[number] for number in asked], samplings)) as answers:
+            for place, answer in answers:
+                if isinstance(answer, Failure):
+                    found[asked[place]] = (BudgetError if answer.unasked else LlmError)(answer.reason)
+                else:
+                    found[asked[place]] = answer.text
+                    self._say_what_is_wrong(conversations[asked[place]], answer)
+        return found
 
     def expect(self, conversation: Conversation) -> Estimate:
         """What asking would cost."""
@@ -52,6 +81,14 @@ class Session:
     def shown(self, conversation: Conversation) -> str:
         """Exactly what is sent."""
         return self._model.shown(conversation)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        parse_json(text)
+    except ValueError:
+        return False
+    return True
 
 
 def fill_in(path: Path, values: VariableSettings | None) -> Conversation:

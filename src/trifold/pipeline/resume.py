@@ -12,6 +12,8 @@ from trifold.errors import SettingsError
 from trifold.hashing import file_sha256
 from trifold.llm.settings import local_name, without_server
 from trifold.models.backbone_files import MODEL_FILES
+from trifold.models.gguf.conversion import remembered_sha256
+from trifold.models.gguf.reading import SUFFIX
 from trifold.pipeline.request import Request, file_hashes
 from trifold.train.checkpoint import what_differs
 
@@ -50,8 +52,10 @@ def asked_for(request: Request, method: str, hashes: Mapping[str, str | None] | 
 
 
 def model_hashes(model: str) -> list[tuple[str, str]]:
-    """File and SHA-256 of all that a model in a folder consists of; nothing of a named one, which stays as it is."""
+    """File and SHA-256 of all that a model on disk consists of; nothing of a named one, which stays as it is."""
     folder = Path(model)
+    if model.endswith(SUFFIX) and os.path.isfile(folder):
+        return [(folder.name, remembered_sha256(folder))]
     if not os.path.isfile(folder / "config.json"):
         folder /= "model"  # of a run folder
     if not os.path.isfile(folder / "config.json"):

@@ -11,7 +11,7 @@ from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.source import is_standard_input, standard_input
 from trifold.data.table import ResultTable
 from trifold.documents.embedder import TextEmbedder
-from trifold.documents.llm_summaries import Claim, cite, write_summary
+from trifold.documents.llm_summaries import Claim, cite, write_summaries
 from trifold.documents.readers.folder import SUFFIXES, read_document
 from trifold.documents.readers.folder_table import folder_table
 from trifold.documents.similar import unit_encoder
@@ -22,8 +22,6 @@ from trifold.errors import LlmError
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR
 from trifold.inference.stream import counting_unreadable, label_rows, require_result, write_labelled
-from trifold.llm.contract import FatalLlmError
-from trifold.llm.prompt_template import Conversation
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.prompt_files import Session
@@ -128,18 +126,24 @@ class Summarizer:
             assert self._weigh is not None
             found = summarize(texts, self._encode, self._weigh, self.settings)
             return [Summarized(one.text, one) for one in found]
-        return [self._written(text) for text in texts]
+        written = self.written(texts)
+        error = next((one for one in written if isinstance(one, LlmError)), None)
+        if error:
+            raise error
+        return [one for one in written if isinstance(one, Summarized)]
 
-    def _written(self, text: str) -> Summarized:
+    def written(self, texts: Sequence[str]) -> list[Summarized | LlmError]:
+        """Summaries of some texts by the language model, or why it wrote none."""
         assert self._session is not None
-        session = self._session
+        count, ask_all = self._session.client.model.count_tokens, self._session.texts_of
+        summaries = write_summaries(texts, ask_all, count, self.settings)
+        return [
+            one if isinstance(one, LlmError) else Summarized(one, claims=self._claims(one, text))
+            for text, one in zip(texts, summaries, strict=True)
+        ]
 
-        def ask(conversation: Conversation) -> str:
-            return session.ask(conversation).text
-
-        written = write_summary(text, ask, session.client.model.count_tokens, self.settings)
-        claims = tuple(cite(written, text, self._encode, self.settings.language)) if self._encode else None
-        return Summarized(written, claims=claims)
+    def _claims(self, summary: str, text: str) -> tuple[Claim, ...] | None:
+        return tuple(cite(summary, text, self._encode, self.settings.language)) if self._encode else None
 
 
 def is_folder(path: Path) -> bool:
@@ -219,13 +223,4 @@ def summarize_file(
 
 def _each(summarizer: Summarizer, texts: Sequence[str]) -> Iterator[Summarized | LlmError]:
     """Summaries in the order of the texts; a language model that fails on one goes on with the next."""
-    if not summarizer.asks_llm:
-        yield from summarizer.summarize(texts)
-        return
-    for text in texts:
-        try:
-            yield from summarizer.summarize([text])
-        except FatalLlmError:
-            raise
-        except LlmError as error:
-            yield error
+    yield from summarizer.written(texts) if summarizer.asks_llm else summarizer.summarize(texts)

@@ -1,11 +1,11 @@
 """Summaries in a language model's words: pieces, combination and sources."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
-from trifold.documents.llm_summaries import cite, write_summary
+from trifold.documents.llm_summaries import cite, write_summaries
 from trifold.documents.summary_settings import SummarySettings
 from trifold.errors import LlmError
 from trifold.llm.contract import NoRoomError
@@ -21,6 +21,41 @@ def words_of(conversation: Conversation) -> int:
 
 def text_in(conversation: Conversation) -> str:
     return conversation[-1].content.split("Text:\n")[1].split("\n\nSummary:")[0]
+
+
+def write_summary(
+    text: str, ask: Callable[[Conversation], str], count: Callable[[Conversation], int], settings: SummarySettings
+) -> str:
+    """The summary of one text, by a model that is asked one conversation at a time."""
+
+    def ask_all(conversations: Sequence[Conversation]) -> list[str | LlmError]:
+        found: list[str | LlmError] = []
+        for conversation in conversations:
+            try:
+                found.append(ask(conversation))
+            except LlmError as error:
+                found.append(error)
+        return found
+
+    (summary,) = write_summaries([text], ask_all, count, settings)
+    if isinstance(summary, LlmError):
+        raise summary
+    return summary
+
+
+def test_many_texts_are_asked_about_together_and_one_that_fails_costs_no_other() -> None:
+    rounds: list[int] = []
+
+    def ask_all(conversations: Sequence[Conversation]) -> list[str | LlmError]:
+        rounds.append(len(conversations))
+        return [LlmError("refused") if "goat" in text_in(one) else f"Of {len(text_in(one))}." for one in conversations]
+
+    long = " ".join(f"Ship number {n} has left the harbour for the north." for n in range(900))
+    found = write_summaries(["The harbour.", long, "The goat."], ask_all, words_of, SETTINGS)
+    assert found[0] == "Of 12."
+    assert str(found[2]) == "refused"
+    assert rounds[0] > 3, "the pieces of the long text are asked about at the same time"
+    assert rounds[1:] == [1]
 
 
 def test_a_text_that_fits_is_one_request_that_says_how_long_and_nothing_else_is_asked() -> None:

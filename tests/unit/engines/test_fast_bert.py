@@ -14,8 +14,11 @@ from safetensors.torch import load_file, save_file
 
 from conftest import write_reviews
 from trifold.engines.catalogue import read_encoder
+from trifold.engines.distance_bias import bucket_of
 from trifold.engines.encoder import Encoder
 from trifold.engines.fast_bert import FastBert
+from trifold.engines.matmul_attention import registered_attention
+from trifold.models.loading import load_model
 from trifold.models.locate import locate
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import Runtime
@@ -50,7 +53,7 @@ def batch() -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("head", ["AutoModel", "AutoModelForSequenceClassification", "AutoModelForMaskedLM"])
-@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "camembert"])
+@pytest.mark.parametrize("kind", ["bert", "roberta", "xlm-roberta", "camembert", "mpnet"])
 def test_every_state_is_that_of_transformers(kind: str, head: str, tmp_path: Path) -> None:
     model = saved(tmp_path, kind, head, type_vocab_size=2, layer_norm_eps=1e-5)
     ours = read_encoder(locate(str(tmp_path)))
@@ -135,6 +138,41 @@ def test_positions_from_behind_an_unnamed_padding_are_left_to_transformers(tmp_p
     assert isinstance(read_encoder(locate(str(tmp_path))), FastBert)
     change_config(pad_token_id=None)(tmp_path)
     assert read_encoder(locate(str(tmp_path))) is None
+
+
+def test_the_first_token_alone_is_that_of_all(tmp_path: Path) -> None:
+    saved(tmp_path, "mpnet")
+    ours = read_encoder(locate(str(tmp_path)))
+    assert ours is not None
+    with torch.inference_mode():
+        first, whole = ours(**batch(), first_only=True), ours(**batch())
+    torch.testing.assert_close(first.last_hidden_state, whole.last_hidden_state[:, :1])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"pad_token_id": 0}, {"relative_attention_num_buckets": 64}, {"hidden_act": "relu"}]
+)
+def test_another_mpnet_is_left_to_transformers(changes: dict[str, object], tmp_path: Path) -> None:
+    saved(tmp_path, "mpnet")
+    assert isinstance(read_encoder(locate(str(tmp_path))), FastBert)
+    change_config(**changes)(tmp_path)
+    assert read_encoder(locate(str(tmp_path))) is None
+
+
+def test_in_training_too_padding_is_left_out_where_an_architecture_computes_attention_by_itself(tmp_path: Path) -> None:
+    saved(tmp_path, "mpnet")
+    model = load_model("AutoModel", locate(str(tmp_path)), attention=registered_attention()).eval()
+    given = batch()
+    with torch.inference_mode():
+        together, alone = model(**given), model(input_ids=given["input_ids"][1:, :9])
+    torch.testing.assert_close(together.last_hidden_state[1:, :9], alone.last_hidden_state)
+
+
+def test_far_distances_share_a_number_as_in_transformers() -> None:
+    from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
+
+    distances = torch.arange(-600, 601)
+    torch.testing.assert_close(bucket_of(distances), MPNetEncoder.relative_position_bucket(distances))
 
 
 def test_what_is_exported_later_is_the_same_and_as_deep(tiny_model: Path) -> None:

@@ -37,20 +37,39 @@ SIZES = {
     "distilbert": {"dim": 32, "n_layers": 3, "n_heads": 4, "hidden_dim": 64},
     "roberta": BERT_LIKE,
     "xlm-roberta": BERT_LIKE,
+    "mpnet": BERT_LIKE,
     "modernbert": {**BERT_LIKE, "global_attn_every_n_layers": 2, "local_attention": 8},
 }
 SPECIAL = {
     "bert": ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),
     "roberta": ("<s>", "<pad>", "</s>", "<unk>", "<mask>"),
+    "mpnet": ("<s>", "<pad>", "</s>", "[UNK]", "<mask>"),
 }
 
 
 def word_pieces(folder: Path) -> None:
     """What BERT has had since the beginning: a list of words in a file, and nothing else."""
+    (folder / "vocab.txt").write_text("\n".join(pieces(SPECIAL["bert"])))
+
+
+def pieces(special: tuple[str, ...]) -> list[str]:
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
     words = [*GOOD, *BAD, *THINGS, "the", "is", "number", "in", ",", ";", "."]
-    lines = [*SPECIAL["bert"], *words, *letters, *(f"##{c}" for c in letters)]
-    (folder / "vocab.txt").write_text("\n".join(lines))
+    return [*special, *words, *letters, *(f"##{c}" for c in letters)]
+
+
+def mpnet_pieces(folder: Path) -> None:
+    """BERT's pieces with RoBERTa's special tokens around them."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    found = {piece: number for number, piece in enumerate(pieces(SPECIAL["mpnet"]))}
+    made = Tokenizer(models.WordPiece(found, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer(lowercase=True)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[(name, found[name]) for name in ("<s>", "</s>")]
+    )
+    made.save(str(folder / "tokenizer.json"))
 
 
 def trained_tokenizer(folder: Path, kind: str) -> None:
@@ -87,7 +106,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     kind = request.param
     folder = tmp_path_factory.mktemp("models") / kind
     folder.mkdir()
-    pad = 1 if "roberta" in kind else 0
+    pad = 1 if "roberta" in kind or kind == "mpnet" else 0
     config = AutoConfig.for_model(
         kind, vocab_size=400, max_position_embeddings=66, pad_token_id=pad, **SIZES[kind]
     )  # fmt: skip
@@ -95,6 +114,8 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     AutoModel.from_config(config).save_pretrained(folder)
     if kind in ("bert", "electra", "distilbert"):
         word_pieces(folder)
+    elif kind == "mpnet":
+        mpnet_pieces(folder)
     else:
         trained_tokenizer(folder, kind)
     return folder
@@ -174,7 +195,7 @@ def test_a_full_model_gives_the_same_in_plain_transformers(model: Path, split: S
 
 def test_as_many_tokens_as_it_has_places_for_are_read_and_no_more(model: Path, split: Split) -> None:
     """RoBERTa's kin count positions from behind the padding token, so two of their 66 places stay unused."""
-    most = 64 if "roberta" in model.name else 66
+    most = 64 if "roberta" in model.name or model.name == "mpnet" else 66
     files = locate(str(model))
     if model.name == "modernbert":
         most = 66

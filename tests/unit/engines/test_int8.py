@@ -82,12 +82,14 @@ def test_the_last_layer_may_be_asked_of_the_first_token_alone() -> None:
     assert torch.nn.functional.cosine_similarity(whole, exact, dim=-1).mean() > 0.99
 
 
-def test_positions_may_begin_behind_the_padding(tiny_model: Path, tmp_path: Path) -> None:
-    from transformers import RobertaConfig, RobertaModel
+@pytest.mark.parametrize("kind", ["roberta", "mpnet"])
+def test_positions_may_begin_behind_the_padding(kind: str, tiny_model: Path, tmp_path: Path) -> None:
+    from transformers import AutoConfig, AutoModel
 
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-    RobertaModel(RobertaConfig(vocab_size=200, max_position_embeddings=40, **shape)).save_pretrained(tmp_path)
+    config = AutoConfig.for_model(kind, vocab_size=200, max_position_embeddings=40, **shape)
+    AutoModel.from_config(config).save_pretrained(tmp_path)
     for file in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / file).write_bytes((tiny_model / file).read_bytes())
     files = locate(str(tmp_path))

@@ -19,7 +19,7 @@ from trifold.llm.labeller import LabellingTask
 from trifold.llm.open_model import labeller_of, open_llm, open_text_generator
 from trifold.llm.prompt_file import parse_prompt
 from trifold.llm.prompt_template import Example
-from trifold.llm.settings import LlmSettings
+from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import ComputeSettings
 from trifold.tasks.labels import LabelMap
 
@@ -63,7 +63,12 @@ def labeller(
 ) -> DecisionLabeller:
     llm = LlmSettings(llm=server.decides(kind), log=log, timeout_seconds=0.5, **{"retries": 0, **more})
     prompt, words = word_labels(None, LABELS, {})
-    found = labeller_of(open_llm(llm, ComputeSettings()), task or LabellingTask(prompt, words, "{text} {mask}"), llm, 1)
+    found = labeller_of(
+        open_llm(llm, ComputeSettings()),
+        task or LabellingTask(prompt, words, "{text} {mask}"),
+        llm,
+        PromptingSettings(),
+    )
     assert isinstance(found, DecisionLabeller)
     return found
 
@@ -144,7 +149,7 @@ FAULTS: dict[str, tuple[Script, str]] = {
     "other choices": (lambda _, body: decided(body, {"bad": 0.5, "ugly": 0.5}), "not of the choices"),
     "one choice too few": (lambda _, body: decided(body, {"good": 1.0}), "not of the choices"),
     "more than all": (lambda _, body: decided(body, {"bad": 0.9, "good": 0.9}), "do not add up to 1"),
-    "less than nothing": (lambda _, body: decided(body, {"bad": -0.5, "good": 1.5}), "do not add up to 1"),
+    "less than nothing": (lambda _, body: decided(body, {"bad": -0.5, "good": 1.5}), "below 0 or above 1"),
     "a probability in words": (lambda _, body: decided(body, {"bad": "half", "good": "half"}), "is no number"),  # type: ignore[dict-item]
     "no such model": (lambda *_: Reply("this model does not decide", 400), "answered 400: this model does not decide"),
     "the key in an error": (lambda *_: Reply(f"your key {SECRET}", 400), r"your key \[key removed\]"),
@@ -212,9 +217,9 @@ def test_what_a_decision_server_cannot_use_is_refused_by_name(
     with scripted(praise) as server:
         llm = LlmSettings(llm=server.decides("systemone"), log=tmp_path / "log")
         with pytest.raises(LlmError, match=sentence):
-            labeller_of(open_llm(llm, ComputeSettings()), given, llm, votes)
+            labeller_of(open_llm(llm, ComputeSettings()), given, llm, PromptingSettings(votes=votes))
         assert not server.requests
-    assert labeller_of(open_llm(llm, ComputeSettings()), task(255), llm, 1)
+    assert labeller_of(open_llm(llm, ComputeSettings()), task(255), llm, PromptingSettings())
 
 
 @pytest.mark.parametrize(

@@ -252,7 +252,7 @@ def test_a_decoder_that_judges_labels_a_file(split: Split, tmp_path: Path, capsy
         'role = "You judge."\ntask = "{text}"\noutput = { labels = ["good", "bad"] }\nvariables = { text = "" }\n'
     )
     asked = ("--llm", f"rerank:{folder}", "--prompt", str(tmp_path / "p.toml"), "--log", str(tmp_path / "log"))
-    to = ("--output", str(tmp_path / "out.csv"), "--no-calibrate", "--device", "cpu", "--precision", "float32")
+    to = ("--output", str(tmp_path / "out.csv"), "--calibration", "none", "--device", "cpu", "--precision", "float32")
     assert run(["label", str(tmp_path / "new.csv"), *asked, *to]) == 0
     assert "reads the labels of" in capsys.readouterr().err
     with (tmp_path / "out.csv").open() as file:

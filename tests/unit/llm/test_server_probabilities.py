@@ -13,7 +13,7 @@ from trifold.llm.generation_labeller import GenerationLabeller
 from trifold.llm.label_words import word_labels
 from trifold.llm.labeller import LabellingTask
 from trifold.llm.open_model import labeller_of, open_llm
-from trifold.llm.settings import LlmSettings
+from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import ComputeSettings
 from trifold.tasks.labels import LabelMap
 
@@ -29,7 +29,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def labeller(server: Scripted, log: Path, votes: int = 1) -> GenerationLabeller:
     llm = LlmSettings(llm=server.llm, log=log, timeout_seconds=1, retries=0)
     prompt, words = word_labels(None, LABELS, {})
-    found = labeller_of(open_llm(llm, ComputeSettings()), LabellingTask(prompt, words, ""), llm, votes)
+    found = labeller_of(
+        open_llm(llm, ComputeSettings()), LabellingTask(prompt, words, ""), llm, PromptingSettings(votes=votes)
+    )
     assert isinstance(found, GenerationLabeller)
     return found
 

@@ -54,9 +54,9 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train_decoder(tmp_path_factory.mktemp("models") / "llama", [turns], turns, steps=1)
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama", "clm"])
+@pytest.fixture(scope="module", params=["gpt2", "llama", "gemma3_text", "qwen3", "clm"])
 def decoder_model(request: pytest.FixtureRequest, llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three decoders that know no padding: GPT-2, Llama, and our own from `pretrain --objective clm`."""
+    """Decoders that know no padding: of four architectures, and our own from `pretrain --objective clm`."""
     from transformers import AutoConfig
 
     folder = tmp_path_factory.mktemp("models") / request.param
@@ -77,7 +77,12 @@ def decoder_model(request: pytest.FixtureRequest, llama: Path, tmp_path_factory:
         )
         return made.folder
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 64}
-    more = {"intermediate_size": 64, "pad_token_id": None} if request.param == "llama" else {}
+    more = {} if request.param == "gpt2" else {"intermediate_size": 64, "pad_token_id": None}
+    if request.param in ("gemma3_text", "qwen3"):
+        more |= {"head_dim": 16, "num_key_value_heads": 1}
+    if request.param == "gemma3_text":
+        # Below, a token attends to the nearest ones alone.
+        more |= {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]}
     config = AutoConfig.for_model(request.param, vocab_size=900, bos_token_id=1, eos_token_id=1, **sizes, **more)
     return with_tokenizer_of(llama, folder, config)
 
@@ -132,7 +137,7 @@ def test_a_decoder_learns_several_labels_a_row(method: str, decoder_model: Path)
 
 def test_full_learns_from_a_decoders_last_token(decoder_model: Path, split: Split) -> None:
     settings = MethodSettings(
-        backbone=replace(EXACT, model=str(decoder_model)), train=TrainSettings(epochs=8, learning_rate=3e-3)
+        backbone=replace(EXACT, model=str(decoder_model)), train=TrainSettings(epochs=16, learning_rate=3e-3)
     )
     fitted = method_entry("full").load()(settings).fit(split.train, split.validation, LabelMap.of(split.train.labels))
     labels = fitted.predictor.labels

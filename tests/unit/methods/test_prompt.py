@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from conftest import several_labels, write_reviews
 from language_models import train_gap_filler
@@ -15,7 +16,7 @@ from scripted_server import Reply, scripted
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
-from trifold.errors import BudgetError, LlmError, PromptError, SettingsError
+from trifold.errors import ArtifactError, BudgetError, LlmError, PromptError, SettingsError
 from trifold.llm.call_log import read_log
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.contract import Fitted
@@ -99,14 +100,78 @@ def test_nearest_examples_are_nearest(decoder: Path, split: Split, tmp_path: Pat
 
 
 def test_calibration_takes_off_what_is_said_of_nothing(decoder: Path, split: Split, tmp_path: Path) -> None:
-    raw = Prompting(settings(f"hf:{decoder}", tmp_path / "log", calibrate=False))
-    fair = Prompting(settings(f"hf:{decoder}", tmp_path / "log"))
+    raw = Prompting(settings(f"hf:{decoder}", tmp_path / "log", calibration="none"))
+    fair = Prompting(settings(f"hf:{decoder}", tmp_path / "log", calibration="contextual"))
     labels = LabelMap.of(split.train.labels)
     given = [method.learn(split.train, split.validation, labels).predictor for method in (raw, fair)]
     texts = ["N/A", "", "[MASK]"]
     plain, calibrated = (predictor.labels.probabilities(predictor.score(texts).logits) for predictor in given)
     assert abs(plain.mean(0)[0] - 0.5) > abs(calibrated.mean(0)[0] - 0.5)
     np.testing.assert_allclose(calibrated.mean(0), 0.5, atol=0.1)
+
+
+@pytest.mark.parametrize("rule", ["none", "length", "pmi", "contextual", "batch", "affine"])
+def test_every_calibration_comes_back_with_the_model(rule: str, decoder: Path, split: Split, tmp_path: Path) -> None:
+    fitted = fit(settings(f"hf:{decoder}", tmp_path / "log", calibration=rule), split)
+    assert fitted.choices["calibration"] == rule
+    assert accuracy(fitted, split.test) >= 0.9
+    fitted.predictor.save(tmp_path / "model")
+    back = PromptPredictor.load(tmp_path / "model", CPU, LlmSettings(log=tmp_path / "log"))
+    texts = split.test.texts[:12]
+    np.testing.assert_allclose(back.score(texts).logits, fitted.predictor.score(texts).logits, atol=1e-5)
+
+
+def test_the_calibration_is_chosen_on_validation_rows(
+    decoder: Path, split: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fitted = fit(settings(f"hf:{decoder}", tmp_path / "log"), split)
+    said = capsys.readouterr().err
+    assert f"calibration {fitted.choices['calibration']}, by validation loss" in said
+    assert all(rule in said for rule in ("none", "pmi", "contextual", "batch", "affine"))
+    # Both words are one token long, so nothing is gained by their length.
+    assert "length" not in said
+
+
+def test_answers_that_depend_on_the_order_of_the_labels_are_counted(
+    decoder: Path, split: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fitted = fit(settings(f"hf:{decoder}", tmp_path / "log"), split)
+    assert 0.0 <= float(str(fitted.choices["order_dependent"])) <= 1.0
+    assert "answers depend on the order" in capsys.readouterr().err
+    sent = {json.loads(one.prompt)[0]["content"] for one in read_log(tmp_path / "log", 10_000)}
+    assert any("bad, good" in one for one in sent)
+    assert any("good, bad" in one for one in sent)
+
+
+def test_several_orders_are_averaged(decoder: Path, split: Split, tmp_path: Path) -> None:
+    texts = split.test.texts[:6]
+    one, both = (
+        fit(settings(f"hf:{decoder}", tmp_path / "log", calibration="none", option_orders=orders), split).predictor
+        for orders in (1, 2)
+    )
+    both.save(tmp_path / "model")
+    back = PromptPredictor.load(tmp_path / "model", CPU)
+    np.testing.assert_allclose(back.score(texts).logits, both.score(texts).logits, atol=1e-5)
+    assert np.abs(both.score(texts).logits - one.score(texts).logits).max() > 0
+
+
+def test_orders_need_a_prompt_that_lists_its_labels(decoder: Path, split: Split, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(
+        'task = "Text: {text}\\nLabel:"\nrole = "You label texts."\nvariables = { text = "" }\n'
+        'output = { format = "Say bad or good.", labels = { bad = "bad", good = "good" } }\n'
+    )
+    with pytest.raises(SettingsError, match=r"--option-orders 3 .*output format of its own"):
+        fit(settings(f"hf:{decoder}", tmp_path / "log", prompt=tmp_path / "p.toml", option_orders=3), split)
+
+
+def test_a_damaged_map_of_scores_is_refused(decoder: Path, split: Split, tmp_path: Path) -> None:
+    fit(settings(f"hf:{decoder}", tmp_path / "log"), split).predictor.save(tmp_path / "model")
+    file = tmp_path / "model" / "head.safetensors"
+    arrays = load_file(file)
+    for name, broken in (("lengths", np.zeros(2)), ("weight", np.full(2, np.nan)), ("bias", np.zeros(3))):
+        save_file({**arrays, name: broken}, file)
+        with pytest.raises(ArtifactError, match=name):
+            PromptPredictor.load(tmp_path / "model", CPU)
 
 
 def test_labels_get_words_and_integers_come_back(decoder: Path, split: Split, tmp_path: Path) -> None:

@@ -13,11 +13,16 @@ from trifold.models.tokens import Tokens
 from trifold.models.vocabulary_pruning import tokens_that_occur
 
 TEXTS = ["The film is wonderful", "the cast is awful, the plot clumsy", "number 7"]
+DECODER = {
+    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+    "intermediate_size": 64,
+}  # fmt: skip
 KINDS = {
     "bert": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64},
     "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64},
     "roberta": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64},
     "mpnet": {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64},
+    **dict.fromkeys(("gemma3_text", "qwen3", "llama"), DECODER),
 }
 PAD = 1
 

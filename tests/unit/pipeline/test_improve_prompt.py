@@ -64,7 +64,7 @@ def test_a_forecast_asks_nothing(tmp_path: Path) -> None:
 def test_rows_with_several_labels_are_refused(tmp_path: Path) -> None:
     data = tmp_path / "several.csv"
     data.write_text("text,label\n" + "".join(f"the film {n},{'a|b' if n % 2 else 'a'}\n" for n in range(40)))
-    with scripted(answer) as server, pytest.raises(DataError, match="a prompt asks for one"):
+    with scripted(answer) as server, pytest.raises(DataError, match="improving goes by one"):
         Improving(
             PROMPT, data, DataSettings(), LabelSettings(), LlmSettings(llm=server.llm), ComputeSettings(device="cpu"), 8
         )

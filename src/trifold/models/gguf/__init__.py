@@ -1,0 +1,1 @@
+"""GGUF files: found, read, and converted once into a folder that transformers loads."""
