@@ -4,10 +4,20 @@ import html
 import re
 
 # A tag of HTML or a comment; a lone < is no tag.
-TAG = re.compile(r"</?[a-zA-Z][^<>]{0,500}>|<!--.*?-->", re.DOTALL)
+TAG = re.compile(r"</?[a-zA-Z][^<>]{0,500}>|(?s:<!--.*?-->)")
+ENTITY = re.compile(r"&(?:#\d{1,6}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
+# Tags after which a new line begins.
+_LINE_BREAK = re.compile(r"</?(?:br|p|div|li|tr|h[1-6])\b", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 # Entities whose & was lost, as in the news of AG News.
 _BROKEN = re.compile(r"(?<![&\w])(?=(?:#\d{1,5}|lt|gt|quot|amp|nbsp|apos);)")
+
+
+def as_shown(markup: str) -> str:
+    """What a reader sees of one tag, comment or entity; any other text as it is."""
+    if TAG.fullmatch(markup):
+        return "\n" if _LINE_BREAK.match(markup) else ""
+    return html.unescape(markup) if ENTITY.fullmatch(markup) else markup
 
 
 def without_markup(text: str) -> str:

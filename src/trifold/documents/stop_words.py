@@ -15,7 +15,7 @@ _LEAST_SHARE = 0.15
 
 
 def stop_words_of(counts: Mapping[str, int]) -> frozenset[str]:
-    """The stop words of the language that texts are in: of the known languages, the one whose list has most of their words.
+    """The stop words of the language that texts are in: of the known ones, that whose list has most of their words.
 
     English is known; others where bm25s (the extra `search`) is installed, which has their lists.
 
