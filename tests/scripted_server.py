@@ -36,6 +36,7 @@ class Scripted:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
+    models: list[str] = field(default_factory=list)
 
     @property
     def llm(self) -> str:
@@ -60,6 +61,13 @@ def scripted(script: Script) -> Iterator[Scripted]:
 
         def log_message(self, *_: object) -> None:
             pass
+
+        def do_GET(self) -> None:
+            content = json.dumps({"data": [{"id": name} for name in seen.models]}).encode()
+            self.send_response(200 if seen.models else 404)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -401,7 +401,7 @@ def test_editing_what_was_written(served: str, tmp_path: Path, trifold_command: 
     ("arguments", "sentence"),
     [
         (("prompt", "run", "FILE", "--var", "text=a"), "no language model is named: give --llm hf:FOLDER"),
-        (("prompt", "run", "FILE", "--llm", "gpt", "--var", "text=a"), "--llm 'gpt' is neither"),
+        (("prompt", "run", "FILE", "--llm", "gpt", "--var", "text=a"), "--llm 'gpt' is none of these"),
         (("prompt", "run", "FILE", "--llm", "hf:./nowhere", "--var", "text=a"), "there is no folder ./nowhere"),
         (("prompt", "run", "FILE"), "variable text is without a value"),
         (("prompt", "show", "none.toml"), "none.toml cannot be read"),

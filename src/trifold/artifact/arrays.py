@@ -49,6 +49,7 @@ class PromptingFacts(TypedDict, total=False):
     max_tokens: Size | None
     temperature: Amount
     stop: list[str]
+    label_by: Literal["auto", "likelihoods", "answers"]
     votes: Size
     option_orders: Size
     words: list[str]

@@ -95,7 +95,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         prompt: Prompt file; a plain one is made from the labels where `None`.
         shots: Labelled examples shown in each prompt.
         shot_choice: `balanced`, `random` or `nearest`.
-        votes: Answers of a server for each text.
+        label_by: `likelihoods`, or `answers` that a local model writes; `auto` is the former.
+        votes: Answers of a server for each text, or of a local model with `label_by="answers"`.
         calibration: How a local model's scores of words become probabilities; `auto` chooses on validation rows.
         option_orders: Orders of the labels in the prompt, over which a local model's scores are averaged.
         cloze: For masked models: the text, and the gap that a label's word has to fill.

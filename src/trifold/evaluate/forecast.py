@@ -13,6 +13,7 @@ from trifold.llm.settings import local_name
 from trifold.methods.catalogue import method_entry
 from trifold.methods.cost_forecast import Workload
 from trifold.methods.settings import MethodSettings
+from trifold.models.available_memory import count_weights
 from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.locate import find_backbone, locate
 from trifold.models.tokenizer import Tokenizer
@@ -55,7 +56,7 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
     named, chosen = local_name(settings.llm.llm), settings.backbone
     if named is not None and any(method_entry(name).asks_llm for name in methods):
         files = locate(named, offline=chosen.offline, trust_remote_code=chosen.trust_remote_code)
-        work = replace(work, llm_parameters=files.size_bytes() // 4, flops_per_second=matrix_rate(settings))
+        work = replace(work, llm_parameters=count_weights(files), flops_per_second=matrix_rate(settings))
     if any(method_entry(name).needs_backbone for name in methods):
         files = find_backbone(settings.backbone)
         tokens = Tokenizer.chosen(files, settings.backbone).encode(sample)
@@ -65,7 +66,7 @@ def forecast(split: Split, methods: list[str], settings: MethodSettings) -> Fore
             work,
             tokens_per_text=tokens_per_text,
             flops_per_token=flops_per_token(files, float(tokens.window_lengths(np.arange(len(tokens))).mean())),
-            parameters=files.size_bytes() // 4,
+            parameters=count_weights(files),
             layers=layer_count(files),
             flops_per_second=matrix_rate(settings),
         )

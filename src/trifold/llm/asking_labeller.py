@@ -73,6 +73,7 @@ class AskingLabeller(Labeller):
     Attributes:
         asked: Texts so far.
         abstained: Texts so far without a usable answer.
+        beside: For each answer with probabilities so far, what of them went to something else than labels.
     """
 
     def __init__(self, client: Client, task: LabellingTask, prior: np.ndarray | None = None) -> None:
@@ -80,6 +81,7 @@ class AskingLabeller(Labeller):
         self.client = client
         self.prior = np.full(len(task.words), 1 / len(task.words)) if prior is None else prior
         self.asked = self.abstained = 0
+        self.beside: list[float] = []
 
     @abstractmethod
     def questions(self, texts: Sequence[Text]) -> list[Question]:

@@ -13,6 +13,7 @@ from jinja2 import TemplateError
 
 from trifold.errors import BackboneError, LlmError
 from trifold.llm.contract import Answer, Gap, NoRoomError, OnText, Sampling, Scorer, TextGenerator
+from trifold.llm.held_answers import HeldAnswers
 from trifold.llm.label_lines import line_odds, scored_lines
 from trifold.llm.likelihood import Likelihoods
 from trifold.llm.prompt_template import Conversation, Message
@@ -53,6 +54,7 @@ class CausalModel(TextGenerator, Scorer):
         self.identity = f"{name} {files.sha256()[:16]} {runtime.precision}"
         self.window = _window(model, tokenizer)
         self._runtime, self._token_budget = runtime, token_budget
+        self._held = HeldAnswers(name, model, tokenizer)
         self.likelihoods = Likelihoods(model, runtime, token_budget)
         self._word_tokens = WordTokens(self.tokens)
         # Tokens of the prompts that are being scored, which are counted next.
@@ -215,6 +217,7 @@ class CausalModel(TextGenerator, Scorer):
             max_new_tokens=self.room(conversation, sampling.max_tokens),
             temperature=sampling.temperature,
             stop=sampling.stop,
+            form=self._held.form(sampling),
             seed=sampling.vote,
             pad_id=self.tokenizer.eos_token_id if self.tokenizer.pad_token_id is None else None,
         )

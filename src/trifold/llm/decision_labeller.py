@@ -92,9 +92,10 @@ def require_decidable(prompt: Prompt, shots: int, votes: int, labels: int) -> No
     for given, what in (
         (shots, f"--shots {shots}"),
         (prompt.examples, "the prompt file's [[examples]]"),
+        (prompt.output.stop, "the prompt file's output.stop"),
         (votes > 1, f"--votes {votes}"),
     ):
         if given:
             raise LlmError(
-                f"a decision server reads no examples and answers once, so it cannot use {what}: leave it out"
+                f"a decision server reads no examples and writes nothing, so it cannot use {what}: leave it out"
             )

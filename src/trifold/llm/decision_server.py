@@ -42,8 +42,9 @@ class DecisionServer(AskedModel):
     parallel: ClassVar[bool] = True
 
     def __init__(self, prefix: str, address: str, settings: LlmSettings) -> None:
-        for flag, given in (("--max-tokens", settings.max_tokens), ("--temperature", settings.temperature)):
-            if given:
+        for name in ("max_tokens", "temperature", "stop"):
+            if getattr(settings, name):
+                flag = f"--{name.replace('_', '-')}"
                 raise LlmError(f"{flag} is about writing, and a decision server writes nothing: leave it out")
         self._form = SystemOne() if prefix == SYSTEM_ONE_PREFIX else Decisions()
         self._connection = ServerConnection(prefix, address, settings)

@@ -80,6 +80,7 @@ class GenerationLabeller(AskingLabeller):
             position, conversation, sampling = asked[number]
             found = read_scored(answer.text, self.task.words)
             if found is not None and found.any():
+                self.beside.append(max(0.0, 1.0 - float(found.sum())))
                 ballot.count(position, found / found.sum(), scored=True)
                 continue
             named = self._named(answer.text)

@@ -32,6 +32,7 @@ class LabellingTask:
         long_text: What is kept of a longer text, `truncate` or `head+tail`.
         hypothesis: How a reranker is told of a label; `None` for the model's own way.
         pairs: Whether pairs of texts are labelled, and not single ones.
+        by_line: Whether answers are `label_lines`, where a text may have several labels.
     """
 
     prompt: Prompt
@@ -42,6 +43,7 @@ class LabellingTask:
     long_text: str = "truncate"
     hypothesis: str | None = None
     pairs: bool = False
+    by_line: bool = False
 
     @property
     def several(self) -> bool:

@@ -107,9 +107,20 @@ def labeller_of(
     Raises:
         SettingsError: If the settings are for the other kind of model.
     """
-    if isinstance(model, Scorer):
+    if isinstance(model, Scorer) and asked.label_by != "answers":
         log, limit = CallLog(log_path(llm.log)), SpendingLimit.of(llm)
         return LikelihoodLabeller(model, task, log, limit, score_map, asked.option_orders)
+    require(
+        isinstance(model, AskedModel),
+        f"--label-by answers with {model.name}",
+        "it writes no answers, so leave it out",
+    )
+    require(
+        asked.label_by != "likelihoods" or isinstance(model, Scorer),
+        f"--label-by likelihoods with {model.name}",
+        "a server answers in its own way, so leave it out",
+    )
+    assert isinstance(model, AskedModel)
     for flag, given in (("calibration", asked.calibration != "auto"), ("option-orders", asked.option_orders != 1)):
         require(not given, f"--{flag} with {model.name}", "it is for models whose words are scored, so leave it out")
     if isinstance(model, DecisionServer):
@@ -141,9 +152,10 @@ def labelling_task(
         SettingsError, LlmError: If the model cannot use what it is given.
     """
     _require_readable(model, asked, prompt, len(words))
-    if prompt.output.several and isinstance(model, Scorer):
+    by_line = prompt.output.several and isinstance(model, Scorer) and asked.label_by != "answers"
+    if by_line:
         prompt = asking_for_lines(prompt)
-    return LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis, pairs=pairs)
+    return LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis, pairs=pairs, by_line=by_line)
 
 
 def _require_readable(model: object, asked: PromptingSettings, prompt: Prompt, labels: int) -> None:

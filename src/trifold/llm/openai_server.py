@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from trifold.events import say
 from trifold.json_reading import parse_json
+from trifold.llm.answer_parser import find_word
 from trifold.llm.contract import Answer, OnText, Sampling, TextGenerator, TransientError
 from trifold.llm.openai_responses import all_thought, read_answer, read_events, read_places, read_usage
 from trifold.llm.prompt_template import Conversation
@@ -137,7 +138,7 @@ class OpenAIServer(TextGenerator):
                 self._top_tokens = ()
             return text
         values = [choice.value for choice in sampling.choices]
-        found = label_probabilities(places, values)
+        found = label_probabilities(places, values, anywhere=find_word(text, values) is not None)
         return text if found is None else as_scored(text, values, found)
 
     def _tell_of_votes(self) -> None:

@@ -25,6 +25,7 @@ from trifold.llm.settings import LlmSettings
 from trifold.terminal import printable
 
 _ERROR_CHARACTERS = 300
+_MODELS_SHOWN = 5
 # The openai package then leaves it to us to read the answer.
 _UNREAD = {"headers": {"X-Stainless-Raw-Response": "true"}}
 
@@ -150,9 +151,11 @@ class ServerConnection:
         if status in (401, 403):
             return FatalLlmError(f"{said}; is the environment variable {self._key_name} set to a key for this server?")
         if status == 404:
-            return FatalLlmError(
-                f"{said}; check BASE_URL (most end in /v1) and MODEL of --llm {self._prefix}BASE_URL#MODEL"
-            )
+            check = f"check BASE_URL (most end in /v1) and MODEL of --llm {self._prefix}BASE_URL#MODEL"
+            return FatalLlmError(f"{said}; {check}{self._models()}")
+        if status == 501:
+            # llama.cpp says so of a model that is not of the kind that was asked for.
+            return FatalLlmError(f"{said}; name a model that does what --llm {self._prefix} asks for")
         if 300 <= status < 400:
             target = self._clean(headers.get("location", "nowhere"))
             return FatalLlmError(
@@ -162,6 +165,15 @@ class ServerConnection:
         if is_retried(status):
             return TransientError(said, retry_after_seconds(headers), throttled=status in (429, 503))
         return RefusedError(said, status, reason.lower())
+
+    def _models(self) -> str:
+        """The models that the server says it has, for a message; nothing if it does not say."""
+        try:
+            found = parse_json(self.client.get("/models", cast_to=object, options=_UNREAD).http_response.content)
+            names = [self._clean(str(one["id"])) for one in found["data"]][:_MODELS_SHOWN]
+        except Exception:  # noqa: BLE001 - a help that may fail
+            return ""
+        return f"; the server has {', '.join(names)}" if names else ""
 
     def _clean(self, text: str) -> str:
         """A server's text as one line for a message: without the key, then cut, so that no part of the key is left."""

@@ -141,7 +141,10 @@ class PromptingSettings:
         shots: Labelled examples of the training part shown in each prompt.
         shot_choice: How they are chosen: as many of each label, at random, or those most similar to the text by the
             backbone's vectors.
-        votes: For servers: number of answers for each text; the shares of their votes are the probabilities.
+        label_by: How a model on this machine tells a label: by the likelihoods of all labels (auto, too), or in an
+            answer that it writes, which is held to the labels where llguidance is installed.
+        votes: For servers and written answers: number of answers for each text; the shares of their votes are the
+            probabilities.
         calibration: For local models: how the scores of the labels' words become probabilities. `none` takes them as
             they are, `length` divides them by a word's tokens, `pmi` and `contextual` take off what the model says of
             an empty text or of several texts that say nothing, `batch` what it says of texts on average, and `affine`
@@ -157,6 +160,7 @@ class PromptingSettings:
     prompt: Path | None = None
     shots: int = 0
     shot_choice: Literal["balanced", "random", "nearest"] = "balanced"
+    label_by: Literal["auto", "likelihoods", "answers"] = "auto"
     votes: int = 1
     calibration: Calibration = "auto"
     option_orders: int = 1

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-_BEGIN, _END = "<think>", "</think>"
+_BEGIN, THOUGHTS_END = "<think>", "</think>"
 
 
 def without_thoughts(text: str) -> str | None:
@@ -11,7 +11,7 @@ def without_thoughts(text: str) -> str | None:
     Some servers leave the beginning mark out, since the chat template has written it.
     """
     begun = text.lstrip().startswith(_BEGIN)
-    before, end, answer = text.partition(_END)
+    before, end, answer = text.partition(THOUGHTS_END)
     if end and (begun or _BEGIN not in before):
         return answer.lstrip()
     return None if begun else text
@@ -38,9 +38,9 @@ class AnswerPieces:
         begun = self._held.lstrip()
         self._thinking = self._thinking or begun.startswith(_BEGIN)
         if self._thinking:
-            _, end, answer = self._held.partition(_END)
+            _, end, answer = self._held.partition(THOUGHTS_END)
             # The end mark may come in two pieces; what is before it is not needed any more.
-            self._held = answer if end else self._held[-len(_END) :]
+            self._held = answer if end else self._held[-len(THOUGHTS_END) :]
             self._answering = bool(end)
         else:
             self._answering = not _BEGIN.startswith(begun)

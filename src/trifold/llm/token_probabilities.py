@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trifold.llm.answer_parser import undecorated
+from trifold.llm.thoughts import THOUGHTS_END
 
 # Below this share of the probability, an answer that begins with no label says nothing of labels.
 _LEAST_COVERED = 0.01
@@ -24,25 +25,40 @@ class TokenPlace:
     tokens: tuple[tuple[str, float], ...]
 
 
-def label_probabilities(places: Sequence[TokenPlace], words: Sequence[str]) -> np.ndarray | None:
+def label_probabilities(
+    places: Sequence[TokenPlace], words: Sequence[str], *, anywhere: bool = True
+) -> np.ndarray | None:
     """The probability of each label, `(words,)`; what is left to 1 went to tokens that begin no label.
 
-    They are read where the model begins to write a label, or else at the first place. A token counts for the label that
+    They are read where the answer begins to name a label, or else at its first place. A token counts for the label that
     it begins, in capitals or not and whatever spaces and quotes are before it. Where labels begin alike, what tells
     them apart is read from the next places, along the answer; a token with which two labels could begin, and that was
     not written, counts for none.
 
     Args:
-        places: The answer, place by place.
+        places: The answer, place by place; thoughts before it are left out.
         words: The words for the labels.
+        anywhere: Whether the label may stand behind other words; where an answer names several, its beginning tells.
 
     Returns:
         `None` if no label could be read.
     """
     folded = [word.casefold().strip() for word in words]
-    begin = next((at for at, place in enumerate(places) if _begins(place.written, folded)), None)
+    places = _without_thoughts(places)
+    first = next((at for at, place in enumerate(places) if undecorated(place.written)), 0)
+    tried = places if anywhere else places[: first + 1]
+    begin = next((at for at, place in enumerate(tried) if _begins(place.written, folded)), None)
     found = _walk(places[begin or 0 :], folded)
     return found if found.sum() > (0.0 if begin is not None else _LEAST_COVERED) else None
+
+
+def _without_thoughts(places: Sequence[TokenPlace]) -> Sequence[TokenPlace]:
+    written = ""
+    for number, place in enumerate(places):
+        written += place.written
+        if THOUGHTS_END in written:
+            return places[number + 1 :]
+    return places
 
 
 def _begins(token: str, words: Sequence[str]) -> bool:

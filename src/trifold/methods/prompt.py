@@ -184,8 +184,7 @@ def _prompt_examples(chosen: Examples, task: LabellingTask, labels: LabelMap, mo
 
     words = dict(zip(labels.names, task.words, strict=True))
     said = [[words[label] for label in labels_of(target)] for target in chosen.labels]
-    by_line = task.several and isinstance(model, Scorer)
-    answers = [lines_of(task.words, one) if by_line else ", ".join(one) or NO_LABEL for one in said]
+    answers = [lines_of(task.words, one) if task.by_line else ", ".join(one) or NO_LABEL for one in said]
     rows = zip(chosen.texts, answers, strict=True)
     return tuple(
         Example({name: cut(value) for name, value in task.values(text).items()}, answer) for text, answer in rows

@@ -84,13 +84,15 @@ class PromptPredictor(Predictor):
         return Scores((found.logits / self._temperature).astype(np.float32), found.truncated, found.seconds_from_log)
 
     def account(self) -> dict[str, object]:
-        """See `Predictor.account`. Calls, tokens and money, and how often an answer named no label."""
+        """See `Predictor.account`. Calls, tokens and money; how much of the answers named no label."""
         spent = self._labeller.spent
         found: dict[str, object] = {"calls": spent.calls, "answers_from_log": spent.from_log}
         if isinstance(self._labeller, AskingLabeller):
             failures = self._labeller.abstained / max(1, self._labeller.asked)
             found |= {"prompt_tokens": spent.prompt_tokens, "answer_tokens": spent.answer_tokens}
             found["failure_rate"] = round(failures, 6)
+            if self._labeller.beside:
+                found["probability_beside_labels"] = round(float(np.mean(self._labeller.beside)), 6)
         return {**found, "money": spent.money(self._price)} if self._price else found
 
     def save(self, folder: Path) -> None:
@@ -128,8 +130,9 @@ class PromptPredictor(Predictor):
             labels, task = LabelMap.saved(kept), _task(folder, kept, arrays, compute)
             temperature = float(arrays.of_shape("temperature", 1, positive=True)[0])
             votes, orders = int(kept["votes"]), int(kept["option_orders"])
-            asked = PromptingSettings(votes=votes, option_orders=orders, cloze=task.cloze, hypothesis=task.hypothesis)
-            score_map = _score_map(arrays, len(labels)) if "base" in kept else None
+            how = {"label_by": kept["label_by"], "cloze": task.cloze, "hypothesis": task.hypothesis}
+            asked = PromptingSettings(votes=votes, option_orders=orders, **how)
+            score_map = _score_map(arrays, len(labels)) if "base" in kept and asked.label_by != "answers" else None
             _require_whole(task, labels, arrays)
         if asked.votes > 1:
             say(f"note: {folder.parent} asks {asked.votes} times for each text")
@@ -166,6 +169,7 @@ def kept_settings(
         "llm": without_server(name),
         "llm_bytes": files.size_bytes() if files else 0,
         **{name: getattr(llm, name) for name in _KEPT},
+        "label_by": asked.label_by,
         "votes": asked.votes,
         "option_orders": asked.option_orders,
         "words": list(task.words),
@@ -281,13 +285,5 @@ def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], com
         found = embedder(files, Tokenizer.of(files, kept["nearest"]), compute)
         shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
     words = tuple(kept["words"])
-    return LabellingTask(
-        prompt,
-        words,
-        kept["cloze"],
-        shots,
-        kept["max_length"],
-        kept["long_text"],
-        kept.get("hypothesis"),
-        bool(kept.get("pairs")),
-    )
+    how = (kept[name] for name in ("max_length", "long_text", "hypothesis", "pairs"))
+    return LabellingTask(prompt, words, kept["cloze"], shots, *how)

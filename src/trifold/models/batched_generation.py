@@ -104,6 +104,7 @@ class _Row:
         self.written: list[int] = []
         self._decode = decode
         self._stream = TextStream(decode, decoding.stop, on_piece) if on_piece else None
+        self._formed = decoding.form.begin() if decoding.form else None
         self._random: torch.Generator | None = None
 
     def next_token(self, scores: torch.Tensor, processors: Any) -> int:
@@ -113,6 +114,9 @@ class _Row:
             scores: Logits, `(vocabulary,)` float32.
             processors: Those of transformers, made for this prompt alone.
         """
+        if self._formed:
+            # First of all: what may not follow must not take the places of the most probable tokens.
+            scores = self._formed.allowed(scores)
         if processors:
             ids = torch.tensor([[*self.prompt, *self.written]], device=scores.device)
             scores = processors(ids, scores[None])[0]
@@ -125,12 +129,14 @@ class _Row:
     def take(self, token: int) -> None:
         """Go on with a token."""
         self.written.append(token)
+        if self._formed:
+            self._formed.take(token)
         if self._stream:
             self._stream.add([token])
 
     def is_full(self) -> bool:
-        """Whether the text is as long as it may be, or a stop ends it."""
-        if len(self.written) >= self.decoding.max_new_tokens:
+        """Whether the text is as long as it may be, its form is complete, or a stop ends it."""
+        if len(self.written) >= self.decoding.max_new_tokens or (self._formed and self._formed.is_whole):
             return True
         if not self.decoding.stop:
             return False
@@ -191,7 +197,7 @@ class _Loop:
 
 
 def _next_tokens(rows: list[_Row], logits: torch.Tensor, processors: list[Any]) -> list[int]:
-    if not any(processors) and not any(row.decoding.temperature for row in rows):
+    if not any(processors) and not any(row.decoding.temperature or row.decoding.form for row in rows):
         chosen: list[int] = logits.argmax(-1).tolist()
         return chosen
     return [row.next_token(scores, own) for row, scores, own in zip(rows, logits, processors, strict=True)]

@@ -2,12 +2,11 @@
 
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from trifold.errors import BackboneError
 from trifold.models.available_memory import count_weights, require_memory
@@ -48,10 +47,9 @@ def load_model(
 
     read_config(files)
     # Checked first: without safetensors weights, the message of transformers would be about another file.
-    shards = files.shards()
+    files.shards()
     options = {"dtype": torch.float32, "attn_implementation": attention, **options}
-    with suppress(OSError, SafetensorError):
-        require_memory(files.name, count_weights(shards), str(options["dtype"]).removeprefix("torch."))
+    require_memory(files.name, count_weights(files), str(options["dtype"]).removeprefix("torch."))
     trusted = {"trust_remote_code": files.trust_remote_code, "use_safetensors": True, "local_files_only": True}
     transformers.logging.disable_progress_bar()
     try:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from trifold.errors import BackboneError
+from trifold.models.answer_grammar import AnswerForm
 from trifold.models.backbone_files import reason_of
 from trifold.models.context_length import context_length
 from trifold.models.loading import without_advice
@@ -32,6 +33,7 @@ class Decoding:
         seed: Seed of sampling.
         end_id: Token that ends a text; `None` for the model's own.
         pad_id: Token that fills up finished texts; `None` for the model's own.
+        form: What the text is held to, by `continue_prompts` alone; `None` for nothing.
     """
 
     max_new_tokens: int
@@ -44,6 +46,7 @@ class Decoding:
     seed: int = 0
     end_id: int | None = None
     pad_id: int | None = None
+    form: AnswerForm | None = None
 
     def options(self) -> dict[str, Any]:
         """As transformers' `generate` takes them; what is `None` is left to the model's own configuration."""

@@ -51,7 +51,7 @@ class Session:
         if not answer.text.strip():
             limit = self.client.model.room(conversation, self.sampling.max_tokens)
             say(why_empty(answer.text, answer.answer_tokens, limit, "--max-tokens"))
-        elif self.sampling.json_schema is not None and not _is_json(answer.text):
+        elif self.sampling.json_schema is not None and not is_json(answer.text):
             say("note: the answer is no JSON, which the prompt asks for")
 
     def texts_of(self, conversations: Sequence[Conversation]) -> list[str | LlmError]:
@@ -83,7 +83,8 @@ class Session:
         return self._model.shown(conversation)
 
 
-def _is_json(text: str) -> bool:
+def is_json(text: str) -> bool:
+    """Whether an answer is JSON."""
     try:
         parse_json(text)
     except ValueError:

@@ -21,7 +21,7 @@ from trifold.llm.prompt_template import Conversation, Prompt
 from trifold.llm.settings import LlmSettings
 from trifold.llm.spending_limit import Spent
 from trifold.models.answer_length import why_empty
-from trifold.pipeline.prompt_files import Session
+from trifold.pipeline.prompt_files import Session, is_json
 from trifold.types import BadRow, Record, Text
 
 
@@ -204,6 +204,9 @@ class _Asking:
                     limit = client.model.room(conversation, sampling.max_tokens)
                     why = why_empty(answer.text, answer.answer_tokens, limit, "--max-tokens")
                     found[place] = {ERROR: why.removeprefix("note: ")}
+                elif sampling.json_schema is not None and not is_json(answer.text):
+                    self._counts.failed += 1
+                    found[place] = {self._request.column: answer.text, ERROR: "the answer is no JSON"}
                 else:
                     self._counts.answered += 1
                     found[place] = {self._request.column: answer.text}

@@ -105,13 +105,12 @@ def test_after_a_refusal_nobody_calls_before_the_time_it_asks_for(tmp_path: Path
 
     def script(number: int, _body: object) -> Reply:
         arrived.append(time.monotonic())
-        return Reply("later", 429, {"Retry-After": "0.4"}) if number == 1 else Reply("good", wait_seconds=0.05)
+        return Reply("later", 429, {"Retry-After": "0.8"}) if number == 1 else Reply("good", wait_seconds=0.05)
 
     with scripted(script) as server:
         model = OpenAIServer(server.llm.removeprefix("openai:"), LlmSettings(llm=server.llm, timeout_seconds=5))
         client = Client(model, CallLog(tmp_path / "log"), SpendingLimit(), concurrency=2)
         asked = [(Message("user", str(number)),) for number in range(12)]
         assert all(isinstance(one, Answer) for _, one in client.ask_all(asked, [Sampling()] * 12))
-    # Only what was under way when the refusal came is earlier.
-    early = [when for when in arrived[1:] if when - arrived[0] < 0.38]
-    assert len(early) <= 1
+    # What was under way when the refusal came is earlier.
+    assert not [when for when in arrived if 0.3 < when - arrived[0] < 0.75]

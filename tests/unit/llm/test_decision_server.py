@@ -223,7 +223,8 @@ def test_what_a_decision_server_cannot_use_is_refused_by_name(
 
 
 @pytest.mark.parametrize(
-    ("flag", "setting"), [("--max-tokens", {"max_tokens": 9}), ("--temperature", {"temperature": 0.5})]
+    ("flag", "setting"),
+    [("--max-tokens", {"max_tokens": 9}), ("--temperature", {"temperature": 0.5}), ("--stop", {"stop": ("x",)})],
 )
 def test_settings_of_writing_are_refused(flag: str, setting: dict[str, Any]) -> None:
     with pytest.raises(LlmError, match=f"{flag} is about writing"):

@@ -87,12 +87,21 @@ def test_the_servers_wish_to_wait_is_heard(tmp_path: Path) -> None:
     [
         (401, "is the environment variable OPENAI_API_KEY set to a key"),
         (404, "check BASE_URL"),
+        (501, "answered 501: no; name a model that does what --llm openai: asks for"),
         (400, "answered 400: no"),
     ],
 )
 def test_what_does_not_pass_is_not_tried_again(status: int, sentence: str, tmp_path: Path) -> None:
     with scripted(lambda *_: Reply("no", status)) as server:
         with pytest.raises(LlmError, match=sentence):
+            open_client(server.llm, tmp_path / "log").ask(said("hello"), Sampling())
+        assert len(server.requests) == 1
+
+
+def test_where_a_model_is_not_there_those_that_are_there_are_named(tmp_path: Path) -> None:
+    with scripted(lambda *_: Reply("no such model", 404)) as server:
+        server.models += ["one", f"two {SECRET}", *"abcdef"]
+        with pytest.raises(FatalLlmError, match=r"; the server has one, two \[key removed\], a, b, c$"):
             open_client(server.llm, tmp_path / "log").ask(said("hello"), Sampling())
         assert len(server.requests) == 1
 

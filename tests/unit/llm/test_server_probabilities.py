@@ -44,7 +44,9 @@ def test_one_answer_gives_probabilities_and_the_log_keeps_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with scripted(lambda *_: Reply("good", places=SURE)) as server:
-        first = goods(labeller(server, tmp_path / "log"), ["a film", "another"])
+        labelled = labeller(server, tmp_path / "log")
+        first = goods(labelled, ["a film", "another"])
+        np.testing.assert_allclose(labelled.beside, 0.1, atol=1e-6)
         assert {request["top_logprobs"] for request in server.requests} == {20}
         second = goods(labeller(server, tmp_path / "log"), ["a film", "another"])
         assert len(server.requests) == 2

@@ -47,6 +47,23 @@ def test_labels_get_the_probability_of_the_tokens_that_begin_them(case: str) -> 
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+def test_thoughts_name_no_label() -> None:
+    answer = places(
+        {"<think>": 1.0}, {"bad": 1.0}, {"?</": 1.0}, {"think>": 1.0}, {"\n": 1.0}, {"good": 0.75, "bad": 0.25}
+    )
+    np.testing.assert_allclose(label_probabilities(answer, ("good", "bad")), (0.75, 0.25))  # type: ignore[arg-type]
+
+
+def test_where_an_answer_names_several_labels_only_its_beginning_tells() -> None:
+    neither = places(
+        {"Neither": 0.9, "good": 0.06, "bad": 0.04}, {" good": 0.7, " bad": 0.3}, {" nor": 1.0}, {" bad": 1.0}
+    )
+    first = places({" ": 1.0}, {"bad": 0.8, "good": 0.2}, {", not": 1.0}, {" good": 1.0})
+    for answer, expected in ((neither, (0.06, 0.04)), (first, (0.2, 0.8))):
+        found = label_probabilities(answer, ("good", "bad"), anywhere=False)
+        np.testing.assert_allclose(found, expected)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("answer", [[], places({"Well": 0.995, "good": 0.005}), places({"": 1.0})])
 def test_where_no_label_stands_nothing_is_read(answer: list[TokenPlace]) -> None:
     assert label_probabilities(answer, ("good", "bad")) is None

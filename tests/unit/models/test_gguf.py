@@ -1,6 +1,7 @@
 """GGUF files: what is computed with one is what transformers computes, and what is wrong is said before it is read."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from gguf_files import KINDS, write_gguf
+from trifold.cache_folder import clear
 from trifold.errors import BackboneError, LlmError, SettingsError
 from trifold.llm.open_model import open_llm
 from trifold.llm.settings import LlmSettings
@@ -221,8 +223,50 @@ def test_without_the_package_it_is_said_what_to_install(file: Path, monkeypatch:
 
 
 def test_what_says_that_it_was_converted_is_believed_in_the_cache_alone(file: Path, tmp_path: Path) -> None:
-    import shutil
-
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(locate(str(file)).folder, elsewhere)
     assert locate(str(elsewhere)).source_sha256 is None
+
+
+def test_two_at_once_convert_it_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    convert, calls = conversion._convert, []
+
+    def counted(*given: Any) -> None:
+        calls.append(given)
+        convert(*given)
+
+    monkeypatch.setattr(conversion, "_convert", counted)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(locate, [str(file)] * 2)
+    assert first == second
+    assert len(calls) == 1
+
+
+def test_what_a_killed_conversion_left_is_cleared_away(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = locate(str(file)).folder
+    shutil.rmtree(folder)
+    left = folder.with_name(f".{folder.name}.0123abcd.partial")
+    left.mkdir()
+    (left / "model.safetensors").write_bytes(b"half")
+    assert locate(str(file)).folder == folder
+    assert not left.exists()
+
+
+def test_a_conversion_that_fails_leaves_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(conversion, "write_weights", fail)
+    with pytest.raises(KeyboardInterrupt):
+        locate(str(file))
+    assert not [path for path in conversion.models_folder().iterdir() if path.is_dir()]
+
+
+def test_clearing_the_cache_removes_it(file: Path) -> None:
+    files = locate(str(file))
+    size = files.size_bytes()
+    assert clear() >= size
+    assert not list_models() or not list_models()[0].size_bytes
+    assert locate(str(file)) == files
