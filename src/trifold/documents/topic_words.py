@@ -6,11 +6,16 @@ from itertools import pairwise
 
 import numpy as np
 
+from trifold.data.markup import without_markup
+from trifold.documents.stop_words import is_stop_word, stop_words_of
 from trifold.word_characters import MARKS, UNSPACED, UNSPACED_CHARACTER
 
 WORDS_A_TOPIC = 6
 # A word of a single text names that text, and where there are few texts, whatever there is.
 _FEWEST_TEXTS, _FEW = 2, 50
+# A word that stands in at least this share of the texts of more than this share of the topics names none of them, where
+# there are so many topics.
+_MANY_TEXTS, _MOST_TOPICS, _TOPICS_TO_TELL = 0.1, 0.75, 4
 # How many times as frequent as in all texts a word must be in the topic that it names.
 _MORE_FREQUENT = 1.5
 # Longer runs of letters and digits are codes.
@@ -26,7 +31,8 @@ def topic_words(texts: Sequence[str], topic_of: np.ndarray, count: int, most: in
     The weight of word w in topic t is `tf(w, t) * log(1 + A / f(w)) * log(tf(w, t) / tf(w))`: its share of the
     topic's words, its frequency f(w) in all topics, A, the words of an average topic, and its share of all words. The
     last factor is ours: without it, the commonest words of a language name every topic of questions. Words that are
-    hardly more frequent in the topic than in all texts do not name it.
+    hardly more frequent in the topic than in all texts do not name it, nor do a language's stop words and words that
+    stand in many texts of most topics. Tags, entities and addresses are no words.
 
     Args:
         texts: The texts.
@@ -50,11 +56,17 @@ def topic_words(texts: Sequence[str], topic_of: np.ndarray, count: int, most: in
     names = vectorizer.get_feature_names_out()
     in_texts = np.bincount(counts.indices, minlength=len(names))
     usable = in_texts >= (_FEWEST_TEXTS if len(texts) >= _FEW else 1)
+    stop_words = stop_words_of(dict(zip(names, np.asarray(counts.sum(axis=0)).ravel().tolist(), strict=True)))
+    usable &= np.array([not is_stop_word(name, stop_words) for name in names])
     members = np.flatnonzero(topic_of >= 0)
     belongs = csr_array(
         (np.ones(len(members), dtype=np.int32), (topic_of[members], members)), shape=(count, len(texts))
     )
     in_topic = (belongs @ counts).toarray().astype(np.float64)
+    sizes = np.maximum(np.bincount(topic_of[members], minlength=count), 1)
+    spread = (belongs @ (counts > 0).astype(np.int32)).toarray() / sizes[:, None] >= _MANY_TEXTS
+    if count >= _TOPICS_TO_TELL:
+        usable &= spread.mean(axis=0) <= _MOST_TOPICS
     lengths = np.maximum(in_topic.sum(axis=1, keepdims=True), 1)
     shares = in_topic / lengths
     everywhere = in_topic.sum(axis=0)
@@ -71,7 +83,7 @@ def topic_words(texts: Sequence[str], topic_of: np.ndarray, count: int, most: in
 
 def _words_of(text: str) -> list[str]:
     found = list[str]()
-    for word in _WORD.finditer(text.lower()):
+    for word in _WORD.finditer(without_markup(text).lower()):
         if word[1]:
             found.append(word[1])
         else:

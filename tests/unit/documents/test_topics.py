@@ -6,6 +6,7 @@ import pytest
 
 from trifold.documents.clustering import cluster
 from trifold.documents.map_layout import MOST_POINTS, plane, sampled
+from trifold.documents.stop_words import stop_words_of
 from trifold.documents.topic_map import topic_page
 from trifold.documents.topic_settings import TopicSettings
 from trifold.documents.topic_words import topic_words
@@ -89,10 +90,10 @@ def test_in_scripts_without_spaces_words_are_pairs_of_characters():
 
 
 def test_words_of_a_topic_keep_their_vowel_signs_and_hyphens():
-    texts = ["हिन्दी किताब, it's well-known."] * 2 + ["3d x " + "y" * 40 + " 'other' words"] * 2
+    texts = ["हिन्दी किताब, o'brien well-known."] * 2 + ["3d x " + "y" * 40 + " 'outer' words"] * 2
     words = topic_words(texts, np.array([0, 0, 1, 1]), 2)
-    assert set(words[0]) == {"हिन्दी", "किताब", "it's", "well-known"}
-    assert set(words[1]) == {"other", "words"}
+    assert set(words[0]) == {"हिन्दी", "किताब", "o'brien", "well-known"}
+    assert set(words[1]) == {"outer", "words"}
 
 
 def test_neighbours_lie_beside_each_other_on_the_map():
@@ -122,3 +123,26 @@ def test_texts_and_labels_cannot_become_part_of_the_page():
     assert len(data["groupings"]) == 2
     assert "http://" not in page.replace("http-equiv", "")
     assert "https://" not in page
+
+
+def test_fillers_and_markup_name_no_topic():
+    filler = "my &lt;br /&gt; own <a href='x'>was</a> just #39; https://a.b/film don't"
+    texts = [f"{filler} oil barrel my my"] * 30 + [f"{filler} football team I've"] * 30
+    words = topic_words(texts, np.array([0] * 30 + [1] * 30), 2)
+    assert [set(one) for one in words] == [{"oil", "barrel"}, {"football", "team"}]
+
+
+def test_stop_words_are_those_of_the_texts_language():
+    pytest.importorskip("bm25s")
+    german = ["das Öl ist nicht so teuer und der Preis"] * 30 + ["die Kuh ist auf der Weide und das Gras"] * 30
+    words = topic_words(german, np.array([0] * 30 + [1] * 30), 2)
+    assert [set(one) for one in words] == [{"öl", "teuer", "preis"}, {"kuh", "weide", "gras"}]
+    # An English list would leave out `die`, and a text that is a list of names has no language.
+    assert stop_words_of({"die": 1, "anna": 9, "maria": 9}) == frozenset()
+
+
+def test_a_word_that_stands_in_most_topics_names_none():
+    subjects = ["oil", "goal", "orbit", "violin"]
+    texts = [f"zum {subject} {'zum ' * 9 * (n == 0)}{subject}" for n, subject in enumerate(subjects) for _ in range(20)]
+    words = topic_words(texts, np.repeat(np.arange(4), 20), 4)
+    assert words == [[subject] for subject in subjects]
