@@ -119,7 +119,7 @@ class Phrases:
         return found
 
     def _ending_words(self, words: set[int]) -> set[int]:
-        """Those of some words with which phrases end: often before a stop word or an end, not always before the same."""
+        """Those of some words that phrases end with: often before a stop word or an end, not always before the same."""
         text = self._text[:_SAMPLE]
         asked = np.zeros(len(self._words), dtype=bool)
         asked[list(words)] = True
