@@ -31,6 +31,11 @@ def stop_words_of(counts: Mapping[str, int]) -> frozenset[str]:
     return _lists()[best] if shares[best] >= _LEAST_SHARE else frozenset()
 
 
+def english_stop_words() -> frozenset[str]:
+    """Those of English."""
+    return _lists()["EN"]
+
+
 def is_stop_word(word: str, known: frozenset[str]) -> bool:
     """Whether a word is one, also with an ending behind an apostrophe: `it's`, `don't`."""
     begin, apostrophe, _ = word.replace("\u2019", "'").partition("'")
