@@ -10,8 +10,8 @@ from trifold.data.hub import offline_data
 from trifold.data.result_file import write_result
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable, Row
-from trifold.documents.duplicate_settings import DuplicateSettings
-from trifold.documents.duplicates import Copy, counts_by_kind, find_copies, find_duplicates
+from trifold.documents.duplicates.duplicates import Copy, counts_by_kind, find_copies, find_duplicates
+from trifold.documents.duplicates.settings import DuplicateSettings
 from trifold.errors import require
 from trifold.inference.stream import require_result
 from trifold.models.settings import EncodingSettings

@@ -90,8 +90,8 @@ class FileEncoder:
     """
 
     def __init__(self, model: str, settings: EncodingSettings) -> None:
-        from trifold.documents.embedder import TextEmbedder
-        from trifold.documents.similar import Counts, unit_encoder
+        from trifold.documents.embedding.embedder import TextEmbedder
+        from trifold.documents.similarity.similar import Counts, unit_encoder
         from trifold.runtime import prepare_own
 
         prepare_own()

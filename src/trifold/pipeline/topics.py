@@ -10,9 +10,9 @@ from trifold.data.hub import offline_data
 from trifold.data.result_file import write_result
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable, Row
-from trifold.documents.topic_map import topic_page
-from trifold.documents.topic_settings import TopicSettings
-from trifold.documents.topics import Topics, find_topics
+from trifold.documents.topics.settings import TopicSettings
+from trifold.documents.topics.topic_map import topic_page
+from trifold.documents.topics.topics import Topics, find_topics
 from trifold.errors import require
 from trifold.inference.stream import require_result
 from trifold.models.settings import EncodingSettings

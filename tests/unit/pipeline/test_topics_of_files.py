@@ -7,7 +7,7 @@ import pytest
 from conftest import write_reviews
 from trifold.cli.main import run
 from trifold.data.settings import ResultSettings
-from trifold.documents.topic_settings import TopicSettings
+from trifold.documents.topics.settings import TopicSettings
 from trifold.errors import BackboneError, DataError, SettingsError
 from trifold.pipeline import topics as module
 from trifold.pipeline.topics import TopicsRequest, topics

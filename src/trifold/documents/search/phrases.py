@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from trifold.documents.language.stop_words import english_stop_words
 from trifold.documents.search.keywords import FACTS, TEXT, TEXT_ENDS, WORDS, KeywordFacts
 from trifold.documents.search.mapped_array import open_array
 from trifold.documents.search.records import read_record
 from trifold.documents.search.sorted_words import SortedWords
 from trifold.documents.search.words import BREAK, split_words, without_last_word
-from trifold.documents.stop_words import english_stop_words
 
 # Words of a phrase at most, the completed one included; longer ones would be sentences of the documents.
 _MOST_WORDS = 5

@@ -9,10 +9,10 @@ import pytest
 from pyarrow import parquet
 
 from trifold.data.settings import TextSettings
-from trifold.documents import embed
-from trifold.documents.embed import embed_file
-from trifold.documents.embedder import TextEmbedder
-from trifold.documents.unfinished_vectors import folder_for
+from trifold.documents.embedding import embed
+from trifold.documents.embedding.embed import embed_file
+from trifold.documents.embedding.embedder import TextEmbedder
+from trifold.documents.embedding.unfinished_vectors import folder_for
 from trifold.errors import BackboneError, DataError, SettingsError
 
 ROWS = 50

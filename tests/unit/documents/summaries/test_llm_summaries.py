@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from trifold.documents.llm_summaries import cite, write_summaries
-from trifold.documents.summary_settings import SummarySettings
+from trifold.documents.summaries.llm_summaries import cite, write_summaries
+from trifold.documents.summaries.settings import SummarySettings
 from trifold.errors import LlmError
 from trifold.llm.contract import NoRoomError
 from trifold.llm.prompt_template import Conversation

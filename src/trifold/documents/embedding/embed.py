@@ -16,8 +16,8 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.result_file import JSON_LINES, PARQUET, write_result
 from trifold.data.settings import TextSettings
 from trifold.data.table import ResultTable, Row, Table, VectorOf
-from trifold.documents.embedder import TextEmbedder
-from trifold.documents.unfinished_vectors import UnfinishedVectors, folder_for, unfinished_vectors
+from trifold.documents.embedding.embedder import TextEmbedder
+from trifold.documents.embedding.unfinished_vectors import UnfinishedVectors, folder_for, unfinished_vectors
 from trifold.errors import DataError, SettingsError
 from trifold.hashing import content_address, file_sha256
 from trifold.inference.stream import telling

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from trifold.data.markup import without_markup
-from trifold.documents.stop_words import is_stop_word, stop_words_of
+from trifold.documents.language.stop_words import is_stop_word, stop_words_of
 from trifold.word_characters import MARKS, UNSPACED, UNSPACED_CHARACTER
 
 WORDS_A_TOPIC = 6

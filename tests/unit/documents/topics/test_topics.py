@@ -4,13 +4,13 @@ import re
 import numpy as np
 import pytest
 
-from trifold.documents.clustering import cluster
-from trifold.documents.map_layout import MOST_POINTS, plane, sampled
-from trifold.documents.stop_words import stop_words_of
-from trifold.documents.topic_map import topic_page
-from trifold.documents.topic_settings import TopicSettings
-from trifold.documents.topic_words import topic_words
-from trifold.documents.topics import find_topics
+from trifold.documents.language.stop_words import stop_words_of
+from trifold.documents.topics.clustering import cluster
+from trifold.documents.topics.map_layout import MOST_POINTS, plane, sampled
+from trifold.documents.topics.settings import TopicSettings
+from trifold.documents.topics.topic_map import topic_page
+from trifold.documents.topics.topic_words import topic_words
+from trifold.documents.topics.topics import find_topics
 from trifold.errors import DataError, SettingsError
 
 SUBJECTS = ("oil barrel price", "goal match team", "planet orbit rocket")

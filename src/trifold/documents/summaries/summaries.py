@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from trifold.documents.sentences import Sentence, split_sentences
-from trifold.documents.summary_settings import SummarySettings
+from trifold.documents.language.sentences import Sentence, split_sentences
+from trifold.documents.summaries.settings import SummarySettings
 
 # Vectors of length 1 of some sentences, `(sentences, width)`.
 Encode = Callable[[Sequence[str]], np.ndarray]

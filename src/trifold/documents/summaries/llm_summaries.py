@@ -6,9 +6,9 @@ from itertools import islice
 
 import numpy as np
 
-from trifold.documents.sentences import Sentence
-from trifold.documents.summaries import Encode, bounded_sentences
-from trifold.documents.summary_settings import SummarySettings
+from trifold.documents.language.sentences import Sentence
+from trifold.documents.summaries.settings import SummarySettings
+from trifold.documents.summaries.summaries import Encode, bounded_sentences
 from trifold.errors import LlmError
 from trifold.llm.contract import NoRoomError
 from trifold.llm.prompt_template import Conversation, Prompt, Variable

@@ -14,8 +14,8 @@ import numpy as np
 from trifold.data.near_duplicates import NearSearch
 from trifold.data.shingles import jaccard, normalise, shingle_set, words_alone
 from trifold.data.union_find import UnionFind
-from trifold.documents.duplicate_settings import DuplicateSettings
-from trifold.documents.semantic_pairs import semantic_copies, semantic_pairs
+from trifold.documents.duplicates.semantic_pairs import semantic_copies, semantic_pairs
+from trifold.documents.duplicates.settings import DuplicateSettings
 
 Kind = Literal["exact", "near", "semantic"]
 KINDS: tuple[Kind, ...] = ("exact", "near", "semantic")

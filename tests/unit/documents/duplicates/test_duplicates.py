@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from trifold.documents.differing_part import differing_part
-from trifold.documents.duplicate_settings import DuplicateSettings
-from trifold.documents.duplicates import find_copies, find_duplicates
-from trifold.documents.semantic_pairs import semantic_copies, semantic_pairs
+from trifold.documents.duplicates.differing_part import differing_part
+from trifold.documents.duplicates.duplicates import find_copies, find_duplicates
+from trifold.documents.duplicates.semantic_pairs import semantic_copies, semantic_pairs
+from trifold.documents.duplicates.settings import DuplicateSettings
 from trifold.errors import SettingsError
 
 FILM = "the film is a quiet wonder and nobody in the audience made a sound until the very last scene was over"

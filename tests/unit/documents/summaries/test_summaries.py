@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from trifold.documents.summaries import bounded_sentences, choose, score_sentences, summarize
-from trifold.documents.summary_settings import SummarySettings
+from trifold.documents.summaries.settings import SummarySettings
+from trifold.documents.summaries.summaries import bounded_sentences, choose, score_sentences, summarize
 from trifold.errors import SettingsError
 
 THEMES = ("harbour", "council", "goat")

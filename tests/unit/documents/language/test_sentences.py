@@ -1,6 +1,6 @@
 """Sentences with their places in the text."""
 
-from trifold.documents.sentences import split_sentences
+from trifold.documents.language.sentences import split_sentences
 
 
 def test_each_sentence_stands_where_it_says() -> None:

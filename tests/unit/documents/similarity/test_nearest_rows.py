@@ -6,8 +6,8 @@ import pytest
 
 from trifold import TextEmbedder
 from trifold.data.settings import TextSettings
-from trifold.documents import nearest_rows as module
-from trifold.documents.nearest_rows import nearest_rows
+from trifold.documents.similarity import nearest_rows as module
+from trifold.documents.similarity.nearest_rows import nearest_rows
 from trifold.errors import DataError
 
 THINGS = ("film", "plot", "cast", "score", "ending", "script", "story")

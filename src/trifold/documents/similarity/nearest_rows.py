@@ -11,9 +11,9 @@ from trifold.data.examples import open_rows
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import TextSettings
 from trifold.data.table import ResultTable, Row, Table
-from trifold.documents.embedder import TextEmbedder
+from trifold.documents.embedding.embedder import TextEmbedder
 from trifold.documents.nearest import nearest
-from trifold.documents.similar import (
+from trifold.documents.similarity.similar import (
     OTHER_TEXT,
     ROWS_PER_SLICE,
     SIMILARITY,
@@ -23,7 +23,7 @@ from trifold.documents.similar import (
     open_texts,
     unit_encoder,
 )
-from trifold.documents.stored_texts import StoredTexts
+from trifold.documents.similarity.stored_texts import StoredTexts
 from trifold.errors import DataError
 from trifold.inference.answers import ERROR
 from trifold.types import BadRow, Record

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trifold import TextClassifier, TextEmbedder
-from trifold.documents.models import own_reading
+from trifold.documents.embedding.models import own_reading
 from trifold.errors import BackboneError
 from trifold.models.settings import EncodingSettings
 

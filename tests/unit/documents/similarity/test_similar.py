@@ -7,8 +7,8 @@ import pytest
 
 from trifold import TextEmbedder
 from trifold.data.settings import TextSettings
-from trifold.documents import similar
-from trifold.documents.similar import similar_pairs, similarity_of
+from trifold.documents.similarity import similar
+from trifold.documents.similarity.similar import similar_pairs, similarity_of
 from trifold.errors import BackboneError, DataError, SettingsError
 from trifold.models.settings import EncodingSettings
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from trifold.data.in_memory import texts_of
-from trifold.documents.models import find_model
-from trifold.documents.prompts import DOCUMENTS, QUERY, named_prompt, prompts_of_family
-from trifold.documents.saved_embedder import save_embedder
+from trifold.documents.embedding.models import find_model
+from trifold.documents.embedding.prompts import DOCUMENTS, QUERY, named_prompt, prompts_of_family
+from trifold.documents.embedding.saved_embedder import save_embedder
 from trifold.engines.encoder import Encoder
 from trifold.errors import require
 from trifold.events import say, say_once, track

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trifold.documents.prompts import named_prompt, prompts_of_family
+from trifold.documents.embedding.prompts import named_prompt, prompts_of_family
 from trifold.errors import SettingsError
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trifold.documents.stored_texts import StoredTexts
+from trifold.documents.similarity.stored_texts import StoredTexts
 
 
 def test_texts_of_any_kind_come_back_and_nothing_stays() -> None:

@@ -14,7 +14,7 @@ from trifold.data.in_memory import texts_of
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import TextSettings
 from trifold.data.table import ResultTable, Row, Table
-from trifold.documents.embedder import TextEmbedder
+from trifold.documents.embedding.embedder import TextEmbedder
 from trifold.errors import DataError, SettingsError
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR

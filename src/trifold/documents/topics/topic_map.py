@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from trifold.documents.clustering import OTHER
-from trifold.documents.map_layout import MOST_POINTS, plane, sampled
-from trifold.documents.topics import Topics
+from trifold.documents.topics.clustering import OTHER
+from trifold.documents.topics.map_layout import MOST_POINTS, plane, sampled
+from trifold.documents.topics.topics import Topics
 from trifold.evaluate.html_page import make_page
 from trifold.formatting import counted, shortened
 

@@ -101,7 +101,7 @@ def test_many_texts_are_encoded_in_slices_as_few_are(tiny_model: Path, monkeypat
     embedder = made(tiny_model)
     texts = [f"the plot number {number}" for number in range(20)]
     whole = embedder.encode(texts)
-    monkeypatch.setattr("trifold.documents.embedder._TEXTS_PER_SLICE", 8)
+    monkeypatch.setattr("trifold.documents.embedding.embedder._TEXTS_PER_SLICE", 8)
     np.testing.assert_allclose(embedder.encode(texts), whole, atol=1e-6)
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trifold.documents.clustering import OTHER, cluster
-from trifold.documents.topic_settings import TopicSettings
-from trifold.documents.topic_words import topic_words
+from trifold.documents.topics.clustering import OTHER, cluster
+from trifold.documents.topics.settings import TopicSettings
+from trifold.documents.topics.topic_words import topic_words
 from trifold.errors import DataError
 from trifold.formatting import counted
 
