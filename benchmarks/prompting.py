@@ -159,8 +159,9 @@ def table() -> list[str]:
             continue
         right = sum(row["label"] == row["prediction"] for row in rows)
         low, high = wilson(right / len(rows), len(rows))
-        cell = f"{100 * right / len(rows):.1f} ({100 * low:.0f} to {100 * high:.0f})"
-        found.setdefault((int(labels), name), {})[data] = f"{cell} · {facts()[run]['ms_a_text']:.0f} ms"
+        found.setdefault((int(labels), name), {})[data] = (
+            f"{100 * right / len(rows):.1f} ({100 * low:.0f} to {100 * high:.0f})"
+        )
     lines = ["| labels | method | " + " | ".join(SETS) + " |", "|---|---|" + "---|" * len(SETS)]
     for labels, name in sorted(found, key=lambda key: (key[0], key[1] not in LEARNING, key[1])):
         cells = [found[labels, name].get(data, "") for data in SETS]
