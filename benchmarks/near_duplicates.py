@@ -24,9 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from provenance import provenance
-from trifold.documents.duplicate_settings import DuplicateSettings
-from trifold.documents.duplicates import find_duplicates
-from trifold.documents.sentences import split_sentences
+from trifold.documents.duplicates.duplicates import find_duplicates
+from trifold.documents.duplicates.settings import DuplicateSettings
+from trifold.documents.language.sentences import split_sentences
 
 RESULTS = Path(__file__).parent / "results" / "near_duplicates"
 ORIGINALS, COPIES_A_KIND, HALVES = 75_000, 4_000, 5_000

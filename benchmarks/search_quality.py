@@ -28,12 +28,12 @@ import numpy as np
 from provenance import provenance
 from result_tables import read_rows, write_rows
 from trifold.data.settings import TextSettings
+from trifold.documents.language.sentences import split_sentences
 from trifold.documents.search.evaluation import SearchEvaluation
 from trifold.documents.search.keywords import KeywordIndex, build_keywords
 from trifold.documents.search.phrases import Phrases
 from trifold.documents.search.ranking import best
 from trifold.documents.search.settings import IndexSettings
-from trifold.documents.sentences import split_sentences
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.search import build_search
 from trifold.pipeline.search_eval import evaluate_search

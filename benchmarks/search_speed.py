@@ -60,7 +60,7 @@ def texts_file(folder: Path, count: int) -> Path:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        from trifold.documents.sentences import split_sentences
+        from trifold.documents.language.sentences import split_sentences
 
         found: dict[str, None] = {}
         for name in ("ag_news/train", "imdb/unlabelled"):

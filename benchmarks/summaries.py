@@ -2,10 +2,10 @@
 
     python benchmarks/summaries.py
 
-CNN's articles in cnn_dailymail/validation with their reference summaries: the weights of `documents/summaries.py` were
-chosen on the first 150 rows, and all figures are also given for the other 350. Keeps results/summaries.json and the raw
-rows (row, ROUGE, whether it is the first three sentences, of both settings) in results/summaries.parquet. Needs
-TRIFOLD_DATA. Minutes on two cores.
+CNN's articles in cnn_dailymail/validation with their reference summaries: the weights of
+`documents/summaries/summaries.py` were chosen on the first 150 rows, and all figures are also given for the other 350.
+Keeps results/summaries.json and the raw rows (row, ROUGE, whether it is the first three sentences, of both settings)
+in results/summaries.parquet. Needs TRIFOLD_DATA. Minutes on two cores.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 from provenance import provenance
 from result_tables import Row, replace_run, rows_by_run
 from trifold.data.settings import TextSettings
-from trifold.documents.summary_settings import SummarySettings
+from trifold.documents.summaries.settings import SummarySettings
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.evaluate_summaries import FIGURES, ScoredRow, SummaryScores, evaluate_summaries
 from trifold.pipeline.summarize import Summarizer

@@ -12,7 +12,7 @@ from trifold.version import VERSION
 if TYPE_CHECKING:
     from trifold.classifier import TextClassifier
     from trifold.classifier.explain import explain
-    from trifold.documents.embedder import TextEmbedder
+    from trifold.documents.embedding.embedder import TextEmbedder
 
 __version__ = VERSION
 
@@ -30,7 +30,7 @@ def __getattr__(name: str) -> Any:
 
         return explain
     if name == "TextEmbedder":
-        from trifold.documents.embedder import TextEmbedder
+        from trifold.documents.embedding.embedder import TextEmbedder
 
         return TextEmbedder
     raise AttributeError(f"module 'trifold' has no attribute {name!r}")

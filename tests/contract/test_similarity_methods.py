@@ -8,7 +8,7 @@ import pytest
 
 from conftest import scored_pairs
 from trifold.data.scored_pairs import ScoredPairs, ScoredSplit, split_pairs
-from trifold.documents.embedder import TextEmbedder
+from trifold.documents.embedding.embedder import TextEmbedder
 from trifold.errors import ArtifactError, SettingsError
 from trifold.methods.catalogue import ALL_METHODS, SIMILARITY, method_entry, similarity_entry
 from trifold.methods.settings import MethodSettings

@@ -39,7 +39,7 @@ def test_a_text_is_shown_with_its_words_marked_and_the_nearest_training_rows(
 ) -> None:
     done = trifold_command("explain", run, "--text", PRAISE)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("good 1.000")
+    assert done.stdout.startswith("The model says good (100.0 %)")
     assert " is [wonderful], the plot [brilliant]" in done.stdout
     assert "decided by     " in done.stdout
     assert "drawn by chance" in done.stdout
@@ -78,10 +78,28 @@ def test_mistakes_are_explained_the_surest_first(run: Path, tmp_path: Path, trif
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("text,label\nA wonderful film,bad\nA wonderful brilliant plot,bad\nAn awful cast,bad\n")
     done = trifold_command("explain", run, wrong, "--mistakes")
-    assert done.stdout.index("row 2, line 3: good") < done.stdout.index("row 1, line 2: good")
-    assert "true is bad" in done.stdout
-    assert "row 3" not in done.stdout
+    second, first = (done.stdout.index(f"Row {row} (line {row + 1}): the model says good") for row in (2, 1))
+    assert second < first
+    assert "the file says bad" in done.stdout
+    assert "Row 3" not in done.stdout
     assert "2 mistakes in 3 rows" in done.stderr
+    assert "was trained on" not in done.stderr
+
+
+def test_of_mistakes_it_is_told_which_were_trained_on(
+    run: Path, reviews: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    flipped = tmp_path / "flipped.csv"
+    with reviews.open(newline="") as source, flipped.open("w", newline="") as target:
+        rows = list(csv.DictReader(source))
+        writer = csv.DictWriter(target, rows[0])
+        writer.writeheader()
+        writer.writerows({**row, "label": "bad" if row["label"] == "good" else "good"} for row in rows)
+    done = trifold_command("explain", run, flipped, "--mistakes", "--most", 240, "--json", "--nearest", 0)
+    found = json.loads(done.stdout)
+    trained = sum(one["learned_from"] for one in found)
+    assert 100 < trained < len(found)
+    assert f"{run} was trained on {trained} of these 240 rows" in done.stderr
 
 
 def test_a_file_as_a_whole_gives_the_words_of_each_label(run: Path, reviews: Path, trifold_command: Command) -> None:

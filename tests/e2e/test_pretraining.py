@@ -90,7 +90,7 @@ def test_a_model_without_the_head_says_what_to_run(decoder: Path, encoder: Path,
         ("fill-mask", decoder, "a [MASK]", "--objective mlm"),
         ("generate", encoder, "a", "--objective clm --from-scratch"),
         ("fill-mask", encoder, "no mask", "has no [MASK]"),
-        ("predict", encoder, "--text=a", "holds a language model, which knows no labels"),
+        ("predict", encoder, "--text=a", "is a run of a language model, which knows no labels"),
     ):
         done = trifold_command(verb, model, rest)
         assert done.returncode == 2

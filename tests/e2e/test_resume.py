@@ -94,7 +94,10 @@ def test_ctrl_c_ends_a_training_with_130_and_what_is_left_is_said_to_be_unfinish
     assert stop_in_training(arguments(reviews, tiny_model, folder), folder, signal.SIGINT, 1)[0] == 130
     asked = trifold_command("predict", str(folder), "--text", "fine")
     assert asked.returncode == 2
-    assert f"{folder} is an unfinished training: go on with the same command and --resume" in asked.stderr
+    assert (
+        f"{folder} is an unfinished training, not a run folder: go on with the same command and --resume"
+        in asked.stderr
+    )
 
 
 def test_a_finished_training_that_is_to_be_longer_says_how_to_train_on(

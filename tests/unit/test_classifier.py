@@ -468,7 +468,7 @@ def test_a_language_model_is_said_to_know_no_labels(data: tuple[list[str], list[
     TextClassifier("tfidf").fit(*data).save(tmp_path / "model")
     facts = {**read_run_record(tmp_path / "model").as_json(), "method": "pretrain"}
     (tmp_path / "model" / "run.json").write_text(json.dumps(facts))
-    with pytest.raises(ArtifactError, match="holds a language model, which knows no labels"):
+    with pytest.raises(ArtifactError, match="is a run of a language model, which knows no labels"):
         TextClassifier.load(tmp_path / "model")
 
 

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from trifold import TextClassifier
 from trifold.artifact.manifest import write_manifest
-from trifold.documents.embedder import TextEmbedder
+from trifold.documents.embedding.embedder import TextEmbedder
 from trifold.errors import ArtifactError, TrifoldError
 from trifold.evaluate.leaderboard import build_leaderboard
 from trifold.evaluate.results import read_result

@@ -103,7 +103,7 @@ DOCUMENTS = """
 import csv
 from pathlib import Path
 from trifold import TextEmbedder
-from trifold.documents.duplicate_settings import DuplicateSettings
+from trifold.documents.duplicates.settings import DuplicateSettings
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.duplicates import DuplicatesRequest, duplicates
 from trifold.pipeline.summarize import Summarizer

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from trifold.artifact.data_record import AnswersDataRecord, DataRecord
-from trifold.artifact.manifest import STATE
+from trifold.artifact.manifest import MANIFEST
 from trifold.artifact.metrics_file import MajorityFacts
 from trifold.atomic import write_json
 from trifold.errors import ArtifactError
+from trifold.folder_kinds import wrong_kind
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.settings import reach_in_words
 from trifold.schema import Amount, Count, JsonRecord, Rule, Size, read_value
@@ -269,10 +270,15 @@ def read_run_record(folder: Path) -> RunRecord:
     """`run.json` of a run folder, as the kind of run that it says it is of.
 
     Raises:
-        ArtifactError: If it is missing or damaged, or the training is unfinished.
+        ArtifactError: If it is missing or damaged, the training is unfinished, or the folder is of another kind.
     """
-    if not (folder / RUN).exists() and (folder / STATE).is_dir():
-        raise ArtifactError(f"{folder} is an unfinished training: go on with the same command and --resume")
+    if folder.is_dir() and not (folder / RUN).exists():
+        if other := wrong_kind(folder, "a run folder"):
+            raise ArtifactError(other)
+        if not any((folder / name).exists() for name in (MANIFEST, "model")):
+            raise ArtifactError(
+                f"{folder} holds no run: name the folder that finetune or compare prints as its last line"
+            )
     found: RunRecord = read_value(folder / RUN, _kind_of)
     return found
 

@@ -9,7 +9,7 @@ from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import ResultSettings, TextSettings
-from trifold.documents.duplicate_settings import DuplicateSettings
+from trifold.documents.duplicates.settings import DuplicateSettings
 from trifold.formatting import counted
 from trifold.models.settings import EncodingSettings
 
@@ -100,7 +100,7 @@ def _print(report: "DuplicatesReport", settings: DuplicateSettings) -> None:
 
 def _print_examples(report: "DuplicatesReport", kind: str) -> None:
     """A few duplicates of a kind, the least alike first: those are what one wants to look at."""
-    from trifold.documents.differing_part import differing_part
+    from trifold.documents.duplicates.differing_part import differing_part
     from trifold.formatting import shortened
 
     copies = [copy for copy in report.copies if copy.kind == kind]

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from trifold.cli.inputs import OptionalDataFile, require_one
 from trifold.cli.output import print_json, say_next
 from trifold.data.settings import TextSettings
-from trifold.documents.settings import EmbeddingSettings
+from trifold.documents.embedding.settings import EmbeddingSettings
 from trifold.errors import DataError, require
 from trifold.models.settings import EncodingSettings
 
@@ -42,9 +42,9 @@ def embed(
     """
     from trifold.data.columns import unusable_text
     from trifold.data.hub import offline_data
-    from trifold.documents.embed import embed_file
-    from trifold.documents.embedder import TextEmbedder
-    from trifold.documents.models import own_reading
+    from trifold.documents.embedding.embed import embed_file
+    from trifold.documents.embedding.embedder import TextEmbedder
+    from trifold.documents.embedding.models import own_reading
     from trifold.events import say
     from trifold.formatting import counted
     from trifold.runtime import prepare_own

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trifold.inference.run import Run
 
 _NEAREST = 3
-_SHOWN_WORDS, _SHOWN_NEAREST = 10, 100
+_SHOWN_WORDS, _SHOWN_NEAREST, _SHOWN_AGAINST = 10, 100, 5
 
 
 def explain(
@@ -194,21 +194,21 @@ def _print_rows(found: "Iterable[ExplainedRow]") -> None:
 
 def _print_row(explained: "ExplainedRow", shown: Any) -> None:
     """Print one text with its words marked, and in words what decided and how far that can be believed."""
+    from trifold.data.markup import as_shown
+    from trifold.explanations.wording import headline, named_words
     from trifold.formatting import shortened
     from trifold.tasks.labels import as_text
 
-    row, one = explained.row, explained.explanation
-    place = "" if row.row is None else f"row {row.row}, line {row.line}: "
-    truth = "" if row.truth is None else f", true is {as_text(row.truth) or 'no label'}"
-    given = "" if one.given else f" (the model says {as_text(one.predicted) or 'no label'})"
-    print(f"{place}{one.label} {one.probability:.3f}{given}{truth}\n")
+    one = explained.explanation
+    print(f"{headline(explained)}\n")
     shown.print(one)
     print(f"\n{shown.legend(one)}")
     if one.truncated:
         print("The text is longer than the model reads; only words that it reads are weighed.")
-    against = sorted((word for word in one.words if word.weight < 0), key=lambda word: word.weight)
+    negative = (word for word in one.words if word.weight < 0 and as_shown(word.text) == word.text)
+    against = named_words(sorted(negative, key=lambda word: word.weight))
     if one.deciding:
-        print(f"decided by     {_listed(one.deciding)}")
+        print(f"decided by     {', '.join(named_words(one.deciding))}")
         print(
             f"without these  {one.label} falls from {one.probability:.3f} to {one.probability_without:.3f}; "
             f"without as many words drawn by chance to {one.probability_without_random:.3f}"
@@ -216,16 +216,12 @@ def _print_row(explained: "ExplainedRow", shown: Any) -> None:
     else:
         print("No word speaks for it: without any of them the label is as likely or likelier.")
     if against:
-        print(f"speaks against {_listed(against[:5])}")
+        print(f"speaks against {', '.join(against[:_SHOWN_AGAINST])}")
     for near in explained.nearest:
         print(
             f"near, {near.similarity:.2f}    row {near.row} of the training file, {as_text(near.label) or 'no label'}: "
             f"{shortened(near.text, _SHOWN_NEAREST)}"
         )
-
-
-def _listed(words: Any) -> str:
-    return ", ".join(dict.fromkeys(word.text for word in words))
 
 
 def _print_overview(found: "Overview") -> None:
@@ -257,8 +253,10 @@ def _print_overview(found: "Overview") -> None:
 def _as_dict(explained: "ExplainedRow") -> dict[str, Any]:
     """What `--json` prints of one text."""
     row, one = explained.row, explained.explanation
-    place = {} if row.row is None else {"row": row.row, "line": row.line}
+    place: dict[str, Any] = {} if row.row is None else {"row": row.row, "line": row.line}
     truth = {} if row.truth is None else {"truth": row.truth}
+    if row.row is not None:
+        place["learned_from"] = row.learned
     return {
         **place,
         "label": one.label,

@@ -84,8 +84,10 @@ def query(
     """Find the documents that answer a query best.
 
     Of each document the best passage is shown, with what matches in it marked, and where the document stands: file, row
-    and name. --where takes conditions on the documents' columns: comparisons (= != < <= > >=), in (…), contains '…', is
-    null, joined by and, or, not and parentheses; texts stand in single quotes, column names with spaces in double ones.
+    and name. The score orders the answers to one query and says nothing of how well they fit; where nothing seems to,
+    a note says so. --where takes conditions on the documents' columns: comparisons (= != < <= > >=), in (…), contains
+    '…', is null, joined by and, or, not and parentheses; texts stand in single quotes, column names with spaces in
+    double ones.
 
     Args:
         index: Folder of the index.
@@ -96,6 +98,7 @@ def query(
         json: Print JSON; with --queries an object a line.
     """
     from trifold.data.hub import offline_data
+    from trifold.documents.search.fitting import NOTHING_FITS, nothing_fits
     from trifold.events import say
     from trifold.pipeline.search import answer_file, answer_text, as_json, open_search, write_one
     from trifold.runtime import prepare_own
@@ -117,11 +120,15 @@ def query(
         written == ResultSettings() or written.output is not None, "--force or --excel-safe without --output", "name it"
     )
     answers = answer_text(found, text, settings)
+    unfit = nothing_fits(found, text, answers)
+    if unfit:
+        say(f"note: {NOTHING_FITS}")
     if written.output is not None:
         write_one(text, answers, written)
         say(f"{counted(len(answers), 'answer')}{_where(written)}")
     elif json:
-        print_json({"query": text, "answers": [as_json(answer) for answer in answers]})
+        told = {"query": text, "nothing_fits": unfit, "answers": [as_json(answer) for answer in answers]}
+        print_json(told)
     else:
         _print_answers(answers)
         say_next("search", "query", index, "--queries", "FILE.csv", "--output", "answers.csv")

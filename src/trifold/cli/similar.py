@@ -9,13 +9,14 @@ from trifold.cli.inputs import OptionalTextOrFile, TextOrFile
 from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import ComparedTextSettings, ResultSettings
-from trifold.documents.settings import EmbeddingSettings, SimilaritySettings
+from trifold.documents.embedding.settings import EmbeddingSettings
+from trifold.documents.similarity.settings import SimilaritySettings
 from trifold.errors import SettingsError, require
 from trifold.models.settings import EncodingSettings
 
 if TYPE_CHECKING:
-    from trifold.documents.embedder import TextEmbedder
-    from trifold.documents.similar import SimilarTexts
+    from trifold.documents.embedding.embedder import TextEmbedder
+    from trifold.documents.similarity.similar import SimilarTexts
 
 _SHOWN_CHARACTERS = 80
 
@@ -46,8 +47,8 @@ def similar(
         json: Print JSON: of two texts an object; of files an object a line, or with --output the counts.
     """
     from trifold.data.hub import offline_data
-    from trifold.documents.embedder import TextEmbedder
-    from trifold.documents.models import own_reading
+    from trifold.documents.embedding.embedder import TextEmbedder
+    from trifold.documents.embedding.models import own_reading
     from trifold.events import say
     from trifold.formatting import counted
     from trifold.inference.stream import require_result, write_labelled
@@ -86,7 +87,7 @@ def similar(
 
 def _print_of_texts(embedder: "TextEmbedder", first: str, second: str, prompt: str, *, json: bool) -> None:
     """Print how alike two texts are."""
-    from trifold.documents.similar import similarity_of
+    from trifold.documents.similarity.similar import similarity_of
     from trifold.events import say
 
     score, cut = similarity_of(embedder, first, second, prompt)

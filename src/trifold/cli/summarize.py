@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from trifold.cli.inputs import DataFile, OptionalDataFile, require_one
 from trifold.cli.output import print_json, print_table, print_text, say_next
 from trifold.data.settings import ResultSettings, TextSettings
-from trifold.documents.summary_settings import SummarySettings
+from trifold.documents.summaries.settings import SummarySettings
 from trifold.errors import DataError, require
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import EncodingSettings

@@ -9,7 +9,7 @@ from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json, print_table, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import ResultSettings, TextSettings
-from trifold.documents.topic_settings import TopicSettings
+from trifold.documents.topics.settings import TopicSettings
 from trifold.formatting import counted, shortened
 from trifold.models.settings import EncodingSettings
 

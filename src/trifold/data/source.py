@@ -23,6 +23,7 @@ from typing import BinaryIO, cast
 
 from trifold.data import limits
 from trifold.errors import DataError, did_you_mean
+from trifold.folder_kinds import wrong_kind
 
 _STANDARD_INPUT = ("-", "/dev/stdin")
 _PIECE_BYTES = 1 << 20
@@ -108,7 +109,8 @@ def require_file(path: Path) -> None:
             raise DataError(f"there is no file {path}{near}: check the name, or the folder you are in") from None
         raise DataError(f"{path} cannot be opened ({error.strerror}): check the name and its permissions") from None
     if stat.S_ISDIR(mode):
-        raise DataError(f"{path} is a folder: name a CSV, TSV, JSONL or Parquet file in it")
+        other = wrong_kind(path, "a data file")
+        raise DataError(other or f"{path} is a folder: name a CSV, TSV, JSONL or Parquet file in it")
     if not stat.S_ISREG(mode):
         raise DataError(f"{path} is a pipe or device, not a file: name a file, or - for standard input")
 

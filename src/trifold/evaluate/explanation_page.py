@@ -8,6 +8,7 @@ from trifold.evaluate.html_page import make_page
 from trifold.explanations.explanation import ExplainedRow
 from trifold.explanations.marks import Piece, pieces
 from trifold.explanations.overview import Overview
+from trifold.explanations.wording import headline, named_words
 from trifold.formatting import counted, shortened
 from trifold.tasks.labels import as_text
 
@@ -23,15 +24,15 @@ class ExplainedSection:
     Attributes:
         found: The explanation.
         pieces: The text, cut into words and what stands between.
-        predicted: What the model gives the text, in words.
-        truth: What the file labels it with, in words; `None` where that was not read.
+        headline: Where it stands, what the model says and what the file does.
+        deciding: The deciding words, each once.
         near: The nearest training rows: label and text of each.
     """
 
     found: ExplainedRow
     pieces: Sequence[Piece]
-    predicted: str
-    truth: str | None
+    headline: str
+    deciding: Sequence[str]
     near: Sequence[tuple[str, str]]
 
 
@@ -54,11 +55,10 @@ def explanation_page(run: FinetuneRecord, rows: Sequence[ExplainedRow], overview
 
 
 def _section(row: ExplainedRow) -> ExplainedSection:
-    truth = row.row.truth
     return ExplainedSection(
         row,
         pieces(row.explanation, _MOST_CHARACTERS),
-        as_text(row.explanation.predicted) or "no label",
-        None if truth is None else as_text(truth) or "no label",
+        headline(row),
+        named_words(row.explanation.deciding),
         [(as_text(near.label) or "no label", shortened(near.text, _NEAR_CHARACTERS)) for near in row.nearest],
     )

@@ -78,12 +78,14 @@ class TextRow:
         row: Number of its row; `None` where it is from no file.
         line: Line on which the row begins.
         truth: What the file labels it with, where that was read.
+        learned: Whether the model was trained on this text, as far as its run says.
     """
 
     text: str
     row: int | None = None
     line: int | None = None
     truth: Target | None = None
+    learned: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from trifold.data.markup import as_shown
 from trifold.explanations.explanation import Explanation, Word
 
 # Weights below this share of the largest are not shown: they tell nothing.
@@ -16,6 +17,7 @@ class Piece:
     Attributes:
         text: The characters.
         weight: Of the word, as a share of the largest, from -1 to 1; 0 for what is no word or has hardly any weight.
+            A tag or an entity that decides nothing stands as what it means, such as an end of a line, without a weight.
         decides: Whether it is one of the deciding words.
     """
 
@@ -41,8 +43,10 @@ def pieces(explanation: Explanation, most: int) -> list[Piece]:
         for word in explanation.words:
             if start <= word.start and word.end <= end:
                 found.append(Piece(explanation.text[at : word.start]))
-                share = word.weight / largest
-                found.append(Piece(word.text, share if abs(share) >= _FAINT else 0.0, word.start in deciding))
+                share, decides = word.weight / largest, word.start in deciding
+                shown = word.text if decides else as_shown(word.text)
+                weight = share if abs(share) >= _FAINT and shown == word.text else 0.0
+                found.append(Piece(shown, weight, decides))
                 at = word.end
         found.append(Piece(explanation.text[at:end]))
     if end < len(explanation.text):

@@ -4,14 +4,17 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from trifold.data.markup import ENTITY, TAG
 from trifold.word_characters import MARKS, UNSPACED, UNSPACED_CHARACTER
 
 _EMOJI = "[\u2190-\u2bff\U0001f000-\U0001faff]"
 _EMOJI_PARTS = "[\ufe0f\U0001f3fb-\U0001f3ff]"
 # What joins letters or parts them without a space, as in Persian, belongs to the word.
 _SPACED = rf"(?:(?![{UNSPACED}])[\w{MARKS}\u200c\u200d])+"
+# A tag or an entity is left out as a whole, and is no word `br` or `amp`.
 _WORD = re.compile(
-    rf"{_SPACED}(?:['\u2019]{_SPACED})*"
+    rf"{TAG.pattern}|{ENTITY.pattern}"
+    rf"|{_SPACED}(?:['\u2019]{_SPACED})*"
     rf"|{UNSPACED_CHARACTER}"
     rf"|{_EMOJI}{_EMOJI_PARTS}*(?:\u200d{_EMOJI}{_EMOJI_PARTS}*)*"
 )

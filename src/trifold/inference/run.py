@@ -5,8 +5,9 @@ from pathlib import Path
 
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run, instead_of_best
-from trifold.artifact.run_record import RUN, FinetuneRecord, RunRecord, SimilarityRecord, read_run_record
+from trifold.artifact.run_record import RUN, FinetuneRecord, RunRecord, read_run_record
 from trifold.errors import ArtifactError, SettingsError
+from trifold.folder_kinds import wrong_kind
 from trifold.llm.contract import UnnamedServerError
 from trifold.llm.settings import LlmSettings
 from trifold.methods.catalogue import method_entry
@@ -118,16 +119,8 @@ def require_labels(folder: Path, record: RunRecord) -> FinetuneRecord:
     Raises:
         ArtifactError: If the run is a language model, or gives scores.
     """
-    if isinstance(record, SimilarityRecord):
-        raise ArtifactError(
-            f"{folder} gives pairs of texts a score and knows no labels: trifold predict, evaluate, embed and search "
-            "take it; for anything else name the run of a classifier"
-        )
     if not isinstance(record, FinetuneRecord):
-        raise ArtifactError(
-            f"{folder} holds a language model, which knows no labels: let it speak with trifold fill-mask or generate, "
-            f"or train it on labels with trifold finetune DATA --model {folder}"
-        )
+        raise ArtifactError(wrong_kind(folder, "the run of a classifier") or f"{folder} is no run of a classifier")
     return record
 
 

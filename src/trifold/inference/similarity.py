@@ -13,6 +13,7 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable
 from trifold.errors import ArtifactError, DataError, SettingsError
+from trifold.folder_kinds import wrong_kind
 from trifold.inference.answers import ERROR
 from trifold.inference.stream import Counts, counting_unreadable, label_rows, require_result, write_labelled
 from trifold.methods.catalogue import method_entry, similarity_entry
@@ -68,7 +69,8 @@ def load_similarity_run(path: Path | str, compute: ComputeSettings | None = None
     folder = best_run(Path(path))
     record = read_run_record(folder)
     if not isinstance(record, SimilarityRecord):
-        raise ArtifactError(f"{folder} is no run of --task similarity: name one that finetune or compare made with it")
+        wanted = "a run of --task similarity"
+        raise ArtifactError(wrong_kind(folder, wanted) or f"{folder} is not {wanted}: name one")
     try:
         method = similarity_entry(record.method)
     except SettingsError as error:

@@ -38,10 +38,6 @@ class LikelihoodLabeller(Labeller):
         score_map: From log-likelihoods to logits; as they are if `None`.
         orders: The prompt's list of labels is shown in so many orders, and the mean of the log-likelihoods is taken.
 
-    Attributes:
-        order_compared: Texts that were read in several orders.
-        order_dependent: Those of them whose label is not the same in each.
-
     Raises:
         SettingsError: If several orders are asked for, and the prompt does not list its labels itself.
     """
@@ -59,7 +55,6 @@ class LikelihoodLabeller(Labeller):
         self.model = model
         self.score_map = score_map or ScoreMap.plain(len(task.words))
         self.orders = orders
-        self.order_compared = self.order_dependent = 0
         self._log = log
         self._budget = budget
         require(
@@ -90,19 +85,26 @@ class LikelihoodLabeller(Labeller):
 
     def scores(self, texts: Sequence[Text], orders: int) -> Judgements:
         """As `judge`, with the model's scores as they are, the mean over so many orders of the labels, as logits."""
+        scores, found = self._by_order(texts, orders)
+        return replace(found, logits=scores.mean(axis=0))
+
+    def order_dependence(self, texts: Sequence[Text], orders: int) -> tuple[int, int]:
+        """How many of the texts have another answer in one of so many orders of the labels, and of how many texts."""
+        scores, found = self._by_order(texts, orders)
+        logits = np.delete(np.stack([self.score_map(one) for one in scores]), list(found.problems), axis=1)
+        answers = logits > 0 if self.task.several else logits.argmax(axis=2)[:, :, None]
+        differ = (answers != answers[0]).any(axis=(0, 2))
+        return int(differ.sum()), len(differ)
+
+    def _by_order(self, texts: Sequence[Text], orders: int) -> tuple[np.ndarray, Judgements]:
+        """Scores in each order, `(orders, texts, words)`, and all else that is to be said of them."""
         cuts = [self._cut(text) for text in texts]
         read = [self._log_likelihoods([text for text, _ in cuts], self.task.in_order(one)) for one in range(orders)]
         scores = np.stack([found for found, _, _, _ in read])
         problems = {place: reason for _, some_problems, _, _ in read for place, reason in some_problems.items()}
         unasked = frozenset(place for _, _, some_unasked, _ in read for place in some_unasked)
-        if orders > 1:
-            usable = [place for place in range(len(texts)) if place not in problems]
-            answers = np.stack([self.score_map(one).argmax(axis=1) for one in scores])[:, usable]
-            self.order_compared += len(usable)
-            self.order_dependent += int((answers != answers[0]).any(axis=0).sum())
         truncated = np.array([was_cut for _, was_cut in cuts], dtype=bool)
-        seconds = sum(one for _, _, _, one in read)
-        return Judgements(scores.mean(axis=0), truncated, problems, unasked, seconds)
+        return scores, Judgements(scores[0], truncated, problems, unasked, sum(one for _, _, _, one in read))
 
     def expect(self, texts: Sequence[Text]) -> Estimate:
         """See `Labeller.expect`. A few texts are scored to measure the time of one."""

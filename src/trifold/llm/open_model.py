@@ -107,6 +107,7 @@ def labeller_of(
     Raises:
         SettingsError: If the settings are for the other kind of model.
     """
+    _require_for(model, asked)
     if isinstance(model, Scorer) and asked.label_by != "answers":
         log, limit = CallLog(log_path(llm.log)), SpendingLimit.of(llm)
         return LikelihoodLabeller(model, task, log, limit, score_map, asked.option_orders)
@@ -121,11 +122,27 @@ def labeller_of(
         "a server answers in its own way, so leave it out",
     )
     assert isinstance(model, AskedModel)
-    for flag, given in (("calibration", asked.calibration != "auto"), ("option-orders", asked.option_orders != 1)):
-        require(not given, f"--{flag} with {model.name}", "it is for models whose words are scored, so leave it out")
     if isinstance(model, DecisionServer):
         return DecisionLabeller(Client.of(model, llm), task, asked.votes, prior)
     return GenerationLabeller(Client.of(model, llm), task, asked.votes, prior, sampling_of(llm, task.prompt))
+
+
+def _require_for(model: Scorer | AskedModel, asked: PromptingSettings) -> None:
+    """Refuse settings that are for another kind of model, or for another way of asking it."""
+    scored, usual = isinstance(model, Scorer) and asked.label_by != "answers", PromptingSettings()
+    fills_gaps = isinstance(model, Scorer) and not isinstance(model, Reranker | TextGenerator)
+    by_score = "it is for models whose words are scored, so leave it out"
+    allowed = {
+        "calibration": (scored, by_score),
+        "option_orders": (scored, by_score),
+        "votes": (not scored, "votes are of written answers: leave it out, or add --label-by answers"),
+        "cloze": (fills_gaps, "it is for models that fill gaps, so leave it out"),
+        "hypothesis": (isinstance(model, Reranker), "it is for --llm rerank:NAME, so leave it out"),
+    }
+    for name, (fits, way_out) in allowed.items():
+        given = getattr(asked, name)
+        flag = f"--{name.replace('_', '-')} {given}"
+        require(fits or given == getattr(usual, name), f"{flag} with {model.name}", way_out)
 
 
 def sampling_of(llm: LlmSettings, prompt: Prompt | None = None) -> Sampling:

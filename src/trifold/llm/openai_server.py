@@ -131,6 +131,9 @@ class OpenAIServer(TextGenerator):
 
     def _scored(self, text: str, places: list[TokenPlace], sampling: Sampling) -> str:
         """The answer with the probabilities of the choices, as far as the server tells them; else in words."""
+        if not places and not text.strip():
+            # An empty answer has no places, whatever the server tells of others.
+            return text
         if not places:
             with self._finding_out:
                 if self._top_tokens:

@@ -47,7 +47,7 @@ def label_probabilities(
     places = _without_thoughts(places)
     first = next((at for at, place in enumerate(places) if undecorated(place.written)), 0)
     tried = places if anywhere else places[: first + 1]
-    begin = next((at for at, place in enumerate(tried) if _begins(place.written, folded)), None)
+    begin = next((at for at in range(len(tried)) if _begins(places[at:], folded)), None)
     found = _walk(places[begin or 0 :], folded)
     return found if found.sum() > (0.0 if begin is not None else _LEAST_COVERED) else None
 
@@ -61,9 +61,14 @@ def _without_thoughts(places: Sequence[TokenPlace]) -> Sequence[TokenPlace]:
     return places
 
 
-def _begins(token: str, words: Sequence[str]) -> bool:
-    text = undecorated(token)
-    return bool(text) and bool(_fitting(text, words))
+def _begins(places: Sequence[TokenPlace], words: Sequence[str]) -> bool:
+    """Whether the rest of an answer begins with a label, or breaks off within one.
+
+    A first token alone does not tell: with the `I` of `I think urgent` the label `important` could begin.
+    """
+    if not undecorated(places[0].written):
+        return False
+    return bool(_fitting(undecorated("".join(place.written for place in places)), words))
 
 
 def _walk(places: Sequence[TokenPlace], words: Sequence[str]) -> np.ndarray:

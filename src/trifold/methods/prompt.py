@@ -52,7 +52,7 @@ class Prompting(Method):
         """See `Method.learn`. A server is not asked about validation rows: calls cost money.
 
         Raises:
-            SettingsError: If no language model is named, or rows have several labels.
+            SettingsError: If no language model is named, or a setting is for another kind of model.
             PromptError: If the prompt file cannot be read, or is for other labels.
             LlmError: If the model cannot be used.
         """
@@ -167,10 +167,12 @@ def _order_dependence(labeller: LikelihoodLabeller, texts: Sequence[Text]) -> di
     """The share of answers that depend on the order of the labels in the prompt; empty where none are listed."""
     if not labeller.lists_labels:
         return {}
-    if labeller.orders == 1:
-        labeller.scores(texts[:_ORDER_ROWS], 2)
-    share = labeller.order_dependent / max(1, labeller.order_compared)
-    say(f"prompt: {share:.1%} of {labeller.order_compared:,} answers depend on the order in which labels are listed")
+    different, compared = labeller.order_dependence(texts[:_ORDER_ROWS], max(2, labeller.orders))
+    if not compared:
+        say("note: whether answers depend on the order in which labels are listed is not known: the limit was reached")
+        return {}
+    share = different / compared
+    say(f"prompt: {share:.1%} of {compared:,} answers depend on the order in which labels are listed")
     return {"order_dependent": round(share, 6)}
 
 

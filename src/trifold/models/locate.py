@@ -7,6 +7,7 @@ from typing import Protocol
 
 from trifold.errors import ArtifactError, BackboneError, did_you_mean, require
 from trifold.events import say
+from trifold.folder_kinds import wrong_kind
 from trifold.formatting import server_address
 from trifold.models.backbone_files import BackboneFiles, quoted
 from trifold.models.gguf.conversion import converted, remembered_sha256, source_of
@@ -161,8 +162,9 @@ def _on_disk(path: Path, trust_remote_code: bool) -> BackboneFiles:
         return _readable(BackboneFiles(path, whole, None, trust_remote_code), None)
     if (path / "run.json").is_file() and (path / "model" / "config.json").is_file():
         return _on_disk(path / "model", trust_remote_code)
+    needed = "config.json, weights and a tokenizer, or a GGUF file"
     raise BackboneError(
-        f"the folder {path} holds no model: it needs config.json, weights and a tokenizer, or a GGUF file"
+        wrong_kind(path, f"a model with {needed}") or f"the folder {path} holds no model: it needs {needed}"
     )
 
 

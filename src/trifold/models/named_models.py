@@ -8,9 +8,11 @@ They are put together once, in the cache.
 import fnmatch
 import hashlib
 import io
+import os
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -119,6 +121,9 @@ class NamedModel:
             SettingsError: If the cache cannot be written.
         """
         if self._kept.is_file():
+            # Of the models that are kept, those stay that were opened last; the disk may be one that is only read.
+            with suppress(OSError):
+                os.utime(self._kept)
             return self._kept
         parts = self._found_parts()
         if self.unpack is None and parts[0] is not None:

@@ -10,13 +10,13 @@ from trifold.data.hub import offline_data
 from trifold.data.result_file import write_result
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable, Row
-from trifold.documents.duplicate_settings import DuplicateSettings
-from trifold.documents.duplicates import Copy, counts_by_kind, find_copies, find_duplicates
+from trifold.documents.duplicates.duplicates import Copy, counts_by_kind, find_copies, find_duplicates
+from trifold.documents.duplicates.settings import DuplicateSettings
 from trifold.errors import require
 from trifold.inference.stream import require_result
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.request import unchanged
-from trifold.pipeline.texts_of_file import TextsOfFile, open_encoder, read_texts
+from trifold.pipeline.texts_of_file import FileEncoder, TextsOfFile, read_texts
 
 _DUPLICATE_OF, _KIND, _SIMILARITY = "duplicate_of", "duplicate_kind", "similarity"
 
@@ -55,12 +55,14 @@ class DuplicatesReport:
         others: What its texts were compared with: the file itself, or another one.
         copies: Its duplicates: `position` counts `data.texts`, `of` counts `others.texts`.
         clusters: Groups of texts that say the same; `None` against another file.
+        truncated: Texts whose vectors are of their beginning alone, because they are longer than the model reads.
     """
 
     data: TextsOfFile
     others: TextsOfFile
     copies: tuple[Copy, ...]
     clusters: int | None
+    truncated: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -74,6 +76,7 @@ class DuplicatesReport:
             "against": None if self.clusters is not None else str(self.others.path),
             "rows": self.data.all_rows,
             "bad_rows": self.data.bad_rows,
+            "truncated": self.truncated,
             "duplicates": len(self.copies),
             "counts": self.counts,
             "clusters": self.clusters,
@@ -113,7 +116,7 @@ def duplicates(request: DuplicatesRequest) -> DuplicatesReport:
         table = ResultTable(data.table, {} if request.drop else {_DUPLICATE_OF: int, _KIND: str, _SIMILARITY: float})
         if aside is not None:
             table.require_new("looking for duplicates")
-        encode = open_encoder(request.model, request.encoding) if request.duplicates.semantic else None
+        encode = FileEncoder(request.model, request.encoding) if request.duplicates.semantic else None
         if request.against is None:
             others = data
             groups = find_duplicates(data.texts, request.duplicates, encode)
@@ -122,7 +125,9 @@ def duplicates(request: DuplicatesRequest) -> DuplicatesReport:
         else:
             others, clusters = read_texts(request.against, request.reading), None
             copies = find_copies(data.texts, others.texts, request.duplicates, encode)
-        report = DuplicatesReport(data, others, tuple(copies), clusters)
+        if encode:
+            encode.tell()
+        report = DuplicatesReport(data, others, tuple(copies), clusters, encode.truncated if encode else 0)
         if aside is not None:
             rows = _result_rows(report, drop=request.drop)
             write_result(aside, written_as, table, rows, excel_safe=result.excel_safe)

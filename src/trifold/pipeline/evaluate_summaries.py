@@ -10,10 +10,10 @@ import numpy as np
 from trifold.data.columns import unusable_text
 from trifold.data.examples import open_rows
 from trifold.data.settings import TextSettings
-from trifold.documents.sentences import split_sentences
-from trifold.documents.stemmer import open_stemmer
-from trifold.documents.summaries import bounded_sentences
-from trifold.documents.summary_settings import SummarySettings
+from trifold.documents.language.sentences import split_sentences
+from trifold.documents.language.stemmer import open_stemmer
+from trifold.documents.summaries.settings import SummarySettings
+from trifold.documents.summaries.summaries import bounded_sentences
 from trifold.errors import DataError, did_you_mean
 from trifold.pipeline.summarize import Summarizer
 from trifold.statistics.intervals import Interval, mean_interval

@@ -1,11 +1,12 @@
 """Explain what a run says of a text, of rows of a file, or of a file as a whole."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 
+from trifold.artifact.learned_texts import read_learned_texts, text_hashes
 from trifold.data.examples import open_rows
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.row_sample import some
@@ -25,7 +26,7 @@ from trifold.models.settings import ComputeSettings
 from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.nearest_rows import TrainingRows
 from trifold.statistics.accuracy import correct_rows
-from trifold.types import BadRow, Record
+from trifold.types import BadRow, Record, Text
 
 _MISTAKES = 10
 # Of a file as a whole: what a language model is asked takes time or money.
@@ -75,6 +76,10 @@ def chosen_rows(run: Run, source: Path, reading: LabelledSettings, settings: Row
     """
     if settings.mistakes:
         return _mistakes(run, source, reading, settings.most or _MISTAKES)
+    return _with_learned(run, _named_rows(run, source, reading, settings))
+
+
+def _named_rows(run: Run, source: Path, reading: LabelledSettings, settings: RowSettings) -> list[TextRow]:
     rows = _texts(run, source, reading, set(settings.numbers))
     if settings.sample:
         return sorted(some(rows, settings.sample), key=lambda row: row.row or 0)
@@ -166,8 +171,32 @@ def _mistakes(run: Run, source: Path, reading: LabelledSettings, most: int) -> l
     sure = labels.confidence(probabilities, predicted)
     wrong = np.flatnonzero(~correct_rows(labels.encode(examples.labels), predicted))
     say(f"{counted(len(wrong), 'mistake')} in {counted(len(examples), 'row')}")
+    learned = _learned(run, examples.texts)
+    if count := int(learned.sum()):
+        told = "all" if count == len(learned) else f"{count:,}"
+        say(
+            f"note: {run.folder} was trained on {told} of these {counted(len(learned), 'row')}, where it errs less "
+            "than on new ones: give other rows to see how it errs on those"
+        )
     chosen = wrong[np.argsort(-sure[wrong], kind="stable")][:most].tolist()
     return [
-        TextRow(examples.texts[place], examples.rows[place], examples.lines[place], examples.labels[place])
+        TextRow(
+            examples.texts[place],
+            examples.rows[place],
+            examples.lines[place],
+            examples.labels[place],
+            bool(learned[place]),
+        )
         for place in chosen
     ]
+
+
+def _learned(run: Run, texts: Sequence[Text]) -> np.ndarray:
+    """Which texts the run was trained on, `(texts,)` bool; none where it does not say."""
+    learned = read_learned_texts(run.folder)
+    return np.zeros(len(texts), dtype=bool) if learned is None else np.isin(text_hashes(texts), learned)
+
+
+def _with_learned(run: Run, rows: Sequence[TextRow]) -> list[TextRow]:
+    known = _learned(run, [row.text for row in rows])
+    return [replace(row, learned=bool(one)) for row, one in zip(rows, known, strict=True)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from trifold.artifact.run_record import FinetuneRecord
-from trifold.documents.models import find_model
+from trifold.documents.embedding.models import find_model
 from trifold.engines.encoder import Encoder, embed
 from trifold.errors import BackboneError
 from trifold.features.pooled_vectors import pool_through_cache

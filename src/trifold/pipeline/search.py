@@ -13,11 +13,13 @@ from trifold.data.table import ResultTable, Row, Table
 from trifold.documents.document import Documents, table_documents
 from trifold.documents.readers.folder import folder_documents
 from trifold.documents.search.build import Built, build_index
+from trifold.documents.search.fitting import NOTHING_FITS, nothing_fits
 from trifold.documents.search.generation import Generation, verified_record, with_current
 from trifold.documents.search.query import Answer, SearchIndex
 from trifold.documents.search.records import IndexRecord
 from trifold.documents.search.settings import IndexSettings, QuerySettings
 from trifold.errors import ArtifactError, SettingsError, require
+from trifold.events import say
 from trifold.inference.stream import require_result, write_labelled
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.folder_size import folder_bytes
@@ -187,10 +189,10 @@ def answer_file(
     columns.tell(what="queries", flag="--query-column")
     given = ResultTable(table, _ADDED)
     given.require_new("the answers")
-    count = 0
+    count = unfit = 0
 
     def answered() -> Iterator[Row]:
-        nonlocal count
+        nonlocal count, unfit
         while slice_ := list(islice(rows, _QUERIES_PER_SLICE)):
             usable = [row for row in slice_ if isinstance(row, Record)]
             count += len(usable)
@@ -204,9 +206,13 @@ def answer_file(
                 if isinstance(row, BadRow):
                     yield {**row.values, "error": f"line {row.line}: {row.reason}"}
                 else:
-                    yield from _as_rows(row.values, next(found))
+                    answers = next(found)
+                    unfit += nothing_fits(index, str(columns.text_of(row.values)), answers)
+                    yield from _as_rows(row.values, answers)
 
     write_labelled(answered(), given, result, json=json)
+    if unfit:
+        say(f"note: to {unfit:,} of the queries {NOTHING_FITS}")
     return count
 
 

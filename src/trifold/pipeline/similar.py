@@ -5,10 +5,10 @@ from pathlib import Path
 
 from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import TextSettings
-from trifold.documents.embedder import TextEmbedder
-from trifold.documents.nearest_rows import nearest_rows
-from trifold.documents.settings import SimilaritySettings
-from trifold.documents.similar import SimilarTexts, similar_pairs
+from trifold.documents.embedding.embedder import TextEmbedder
+from trifold.documents.similarity.nearest_rows import nearest_rows
+from trifold.documents.similarity.settings import SimilaritySettings
+from trifold.documents.similarity.similar import SimilarTexts, similar_pairs
 from trifold.errors import SettingsError, require
 
 _OF_A_TEXT = 10

@@ -10,14 +10,14 @@ from trifold.data.recorded_columns import RecordedColumns
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.source import is_standard_input, standard_input
 from trifold.data.table import ResultTable
-from trifold.documents.embedder import TextEmbedder
-from trifold.documents.llm_summaries import Claim, cite, write_summaries
+from trifold.documents.embedding.embedder import TextEmbedder
 from trifold.documents.readers.folder import SUFFIXES, read_document
 from trifold.documents.readers.folder_table import folder_table
-from trifold.documents.similar import unit_encoder
-from trifold.documents.summaries import Summary, summarize
-from trifold.documents.summary_settings import SummarySettings
-from trifold.documents.word_weights import WordWeights
+from trifold.documents.similarity.similar import unit_encoder
+from trifold.documents.summaries.llm_summaries import Claim, cite, write_summaries
+from trifold.documents.summaries.settings import SummarySettings
+from trifold.documents.summaries.summaries import Summary, summarize
+from trifold.documents.summaries.word_weights import WordWeights
 from trifold.errors import LlmError
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR

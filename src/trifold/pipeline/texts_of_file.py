@@ -1,6 +1,6 @@
 """All usable texts of a file, in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from trifold.data.examples import open_rows
 from trifold.data.settings import TextSettings
 from trifold.data.table import Table
 from trifold.errors import DataError, did_you_mean
+from trifold.events import say
+from trifold.formatting import counted
 from trifold.models.settings import EncodingSettings
 from trifold.types import Record
 
@@ -76,16 +78,37 @@ def read_texts(path: Path, settings: TextSettings, label_column: str | None = No
     return TextsOfFile(path, table, texts, rows, lines, labels, label, number - len(texts))
 
 
-def open_encoder(model: str, settings: EncodingSettings) -> Callable[[Sequence[str]], np.ndarray]:
-    """What turns texts into `(texts, width)` float32 vectors of length 1, once its first texts have words it knows.
+class FileEncoder:
+    """Turns texts into vectors of length 1, and counts those that it cut.
+
+    Args:
+        model: As in `TextEmbedder`.
+        settings: How texts are read.
 
     Raises:
         BackboneError: If there is no such model.
     """
-    from trifold.documents.embedder import TextEmbedder
-    from trifold.documents.similar import unit_encoder
-    from trifold.runtime import prepare_own
 
-    prepare_own()
-    embedder = TextEmbedder(model, normalize=True, settings=settings)
-    return unit_encoder(embedder, embedder.prompt_text())
+    def __init__(self, model: str, settings: EncodingSettings) -> None:
+        from trifold.documents.embedding.embedder import TextEmbedder
+        from trifold.documents.similarity.similar import Counts, unit_encoder
+        from trifold.runtime import prepare_own
+
+        prepare_own()
+        self._embedder = TextEmbedder(model, normalize=True, settings=settings)
+        self._counts = Counts()
+        self._encode = unit_encoder(self._embedder, self._embedder.prompt_text(), self._counts)
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """`(texts, width)` float32; refused where the model knows hardly any word of the first texts."""
+        return self._encode(texts)
+
+    @property
+    def truncated(self) -> int:
+        """Texts that were cut so far because they are longer than the model reads."""
+        return self._counts.truncated
+
+    def tell(self) -> None:
+        """Say how many texts were cut, if any were."""
+        if self.truncated:
+            say(f"note: {counted(self.truncated, 'text')} {self._embedder.too_long}")

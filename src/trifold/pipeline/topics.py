@@ -10,14 +10,14 @@ from trifold.data.hub import offline_data
 from trifold.data.result_file import write_result
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable, Row
-from trifold.documents.topic_map import topic_page
-from trifold.documents.topic_settings import TopicSettings
-from trifold.documents.topics import Topics, find_topics
+from trifold.documents.topics.settings import TopicSettings
+from trifold.documents.topics.topic_map import topic_page
+from trifold.documents.topics.topics import Topics, find_topics
 from trifold.errors import require
 from trifold.inference.stream import require_result
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.request import unchanged
-from trifold.pipeline.texts_of_file import TextsOfFile, open_encoder, read_texts
+from trifold.pipeline.texts_of_file import FileEncoder, TextsOfFile, read_texts
 
 _TOPIC, _WORDS = "topic", "topic_words"
 
@@ -54,10 +54,12 @@ class TopicsReport:
     Attributes:
         data: The file.
         topics: Its topics.
+        truncated: Texts of which only the beginning was looked at, because they are longer than the model reads.
     """
 
     data: TextsOfFile
     topics: Topics
+    truncated: int
 
     def as_dict(self) -> dict[str, object]:
         """For `--json`."""
@@ -65,6 +67,7 @@ class TopicsReport:
             "path": str(self.data.path),
             "rows": self.data.all_rows,
             "bad_rows": self.data.bad_rows,
+            "truncated": self.truncated,
             "other": self.topics.others,
             "topics": [
                 {
@@ -110,8 +113,10 @@ def topics(request: TopicsRequest) -> TopicsReport:
         table = ResultTable(data.table, {_TOPIC: int, _WORDS: str})
         if aside is not None:
             table.require_new("sorting into topics")
-        vectors = open_encoder(request.model, request.encoding)(data.texts)
-        report = TopicsReport(data, find_topics(data.texts, vectors, request.topics))
+        encoder = FileEncoder(request.model, request.encoding)
+        vectors = encoder(data.texts)
+        encoder.tell()
+        report = TopicsReport(data, find_topics(data.texts, vectors, request.topics), encoder.truncated)
         if aside is not None:
             write_result(aside, written_as, table, _result_rows(report), excel_safe=result.excel_safe)
     if drawn is not None:

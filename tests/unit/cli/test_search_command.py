@@ -101,7 +101,7 @@ def test_info_tells_what_an_index_holds(index: Path, capsys: pytest.CaptureFixtu
         (["query", "INDEX", "a", "--top-k", "0"], "--top-k 0 is not allowed"),
         (["query", "INDEX", "a", "--query-column", "b"], "--query-column without --queries"),
         (["query", "INDEX", "a", "--approximate"], "has no approximate index"),
-        (["query", "nowhere", "a"], "holds no index"),
+        (["query", "nowhere", "a"], "nowhere is no folder of an index: make one with"),
         (["build", "FILMS", "--index", "INDEX", "--id-column", "kind"], "have the same kind, 'drama'"),
         (["build", "FILMS", "--index", "INDEX", "--id-column", "film"], "did you mean 'film_id'?"),
         (["build", "FILMS", "--index", "INDEX", "--passage-tokens", "3"], "--passage-tokens 3 is not allowed"),

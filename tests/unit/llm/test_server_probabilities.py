@@ -80,6 +80,20 @@ def test_a_server_without_them_is_told_of_once_and_asked_for_words(
     assert said.count("tells no log-probabilities: an answer is one vote, and --votes 5 asks for more") == 1
 
 
+def test_an_empty_answer_does_not_switch_them_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A filtered answer has no places; the next answers have."""
+
+    def script(_: int, body: dict[str, Any]) -> Reply:
+        empty = "text 3" in str(body["messages"])
+        return Reply("" if empty else "good", places=() if empty else SURE)
+
+    with scripted(script) as server:
+        labelled = labeller(server, tmp_path / "log")
+        goods(labelled, [f"text {number}" for number in range(10)])
+        assert all("top_logprobs" in request for request in server.requests)
+    assert "tells no log-probabilities" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("status", [400, 403, 422])
 def test_a_server_that_refuses_them_is_asked_again_without(
     status: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]

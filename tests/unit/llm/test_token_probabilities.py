@@ -32,6 +32,16 @@ CASES = {
         places({"It": 0.9, "good": 0.1}, {" is": 1.0}, {" bad": 0.6, " good": 0.4}, {".": 1.0}),
         (0.4, 0.6),
     ),
+    "words before it that could begin another label": (
+        ("important", "urgent"),
+        places({"I": 0.9, "urgent": 0.1}, {" think": 1.0}, {" urgent": 0.8, " important": 0.2}),
+        (0.2, 0.8),
+    ),
+    "a heading that could begin another label": (
+        ("anger", "joy"),
+        places({"A": 1.0}, {":": 1.0}, {" joy": 0.95, " anger": 0.05}),
+        (0.05, 0.95),
+    ),
     "other words at the first place": (("good", "bad"), places({"Well": 0.9, "good": 0.06, "bad": 0.04}), (0.06, 0.04)),
     "a word that only begins like a label": (("good", "bad"), places({"goodness": 0.9, "bad": 0.1}), (0.0, 0.1)),
     "letters": (("a", "b"), places({" B": 0.8, " A": 0.1, "Answer": 0.1}), (0.1, 0.8)),

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trifold.data.settings import ResultSettings
-from trifold.documents.duplicate_settings import DuplicateSettings
+from trifold.documents.duplicates.settings import DuplicateSettings
 from trifold.errors import BackboneError, DataError, SettingsError
 from trifold.pipeline import duplicates as module
 from trifold.pipeline.duplicates import DuplicatesRequest, duplicates

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trifold.data.settings import ResultSettings, TextSettings
-from trifold.documents.summary_settings import SummarySettings
+from trifold.documents.summaries.settings import SummarySettings
 from trifold.errors import BackboneError, DataError
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.evaluate_summaries import evaluate_summaries

@@ -7,7 +7,7 @@ import pytest
 from conftest import write_reviews
 from trifold.cli.main import run
 from trifold.data.settings import ResultSettings
-from trifold.documents.topic_settings import TopicSettings
+from trifold.documents.topics.settings import TopicSettings
 from trifold.errors import BackboneError, DataError, SettingsError
 from trifold.pipeline import topics as module
 from trifold.pipeline.topics import TopicsRequest, topics
@@ -83,3 +83,18 @@ def test_texts_of_unknown_characters_are_refused_since_all_would_look_alike(tmp_
     data.write_text("text\n" + "".join(f"{chr(0x1F300 + n)}\n" for n in range(20)), encoding="utf-8")
     with pytest.raises(BackboneError, match="knows 0 of the"):
         topics(TopicsRequest(data=data, model=str(tiny_model)))
+
+
+def test_texts_that_are_longer_than_the_model_reads_are_counted(tmp_path, tiny_model, capsys):
+    data = write_reviews(tmp_path / "a.csv", rows=60)
+    long = " ".join(["film"] * 300)
+    data.write_text(data.read_text() + f"{long},good\n{long} plot,bad\n", encoding="utf-8")
+    words = ["topics", str(data), "--model", str(tiny_model), "--max-length", "64", "--json"]
+    assert run(words) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["truncated"] == 2
+    assert "note: 2 texts had more than 64 tokens" in shown.err
+    assert run(["duplicates", *words[1:], "--semantic"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["truncated"] == 2
+    assert "note: 2 texts had more than 64 tokens" in shown.err

@@ -16,6 +16,7 @@ from trifold.documents.readers.html import read_html
 from trifold.documents.readers.markdown import prose_of
 from trifold.documents.readers.pdf import read_pdf
 from trifold.errors import DataError
+from trifold.folder_kinds import MODEL, UNFINISHED, kind_of, wrong_kind
 from trifold.terminal import printable
 from trifold.types import BadRow
 
@@ -108,6 +109,9 @@ def read_folder(folder: Path, encoding: str | None = None) -> Iterator[FolderDoc
         DataError: If the folder cannot be listed, or has no file of these kinds.
         SettingsError: If it has HTML or PDF files, and the extra `files` is not installed.
     """
+    # A folder of documents may well hold a configuration or a folder `state`.
+    if kind_of(folder) not in (None, MODEL, UNFINISHED):
+        raise DataError(wrong_kind(folder, "a folder of documents"))
     found = False
     for name, path in _files(folder):
         found = True

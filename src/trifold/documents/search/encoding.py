@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from trifold.documents.embedder import TextEmbedder
+from trifold.documents.embedding.embedder import TextEmbedder
 from trifold.documents.search.journal import Journal
 from trifold.events import say
 from trifold.formatting import counted

@@ -14,6 +14,7 @@ from trifold.documents.search.records import CURRENT, FORMAT, INDEX, CurrentReco
 from trifold.documents.search.segments import Segments
 from trifold.documents.search.tables import DocumentTable
 from trifold.errors import ArtifactError, SettingsError
+from trifold.folder_kinds import wrong_kind
 from trifold.hashing import file_sha256
 
 GENERATIONS, SEGMENTS, UNFINISHED = "generations", "segments", "unfinished"
@@ -199,4 +200,7 @@ def require_index(folder: Path) -> None:
         raise SettingsError(
             f"{folder} holds an index whose first build is not finished: start trifold search build again"
         )
-    raise SettingsError(f"{folder} holds no index: make one with trifold search build DOCS --index {folder}")
+    if other := wrong_kind(folder, "an index of documents"):
+        raise SettingsError(other)
+    lacks = "holds no index" if folder.is_dir() else "is no folder of an index"
+    raise SettingsError(f"{folder} {lacks}: make one with trifold search build DOCS --index {folder}")

@@ -115,6 +115,16 @@ class KeywordIndex:
                 scores[self._indices[here]] += times * self._data[here]
         return scores
 
+    def largest_share(self, query: str) -> float:
+        """The largest share of the query's distinct keywords that one text holds; 0 where it has none."""
+        wanted = {term for word in split_words(query) if word not in self._common for term in self._terms_of(word)}
+        found = np.zeros(self.texts, dtype=np.int32)
+        for term in wanted:
+            number = self._terms.find(term)
+            if number is not None:
+                found[self._indices[int(self._starts[number]) : int(self._starts[number + 1])]] += 1
+        return float(found.max(initial=0)) / max(1, len(wanted))
+
 
 class _Terms:
     """The terms of each text, made when they are asked for: as lists they would take ten times the memory."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from trifold.documents.sentences import split_sentences
+from trifold.documents.language.sentences import split_sentences
 from trifold.models.tokenizer import Tokenizer
 
 # Beginning and end of a piece of a text.

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from trifold.documents.embedder import TextEmbedder
+from trifold.documents.embedding.embedder import TextEmbedder
+from trifold.documents.language.sentences import DEFAULT_LANGUAGE
 from trifold.documents.search.encoding import open_embedder
 from trifold.documents.search.generation import Generation
 from trifold.documents.search.records import IndexRecord, SplittingRecord
 from trifold.documents.search.settings import IndexSettings
-from trifold.documents.sentences import DEFAULT_LANGUAGE
 from trifold.events import say
 from trifold.hashing import content_address
 from trifold.models.settings import ComputeSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from trifold.documents.document import Documents, given_documents
-from trifold.documents.embedder import TextEmbedder
+from trifold.documents.embedding.embedder import TextEmbedder
 from trifold.documents.nearest import Nearest, nearest
 from trifold.documents.search.approximate import NEEDS_FAISS, ApproximateIndex, has_faiss
 from trifold.documents.search.build import Built, build_index

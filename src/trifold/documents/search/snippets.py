@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trifold.documents.sentences import Sentence, split_sentences
+from trifold.documents.language.sentences import Sentence, split_sentences
 
 _WORD = re.compile(r"\w+")
 # Query words that are looked for; a query may be a whole document.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
 
-from trifold.documents.stemmer import open_stemmer
+from trifold.documents.language.stemmer import open_stemmer
 from trifold.errors import SettingsError
 from trifold.events import say_once
 from trifold.word_characters import MARKS, SPACED_RUN, UNSPACED

@@ -27,6 +27,7 @@ from trifold.documents.search.records import CURRENT, INDEX, CurrentRecord, Inde
 from trifold.errors import ArtifactError, SettingsError
 from trifold.events import say
 from trifold.file_lock import locked, real
+from trifold.folder_kinds import kind_of
 from trifold.hashing import file_sha256
 
 _OURS = frozenset({CURRENT, GENERATIONS, SEGMENTS, UNFINISHED})
@@ -143,7 +144,10 @@ def writing(folder: Path) -> Iterator[IndexFolder]:
             place.mkdir(exist_ok=True)
             others = sorted(path.name for path in place.iterdir() if path.name not in _OURS and path.name[0] != ".")
             if others:
-                raise SettingsError(f"{folder} holds something else ({others[0]}): name another --index")
+                kind = kind_of(place)
+                raise SettingsError(
+                    f"{folder} holds something else ({kind.name if kind else others[0]}): name another --index"
+                )
             yield IndexFolder(place)
     except PermissionError as error:
         raise SettingsError(f"{folder} cannot be written to ({error.strerror}): name another --index") from None

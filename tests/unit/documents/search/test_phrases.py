@@ -77,3 +77,28 @@ def test_counts_of_a_frequent_phrase_are_those_of_all_its_places(
 ) -> None:
     monkeypatch.setattr("trifold.documents.search.phrases._PLACES", 10)
     assert phrased(*["red apple"] * 40).complete("red ") == {"red apple": 40}
+
+
+def test_no_phrase_ends_in_its_midst(phrased: Phrased) -> None:
+    found = phrased(
+        "the role of specific genes in aging and the role of increased risk of stroke were told",
+        "the role of specific proteins from yeast, with specific enzymes in it",
+        "specific cells are known; an increased pressure and increased expression of genes",
+        "the risk is known, and the risk of death is low",
+        "proteins and enzymes",
+    ).complete("the role of ")
+    assert found
+    assert not [text for text in found if text.split()[-1] in ("specific", "increased", "and", "of", "from")]
+
+
+@pytest.mark.parametrize("filler", ["which", "were", "from", "we", "during"])
+def test_no_phrase_ends_in_a_function_word_that_keywords_keep(phrased: Phrased, filler: str) -> None:
+    texts = [f"red apples {filler} the tree fell", f"red apples {filler} a box came", "red apples"]
+    found = phrased(*texts).complete("red ")
+    assert found
+    assert not [text for text in found if text.endswith(filler)]
+
+
+def test_a_word_that_stands_before_the_same_one_everywhere_ends_no_phrase(phrased: Phrased) -> None:
+    texts = [f"salt is associated with {what}" for what in ("age", "weight", "sleep", "age", "weight", "sleep")]
+    assert "salt is associated" not in phrased(*texts).complete("salt ")

@@ -1,0 +1,1 @@
+"""Texts as vectors, by any encoder, in memory and as a file."""

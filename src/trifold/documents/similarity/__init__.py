@@ -1,0 +1,1 @@
+"""How alike texts are, and which rows are nearest to which."""

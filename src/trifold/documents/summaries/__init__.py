@@ -1,0 +1,1 @@
+"""Summaries of a text's own sentences, or by a language model."""

@@ -1,0 +1,1 @@
+"""Texts sorted by what they are about, and their map."""
