@@ -79,12 +79,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
         threshold: From which probability on a row gets one of several labels: a number, `per-label` or `common`.
         metric: What decides between models of these labels, as in `--metric`; `score` is the accuracy all the same.
-        llm: For `prompt`: `gemma-270m`, `hf:NAME-OR-FOLDER`, `rerank:NAME-OR-FOLDER`, `openai:BASE_URL#MODEL`, or
-            `systemone:BASE_URL#MODEL` or `decisions:BASE_URL#MODEL` for a decision server.
+        llm: For `prompt`: a name as `--llm` takes it, such as `gemma-270m`, `hf:FOLDER` or `openai:BASE_URL#MODEL`.
         api_key_env: Environment variable that holds the server's key.
         max_tokens: Most tokens of a server's answer; 256 by default.
         temperature: 0 takes the likeliest word each time.
-        stop: An answer ends before any of these texts.
+        stop: Texts before which an answer ends.
         concurrency: Calls to a server under way at the same time.
         timeout_seconds: What a server has for an answer.
         retries: How often a call that failed is made again.
