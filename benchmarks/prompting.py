@@ -162,9 +162,10 @@ def table() -> list[str]:
         found.setdefault((int(labels), name), {})[data] = (
             f"{100 * right / len(rows):.1f} ({100 * low:.0f} to {100 * high:.0f})"
         )
-    lines = ["| labels | method | " + " | ".join(SETS) + " |", "|---|---|" + "---|" * len(SETS)]
+    sets = [data for data in SETS if any(data in cells for cells in found.values())]
+    lines = ["| labels | method | " + " | ".join(sets) + " |", "|---|---|" + "---|" * len(sets)]
     for labels, name in sorted(found, key=lambda key: (key[0], key[1] not in LEARNING, key[1])):
-        cells = [found[labels, name].get(data, "") for data in SETS]
+        cells = [found[labels, name].get(data, "") for data in sets]
         lines.append(f"| {labels:,} | `{name}` | " + " | ".join(cells) + " |")
     return lines
 
