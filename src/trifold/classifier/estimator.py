@@ -33,8 +33,6 @@ from trifold.tasks.metric_choice import choose_metric
 from trifold.train.tracking import reporting
 from trifold.types import labels_of
 
-_NO_LLM = LlmSettings()
-
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Learn labels of texts by one of Trifold's methods.
@@ -225,7 +223,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         *,
         device: str | None = None,
         llm: str | None = None,
-        api_key_env: str = _NO_LLM.api_key_env,
+        api_key_env: str = LlmSettings.api_key_env,
         offline: bool = False,
         trust_remote_code: bool = False,
     ) -> "TextClassifier":
@@ -256,7 +254,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         asked = LlmSettings(llm=llm, api_key_env=api_key_env)
         compute = settings_of(ComputeSettings, classifier.get_params())
         with heard(verbose=False):
-            run = load_run(path, compute, None if asked == _NO_LLM else asked)
+            run = load_run(path, compute, None if asked == LlmSettings() else asked)
         classifier._predictor, classifier._record = run.predictor, run.record
         classifier._form = LabelForm(record.get("label_type"), tuple(record.get("indicator") or ()) or None)
         classifier.classes_ = classifier._form.classes(run.predictor.labels)
