@@ -12,8 +12,8 @@ from trifold.runtime.processor import cpu_multiplies_bfloat16
 if TYPE_CHECKING:
     import torch
 
-# Rows and columns of the products that are timed, and how often each is: some 20 ms in all.
-_SIZE, _TURNS = 512, 5
+# Rows and columns of the products that are timed, and how often each is: some 30 ms in all.
+_SIZE, _TURNS = 512, 6
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def bfloat16_pays() -> bool:
     """Whether this processor's matrix products are faster in bfloat16 than in float32.
 
     That it has the instructions is not enough: a Xeon whose tiles the virtual machine hides takes twice as long for a
-    product in bfloat16 (benchmarks/LOG.md). So both are timed, once a process.
+    product in bfloat16 (benchmarks/LOG.md). So both are timed, once a process: by the processor time of one thread, since
+    on a busy machine the time that passes tells more of the other processes, and runs of one comparison would differ.
     """
     if not cpu_multiplies_bfloat16():
         return False
@@ -77,13 +78,18 @@ def bfloat16_pays() -> bool:
 
     exact = torch.ones(_SIZE, _SIZE)
     short = exact.bfloat16()
-    with torch.inference_mode():
-        seconds = [(_seconds(lambda: exact @ exact), _seconds(lambda: short @ short)) for _ in range(_TURNS)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            seconds = [(_seconds(lambda: exact @ exact), _seconds(lambda: short @ short)) for _ in range(_TURNS)]
+    finally:
+        torch.set_num_threads(threads)
     in_float32, in_bfloat16 = (min(one) for one in zip(*seconds[1:], strict=True))
     return bool(in_bfloat16 < in_float32)
 
 
 def _seconds(product: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+    begun = time.thread_time()
     product()
-    return time.perf_counter() - begun
+    return time.thread_time() - begun
