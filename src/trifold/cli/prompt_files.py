@@ -54,7 +54,7 @@ def show(
         _say_tokens(session, conversation)
     else:
         print(printable("\n\n".join(f"[{message.role}]\n{message.content}" for message in conversation)))
-    flags = tuple(flags_of(llm)) if llm and llm.llm else ("--llm", "hf:FOLDER")
+    flags = tuple(flags_of(llm)) if llm and llm.llm else ("--llm", "gemma-270m")
     say_next("prompt", "run", file, *flags, json=json)
 
 

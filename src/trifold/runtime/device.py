@@ -69,8 +69,8 @@ def bfloat16_pays() -> bool:
     """Whether this processor's matrix products are faster in bfloat16 than in float32.
 
     That it has the instructions is not enough: a Xeon whose tiles the virtual machine hides takes twice as long for a
-    product in bfloat16 (benchmarks/LOG.md). So both are timed, once a process: by the processor time of one thread, since
-    on a busy machine the time that passes tells more of the other processes, and runs of one comparison would differ.
+    product in bfloat16 (benchmarks/LOG.md). So both are timed, once a process: by the processor time of one thread,
+    since on a busy machine the time that passes tells of other processes, and runs of one comparison would differ.
     """
     if not cpu_multiplies_bfloat16():
         return False
