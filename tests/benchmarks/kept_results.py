@@ -156,6 +156,12 @@ def _of_draws(name: str) -> Iterator[Figure]:
             yield 1_000, len({row["row"] for row in drawn[f"{method}-seed{seed}"]}), 0
 
 
+def _of_prompting(name: str) -> Iterator[Figure]:
+    drawn = runs("prompting/rows")
+    for run in facts(name)["runs"]:
+        yield 872, len({row["row"] for row in drawn[run]}), 0
+
+
 def _of_imbalance(name: str) -> Iterator[Figure]:
     for rows in runs("imbalance/rows").values():
         yield [4_000, 200], [len(rows), sum(row["label"] == "0" for row in rows)], 0
@@ -295,6 +301,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "several_labels": _of_several_labels,
     "options": _of_options,
     "pairs": _of_pairs,
+    "prompting": _of_prompting,
     "bfloat16": _of_options,
     "rivals": _of_rivals,
     "search/scifact-dev": _of_searches,

@@ -125,7 +125,7 @@ def test_what_the_server_cannot_do_is_one_sentence(address: str, tmp_path: Path)
         ("decisions", r"answered 404: File Not Found; check BASE_URL .*; the server has \S"),
     ):
         prompt, words = word_labels(None, LABELS, {})
-        given = replace(settings(address, tmp_path / "log", kind), max_tokens=None)
+        given = replace(settings(address, tmp_path / "log", kind), max_tokens=None, stop=())
         task = LabellingTask(prompt, words, "")
         labeller = labeller_of(open_llm(given, ComputeSettings()), task, given, PromptingSettings())
         with pytest.raises(FatalLlmError, match=sentence):
