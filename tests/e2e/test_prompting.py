@@ -464,7 +464,7 @@ def test_a_run_from_elsewhere_asks_whom_its_user_names(
         assert f"FILE.csv --llm {shlex.quote(server.llm)} --api-key-env MY_KEY --log" in used.stderr.splitlines()[-1]
         assert f"asking scripted at {server.url[:-3]}, with the key in MY_KEY" in used.stderr
         told = trifold_command("explain", tmp_path / "run", "--text", "something new", "--evaluations", 20, *asked)
-        assert told.stdout.startswith("good")
+        assert told.stdout.startswith("The model says good")
         assert "note: a run of prompt has no encoder, so that its nearest training rows are not shown" in told.stderr
         assert f"FILE.csv --llm {shlex.quote(server.llm)} --api-key-env MY_KEY --log" in told.stderr.splitlines()[-1]
         measured = trifold_command("evaluate", tmp_path / "run", reviews, *asked)
