@@ -86,9 +86,12 @@ def test_one_text_is_answered_in_json_and_an_unsure_one_is_declined_in_a_file(fo
     assert (found["label"], found["truncated"]) == (label, wanted.truncated)
     assert found["probabilities"] == pytest.approx(wanted.probabilities, abs=1e-4)
     source = tmp_path / "in.csv"
-    source.write_text("text\nwonderful film\n")
-    (row,) = csv.DictReader(run(folder, source, "--reject-below", "0.999999").stdout.splitlines())
-    assert (row["prediction"], row["error"]) == ("", "declined: not as sure as 0.999999")
+    source.write_text("text\nwonderful dull film\n")
+    (sure,) = csv.DictReader(run(folder, source).stdout.splitlines())
+    least = f"{(1 + float(sure['probability'])) / 2:.9f}"
+    (row,) = csv.DictReader(run(folder, source, "--reject-below", least).stdout.splitlines())
+    assert row["prediction"] == ""
+    assert row["error"].startswith("declined: not as sure as 0.")
 
 
 @pytest.mark.parametrize(
