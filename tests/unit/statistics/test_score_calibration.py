@@ -99,7 +99,7 @@ def test_the_best_map_is_chosen_by_validation_loss():
     name, chosen, losses = choose_map(maps, scores, truth)
     assert set(losses) == {"none", "batch", "affine"}
     assert losses[name] == min(losses.values()) < losses["none"]
-    assert right(chosen(scores), truth) > 0.75
+    assert right(chosen(scores), truth) > 0.7
 
 
 @pytest.mark.parametrize("rows", [1, 9])
