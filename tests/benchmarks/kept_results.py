@@ -162,6 +162,17 @@ def _of_prompting(name: str) -> Iterator[Figure]:
         yield 872, len({row["row"] for row in drawn[run]}), 0
 
 
+def _of_label_scoring(name: str) -> Iterator[Figure]:
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    speed_ups = [turn["loop_seconds"] / turn["trifold_seconds"] for turn in kept["turns"]]
+    yield kept["median_speed_up"], float(np.median(speed_ups)), 1e-9
+    answers: dict[str, dict[int, str]] = {}
+    for row in rows:
+        answers.setdefault(row["run"], {})[row["row"]] = row["prediction"]
+    one, other = answers.values()
+    yield kept["predictions_that_differ"], sum(one[row] != other[row] for row in one), 0
+
+
 def _of_imbalance(name: str) -> Iterator[Figure]:
     for rows in runs("imbalance/rows").values():
         yield [4_000, 200], [len(rows), sum(row["label"] == "0" for row in rows)], 0
@@ -300,6 +311,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "long_texts": _of_long_texts,
     "several_labels": _of_several_labels,
     "options": _of_options,
+    "label_scoring": _of_label_scoring,
     "pairs": _of_pairs,
     "prompting": _of_prompting,
     "bfloat16": _of_options,
