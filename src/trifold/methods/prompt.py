@@ -100,13 +100,9 @@ class Prompting(Method):
             scores: `(texts, words)` of the validation rows.
             truth: As `LabelMap.encode` returns it.
         """
-        asked = self.settings.prompting.calibration
-        if labeller.task.several:
-            if asked in ("auto", "affine"):
-                return "affine", affine_of_each(scores, truth)
-            return asked, label_free_map(asked, labeller, lambda: scores, shots)
-        if asked == "affine":
-            return asked, affine(scores, truth)
+        asked, several = self.settings.prompting.calibration, labeller.task.several
+        if asked == "affine" or (several and asked == "auto"):
+            return "affine", (affine_of_each if several else affine)(scores, truth)
         if asked != "auto":
             return asked, label_free_map(asked, labeller, lambda: scores, shots)
         # Words of one length only get another temperature by it.
