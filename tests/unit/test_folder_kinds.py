@@ -79,8 +79,15 @@ LABELS = "trifold predict RUN --text TEXT labels by it"
     ],
 )
 def test_a_folder_of_another_kind_is_told_with_what_takes_it(
-    command: str, said: str, folders: dict[str, str], capsys: pytest.CaptureFixture[str]
+    command: str,
+    said: str,
+    folders: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # A build that is refused may leave what it began.
+    monkeypatch.chdir(tmp_path)
     assert run([folders.get(word, word) for word in command.split()]) == 2
     error = capsys.readouterr().err
     for name, path in folders.items():
