@@ -1,16 +1,44 @@
 """Runs that are held open and asked by many clients at the same time; it knows nothing of HTTP."""
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from trifold.errors import SettingsError
 from trifold.explanations.settings import ExplanationSettings
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
+from trifold.serve.answers import (
+    NO_TIME,
+    cut_vectors,
+    reply_of,
+    require_dimensions,
+    require_few,
+    require_share,
+    require_texts,
+)
+from trifold.serve.errors import (
+    UnusableRequestError,
+)
+from trifold.serve.explainer import Explainer
+from trifold.serve.lanes import Lanes, late
 from trifold.serve.observer import Observer
-from trifold.serve.replies import EmbedReply, ExplainReply, Load, Reply
+from trifold.serve.opening import RunOpener, Version
+from trifold.serve.passes import Pass
+from trifold.serve.replies import EmbedReply, ExplainReply, Load, Reply, Timing
+from trifold.serve.requests import Request
 from trifold.serve.served_run import ServedRun
 from trifold.serve.settings import QueueSettings
+from trifold.serve.shadow import Shadow
+from trifold.serve.under_way import UnderWay
+from trifold.serve.versions import Versions
 from trifold.types import Text
+
+# Until a pass that is being computed when the server stops is done.
+_LAST_PASS_SECONDS = 60.0
 
 
 class ModelServer:
@@ -37,25 +65,41 @@ class ModelServer:
         shadow: Path | None = None,
         observer: Observer | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._settings, self._observer = settings or QueueSettings(), observer or Observer()
+        self._lanes = Lanes(self._settings, self._observer)
+        self._explainer = Explainer(self._lanes)
+        self._versions = Versions(folders, RunOpener(compute or ComputeSettings(), llm), self._lanes)
+        self._shadow_folder = shadow
+        self._shadow: Shadow | None = None
+        self._under_way = UnderWay(self._observer)
 
     async def start(self) -> None:
-        """Open the runs and compute one text with each.
+        """Open the runs and compute a short text and a long one with each.
 
         Raises:
             TrifoldError: If one cannot be opened; nothing is left running.
         """
-        raise NotImplementedError
+        try:
+            await self._versions.open_all()
+            if self._shadow_folder is not None:
+                first = self._versions.first().facts
+                version = await self._versions.opened(f"shadow of {first.name}", self._shadow_folder)
+                if first.reads_pairs != version.facts.reads_pairs:
+                    raise SettingsError(f"{self._shadow_folder} does not read what {first.folder} reads: name another")
+                self._shadow = Shadow(version, self._lanes, self._observer)
+        except BaseException:
+            await self.drain(0)
+            raise
 
     @property
     def runs(self) -> Mapping[str, ServedRun]:
-        """The runs that answer at this moment, by name, in the order in which they were given; the first is the default."""
-        raise NotImplementedError
+        """The runs that answer at this moment by name, in the order they were given in; the first is the default."""
+        return self._versions.runs
 
     @property
     def load(self) -> Load:
         """How busy it is at this moment."""
-        raise NotImplementedError
+        return self._lanes.load
 
     async def predict(
         self,
@@ -78,7 +122,10 @@ class ModelServer:
         Raises:
             ServingError: If there is no answer; see `errors.py`.
         """
-        raise NotImplementedError
+        replies = await self.predict_each(
+            [run], texts, truncate=truncate, reject_below=reject_below, deadline_seconds=deadline_seconds
+        )
+        return replies[run]
 
     async def predict_each(
         self,
@@ -94,7 +141,29 @@ class ModelServer:
         Raises:
             ServingError: If one of them gives no answer.
         """
-        raise NotImplementedError
+        least, seconds = require_share(reject_below), deadline_seconds or self._settings.deadline_seconds
+        require_few(texts, self._settings.texts_per_request)
+        versions = {run: self._versions[run] for run in runs}
+        if not texts:
+            return {run: Reply((), NO_TIME, version.facts.version) for run, version in versions.items()}
+        by_pass: dict[Pass, list[Version]] = {}
+        for version in versions.values():
+            by_pass.setdefault(version.work, []).append(version)
+        replies: dict[str, Reply] = {}
+        async with self._under_way.request(list(versions), "predict"):
+            asked = [
+                (together, Request(texts, work, [version.labels for version in together], truncate=truncate))
+                for work, together in by_pass.items()
+            ]
+            await self._lanes.answered([(together[0], request) for together, request in asked], seconds)
+            for together, request in asked:
+                for version, found in zip(together, request.results, strict=True):
+                    replies[version.facts.name] = reply_of(version, request, found, least)
+        for run, reply in replies.items():
+            self._observer.answered(run, "predict", len(texts), reply.timing)
+            self._observer.predicted(run, reply)
+        self._ask_shadow(asked, texts, seconds)
+        return {run: replies[run] for run in runs}
 
     async def embed(
         self,
@@ -119,7 +188,21 @@ class ModelServer:
         Raises:
             ServingError: If there is no answer, such as for a run without an encoder of its own.
         """
-        raise NotImplementedError
+        seconds, version = deadline_seconds or self._settings.deadline_seconds, self._versions[run]
+        require_few(texts, self._settings.texts_per_request)
+        async with self._under_way.request([run], "embed"):
+            require_texts(texts)
+            vectors = await self._versions.off_loop(lambda: version.vectors)
+            require_dimensions(vectors, dimensions)
+            prompt = vectors.embedder.prompt_text(prompt_name)
+            width = dimensions or vectors.embedder.width
+            found, timing = np.zeros((0, width), dtype=np.float32), NO_TIME
+            request = Request([vectors.embedder.as_read(prompt, text) for text in texts], vectors.work, [vectors.head])
+            if texts:
+                await self._lanes.answered([(version, request)], seconds)
+                found, timing = cut_vectors(np.stack(request.results[0]), dimensions), request.timing()
+        self._observer.answered(run, "embed", len(texts), timing)
+        return EmbedReply(found, tuple(request.lengths), tuple(request.truncated), timing, version.facts.version)
 
     async def explain(
         self,
@@ -134,7 +217,20 @@ class ModelServer:
         Raises:
             ServingError: If there is no answer; runs that read pairs are not explained.
         """
-        raise NotImplementedError
+        seconds, version = deadline_seconds or self._settings.deadline_seconds, self._versions[run]
+        begun = time.perf_counter()
+        async with self._under_way.request([run], "explain"):
+            require_texts([text])
+            if version.facts.reads_pairs:
+                raise UnusableRequestError(f"{run} reads pairs of texts, which are not explained: name another run")
+            try:
+                async with asyncio.timeout(seconds):
+                    found = await self._explainer.explain(version, text, settings, seconds)
+            except TimeoutError:
+                raise late(seconds) from None
+        took = time.perf_counter() - begun
+        self._observer.answered(run, "explain", 1, Timing(0.0, 0.0, took, took))
+        return ExplainReply(found, took, version.facts.version)
 
     async def reload(self, run: str | None = None) -> dict[str, str]:
         """Open folders again, and let the new versions answer from the next request on.
@@ -151,7 +247,10 @@ class ModelServer:
         Raises:
             UnknownRunError: If there is no such run.
         """
-        raise NotImplementedError
+        found = await self._versions.reload(run)
+        for name, error in found.items():
+            self._observer.reloaded(name, self.runs[name].version, error)
+        return {name: error for name, error in found.items() if error}
 
     async def drain(self, seconds: float) -> bool:
         """Take nothing new, wait until what is under way is answered, and stop.
@@ -162,4 +261,18 @@ class ModelServer:
         Returns:
             Whether everything was answered.
         """
-        raise NotImplementedError
+        answered = await self._under_way.drain(seconds)
+        self._lanes.close()
+        self._explainer.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._lanes.join, _LAST_PASS_SECONDS)
+        self._versions.close()
+        return answered
+
+    def _ask_shadow(
+        self, asked: Sequence[tuple[Sequence[Version], Request]], texts: Sequence[Text], seconds: float
+    ) -> None:
+        first = self._versions.first().facts.name
+        for together, request in asked:
+            for version, found in zip(together, request.results, strict=True):
+                if self._shadow is not None and version.facts.name == first:
+                    self._shadow.ask(first, texts, found, seconds)
