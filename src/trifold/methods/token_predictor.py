@@ -18,6 +18,11 @@ class TokenPredictor(Predictor):
     def token_model(self) -> TokenModel:
         """Its model as it is at this moment; what it gives are logits."""
 
+    @property
+    def max_length(self) -> int:
+        """Tokens of a text, or of each window, that are read."""
+        return self._tokenizer.max_length
+
     def score(self, texts: Sequence[Text]) -> Scores:
         """See `Predictor.score`."""
         return Scores(*self.token_model().results(texts))

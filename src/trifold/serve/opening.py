@@ -161,8 +161,12 @@ def _asks_llm(folder: Path) -> bool:
 
 
 def _facts(name: str, run: Run) -> ServedRun:
-    labels, record = run.predictor.labels, run.record
-    entry = method_entry(record.method)
+    predictor, record = run.predictor, run.record
+    labels, entry, asked = predictor.labels, method_entry(record.method), record.as_json()
+    # What Python saved does not say which backbone it stands on, but as a setting.
+    backbone = (asked.get("backbone") or {}).get("name") or (
+        record.settings.get("model") if entry.needs_backbone else None
+    )
     return ServedRun(
         name=name,
         run=run,
@@ -170,7 +174,7 @@ def _facts(name: str, run: Run) -> ServedRun:
         labels=tuple(map(str, labels.names)),
         multi_label=labels.multi_label,
         thresholds=labels.thresholds,
-        max_length=record.max_length if isinstance(run.predictor, TokenPredictor) else None,
-        backbone=record.backbone.name if record.backbone else None,
+        max_length=predictor.max_length if isinstance(predictor, TokenPredictor) else None,
+        backbone=backbone,
         asks_llm=entry.asks_llm and not record.exported,
     )

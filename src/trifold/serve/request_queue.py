@@ -9,6 +9,7 @@ Source: Demers, Keshav and Shenker 1989, "Analysis and Simulation of a Fair Queu
 """
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from threading import Condition
 
 from trifold.serve.batches import fill_batch
@@ -120,9 +121,9 @@ class RequestQueue:
         shown.sort(key=_turn)
         leader = next(iter(shown[0].rows.values()))
         work = leader.request.work
-        others = [
-            row for request in shown if request.work is work for row in list(request.rows.values())[:_ROWS_LOOKED_AT]
-        ]
+        asked = [list(request.rows.values())[:_ROWS_LOOKED_AT] for request in shown if request.work is work]
+        # The first text of each request, then the second of each.
+        others = [row for turn in zip_longest(*asked) for row in turn if row is not None]
         batch = fill_batch(leader, others, _budget(work), work.most_rows)
         spent = 0.0
         for row in batch:
