@@ -9,6 +9,8 @@ from starlette.responses import HTMLResponse
 from trifold.serve.http.rendering import render
 from trifold.version import VERSION
 
+_IN_PATH = "in the path"
+
 
 def docs_routes(app: FastAPI) -> APIRouter:
     """`GET /docs`."""
@@ -25,10 +27,16 @@ def docs_routes(app: FastAPI) -> APIRouter:
 def endpoints_by_family(schema: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Each family's endpoints, with the fields of their bodies."""
     found: dict[str, list[dict[str, Any]]] = {}
+    told: dict[str, str] = {}
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
             family = (operation.get("tags") or ["other"])[0]
-            found.setdefault(family, []).append(_endpoint(schema, path, method, operation))
+            one = _endpoint(schema, path, method, operation)
+            fields = json.dumps([field for field in one["fields"] if field["description"] != _IN_PATH])
+            like = told.setdefault(fields, f"{one['method']} {path}") if one["examples"] else None
+            if like not in (None, f"{one['method']} {path}"):
+                one |= {"like": like, "fields": [], "examples": []}
+            found.setdefault(family, []).append(one)
     return found
 
 
@@ -38,7 +46,7 @@ def _endpoint(schema: dict[str, Any], path: str, method: str, operation: dict[st
     needed = body.get("required", [])
     fields = [
         {"name": one["name"], "kind": _kind(schema, one["schema"]), "required": one.get("required", False),
-         "description": one["schema"].get("description", f"in the {one['in']}")}
+         "description": one["schema"].get("description", _IN_PATH if one["in"] == "path" else "in the query")}
         for one in operation.get("parameters", ())
         if one["in"] in ("path", "query")
     ]  # fmt: skip
@@ -56,7 +64,8 @@ def _endpoint(schema: dict[str, Any], path: str, method: str, operation: dict[st
         json.dumps(one, ensure_ascii=False) for one in content.get("schema", {}).get("examples", ())
     ] or examples
     summary = operation.get("summary", "")
-    return {"path": path, "method": method.upper(), "summary": summary, "fields": fields, "examples": examples}
+    told = {"summary": summary, "fields": fields, "examples": examples, "like": None}
+    return {"path": path, "method": method.upper(), **told}
 
 
 def _resolved(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:

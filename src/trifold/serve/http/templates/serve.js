@@ -76,7 +76,7 @@ place("text").addEventListener("keydown", (event) => {
 // A file.
 const drop = place("drop"), input = place("file"), bar = place("bar"), told = place("told"), result = place("result");
 place("files").hidden = false;
-let job = null;
+let job = null, stopped = false;
 
 for (const kind of ["dragenter", "dragover"]) {
   drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
@@ -126,6 +126,7 @@ place("file-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (!input.files.length) return;
   result.hidden = true;
+  stopped = false;
   bar.removeAttribute("value");
   told.className = "";
   told.textContent = "The file is being sent";
@@ -135,17 +136,19 @@ place("file-form").addEventListener("submit", async (event) => {
     const query = new URLSearchParams({ name: file.name, run: run.value, excel_safe: place("excel").checked });
     const sent = { method: "POST", headers: { "Content-Type": "application/octet-stream" }, body: file };
     job = (await (await ask(`/files?${query}`, sent)).json()).id;
+    if (stopped) await ask(`/files/${job}`, { method: "DELETE" });
     const state = await follow(job);
     told.textContent = state.summary;
     await offer(job, state);
   } catch (error) {
-    told.className = "problem";
-    told.textContent = error.message;
+    told.className = stopped ? "" : "problem";
+    told.textContent = stopped ? "Stopped." : error.message;
   } finally {
     job = null;
     busy(false);
   }
 });
 place("stop").addEventListener("click", async () => {
+  stopped = true;
   if (job) await ask(`/files/${job}`, { method: "DELETE" }).catch(() => {});
 });
