@@ -145,11 +145,11 @@ def finetune(
 
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
-        method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck,
-            contrastive, prompt (with --llm) or full, the default; with --task generate, adapter-lora or full.
+        method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck, contrastive, prompt or
+            prompt-zero (with --llm) or full, the default; with --task generate, adapter-lora or full.
         preset: A well-known recipe instead of a method, for comparison.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
-        dry_run: With --method prompt: print a forecast of the cost and make no call.
+        dry_run: With --method prompt or prompt-zero: print a forecast of the cost and make no call.
         expected_data: Hash of the data that compare read; other data are refused.
         json: Print JSON instead.
     """
@@ -199,9 +199,11 @@ def _print_forecast(request: "Request", method: str | None, keep: CheckpointSett
     from trifold.pipeline.prompting_cost import expect
 
     if method is None or not method_entry(method).asks_llm:
-        raise SettingsError("--dry-run forecasts --method prompt; for other methods, compare --dry-run does")
+        raise SettingsError(
+            "--dry-run forecasts --method prompt or prompt-zero; for other methods, compare --dry-run does"
+        )
     request.require_used([method], *([keep] if keep else []))
-    print_estimate(expect(request), request.llm, json=json)
+    print_estimate(expect(request, method), request.llm, json=json)
 
 
 def _print_result(result: "RunResult", *, json: bool) -> None:
