@@ -65,7 +65,7 @@ def runs(process: Process) -> bool:
     try:
         found = psutil.Process(process.pid)
         same = abs(found.create_time() - process.began) < _SAME_SECONDS
-        return same and found.status() != psutil.STATUS_ZOMBIE
+        return bool(same and found.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:
