@@ -62,7 +62,7 @@ class KeyGuard:
         """See ASGI."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            if self._is_cross_site(scope["method"], headers):
+            if is_cross_site(scope["method"], headers, self._origins):
                 answer = refused(403, "a page of another site may not send this: allow it with --cors-origin")
                 await answer(scope, receive, send)
                 return
@@ -73,10 +73,18 @@ class KeyGuard:
                 return
         await self._app(scope, receive, send)
 
-    def _is_cross_site(self, method: str, headers: Mapping[str, str]) -> bool:
-        if method in _SAFE_METHODS or "*" in self._origins or headers.get("origin") in self._origins:
-            return False
-        return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+def is_cross_site(method: str, headers: Mapping[str, str], origins: tuple[str, ...] = ()) -> bool:
+    """Whether a page of another site sends what may change something.
+
+    Args:
+        method: Of HTTP.
+        headers: As browsers send them.
+        origins: Sites whose pages may.
+    """
+    if method in _SAFE_METHODS or "*" in origins or headers.get("origin") in origins:
+        return False
+    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
 
 class BodyGuard:
