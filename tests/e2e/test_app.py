@@ -20,7 +20,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 MEASURES = (Path(__file__).parent / "page_measures.js").read_text(encoding="utf-8")
 HOSTILE = "<script>alert(1)</script> $HOME =cmd() `id`"
 # Commands start cold here, on a machine that may be busy.
-SLOW = 60_000
+SLOW = 180_000
 
 pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.slow]
 
