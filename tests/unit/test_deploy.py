@@ -6,10 +6,13 @@ import tomllib
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 import yaml
 
 from shown_commands import ROOT
+from trifold.cli.skill_text import every_command, shown_arguments
+from trifold.serve.http.metrics import Metrics
+from trifold.serve.replies import Load
+from trifold.version import VERSION
 
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
@@ -59,8 +62,6 @@ def test_the_image_installs_extras_and_files_that_there_are() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [name for found in re.findall(r"'\.\[([^\]]+)\]'", DOCKERFILE) for name in found.split(",")]
     assert "serve" in extras
-    if "serve" not in project["optional-dependencies"]:
-        pytest.skip("the server is not part of this version")
     assert set(extras) <= set(project["optional-dependencies"])
     copied = [name for line in re.findall(r"^COPY ([^-].*)$", DOCKERFILE, re.MULTILINE) for name in line.split()[:-1]]
     allowed = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
@@ -84,8 +85,6 @@ def test_nobody_runs_as_root_and_everyone_as_the_same_user() -> None:
 
 
 def test_the_deployment_is_found_by_its_service_and_has_the_packages_version() -> None:
-    from trifold.version import VERSION
-
     labels = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
     assert SERVICE["spec"]["selector"] == DEPLOYMENT["spec"]["selector"]["matchLabels"] == labels
     assert CONTAINER["image"] == f"trifold:{VERSION}"
@@ -111,10 +110,7 @@ def test_the_dashboard_is_found_and_asks_the_source_that_is_there() -> None:
 
 
 def test_every_metric_that_the_dashboard_and_the_page_name_is_measured() -> None:
-    metrics = pytest.importorskip("trifold.serve.http.metrics", reason="the server is not part of this version")
-    from trifold.serve.replies import Load
-
-    measured = metrics.Metrics()
+    measured = Metrics()
     measured.watch(SimpleNamespace(load=Load(0, 0, 0, 0.0), runs={}))
     endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "info": ("_info",)}
     known = {
@@ -132,12 +128,6 @@ def test_every_metric_that_the_dashboard_and_the_page_name_is_measured() -> None
 
 
 def test_the_commands_that_are_run_are_those_of_the_command_line() -> None:
-    from trifold.cli.verbs import VERBS
-
-    if "serve" not in {verb.name for verb in VERBS}:
-        pytest.skip("the server is not part of this version")
-    from trifold.cli.skill_text import every_command, shown_arguments
-
     flags = {" ".join(words): shown_arguments(part) for words, part in every_command()}["trifold serve"]
     started = [
         *re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE),

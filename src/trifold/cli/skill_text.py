@@ -36,6 +36,9 @@ WORTH_KNOWING = (
     "--llm",
     "--prompt",
     "--max-calls",
+    "--host",
+    "--port",
+    "--api-key",
     "--offline",
 )
 _MOST_CHARACTERS = 350

@@ -106,6 +106,13 @@ VERBS: tuple[Verb, ...] = (
         ("trifold bench RUN", "trifold bench RUN new.csv --json"),
     ),
     Verb(
+        USE,
+        "serve",
+        "trifold.cli.serve:serve",
+        "Answer over HTTP: labels, vectors, explanations, and a page to try texts.",
+        ("trifold serve RUN", "trifold serve sentiment=RUN topics=OTHER --port 9000 --index films"),
+    ),
+    Verb(
         LEARN,
         "pretrain",
         "trifold.cli.language_model:pretrain",
