@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import performance_page
+import prompting
 import summaries
 from result_tables import Row, read_rows, rows_by_run
 from trifold.statistics.calibration import calibration_error
@@ -158,8 +159,12 @@ def _of_draws(name: str) -> Iterator[Figure]:
 
 def _of_prompting(name: str) -> Iterator[Figure]:
     drawn = runs("prompting/rows")
+    yield True, set(facts(name)["runs"]) == set(drawn), 0
     for run in facts(name)["runs"]:
-        yield 872, len({row["row"] for row in drawn[run]}), 0
+        data = run.split(" ")[0]
+        yield prompting.TESTED[data], len({row["row"] for row in drawn[run]}), 0
+        answers = set(map(str, prompting.SETS[data][2]))
+        yield True, {row[column] for row in drawn[run] for column in ("label", "prediction")} <= answers, 0
 
 
 def _of_label_scoring(name: str) -> Iterator[Figure]:
@@ -297,6 +302,30 @@ def _of_searches(name: str) -> Iterator[Figure]:
             yield lead[end], value, 1e-9
 
 
+def _of_serving(name: str) -> Iterator[Figure]:
+    from serving import HEADS, percentile_of, rate_of
+
+    kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
+    part = name.removeprefix("serving/")
+    for way, value in kept.get("p99_ms", {}).items():
+        yield value, percentile_of(rows, way, 99), 1e-9
+    if part == "throughput":
+        rate = {way: rate_of(rows, way) for way in kept["texts_a_second"]}
+        yield kept["to_predict"], rate["serve"] / rate["predict"], 1e-9
+        yield kept["to_plain"], rate["serve"] / rate["plain"], 1e-9
+    elif part == "heads":
+        yield kept["ratio"], HEADS * rate_of(rows, "one") / rate_of(rows, "five"), 1e-9
+    elif part == "memory":
+        first, last = (row["resident_bytes"] for row in rows)
+        yield kept["ratio"], last / first, 1e-9
+    elif part == "overload":
+        yield kept["statuses"]["200"], sum(row["way"] == "accepted" for row in rows), 0
+        yield len([row for row in rows if row["way"] == "refused"]), sum(row["status"] == 429 for row in rows), 0
+    elif part == "swap":
+        yield kept["lost"], sum(row["status"] != 200 for row in rows), 0
+        yield kept["of_neither"], sum(row["of"] == "[]" for row in rows), 0
+
+
 _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "accuracy": _of_a_training,
     "pretrain/mlm-imdb": _of_the_cloze,
@@ -320,6 +349,7 @@ _FIGURES: dict[str, Callable[[str], Iterator[Figure]]] = {
     "search/keywords-speed": lambda _: iter(()),
     "search_speed": _of_search_speed,
     "search_updates": _of_search_updates,
+    "serving": _of_serving,
     "similarity": _of_similarities,
     "summaries": _of_summaries,
     "speed": _of_turns,

@@ -12,12 +12,14 @@ from trifold.engines.pooled_states import cut
 from trifold.engines.protocol import SavedEncoder, Weights
 from trifold.errors import BackboneError
 from trifold.events import Advance
+from trifold.hashing import file_sha256
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import PadTo, by_token_budget
 from trifold.models.loading import load_model
 from trifold.models.pooling import POOLINGS, Pooled, pool_windows
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.tokens import Tokens
+from trifold.models.vector_steps import unit_length
 from trifold.runtime import Runtime
 
 
@@ -101,6 +103,12 @@ class Encoder:
         return self.engine.precision
 
     @property
+    def address(self) -> tuple[object, ...]:
+        """Everything that determines its states: encoders of one address differ only in how many layers they keep."""
+        config = file_sha256(self._files.folder / "config.json")
+        return (self._files.sha256(), config, self.backend, self.precision, self.runtime.device)
+
+    @property
     def pad_to(self) -> PadTo:
         """What lengths batches are padded to."""
         return self.engine.pad_to
@@ -138,11 +146,19 @@ class Encoder:
         layers = tuple(range(self.layers + 1)) if layers is None else tuple(layers)
         vectors = np.empty((len(tokens), len(layers), len(POOLINGS), self.width), dtype=np.float32)
         for batch in by_token_budget(tokens.lengths, token_budget or self.engine.token_budget):
-            ids, mask = tokens.padded(batch, pad_id, self.pad_to)
-            vectors[batch] = pool_windows(self.engine.pooled(ids, mask, layers), tokens.windows_of(batch))
+            vectors[batch] = self.pool_batch(tokens, batch, pad_id, layers)
             if advance:
-                advance(int(mask.sum()))
+                advance(int(tokens.lengths[batch].sum()))
         return Pooled(vectors, layers)
+
+    def pool_batch(self, tokens: Tokens, positions: np.ndarray, pad_id: int, layers: tuple[int, ...]) -> np.ndarray:
+        """Pool the hidden states of some layers for the texts at `positions`, in one forward pass.
+
+        Returns:
+            `(batch, layers, poolings, width)` float32.
+        """
+        ids, mask = tokens.padded(positions, pad_id, self.pad_to)
+        return pool_windows(self.engine.pooled(ids, mask, layers), tokens.windows_of(positions))
 
     def try_batch(self, ids: np.ndarray, mask: np.ndarray) -> None:
         """Compute one batch whose result nobody needs, to see how long it takes."""
@@ -166,4 +182,4 @@ def embed(
     tokens = tokenizer.encode(texts)
     top = encoder.layers
     vectors = encoder.pool(tokens, tokenizer.pad_id, budget, [top]).join([(top, "mean")])
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), tokens.truncated
+    return unit_length(vectors), tokens.truncated

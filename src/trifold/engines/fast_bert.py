@@ -97,6 +97,7 @@ class FastBert(torch.nn.Module):
         token_type_ids: torch.Tensor | None = None,
         *,
         first_only: bool = False,
+        highest: int | None = None,
         **_: object,
     ) -> EncoderOutput:
         """The hidden states of a batch.
@@ -106,15 +107,15 @@ class FastBert(torch.nn.Module):
             attention_mask: `(batch, tokens)`, 0 at padding; `None` where no token is padding.
             token_type_ids: `(batch, tokens)`, which tell the texts of a pair apart; `None` where all are 0.
             first_only: Whether the last layer computes the first token alone.
+            highest: Compute the lowest so many layers; all where `None`.
         """
         mask = None if attention_mask is None else attention_mask.bool()[:, None, None]
         states = [self.embeddings(input_ids, token_type_ids)]
         if self.config.bias_by_distance:
             mask = self.encoder["relative_attention_bias"](input_ids.shape[1], mask)
-        *below, last = self.encoder["layer"].children()
-        for layer in below:
-            states.append(layer(states[-1], mask))
-        states.append(last(states[-1], mask, 1 if first_only else None))
+        layers = list(self.encoder["layer"].children())[:highest]
+        for layer in layers:
+            states.append(layer(states[-1], mask, 1 if first_only and layer is layers[-1] else None))
         return EncoderOutput(states[-1], tuple(states))
 
     def get_input_embeddings(self) -> torch.nn.Embedding:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from trifold.engines.fast_bert import FastBert
 from trifold.models.pooling import POOLINGS, pool_tokens
 from trifold.runtime import Runtime
 
@@ -22,13 +23,16 @@ class PooledStates(torch.nn.Module):
     def __init__(self, model: Any, layers: Sequence[int]) -> None:
         super().__init__()
         self.model, self.layers = model, layers
+        # A module of our own is spared the layers that nobody reads; one of transformers has no such setting.
+        self._only = {"highest": max(layers)} if isinstance(model, FastBert) else {}
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """`(batch, tokens)` ids and mask, `None` where all count, to `(batch, layers, poolings, width)` float32.
 
         Mean and maximum run over the text's own tokens, special ones included, never over padding.
         """
-        states = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states
+        found = self.model(input_ids=ids, attention_mask=mask, output_hidden_states=True, **self._only)
+        states = found.hidden_states
         pooled = [[pool_tokens(states[layer], mask, how) for how in POOLINGS] for layer in self.layers]
         return torch.stack([torch.stack(row, 1) for row in pooled], 1)
 

@@ -192,7 +192,7 @@ class LikelihoodLabeller(Labeller):
             if first.setdefault(call.key, position) < position:
                 continue
             known = self._log.find(call)
-            figures = _logged_figures(known, self.task.words)
+            figures = _logged_figures(known, gaps[position].words)
             if known is None or figures is None:
                 missing.append(position)
                 continue
@@ -226,7 +226,7 @@ class LikelihoodLabeller(Labeller):
     @staticmethod
     def _gaps(texts: list[Text], task: LabellingTask) -> list[Gap]:
         return [
-            Gap(conversation, task.around(text), task.words, str(text), task.hypothesis)
+            Gap(conversation, task.around(text), task.answers, str(text), task.hypothesis)
             for text, conversation in zip(texts, task.conversations(texts), strict=True)
         ]
 
@@ -251,7 +251,8 @@ class LikelihoodLabeller(Labeller):
             return
         seconds = (time.perf_counter() - begun) / len(positions)
         for position in positions:
-            answer = json.dumps(dict(zip(self.task.words, found[position].tolist(), strict=True)), ensure_ascii=False)
+            scored = dict(zip(gaps[position].words, found[position].tolist(), strict=True))
+            answer = json.dumps(scored, ensure_ascii=False)
             tokens = self.model.count(gaps[position])
             self._log.add(replace(calls[position], answer=answer, prompt_tokens=tokens, seconds=seconds))
             self._budget.charge(tokens, 0, seconds, from_log=False)

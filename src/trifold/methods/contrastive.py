@@ -6,7 +6,6 @@ compares each with each. The pairs are never listed, so memory grows with the ro
 Source: Tunstall et al. 2022, "Efficient Few-Shot Learning Without Prompts"; drawing whole classes per step is ours.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +14,15 @@ import torch
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.engines.encoder import Encoder, embed
+from trifold.engines.pooled_model import PooledModel, mean_model
 from trifold.errors import SettingsError
 from trifold.events import say
-from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
+from trifold.methods.contract import Exportable, Fitted, Method
 from trifold.methods.defaults import CONTRASTIVE, contrastive_steps
 from trifold.methods.export_graph import HeadOnEncoder
 from trifold.methods.linear_head import HeadData, LinearHead
 from trifold.methods.logistic import fit_path
+from trifold.methods.token_predictor import TokenPredictor
 from trifold.methods.training_config import make_training_config
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.batching import by_token_budget
@@ -37,7 +38,7 @@ from trifold.runtime import choose, seed_everything
 from trifold.tasks.labels import LabelMap
 from trifold.train.loop import train as train_model
 from trifold.train.objective import BatchLoss
-from trifold.types import Examples, Text, single_texts
+from trifold.types import Examples, single_texts
 
 # Values of C (inverse regularisation strength) of the linear head.
 _C_VALUES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -46,7 +47,7 @@ _ROWS_OF_A_CLASS = 4
 _NO_LIMIT = 1 << 30
 
 
-class ContrastivePredictor(Predictor):
+class ContrastivePredictor(TokenPredictor):
     """A fine-tuned encoder with a linear head on the mean of its tokens."""
 
     def __init__(
@@ -65,14 +66,13 @@ class ContrastivePredictor(Predictor):
         self._settings = settings
         self._base = base
 
-    def score(self, texts: Sequence[Text]) -> Scores:
-        """See `Predictor.score`."""
-        vectors, truncated = embed(self._encoder, self._tokenizer, single_texts(texts), self._settings.token_budget)
-        return Scores(self._head.logits(vectors), truncated)
+    def token_model(self) -> PooledModel:
+        """See `TokenPredictor.token_model`."""
+        return mean_model(self._encoder, self._tokenizer, self._settings, self._head.logits)
 
-    def read_spans(self, text: str) -> list[tuple[int, int]]:
-        """See `Predictor.read_spans`."""
-        return self._tokenizer.read_spans(text)
+    def share(self, encoder: Encoder) -> None:
+        """See `SharesEncoder.share`."""
+        self._encoder = encoder
 
     def save(self, folder: Path) -> None:
         """Write the encoder as an ordinary Hugging Face folder, its tokenizer and the head."""

@@ -1,28 +1,28 @@
 """A predictor exported as one ONNX graph, from token ids to logits; it runs without PyTorch."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.engines.onnx_runtime import TOKEN_BUDGET, OnnxGraph, write_graph
+from trifold.engines.token_model import LogitsModel
 from trifold.errors import ArtifactError, SettingsError
-from trifold.methods.contract import Predictor, Scores
+from trifold.methods.contract import Predictor
+from trifold.methods.token_predictor import TokenPredictor
 from trifold.models.backbone_files import BackboneFiles
-from trifold.models.batching import by_token_budget
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.tokenizer_files import copy_tokenizer
+from trifold.models.tokens import Tokens
 from trifold.tasks.labels import LabelMap
-from trifold.types import Text
 
 GRAPH = "model.onnx"
 _CONFIG = "config.json"
 
 
-class ExportedPredictor(Predictor):
+class ExportedPredictor(TokenPredictor):
     """An ONNX graph with its tokenizer and labels."""
 
     def __init__(self, folder: Path, tokenizer: Tokenizer, labels: LabelMap, settings: ComputeSettings) -> None:
@@ -67,25 +67,22 @@ class ExportedPredictor(Predictor):
         )
         return cls(folder, tokenizer, LabelMap.saved(settings), compute)
 
-    def score(self, texts: Sequence[Text]) -> Scores:
-        """See `Predictor.score`."""
-        tokens = self._tokenizer.encode(texts)
-        logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
+    def token_model(self) -> LogitsModel:
+        """See `TokenPredictor.token_model`."""
         # A graph that reads windows takes one text at a time.
         budget = 1 if self._tokenizer.reads_windows else self._settings.token_budget or TOKEN_BUDGET
-        for batch in by_token_budget(tokens.lengths, budget):
-            found = self._graph(*tokens.padded(batch, self._tokenizer.pad_id))
-            if found.shape != logits[batch].shape:
-                raise ArtifactError(
-                    f"the graph in {self._folder} has {found.shape[-1]} classes and the run {len(self.labels)} labels: "
-                    "export again"
-                )
-            logits[batch] = found
-        return Scores(logits, tokens.truncated)
+        return LogitsModel(
+            tokenizer=self._tokenizer, token_budget=budget, classes=len(self.labels), forward=self._forward
+        )
 
-    def read_spans(self, text: str) -> list[tuple[int, int]]:
-        """See `Predictor.read_spans`."""
-        return self._tokenizer.read_spans(text)
+    def _forward(self, tokens: Tokens, positions: np.ndarray) -> np.ndarray:
+        found = self._graph(*tokens.padded(positions, self._tokenizer.pad_id))
+        if found.shape != (len(positions), len(self.labels)):
+            raise ArtifactError(
+                f"the graph in {self._folder} has {found.shape[-1]} classes and the run {len(self.labels)} labels: "
+                "export again"
+            )
+        return found
 
     def save(self, folder: Path) -> None:
         """Copy the exported folder."""

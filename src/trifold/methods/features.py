@@ -13,10 +13,11 @@ import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.engines.encoder import Encoder
+from trifold.engines.pooled_model import PooledModel
 from trifold.events import say
 from trifold.features.half_precision import in_half_precision
 from trifold.features.pooled_vectors import pool_through_cache
-from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
+from trifold.methods.contract import Exportable, Fitted, Method
 from trifold.methods.export_graph import HeadOnEncoder
 from trifold.methods.feature_selection import (
     FeatureSelection,
@@ -27,9 +28,10 @@ from trifold.methods.feature_selection import (
 from trifold.methods.linear_head import HeadData, LinearHead
 from trifold.methods.mlp import MlpHead, default_training_config, fit_mlp
 from trifold.methods.pair_features import pooled_pairs
+from trifold.methods.token_predictor import TokenPredictor
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import describe_base, find_backbone, find_base
-from trifold.models.pooling import POOLINGS, LayerPooling
+from trifold.models.pooling import POOLINGS, LayerPooling, Pooled
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
 from trifold.runtime import choose, seed_everything
@@ -40,7 +42,7 @@ from trifold.train.history import History
 from trifold.types import Examples, Text, single_texts, two_sides
 
 
-class FeaturesPredictor(Predictor):
+class FeaturesPredictor(TokenPredictor):
     """A frozen encoder, without the layers above the highest one that is read, and a small head.
 
     Args:
@@ -75,18 +77,24 @@ class FeaturesPredictor(Predictor):
         self._files = files
         self._pairs = pairs
 
-    def score(self, texts: Sequence[Text]) -> Scores:
-        """See `Predictor.score`."""
-        tokens = self._tokenizer.encode(_each(texts, pairs=self._pairs))
-        found = self._encoder.pool(tokens, self._tokenizer.pad_id, self._settings.token_budget, self._selection.layers)
-        pooled, truncated = in_half_precision(found), tokens.truncated
-        if self._pairs:
-            pooled, truncated = pooled_pairs(pooled), truncated[: len(texts)] | truncated[len(texts) :]
-        return Scores(self._head.logits(self._selection.features(pooled)), truncated)
+    def token_model(self) -> PooledModel:
+        """See `TokenPredictor.token_model`."""
+        return PooledModel(
+            tokenizer=self._tokenizer,
+            token_budget=self._settings.token_budget or self._encoder.engine.token_budget,
+            apart=self._pairs,
+            encoder=self._encoder,
+            layers=tuple(self._selection.layers),
+            head=self._logits,
+        )
 
-    def read_spans(self, text: str) -> list[tuple[int, int]]:
-        """See `Predictor.read_spans`."""
-        return self._tokenizer.read_spans(text)
+    def share(self, encoder: Encoder) -> None:
+        """See `SharesEncoder.share`."""
+        self._encoder = encoder
+
+    def _logits(self, found: Pooled) -> np.ndarray:
+        pooled = in_half_precision(found)
+        return self._head.logits(self._selection.features(pooled_pairs(pooled) if self._pairs else pooled))
 
     def save(self, folder: Path) -> None:
         """Write the head and the name of its backbone; the backbone itself is not copied."""

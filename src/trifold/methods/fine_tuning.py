@@ -1,7 +1,7 @@
 """The base of full fine-tuning and the adapters: a model with a head, trained by the loop on labelled texts."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from threading import RLock
@@ -14,31 +14,33 @@ from trifold.engines.classifier import Logits, classifier_engine
 from trifold.engines.classifier_weights import ClassifierWeights
 from trifold.engines.protocol import Weights
 from trifold.engines.token_budget import Work, tuned_budget
+from trifold.engines.token_model import LogitsModel
 from trifold.errors import ArtifactError
 from trifold.events import say
 from trifold.formatting import counted
 from trifold.hashing import file_sha256
 from trifold.methods.classification_objective import Classification, above_frozen_prefix, with_tokens
-from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
+from trifold.methods.contract import Exportable, Fitted, Method
 from trifold.methods.defaults import Defaults, tuning_epochs
+from trifold.methods.token_predictor import TokenPredictor
 from trifold.methods.training_config import chosen_for, make_training_config
 from trifold.models.backbone_files import BackboneFiles
-from trifold.models.batching import by_token_budget, default_padding
+from trifold.models.batching import default_padding
 from trifold.models.classification_head import starting_logits
 from trifold.models.locate import find_backbone
 from trifold.models.long_text import mean_over_windows
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
-from trifold.models.tokens import named_inputs
+from trifold.models.tokens import Tokens, named_inputs
 from trifold.models.vocabulary_pruning import tokens_that_occur
 from trifold.runtime import Runtime, choose, seed_everything
 from trifold.tasks.labels import LabelMap, row_weights
 from trifold.train.config import TrainingConfig
 from trifold.train.loop import train as train_model
-from trifold.types import Examples, Text
+from trifold.types import Examples
 
 
-class FineTunedPredictor(Predictor):
+class FineTunedPredictor(TokenPredictor):
     """A model whose forward pass computes logits.
 
     transformers' model is trained, saved and exported; where an engine of ours knows the architecture, logits come from
@@ -88,22 +90,19 @@ class FineTunedPredictor(Predictor):
         """The model's weights as an engine may compute them."""
         return ClassifierWeights(Weights(self.model.config.to_dict(), self.model.state_dict()))
 
-    def score(self, texts: Sequence[Text]) -> Scores:
-        """See `Predictor.score`."""
+    def token_model(self) -> LogitsModel:
+        """See `TokenPredictor.token_model`."""
         with self._lock:
             if self._logits is None:
                 self._logits = self._engine(self.weights())
             run = self._logits
-        tokens = self._tokenizer.encode(texts)
-        logits = np.empty((len(texts), len(self.labels)), dtype=np.float32)
-        for batch in by_token_budget(tokens.lengths, self._settings.token_budget or self._runtime.token_budget):
-            padded = tokens.padded(batch, self._tokenizer.pad_id, default_padding(self._runtime))
-            logits[batch] = mean_over_windows(run(*padded), tokens.windows_of(batch))
-        return Scores(logits, tokens.truncated)
+        pad_id, pad_to = self._tokenizer.pad_id, default_padding(self._runtime)
 
-    def read_spans(self, text: str) -> list[tuple[int, int]]:
-        """See `Predictor.read_spans`."""
-        return self._tokenizer.read_spans(text)
+        def forward(tokens: Tokens, positions: np.ndarray) -> np.ndarray:
+            return mean_over_windows(run(*tokens.padded(positions, pad_id, pad_to)), tokens.windows_of(positions))
+
+        budget = self._settings.token_budget or self._runtime.token_budget
+        return LogitsModel(tokenizer=self._tokenizer, token_budget=budget, classes=len(self.labels), forward=forward)
 
     def _engine(self, weights: ClassifierWeights | None) -> Logits:
         return classifier_engine(weights, len(self.labels), self._runtime, lambda: self.model)

@@ -6,18 +6,19 @@ similarity to texts in general is subtracted, or a label with a common word as i
 Source: Schopf et al. 2022, "Evaluating Unsupervised Text Classification: Zero-shot and Similarity-based Approaches".
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
 from trifold.engines.encoder import Encoder, embed
+from trifold.engines.pooled_model import PooledModel, mean_model
 from trifold.errors import SettingsError
 from trifold.events import say
-from trifold.methods.contract import Exportable, Fitted, Method, Predictor, Scores
+from trifold.methods.contract import Exportable, Fitted, Method
 from trifold.methods.export_graph import HeadOnEncoder
 from trifold.methods.skip_reasons import labels_without_meaning
+from trifold.methods.token_predictor import TokenPredictor
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import describe_base, find_backbone, find_base
 from trifold.models.settings import ComputeSettings
@@ -25,7 +26,7 @@ from trifold.models.tokenizer import Tokenizer
 from trifold.models.vector_steps import unit_length
 from trifold.runtime import choose
 from trifold.tasks.labels import LabelMap, describe_labels
-from trifold.types import Examples, Target, Text, single_texts
+from trifold.types import Examples, Target, single_texts
 
 # Their vectors are averaged, since any single wording favours some labels by accident.
 _TEMPLATES = ("{}", "This text is {}.", "This is a text about {}.", "The subject is {}.", "An example of {}.")
@@ -35,7 +36,7 @@ _SCALE = 20.0
 _CENTRE_TEXTS = 512
 
 
-class ZeroShotPredictor(Predictor):
+class ZeroShotPredictor(TokenPredictor):
     """The nearest label by cosine similarity.
 
     Args:
@@ -66,14 +67,16 @@ class ZeroShotPredictor(Predictor):
         self._settings = settings
         self._files = files
 
-    def score(self, texts: Sequence[Text]) -> Scores:
-        """See `Predictor.score`."""
-        vectors, truncated = embed(self._encoder, self._tokenizer, single_texts(texts), self._settings.token_budget)
-        return Scores((_SCALE * (vectors @ self._anchors.T - self._centre)).astype(np.float32), truncated)
+    def token_model(self) -> PooledModel:
+        """See `TokenPredictor.token_model`."""
+        return mean_model(self._encoder, self._tokenizer, self._settings, self._logits)
 
-    def read_spans(self, text: str) -> list[tuple[int, int]]:
-        """See `Predictor.read_spans`."""
-        return self._tokenizer.read_spans(text)
+    def share(self, encoder: Encoder) -> None:
+        """See `SharesEncoder.share`."""
+        self._encoder = encoder
+
+    def _logits(self, vectors: np.ndarray) -> np.ndarray:
+        return np.asarray(_SCALE * (vectors @ self._anchors.T - self._centre), dtype=np.float32)
 
     def save(self, folder: Path) -> None:
         """Write the labels' vectors and the name of the backbone; the backbone itself is not copied."""

@@ -30,6 +30,29 @@ def unit_length(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(vectors / np.maximum(lengths, 1e-12))
 
 
+def likeness(first: np.ndarray, second: np.ndarray, measure: str) -> np.ndarray:
+    """How alike each vector is to each other one.
+
+    Args:
+        first: `(rows, width)`, or one vector.
+        second: `(columns, width)`, or one vector.
+        measure: `cosine`, `dot`, `euclidean` or `manhattan`.
+
+    Returns:
+        `(rows, columns)` float32, larger where more alike: distances are negative.
+    """
+    from scipy.spatial.distance import cdist
+
+    a, b = (np.atleast_2d(np.asarray(one, dtype=np.float32)) for one in (first, second))
+    if measure == "cosine":
+        a, b = unit_length(a), unit_length(b)
+    if measure in ("cosine", "dot"):
+        products: np.ndarray = a @ b.T
+        return products
+    distances: np.ndarray = -cdist(a, b, "euclidean" if measure == "euclidean" else "cityblock")
+    return distances.astype(np.float32)
+
+
 class Step(Protocol):
     """A step."""
 

@@ -39,6 +39,7 @@ _PURPOSES = {
     "gguf": "models in GGUF files",
     "hub": "data sets of the hub",
     "llm": "language models behind a server",
+    "serve": "answers over HTTP (trifold serve)",
     "track": "experiment trackers",
 }
 # A package that an extra needs, as the metadata of a package writes it: `onnx>=1.19; extra == 'export'`.

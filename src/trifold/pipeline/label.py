@@ -180,6 +180,11 @@ def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
         "--calibration affine with label",
         "it is learned from labels; take contextual or batch, or train with finetune --method prompt",
     )
+    require(
+        asked.score_by != "auto",
+        "--score-by auto with label",
+        "it is chosen by labels; take words or letters, or train with finetune --method prompt",
+    )
     model = open_llm(llm, request.compute)
     labeller = labeller_of(model, labelling_task(model, prompt, words, asked, pairs=request.pairs), llm, asked)
     if isinstance(labeller, LikelihoodLabeller):

@@ -45,7 +45,7 @@ def run_in_own_process(
     ]
     with (
         tied() as ties,
-        events_of_child() as events,
+        events_of_child(folder.name) as events,
         subprocess.Popen(  # noqa: S603 - our own interpreter, and no shell
             [*command, *events.flags], stdout=subprocess.PIPE, text=True, encoding="utf-8", **ties, **events.popen
         ) as process,

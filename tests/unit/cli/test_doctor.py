@@ -19,7 +19,7 @@ def test_doctor_tells_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"trifold", "python", "torch"} <= found["versions"].keys()
     assert found["machine"]["cores"] >= 1
     assert found["machine"]["memory_bytes"] > 0
-    assert set(found["extras"]) == {"export", "gguf", "hub", "llm", "track"}
+    assert set(found["extras"]) == {"export", "gguf", "hub", "llm", "serve", "track"}
     assert found["backbones"]["minilm"] > 9e7
     engines = {one["setting"]: one for one in found["engines"]}
     assert engines["torch"]["name"] == "torch"

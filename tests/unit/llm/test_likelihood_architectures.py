@@ -15,7 +15,7 @@ from trifold.llm.likelihood import Likelihoods
 from trifold.llm.open_model import open_llm
 from trifold.llm.settings import LlmSettings
 from trifold.llm.token_tree import Continuations, branches_of
-from trifold.llm.word_scores import log_sums
+from trifold.llm.word_scores import log_sums, word_scores
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import Runtime
 
@@ -191,6 +191,59 @@ def test_the_head_alone_gives_the_logits_of_the_model(name: str) -> None:
         found = BareHead(model)(states)
         expected = model(input_ids=ids, use_cache=False).logits[0]
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("name", [*shared(), *batched()])
+def test_a_few_words_have_logits_of_single_precision(name: str) -> None:
+    model = made(name)
+    if hasattr(model.config, "final_logit_softcapping"):
+        model.config.final_logit_softcapping = 2.0
+    if hasattr(model, "logit_scale"):
+        model.logit_scale = 0.5
+    ids, asked = torch.tensor([numbers(0, 9)]), torch.tensor([17, 3, 150])
+    with torch.inference_mode():
+        states = getattr(model, model.base_model_prefix)(input_ids=ids, use_cache=False).last_hidden_state[0]
+        expected = model(input_ids=ids, use_cache=False).logits[0][:, asked]
+        torch.testing.assert_close(BareHead(model).of_words(states, asked), expected)
+        # What the model rounds is its states and weights alone.
+        half = model.to(torch.bfloat16)
+        head, states = BareHead(half), states.bfloat16()
+        found, rounded = head.of_words(states, asked), head(states)[:, asked].float()
+        expected = BareHead(half.float())(states.float())[:, asked]
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected)
+    assert (rounded - expected).abs().max() > 10 * (found - expected).abs().max()
+
+
+def test_a_head_of_an_unusual_kind_gives_its_own_logits() -> None:
+    model = made("llama")
+
+    class Doubled(torch.nn.Module):
+        def forward(self, states: torch.Tensor) -> torch.Tensor:
+            return 2 * states @ model.model.embed_tokens.weight.T
+
+    model.lm_head = Doubled()
+    rows = [Continuations(numbers(0, 12) + numbers(n, n), ALIKE) for n in (2, 5)]
+    scorer = Likelihoods(model, CPU, 512)
+    assert scorer.shares
+    np.testing.assert_allclose(scorer.of(rows), scorer.plain(rows), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 60.0], ids=["unsure", "nearly certain"])
+def test_words_in_bfloat16_are_near_those_in_single_precision(sharpness: float) -> None:
+    model = made("llama")
+    model.lm_head.weight.data.mul_(sharpness).copy_(model.lm_head.weight.bfloat16())
+    states = torch.randn(40, 32, generator=torch.Generator().manual_seed(1)).bfloat16()
+    rows = [Continuations((1, 2, number), ((5,), (7,), (9,), (150,))) for number in range(40)]
+    with torch.inference_mode():
+        expected = word_scores(BareHead(model), states.float(), rows)
+        found = word_scores(BareHead(model.to(torch.bfloat16)), states, rows)
+    assert (found <= 1e-6).all()
+
+    def of_one(scores: np.ndarray) -> np.ndarray:
+        return np.exp(scores[:, 0] - np.logaddexp(scores[:, 0], scores[:, 1]))
+
+    np.testing.assert_allclose(of_one(found), of_one(expected), atol=1e-4, rtol=0)
 
 
 def test_windows_of_the_layers() -> None:

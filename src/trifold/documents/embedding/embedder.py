@@ -12,14 +12,15 @@ from trifold.documents.embedding.models import find_model
 from trifold.documents.embedding.prompts import DOCUMENTS, QUERY, named_prompt, prompts_of_family
 from trifold.documents.embedding.saved_embedder import save_embedder
 from trifold.engines.encoder import Encoder
+from trifold.engines.pooled_model import PooledModel
 from trifold.errors import require
 from trifold.events import say, say_once, track
 from trifold.formatting import counted
 from trifold.hashing import content_address, file_sha256
-from trifold.models.pooling import POOLINGS
+from trifold.models.pooling import POOLINGS, Pooled
 from trifold.models.settings import EncodingSettings, reach_in_words
 from trifold.models.tokenizer import Tokenizer
-from trifold.models.vector_steps import Normalize, Step, Truncate
+from trifold.models.vector_steps import Normalize, Step, Truncate, likeness
 from trifold.runtime import choose, prepared
 from trifold.types import single_texts
 
@@ -145,7 +146,8 @@ class TextEmbedder:
         with prepared(), track(f"encoding {counted(len(texts), 'text')}", len(texts) if several else 0) as advance:
             for start in range(0, len(texts), _TEXTS_PER_SLICE):
                 part = slice(start, start + _TEXTS_PER_SLICE)
-                vectors[part], truncated[part] = self._encode([self._as_read(before, text) for text in texts[part]])
+                read = [self.as_read(before, text) for text in texts[part]]
+                vectors[part], truncated[part] = self.token_model().results(read)
                 advance(len(texts[part]))
         return Encoded(vectors, truncated)
 
@@ -159,17 +161,7 @@ class TextEmbedder:
         Returns:
             `(rows, columns)` float32, larger where more alike: distances are negative.
         """
-        from scipy.spatial.distance import cdist
-
-        measure = self._modules.similarity
-        a, b = (np.atleast_2d(np.asarray(one, dtype=np.float32)) for one in (first, second))
-        if measure == "cosine":
-            a, b = Normalize().apply(a), Normalize().apply(b)
-        if measure in ("cosine", "dot"):
-            products: np.ndarray = a @ b.T
-            return products
-        distances: np.ndarray = -cdist(a, b, "euclidean" if measure == "euclidean" else "cityblock")
-        return distances.astype(np.float32)
+        return likeness(first, second, self._modules.similarity)
 
     def get_sentence_embedding_dimension(self) -> int:
         """Numbers of a vector, as sentence-transformers calls it."""
@@ -219,7 +211,7 @@ class TextEmbedder:
         Raises:
             BackboneError: If nearly all tokens of the first texts are unknown.
         """
-        self._tokenizer.require_words([self._as_read("", text) for text in texts])
+        self._tokenizer.require_words([self.as_read("", text) for text in texts])
 
     @property
     def too_long(self) -> str:
@@ -275,18 +267,29 @@ class TextEmbedder:
             )
         save_embedder(Path(folder), self.files, self._modules, self._encoder.width)
 
-    def _as_read(self, prompt: str, text: str) -> str:
+    def as_read(self, prompt: str, text: str) -> str:
+        """A text as the tokenizer gets it, behind a prompt from `prompt_text`."""
         return f"{prompt}{text}".lower() if self._modules.lower_case else f"{prompt}{text}"
 
-    def _encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """The vectors of a slice, and whether each text was cut."""
-        tokens = self._tokenizer.encode(texts)
-        top = self._encoder.layers
-        pooled = self._encoder.pool(tokens, self._tokenizer.pad_id, self._token_budget, [top])
-        vectors = pooled.join([(top, how) for how in self._modules.poolings])
+    def token_model(self) -> PooledModel:
+        """From texts as they are read to their vectors, in steps."""
+        return PooledModel(
+            tokenizer=self._tokenizer,
+            token_budget=self._token_budget or self._encoder.engine.token_budget,
+            encoder=self._encoder,
+            layers=(self._encoder.layers,),
+            head=self._vectors,
+        )
+
+    def share(self, encoder: Encoder) -> None:
+        """See `SharesEncoder.share`."""
+        self._encoder = encoder
+
+    def _vectors(self, pooled: Pooled) -> np.ndarray:
+        vectors = pooled.join([(self._encoder.layers, how) for how in self._modules.poolings])
         for step in self._modules.steps:
             vectors = step.apply(vectors)
-        return vectors, tokens.truncated
+        return vectors
 
 
 def _width_after(steps: Sequence[Step], width: int) -> int:

@@ -1,0 +1,122 @@
+"""How a server is watched over: health, metrics, what it holds, and new versions of runs."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from trifold.serve.errors import QueueFullError, ServingError
+from trifold.serve.http.json_bodies import JsonRoute
+from trifold.serve.http.run_facts import run_info
+from trifold.serve.http.service import Service
+from trifold.serve.served_run import ServedRun
+from trifold.types import Text, TextPair
+from trifold.version import VERSION
+from trifold.web.refusals import Refusal
+
+# A canary is as short as a text can be, and goes the way of every other one.
+_CANARY = "Is it well?"
+_CANARY_SECONDS = 5.0
+
+
+class ReloadRequest(BaseModel):
+    """Which run is opened again."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: str | None = Field(default=None, description="Name of the run; all of them where none is given")
+
+
+def operation_routes(service: Service) -> APIRouter:
+    """`GET /health`, `/health/ready`, `/ping`, `/metrics`, `/info` and `POST /reload`."""
+    router = APIRouter(route_class=JsonRoute, tags=["operation"])
+
+    @router.get("/health", response_model=None, summary="Whether the server lives, or with ?ready, answers")
+    async def health(ready: Annotated[str | None, Query(description="Ask the runs, too")] = None) -> JSONResponse:
+        return await _readiness(service) if ready is not None else JSONResponse({"status": "ok"})
+
+    @router.get("/health/ready", response_model=None, summary="Whether every run answers a text")
+    async def health_ready() -> JSONResponse:
+        return await _readiness(service)
+
+    @router.get("/ping", response_model=None, summary="As /health, where SageMaker asks")
+    async def ping() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    # Some of those who watch over servers want no body.
+    router.add_api_route("/health", health, methods=["HEAD"], response_model=None, include_in_schema=False)
+    router.add_api_route("/ping", ping, methods=["HEAD"], response_model=None, include_in_schema=False)
+
+    @router.get("/metrics", response_model=None, summary="Measurements, in Prometheus' text format")
+    async def metrics() -> Response:
+        found = await asyncio.to_thread(service.metrics.exposition)
+        return Response(found, media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/info", response_model=None, summary="What the server holds")
+    async def info() -> JSONResponse:
+        return JSONResponse(await asyncio.to_thread(_info, service))
+
+    @router.post("/reload", response_model=None, summary="Open folders again, and answer by what they hold now")
+    async def reload(body: Annotated[ReloadRequest | None, Body()] = None) -> JSONResponse:
+        return await _reload(service, body.model if body else None)
+
+    return router
+
+
+async def _readiness(service: Service) -> JSONResponse:
+    """Whether every run answers; those that ask a language model are not asked, which would take money.
+
+    Raises:
+        Refusal: If one does not.
+    """
+    if service.stopping:
+        raise Refusal(503, "the server is about to stop")
+    runs = [run for run in service.server.runs.values() if not run.asks_llm]
+    found = await asyncio.gather(*(_canary(service, run) for run in runs))
+    failed = [f"{run.name}: {fault}" for run, fault in zip(runs, found, strict=True) if fault]
+    if failed:
+        raise Refusal(503, "; ".join(failed))
+    return JSONResponse({"status": "ready", "runs": [run.name for run in runs]})
+
+
+async def _canary(service: Service, run: ServedRun) -> str | None:
+    """Why a run does not answer; `None` where it does, or is only busy."""
+    text: Text = TextPair(_CANARY, _CANARY) if run.reads_pairs else _CANARY
+    try:
+        await service.server.predict(run.name, [text], deadline_seconds=_CANARY_SECONDS)
+    except QueueFullError:
+        return None
+    except ServingError as error:
+        return str(error)
+    return None
+
+
+def _info(service: Service) -> dict[str, Any]:
+    """What text-embeddings-inference tells of its model, of the first run; and everything of each run."""
+    runs = list(service.server.runs.values())
+    first = runs[0]
+    numbered = {str(number): label for number, label in enumerate(first.labels)}
+    return {
+        "model_id": first.name,
+        "model_sha": first.version,
+        "model_type": {
+            "classifier": {"id2label": numbered, "label2id": {label: number for number, label in numbered.items()}}
+        },
+        "max_input_length": first.max_length,
+        "auto_truncate": True,
+        "version": VERSION,
+        "runs": [run_info(run) for run in runs],
+        "index": str(service.index.folder.name) if service.index else None,
+    }
+
+
+async def _reload(service: Service, name: str | None) -> JSONResponse:
+    failed = await service.server.reload(name)
+    versions = {run.name: run.version for run in service.server.runs.values()}
+    if failed:
+        told = "; ".join(f"{run}: {error}" for run, error in failed.items())
+        raise Refusal(422, f"the former version goes on answering: {told}")
+    return JSONResponse({"versions": versions})

@@ -1,0 +1,158 @@
+"""What every endpoint asks: the runs, by name, with what a request has to bear in mind."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fastapi import Request
+
+from trifold.documents.search.query import SearchIndex
+from trifold.errors import ArtifactError, BackboneError, TrifoldError
+from trifold.events import say
+from trifold.serve.errors import (
+    BrokenModelError,
+    DeadlineError,
+    QueueFullError,
+    StoppingError,
+    TextTooLongError,
+    TooManyTextsError,
+    UnknownRunError,
+)
+from trifold.serve.http.metrics import Metrics
+from trifold.serve.http.settings import HttpSettings
+from trifold.serve.model_server import ModelServer
+from trifold.serve.replies import Reply, Timing
+from trifold.serve.served_run import ServedRun
+from trifold.types import Text
+from trifold.web.refusals import Refusal
+from trifold.web.request_log import CLIENT_GONE, tell
+
+_STATUS: dict[type[TrifoldError], int] = {
+    UnknownRunError: 404,
+    TooManyTextsError: 413,
+    TextTooLongError: 413,
+    QueueFullError: 429,
+    BrokenModelError: 500,
+    ArtifactError: 500,
+    BackboneError: 500,
+    StoppingError: 503,
+    DeadlineError: 504,
+}
+_Result = TypeVar("_Result")
+
+
+@dataclass
+class Service:
+    """The runs that are asked, and how.
+
+    Attributes:
+        server: Holds them.
+        settings: Where and for whom.
+        metrics: What is counted.
+        index: What `/search` looks in; `None` where there is none.
+        report: Takes what is known of a fault of the server.
+        stopping: Whether the server has been told to end.
+    """
+
+    server: ModelServer
+    settings: HttpSettings
+    metrics: Metrics
+    index: SearchIndex | None = None
+    report: Callable[[str], None] = say
+    stopping: bool = False
+
+    def run(self, name: str | None) -> ServedRun:
+        """The run of a name; the first where no name is given.
+
+        Raises:
+            UnknownRunError: If there is none.
+        """
+        runs = self.server.runs
+        if name is None:
+            return next(iter(runs.values()))
+        if name not in runs:
+            raise UnknownRunError(f"there is no run {name!r}: this server has {', '.join(runs)}")
+        return runs[name]
+
+    async def predict(
+        self,
+        request: Request,
+        run: ServedRun,
+        texts: Sequence[Text],
+        *,
+        truncate: bool = True,
+        reject_below: float | None = None,
+    ) -> Reply:
+        """The labels of some texts; given up where the client goes away.
+
+        Raises:
+            ServingError: As `ModelServer.predict`.
+            Refusal: If the client is gone.
+        """
+        least = self.settings.reject_below if reject_below is None else reject_below
+        asked = self.server.predict(run.name, texts, truncate=truncate, reject_below=least or None)
+        reply = await until_gone(request, asked)
+        truncated = sum(answer.truncated for answer in reply.answers)
+        tokens = sum(answer.tokens for answer in reply.answers)
+        tell(request.scope, run=run.name, version=reply.version, texts=len(texts), tokens=tokens, truncated=truncated)
+        return reply
+
+
+def refusal_of(error: TrifoldError) -> Refusal:
+    """How a request ends that raised an error of ours."""
+    status = next((found for kind, found in _STATUS.items() if isinstance(error, kind)), 422)
+    headers = {}
+    if isinstance(error, QueueFullError):
+        headers = {"Retry-After": str(max(1, round(error.retry_after_seconds)))}
+    if isinstance(error, StoppingError):
+        headers = {"Retry-After": "5", "Connection": "close"}
+    return Refusal(status, str(error), headers)
+
+
+async def until_gone(request: Request, work: Awaitable[_Result]) -> _Result:
+    """What the work gives; it is cancelled where the client goes away before.
+
+    Raises:
+        Refusal: If the client is gone, for the log: nobody reads the answer.
+    """
+    working = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        tell(request.scope, status=CLIENT_GONE)
+        raise Refusal(400, "the client went away before the answer was there")
+    finally:
+        for task in (working, gone):
+            task.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def answer_headers(timing: Timing, version: str, characters: int, tokens: int) -> dict[str, str]:
+    """Where the time of an answer went, in the headers of text-embeddings-inference and in the browsers' own.
+
+    Args:
+        timing: Where the time went.
+        version: Of the run that answered.
+        characters: Of the request's texts.
+        tokens: That were read.
+    """
+    parts = {"tokenising": timing.tokenising, "queue": timing.queue, "inference": timing.inference}
+    thousandths = {name: 1_000 * seconds for name, seconds in parts.items()}
+    return {
+        "X-Run-Version": version,
+        "X-Compute-Time": f"{1_000 * timing.total:.0f}",
+        "X-Compute-Characters": str(characters),
+        "X-Compute-Tokens": str(tokens),
+        "X-Tokenization-Time": f"{thousandths['tokenising']:.0f}",
+        "X-Queue-Time": f"{thousandths['queue']:.0f}",
+        "X-Inference-Time": f"{thousandths['inference']:.0f}",
+        "Server-Timing": ", ".join(f"{name};dur={value:.2f}" for name, value in thousandths.items()),
+    }
