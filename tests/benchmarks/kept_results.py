@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import performance_page
+import prompting
 import summaries
 from result_tables import Row, read_rows, rows_by_run
 from trifold.statistics.calibration import calibration_error
@@ -158,8 +159,12 @@ def _of_draws(name: str) -> Iterator[Figure]:
 
 def _of_prompting(name: str) -> Iterator[Figure]:
     drawn = runs("prompting/rows")
+    yield True, set(facts(name)["runs"]) == set(drawn), 0
     for run in facts(name)["runs"]:
-        yield 872, len({row["row"] for row in drawn[run]}), 0
+        data = run.split(" ")[0]
+        yield prompting.TESTED[data], len({row["row"] for row in drawn[run]}), 0
+        answers = set(map(str, prompting.SETS[data][2]))
+        yield True, {row[column] for row in drawn[run] for column in ("label", "prediction")} <= answers, 0
 
 
 def _of_label_scoring(name: str) -> Iterator[Figure]:

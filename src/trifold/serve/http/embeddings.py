@@ -10,10 +10,10 @@ from starlette.responses import JSONResponse
 
 from trifold.serve.http.inputs import Inputs, single_text, texts_of
 from trifold.serve.http.json_bodies import JsonRoute
-from trifold.serve.http.request_log import tell
 from trifold.serve.http.service import Service, answer_headers, until_gone
 from trifold.serve.replies import EmbedReply
 from trifold.types import single_texts
+from trifold.web.request_log import tell
 
 
 class EmbeddingsRequest(BaseModel):

@@ -9,11 +9,11 @@ from starlette.responses import JSONResponse
 
 from trifold.serve.http.inputs import Inputs, texts_of
 from trifold.serve.http.json_bodies import JsonRoute
-from trifold.serve.http.refusals import Refusal
 from trifold.serve.http.service import Service, answer_headers
 from trifold.serve.replies import Reply, TextAnswer
 from trifold.serve.served_run import ServedRun
 from trifold.types import Text
+from trifold.web.refusals import Refusal
 
 _EXAMPLES = [{"inputs": "A quiet, wonderful film."}, {"inputs": ["Dull.", "Superb."], "parameters": {"top_k": 1}}]
 

@@ -20,13 +20,13 @@ from trifold.serve.errors import (
     UnknownRunError,
 )
 from trifold.serve.http.metrics import Metrics
-from trifold.serve.http.refusals import Refusal
-from trifold.serve.http.request_log import CLIENT_GONE, tell
 from trifold.serve.http.settings import HttpSettings
 from trifold.serve.model_server import ModelServer
 from trifold.serve.replies import Reply, Timing
 from trifold.serve.served_run import ServedRun
 from trifold.types import Text
+from trifold.web.refusals import Refusal
+from trifold.web.request_log import CLIENT_GONE, tell
 
 _STATUS: dict[type[TrifoldError], int] = {
     UnknownRunError: 404,
