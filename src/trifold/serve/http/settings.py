@@ -12,8 +12,6 @@ from trifold.errors import SettingsError, require
 from trifold.inference.settings import require_probability
 
 KEY_VARIABLE = "TRIFOLD_API_KEY"
-# Headers and first line of a request together, in bytes.
-MAX_HEADER_BYTES = 32_768
 _MEGABYTE = 1_000_000
 _NO_NEGATIVE = Parameter(negative=())
 
