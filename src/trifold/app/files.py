@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from trifold.app.names import safe_name
 from trifold.atomic import write_json
 from trifold.errors import ArtifactError, DataError
 from trifold.schema import Amount, Count, JsonRecord, read_value
+from trifold.web.names import safe_name
 
 _NUMBER = re.compile(r"[0-9a-f]{12}")
 _RECORD = "file.json"

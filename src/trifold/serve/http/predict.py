@@ -9,11 +9,11 @@ from starlette.responses import JSONResponse
 
 from trifold.serve.http.inputs import Inputs, texts_of
 from trifold.serve.http.json_bodies import JsonRoute
-from trifold.serve.http.refusals import Refusal
 from trifold.serve.http.service import Service, answer_headers
 from trifold.serve.replies import Reply, TextAnswer
 from trifold.serve.served_run import ServedRun
 from trifold.types import Text
+from trifold.web.refusals import Refusal
 
 _EXAMPLES = [{"inputs": "A quiet, wonderful film."}, {"inputs": ["Dull.", "Superb."], "parameters": {"top_k": 1}}]
 
@@ -66,11 +66,25 @@ class LabelScore(BaseModel):
     score: float
 
 
+class TextLabels(BaseModel):
+    """What is told of a text where `verbose` asks for it."""
+
+    labels: list[str] = Field(description="What is given; of a run with several labels those above their thresholds")
+    confidence: float = Field(description="The probability that what is given is right as a whole")
+    declined: bool = Field(description="Whether the run is less sure than reject_below")
+    truncated: bool
+    tokens: int
+    scores: list[LabelScore]
+
+
 def predict_routes(service: Service) -> APIRouter:
     """`POST /predict`, `/{run}/predict`, `/` and `/invocations`."""
     router = APIRouter(route_class=JsonRoute, tags=["labels"])
     told: dict[int | str, dict[str, Any]] = {
-        200: {"model": list[list[LabelScore]], "description": "For each text its labels, the likeliest first"}
+        200: {
+            "model": list[list[LabelScore]] | list[TextLabels],
+            "description": "For each text its labels, the likeliest first",
+        }
     }
 
     async def predict(request: Request, body: Annotated[PredictRequest, Body(examples=_EXAMPLES)]) -> JSONResponse:

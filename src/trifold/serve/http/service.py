@@ -20,13 +20,13 @@ from trifold.serve.errors import (
     UnknownRunError,
 )
 from trifold.serve.http.metrics import Metrics
-from trifold.serve.http.refusals import Refusal
-from trifold.serve.http.request_log import CLIENT_GONE, tell
 from trifold.serve.http.settings import HttpSettings
 from trifold.serve.model_server import ModelServer
 from trifold.serve.replies import Reply, Timing
 from trifold.serve.served_run import ServedRun
 from trifold.types import Text
+from trifold.web.refusals import Refusal
+from trifold.web.request_log import CLIENT_GONE, tell
 
 _STATUS: dict[type[TrifoldError], int] = {
     UnknownRunError: 404,
@@ -142,22 +142,23 @@ async def until_gone(request: Request, work: Awaitable[_Result]) -> _Result:
         Refusal: If the client is gone, for the log: nobody reads the answer.
     """
     working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_gone(request))
+    gone = asyncio.create_task(_cancel_when_gone(request, working))
     try:
-        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
+        return await working
+    except asyncio.CancelledError:
+        working.cancel()
+        if not gone.done():
+            raise
         tell(request.scope, status=CLIENT_GONE)
-        raise Refusal(400, "the client went away before the answer was there")
+        raise Refusal(400, "the client went away before the answer was there") from None
     finally:
-        for task in (working, gone):
-            task.cancel()
-        await asyncio.gather(working, gone, return_exceptions=True)
+        gone.cancel()
 
 
-async def _gone(request: Request) -> None:
+async def _cancel_when_gone(request: Request, working: "asyncio.Future[_Result]") -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    working.cancel()
 
 
 def answer_headers(timing: Timing, version: str, characters: int, tokens: int) -> dict[str, str]:
