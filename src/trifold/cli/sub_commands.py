@@ -31,9 +31,9 @@ PROMPT_VERBS: tuple[Verb, ...] = (
         PROMPT_FILES,
         "chat",
         "trifold.cli.chat:chat",
-        "Talk to a language model; the prompt file says how it begins.",
+        "Talk to a language model; a prompt file says how it begins.",
         (
-            "trifold prompt chat interviewer.toml --var topic=SQL --llm hf:FOLDER",
+            "trifold prompt chat --llm hf:FOLDER",
             "trifold prompt chat interviewer.toml --var topic=SQL --llm openai:http://localhost:8000/v1#my-model",
         ),
     ),
