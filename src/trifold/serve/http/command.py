@@ -13,12 +13,13 @@ from trifold.models.settings import ComputeSettings
 from trifold.runtime import prepare_own
 from trifold.serve.http.app import make_app
 from trifold.serve.http.files import Files
-from trifold.serve.http.listening import address_of, bound_socket, listen
+from trifold.serve.http.listening import listen
 from trifold.serve.http.metrics import Metrics
 from trifold.serve.http.service import Service
 from trifold.serve.http.settings import HttpSettings, is_loopback
 from trifold.serve.model_server import ModelServer
 from trifold.serve.settings import QueueSettings
+from trifold.web.listening import address_of, bound_socket
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ def serve_until_stopped(served: Served, ready: Callable[[str, Sequence[str]], No
 
 async def _serve(served: Served, ready: Callable[[str, Sequence[str]], None]) -> None:
     settings, metrics = served.http, Metrics()
-    with bound_socket(settings) as bound:
+    with bound_socket(settings.host, settings.port) as bound:
         prepare_own()
         key = settings.key
         index = SearchIndex(served.index, served.compute) if served.index else None

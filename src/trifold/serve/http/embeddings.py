@@ -10,10 +10,10 @@ from starlette.responses import JSONResponse
 
 from trifold.serve.http.inputs import Inputs, single_text, texts_of
 from trifold.serve.http.json_bodies import JsonRoute
-from trifold.serve.http.request_log import tell
 from trifold.serve.http.service import Service, answer_headers, until_gone
 from trifold.serve.replies import EmbedReply
 from trifold.types import single_texts
+from trifold.web.request_log import tell
 
 
 class EmbeddingsRequest(BaseModel):
@@ -29,6 +29,30 @@ class EmbeddingsRequest(BaseModel):
     dimensions: int | None = Field(default=None, ge=1, description="Numbers of a vector that are kept, the first ones")
     prompt_name: str | None = Field(default=None, description="A prompt that the model knows, such as query")
     user: str | None = Field(default=None, description="Taken for OpenAI's clients; has no effect")
+
+
+class Embedding(BaseModel):
+    """The vector of a text."""
+
+    object: Literal["embedding"]
+    index: int
+    embedding: list[float] | str
+
+
+class Usage(BaseModel):
+    """Tokens that were read."""
+
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingsAnswer(BaseModel):
+    """The vectors of some texts."""
+
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: Usage
 
 
 class Comparison(BaseModel):
@@ -56,7 +80,9 @@ def embedding_routes(service: Service) -> APIRouter:
     """`POST /v1/embeddings` and `POST /similarity`."""
     router = APIRouter(route_class=JsonRoute, tags=["vectors"])
 
-    @router.post("/v1/embeddings", response_model=None, summary="Vectors of texts, in OpenAI's form")
+    told: dict[int | str, dict[str, Any]] = {200: {"model": EmbeddingsAnswer}}
+
+    @router.post("/v1/embeddings", response_model=None, responses=told, summary="Vectors of texts, in OpenAI's form")
     async def embeddings(request: Request, body: EmbeddingsRequest) -> JSONResponse:
         run = service.run(body.model)
         texts = single_texts(texts_of(body.input, pairs=False, name="input"))
@@ -69,7 +95,11 @@ def embedding_routes(service: Service) -> APIRouter:
         answer = {"object": "list", "data": data, "model": run.name, "usage": usage}
         return JSONResponse(answer, headers=_headers(reply, texts, tokens))
 
-    @router.post("/similarity", response_model=None, summary="How alike a text is to others: cosines")
+    cosines: dict[int | str, dict[str, Any]] = {200: {"model": list[float]}}
+
+    @router.post(
+        "/similarity", response_model=None, responses=cosines, summary="How alike a text is to others: cosines"
+    )
     async def similarity(request: Request, body: SimilarityRequest) -> JSONResponse:
         run, compared = service.run(body.model), body.inputs
         texts = [single_text(compared.source_sentence, "inputs.source_sentence")]

@@ -1,7 +1,6 @@
 """Files that are sent to be labelled: taken, followed, fetched and forgotten. No name that a client sends is a path."""
 
 import asyncio
-import re
 import secrets
 import shutil
 import tempfile
@@ -14,36 +13,24 @@ from threading import Event
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from trifold.data.source import is_packed
 from trifold.errors import TrifoldError
 from trifold.events import Event as Told
 from trifold.events import Message, sending_to
 from trifold.inference.settings import AnswerSettings
 from trifold.serve.errors import QueueFullError
-from trifold.serve.http.refusals import Refusal
-from trifold.serve.http.request_log import tell
 from trifold.serve.http.scored_file import FileProgress, FileWork, StoppedError, score_file
 from trifold.serve.http.service import Service
 from trifold.system_errors import fault_of
-from trifold.terminal import printable
+from trifold.web.bodies import receive
+from trifold.web.names import safe_name, written_suffix
+from trifold.web.refusals import Refusal
+from trifold.web.request_log import tell
 
 FILES_PATH = "/files"
-_READ = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm")
-# How a result is written, by how its file is read; the others as CSV.
-_WRITTEN = {
-    ".tsv": ".tsv",
-    ".json": ".jsonl",
-    ".jsonl": ".jsonl",
-    ".ndjson": ".jsonl",
-    ".parquet": ".parquet",
-    ".xlsx": ".xlsx",
-}
 _MOST_FILES = 4
 _KEPT_SECONDS = 3_600.0
-_FOR_SPREADSHEETS = (".csv", ".tsv", ".xlsx")
 
 
 @dataclass
@@ -104,45 +91,41 @@ class Files:
             What it is asked for by.
 
         Raises:
-            Refusal: If it is no file that is read.
+            DataError: If it is no file that is read.
         """
-        run, suffix = self._service.run(run_name), _suffix(name)
+        run, safe = self._service.run(run_name), Path(safe_name(name))
         self._make_room()
-        written = _WRITTEN.get(suffix, ".csv")
-        if excel_safe and written not in _FOR_SPREADSHEETS:
-            raise Refusal(
-                422, f"a {written} file has no cells that a spreadsheet takes for formulas: leave it unticked"
-            )
-        number = secrets.token_urlsafe(16)
-        folder = self._folder / number
+        written = written_suffix(safe.name, excel_safe=excel_safe)
+        file_id = secrets.token_urlsafe(16)
+        folder = self._folder / file_id
         folder.mkdir()
-        source, output = folder / f"file{suffix}", folder / f"labelled{written}"
-        job = self.jobs[number] = Job(folder, f"{_stem(name)}-labelled{written}", output)
+        source, output = folder / f"file{safe.suffix}", folder / f"labelled{written}"
+        job = self.jobs[file_id] = Job(folder, f"{safe.stem}-labelled{written}", output)
         try:
-            await _receive(request, source)
+            await receive(request, source)
         except BaseException:
-            self.forget(number)
+            self.forget(file_id)
             raise
         answers = AnswerSettings(reject_below=self._service.settings.reject_below)
         work = FileWork(run, source, output, answers, excel_safe)
         job.state = "running"
         asyncio.get_running_loop().run_in_executor(self._threads, self._score, job, work, asyncio.get_running_loop())
         tell(request.scope, run=run.name)
-        return number
+        return file_id
 
-    def job(self, number: str) -> Job:
+    def job(self, file_id: str) -> Job:
         """A file that was sent.
 
         Raises:
             Refusal: If there is none.
         """
-        if number not in self.jobs:
+        if file_id not in self.jobs:
             raise Refusal(404, "there is no such file: it may have been forgotten by now, send it again")
-        return self.jobs[number]
+        return self.jobs[file_id]
 
-    def forget(self, number: str) -> None:
+    def forget(self, file_id: str) -> None:
         """Remove a file, and end the work on it."""
-        job = self.jobs.pop(number)
+        job = self.jobs.pop(file_id)
         job.stopped.set()
         # A thread that still works on it removes it.
         if job.state != "running":
@@ -157,10 +140,10 @@ class Files:
 
     def _make_room(self) -> None:
         now = time.monotonic()
-        ended = [number for number, job in self.jobs.items() if job.state in ("done", "failed")]
-        for number in ended:
-            if now - self.jobs[number].begun > _KEPT_SECONDS or len(self.jobs) >= _MOST_FILES:
-                self.forget(number)
+        ended = [file_id for file_id, job in self.jobs.items() if job.state in ("done", "failed")]
+        for file_id in ended:
+            if now - self.jobs[file_id].begun > _KEPT_SECONDS or len(self.jobs) >= _MOST_FILES:
+                self.forget(file_id)
         if len(self.jobs) >= _MOST_FILES:
             raise QueueFullError(f"{_MOST_FILES} files are being labelled already: send yours a little later", 30.0)
 
@@ -185,56 +168,41 @@ def file_routes(files: Files) -> APIRouter:
     """`POST /files`, and what becomes of one."""
     router = APIRouter(prefix=FILES_PATH, tags=["files"])
 
-    @router.post("", response_model=None, summary="Send a file, as the body, whose rows are to be labelled")
+    body = {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+
+    @router.post(
+        "",
+        response_model=None,
+        status_code=202,
+        openapi_extra={"requestBody": body},
+        summary="Send a file, as the body, whose rows are to be labelled",
+    )
     async def send(request: Request, name: str, run: str | None = None, excel_safe: bool = False) -> JSONResponse:
         return JSONResponse({"id": await files.take(request, name, run, excel_safe=excel_safe)}, 202)
 
-    @router.get("/{number}", response_model=None, summary="How far a file is")
-    async def follow(number: str) -> JSONResponse:
-        return JSONResponse(files.job(number).described())
+    @router.get("/{file_id}", response_model=None, summary="How far a file is")
+    async def follow(file_id: str) -> JSONResponse:
+        return JSONResponse(files.job(file_id).described())
 
-    @router.get("/{number}/result", response_model=None, summary="The file with its labels")
-    async def result(number: str) -> FileResponse:
-        job = files.job(number)
+    @router.get(
+        "/{file_id}/result", response_model=None, response_class=FileResponse, summary="The file with its labels"
+    )
+    async def result(file_id: str) -> FileResponse:
+        job = files.job(file_id)
         if job.state != "done":
             raise Refusal(404, f"there is no result: the file is {job.state}")
         return FileResponse(job.output, filename=job.name)
 
-    @router.delete("/{number}", response_model=None, summary="Stop the work on a file, and forget it")
-    async def forget(number: str) -> Response:
-        files.job(number)
-        files.forget(number)
+    @router.delete("/{file_id}", response_model=None, status_code=204, summary="Stop the work on a file, and forget it")
+    async def forget(file_id: str) -> Response:
+        files.job(file_id)
+        files.forget(file_id)
         return Response(status_code=204)
 
     return router
-
-
-async def _receive(request: Request, path: Path) -> None:
-    """Write a request's body into a file.
-
-    Raises:
-        Refusal: If it is empty, or packed, whose size would not be known.
-    """
-    with path.open("wb") as file:
-        async for piece in request.stream():
-            await run_in_threadpool(file.write, piece)
-    if not path.stat().st_size:
-        raise Refusal(422, "the file is empty: choose one with rows")
-    if is_packed(path):
-        raise Refusal(422, "the file is packed: unpack it first")
-
-
-def _suffix(name: str) -> str:
-    found = Path(name.replace("\\", "/")).suffix.lower()
-    if found not in _READ:
-        raise Refusal(422, f"a file of this kind is not read here: send one that ends in {', '.join(_READ)}")
-    return found
-
-
-def _stem(name: str) -> str:
-    """A name for the result that is no path and holds no signs that a file system minds."""
-    stem = Path(name.replace("\\", "/")).stem
-    return re.sub(r"[^\w .-]+", "_", printable(stem)).strip(". ")[:100] or "file"
 
 
 def _own_words(sentence: str, source: Path) -> str:

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import WithJsonSchema
 
 from trifold.data.columns import unusable_text
-from trifold.serve.http.refusals import Refusal
 from trifold.types import Text, TextPair
+from trifold.web.refusals import Refusal
 
 _PAIR = {
     "type": "object",
