@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from trifold.serve.http.inputs import Inputs, texts_of
 from trifold.serve.http.json_bodies import JsonRoute
+from trifold.serve.http.long_answers import json_response
 from trifold.serve.http.service import Service, answer_headers
 from trifold.serve.replies import Reply, TextAnswer
 from trifold.serve.served_run import ServedRun
@@ -84,12 +85,12 @@ def predict_routes(service: Service) -> APIRouter:
         }
     }
 
-    async def predict(request: Request, body: Annotated[PredictRequest, Body(examples=_EXAMPLES)]) -> JSONResponse:
+    async def predict(request: Request, body: Annotated[PredictRequest, Body(examples=_EXAMPLES)]) -> Response:
         return await _answer(service, request, body, None)
 
     async def predict_by(
         request: Request, run: str, body: Annotated[PredictRequest, Body(examples=_EXAMPLES)]
-    ) -> JSONResponse:
+    ) -> Response:
         return await _answer(service, request, body, run)
 
     for path, summary in (
@@ -108,7 +109,7 @@ def predict_routes(service: Service) -> APIRouter:
     return router
 
 
-async def _answer(service: Service, request: Request, body: PredictRequest, name: str | None) -> JSONResponse:
+async def _answer(service: Service, request: Request, body: PredictRequest, name: str | None) -> Response:
     run = service.run(_one_name(name, body.model))
     if body.raw_scores:
         raise Refusal(422, "raw_scores is not answered: scores are calibrated probabilities, leave it out")
@@ -122,7 +123,7 @@ async def _answer(service: Service, request: Request, body: PredictRequest, name
     texts = texts_of(body.inputs, pairs=run.reads_pairs)
     reply = await service.predict(request, run, texts, truncate=body.cuts, reject_below=least)
     shape = _told_at_length if body.verbose or parameters.verbose else label_scores
-    return JSONResponse([shape(answer, run, top_k) for answer in reply.answers], headers=reply_headers(reply, texts))
+    return await json_response((shape(answer, run, top_k) for answer in reply.answers), reply_headers(reply, texts))
 
 
 def label_scores(answer: TextAnswer, run: ServedRun, top_k: int | None = None) -> list[dict[str, Any]]:
