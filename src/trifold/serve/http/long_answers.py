@@ -5,8 +5,6 @@ import json
 import time
 from collections.abc import Iterable
 
-from starlette.responses import Response
-
 _PIECE_SECONDS = 0.005
 
 
@@ -24,8 +22,3 @@ async def json_list(items: Iterable[object]) -> bytes:
             await asyncio.sleep(0)
             begun = time.perf_counter()
     return f"[{','.join(parts)}]".encode()
-
-
-async def json_response(items: Iterable[object], headers: dict[str, str]) -> Response:
-    """An answer that is a list."""
-    return Response(await json_list(items), headers=headers, media_type="application/json")
