@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,6 +210,19 @@ def test_labels_that_look_like_markup_are_filtered_as_they_are(page: Any, report
         # Signs of direction in a label end with it.
         assert f"{words} \u2068{label}\u2069" in section.get_by_role("status").inner_text()
     assert section.locator(".mistakes > li:visible").count() > 0
+
+
+def test_a_number_of_the_confusion_matrix_shows_its_mistakes(page: Any, reports: dict[str, Path]) -> None:
+    page.goto((reports["hostile"] / "report.html").as_uri())
+    section = page.get_by_label("Mistakes of tfidf")
+    number = page.locator(".matrix td button").first
+    count = int(number.inner_text())
+    section.get_by_label("with the words").fill("nowhere to be found")
+    number.focus()
+    page.keyboard.press("Enter")
+    assert section.locator(".mistakes > li:visible").count() == count
+    assert re.search("true is .*, said ", section.get_by_role("status").inner_text())
+    assert section.get_by_label("true is").evaluate("one => one === document.activeElement")
 
 
 def test_without_scripts_all_of_it_is_there(browser: Any, reports: dict[str, Path]) -> None:
