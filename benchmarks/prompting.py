@@ -1,12 +1,12 @@
 """Prompting a real language model beside learning: which makes more of 32, 128 and 1,000 labels?
 
-    python benchmarks/prompting.py [DATA …] [--labels 32,128,1000] [--draws 1] [--rows 400]
+    python benchmarks/prompting.py [DATA …] [--labels 32,128,1000] [--draws 1]
 
 DATA: sst2, ag_news, trec, imdb. Of each data set's training rows some are drawn, as many of each class as there are;
 they are all that any method gets, for learning, for examples in the prompt, and for validation. `prompt` asks
 gemma-270m (the base model google/gemma-3-270m) with no example, with 4, 16 and 32, balanced or nearest to each text;
-`tfidf`, `features` and `full` learn with minilm. Tested on other rows: SST-2's dev and TREC's test rows, other training
-rows of AG News and IMDb. Reviews are cut at 128 tokens for `prompt`, so that examples have room.
+`tfidf`, `features` and `full` learn with minilm. Tested on other rows: all of SST-2's dev and TREC's test rows, and 400
+other training rows each of AG News and IMDb. Reviews are cut at 128 tokens for `prompt`, so that examples have room.
 
 Keeps, under results/prompting/, the raw rows of each run (row, label, prediction, probability) and facts.json with the
 seconds of each run's fit and predictions, command, commit, machine and versions; a run that is kept is left out.
@@ -50,6 +50,8 @@ SETS: dict[str, tuple[str, str | None, dict[Any, str], int]] = {
     "trec": ("trec/train", "trec/test", QUESTIONS, 128),
     "imdb": ("imdb/train", None, SENTIMENT, 128),
 }
+# Rows that every run of a data set is tested on.
+TESTED = {"sst2": 872, "ag_news": 400, "trec": 500, "imdb": 400}
 SHOTS = {32: (0, 4, 16), 128: (0, 4, 16, 32), 1000: (0, 32)}
 LEARNING = ("tfidf", "features", "full")
 # Phrases of SST-2 that are no sentence are no examples of what is tested.
@@ -62,7 +64,6 @@ def main() -> None:
     parser.add_argument("data", nargs="*")
     parser.add_argument("--labels", default="32,128,1000")
     parser.add_argument("--draws", type=int, default=1)
-    parser.add_argument("--rows", type=int, default=400)
     asked = parser.parse_args()
     if asked.data == ["table"]:
         write_table()
@@ -73,12 +74,12 @@ def main() -> None:
     for data in asked.data or SETS:
         for draw in range(asked.draws):
             for labels in map(int, asked.labels.split(",")):
-                run_all(data, labels, draw, asked.rows)
+                run_all(data, labels, draw)
 
 
-def run_all(data: str, labels: int, draw: int, most: int) -> None:
+def run_all(data: str, labels: int, draw: int) -> None:
     """Every method on one draw of labelled rows."""
-    texts, truth, test_ids, test_texts, test_truth = drawn(data, labels, draw, most)
+    texts, truth, test_ids, test_texts, test_truth = drawn(data, labels, draw)
     words, length = SETS[data][2:]
     runs: dict[str, dict[str, Any]] = {method: {"method": method} for method in LEARNING}
     for shots in SHOTS[labels]:
@@ -107,7 +108,7 @@ def run_all(data: str, labels: int, draw: int, most: int) -> None:
         print(run, f"{100 * accuracy:.1f} %", flush=True)
 
 
-def drawn(data: str, labels: int, draw: int, most: int) -> tuple[list[str], list[Any], list[int], list[str], list[Any]]:
+def drawn(data: str, labels: int, draw: int) -> tuple[list[str], list[Any], list[int], list[str], list[Any]]:
     """Rows to learn from, and row numbers, texts and labels of those to test on."""
     train, test, words, _ = SETS[data]
     rows = labelled_texts(DATA / f"{train}.parquet")
@@ -120,10 +121,10 @@ def drawn(data: str, labels: int, draw: int, most: int) -> tuple[list[str], list
         chosen += [queue.pop() for queue in queues.values() if queue]
     chosen = chosen[:labels]
     others = labelled_texts(DATA / f"{test}.parquet") if test else rows
-    # The same test rows for every draw and number of labels.
+    # Nearly the same test rows for every draw and number of labels: only those that are learned from are others.
     known = set(chosen) if test is None else set()
     places = [int(place) for place in np.random.default_rng(12345).permutation(len(others)) if place not in known]
-    tested = sorted(places[:most])
+    tested = sorted(places[: TESTED[data]])
     return (
         [rows[place][0] for place in chosen],
         [rows[place][1] for place in chosen],

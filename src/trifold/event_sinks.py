@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, TextIO
 
-from trifold.events import LEVELS, Event, EventSink, Level, Message, Progress
+from trifold.events import LEVELS, Event, EventSink, Level, Losses, Message, Progress
 from trifold.formatting import duration
 from trifold.terminal import printable
 
@@ -42,6 +42,9 @@ class Terminal:
         if isinstance(event, Message):
             print(printable(event.text), file=sys.stderr, flush=True)
             return
+        if isinstance(event, Losses):
+            # They stand in the line of the epoch.
+            return
         with self._lock:
             if event.work in self._bars or (sys.stderr.isatty() and not self._bars):
                 self._draw(event)
@@ -71,7 +74,7 @@ class Terminal:
 
 
 class JsonLines:
-    """A JSON object a line, for programs: `{"event": "message", "text": …, "level": …}` and `{"event": "progress", …}`.
+    """A JSON object a line, for programs: `{"event": "message", "text": …, "level": …}`, `progress` and `losses`.
 
     Progress comes at its beginning, at most once a second, and at its end.
 
@@ -87,7 +90,7 @@ class JsonLines:
     def send(self, event: Event) -> None:
         """Write the event."""
         with self._lock:
-            if isinstance(event, Message) or not event.done or event.ended or self._lines.is_due(event):
+            if not isinstance(event, Progress) or not event.done or event.ended or self._lines.is_due(event):
                 kind = type(event).__name__.lower()
                 # Whoever listened may be gone, which is no reason to lose the work.
                 with suppress(OSError):
@@ -95,7 +98,7 @@ class JsonLines:
 
 
 class FromLevel:
-    """Hands on messages from a level upwards; progress counts as `info`.
+    """Hands on messages from a level upwards; progress and losses count as `info`.
 
     Args:
         sink: Where to.
@@ -147,7 +150,7 @@ def read_json_line(line: str) -> Event:
     """The event that `JsonLines` wrote as `line`; any other line, such as one of a library, as a warning."""
     try:
         found = json.loads(line)
-        kind = {"message": Message, "progress": Progress}[found.pop("event")]
+        kind = {"message": Message, "progress": Progress, "losses": Losses}[found.pop("event")]
         event: Event = kind(**found)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Message(line.rstrip("\n"), "warning")

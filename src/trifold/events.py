@@ -48,6 +48,7 @@ class Progress:
         total: Units of the whole work.
         seconds: Since the work began.
         ended: Whether this is the last event of the work, finished or not.
+        run: Name of the run that it belongs to, where a comparison trains several.
     """
 
     work: int
@@ -56,6 +57,7 @@ class Progress:
     total: int
     seconds: float
     ended: bool = False
+    run: str = ""
 
     @property
     def seconds_left(self) -> float | None:
@@ -63,7 +65,24 @@ class Progress:
         return self.seconds * (self.total - self.done) / self.done if self.done else None
 
 
-Event = Message | Progress
+@dataclass(frozen=True)
+class Losses:
+    """What a training has come to at the end of an epoch, for whoever draws its curves.
+
+    Attributes:
+        epoch: Passes over the data done.
+        train: Mean loss of the training examples.
+        validation: Mean loss of the validation examples, calibrated: what the best epoch is chosen by.
+        run: As in `Progress`.
+    """
+
+    epoch: float
+    train: float
+    validation: float
+    run: str = ""
+
+
+Event = Message | Progress | Losses
 
 
 class EventSink(Protocol):
@@ -119,6 +138,11 @@ def with_this_sink(function: Callable[_Arguments, _Result]) -> Callable[_Argumen
 def say(message: str) -> None:
     """Send a line for the user; one that begins with `note: ` is a warning."""
     current_sink().send(Message(message, "warning" if message.startswith("note: ") else "info"))
+
+
+def say_losses(epoch: float, train: float, validation: float) -> None:
+    """Send what an epoch has come to."""
+    current_sink().send(Losses(epoch, train, validation))
 
 
 def say_detail(message: str) -> None:

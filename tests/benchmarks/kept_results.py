@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import performance_page
+import prompting
 import summaries
 from result_tables import Row, read_rows, rows_by_run
 from trifold.statistics.calibration import calibration_error
@@ -158,8 +159,12 @@ def _of_draws(name: str) -> Iterator[Figure]:
 
 def _of_prompting(name: str) -> Iterator[Figure]:
     drawn = runs("prompting/rows")
+    yield True, set(facts(name)["runs"]) == set(drawn), 0
     for run in facts(name)["runs"]:
-        yield 872, len({row["row"] for row in drawn[run]}), 0
+        data = run.split(" ")[0]
+        yield prompting.TESTED[data], len({row["row"] for row in drawn[run]}), 0
+        answers = set(map(str, prompting.SETS[data][2]))
+        yield True, {row[column] for row in drawn[run] for column in ("label", "prediction")} <= answers, 0
 
 
 def _of_label_scoring(name: str) -> Iterator[Figure]:
@@ -298,7 +303,7 @@ def _of_searches(name: str) -> Iterator[Figure]:
 
 
 def _of_serving(name: str) -> Iterator[Figure]:
-    from serving import HEADS, percentile_of, rate_of
+    from serving import percentile_of, rate_of
 
     kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
     part = name.removeprefix("serving/")
@@ -309,7 +314,7 @@ def _of_serving(name: str) -> Iterator[Figure]:
         yield kept["to_predict"], rate["serve"] / rate["predict"], 1e-9
         yield kept["to_plain"], rate["serve"] / rate["plain"], 1e-9
     elif part == "heads":
-        yield kept["ratio"], HEADS * rate_of(rows, "one") / rate_of(rows, "five"), 1e-9
+        yield kept["ratio"], rate_of(rows, "one") / rate_of(rows, "five"), 1e-9
     elif part == "memory":
         first, last = (row["resident_bytes"] for row in rows)
         yield kept["ratio"], last / first, 1e-9

@@ -71,3 +71,19 @@ def test_finetune_takes_one_backbone_and_no_preset_beside_a_method(
     done = trifold_command("finetune", reviews, "--method", "tfidf", "--preset", "classic")
     assert done.returncode == 2
     assert "--preset classic is a method of its own: leave out --method tfidf" in done.stderr
+
+
+def test_a_dry_run_tells_what_each_method_would_take(
+    reviews: Path, tiny_model: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    asked = ("compare", reviews, "--model", tiny_model, "--methods", "tfidf,full,contrastive", "--dry-run")
+    done = trifold_command(*asked, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert list(found["seconds"]) == ["tfidf", "full"]
+    assert list(found["skipped"]) == ["contrastive"]
+    shown = trifold_command(*asked).stdout
+    assert shown.startswith("method  forecast\ntfidf")
+    assert "contrastive would be missing: it is for up to 64 rows a class" in shown
+    refused = trifold_command(*asked, "--output-dir", tmp_path / "results")
+    assert refused.stderr == "trifold: --dry-run writes nothing: leave out --output-dir and --resume\n"

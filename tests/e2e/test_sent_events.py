@@ -16,12 +16,12 @@ def test_events_json_makes_every_line_an_object(
     reviews: Path, tiny_model: Path, tmp_path: Path, trifold_command: Command
 ) -> None:
     done = trifold_command(
-        *("finetune", reviews, "--method", "features", "--model", tiny_model, "--events", "json"),
+        *("finetune", reviews, "--method", "full", "--epochs", 1, "--model", tiny_model, "--events", "json"),
         *("--output-dir", tmp_path / "run"),
     )
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stderr.splitlines()]
-    assert {event["event"] for event in found} == {"message", "progress"}
+    assert {event["event"] for event in found} == {"message", "progress", "losses"}
     assert any(event["event"] == "progress" and event["ended"] for event in found)
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from trifold.event_sinks import FromLevel, JsonLines, Silence, Terminal, read_json_line
-from trifold.events import LEVELS, Message, Progress
+from trifold.events import LEVELS, Losses, Message, Progress
 
 
 def test_text_for_a_log_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,11 +29,12 @@ def test_json_lines_are_read_back_as_the_events_they_were() -> None:
         Message("note: é", "warning"),
         Progress(1, "encoding", 0, 9, 0.0),
         Progress(1, "encoding", 9, 9, 2.0, ended=True),
+        Losses(1.0, 0.6, 0.5, "full"),
     ]
     for event in sent:
         sink.send(event)
     lines = stream.getvalue().splitlines()
-    assert [json.loads(line)["event"] for line in lines] == ["message", "progress", "progress"]
+    assert [json.loads(line)["event"] for line in lines] == ["message", "progress", "progress", "losses"]
     assert [read_json_line(line) for line in lines] == sent
 
 

@@ -50,6 +50,7 @@ class PromptingFacts(TypedDict, total=False):
     temperature: Amount
     stop: list[str]
     label_by: Literal["auto", "likelihoods", "answers"]
+    score_by: Literal["words", "letters"]
     votes: Size
     option_orders: Size
     words: list[str]

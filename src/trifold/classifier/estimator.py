@@ -46,7 +46,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     environment and PyTorch's settings are left as they were.
 
     Args:
-        method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `adapter-bottleneck`, `contrastive`, `full`, `prompt`.
+        method: `tfidf`, `zero-shot`, `features`, `adapter-lora`, `-bottleneck`, `contrastive`, `full`, `prompt(-zero)`.
         model: Backbone: `minilm`, `mpnet`, `gemma-270m`, a folder, a GGUF file, or a hub id.
         verbose: Write messages and progress to standard error; notes come as Python warnings where `False`.
         revision: Revision of a model from the hub.
@@ -74,10 +74,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         adapter_layers: For adapters: put them into so many layers, from the top.
         adapter_size: For adapters: rank or width.
         merge_adapter: For `adapter-lora`: add the adapters into the backbone when done.
-        label_description: For `zero-shot` and `prompt`: `("LABEL=what it means", …)`.
+        label_description: For `zero-shot`, `prompt` and `prompt-zero`: `("LABEL=what it means", …)`.
         threshold: From which probability on a row gets one of several labels: a number, `per-label` or `common`.
         metric: What decides between models of these labels, as in `--metric`; `score` is the accuracy all the same.
-        llm: For `prompt`: a name as `--llm` takes it, such as `gemma-270m`, `hf:FOLDER` or `openai:BASE_URL#MODEL`.
+        llm: For `prompt` and `prompt-zero`: a name as `--llm` takes it, such as `hf:FOLDER` or `openai:BASE_URL#MODEL`.
         api_key_env: Environment variable that holds the server's key.
         max_tokens: Most tokens of a server's answer; 256 by default.
         temperature: 0 takes the likeliest word each time.
@@ -93,6 +93,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         shots: Labelled examples shown in each prompt.
         shot_choice: `balanced`, `random` or `nearest`.
         label_by: `likelihoods`, or `answers` that a local model writes; `auto` is the former.
+        score_by: What likelihoods are of: the labels' `words`, option `letters`, or `auto`, the better on validation.
         votes: Answers of a server for each text, or of a local model with `label_by="answers"`.
         calibration: How a local model's scores of words become probabilities; `auto` chooses on validation rows.
         option_orders: Orders of the labels in the prompt, over which a local model's scores are averaged.

@@ -15,7 +15,7 @@ from trifold.data.settings import DataSettings
 from trifold.errors import SettingsError
 from trifold.evaluate.settings import CompareSettings
 from trifold.events import say
-from trifold.formatting import milliseconds, percent
+from trifold.formatting import duration, milliseconds, percent
 from trifold.methods.settings import TrainingSettings
 from trifold.pretrain.settings import TaskSettings
 from trifold.schema import finite
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from trifold.evaluate.leaderboard import MethodRow
     from trifold.evaluate.results import RunResult
     from trifold.evaluate.similarity_results import SimilarityResult
-    from trifold.pipeline.compare import Comparison
+    from trifold.pipeline.compare import Comparison, Expectation
     from trifold.pipeline.pretraining_gain import Gain
     from trifold.pipeline.request import Request
 
-_INTERRUPTED = 130
+# To which shells add the number of the signal that ended a process.
+_SIGNALLED = 128
 # Left to the report and to leaderboard.csv, so that a line fits into a terminal.
 _NOT_IN_TERMINAL = ("trainable parameters",)
 
@@ -44,6 +45,7 @@ def compare(
     asked: Annotated[TrainingSettings | None, Parameter(name="*")] = None,
     output_dir: Path | None = None,
     resume: bool = False,
+    dry_run: bool = False,
     json: bool = False,
 ) -> int:
     """Try every method on one split and say which to ship.
@@ -54,17 +56,36 @@ def compare(
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
         output_dir: Folder for the results; runs/DATE-compare by default.
         resume: Continue the comparison in --output-dir: finished methods are kept, a stopped one is continued.
+        dry_run: Print what each method is expected to take, and train nothing.
         json: Print JSON instead.
     """
     from trifold.pipeline.compare import compare as run_compare
+    from trifold.pipeline.compare import expect
     from trifold.pipeline.request import Request
 
     request = Request(data, **vars(asked or TrainingSettings()))
+    if dry_run:
+        if output_dir is not None or resume:
+            raise SettingsError("--dry-run writes nothing: leave out --output-dir and --resume")
+        _print_expectation(expect(request, settings or CompareSettings()), json=json)
+        return 0
     if resume and output_dir is None:
         raise SettingsError("--resume needs the --output-dir of the comparison that is to go on")
     found = run_compare(request, settings or CompareSettings(), output_dir, resume=resume)
     _print_comparison(found, pairs=request.reading.reads_pairs, json=json)
-    return _INTERRUPTED if found.interrupted else 0
+    return _SIGNALLED + found.interrupted if found.interrupted else 0
+
+
+def _print_expectation(found: "Expectation", *, json: bool) -> None:
+    if json:
+        print_json(vars(found))
+        return
+    if found.seconds:
+        total = sum(found.seconds.values())
+        print_table([{"method": name, "forecast": duration(seconds)} for name, seconds in found.seconds.items()])
+        print(f"\nabout {duration(total)} in all")
+    for method, reason in found.skipped.items():
+        print(f"{method} would be missing: {reason}.")
 
 
 def _print_comparison(found: "Comparison", *, pairs: bool, json: bool) -> None:
@@ -125,11 +146,11 @@ def finetune(
 
     Args:
         data: CSV, TSV, JSONL or Parquet file with texts and labels.
-        method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck,
-            contrastive, prompt (with --llm) or full, the default; with --task generate, adapter-lora or full.
+        method: tfidf, zero-shot, features, adapter-lora (or adapter), adapter-bottleneck, contrastive, prompt or
+            prompt-zero (with --llm) or full, the default; with --task generate, adapter-lora or full.
         preset: A well-known recipe instead of a method, for comparison.
         output_dir: Folder for the results; runs/DATE-METHOD by default.
-        dry_run: With --method prompt: print a forecast of the cost and make no call.
+        dry_run: With --method prompt or prompt-zero: print a forecast of the cost and make no call.
         expected_data: Hash of the data that compare read; other data are refused.
         json: Print JSON instead.
     """
@@ -179,9 +200,11 @@ def _print_forecast(request: "Request", method: str | None, keep: CheckpointSett
     from trifold.pipeline.prompting_cost import expect
 
     if method is None or not method_entry(method).asks_llm:
-        raise SettingsError("--dry-run forecasts --method prompt; for other methods, compare begins with a forecast")
+        raise SettingsError(
+            "--dry-run forecasts --method prompt or prompt-zero; for other methods, compare --dry-run does"
+        )
     request.require_used([method], *([keep] if keep else []))
-    print_estimate(expect(request), request.llm, json=json)
+    print_estimate(expect(request, method), request.llm, json=json)
 
 
 def _print_result(result: "RunResult", *, json: bool) -> None:
@@ -190,6 +213,7 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
         return
     from trifold.evaluate.leaderboard import build_leaderboard
     from trifold.evaluate.majority import majority_run
+    from trifold.evaluate.model_card import plain_use
 
     _print_rows(build_leaderboard([result], result.record.score_name, majority_run(result)))
     teacher, own = result.record.teacher or {}, result.milliseconds_per_text
@@ -201,6 +225,8 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
         )
     print_run(result.folder)
     _say_curve(result.folder)
+    if plain := plain_use(result):
+        say(plain)
     say_next("predict", result.folder, *some_text(pair=bool(result.record.get("pairs"))))
 
 

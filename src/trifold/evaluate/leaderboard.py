@@ -1,15 +1,17 @@
 """The table of a comparison: one line a method, in a file for scripts and in words for people."""
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_type_hints
 
 from trifold.atomic import whole_file
 from trifold.data.csv_file import save_rows
-from trifold.evaluate.results import RunResult, ScoredRun
+from trifold.evaluate.results import RunResult, ScoredRun, read_csv
 from trifold.formatting import duration, megabytes, milliseconds
+from trifold.schema import damaged
 from trifold.statistics.metric import lower_is_better, shown, title
 from trifold.statistics.row_influence import has_label
 from trifold.tasks.labels import as_text
@@ -162,14 +164,34 @@ def score_and_costs(result: ScoredRun, score: str) -> dict[str, Any]:
 
 def write_leaderboard(folder: Path, rows: Sequence[MethodRow]) -> None:
     """Write `leaderboard.csv`; all rows are of one kind."""
-    kind = type(rows[0]) if rows else LeaderboardRow
-    names, beside = [field.name for field in fields(kind)], kind.beside_score
-    others = [name for name in names if name not in beside]
-    end = others.index("score_high") + 1
-    columns = [*others[:end], *beside, *others[end:]]
+    columns = leaderboard_columns(type(rows[0]) if rows else LeaderboardRow)
     written = ({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows)
     with whole_file(folder / "leaderboard.csv", follow=False) as aside:
         save_rows(aside, columns, written)
+
+
+def leaderboard_columns(kind: type[MethodRow]) -> list[str]:
+    """The columns of `leaderboard.csv` where its rows are of this kind, in their order."""
+    beside = kind.beside_score
+    others = [field.name for field in fields(kind) if field.name not in beside]
+    end = others.index("score_high") + 1
+    return [*others[:end], *beside, *others[end:]]
+
+
+def read_leaderboard(folder: Path) -> list[LeaderboardRow]:
+    """The rows of a classifiers' `leaderboard.csv`; none where there is none yet.
+
+    Raises:
+        ArtifactError: If it is damaged.
+    """
+    path, types = folder / "leaderboard.csv", get_type_hints(LeaderboardRow)
+    names = [field.name for field in fields(LeaderboardRow)]
+    if not path.exists():
+        return []
+    try:
+        return [LeaderboardRow(**{name: types[name](row[name]) for name in names}) for row in read_csv(path)]
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
+        raise damaged(path, f"{type(error).__name__}: {str(error)[:100]}") from None
 
 
 def in_words(row: MethodRow) -> Mapping[str, str]:

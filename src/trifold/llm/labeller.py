@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from trifold.llm.cost_estimate import Estimate
+from trifold.llm.option_letters import asking_for_letters, letters_of
 from trifold.llm.prompt_template import Conversation, Example, Prompt
 from trifold.llm.spending_limit import Spent
 from trifold.types import Text, parts_of, single_texts, two_sides
@@ -33,6 +34,7 @@ class LabellingTask:
         hypothesis: How a reranker is told of a label; `None` for the model's own way.
         pairs: Whether pairs of texts are labelled, and not single ones.
         by_line: Whether answers are `label_lines`, where a text may have several labels.
+        by_letter: Whether answers are `option_letters`.
     """
 
     prompt: Prompt
@@ -44,6 +46,17 @@ class LabellingTask:
     hypothesis: str | None = None
     pairs: bool = False
     by_line: bool = False
+    by_letter: bool = False
+
+    @property
+    def score_by(self) -> str:
+        """As in `PromptingSettings`."""
+        return "letters" if self.by_letter else "words"
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What stands for each label in an answer, in class order: its word, or the letter that it is listed with."""
+        return letters_of(self.words, list(self.prompt.output.labels.values())) if self.by_letter else self.words
 
     @property
     def several(self) -> bool:
@@ -52,10 +65,10 @@ class LabellingTask:
 
     def conversations(self, texts: Sequence[Text]) -> list[Conversation]:
         """The messages for each text."""
-        return [
-            replace(self.prompt, examples=(*self.prompt.examples, *shots)).render(self.values(text))
-            for text, shots in zip(texts, self.shots([str(text) for text in texts]), strict=True)
-        ]
+        every = self.shots([str(text) for text in texts])
+        whole = [replace(self.prompt, examples=(*self.prompt.examples, *shots)) for shots in every]
+        shown = [asking_for_letters(one) if self.by_letter else one for one in whole]
+        return [one.render(self.values(text)) for text, one in zip(texts, shown, strict=True)]
 
     def values(self, text: Text) -> dict[str, str]:
         """What is filled in for a text, or for the two of a pair."""

@@ -17,6 +17,7 @@ from trifold.llm.label_lines import asking_for_lines
 from trifold.llm.labeller import Labeller, LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.openai_server import OpenAIServer
+from trifold.llm.option_letters import require_letters
 from trifold.llm.prompt_template import Prompt
 from trifold.llm.reranker import Reranker
 from trifold.llm.settings import (
@@ -135,6 +136,10 @@ def _require_for(model: Scorer | AskedModel, asked: PromptingSettings) -> None:
     allowed = {
         "calibration": (scored, by_score),
         "option_orders": (scored, by_score),
+        "score_by": (
+            scored and isinstance(model, TextGenerator),
+            "it is for models here that write and whose words are scored, so leave it out",
+        ),
         "votes": (not scored, "votes are of written answers: leave it out, or add --label-by answers"),
         "cloze": (fills_gaps, "it is for models that fill gaps, so leave it out"),
         "hypothesis": (isinstance(model, Reranker), "it is for --llm rerank:NAME, so leave it out"),
@@ -167,12 +172,23 @@ def labelling_task(
 
     Raises:
         SettingsError, LlmError: If the model cannot use what it is given.
+        PromptError: As `require_letters`.
     """
     _require_readable(model, asked, prompt, len(words))
+    if asked.score_by != "words":
+        require_letters(prompt, words, str(getattr(model, "name", "")))
     by_line = prompt.output.several and isinstance(model, Scorer) and asked.label_by != "answers"
     if by_line:
         prompt = asking_for_lines(prompt)
-    return LabellingTask(prompt, words, asked.cloze, hypothesis=asked.hypothesis, pairs=pairs, by_line=by_line)
+    return LabellingTask(
+        prompt,
+        words,
+        asked.cloze,
+        hypothesis=asked.hypothesis,
+        pairs=pairs,
+        by_line=by_line,
+        by_letter=asked.score_by == "letters",
+    )
 
 
 def _require_readable(model: object, asked: PromptingSettings, prompt: Prompt, labels: int) -> None:

@@ -14,6 +14,7 @@ SERVER_PREFIX = "openai:"
 SYSTEM_ONE_PREFIX, DECISIONS_PREFIX = "systemone:", "decisions:"
 SERVER_PREFIXES = (SERVER_PREFIX, SYSTEM_ONE_PREFIX, DECISIONS_PREFIX)
 LOCAL_PREFIX = "hf:"
+ScoreBy = Literal["words", "letters", "auto"]
 Calibration = Literal["auto", "none", "length", "pmi", "contextual", "batch", "affine"]
 RERANKER_PREFIX = "rerank:"
 # The most bytes of a variable's value; no model reads more.
@@ -143,6 +144,8 @@ class PromptingSettings:
             backbone's vectors.
         label_by: How a model on this machine tells a label: by the likelihoods of all labels (auto, too), or in an
             answer that it writes, which is held to the labels where llguidance is installed.
+        score_by: For local models that write: the likelihoods are of the labels' words, or of letters, up to 26, with
+            which the prompt lists them; `auto` takes what has the lower loss on validation rows.
         votes: For servers and written answers: number of answers for each text; the shares of their votes are the
             probabilities.
         calibration: For local models: how the scores of the labels' words become probabilities. `none` takes them as
@@ -161,6 +164,7 @@ class PromptingSettings:
     shots: int = 0
     shot_choice: Literal["balanced", "random", "nearest"] = "balanced"
     label_by: Literal["auto", "likelihoods", "answers"] = "auto"
+    score_by: ScoreBy = "words"
     votes: int = 1
     calibration: Calibration = "auto"
     option_orders: int = 1

@@ -192,17 +192,24 @@ _ENTRIES = {
     ),
 }
 METHODS: tuple[str, ...] = tuple(_ENTRIES)
-# Run only where it is named, or where a language model is.
+_PROMPT = MethodEntry(
+    "trifold.methods.prompt",
+    "Prompting",
+    False,
+    prompt_seconds,
+    _READING - {"max_windows"} | _LLM_SETTINGS | {"label_description"},
+    nothing_to_prompt,
+    asks_llm=True,
+)
+# Run only where they are named, or where a language model is.
 _ASKED_FOR = {
-    "prompt": MethodEntry(
-        "trifold.methods.prompt",
-        "Prompting",
-        False,
-        prompt_seconds,
-        _READING - {"max_windows"} | _LLM_SETTINGS | {"label_description"},
-        nothing_to_prompt,
-        asks_llm=True,
-    )
+    "prompt-zero": replace(
+        _PROMPT,
+        module="trifold.methods.prompt_zero",
+        name="PromptingWithoutLabels",
+        uses=_PROMPT.uses - {"shots", "shot_choice", "calibration"},
+    ),
+    "prompt": _PROMPT,
 }
 # Run only where they are named: recipes to compare with, not ways that anyone should ship.
 PRESETS = {
@@ -220,7 +227,7 @@ PRESETS = {
 _ALL = {
     name: replace(entry, uses=entry.uses | {"metric"}) for name, entry in {**_ENTRIES, **_ASKED_FOR, **PRESETS}.items()
 }
-# Those that ask a language model about each text.
+# Those that ask a language model about each text; the first uses no labels.
 ASKING: tuple[str, ...] = tuple(_ASKED_FOR)
 ALL_METHODS: tuple[str, ...] = tuple(_ALL)
 # Those of `finetune --task generate`.

@@ -1,7 +1,8 @@
 """`prompt`: a language model is given instructions, with a few examples or none; nothing is trained."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,34 @@ from trifold.models.locate import describe_base, find_backbone
 from trifold.models.tokenizer import Tokenizer
 from trifold.models.vector_steps import unit_length
 from trifold.runtime import choose
+from trifold.statistics.calibration import calibrated_loss
 from trifold.statistics.score_calibration import ScoreMap, affine, affine_of_each, choose_map
 from trifold.tasks.labels import LabelMap
 from trifold.types import Examples, Text, labels_of
 
 # Validation rows that are read with the labels in reversed order, to see whether that changes answers.
 _ORDER_ROWS = 100
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Validation rows as a model scores them, and what becomes of the scores.
+
+    Attributes:
+        task: As it was put to the model.
+        scores: `(texts, words)`.
+        rule: Name of the way from scores to logits.
+        score_map: The way itself.
+        loss: Its log loss; not a number where rows have several labels.
+        seconds: Time that scores from the log once took.
+    """
+
+    task: LabellingTask
+    scores: np.ndarray
+    rule: str
+    score_map: ScoreMap
+    loss: float
+    seconds: float
 
 
 class Prompting(Method):
@@ -56,43 +79,86 @@ class Prompting(Method):
             PromptError: If the prompt file cannot be read, or is for other labels.
             LlmError: If the model cannot be used.
         """
-        llm, asked = self.settings.llm, self.settings.prompting
+        asked = self.settings.prompting
         labeller, kept = self.prepare(train, labels)
         said = {0: "no example", 1: "one example"}.get(asked.shots, f"{asked.shots} examples")
         say(f"prompt: {kept['llm']} is told what to do, with {said}")
-        logits, seconds = np.zeros((0, len(labels)), dtype=np.float32), 0.0
-        choices: dict[str, object] = {
+        if not isinstance(labeller, LikelihoodLabeller):
+            return self.fitted(labeller, labels, kept, {"votes": asked.votes}, np.zeros((0, len(labels))))
+        read = [self._read(labeller, one, train, validation, labels) for one in self._ways(labeller.task)]
+        best = min(read, key=lambda one: one.loss)
+        if len(read) > 1:
+            losses = ", ".join(f"{one.task.score_by} {one.loss:.3f}" for one in read)
+            say(f"prompt: scored by {best.task.score_by}, by validation loss ({losses})")
+        labeller.task, labeller.score_map = best.task, best.score_map
+        kept["score_by"] = best.task.score_by
+        choices: dict[str, object] = {"score_by": best.task.score_by, "calibration": best.rule}
+        choices |= _order_dependence(labeller, validation.texts)
+        logits = labeller.score_map(best.scores)
+        return self.fitted(labeller, labels, kept, choices, logits, sum(one.seconds for one in read))
+
+    def _ways(self, task: LabellingTask) -> list[LabellingTask]:
+        """The task as it was asked for, or with words and with letters where validation rows are to choose."""
+        both = self.settings.prompting.score_by == "auto"
+        return [task, replace(task, by_letter=True)] if both else [task]
+
+    def _read(
+        self,
+        labeller: LikelihoodLabeller,
+        task: LabellingTask,
+        train: Examples,
+        validation: Examples,
+        labels: LabelMap,
+    ) -> "_Read":
+        """The validation rows as the labeller scores them for a task, and the best way from there to logits."""
+        labeller.task, labeller.score_map = task, ScoreMap.plain(len(task.words))
+        # Examples bias a model for any text. An empty text has no nearest examples, so balanced ones are shown.
+        shots = FixedShots(self._fixed(train, task, labels, labeller.model))
+        found = label_all(labeller, validation.texts)
+        rule, score_map, loss = self._score_map(labeller, shots, found.logits, labels.encode(validation.labels))
+        return _Read(task, found.logits, rule, score_map, loss, found.seconds_from_log)
+
+    def fitted(
+        self,
+        labeller: Labeller,
+        labels: LabelMap,
+        kept: dict[str, Any],
+        choices: dict[str, object],
+        validation_logits: np.ndarray,
+        cached_seconds: float = 0.0,
+    ) -> Fitted:
+        """What `learn` returns.
+
+        Args:
+            labeller: The model with its task.
+            labels: Of the task.
+            kept: As returned by `prepare`.
+            choices: What is peculiar to a way of labelling.
+            validation_logits: `(validation rows, classes)`, without a row where there are none.
+            cached_seconds: As in `Fitted`.
+        """
+        llm, asked, compute = self.settings.llm, self.settings.prompting, self.settings.backbone
+        local = isinstance(labeller, LikelihoodLabeller)
+        precision = {"precision": choose(compute.device, compute.precision).precision} if local else {}
+        said: dict[str, object] = {
             "llm": without_server(labeller.identity),
             "prompt": str(asked.prompt or "made from the labels"),
             "words": list(labeller.task.words),
             "shots": f"{asked.shots}, {asked.shot_choice}" if asked.shots else "none",
         }
-        if isinstance(labeller, LikelihoodLabeller):
-            # Examples bias a model for any text. An empty text has no nearest examples, so balanced ones are shown.
-            shots = FixedShots(self._fixed(train, labeller.task, labels, labeller.model))
-            found = label_all(labeller, validation.texts)
-            seconds = found.seconds_from_log
-            truth = labels.encode(validation.labels)
-            choices["calibration"], labeller.score_map = self._score_map(labeller, shots, found.logits, truth)
-            logits = labeller.score_map(found.logits).astype(np.float32)
-            choices |= _order_dependence(labeller, validation.texts)
-            compute = self.settings.backbone
-            choices["precision"] = choose(compute.device, compute.precision).precision
-        else:
-            choices["votes"] = asked.votes
         return Fitted(
-            predictor=PromptPredictor(labeller, labels, kept, llm.prices, how=(self.settings.backbone, llm)),
+            predictor=PromptPredictor(labeller, labels, kept, llm.prices, how=(compute, llm)),
             history=None,
             trainable_parameters=0,
-            choices=choices,
-            validation_logits=logits,
-            cached_seconds=seconds,
+            choices={**said, **choices, **precision},
+            validation_logits=validation_logits.astype(np.float32),
+            cached_seconds=cached_seconds,
         )
 
     def _score_map(
         self, labeller: LikelihoodLabeller, shots: Shots, scores: np.ndarray, truth: np.ndarray
-    ) -> tuple[str, ScoreMap]:
-        """The way from scores to logits that was asked for, or the best on validation rows, and its name.
+    ) -> tuple[str, ScoreMap, float]:
+        """The way from scores to logits that was asked for, or the best on validation rows: its name, and its log loss.
 
         Args:
             labeller: The model, which has scored the validation rows as it is.
@@ -100,11 +166,14 @@ class Prompting(Method):
             scores: `(texts, words)` of the validation rows.
             truth: As `LabelMap.encode` returns it.
         """
-        asked, several = self.settings.prompting.calibration, labeller.task.several
-        if asked == "affine" or (several and asked == "auto"):
-            return "affine", (affine_of_each if several else affine)(scores, truth)
+        asked = self.settings.prompting.calibration
+        if labeller.task.several and asked in ("affine", "auto"):
+            return "affine", affine_of_each(scores, truth), math.nan
         if asked != "auto":
-            return asked, label_free_map(asked, labeller, lambda: scores, shots)
+            found = (
+                affine(scores, truth) if asked == "affine" else label_free_map(asked, labeller, lambda: scores, shots)
+            )
+            return asked, found, math.nan if labeller.task.several else calibrated_loss(found(scores), truth)
         # Words of one length only get another temperature by it.
         even = len(set(labeller.word_lengths())) == 1
         rules = [rule for rule in LABEL_FREE if not (even and rule == "length")]
@@ -112,7 +181,7 @@ class Prompting(Method):
         best, found, losses = choose_map(maps, scores, truth)
         others = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items() if name != best)
         say(f"prompt: calibration {best}, by validation loss {losses[best]:.3f} ({others})")
-        return best, found
+        return best, found, losses[best]
 
     def reload(self, folder: Path) -> PromptPredictor:
         """See `Method.reload`."""
@@ -134,7 +203,8 @@ class Prompting(Method):
         shots: Shots = FixedShots(self._fixed(train, task, labels, model))
         if asked.shots and asked.shot_choice == "nearest":
             shots = self._nearest(train, task, labels, model, kept)
-        return labeller_of(model, replace(task, shots=shots), llm, asked, _class_priors(train, labels)), kept
+        prior = _class_priors(train, labels) if self.uses_labels else None
+        return labeller_of(model, replace(task, shots=shots), llm, asked, prior), kept
 
     def _fixed(self, train: Examples, task: LabellingTask, labels: LabelMap, model: object) -> tuple[Example, ...]:
         """Examples shown with every text: random ones, or equally many of each label."""

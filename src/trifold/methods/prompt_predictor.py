@@ -130,7 +130,12 @@ class PromptPredictor(Predictor):
             labels, task = LabelMap.saved(kept), _task(folder, kept, arrays, compute)
             temperature = float(arrays.of_shape("temperature", 1, positive=True)[0])
             votes, orders = int(kept["votes"]), int(kept["option_orders"])
-            how = {"label_by": kept["label_by"], "cloze": task.cloze, "hypothesis": task.hypothesis}
+            how = {
+                "label_by": kept["label_by"],
+                "score_by": kept["score_by"],
+                "cloze": task.cloze,
+                "hypothesis": task.hypothesis,
+            }
             asked = PromptingSettings(votes=votes, option_orders=orders, **how)
             score_map = _score_map(arrays, len(labels)) if "base" in kept and asked.label_by != "answers" else None
             _require_whole(task, labels, arrays)
@@ -170,6 +175,7 @@ def kept_settings(
         "llm_bytes": files.size_bytes() if files else 0,
         **{name: getattr(llm, name) for name in _KEPT},
         "label_by": asked.label_by,
+        "score_by": task.score_by,
         "votes": asked.votes,
         "option_orders": asked.option_orders,
         "words": list(task.words),
@@ -285,5 +291,5 @@ def _task(folder: Path, kept: dict[str, Any], arrays: dict[str, np.ndarray], com
         found = embedder(files, Tokenizer.of(files, kept["nearest"]), compute)
         shots = NearestShots(examples, arrays["vectors"], kept["nearest"]["shots"], found)
     words = tuple(kept["words"])
-    how = (kept[name] for name in ("max_length", "long_text", "hypothesis", "pairs"))
-    return LabellingTask(prompt, words, kept["cloze"], shots, *how)
+    how = {name: kept[name] for name in ("max_length", "long_text", "hypothesis", "pairs")}
+    return LabellingTask(prompt, words, kept["cloze"], shots, **how, by_letter=kept["score_by"] == "letters")

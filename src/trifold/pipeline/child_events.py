@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from trifold.event_sinks import FromLevel, Terminal, read_json_line
-from trifold.events import EventSink, Level, Progress, current_sink
+from trifold.events import EventSink, Level, Message, Progress, current_sink
 
 # Of a child, so that it sends what is wanted here.
 _FLAGS: dict[Level, tuple[str, ...]] = {"detail": ("--verbose",), "info": (), "warning": ("--quiet",)}
@@ -27,10 +27,13 @@ class ChildEvents(NamedTuple):
 
 
 @contextmanager
-def events_of_child() -> Iterator[ChildEvents]:
+def events_of_child(run: str) -> Iterator[ChildEvents]:
     """Inside, one child is started with what this yields; at the end all its events have been sent.
 
     On a terminal the child writes to standard error itself: bars are drawn where the terminal is.
+
+    Args:
+        run: Name of what the child trains, which its progress and losses are given.
     """
     sink = current_sink()
     flags = _FLAGS[sink.level if isinstance(sink, FromLevel) else "info"]
@@ -38,7 +41,7 @@ def events_of_child() -> Iterator[ChildEvents]:
         yield ChildEvents(flags, {})
         return
     read_end, write_end = os.pipe()
-    forwarder = threading.Thread(target=_forward, args=(read_end, sink), daemon=True)
+    forwarder = threading.Thread(target=_forward, args=(read_end, sink, run), daemon=True)
     forwarder.start()
     try:
         yield ChildEvents(("--events", "json", *flags), {"stderr": write_end})
@@ -47,9 +50,11 @@ def events_of_child() -> Iterator[ChildEvents]:
         forwarder.join()
 
 
-def _forward(read_end: int, sink: EventSink) -> None:
+def _forward(read_end: int, sink: EventSink, run: str) -> None:
     with open(read_end, encoding="utf-8", errors="replace") as lines:
         for line in lines:
             event = read_json_line(line)
-            # Numbers of works are unique within a process: those of a child are told from ours by their sign.
-            sink.send(replace(event, work=-event.work) if isinstance(event, Progress) else event)
+            if isinstance(event, Progress):
+                # Numbers of works are unique within a process: those of a child are told from ours by their sign.
+                event = replace(event, work=-event.work)
+            sink.send(event if isinstance(event, Message) else replace(event, run=run))

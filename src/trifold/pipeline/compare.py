@@ -1,6 +1,7 @@
 """Every method on one split: cheapest first, each in a process of its own, and a verdict from those that are done."""
 
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,7 +23,7 @@ from trifold.events import say
 from trifold.formatting import duration
 from trifold.methods.catalogue import method_entry
 from trifold.pipeline.contest import Contest, Run, Standing
-from trifold.pipeline.contestants import announce, line_up
+from trifold.pipeline.contestants import Contestant, announce, line_up
 from trifold.pipeline.earlier_comparison import finished_earlier, require_comparison
 from trifold.pipeline.label_contest import LabelContest
 from trifold.pipeline.method_process import interrupts, run_in_own_process
@@ -41,14 +42,29 @@ class Comparison:
         rows: The leaderboard, best score first.
         verdict: What to ship and why.
         skipped: Method to the reason why it is missing.
-        interrupted: Whether the user stopped it before all methods were done.
+        interrupted: Number of the signal that stopped it before all methods were done; 0 where none did.
     """
 
     folder: Path
     rows: tuple[MethodRow, ...]
     verdict: Verdict
     skipped: dict[str, str]
-    interrupted: bool
+    interrupted: int
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What `compare` would do.
+
+    Attributes:
+        seconds: Method to what it would take, the quickest first.
+        truncated_share: As in `Forecast`.
+        skipped: Method to the reason why it would be missing.
+    """
+
+    seconds: dict[str, float]
+    truncated_share: float
+    skipped: dict[str, str]
 
 
 @dataclass
@@ -88,6 +104,30 @@ class _State(Generic[Run]):
         return self.contest.request.command("compare", *flags_of(self.settings))
 
 
+def expect(request: Request, settings: CompareSettings) -> Expectation:
+    """Forecast what `compare` would take, within seconds; nothing is trained.
+
+    Raises:
+        TrifoldError: If nothing given can be used.
+    """
+    kind, contestants = _contestants(request, settings)
+    contest = kind(request, contestants)
+    skipped = _skip_reasons(contest)
+    expected = contest.foresee([name for name in contestants if name not in skipped])
+    return Expectation(expected.seconds, expected.truncated_share, skipped)
+
+
+def _contestants(request: Request, settings: CompareSettings) -> tuple[type[Contest[Any]], dict[str, Contestant]]:
+    kind: type[Contest[Any]] = SimilarityContest if request.reading.task == "similarity" else LabelContest
+    return kind, line_up(request, kind.methods(request, settings))
+
+
+def _skip_reasons(contest: Contest[Run]) -> dict[str, str]:
+    """Method to the reason why it is not worth starting."""
+    found = {name: contest.skip_reason(one) for name, one in contest.contestants.items()}
+    return {name: reason for name, reason in found.items() if reason}
+
+
 def compare(
     request: Request, settings: CompareSettings, output_dir: Path | None = None, *, resume: bool = False
 ) -> Comparison:
@@ -101,11 +141,11 @@ def compare(
 
     Raises:
         TrifoldError: If nothing given can be used, or no method came to an end.
-        KeyboardInterrupt: If the user stops it before the first method is done.
+        KeyboardInterrupt: If Ctrl-C stops it before the first method is done.
+        SystemExit: If SIGTERM does.
     """
     clock = time.monotonic()
-    kind: type[Contest[Any]] = SimilarityContest if request.reading.task == "similarity" else LabelContest
-    contestants = line_up(request, kind.methods(request, settings))
+    kind, contestants = _contestants(request, settings)
     going_on = resume and output_dir is not None and output_dir.is_dir()
     target = output_dir if going_on and output_dir else choose_folder(output_dir, "compare")
     require_lasting(*request.files.values())
@@ -126,14 +166,14 @@ def _compare(
         contest.complete(result)
     for note in contest.notes():
         say(f"note: {note}")
-    skip_reasons = {name: contest.skip_reason(one) for name, one in contest.contestants.items()}
-    expected = contest.foresee([name for name, reason in skip_reasons.items() if not reason])
+    skipped = _skip_reasons(contest)
+    expected = contest.foresee([name for name in contest.contestants if name not in skipped])
     announce(expected, contest.request)
     if reason := contest.reason():
         say(reason)
     target.mkdir(parents=True, exist_ok=True)
     state = _State(target, contest, settings, before)
-    state.skipped.update({name: reason for name, reason in skip_reasons.items() if reason})
+    state.skipped.update(skipped)
     for name, reason in state.skipped.items():
         say(f"{name} is skipped: {reason}")
     with interrupts() as interrupted:
@@ -143,8 +183,10 @@ def _compare(
                 # Anything else that lies there is somebody's.
                 with suppress(OSError):
                     target.rmdir()
-            if interrupted():
+            if interrupted() == signal.SIGINT:
                 raise KeyboardInterrupt
+            if number := interrupted():
+                raise SystemExit(128 + number)
             reasons = "; ".join(f"{name}: {reason}" for name, reason in state.skipped.items())
             raise TrainingError(f"no method came to an end ({reasons}): correct that, or name other --methods")
         verdict = state.show()
@@ -152,7 +194,7 @@ def _compare(
     return Comparison(target, tuple(state.rows), verdict, state.skipped, interrupted())
 
 
-def _run_all(state: _State[Run], expected: Forecast, clock: float, interrupted: Callable[[], bool]) -> None:
+def _run_all(state: _State[Run], expected: Forecast, clock: float, interrupted: Callable[[], int]) -> None:
     limit = state.settings.time_limit
     # What the methods so far took, as a multiple of their forecasts: a loaded machine is slower than it promised.
     slowness = 1.0

@@ -8,6 +8,7 @@ from trifold.errors import ArtifactError, SettingsError, require
 from trifold.evaluate.forecast import Forecast, forecast
 from trifold.events import say
 from trifold.formatting import duration
+from trifold.llm.settings import SERVER_PREFIXES, LlmSettings, PromptingSettings
 from trifold.methods.catalogue import ASKING, METHODS, method_entry, method_name
 from trifold.pipeline.request import Request, models_of, with_model
 from trifold.runtime import is_busy, machine_load
@@ -27,21 +28,31 @@ class Contestant:
     request: Request
 
 
+def asking_methods(llm: LlmSettings, asked: PromptingSettings) -> tuple[str, ...]:
+    """The methods that ask the language model that is named, if one is.
+
+    Without labels; and with them where they have a say, as examples or for calibration, which servers do without.
+    """
+    if llm.llm is None:
+        return ()
+    return ASKING if asked.shots or not llm.llm.startswith(SERVER_PREFIXES) else ASKING[:1]
+
+
 def chosen_methods(
-    names: str | None, preset: str | None = None, *, prompting: bool = False, every: tuple[str, ...] = METHODS
+    names: str | None, preset: str | None = None, *, asking: tuple[str, ...] = (), every: tuple[str, ...] = METHODS
 ) -> list[str]:
     """The methods named in a comma-separated list, all where there is none, and the preset.
 
     Args:
         names: With commas between.
         preset: One more.
-        prompting: Whether all includes prompting, which needs a language model.
+        asking: As `asking_methods` gives them, which are among all, too.
         every: What all is besides.
 
     Raises:
         SettingsError: If one is unknown or named twice, or a list names none.
     """
-    every = (*every, *ASKING) if prompting else every
+    every = (*every, *asking)
     chosen = list(every)
     if names is not None:
         chosen = [method_name(name.strip()) for name in names.split(",") if name.strip()]

@@ -18,7 +18,7 @@ from trifold.evaluate.verdict import Verdict, decide
 from trifold.methods.catalogue import method_entry
 from trifold.methods.unused_settings import unused
 from trifold.pipeline.contest import Contest, Standing
-from trifold.pipeline.contestants import Contestant, chosen_methods, other_rows
+from trifold.pipeline.contestants import Contestant, asking_methods, chosen_methods, other_rows
 from trifold.pipeline.deciding_metric import deciding_metric, reason_for_metric
 from trifold.pipeline.drawn_run import draw_run, lacks_files
 from trifold.pipeline.request import Request, Task, open_task
@@ -37,7 +37,8 @@ class LabelContest(Contest[RunResult]):
     @classmethod
     def methods(cls, request: Request, settings: CompareSettings) -> list[str]:
         """See `Contest.methods`."""
-        found = chosen_methods(settings.methods, settings.preset, prompting=bool(request.llm.llm))
+        asking = asking_methods(request.llm, request.prompting)
+        found = chosen_methods(settings.methods, settings.preset, asking=asking)
         request.require_used(found)
         return found
 

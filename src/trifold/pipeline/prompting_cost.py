@@ -1,4 +1,4 @@
-"""What `--method prompt` would cost on a file, before it costs anything."""
+"""What a method that asks a language model would cost on a file, before it costs anything."""
 
 from trifold.llm.asking_labeller import AskingLabeller
 from trifold.llm.cost_estimate import Estimate
@@ -9,17 +9,23 @@ from trifold.tasks.labels import LabelMap
 from trifold.types import single_texts
 
 
-def expect(request: Request) -> Estimate:
-    """Calls, tokens and seconds of `finetune --method prompt`: the test rows, and validation where that costs no money.
+def expect(request: Request, name: str = Prompting.name) -> Estimate:
+    """Calls, tokens and seconds of `finetune`: the test rows, and validation where it is read and costs no money.
+
+    Args:
+        request: What was asked for.
+        name: The method.
 
     Raises:
         TrifoldError: If anything given cannot be used.
     """
     task = open_task(request)
-    method_entry("prompt").require_fit(task.split.train)
-    method = Prompting(request.method_settings)
+    entry = method_entry(name)
+    entry.require_fit(task.split.train)
+    method = entry.load()(request.for_method(name).method_settings)
+    assert isinstance(method, Prompting)
     labeller, _ = method.prepare(task.split.train, LabelMap.of(task.data.examples.labels))
     test = labeller.expect(single_texts(task.split.test.texts))
-    if isinstance(labeller, AskingLabeller):
+    if isinstance(labeller, AskingLabeller) or not method.uses_labels:
         return test
     return test + labeller.expect(single_texts(task.split.validation.texts))

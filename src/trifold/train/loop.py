@@ -98,7 +98,7 @@ def train(
                 _require_motion(figures, session.step, config)
                 session.end_epoch(figures)
             if not config.quiet:
-                say(f"{name} {session.epoch - 1} of {config.epochs}: {session.recorder.summary()}")
+                session.recorder.tell(f"{name} {session.epoch - 1} of {config.epochs}")
     if not config.quiet:
         say(f"best {name}: {session.best_epoch} of {config.epochs}, {session.best.in_words()}")
     model.load_state_dict(session.best_weights, strict=False)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from trifold.errors import TrainingError
+from trifold.events import say, say_losses
 from trifold.formatting import duration
 from trifold.train.history import HistoryRow
 from trifold.train.objective import ValidationFigures
@@ -131,6 +132,13 @@ class Recorder:
             f"training loss {self.epoch_loss:.4f}, validation loss {row.validation_loss:.4f}{calibrated}, "
             f"validation accuracy {100 * row.validation_accuracy:.1f} %, after {duration(row.seconds)}"
         )
+
+    def tell(self, name: str) -> None:
+        """Send what the last epoch has come to, as a line and for whoever draws curves."""
+        row = self.rows[-1]
+        assert row.validation_calibrated_loss is not None
+        say(f"{name}: {self.summary()}")
+        say_losses(row.epoch, self.epoch_loss, row.validation_calibrated_loss)
 
     def _write(self, validation: ValidationFigures | None) -> None:
         self._read()

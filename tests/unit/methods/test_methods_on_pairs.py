@@ -10,7 +10,7 @@ from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import DataError, SettingsError
-from trifold.methods.catalogue import ALL_METHODS, METHODS, method_entry
+from trifold.methods.catalogue import ALL_METHODS, ASKING, METHODS, method_entry
 from trifold.methods.contract import Predictor
 from trifold.methods.exported_predictor import ExportedPredictor
 from trifold.methods.settings import MethodSettings
@@ -103,7 +103,7 @@ def test_an_export_gives_the_same_logits_or_is_refused(
     np.testing.assert_allclose(found, fitted[name].score(texts).logits, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL_METHODS if name not in (*READING, "prompt")])
+@pytest.mark.parametrize("name", [name for name in ALL_METHODS if name not in (*READING, *ASKING)])
 def test_the_others_say_why_they_do_not(name: str, split: Split) -> None:
     entry, reason = method_entry(name), "it reads one text a row, and here each row is a pair of texts"
     assert entry.reason_to_skip(split.train, MethodSettings()) == reason

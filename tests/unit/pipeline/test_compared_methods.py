@@ -5,16 +5,34 @@ from pathlib import Path
 import pytest
 
 from trifold.errors import SettingsError
+from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.methods.catalogue import METHODS
 from trifold.models.settings import BackboneSettings
-from trifold.pipeline.contestants import chosen_methods, line_up
+from trifold.pipeline.contestants import asking_methods, chosen_methods, line_up
 from trifold.pipeline.request import Request
 
 
 def test_all_methods_run_where_none_is_named_and_prompting_with_a_language_model() -> None:
     assert chosen_methods(None) == list(METHODS)
-    assert chosen_methods(None, prompting=True) == [*METHODS, "prompt"]
+    assert chosen_methods(None, asking=("prompt-zero",)) == [*METHODS, "prompt-zero"]
     assert chosen_methods("tfidf, adapter", "classic") == ["tfidf", "adapter-lora", "classic"]
+
+
+@pytest.mark.parametrize(
+    ("llm", "shots", "methods"),
+    [
+        (None, 0, ()),
+        ("hf:folder", 0, ("prompt-zero", "prompt")),
+        ("rerank:folder", 0, ("prompt-zero", "prompt")),
+        ("systemone:http://localhost/v1#m", 0, ("prompt-zero",)),
+        ("openai:http://localhost/v1#m", 0, ("prompt-zero",)),
+        ("openai:http://localhost/v1#m", 4, ("prompt-zero", "prompt")),
+    ],
+)
+def test_a_language_model_is_asked_without_labels_and_with_them_where_they_have_a_say(
+    llm: str | None, shots: int, methods: tuple[str, ...]
+) -> None:
+    assert asking_methods(LlmSettings(llm=llm), PromptingSettings(shots=shots)) == methods
 
 
 def test_a_method_is_named_once() -> None:

@@ -18,16 +18,16 @@ from trifold.serve.http.docs_page import docs_routes
 from trifold.serve.http.embeddings import embedding_routes
 from trifold.serve.http.explain import explain_routes
 from trifold.serve.http.files import FILES_PATH, Files, file_routes
-from trifold.serve.http.guards import OPEN_PATHS, BodyGuard, HostGuard, KeyGuard
 from trifold.serve.http.operations import operation_routes
 from trifold.serve.http.page import PAGE_PATHS, page_routes
 from trifold.serve.http.predict import predict_routes
-from trifold.serve.http.refusals import KINDS, refused, sentence_of
-from trifold.serve.http.request_log import RequestLog
 from trifold.serve.http.search import search_routes
 from trifold.serve.http.service import Service, refusal_of
 from trifold.serve.http.settings import HttpSettings
 from trifold.version import VERSION
+from trifold.web.guards import OPEN_PATHS, BodyGuard, HostGuard, KeyGuard
+from trifold.web.refusals import KINDS, refused, sentence_of
+from trifold.web.request_log import RequestLog
 
 _DESCRIPTION = "Trained runs put to work. Errors are {error, error_type}: a sentence, and its kind."
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -53,7 +53,7 @@ def make_app(service: Service, files: Files, write: Callable[[str], None] | None
             allow_headers=("Authorization", "Content-Type"),
             expose_headers=("X-Truncated", "X-Declined", "X-Run-Version", "Server-Timing", "Retry-After"),
         )
-    guarded = HostGuard(guarded, settings.hosts)
+    guarded = HostGuard(guarded, settings.hosts, "name it with --allowed-host")
     guarded = BodyGuard(guarded, settings.max_body_bytes, settings.body_seconds, larger)
     return RequestLog(guarded, service.metrics.request, write, service.report)
 

@@ -1,6 +1,7 @@
 """What the command `serve` does: it opens the runs, and answers until it is told to end."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,13 @@ from trifold.models.settings import ComputeSettings
 from trifold.runtime import prepare_own
 from trifold.serve.http.app import make_app
 from trifold.serve.http.files import Files
-from trifold.serve.http.listening import address_of, bound_socket, listen
+from trifold.serve.http.listening import listen
 from trifold.serve.http.metrics import Metrics
 from trifold.serve.http.service import Service
 from trifold.serve.http.settings import HttpSettings, is_loopback
 from trifold.serve.model_server import ModelServer
 from trifold.serve.settings import QueueSettings
+from trifold.web.listening import address_of, bound_socket
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ def serve_until_stopped(served: Served, ready: Callable[[str, Sequence[str]], No
 
 async def _serve(served: Served, ready: Callable[[str, Sequence[str]], None]) -> None:
     settings, metrics = served.http, Metrics()
-    with bound_socket(settings) as bound:
+    with bound_socket(settings.host, settings.port) as bound:
         prepare_own()
         key = settings.key
         index = SearchIndex(served.index, served.compute) if served.index else None
@@ -70,6 +72,9 @@ async def _serve(served: Served, ready: Callable[[str, Sequence[str]], None]) ->
         metrics.watch(server)
         service = Service(server, settings, metrics, index)
         files = Files(service)
+        # What is there by now lives as long as the process: looking through it for garbage takes longer than a request.
+        gc.collect()
+        gc.freeze()
         app = make_app(service, files, _line_writer() if settings.access_log else None)
         if key is None and not is_loopback(settings.host):
             say("note: whoever reaches this machine may ask: set a key as the environment variable TRIFOLD_API_KEY")

@@ -15,11 +15,11 @@ from starlette.responses import JSONResponse
 from trifold.serve.http.inputs import Inputs, texts_of
 from trifold.serve.http.json_bodies import JsonRoute
 from trifold.serve.http.predict import reply_headers
-from trifold.serve.http.refusals import Refusal
 from trifold.serve.http.service import Service
 from trifold.serve.http.typed_questions import Choice, Predicate, choice_of, confidence, predicate_of, unknown_kind
 from trifold.serve.replies import TextAnswer
 from trifold.serve.served_run import ServedRun
+from trifold.web.refusals import Refusal
 
 _MOST_QUESTIONS = 2_000
 

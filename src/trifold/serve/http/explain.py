@@ -11,8 +11,8 @@ from trifold.explanations.explanation import Explanation
 from trifold.explanations.settings import ExplanationSettings
 from trifold.serve.http.inputs import single_text
 from trifold.serve.http.json_bodies import JsonRoute
-from trifold.serve.http.request_log import tell
 from trifold.serve.http.service import Service, until_gone
+from trifold.web.request_log import tell
 
 # Of one request; the command line has no limit.
 _MOST_EVALUATIONS, _MOST_WORDS = 1_000, 50

@@ -1,7 +1,6 @@
 """Files that are sent to be labelled: taken, followed, fetched and forgotten. No name that a client sends is a path."""
 
 import asyncio
-import re
 import secrets
 import shutil
 import tempfile
@@ -9,41 +8,30 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Event
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from trifold.data.source import is_packed
 from trifold.errors import TrifoldError
 from trifold.events import Event as Told
 from trifold.events import Message, sending_to
 from trifold.inference.settings import AnswerSettings
 from trifold.serve.errors import QueueFullError
-from trifold.serve.http.refusals import Refusal
-from trifold.serve.http.request_log import tell
 from trifold.serve.http.scored_file import FileProgress, FileWork, StoppedError, score_file
 from trifold.serve.http.service import Service
 from trifold.system_errors import fault_of
-from trifold.terminal import printable
+from trifold.web.bodies import receive
+from trifold.web.names import safe_name, written_suffix
+from trifold.web.refusals import Refusal
+from trifold.web.request_log import tell
 
 FILES_PATH = "/files"
-_READ = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm")
-# How a result is written, by how its file is read; the others as CSV.
-_WRITTEN = {
-    ".tsv": ".tsv",
-    ".json": ".jsonl",
-    ".jsonl": ".jsonl",
-    ".ndjson": ".jsonl",
-    ".parquet": ".parquet",
-    ".xlsx": ".xlsx",
-}
 _MOST_FILES = 4
 _KEPT_SECONDS = 3_600.0
-_FOR_SPREADSHEETS = (".csv", ".tsv", ".xlsx")
 
 
 @dataclass
@@ -93,9 +81,13 @@ class Files:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._folder = Path(tempfile.mkdtemp(prefix="trifold-files-"))
         self._threads = ThreadPoolExecutor(_MOST_FILES, "file")
         self.jobs: dict[str, Job] = {}
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where they lie; there is none before the first comes."""
+        return Path(tempfile.mkdtemp(prefix="trifold-files-"))
 
     async def take(self, request: Request, name: str, run_name: str | None, *, excel_safe: bool) -> str:
         """Take a file that a request sends, and have its rows labelled.
@@ -104,22 +96,18 @@ class Files:
             What it is asked for by.
 
         Raises:
-            Refusal: If it is no file that is read.
+            DataError: If it is no file that is read.
         """
-        run, suffix = self._service.run(run_name), _suffix(name)
+        run, safe = self._service.run(run_name), Path(safe_name(name))
         self._make_room()
-        written = _WRITTEN.get(suffix, ".csv")
-        if excel_safe and written not in _FOR_SPREADSHEETS:
-            raise Refusal(
-                422, f"a {written} file has no cells that a spreadsheet takes for formulas: leave it unticked"
-            )
+        written = written_suffix(safe.name, excel_safe=excel_safe)
         file_id = secrets.token_urlsafe(16)
-        folder = self._folder / file_id
+        folder = self.folder / file_id
         folder.mkdir()
-        source, output = folder / f"file{suffix}", folder / f"labelled{written}"
-        job = self.jobs[file_id] = Job(folder, f"{_stem(name)}-labelled{written}", output)
+        source, output = folder / f"file{safe.suffix}", folder / f"labelled{written}"
+        job = self.jobs[file_id] = Job(folder, f"{safe.stem}-labelled{written}", output)
         try:
-            await _receive(request, source)
+            await receive(request, source)
         except BaseException:
             self.forget(file_id)
             raise
@@ -153,7 +141,8 @@ class Files:
         for job in self.jobs.values():
             job.stopped.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if "folder" in vars(self):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _make_room(self) -> None:
         now = time.monotonic()
@@ -220,34 +209,6 @@ def file_routes(files: Files) -> APIRouter:
         return Response(status_code=204)
 
     return router
-
-
-async def _receive(request: Request, path: Path) -> None:
-    """Write a request's body into a file.
-
-    Raises:
-        Refusal: If it is empty, or packed, whose size would not be known.
-    """
-    with path.open("wb") as file:
-        async for piece in request.stream():
-            await run_in_threadpool(file.write, piece)
-    if not path.stat().st_size:
-        raise Refusal(422, "the file is empty: choose one with rows")
-    if is_packed(path):
-        raise Refusal(422, "the file is packed: unpack it first")
-
-
-def _suffix(name: str) -> str:
-    found = Path(name.replace("\\", "/")).suffix.lower()
-    if found not in _READ:
-        raise Refusal(422, f"a file of this kind is not read here: send one that ends in {', '.join(_READ)}")
-    return found
-
-
-def _stem(name: str) -> str:
-    """A name for the result that is no path and holds no signs that a file system minds."""
-    stem = Path(name.replace("\\", "/")).stem
-    return re.sub(r"[^\w .-]+", "_", printable(stem)).strip(". ")[:100] or "file"
 
 
 def _own_words(sentence: str, source: Path) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from trifold.serve.http.refusals import Refusal
+from trifold.web.refusals import Refusal
 
 
 class JsonRequest(Request):

@@ -10,12 +10,12 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from trifold.serve.errors import QueueFullError, ServingError
 from trifold.serve.http.json_bodies import JsonRoute
-from trifold.serve.http.refusals import Refusal
 from trifold.serve.http.run_facts import run_info
 from trifold.serve.http.service import Service
 from trifold.serve.served_run import ServedRun
 from trifold.types import Text, TextPair
 from trifold.version import VERSION
+from trifold.web.refusals import Refusal
 
 # A canary is as short as a text can be, and goes the way of every other one.
 _CANARY = "Is it well?"

@@ -1,7 +1,6 @@
 """The page at `/`: texts are tried, files are labelled, and the runs are described. Nothing of it is from outside."""
 
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Header, Request
 from starlette.responses import HTMLResponse, Response
@@ -9,20 +8,20 @@ from starlette.responses import HTMLResponse, Response
 from trifold.errors import TrifoldError
 from trifold.explanations.marks import pieces
 from trifold.serve.http.inputs import texts_of
-from trifold.serve.http.refusals import Refusal
 from trifold.serve.http.rendering import asset, render
-from trifold.serve.http.request_log import tell
 from trifold.serve.http.run_facts import in_words
 from trifold.serve.http.service import Service, refusal_of, until_gone
 from trifold.serve.replies import Reply
 from trifold.serve.served_run import ServedRun
+from trifold.web.forms import read_form
+from trifold.web.refusals import Refusal
+from trifold.web.rendering import KINDS
+from trifold.web.request_log import tell
 
-_KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_ASSETS = ("page.css", "serve.css", "serve.js", "icon.svg")
+_ASSETS = ("page.css", "site.css", "serve.js", "icon.svg")
 # What a browser fetches before its user has a key to send.
 PAGE_PATHS = frozenset({"/", *(f"/assets/{name}" for name in _ASSETS)})
-_MOST_FIELDS, _MOST_CHARACTERS = 10, 20_000
-_FORM = "application/x-www-form-urlencoded"
+_MOST_CHARACTERS = 20_000
 
 
 def page_routes(service: Service) -> APIRouter:
@@ -58,11 +57,11 @@ def page_routes(service: Service) -> APIRouter:
     async def assets(name: str) -> Response:
         if name not in _ASSETS:
             raise Refusal(404, "there is no such part of the page")
-        return Response(asset(name), media_type=_KINDS[f".{name.rpartition('.')[2]}"])
+        return Response(asset(name), media_type=KINDS[f".{name.rpartition('.')[2]}"])
 
     @router.post("/try")
     async def attempt(request: Request, x_part: Annotated[str, Header()] = "") -> HTMLResponse:
-        form = await _form(request)
+        form = await read_form(request)
         run = service.run(form.get("run"))
         if x_part:
             return HTMLResponse(await _part(service, request, run, form, x_part))
@@ -102,19 +101,3 @@ async def _words(service: Service, request: Request, run: ServedRun, form: dict[
     tell(request.scope, run=run.name, version=found.version, texts=1)
     one = found.explanation
     return render("words.html", one=one, label=str(one.label), pieces=pieces(one, _MOST_CHARACTERS))
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of a form.
-
-    Raises:
-        Refusal: If the body is none.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise Refusal(415, f"this is for the page's form: send {_FORM}, or ask POST /predict")
-    try:
-        body = (await request.body()).decode("ascii")
-        found = parse_qs(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
-    except (UnicodeDecodeError, ValueError):
-        raise Refusal(422, "the form cannot be read: send its fields as UTF-8") from None
-    return {name: values[-1] for name, values in found.items()}

@@ -14,9 +14,9 @@ from trifold.pipeline.search import as_json
 from trifold.serve.errors import QueueFullError
 from trifold.serve.http.inputs import single_text
 from trifold.serve.http.json_bodies import JsonRoute
-from trifold.serve.http.refusals import Refusal
-from trifold.serve.http.request_log import tell
 from trifold.serve.http.service import Service, until_gone
+from trifold.web.refusals import Refusal
+from trifold.web.request_log import tell
 
 _WAITING, _MOST_ANSWERS = 64, 1_000
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trifold.data.label_matching import known_labels
-from trifold.serve.http.refusals import Refusal
 from trifold.serve.replies import TextAnswer
 from trifold.serve.served_run import ServedRun
+from trifold.web.refusals import Refusal
 
 _SHOWN_LABELS = 20
 

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trifold.serve.http.refusals import Refusal, refused
+from trifold.web.refusals import Refusal, refused
 
 # Asked by those who watch over servers, and by browsers before they have a key to send.
 OPEN_PATHS = frozenset({"/health", "/health/ready", "/ping"})
@@ -25,17 +25,18 @@ class HostGuard:
     Args:
         app: Behind it.
         hosts: The names, in lower case; `None` for any.
+        way_out: What those may do who know it by another name.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None) -> None:
-        self._app, self._hosts = app, hosts
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, way_out: str) -> None:
+        self._app, self._hosts, self._way_out = app, hosts, way_out
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] == "http" and self._hosts is not None:
             given = _host_of(Headers(scope=scope).get("host", ""))
             if given not in self._hosts:
-                answer = refused(421, "the server is not known by this Host: name it with --allowed-host")
+                answer = refused(421, f"the server is not known by this Host: {self._way_out}")
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)
@@ -48,7 +49,7 @@ class KeyGuard:
         app: Behind it.
         key: The key; `None` where everyone may ask.
         origins: Other sites whose pages may ask.
-        open_paths: Paths that need no key.
+        open_paths: Paths that can be read without a key.
     """
 
     def __init__(
@@ -61,21 +62,31 @@ class KeyGuard:
         """See ASGI."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            if self._is_cross_site(scope["method"], headers):
+            if is_cross_site(scope["method"], headers, self._origins):
                 answer = refused(403, "a page of another site may not send this: allow it with --cors-origin")
                 await answer(scope, receive, send)
                 return
             given = headers.get("authorization", "").encode("utf-8", "replace")
-            if self._expected is not None and scope["path"] not in self._open and not _same(given, self._expected):
+            # At the page's own path labels are asked for as well, by POST.
+            is_open = scope["method"] in ("GET", "HEAD") and scope["path"] in self._open
+            if self._expected is not None and not is_open and not _same(given, self._expected):
                 sentence = "the key is missing or wrong: send the header Authorization: Bearer KEY"
                 await refused(401, sentence, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _is_cross_site(self, method: str, headers: Mapping[str, str]) -> bool:
-        if method in _SAFE_METHODS or "*" in self._origins or headers.get("origin") in self._origins:
-            return False
-        return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+
+def is_cross_site(method: str, headers: Mapping[str, str], origins: tuple[str, ...] = ()) -> bool:
+    """Whether a page of another site sends what may change something.
+
+    Args:
+        method: Of HTTP.
+        headers: As browsers send them.
+        origins: Sites whose pages may.
+    """
+    if method in _SAFE_METHODS or "*" in origins or headers.get("origin") in origins:
+        return False
+    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
 
 
 class BodyGuard:

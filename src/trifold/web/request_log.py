@@ -10,7 +10,7 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trifold.serve.http.refusals import refused
+from trifold.web.refusals import refused
 
 # As nginx has it: the client was gone before the answer was there.
 CLIENT_GONE = 499

@@ -1,0 +1,64 @@
+"""The commands that jobs run, and how they are shown to whoever would rather type them."""
+
+import os
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from trifold.app.record import JobRecord, Kind
+from trifold.data.settings import DataSettings, ResultSettings
+from trifold.evaluate.settings import CompareSettings
+from trifold.pipeline.request import flags_of
+from trifold.web.names import written_suffix
+
+_FILE_PLACE = 2
+
+
+def check_job(file: str, path: Path, reading: DataSettings) -> JobRecord:
+    """`trifold check` of a file."""
+    return _job("check", file, path, ["check", str(path), *flags_of(reading)])
+
+
+def forecast_job(file: str, path: Path, reading: Sequence[str]) -> JobRecord:
+    """What a comparison would take; `reading` are the flags of the check."""
+    return _job("forecast", file, path, ["compare", str(path), "--dry-run", *reading])
+
+
+def compare_job(file: str, path: Path, reading: Sequence[str], settings: CompareSettings) -> JobRecord:
+    """A comparison; its folder is named by `--output-dir`."""
+    return _job("compare", file, path, ["compare", str(path), *reading, *flags_of(settings)])
+
+
+def label_job(file: str, path: Path, run: Path, based_on: str, *, excel_safe: bool) -> JobRecord:
+    """A file whose rows get labels; the result is named by `--output`.
+
+    Raises:
+        DataError: If the result would have no cells to guard.
+    """
+    result = "labelled" + written_suffix(path.name, excel_safe=excel_safe)
+    flags = flags_of(ResultSettings(excel_safe=excel_safe))
+    return _job("label", file, path, ["predict", str(run), str(path), *flags], based_on=based_on, result=result)
+
+
+def reading_flags(record: JobRecord) -> list[str]:
+    """How the file of a check or a forecast is read, as flags."""
+    return [word for word in record.words[_FILE_PLACE:] if word != "--dry-run"]
+
+
+def shown(record: JobRecord) -> str:
+    """The command of a job as one would type it where the app was started."""
+    here = f"{os.getcwd()}{os.sep}"
+    return shlex.join(["trifold", *(word.removeprefix(here) for word in record.words)])
+
+
+def _job(kind: Kind, file: str, path: Path, words: list[str], *, based_on: str = "", result: str = "") -> JobRecord:
+    return JobRecord(
+        kind=kind,
+        words=words,
+        file=file,
+        name=path.name,
+        created=time.time(),
+        based_on=based_on,
+        result=result,
+    )
