@@ -29,11 +29,16 @@ def tied() -> Iterator[dict[str, Any]]:
         os.close(writing)
 
 
-def end_with_parent() -> None:
-    """In a child that was started with `tied`: once the parent is dead, SIGTERM, and the end if that takes too long."""
+def end_with_parent() -> bool:
+    """In a child that was started with `tied`: once the parent is dead, SIGTERM, and the end if that takes too long.
+
+    Returns:
+        Whether this process is such a child.
+    """
     handle = os.environ.pop(_VARIABLE, "")
     if handle.isdigit():
         threading.Thread(target=_watch, args=(int(handle),), daemon=True).start()
+    return handle.isdigit()
 
 
 def _watch(handle: int) -> None:

@@ -42,6 +42,25 @@ def beside(path: Path, ending: str) -> Path:
 
 
 @contextlib.contextmanager
+def parents_of(place: Path) -> Iterator[None]:
+    """Make the folders that a place lies in. Those that were missing go again where what is done inside fails.
+
+    Raises:
+        OSError: If one cannot be made.
+    """
+    missing = [folder for folder in place.parents if not folder.exists()]
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for folder in missing:
+            # One that holds something by now is somebody's.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+@contextlib.contextmanager
 def locked(target: Path, way_out: str = "name another place", wait_seconds: float = _WAIT_SECONDS) -> Iterator[bool]:
     """Inside, no other process that asks for the same lock writes `target`.
 

@@ -662,3 +662,29 @@ def test_an_attempt_that_fails_leaves_the_others(prompt_file: Path, reviews: Pat
     assert following.endswith(f" --llm '{server.llm}' --log {tmp_path / 'log'}")
     assert f"so {tmp_path / 'better.toml'} is not written" in done.stdout
     assert not (tmp_path / "better.toml").exists()
+
+
+def test_a_conversation_needs_no_file(tmp_path: Path) -> None:
+    lines = "hello\n/reset\nagain\n/quit\n"
+    with scripted(lambda number, _: Reply(f"answer {number}")) as server:
+        command = ["prompt", "chat", "--llm", server.llm, "--log", tmp_path / "log"]
+        done = subprocess.run(
+            [sys.executable, "-m", "trifold", *map(str, command)],
+            input=lines,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        # The user begins, after a reset as well.
+        assert [[message["content"] for message in one["messages"]] for one in server.requests] == [
+            ["hello"],
+            ["again"],
+        ]
+    assert done.stdout.splitlines() == ["answer 1", "answer 2"]
+
+
+def test_a_variable_without_a_prompt_file_is_refused(trifold_command: Command) -> None:
+    done = trifold_command("prompt", "chat", "--var", "text=a", "--llm", "hf:nowhere")
+    assert done.returncode == 2
+    assert "a variable without a prompt file is not allowed: name the file that has it" in done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,6 +164,88 @@ def test_the_words_that_decided_are_marked_in_the_surest_mistakes(page: Any, rep
     # A tag is no word: it is neither shown nor obeyed.
     assert "longlong" in page.inner_text(".mistakes >> nth=0")
     assert page.locator(".mistakes img").count() == 0
+
+
+def test_mistakes_are_filtered_by_label_and_words(page: Any, reports: dict[str, Path]) -> None:
+    page.goto((reports["many"] / "report.html").as_uri())
+    section = page.get_by_label("Mistakes of tfidf")
+    items, rest = section.locator(".mistakes > li"), section.locator("details.rest")
+    total = items.count()
+    assert total > 8
+    assert section.locator(".mistakes > li:visible").count() == 8
+    assert rest.locator("summary").is_visible()
+    chosen = section.get_by_label("true is").locator("option").nth(1)
+    label, number = chosen.get_attribute("data-label"), chosen.get_attribute("value")
+    section.get_by_label("true is").select_option(number)
+    shown = section.locator(".mistakes > li:visible")
+    assert 0 < shown.count() < total
+    assert f"({shown.count()})" in chosen.inner_text()
+    assert not rest.locator("summary").is_visible()
+    assert all(f"true is {label}\n" in text for text in shown.all_inner_texts())
+    said = section.get_by_role("status")
+    assert said.inner_text() == f"{shown.count()} of these {total} shown: true is \u2068{label}\u2069."
+    # What is filtered on the screen is what is printed, and the paper says by what.
+    page.emulate_media(media="print")
+    assert shown.count() == int(said.inner_text().split()[0])
+    assert not section.locator("form").is_visible()
+    assert said.is_visible()
+    page.emulate_media(media="screen")
+    section.get_by_label("with the words").fill("nowhere to be found")
+    assert shown.count() == 0
+    section.get_by_role("button", name="show all").click()
+    page.wait_for_function("document.querySelector('.filtered').textContent === ''")
+    assert rest.evaluate("one => one.open")
+    assert shown.count() == total
+    text = items.nth(total - 1).locator(".text").inner_text()
+    section.get_by_label("with the words").fill(text.upper())
+    assert text in shown.last.inner_text()
+
+
+def test_labels_that_look_like_markup_are_filtered_as_they_are(page: Any, reports: dict[str, Path]) -> None:
+    page.goto((reports["hostile"] / "report.html").as_uri())
+    section = page.get_by_label("Mistakes of tfidf")
+    for words, label in (("said", "\u202eright to left"), ("true is", "<b>bold")):
+        choice = section.get_by_label(words)
+        choice.select_option(choice.locator(f"option[data-label='{label}']").get_attribute("value"))
+        # Signs of direction in a label end with it.
+        assert f"{words} \u2068{label}\u2069" in section.get_by_role("status").inner_text()
+    assert section.locator(".mistakes > li:visible").count() > 0
+
+
+def test_a_number_of_the_confusion_matrix_shows_its_mistakes(page: Any, reports: dict[str, Path]) -> None:
+    page.goto((reports["hostile"] / "report.html").as_uri())
+    section = page.get_by_label("Mistakes of tfidf")
+    number = page.locator(".matrix td button").first
+    count = int(number.inner_text())
+    section.get_by_label("with the words").fill("nowhere to be found")
+    number.focus()
+    page.keyboard.press("Enter")
+    assert section.locator(".mistakes > li:visible").count() == count
+    assert re.search("true is .*, said ", section.get_by_role("status").inner_text())
+    assert section.get_by_label("true is").evaluate("one => one === document.activeElement")
+
+
+def test_without_scripts_all_of_it_is_there(browser: Any, reports: dict[str, Path]) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    opened = context.new_page()
+    opened.goto((reports["many"] / "report.html").as_uri())
+    section = opened.get_by_label("Mistakes of tfidf")
+    assert not section.locator("form").is_visible()
+    section.locator("details.rest > summary").click()
+    assert section.locator(".mistakes > li:visible").count() == section.locator(".mistakes > li").count() > 8
+    context.close()
+
+
+def test_a_script_that_is_not_the_pages_own_does_not_run(
+    browser: Any, reports: dict[str, Path], tmp_path: Path
+) -> None:
+    text = (reports["many"] / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "report.html").write_text(text.replace("</main>", "<script>document.title = 'x'</script></main>"))
+    opened = browser.new_page()
+    opened.goto((tmp_path / "report.html").as_uri())
+    assert opened.title() != "x"
+    assert opened.get_by_label("Mistakes of tfidf").locator("form").is_visible()
+    opened.close()
 
 
 def test_a_class_of_few_rows_stays_pale(page: Any, reports: dict[str, Path]) -> None:

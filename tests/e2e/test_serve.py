@@ -84,8 +84,12 @@ def serving(folder: Path, *words: object, env: dict[str, str] | None = None) -> 
         assert address.startswith("http://127.0.0.1:"), log.read_text()
         yield Running(process, address, log)
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        try:
+            process.wait(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
         assert process.stdout is not None
         process.stdout.close()
 
@@ -153,7 +157,7 @@ def test_our_own_client_of_decision_servers_talks_to_it(
         b"GET /health HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X-%d: a\r\n" % n for n in range(20_000)) + b"\r\n",
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
         b"POST /predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET /health HTTP/1.1\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n",
         b"GET " + b"/" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     ],
 )
@@ -217,9 +221,9 @@ def test_sigterm_ends_it_after_what_is_under_way(films: Path, tmp_path: Path) ->
 
 def test_more_than_it_can_take_is_told_to_come_back(films: Path, tmp_path: Path) -> None:
     with serving(tmp_path, films, "--queue-requests", 1) as running:
-        body = {"inputs": ["superb film " * 100] * 1_000}
-        with ThreadPoolExecutor(16) as pool:
-            found = list(pool.map(lambda _: running.ask("/predict", body), range(48)))
+        body = {"inputs": ["superb film " * 100] * 500}
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda _: running.ask("/predict", body), range(24)))
         assert {status for status, _, _ in found} == {200, 429}
         for status, told, headers in found:
             if status == 429:

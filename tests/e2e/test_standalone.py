@@ -163,14 +163,16 @@ def test_a_damaged_export_is_said_in_one_line(folder: Path, tmp_path: Path, name
     damaged = tmp_path / "damaged"
     shutil.copytree(folder, damaged)
     content = (damaged / "model" / name).read_bytes()
-    (damaged / "model" / name).write_bytes(content[: len(content) // 2])
     source = tmp_path / "in.csv"
     source.write_text(ROWS)
-    for arguments in (["--text", "wonderful"], [source]):
-        done = run(damaged, *arguments)
-        assert (done.returncode, done.stdout.count("\n"), done.stderr.count("\n")) == (2, 0, 1)
-        assert f"the export in {damaged} is damaged" in done.stderr
-        assert "export the run again" in done.stderr
+    half = len(content) // 2
+    for left in (content[:half], content[:half] + b"\xff\xfe" + content[half:]):
+        (damaged / "model" / name).write_bytes(left)
+        for arguments in (["--text", "wonderful"], [source]):
+            done = run(damaged, *arguments)
+            assert (done.returncode, done.stdout.count("\n"), done.stderr.count("\n")) == (2, 0, 1)
+            assert f"the export in {damaged} is damaged" in done.stderr
+            assert "export the run again" in done.stderr
 
 
 def test_it_asks_for_the_packages_that_trifold_asks_for(folder: Path) -> None:

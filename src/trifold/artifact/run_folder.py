@@ -15,7 +15,7 @@ from trifold.atomic import clear_left_over, keep_beside, new_aside, remove, sync
 from trifold.atomic import write_json as write_json
 from trifold.errors import ArtifactError, DataError, SettingsError, first_line
 from trifold.events import say
-from trifold.file_lock import locked, real
+from trifold.file_lock import locked, parents_of, real
 from trifold.system_errors import fault_of, out_of_room
 
 
@@ -97,7 +97,7 @@ def instead_of_best(folder: Path) -> str:
 
 @contextmanager
 def output_folder(target: Path) -> Iterator[bool]:
-    """Inside, no other process writes into a folder, whose parent is there.
+    """Inside, no other process writes into a folder. Its parents are there; those that were missing go if that fails.
 
     Yields:
         Whether that is certain: some file systems know no locks.
@@ -107,7 +107,7 @@ def output_folder(target: Path) -> Iterator[bool]:
     """
     with ExitStack() as stack:
         try:
-            real(target).parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(parents_of(real(target)))
             alone = stack.enter_context(locked(real(target), "name another --output-dir"))
         except OSError as error:
             raise _cannot_be_written(real(target).parent, error) from None

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from trifold.atomic import whole_file
 from trifold.cli.output import print_piece, say_next
-from trifold.errors import LlmError, PromptError, TrifoldError
+from trifold.errors import LlmError, PromptError, TrifoldError, require
 from trifold.events import say
 from trifold.llm.settings import LlmSettings, VariableSettings
 from trifold.models.settings import ComputeSettings
@@ -24,7 +24,7 @@ _HELP = "/reset begins anew, /save FILE keeps the conversation, /quit ends it"
 
 
 def chat(
-    file: Path,
+    file: Path | None = None,
     /,
     *,
     variables: Annotated[VariableSettings | None, Parameter(name="*")] = None,
@@ -32,23 +32,25 @@ def chat(
     compute: Annotated[ComputeSettings | None, Parameter(name="*")] = None,
     json: bool = False,
 ) -> None:
-    """Talk to a language model. The prompt file is the beginning, and the model always sees the whole conversation.
+    """Talk to a language model, which always sees the whole conversation. A prompt file is its beginning.
 
     Each line is a message. /reset begins anew, /save FILE writes the conversation as JSON, /quit ends it.
 
     Args:
-        file: Prompt file.
+        file: Prompt file; without one you begin.
         json: Print each answer as a line of JSON.
     """
     from trifold.llm.prompt_file import read_prompt
     from trifold.pipeline.prompt_files import Session
 
-    prompt = read_prompt(file)
-    beginning = prompt.render(variables.read() if variables else {})
+    require(file is not None or variables is None, "a variable without a prompt file", "name the file that has it")
+    prompt = read_prompt(file) if file else None
+    beginning = prompt.render(variables.read() if variables else {}) if prompt else ()
     session = Session(llm or LlmSettings(), compute or ComputeSettings(), prompt)
     say(_HELP)
     talk = Talk(session, beginning, json=json)
-    talk.answer()
+    if beginning:
+        talk.answer()
     for line in _lines():
         if not talk.take(line):
             break
@@ -60,7 +62,7 @@ class Talk:
 
     Args:
         session: The language model.
-        beginning: The messages of the prompt file.
+        beginning: The messages of the prompt file; none where the user begins.
         json: Whether answers are printed as JSON.
 
     Attributes:
@@ -82,7 +84,8 @@ class Talk:
             return False
         if command == "/reset":
             self.messages = self._beginning
-            self.answer()
+            if self._beginning:
+                self.answer()
         elif command == "/save":
             self._save(argument.strip())
         elif command.startswith("/"):

@@ -9,7 +9,6 @@ from trifold.cli.inputs import DataFile
 from trifold.cli.output import print_json, say_next
 from trifold.cli.output import print_text as print
 from trifold.data.settings import DataSettings
-from trifold.data.source import is_standard_input
 from trifold.formatting import counted
 from trifold.models.settings import BackboneSettings
 from trifold.terminal import printable
@@ -83,5 +82,4 @@ def check(
         for warning in report.warnings():
             print(f"  - {warning}")
     advised = replace(reading or DataSettings(), merge_labels=True) if facts.variants else reading or DataSettings()
-    # What came in by standard input cannot be read again.
-    say_next("compare", "FILE.csv" if is_standard_input(data) else data, *flags_of(advised))
+    say_next("compare", data, *flags_of(advised))

@@ -52,6 +52,7 @@ def _rows(found: "Diagnosis") -> list[tuple[str, str]]:
         ),
         *((f"extra {name}", state) for name, state in extras.items()),
         *((f"backbone {name}", megabytes(size)) for name, size in found.backbones.items()),
+        *((f"model {name}", where) for name, where in found.models.items()),
         *([("folder of minilm", found.minilm)] if found.minilm else []),
         *((f"cache {folder}", megabytes(size)) for folder, size in found.caches.items()),
         (f"hub {found.hub['address']}", hub),

@@ -13,7 +13,7 @@ from trifold.models.settings import ComputeSettings
 from trifold.terminal import printable
 
 if TYPE_CHECKING:
-    from trifold.pipeline.label import Tally
+    from trifold.pipeline.label_tally import Tally
 
 
 def label(
@@ -32,8 +32,8 @@ def label(
 ) -> None:
     """Label the rows of a file with a language model, each with a confidence.
 
-    The file's columns come back with label, confidence and error added. finetune on the result then says how far
-    the small model is from its teacher, and what each costs.
+    The file's columns come back with label, confidence and error added. A prompt with two variables labels pairs of
+    texts. finetune on the result then says how far the small model is from its teacher, and what each costs.
 
     Args:
         data: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
@@ -89,6 +89,9 @@ def _tell(tally: "Tally", true_column: str | None) -> None:
     if tally.known or tally.unknown:
         without = f"; {counted(tally.unknown, 'labelled row')} have no true label" if tally.unknown else ""
         say(f"{tally.agreeing:,} of {tally.known:,} agree with {true_column}{without}")
+    if tally.truncated:
+        longer = "text was" if tally.truncated == 1 else "texts were"
+        say(f"note: {tally.truncated:,} {longer} longer than the model reads; the end was cut off")
     if tally.unasked:
         way_out = "the same command with a higher limit and --force asks for them alone"
         say(f"{printable(tally.stopped_by)}, and {tally.unasked:,} rows were left out: {way_out}")

@@ -52,6 +52,8 @@ app = App(
     default_parameter=Parameter(validator=require_finite),
     help_format="plaintext",
     result_action="return_value",
+    # Ctrl-C ends in `_run`, as SIGTERM does.
+    suppress_keyboard_interrupt=False,
 )
 _GROUPS = {name: Group(name, sort_key=number) for number, name in enumerate((*GROUPS, *SUB_GROUPS, "Help"))}
 
@@ -80,17 +82,21 @@ for _flag in (*app.help_flags, *app.version_flags):
     app[_flag].group = _GROUPS["Help"]
 
 
+class _Terminated(SystemExit):
+    """SIGTERM came."""
+
+
 def main() -> NoReturn:
-    """Run the command line of this process and exit: 0 done, 2 the user's mistake, 130 interrupted."""
+    """Run the command line of this process and exit: 0 done, 2 the user's mistake, 130 interrupted, 143 terminated."""
     for number in (signal.SIGINT, signal.SIGTERM):
         # A shell's background job is to ignore Ctrl-C.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)
-    end_with_parent()
+    is_child = end_with_parent()
     own_process()
     open_streams()
     sys.unraisablehook = _unraisable
-    _leave(run(sys.argv[1:]))
+    _leave(run(sys.argv[1:], is_child=is_child))
 
 
 def _end(number: int, _frame: object) -> None:
@@ -102,12 +108,17 @@ def _end(number: int, _frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
-    sys.exit(_TERMINATED)
+    raise _Terminated(_TERMINATED)
 
 
-def run(arguments: list[str]) -> int:
-    """Run a verb; its exit code."""
-    code = _run(arguments)
+def run(arguments: list[str], *, is_child: bool = False) -> int:
+    """Run a verb; its exit code.
+
+    Args:
+        arguments: Of the command line.
+        is_child: Whether another command started this one, and tells by itself that it was stopped.
+    """
+    code = _run(arguments, is_child=is_child)
     unprinted = flush()
     if unprinted is None or isinstance(unprinted, BrokenPipeError):
         # The reader of our output, `head` say, may have had enough.
@@ -116,7 +127,7 @@ def run(arguments: list[str]) -> int:
     return code or TrifoldError.exit_code
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], *, is_child: bool) -> int:
     try:
         words, files = take_config_flag(arguments)
         app.config = [*files, require_plain_values]
@@ -129,9 +140,10 @@ def _run(arguments: list[str]) -> int:
         return _refuse(arguments, str(error), type(error).__name__)
     except CycloptsError as error:
         return _refuse(arguments, sentence_of(error, app), "SettingsError")
-    except KeyboardInterrupt:
-        print("trifold: stopped", file=sys.stderr)
-        return _INTERRUPTED
+    except (KeyboardInterrupt, _Terminated) as end:
+        if not is_child:
+            print("trifold: stopped", file=sys.stderr)
+        return _INTERRUPTED if isinstance(end, KeyboardInterrupt) else _TERMINATED
     except SystemExit as wanted:
         # Rich, which prints help, makes an exit of its own of a reader that has had enough.
         code = 0 if isinstance(failure_of_output(), BrokenPipeError) else wanted.code

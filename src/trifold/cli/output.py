@@ -8,6 +8,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from trifold.data.source import is_standard_input
 from trifold.events import say
 from trifold.terminal import printable
 
@@ -35,11 +36,12 @@ def say_next(*words: object, json: bool = False) -> None:
     """Say, as a command's last line on standard error, what to go on with.
 
     Args:
-        words: A command line, without `trifold`.
+        words: A command line, without `trifold`; a file stands for standard input, which cannot be read again.
         json: Whether a program reads the results, which needs no advice.
     """
     if not json:
-        say(f"next: {shlex.join(['trifold', *map(str, words)])}")
+        shown = ("FILE.csv" if isinstance(word, Path) and is_standard_input(word) else str(word) for word in words)
+        say(f"next: {shlex.join(['trifold', *shown])}")
 
 
 def some_text(*, pair: bool = False) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def predict(
         unsure = ("--reject-below", "0.8", "--output", written.output, "--force")
         say_next("predict", run, source, *flags_of(reading or TextSettings()), *whom, *unsure, json=json)
     else:
-        say_next("evaluate", run, "LABELLED.csv", *whom, json=json)
+        say_next("evaluate", run, written.output or "LABELLED.csv", *whom, json=json)
 
 
 def _predict_text(predictor: "Predictor", text: Text, answers: AnswerSettings, *, json: bool) -> None:
@@ -151,4 +151,4 @@ def _predict_similarity(
     if json and result.output:
         print_json({"output": str(result.output), **vars(counts)})
     say(counts.in_words() + (f", written to {result.output}" if result.output else ""))
-    say_next("evaluate", run, "SCORED.csv", json=json)
+    say_next("evaluate", run, result.output or "SCORED.csv", json=json)

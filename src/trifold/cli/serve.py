@@ -16,7 +16,7 @@ from trifold.models.settings import ComputeSettings
 from trifold.serve.http.settings import HttpSettings
 from trifold.serve.settings import QueueSettings
 
-_NEEDED = ("fastapi", "prometheus_client", "uvicorn")
+_NEEDED = ("fastapi", "httptools", "prometheus_client", "uvicorn")
 
 
 def serve(

@@ -1,10 +1,10 @@
-"""Commands of verbs that have several: `prompt …`, `search …`."""
+"""Commands of verbs that have several: `prompt …`, `search …`, `skills …`."""
 
 from trifold.cli.verb import Verb
 
-PROMPT_FILES, DOCUMENT_INDEX, SUMMARIES = "Prompt files", "Document index", "Summaries"
+PROMPT_FILES, DOCUMENT_INDEX, SUMMARIES, SKILLS = "Prompt files", "Document index", "Summaries", "Skills"
 # In the order in which `--help` of their verbs shows them.
-SUB_GROUPS = (PROMPT_FILES, DOCUMENT_INDEX, SUMMARIES)
+SUB_GROUPS = (PROMPT_FILES, DOCUMENT_INDEX, SUMMARIES, SKILLS)
 
 PROMPT_VERBS: tuple[Verb, ...] = (
     Verb(
@@ -31,9 +31,9 @@ PROMPT_VERBS: tuple[Verb, ...] = (
         PROMPT_FILES,
         "chat",
         "trifold.cli.chat:chat",
-        "Talk to a language model; the prompt file says how it begins.",
+        "Talk to a language model; a prompt file says how it begins.",
         (
-            "trifold prompt chat interviewer.toml --var topic=SQL --llm hf:FOLDER",
+            "trifold prompt chat --llm hf:FOLDER",
             "trifold prompt chat interviewer.toml --var topic=SQL --llm openai:http://localhost:8000/v1#my-model",
         ),
     ),
@@ -121,5 +121,21 @@ SUMMARIZE_VERBS: tuple[Verb, ...] = (
             "trifold summarize eval news.csv --text-column article --summary-column highlights",
             "trifold summarize eval news.csv --lead-bias --json",
         ),
+    ),
+)
+SKILL_VERBS: tuple[Verb, ...] = (
+    Verb(
+        SKILLS,
+        "add",
+        "trifold.cli.skills:add",
+        "Write SKILL.md, by which an agent knows Trifold's commands.",
+        ("trifold skills add", "trifold skills add --global --force"),
+    ),
+    Verb(
+        SKILLS,
+        "preview",
+        "trifold.cli.skills:preview",
+        "Print what skills add would write.",
+        ("trifold skills preview", "trifold skills preview > SKILL.md"),
     ),
 )

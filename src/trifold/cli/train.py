@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from trifold.pipeline.pretraining_gain import Gain
     from trifold.pipeline.request import Request
 
-_INTERRUPTED = 130
+# To which shells add the number of the signal that ended a process.
+_SIGNALLED = 128
 # Left to the report and to leaderboard.csv, so that a line fits into a terminal.
 _NOT_IN_TERMINAL = ("trainable parameters",)
 
@@ -72,7 +73,7 @@ def compare(
         raise SettingsError("--resume needs the --output-dir of the comparison that is to go on")
     found = run_compare(request, settings or CompareSettings(), output_dir, resume=resume)
     _print_comparison(found, pairs=request.reading.reads_pairs, json=json)
-    return _INTERRUPTED if found.interrupted else 0
+    return _SIGNALLED + found.interrupted if found.interrupted else 0
 
 
 def _print_expectation(found: "Expectation", *, json: bool) -> None:
@@ -212,6 +213,7 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
         return
     from trifold.evaluate.leaderboard import build_leaderboard
     from trifold.evaluate.majority import majority_run
+    from trifold.evaluate.model_card import plain_use
 
     _print_rows(build_leaderboard([result], result.record.score_name, majority_run(result)))
     teacher, own = result.record.teacher or {}, result.milliseconds_per_text
@@ -223,6 +225,8 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
         )
     print_run(result.folder)
     _say_curve(result.folder)
+    if plain := plain_use(result):
+        say(plain)
     say_next("predict", result.folder, *some_text(pair=bool(result.record.get("pairs"))))
 
 

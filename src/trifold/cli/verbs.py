@@ -1,6 +1,6 @@
 """The verbs of the `trifold` command, with what `--help` says of each; the functions are imported when they run."""
 
-from trifold.cli.sub_commands import PROMPT_VERBS, SEARCH_VERBS, SUMMARIZE_VERBS
+from trifold.cli.sub_commands import PROMPT_VERBS, SEARCH_VERBS, SKILL_VERBS, SUMMARIZE_VERBS
 from trifold.cli.verb import DOCUMENTS, KEEP_HOUSE, LANGUAGE_MODELS, LEARN, USE, Verb
 
 VERBS: tuple[Verb, ...] = (
@@ -194,6 +194,13 @@ VERBS: tuple[Verb, ...] = (
         "trifold.cli.completion:completion",
         "Have the shell complete commands and flags.",
         ("trifold completion --install", "trifold completion bash"),
+    ),
+    Verb(
+        KEEP_HOUSE,
+        "skills",
+        "",
+        "Have an agent know the commands: add, preview.",
+        commands=SKILL_VERBS,
     ),
     Verb(
         LEARN,

@@ -2,16 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from trifold.data.examples import LoadedData, label_variants
+from trifold.data.similar_labels import similar_labels
 from trifold.data.visible_text import without_unseen
 from trifold.formatting import counted
 from trifold.types import Examples, Label, Split, Target, Text
 
-_SHOWN, _SHOWN_VARIANTS, _SHOWN_CONFLICTS = 5, 3, 3
+_SHOWN, _SHOWN_VARIANTS, _SHOWN_SIMILAR, _SHOWN_CONFLICTS = 5, 3, 5, 3
 # A label with fewer rows has figures that a single row moves far.
 _SHAKY = 10
 
@@ -45,6 +46,7 @@ class DataSummary:
         reading_note: What should be known of how the file is read; empty where there is nothing to know.
         near_training: Those of `left_training` whose text is only nearly the same.
         near_validation: Those of `left_validation` whose text is only nearly the same.
+        similar: Rare label to the far commoner one that it may be another name of.
     """
 
     path: str
@@ -71,6 +73,7 @@ class DataSummary:
     reading_note: str = ""
     near_training: int = 0
     near_validation: int = 0
+    similar: dict[Label, Label] = field(default_factory=dict)
 
     def reasons(self) -> dict[str, int]:
         """Reason to number of bad rows, commonest first."""
@@ -83,6 +86,14 @@ class DataSummary:
             f"({counted(self.labels[target], 'row')})"
             for variant, target in self.variants.items()
             for spell in [_spelling(variant, target)]
+        ]
+
+    def similar_in_words(self) -> list[str]:
+        """Each label that may be another name: `'neg' (12 rows) may be the same as 'negative' (1,988 rows)`."""
+        return [
+            f"{rare!r} ({counted(self.labels[rare], 'row')}) may be the same as {common!r} "
+            f"({counted(self.labels[common], 'row')})"
+            for rare, common in self.similar.items()
         ]
 
     def near_in_words(self) -> str:
@@ -105,6 +116,10 @@ class DataSummary:
         """Sentences on what should be looked at before training."""
         found = [self.reading_note] if self.reading_note else []
         found += [f"label {words}: --merge-labels makes them one" for words in self.variants_in_words()]
+        way_out = "if so, write one name for both in the file, since --merge-labels joins spellings alone"
+        found += [f"label {words}: {way_out}" for words in self.similar_in_words()[:_SHOWN_SIMILAR]]
+        if len(self.similar) > _SHOWN_SIMILAR:
+            found.append(f"{len(self.similar) - _SHOWN_SIMILAR:,} more labels may be the same as another one (--json)")
         if self.separator:
             found.append(
                 f"a row may have several labels, since {self.separator!r} stands between some: "
@@ -146,6 +161,10 @@ def summarise_data(data: LoadedData, split: Split) -> DataSummary:
     lengths = np.array([len(text) for text in examples.texts])
     assert data.columns.label is not None
     conflicts = _conflicts(examples)
+    counts = dict(examples.label_counts().most_common())
+    variants = label_variants(examples.labels)
+    # A misspelling is told as such, and its commonest form stands for it.
+    similar = similar_labels({label: count for label, count in counts.items() if label not in variants})
     return DataSummary(
         path=str(data.path),
         description=data.description,
@@ -155,10 +174,10 @@ def summarise_data(data: LoadedData, split: Split) -> DataSummary:
         rows_in=data.rows_in,
         rows_used=len(examples),
         bad_rows=tuple((row.line, row.reason) for row in data.bad_rows),
-        labels=dict(examples.label_counts().most_common()),
+        labels=counts,
         multi_label=examples.multi_label,
         separator=data.separator,
-        variants=label_variants(examples.labels),
+        variants=variants,
         first_rows=tuple(zip(examples.texts[:_SHOWN], examples.labels[:_SHOWN], strict=True)),
         duplicates=_duplicates(examples),
         conflicting=len(conflicts),
@@ -171,6 +190,7 @@ def summarise_data(data: LoadedData, split: Split) -> DataSummary:
         reading_note=data.note,
         near_training=split.near_training,
         near_validation=split.near_validation,
+        similar=similar,
     )
 
 

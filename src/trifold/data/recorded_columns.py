@@ -65,7 +65,8 @@ class RecordedColumns:
         open_names = [name for name in _COLUMNS if getattr(settings, name, "") is None]
         known = {name: column for name in open_names if (column := getattr(self, name)) is not None}
         if "text_column" in known and len(names) == 1 and not isinstance(settings, LabelledSettings) and not self.pair:
-            # Of one column there is no question which one is meant.
+            # Of one column there is no question which one is meant, so it need not be called as in the first file.
+            open_names.remove("text_column")
             del known["text_column"]
         for name, column in known.items():
             flag, what = _COLUMNS[name]

@@ -29,6 +29,22 @@ class TextSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairTextSettings(TextSettings):
+    """How a file of pairs of texts is read.
+
+    Attributes:
+        text_column: The two columns of a pair, with a comma between; guessed by default, with a note.
+    """
+
+    text_column: str | None = None
+
+    @property
+    def reads_pairs(self) -> bool:
+        """See `TextSettings.reads_pairs`."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunTextSettings(TextSettings):
     """How a file is read whose texts a run is to answer.
 

@@ -5,7 +5,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -158,8 +158,24 @@ def write_workbook(path: Path, table: ResultTable, rows: Iterable[Row], *, excel
         raise DataError(f"a workbook has {_MOST_COLUMNS:,} columns at most: write a .csv or .parquet file")
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("rows")
-    names = {name: name for name in table.columns}
-    changed = 0
+    try:
+        changed = _append(sheet, table, rows, excel_safe=excel_safe)
+    except BaseException:
+        # Left open, it would print a traceback of its own when it is taken apart.
+        with suppress(Exception):
+            sheet.close()
+        raise
+    book.save(path)
+    if changed:
+        say(
+            f"note: {counted(changed, 'row')} had texts of more than {_MOST_CHARACTERS:,} characters or control "
+            "characters, which a workbook cannot hold: what it cannot was left out; a .csv or .parquet file keeps all"
+        )
+
+
+def _append(sheet: Any, table: ResultTable, rows: Iterable[Row], *, excel_safe: bool) -> int:
+    """Write the header and the rows; the number of rows of which something was left out."""
+    changed, names = 0, {name: name for name in table.columns}
     for number, row in enumerate(chain([names], rows), start=1):
         if number > _MOST_ROWS:
             raise DataError(f"a workbook has {_MOST_ROWS:,} rows at most: write a .csv or .parquet file")
@@ -167,12 +183,7 @@ def write_workbook(path: Path, table: ResultTable, rows: Iterable[Row], *, excel
         kept = [_UNWRITABLE.sub("", value[:_MOST_CHARACTERS]) if isinstance(value, str) else value for value in values]
         changed += kept != values
         sheet.append([_cell(sheet, value, excel_safe=excel_safe) for value in kept])
-    book.save(path)
-    if changed:
-        say(
-            f"note: {counted(changed, 'row')} had texts of more than {_MOST_CHARACTERS:,} characters or control "
-            "characters, which a workbook cannot hold: what it cannot was left out; a .csv or .parquet file keeps all"
-        )
+    return changed
 
 
 def _storable(value: object) -> object:

@@ -97,7 +97,9 @@ def matrix_rate(settings: MethodSettings) -> float:
     """Operations a second of a plain matrix product on the device and in the precision that will be used.
 
     Where no GPU can be meant, NumPy measures it: its product is as fast as PyTorch's, whose import alone takes longer
-    than everything else before the first method. Native bfloat16 doubles the rate.
+    than everything else before the first method. Native bfloat16 doubles the rate. Whether it pays on this machine
+    (`bfloat16_pays`) takes PyTorch to find out, so the processor's word is taken: where it does not, the forecast of
+    the first method is half of what it takes, by which `compare` corrects the others.
     """
     chosen = settings.backbone
     if chosen.device not in ("auto", "cpu") or (chosen.device == "auto" and has_nvidia_driver()):

@@ -1,5 +1,8 @@
 """Pages from templates: one file each, without any outside part."""
 
+import base64
+import hashlib
+import importlib.resources
 from pathlib import Path
 
 from trifold import formatting
@@ -35,6 +38,20 @@ def make_page(template: str, **values: object) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    script = (importlib.resources.files("trifold.evaluate") / "templates" / "mistakes.js").read_text(encoding="utf-8")
     environment.filters |= {name: getattr(formatting, name) for name in _FILTERS}
     environment.filters["thousands"] = "{:,}".format
-    return environment.get_template(template).render(values, light=LIGHT, dark=DARK)
+    shared = {"light": LIGHT, "dark": DARK, "script": script, "policy": _policy(script)}
+    return environment.get_template(template).render(values, **shared)
+
+
+def _policy(script: str) -> str:
+    """What a page may load and run: nothing but what stands in it, and of scripts this one alone.
+
+    A text that some day was shown without its markup being taken as text would find that its script does not run.
+    """
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'"
+    )

@@ -164,14 +164,18 @@ def score_and_costs(result: ScoredRun, score: str) -> dict[str, Any]:
 
 def write_leaderboard(folder: Path, rows: Sequence[MethodRow]) -> None:
     """Write `leaderboard.csv`; all rows are of one kind."""
-    kind = type(rows[0]) if rows else LeaderboardRow
-    names, beside = [field.name for field in fields(kind)], kind.beside_score
-    others = [name for name in names if name not in beside]
-    end = others.index("score_high") + 1
-    columns = [*others[:end], *beside, *others[end:]]
+    columns = leaderboard_columns(type(rows[0]) if rows else LeaderboardRow)
     written = ({name: f"{v:.6g}" if isinstance(v, float) else v for name, v in asdict(row).items()} for row in rows)
     with whole_file(folder / "leaderboard.csv", follow=False) as aside:
         save_rows(aside, columns, written)
+
+
+def leaderboard_columns(kind: type[MethodRow]) -> list[str]:
+    """The columns of `leaderboard.csv` where its rows are of this kind, in their order."""
+    beside = kind.beside_score
+    others = [field.name for field in fields(kind) if field.name not in beside]
+    end = others.index("score_high") + 1
+    return [*others[:end], *beside, *others[end:]]
 
 
 def read_leaderboard(folder: Path) -> list[LeaderboardRow]:

@@ -1,5 +1,6 @@
 """What the report says of one method: how well it finds each class, how it learned, where it errs."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -24,9 +25,11 @@ from trifold.statistics.accuracy import correct_rows
 from trifold.statistics.metric import shown
 from trifold.statistics.metrics import ClassMetrics, class_metrics
 from trifold.train.history import HISTORY
-from trifold.types import Label
+from trifold.types import Label, labels_of
 
+# The surest mistakes, whose words are sought; and those that stand in the page, to be filtered there.
 SHOWN_ERRORS = 8
+_LISTED_ERRORS = 100
 _ERROR_CHARACTERS = 600
 _SHOWN_PAIRS = 10
 _SHOWN_CHOICES = 12
@@ -70,14 +73,33 @@ class ShownError:
     Attributes:
         row: What `errors.csv` holds of it.
         text: The text, shortened.
+        true: Numbers of its true labels among the classes; a number beyond them where it has none.
+        said: Numbers of the labels that were given.
         explanation: Which words decided; `None` where that was not sought.
         pieces: The text cut into words, where it was.
     """
 
     row: Mapping[str, str]
     text: str
+    true: Sequence[int]
+    said: Sequence[int]
     explanation: Explanation | None
     pieces: Sequence[Piece]
+
+
+@dataclass(frozen=True)
+class LabelChoice:
+    """A label by which mistakes can be filtered.
+
+    Attributes:
+        number: Of its class.
+        name: What is shown.
+        rows: Mistakes that have it.
+    """
+
+    number: int
+    name: str
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -96,6 +118,7 @@ class MethodSection:
         reliability: SVG.
         coverage: SVG.
         errors: The surest mistakes.
+        error_choices: `true` and `said` to the labels by which these can be filtered.
         error_count: All mistakes.
         listed_errors: As many of them as `errors.csv` holds.
     """
@@ -111,6 +134,7 @@ class MethodSection:
     reliability: str
     coverage: str
     errors: Sequence[ShownError]
+    error_choices: Mapping[str, Sequence[LabelChoice]]
     error_count: int
     listed_errors: int
 
@@ -120,6 +144,7 @@ def describe_method(result: RunResult) -> MethodSection:
     name, labels, score = result.name, result.labels, result.record.score_name
     history = list(read_csv(result.folder / HISTORY)) if (result.folder / HISTORY).exists() else []
     right = correct_rows(result.truth, result.predicted)
+    errors, error_choices = _errors(result)
     single, few = not labels.multi_label, len(labels) <= MOST_MATRIX_CLASSES
     return MethodSection(
         result=result,
@@ -134,7 +159,8 @@ def describe_method(result: RunResult) -> MethodSection:
             reliability_figure(right, result.confidence), f"{name}: how often it is right by confidence"
         ),
         coverage=as_svg(coverage_figure(right, result.confidence), f"{name}: accuracy by the share of texts answered"),
-        errors=_errors(result),
+        errors=errors,
+        error_choices=error_choices,
         error_count=int((~right).sum()),
         listed_errors=min(WORST_ERRORS, int((~right).sum())),
     )
@@ -150,16 +176,37 @@ def describe_classes(result: RunResult) -> list[ClassRow]:
     return sorted(there, key=lambda row: (row.figures.f1, -row.figures.support))
 
 
-def _errors(result: RunResult) -> list[ShownError]:
-    """The surest mistakes, those that are explained with their words."""
+def _errors(result: RunResult) -> tuple[list[ShownError], dict[str, list[LabelChoice]]]:
+    """The surest mistakes, the first of them with their words, and the labels by which they are told apart."""
     explained = read_explanations(result.folder)
+    places = {label: place for place, label in enumerate((*result.labels.names, None))}
     shown = []
-    for row in islice(read_csv(result.folder / "errors.csv"), SHOWN_ERRORS):
+    for row in islice(read_csv(result.folder / "errors.csv"), _LISTED_ERRORS):
         saved = explained.get(int(row["row"]))
         found = saved.explanation(row["text"]) if saved else None
         text = "\n".join(_cut(row[name]) for name in ERROR_TEXTS if name in row)
-        shown.append(ShownError(row, text, found, pieces(found, _ERROR_CHARACTERS) if found else ()))
-    return shown
+        marked = pieces(found, _ERROR_CHARACTERS) if found else ()
+        true, said = ([places[one] for one in _labels(result, row[column])] for column in ("label", "prediction"))
+        shown.append(ShownError(row, text, true, said, found, marked))
+    names = list(places)
+    return shown, {
+        "true": _choices(names, [one.true for one in shown]),
+        "said": _choices(names, [one.said for one in shown]),
+    }
+
+
+def _choices(names: Sequence[Label | None], mistakes: Sequence[Sequence[int]]) -> list[LabelChoice]:
+    """The labels that some of the mistakes have, in class order."""
+    counts = Counter(place for places in mistakes for place in places)
+    return [
+        LabelChoice(place, "no label" if names[place] is None else str(names[place]), rows)
+        for place, rows in sorted(counts.items())
+    ]
+
+
+def _labels(result: RunResult, cell: str) -> Sequence[Label | None]:
+    """The labels in a cell of `errors.csv`; `None` alone where there is none."""
+    return labels_of(result.labels.parse(cell)) or (None,)
 
 
 def _matrix(result: RunResult) -> Matrix:

@@ -9,10 +9,12 @@ from trifold.evaluate.results import RunResult
 from trifold.formatting import percent
 from trifold.methods.catalogue import method_entry
 from trifold.models.lora import ADAPTER_CONFIG
-from trifold.models.named_models import terms_of
+from trifold.models.named_models import hub_base, terms_of
 from trifold.terminal import printable
 
-_WHOLE = "`model/` is an ordinary folder for `AutoModelForSequenceClassification.from_pretrained` of transformers."
+_WHOLE = """\
+`AutoModelForSequenceClassification.from_pretrained("THIS_FOLDER/model")` of transformers opens it: the model is in
+`model/`, not in the run folder itself."""
 _PAIRS = "\n\nIt reads pairs of texts, which `tokenizer(first, second, truncation=True)` puts together."
 _ADAPTER = """\
 `model/` is an adapter in peft's format, with its tokenizer and the configuration that the base needs. `BASE` is the hub
@@ -28,6 +30,18 @@ base = AutoModelForSequenceClassification.from_pretrained(BASE, revision=REVISIO
 model = PeftModel.from_pretrained(base, "THIS_FOLDER/model").eval()
 tokenizer = AutoTokenizer.from_pretrained("THIS_FOLDER/model")
 ```"""
+
+_ROUNDED = "\n\nIt was trained on `{name}`, these weights in fewer bits, so it answers a little differently there."
+
+
+def plain_use(result: RunResult) -> str:
+    """In one line, how the model of a run opens without Trifold; empty where it does not."""
+    model = result.folder / "model"
+    if (model / ADAPTER_CONFIG).exists():
+        return f"without Trifold, peft loads the adapter {model}, as {result.folder / 'README.md'} shows"
+    if method_entry(result.method).whole_model:
+        return f'without Trifold: AutoModelForSequenceClassification.from_pretrained("{model}") of transformers'
+    return ""
 
 
 def write_card(folder: Path, result: RunResult) -> None:
@@ -67,13 +81,20 @@ def render_card(template: str, **values: object) -> str:
     environment = Environment(  # noqa: S701
         loader=PackageLoader("trifold.evaluate"), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters |= {"code": _code, "yaml": json.dumps, "terms": terms_of}
+    environment.filters |= {
+        "code": _code,
+        "yaml": json.dumps,
+        "terms": terms_of,
+        "hub": lambda name: hub_base(name, None)[0],
+    }
     return environment.get_template(template).render(values)
 
 
 def _adapter_use(record: FinetuneRecord) -> str:
     assert record.backbone is not None
-    return _ADAPTER.format(base=record.backbone.name, revision=record.backbone.revision)
+    name, revision = hub_base(record.backbone.name, record.backbone.revision)
+    rounded = "" if name == record.backbone.name else _ROUNDED.format(name=record.backbone.name)
+    return _ADAPTER.format(base=name, revision=revision) + rounded
 
 
 def _code(value: object) -> str:

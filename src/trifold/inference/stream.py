@@ -24,11 +24,14 @@ from trifold.inference.answers import ERROR, answer_columns, answer_values
 from trifold.inference.predict import as_predictions
 from trifold.inference.run import Run
 from trifold.inference.settings import AnswerSettings
+from trifold.llm.call_log import IN_LOG
+from trifold.methods.catalogue import method_entry
 from trifold.terminal import for_terminal
 from trifold.types import BadRow, Record, Text
 
 _ROWS_PER_SLICE = 1_024
 _SAY_EVERY_SECONDS = 20.0
+NOTHING_KEPT = "nothing of it is kept"
 _Row = TypeVar("_Row")
 
 # Some usable rows and their texts to what is added to each row, by column; a column that is not named stays empty.
@@ -98,7 +101,8 @@ def predict_file(
             counts.labelled += found.label is not None
             yield answer_values(found, labels, answers)
 
-    write_labelled(label_rows(counting_unreadable(rows, counts), columns, predict), table, result, json=json)
+    kept = IN_LOG if method_entry(run.record.method).asks_llm else NOTHING_KEPT
+    write_labelled(label_rows(counting_unreadable(rows, counts), columns, predict), table, result, json=json, kept=kept)
     return counts
 
 
@@ -150,6 +154,7 @@ def write_labelled(
     *,
     json: bool = False,
     then: Callable[[], None] = lambda: None,
+    kept: str = NOTHING_KEPT,
 ) -> None:
     """Write what `label_rows` gives while it comes, saying now and then how far it is.
 
@@ -159,13 +164,20 @@ def write_labelled(
         result: Where to; a file appears whole or not at all.
         json: Whether standard output gets JSON lines instead of CSV.
         then: As in `new_file`.
+        kept: What is left of the work where Ctrl-C or SIGTERM stops it, to be told.
     """
     written_as, told = result_format(result, json=json), telling(rows)
     if result.output is None:
         write_text(for_terminal(sys.stdout), written_as, table, told, excel_safe=result.excel_safe)
         return
-    with new_file(result.output, then, force=result.force) as aside:
-        write_result(aside, written_as, table, told, excel_safe=result.excel_safe)
+    whole = not result.output.exists() or result.output.is_file()
+    try:
+        with new_file(result.output, then, force=result.force) as aside:
+            write_result(aside, written_as, table, told, excel_safe=result.excel_safe)
+    except (KeyboardInterrupt, SystemExit):
+        if whole:
+            say(f"note: {result.output} is not written, since a result appears whole or not at all: {kept}")
+        raise
 
 
 def telling(rows: Iterable[_Row], before: int = 0) -> Iterator[_Row]:

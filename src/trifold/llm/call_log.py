@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS calls (
 );
 CREATE INDEX IF NOT EXISTS calls_by_key ON calls (key);
 """
+# What is left of asking for many rows where that is stopped.
+IN_LOG = "the answers so far are in the log, and the same command asks for the rest alone"
 _WAIT_SECONDS = 15.0
 _COLUMNS = "id, at, model, prompt, sampling, answer, error, prompt_tokens, answer_tokens, seconds"
 

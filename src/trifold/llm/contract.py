@@ -231,10 +231,12 @@ class Scorer(ABC):
     Attributes:
         name: The name given with `--llm`.
         identity: What its scores depend on.
+        window: The most tokens that it reads; `None` if that is unknown.
     """
 
     name: str
     identity: str
+    window: int | None = None
 
     @abstractmethod
     def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
@@ -268,6 +270,10 @@ class Scorer(ABC):
     def word_lengths(self, gap: Gap) -> list[int]:
         """Tokens of each word in a gap; 1 each, where a word is scored whole."""
         return [1] * len(gap.words)
+
+    def longest(self, gap: Gap) -> int:
+        """Tokens of a gap with the longest of its words."""
+        return self.count(gap) + max(self.word_lengths(gap))
 
     @abstractmethod
     def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:

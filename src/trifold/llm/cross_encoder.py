@@ -55,15 +55,15 @@ class CrossEncoder(Reranker):
         self._cutting = tokenizer
         self._runtime = runtime
         self._token_budget = token_budget
-        self._window = context_length(read_config(files))
-        self._tokenizer = Tokenizer(files, self._window or _UNLIMITED)
+        self.window = context_length(read_config(files))
+        self._tokenizer = Tokenizer(files, self.window or _UNLIMITED)
 
     def log_odds(self, pairs: Sequence[TextPair]) -> np.ndarray:
         """See `Reranker.log_odds`."""
         tokens = self._tokenizer.encode(self._ordered(pairs))
         if tokens.truncated.any():
             raise LlmError(
-                f"the text and a label are more than the {self._window:,} tokens that {self.name} reads: give a "
+                f"the text and a label are more than the {self.window:,} tokens that {self.name} reads: give a "
                 "smaller --max-length, or shorten the text"
             )
         found = np.empty(len(pairs))

@@ -9,7 +9,7 @@ from trifold.events import track
 from trifold.llm.answer_parser import find_word, find_words
 from trifold.llm.asking_labeller import AskingLabeller, Ballot, Question
 from trifold.llm.client import Client
-from trifold.llm.contract import Choice, Sampling
+from trifold.llm.contract import Choice, Sampling, Scorer
 from trifold.llm.labeller import LabellingTask
 from trifold.llm.prompt_template import Message
 from trifold.llm.scored_answer import read_scored
@@ -48,9 +48,10 @@ class GenerationLabeller(AskingLabeller):
         super().__init__(client, task, prior)
         self.votes = votes
         sampling = sampling or Sampling()
-        if votes == 1 and not task.several:
+        # A server that knows the choices tells probabilities instead of a vote; a model here is held to them.
+        if not task.several and (votes == 1 or isinstance(client.model, Scorer)):
             sampling = replace(sampling, choices=tuple(Choice(word) for word in task.words))
-        elif votes > 1 and not sampling.temperature:
+        if votes > 1 and not sampling.temperature:
             # Without a temperature, all votes would be equal.
             sampling = replace(sampling, temperature=_VOTING_TEMPERATURE)
         self._sampling = sampling

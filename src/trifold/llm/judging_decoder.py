@@ -34,6 +34,7 @@ class JudgingDecoder(Reranker):
         self.name = name
         self.files = model.files
         self.identity = f"{name} {model.identity.partition(' ')[2]}"
+        self.window = model.window
         self._model = model
         # What a template that lets the model think first writes to say that it does not.
         opening = model.answer_opening(self._judging(TextPair("", "")))

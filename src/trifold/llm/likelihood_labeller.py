@@ -4,11 +4,14 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from trifold.data.row_sample import some
 from trifold.errors import BudgetError, LlmError, require
+from trifold.events import track
+from trifold.formatting import counted
 from trifold.json_reading import parse_json
 from trifold.llm.call_log import Call, CallLog
 from trifold.llm.contract import Gap, Scorer, TextGenerator
@@ -24,6 +27,8 @@ _TEXTS_PER_SLICE = 256
 # Source: Zhao et al. 2021, "Calibrate Before Use: Improving Few-Shot Performance of Language Models".
 _NO_TEXTS = ("", "N/A", "[MASK]")
 _DECIMALS = 6
+# A text's first and last token may be others behind and before those of the prompt, and more of them.
+_SEAM_TOKENS = 8
 _TRIED_TEXTS = 3
 
 
@@ -79,7 +84,7 @@ class LikelihoodLabeller(Labeller):
         return self.model.identity
 
     def judge(self, texts: Sequence[Text]) -> Judgements:
-        """See `Labeller.judge`. A text whose prompt exceeds the context gets no label; the others are labelled."""
+        """See `Labeller.judge`. A text that is too long is cut; where the prompt alone is, there is no label."""
         found = self.scores(texts, self.orders)
         return replace(found, logits=self.score_map(found.logits))
 
@@ -144,11 +149,24 @@ class LikelihoodLabeller(Labeller):
 
     def _cut(self, text: Text) -> tuple[Text, bool]:
         """The text, or each text of a pair, as long as it may be, and whether anything was cut off."""
-        most = self.task.max_length
+        most = self._room if self.task.max_length is None else self.task.max_length
         if most is None:
             return text, False
         parts, cut = zip(*(self.model.cut(one, most, self.task.long_text) for one in parts_of(text)), strict=True)
         return TextPair(*parts) if isinstance(text, TextPair) else parts[0], any(cut)
+
+    @cached_property
+    def _room(self) -> int | None:
+        """Tokens that a text may have beside the prompt; `None` where that is unknown or nothing is left."""
+        if self.model.window is None:
+            return None
+        pairs = self.task.pairs
+        try:
+            taken = self.model.longest(self._gaps([TextPair("", "") if pairs else ""], self.task)[0])
+        except LlmError:
+            return None
+        room = self.model.window - taken - _SEAM_TOKENS
+        return max(1, room // 2 if pairs else room)
 
     def _ask(self, gaps: Sequence[Gap]) -> np.ndarray:
         return self.model.separate_scores(gaps) if self.task.several else self.model.log_likelihoods(gaps)
@@ -181,9 +199,11 @@ class LikelihoodLabeller(Labeller):
             found[position] = figures
             seconds += known.seconds
             self._budget.charge(known.prompt_tokens, 0, known.seconds, from_log=True)
-        for start in range(0, len(missing), _TEXTS_PER_SLICE):
-            allowed = self._within_budget(missing[start : start + _TEXTS_PER_SLICE], problems, unasked)
-            self._score(allowed, gaps, calls, found, problems)
+        with track(f"{self.model.name} reads {counted(len(missing), 'text')}", len(missing)) as advance:
+            for start in range(0, len(missing), _TEXTS_PER_SLICE):
+                part = missing[start : start + _TEXTS_PER_SLICE]
+                self._score(self._within_budget(part, problems, unasked), gaps, calls, found, problems)
+                advance(len(part))
         for position, call in enumerate(calls):
             scored = first[call.key]
             found[position] = found[scored]

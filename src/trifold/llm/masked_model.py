@@ -50,7 +50,7 @@ class MaskedModel(Scorer):
         self._token_budget = token_budget
         # The special tokens around a text: the first comes before it, the others after it.
         self._around = tokenizer("")["input_ids"]
-        self._window = context_length(read_config(files))
+        self.window = context_length(read_config(files))
 
     def log_likelihoods(self, gaps: Sequence[Gap]) -> np.ndarray:
         """See `Scorer.log_likelihoods`. A word of several tokens gets one mask for each."""
@@ -72,6 +72,10 @@ class MaskedModel(Scorer):
         """See `Scorer.count`."""
         return len(self._sentence(gap, 1)[0])
 
+    def longest(self, gap: Gap) -> int:
+        """See `Scorer.longest`. A word has a mask for each of its tokens."""
+        return len(self._sentence(gap, max(len(self._word(word)) for word in gap.words))[0])
+
     def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:
         """See `Scorer.cut`."""
         return cut_text(self._tokenizer, text, max_tokens, long_text)
@@ -90,9 +94,9 @@ class MaskedModel(Scorer):
         before, after = gap.around
         head = [*self._around[:1], *self._text_ids(before.rstrip(" "))]
         ids = [*head, *[self._tokenizer.mask_token_id] * masks, *self._text_ids(after), *self._around[1:]]
-        if self._window is not None and len(ids) > self._window:
+        if self.window is not None and len(ids) > self.window:
             raise LlmError(
-                f"the text with its gap has {len(ids):,} tokens and {self.name} reads {self._window:,}: give a smaller "
+                f"the text with its gap has {len(ids):,} tokens and {self.name} reads {self.window:,}: give a smaller "
                 "--max-length"
             )
         return ids, len(head)

@@ -56,6 +56,10 @@ class Reranker(Scorer):
         """See `Scorer.count`. The text is read once with each label."""
         return self.count_pairs([self._pair(gap, word) for word in gap.words])
 
+    def longest(self, gap: Gap) -> int:
+        """See `Scorer.longest`."""
+        return max(self.count_pairs([self._pair(gap, word)]) for word in gap.words)
+
     def reads(self, gap: Gap) -> str:
         """See `Scorer.reads`."""
         pairs = [self._pair(gap, word) for word in gap.words]

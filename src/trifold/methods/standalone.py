@@ -46,7 +46,8 @@ class Model:
 
     def __init__(self, folder: Path | str = Path(__file__).parent) -> None:
         files = Path(folder) / "model"
-        facts, config = (json.loads((files / name).read_text("utf-8")) for name in ("head.json", "config.json"))
+        read = [(files / name).read_text("utf-8", "backslashreplace") for name in ("head.json", "config.json")]
+        facts, config = map(json.loads, read)  # bytes that are no text are escapes by now, which JSON does not know
         self.labels: list[Any] = facts["labels"]
         self._several: bool = facts.get("multi_label", False)
         self._thresholds = np.array(facts.get("thresholds") or [0.5])
@@ -72,8 +73,7 @@ class Model:
         ids, types, truncated = self._encode(texts)
         logits = np.empty((len(texts), len(self.labels)))
         order = sorted(range(len(texts)), key=lambda position: -len(ids[position][0]))
-        while order:
-            # A graph that reads windows takes those of one text at a time.
+        while order:  # a graph that reads windows takes those of one text at a time
             size = 1 if self._rule == "window" else max(1, _TOKEN_BUDGET // max(1, len(ids[order[0]][0])))
             batch, order = order[:size], order[size:]
             logits[batch] = self._run(*([part for place in batch for part in some[place]] for some in (ids, types)))

@@ -21,6 +21,11 @@ def cached_folder(name: str, revision: str | None) -> Path | None:
 
 def cached_file(name: str, file: str, revision: str | None = None) -> Path | None:
     """A file of a model in the hub's local cache; `None` if it is not in it."""
+    from huggingface_hub.constants import HF_HUB_CACHE, REPO_ID_SEPARATOR
+
+    if not Path(HF_HUB_CACHE, REPO_ID_SEPARATOR.join(("models", *name.split("/")))).is_dir():
+        # Nor would the client find anything, whose import takes longer than all else that opens a small model.
+        return None
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(name, file, revision=revision)

@@ -9,10 +9,14 @@ from typing import Any
 import torch
 
 from trifold.errors import BackboneError
+from trifold.events import say_once
+from trifold.formatting import megabytes
 from trifold.models.available_memory import count_weights, require_memory
 from trifold.models.backbone_files import BackboneFiles, read_config, reason_of
 
 _ENCODING_CLASSES = ("AutoModel", "AutoModelForSequenceClassification")
+# From so many bytes on, loading takes seconds, in which something should be heard.
+_LARGE_BYTES = 200e6
 # What the head of a class of model is called, by the end of the class's name.
 _HEADS = {"ForMaskedLM": "head for masked words", "ForSequenceClassification": "head of a classifier"}
 
@@ -48,6 +52,8 @@ def load_model(
     read_config(files)
     # Checked first: without safetensors weights, the message of transformers would be about another file.
     files.shards()
+    if files.size_bytes() >= _LARGE_BYTES:
+        say_once(f"loading {files.name} ({megabytes(files.size_bytes())})")
     options = {"dtype": torch.float32, "attn_implementation": attention, **options}
     require_memory(files.name, count_weights(files), str(options["dtype"]).removeprefix("torch."))
     trusted = {"trust_remote_code": files.trust_remote_code, "use_safetensors": True, "local_files_only": True}

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from trifold.errors import ArtifactError
 from trifold.json_reading import parse_json
 from trifold.models.backbone_files import BackboneFiles, reason_of
+from trifold.models.named_models import hub_base
 from trifold.models.weight_names import bare_name
 
 if TYPE_CHECKING:
@@ -47,9 +48,9 @@ def add_adapter(model: Any, files: BackboneFiles, rank: int | None, **options: A
     rank = rank or _RANK
     with _quiet():
         wrapped = get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, **options))
-    # The saved adapter names its base by the public name, not by a path on this machine.
+    # The saved adapter names its base by the public name, not by a path on this machine, nor by one of ours.
     config = wrapped.peft_config["default"]
-    config.base_model_name_or_path, config.revision = files.name, files.revision
+    config.base_model_name_or_path, config.revision = hub_base(files.name, files.revision)
     return wrapped
 
 

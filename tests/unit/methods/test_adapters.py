@@ -18,8 +18,10 @@ from trifold.methods.adapter_bottleneck import AdaptedEncoder, Bottleneck
 from trifold.methods.contract import Fitted
 from trifold.methods.fine_tuning import FineTunedPredictor
 from trifold.methods.settings import MethodSettings, TuningSettings
+from trifold.models.backbone_files import BackboneFiles
 from trifold.models.loading import load_model
 from trifold.models.locate import locate
+from trifold.models.lora import add_adapter
 from trifold.models.settings import BackboneSettings
 from trifold.tasks.labels import LabelMap
 from trifold.train.settings import TrainSettings
@@ -236,3 +238,15 @@ def test_a_rate_outside_the_sensible_band_is_said(
     assert "2e-05 is low for adapter-lora, which wants 0.0001 to 0.01" in capsys.readouterr().err
     fit("adapter-lora", tiny_model, small, rate=1e-3)
     assert "adapter-lora, which wants" not in capsys.readouterr().err
+
+
+def test_an_adapter_on_a_model_of_ours_names_the_hubs(tiny_model: Path) -> None:
+    """Plain peft knows no short names."""
+    for name, revision, named in (
+        ("gemma-270m", None, ("google/gemma-3-270m", "9b0cfec892e2bc2afd938c98eabe4e4a7b1e0ca1")),
+        ("someone/else", "abc", ("someone/else", "abc")),
+    ):
+        files = BackboneFiles(tiny_model, name, revision)
+        model = add_adapter(load_model("AutoModel", files), files, 4, target_modules="all-linear")
+        config = model.peft_config["default"]
+        assert (config.base_model_name_or_path, config.revision) == named

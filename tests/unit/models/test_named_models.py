@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import sys
 import zipfile
 from dataclasses import replace
@@ -15,7 +16,7 @@ from trifold.llm.open_model import open_llm
 from trifold.llm.settings import LlmSettings, local_name
 from trifold.models import named_models
 from trifold.models.locate import locate
-from trifold.models.named_models import NAMED_MODELS, named_model, terms_of
+from trifold.models.named_models import NAMED_MODELS, hub_base, named_model, terms_of
 from trifold.models.package_files import JoinedFiles, package_file
 from trifold.models.settings import ComputeSettings
 
@@ -232,3 +233,39 @@ def test_joined_files_read_as_one(tmp_path: Path) -> None:
 def test_a_package_that_is_not_there_has_no_files() -> None:
     assert package_file("no-such-package-of-ours", ".gguf") is None
     assert package_file("pytest", ".gguf") is None
+
+
+def test_the_hubs_cache_comes_before_the_package(
+    site: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(sys, "path", [str(site), *sys.path])
+    install(site, "tiny-minilm", {f"tiny/{path.name}": path.read_bytes() for path in tiny_model.iterdir()})
+    sha256 = hashlib.sha256((tiny_model / "model.safetensors").read_bytes()).hexdigest()
+    entry = replace(NAMED_MODELS["minilm"], sha256=sha256, parts=(("tiny-minilm", "model.safetensors"),))
+    monkeypatch.setitem(NAMED_MODELS, "minilm", entry)
+    assert entry.found_in() == "package"
+    assert entry.files().folder == site / "tiny"
+    assert entry.revision is not None
+    repository = tmp_path / "hub" / f"models--{entry.hub_id.replace('/', '--')}"
+    snapshot = repository / "snapshots" / entry.revision
+    shutil.copytree(tiny_model, snapshot)
+    named_models._plain_files.cache_clear()
+    assert entry.found_in() == "hub cache"
+    assert entry.files().folder == snapshot
+    # What lies there and is not the published model is named, with what helps.
+    (snapshot / "model.safetensors").write_bytes(b"other")
+    named_models._plain_files.cache_clear()
+    with pytest.raises(BackboneError, match=rf"{snapshot}/model.safetensors is not the published minilm .*: remove it"):
+        entry.files()
+    named_models._plain_files.cache_clear()
+
+
+def test_other_programs_find_the_base_of_an_adapter_on_the_hub() -> None:
+    name, revision = hub_base("gemma-270m", None)
+    assert name == "google/gemma-3-270m"
+    assert revision is not None
+    assert len(revision) == 40
+    assert hub_base("some/model", "abc") == ("some/model", "abc")

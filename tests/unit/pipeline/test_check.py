@@ -36,3 +36,17 @@ def test_nearly_the_same_text_with_another_label_is_the_first_thing_to_look_at(
     assert (242, 243) in report.near_conflicts
     assert "of nearly the same text with different labels (lines" in report.warnings()[0]
     assert report.as_dict()["near_duplicates"] >= 1
+
+
+def test_a_label_that_may_be_another_name_of_one_is_told_with_what_to_do(tmp_path: Path, tiny_model: Path) -> None:
+    rows = [("negative", 60), ("positive", 60), ("neg", 4)]
+    lines = [f"film number {count} was {label},{label}" for label, rows_of in rows for count in range(rows_of)]
+    data = tmp_path / "some.csv"
+    data.write_text("\n".join(["text,label", *lines, ""]), encoding="utf-8")
+    report = check(Request(data, backbone=BackboneSettings(model=str(tiny_model))))
+    (told,) = [one for one in report.warnings() if "may be the same" in one]
+    assert told == (
+        "label 'neg' (4 rows) may be the same as 'negative' (60 rows): if so, write one name for both in the file, "
+        "since --merge-labels joins spellings alone"
+    )
+    assert report.as_dict()["similar"] == {"neg": "negative"}

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from scripted_server import Reply, scripted
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.errors import DataError, PromptError, SettingsError
+from trifold.llm.call_log import read_log
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.label import LabelRequest, expect, label_file
@@ -81,3 +83,67 @@ def test_what_cannot_be_labelled_is_refused_before_anything_is_asked(
             label_file(asked(tmp_path, server.llm, **more))
         assert not server.requests
     assert not (tmp_path / "out.csv").exists()
+
+
+PAIRS = """
+task = "First: {first}. Second: {second}."
+output = { labels = ["other", "same"] }
+variables = { first = "", second = "" }
+"""
+
+
+def test_pairs_are_labelled_where_the_prompt_has_two_variables(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("one,two\na film,a film\na film,a book\na film,\n")
+    (tmp_path / "prompt.toml").write_text(PAIRS)
+
+    def same(_: int, body: dict[str, Any]) -> Reply:
+        return Reply("same" if "First: a film. Second: a film." in str(body["messages"]) else "other")
+
+    with scripted(same) as server:
+        request = LabelRequest(
+            tmp_path / "pairs.csv",
+            TextSettings(text_column="one,two"),
+            LlmSettings(llm=server.llm, log=tmp_path / "log"),
+            PromptingSettings(prompt=tmp_path / "prompt.toml"),
+            ComputeSettings(),
+            result=ResultSettings(output=tmp_path / "out.csv"),
+        )
+        assert expect(request).calls == 2
+        tally = label_file(request)
+    assert (tally.labelled, tally.unusable) == (2, 1)
+    with (tmp_path / "out.csv").open() as file:
+        assert [row["label"] for row in csv.DictReader(file)] == ["same", "other", ""]
+
+
+@pytest.mark.parametrize("prompt", [PROMPT, PAIRS])
+def test_a_text_longer_than_the_model_reads_is_cut_and_that_is_counted(
+    prompt: str, decoder: Path, tmp_path: Path
+) -> None:
+    long = "a superb film, " * 2_000
+    (tmp_path / "rows.csv").write_text(f'text,more\n"{long}","{long}"\na dull film,really\n')
+    (tmp_path / "prompt.toml").write_text(prompt)
+    reading = TextSettings(text_column="text,more" if prompt == PAIRS else "text")
+    request = LabelRequest(
+        tmp_path / "rows.csv",
+        reading,
+        LlmSettings(llm=f"hf:{decoder}", log=tmp_path / "log"),
+        PromptingSettings(prompt=tmp_path / "prompt.toml", calibration="none"),
+        ComputeSettings(device="cpu"),
+        result=ResultSettings(output=tmp_path / "out.csv"),
+    )
+    tally = label_file(request)
+    assert (tally.labelled, tally.failed, tally.truncated) == (2, 0, 1)
+    with (tmp_path / "out.csv").open() as file:
+        assert not any(row["error"] for row in csv.DictReader(file))
+
+
+def test_written_votes_are_held_to_the_labels(decoder: Path, tmp_path: Path) -> None:
+    """At a temperature where the model would write anything."""
+    pytest.importorskip("llguidance")
+    request = asked(tmp_path, f"hf:{decoder}")
+    prompting = replace(request.prompting, label_by="answers", votes=3)
+    llm = replace(request.llm, temperature=2.0, max_tokens=8)
+    tally = label_file(replace(request, prompting=prompting, llm=llm))
+    assert (tally.labelled, tally.failed) == (3, 0)
+    answers = {call.answer for call in read_log(tmp_path / "log", 99)}
+    assert {str(one).strip() for one in answers} <= {"good", "bad"}

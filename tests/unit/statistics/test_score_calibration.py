@@ -1,14 +1,18 @@
 """From scores of words to logits: what each rule takes off, and that the best one is chosen."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
+from trifold.errors import DataError
 from trifold.statistics.calibration import calibration_error, mean_log_loss
 from trifold.statistics.score_calibration import (
     ScoreMap,
     affine,
     affine_loss,
+    affine_of_each,
     by_length,
     choose_map,
     over_batch,
@@ -107,3 +111,11 @@ def test_few_rows_teach_no_affine_map(rows: int):
     scores, truth = biased_scores(rows)
     _, _, losses = choose_map({"none": ScoreMap.plain(WORDS)}, scores, truth)
     assert set(losses) == {"none"}
+
+
+@pytest.mark.parametrize("rule", [over_batch, lambda none: affine(none, np.zeros(0, dtype=int)), lambda none: affine_of_each(none, none > 0), lambda none: choose_map({"none": ScoreMap.plain(3)}, none, np.zeros(0, dtype=int))])  # fmt: skip
+def test_what_is_learned_of_texts_needs_some(rule: Callable[[np.ndarray], object]) -> None:
+    with pytest.raises(
+        DataError, match="there are none that the model has read: give more rows, or --calibration contex"
+    ):
+        rule(np.zeros((0, 3)))

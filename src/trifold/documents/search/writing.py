@@ -7,7 +7,7 @@ unfinished/        vectors that a build computed and has not put into a segment 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trifold.atomic import remove, sync, sync_folder, write_json
@@ -26,7 +26,7 @@ from trifold.documents.search.generation import (
 from trifold.documents.search.records import CURRENT, INDEX, CurrentRecord, IndexRecord
 from trifold.errors import ArtifactError, SettingsError
 from trifold.events import say
-from trifold.file_lock import locked, real
+from trifold.file_lock import locked, parents_of, real
 from trifold.folder_kinds import kind_of
 from trifold.hashing import file_sha256
 
@@ -101,6 +101,25 @@ class IndexFolder:
         remove(self.unfinished)
         self._clear(Generation(self.folder, place, verified=False))
 
+    def give_up(self, *, new: bool) -> None:
+        """Clear away what a build that came to nothing began; the vectors that it computed stay for the next one.
+
+        Args:
+            new: Whether the folder was made for this build.
+        """
+        current = (self.folder / CURRENT).exists()
+        if self.previous is not None or not current:
+            self._clear(self.previous)
+        if not any(path.stat().st_size for path in self.unfinished.rglob("*") if path.is_file()):
+            remove(self.unfinished)
+        if current or self.unfinished.exists():
+            return
+        for made in (self.segments, self._generations):
+            remove(made)
+        if new:
+            with suppress(OSError):
+                self.folder.rmdir()
+
     def _clear(self, kept: Generation | None) -> None:
         """Remove what no reader of a generation needs; readers that have older files open go on with them."""
         names = {one.name for one in kept.record.segments} if kept else set()
@@ -137,10 +156,10 @@ def writing(folder: Path) -> Iterator[IndexFolder]:
     """
     place = real(folder)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with locked(place, "name another --index"):
+        with parents_of(place), locked(place, "name another --index"):
             if place.exists() and not place.is_dir():
                 raise SettingsError(f"{folder} is a file: name a folder as --index")
+            new = not place.exists()
             place.mkdir(exist_ok=True)
             others = sorted(path.name for path in place.iterdir() if path.name not in _OURS and path.name[0] != ".")
             if others:
@@ -148,6 +167,11 @@ def writing(folder: Path) -> Iterator[IndexFolder]:
                 raise SettingsError(
                     f"{folder} holds something else ({kind.name if kind else others[0]}): name another --index"
                 )
-            yield IndexFolder(place)
+            index = IndexFolder(place)
+            try:
+                yield index
+            except BaseException:
+                index.give_up(new=new)
+                raise
     except PermissionError as error:
         raise SettingsError(f"{folder} cannot be written to ({error.strerror}): name another --index") from None

@@ -55,7 +55,12 @@ def models_folder() -> Path:
 
 
 def number_format() -> str:
-    """In which weights are kept: bfloat16 where a processor here multiplies it, else float32."""
+    """In which weights are kept: bfloat16 where a processor here multiplies it, else float32.
+
+    By what the processor says of itself, not by what `bfloat16_pays` measures: the folder is found again by this, and
+    must not depend on how busy the machine is. What is computed in is chosen where the model is opened; float32 is
+    made of either.
+    """
     return "bfloat16" if cpu_multiplies_bfloat16() or has_nvidia_driver() else "float32"
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -25,7 +26,7 @@ from trifold.serve.http.service import Service, refusal_of
 from trifold.serve.http.settings import HttpSettings
 from trifold.version import VERSION
 from trifold.web.guards import OPEN_PATHS, BodyGuard, HostGuard, KeyGuard
-from trifold.web.refusals import refused, sentence_of
+from trifold.web.refusals import KINDS, refused, sentence_of
 from trifold.web.request_log import RequestLog
 
 _DESCRIPTION = "Trained runs put to work. Errors are {error, error_type}: a sentence, and its kind."
@@ -64,7 +65,8 @@ def open_paths(settings: HttpSettings) -> frozenset[str]:
 
 def make_api(service: Service, files: Files) -> FastAPI:
     """The endpoints alone, with their documentation in `/openapi.json`."""
-    app = FastAPI(
+    app = _Api(
+        key=service.settings.key is not None,
         title="Trifold",
         version=VERSION,
         description=_DESCRIPTION,
@@ -84,6 +86,54 @@ def make_api(service: Service, files: Files) -> FastAPI:
     app.include_router(docs_routes(app))
     _add_handlers(app)
     return app
+
+
+class _Api(FastAPI):
+    """FastAPI's application, whose document tells of errors as they are.
+
+    Args:
+        key: Whether a key is asked for.
+        settings: As FastAPI takes them.
+    """
+
+    def __init__(self, *, key: bool, **settings: Any) -> None:
+        self._key = key
+        super().__init__(**settings)
+
+    def openapi(self) -> dict[str, Any]:
+        """See FastAPI."""
+        if not self.openapi_schema:
+            self.openapi_schema = with_errors(super().openapi(), key=self._key)
+        return self.openapi_schema
+
+
+def with_errors(schema: dict[str, Any], *, key: bool) -> dict[str, Any]:
+    """The document with our form of errors in place of FastAPI's, and the key where one is asked for.
+
+    Args:
+        schema: As FastAPI makes it; it is changed.
+        key: Whether a key is asked for.
+    """
+    parts = schema.setdefault("components", {}).setdefault("schemas", {})
+    for name in ("HTTPValidationError", "ValidationError"):
+        parts.pop(name, None)
+    parts["Error"] = {
+        "type": "object",
+        "properties": {
+            "error": {"type": "string", "description": "What is wrong, and what to do instead"},
+            "error_type": {"type": "string", "enum": sorted(set(KINDS.values()))},
+        },
+        "required": ["error", "error_type"],
+    }
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            operation["responses"].pop("422", None)
+            operation["responses"]["default"] = {"description": "No answer", "content": content}
+    if key:
+        schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        schema["security"] = [{"key": []}]
+    return schema
 
 
 def _add_handlers(app: FastAPI) -> None:

@@ -77,11 +77,38 @@ class DecisionRequest(BaseModel):
     questions: list[DecisionQuestion] = Field(min_length=1, max_length=_MOST_QUESTIONS)
 
 
+class DecisionUsage(BaseModel):
+    """Tokens that were read; none is written."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+class SystemOneAnswer(BaseModel):
+    """Answers by the ids of their questions."""
+
+    model: str
+    answers: dict[str, dict[str, Any]]
+    usage: DecisionUsage
+
+
+class DecisionAnswer(BaseModel):
+    """Answers in the order of their questions."""
+
+    model: str
+    answers: list[dict[str, Any]]
+    usage: DecisionUsage
+
+
 def decision_routes(service: Service) -> APIRouter:
     """`POST /v1/systemone` and `POST /v1/decisions`."""
     router = APIRouter(route_class=JsonRoute, tags=["decisions"])
 
-    @router.post("/v1/systemone", response_model=None, summary="Typed questions, in TypeSafe's form")
+    by_id: dict[int | str, dict[str, Any]] = {200: {"model": SystemOneAnswer}}
+    in_order: dict[int | str, dict[str, Any]] = {200: {"model": DecisionAnswer}}
+
+    @router.post("/v1/systemone", response_model=None, responses=by_id, summary="Typed questions, in TypeSafe's form")
     async def systemone(request: Request, body: SystemOneRequest) -> JSONResponse:
         run = service.run(body.model)
         asked = {name: _system_one_question(run, name, one) for name, one in body.questions.items()}
@@ -91,7 +118,7 @@ def decision_routes(service: Service) -> APIRouter:
 
         return await _decide(service, request, run, body.state, "state", answers)
 
-    @router.post("/v1/decisions", response_model=None, summary="Typed questions, in OpenAI's form")
+    @router.post("/v1/decisions", response_model=None, responses=in_order, summary="Typed questions, in OpenAI's form")
     async def decisions(request: Request, body: DecisionRequest) -> JSONResponse:
         run = service.run(body.model)
         asked = [(one, _decision_question(run, one.name or str(n), one)) for n, one in enumerate(body.questions, 1)]

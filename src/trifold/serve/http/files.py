@@ -8,6 +8,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Event
 from typing import Any, Literal
@@ -80,9 +81,13 @@ class Files:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._folder = Path(tempfile.mkdtemp(prefix="trifold-files-"))
         self._threads = ThreadPoolExecutor(_MOST_FILES, "file")
         self.jobs: dict[str, Job] = {}
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where they lie; there is none before the first comes."""
+        return Path(tempfile.mkdtemp(prefix="trifold-files-"))
 
     async def take(self, request: Request, name: str, run_name: str | None, *, excel_safe: bool) -> str:
         """Take a file that a request sends, and have its rows labelled.
@@ -96,36 +101,36 @@ class Files:
         run, safe = self._service.run(run_name), Path(safe_name(name))
         self._make_room()
         written = written_suffix(safe.name, excel_safe=excel_safe)
-        number = secrets.token_urlsafe(16)
-        folder = self._folder / number
+        file_id = secrets.token_urlsafe(16)
+        folder = self.folder / file_id
         folder.mkdir()
         source, output = folder / f"file{safe.suffix}", folder / f"labelled{written}"
-        job = self.jobs[number] = Job(folder, f"{safe.stem}-labelled{written}", output)
+        job = self.jobs[file_id] = Job(folder, f"{safe.stem}-labelled{written}", output)
         try:
             await receive(request, source)
         except BaseException:
-            self.forget(number)
+            self.forget(file_id)
             raise
         answers = AnswerSettings(reject_below=self._service.settings.reject_below)
         work = FileWork(run, source, output, answers, excel_safe)
         job.state = "running"
         asyncio.get_running_loop().run_in_executor(self._threads, self._score, job, work, asyncio.get_running_loop())
         tell(request.scope, run=run.name)
-        return number
+        return file_id
 
-    def job(self, number: str) -> Job:
+    def job(self, file_id: str) -> Job:
         """A file that was sent.
 
         Raises:
             Refusal: If there is none.
         """
-        if number not in self.jobs:
+        if file_id not in self.jobs:
             raise Refusal(404, "there is no such file: it may have been forgotten by now, send it again")
-        return self.jobs[number]
+        return self.jobs[file_id]
 
-    def forget(self, number: str) -> None:
+    def forget(self, file_id: str) -> None:
         """Remove a file, and end the work on it."""
-        job = self.jobs.pop(number)
+        job = self.jobs.pop(file_id)
         job.stopped.set()
         # A thread that still works on it removes it.
         if job.state != "running":
@@ -136,14 +141,15 @@ class Files:
         for job in self.jobs.values():
             job.stopped.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if "folder" in vars(self):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _make_room(self) -> None:
         now = time.monotonic()
-        ended = [number for number, job in self.jobs.items() if job.state in ("done", "failed")]
-        for number in ended:
-            if now - self.jobs[number].begun > _KEPT_SECONDS or len(self.jobs) >= _MOST_FILES:
-                self.forget(number)
+        ended = [file_id for file_id, job in self.jobs.items() if job.state in ("done", "failed")]
+        for file_id in ended:
+            if now - self.jobs[file_id].begun > _KEPT_SECONDS or len(self.jobs) >= _MOST_FILES:
+                self.forget(file_id)
         if len(self.jobs) >= _MOST_FILES:
             raise QueueFullError(f"{_MOST_FILES} files are being labelled already: send yours a little later", 30.0)
 
@@ -168,25 +174,38 @@ def file_routes(files: Files) -> APIRouter:
     """`POST /files`, and what becomes of one."""
     router = APIRouter(prefix=FILES_PATH, tags=["files"])
 
-    @router.post("", response_model=None, summary="Send a file, as the body, whose rows are to be labelled")
+    body = {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+
+    @router.post(
+        "",
+        response_model=None,
+        status_code=202,
+        openapi_extra={"requestBody": body},
+        summary="Send a file, as the body, whose rows are to be labelled",
+    )
     async def send(request: Request, name: str, run: str | None = None, excel_safe: bool = False) -> JSONResponse:
         return JSONResponse({"id": await files.take(request, name, run, excel_safe=excel_safe)}, 202)
 
-    @router.get("/{number}", response_model=None, summary="How far a file is")
-    async def follow(number: str) -> JSONResponse:
-        return JSONResponse(files.job(number).described())
+    @router.get("/{file_id}", response_model=None, summary="How far a file is")
+    async def follow(file_id: str) -> JSONResponse:
+        return JSONResponse(files.job(file_id).described())
 
-    @router.get("/{number}/result", response_model=None, summary="The file with its labels")
-    async def result(number: str) -> FileResponse:
-        job = files.job(number)
+    @router.get(
+        "/{file_id}/result", response_model=None, response_class=FileResponse, summary="The file with its labels"
+    )
+    async def result(file_id: str) -> FileResponse:
+        job = files.job(file_id)
         if job.state != "done":
             raise Refusal(404, f"there is no result: the file is {job.state}")
         return FileResponse(job.output, filename=job.name)
 
-    @router.delete("/{number}", response_model=None, summary="Stop the work on a file, and forget it")
-    async def forget(number: str) -> Response:
-        files.job(number)
-        files.forget(number)
+    @router.delete("/{file_id}", response_model=None, status_code=204, summary="Stop the work on a file, and forget it")
+    async def forget(file_id: str) -> Response:
+        files.job(file_id)
+        files.forget(file_id)
         return Response(status_code=204)
 
     return router

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from trifold.serve.errors import QueueFullError, ServingError
 from trifold.serve.http.json_bodies import JsonRoute
@@ -31,7 +31,7 @@ class ReloadRequest(BaseModel):
 
 
 def operation_routes(service: Service) -> APIRouter:
-    """`GET /health`, `/health/ready`, `/ping`, `/metrics`, `/info` and `POST /reload`."""
+    """`GET /health`, `/health/ready`, `/ping`, `/metrics`, `/v1/models`, `/info` and `POST /reload`."""
     router = APIRouter(route_class=JsonRoute, tags=["operation"])
 
     @router.get("/health", response_model=None, summary="Whether the server lives, or with ?ready, answers")
@@ -50,10 +50,20 @@ def operation_routes(service: Service) -> APIRouter:
     router.add_api_route("/health", health, methods=["HEAD"], response_model=None, include_in_schema=False)
     router.add_api_route("/ping", ping, methods=["HEAD"], response_model=None, include_in_schema=False)
 
-    @router.get("/metrics", response_model=None, summary="Measurements, in Prometheus' text format")
+    @router.get(
+        "/metrics",
+        response_model=None,
+        response_class=PlainTextResponse,
+        summary="Measurements, in Prometheus' text format",
+    )
     async def metrics() -> Response:
         found = await asyncio.to_thread(service.metrics.exposition)
         return Response(found, media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/v1/models", response_model=None, summary="The runs by name, in OpenAI's form")
+    async def models() -> JSONResponse:
+        data = [{"id": name, "object": "model", "owned_by": "trifold"} for name in service.server.runs]
+        return JSONResponse({"object": "list", "data": data})
 
     @router.get("/info", response_model=None, summary="What the server holds")
     async def info() -> JSONResponse:

@@ -90,13 +90,38 @@ class Service:
             ServingError: As `ModelServer.predict`.
             Refusal: If the client is gone.
         """
+        replies = await self.predict_each(request, [run], texts, truncate=truncate, reject_below=reject_below)
+        return replies[run.name]
+
+    async def predict_each(
+        self,
+        request: Request,
+        runs: Sequence[ServedRun],
+        texts: Sequence[Text],
+        *,
+        truncate: bool = True,
+        reject_below: float | None = None,
+    ) -> dict[str, Reply]:
+        """As `predict`, by several runs: name of each to its reply.
+
+        Raises:
+            ServingError: As `ModelServer.predict_each`.
+            Refusal: If the client is gone.
+        """
         least = self.settings.reject_below if reject_below is None else reject_below
-        asked = self.server.predict(run.name, texts, truncate=truncate, reject_below=least or None)
-        reply = await until_gone(request, asked)
-        truncated = sum(answer.truncated for answer in reply.answers)
-        tokens = sum(answer.tokens for answer in reply.answers)
-        tell(request.scope, run=run.name, version=reply.version, texts=len(texts), tokens=tokens, truncated=truncated)
-        return reply
+        names = [run.name for run in runs]
+        asked = self.server.predict_each(names, texts, truncate=truncate, reject_below=least or None)
+        replies = await until_gone(request, asked)
+        answers = [answer for reply in replies.values() for answer in reply.answers]
+        tell(
+            request.scope,
+            run=",".join(names),
+            version=",".join(reply.version for reply in replies.values()),
+            texts=len(texts),
+            tokens=sum(answer.tokens for answer in answers),
+            truncated=sum(answer.truncated for answer in answers),
+        )
+        return replies
 
 
 def refusal_of(error: TrifoldError) -> Refusal:
@@ -117,22 +142,23 @@ async def until_gone(request: Request, work: Awaitable[_Result]) -> _Result:
         Refusal: If the client is gone, for the log: nobody reads the answer.
     """
     working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_gone(request))
+    gone = asyncio.create_task(_cancel_when_gone(request, working))
     try:
-        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
+        return await working
+    except asyncio.CancelledError:
+        working.cancel()
+        if not gone.done():
+            raise
         tell(request.scope, status=CLIENT_GONE)
-        raise Refusal(400, "the client went away before the answer was there")
+        raise Refusal(400, "the client went away before the answer was there") from None
     finally:
-        for task in (working, gone):
-            task.cancel()
-        await asyncio.gather(working, gone, return_exceptions=True)
+        gone.cancel()
 
 
-async def _gone(request: Request) -> None:
+async def _cancel_when_gone(request: Request, working: "asyncio.Future[_Result]") -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    working.cancel()
 
 
 def answer_headers(timing: Timing, version: str, characters: int, tokens: int) -> dict[str, str]:

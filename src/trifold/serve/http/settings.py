@@ -82,7 +82,11 @@ class HttpSettings:
         Raises:
             SettingsError: If the one of the environment cannot be a key.
         """
-        given = os.environ.get(KEY_VARIABLE, "").strip() or None
+        found = os.environ.get(KEY_VARIABLE)
+        given = None if found is None else found.strip()
+        if self.api_key is None and given == "":
+            # As where a secret was not found: whoever sets a key means that not everyone may ask.
+            raise SettingsError(f"the environment variable {KEY_VARIABLE} is empty: set it to a key, or unset it")
         if self.api_key is None and given is not None and not _is_key(given):
             raise SettingsError(
                 f"the environment variable {KEY_VARIABLE} holds a character that no key has (a space, a line break, a "

@@ -163,6 +163,15 @@ def test_without_the_key_nothing_is_told(path: str, guarded: AskedServer) -> Non
         assert found.json()["error_type"] == "unauthorized"
 
 
+@pytest.mark.parametrize("path", ["/", "/predict", "/films/predict", "/invocations", "/try", "/health", "/reload"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_what_can_be_read_without_the_key_answers_nobody_without_it(
+    method: str, path: str, guarded: AskedServer
+) -> None:
+    found = guarded.ask(method, path, content=b'{"inputs": "superb"}', headers=JSON)
+    assert (found.status_code, found.json()["error_type"]) == (401, "unauthorized")
+
+
 def test_with_the_key_all_is_answered_and_health_needs_none(guarded: AskedServer) -> None:
     for scheme in ("Bearer", "bearer"):
         key = {"Authorization": f"{scheme} {KEY}"}
@@ -181,6 +190,11 @@ def test_the_key_may_stand_in_the_environment(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv(KEY_VARIABLE, "two words")
     with pytest.raises(SettingsError, match=f"{KEY_VARIABLE} holds a character that no key has"):
         _ = HttpSettings().key
+    for empty in ("", " \n"):
+        monkeypatch.setenv(KEY_VARIABLE, empty)
+        with pytest.raises(SettingsError, match=f"{KEY_VARIABLE} is empty: set it to a key, or unset it"):
+            _ = HttpSettings().key
+        assert HttpSettings(api_key="of-the-flag").key == "of-the-flag"
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,25 @@ def test_a_folder_is_opened_again(server: AskedServer) -> None:
     assert server.post("/reload").json() == {"versions": before}
 
 
+def test_the_document_tells_of_errors_as_they_are(server: AskedServer) -> None:
+    schema = server.get("/openapi.json").json()
+    assert "HTTPValidationError" not in str(schema)
+    for path, methods in schema["paths"].items():
+        for operation in methods.values():
+            assert "422" not in operation["responses"], path
+            [content] = operation["responses"]["default"]["content"].values()
+            assert content["schema"] == {"$ref": "#/components/schemas/Error"}
+    told = server.post("/predict", {}).json()
+    error = schema["components"]["schemas"]["Error"]
+    assert told.keys() == error["properties"].keys()
+    assert told["error_type"] in error["properties"]["error_type"]["enum"]
+
+
+def test_openais_clients_are_told_the_runs(server: AskedServer) -> None:
+    found = server.get("/v1/models").json()
+    assert [one["id"] for one in found["data"]] == ["encoded", "films", "pairs"]
+
+
 def test_the_documentation_is_a_page_of_its_own(server: AskedServer) -> None:
     schema = server.get("/openapi.json").json()
     page = server.get("/docs")
