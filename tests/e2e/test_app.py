@@ -77,7 +77,7 @@ def browser() -> Iterator[Any]:
 
 
 @contextmanager
-def opened(browser: Any, address: str) -> Iterator[Any]:
+def opened(browser: Any, address: str, path: str = "") -> Iterator[Any]:
     """A page that fails the test if anything goes wrong in it, or if it asks for anything but its app."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(SLOW)
@@ -86,7 +86,7 @@ def opened(browser: Any, address: str) -> Iterator[Any]:
     page.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("dialog", lambda dialog: problems.append(dialog.message))
-    page.goto(address)
+    page.goto(address + path)
     yield page
     page.close()
     assert problems == []
@@ -228,6 +228,6 @@ def test_a_job_is_cancelled_goes_on_and_survives_the_app(browser: Any, tmp_path:
         address = page.url.removeprefix(running.address)
         time.sleep(1)
     assert "1 job not done: what runs goes on" in running.said()
-    with app(tmp_path) as running, opened(browser, running.address + address) as page:
+    with app(tmp_path) as running, opened(browser, running.address, address) as page:
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Go on from there").wait_for()
