@@ -1,14 +1,16 @@
 """Labels for texts: `/predict` as text-embeddings-inference has it, and the forms of Hugging Face and SageMaker."""
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from trifold.serve.http.inputs import Inputs, texts_of
 from trifold.serve.http.json_bodies import JsonRoute
+from trifold.serve.http.long_answers import json_list
 from trifold.serve.http.service import Service, answer_headers
 from trifold.serve.replies import Reply, TextAnswer
 from trifold.serve.served_run import ServedRun
@@ -77,22 +79,26 @@ class TextLabels(BaseModel):
     scores: list[LabelScore]
 
 
+_Texts = list[list[LabelScore]] | list[TextLabels]
+
+
 def predict_routes(service: Service) -> APIRouter:
     """`POST /predict`, `/{run}/predict`, `/` and `/invocations`."""
     router = APIRouter(route_class=JsonRoute, tags=["labels"])
     told: dict[int | str, dict[str, Any]] = {
         200: {
-            "model": list[list[LabelScore]] | list[TextLabels],
-            "description": "For each text its labels, the likeliest first",
+            "model": _Texts | dict[str, _Texts],
+            "description": "For each text its labels, the likeliest first; by the name of the run where several are "
+            "asked",
         }
     }
 
-    async def predict(request: Request, body: Annotated[PredictRequest, Body(examples=_EXAMPLES)]) -> JSONResponse:
+    async def predict(request: Request, body: Annotated[PredictRequest, Body(examples=_EXAMPLES)]) -> Response:
         return await _answer(service, request, body, None)
 
     async def predict_by(
         request: Request, run: str, body: Annotated[PredictRequest, Body(examples=_EXAMPLES)]
-    ) -> JSONResponse:
+    ) -> Response:
         return await _answer(service, request, body, run)
 
     for path, summary in (
@@ -111,7 +117,7 @@ def predict_routes(service: Service) -> APIRouter:
     return router
 
 
-async def _answer(service: Service, request: Request, body: PredictRequest, name: str | None) -> JSONResponse:
+async def _answer(service: Service, request: Request, body: PredictRequest, name: str | None) -> Response:
     runs = _runs(service, body.model, name)
     if body.raw_scores:
         raise Refusal(422, "raw_scores is not answered: scores are calibrated probabilities, leave it out")
@@ -126,11 +132,15 @@ async def _answer(service: Service, request: Request, body: PredictRequest, name
     texts = texts_of(body.inputs, pairs=runs[0].reads_pairs)
     replies = await service.predict_each(request, runs, texts, truncate=body.cuts, reject_below=least)
     shape = _told_at_length if body.verbose or parameters.verbose else label_scores
-    found = {run.name: [shape(answer, run, top_k) for answer in replies[run.name].answers] for run in runs}
+    lists = [await json_list(shape(answer, run, top_k) for answer in replies[run.name].answers) for run in runs]
     # Runs that were asked together were computed together: the first one's times are those of all.
     headers = reply_headers(replies[runs[0].name], texts)
     headers["X-Run-Version"] = ", ".join(replies[run.name].version for run in runs)
-    return JSONResponse(found if isinstance(body.model, list) else found[runs[0].name], headers=headers)
+    if not isinstance(body.model, list):
+        return Response(lists[0], headers=headers, media_type="application/json")
+    named = zip(runs, lists, strict=True)
+    found = b",".join(json.dumps(run.name).encode() + b":" + answers for run, answers in named)
+    return Response(b"{" + found + b"}", headers=headers, media_type="application/json")
 
 
 def _runs(service: Service, model: str | list[str] | None, name: str | None) -> list[ServedRun]:
