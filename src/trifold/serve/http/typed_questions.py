@@ -4,15 +4,18 @@ A run knows its own labels and no others, so a question is answered where it ask
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from trifold.data.label_matching import known_labels
+from trifold.data.label_matching import known_labels, plain_text, spelling
 from trifold.serve.replies import TextAnswer
 from trifold.serve.served_run import ServedRun
 from trifold.web.refusals import Refusal
 
 _SHOWN_LABELS = 20
+_WORD, _WORD_BEGINS = re.compile(r"\w"), re.compile(r"(?<!\w)(?=.)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,13 @@ def choice_of(run: ServedRun, name: str, options: Sequence[str]) -> Choice:
             f"question {name!r} is for one choice, and {run.name} gives a text any number of labels: ask whether each "
             f"applies (noul, or predicate); its labels are {_listed(run)}",
         )
-    given = tuple(options) or run.labels
+    if not options:
+        return Choice(run.labels, tuple(range(len(run.labels))))
+    given = tuple(options)
     if len(given) < 2:
         raise Refusal(422, f"question {name!r} has one option: send two or more, or none for all of the run's labels")
-    numbers = tuple(_number(run, name, option) for option in given)
+    # Of more options than labels, one of the first is none or the same as another.
+    numbers = tuple(_number(run, name, option) for option in given[: len(run.labels) + 1])
     if len(set(numbers)) < len(numbers):
         raise Refusal(422, f"question {name!r} has two options that are the same label of {run.name}: leave one out")
     return Choice(given, numbers)
@@ -82,12 +88,11 @@ def predicate_of(run: ServedRun, name: str, instructions: str) -> Predicate:
     Raises:
         Refusal: If neither does.
     """
-    for number, label in enumerate(run.labels):
-        if name == label:
-            return Predicate(number)
-    lines = instructions.strip().splitlines() or [""]
+    if name in _names(run.labels).numbers:
+        return Predicate(_names(run.labels).numbers[name])
+    last = instructions.strip().rpartition("\n")[2]
     # What stands before may be about all of the labels, as in a prompt that lists them.
-    for part in (lines[-1], instructions):
+    for part in dict.fromkeys((last, instructions)):
         named = _named(part, run.labels)
         if len(named) == 1:
             return Predicate(named[0])
@@ -110,29 +115,70 @@ def confidence(shares: Mapping[str, float]) -> float:
     return max(0.0, (count * most - 1) / (count - 1))
 
 
+@dataclass(frozen=True)
+class _Names:
+    """The labels of a run, as questions may name them.
+
+    Attributes:
+        numbers: Label to its number.
+        alike: A usual form of a label to those that have it.
+        lengths: Of the labels in lower case, the longest first.
+        lowered: Label in lower case to the numbers of those that it may be.
+    """
+
+    numbers: Mapping[str, int]
+    alike: Mapping[str, Sequence[str]]
+    lengths: Sequence[int]
+    lowered: Mapping[str, Sequence[int]]
+
+
+@lru_cache(maxsize=64)
+def _names(labels: tuple[str, ...]) -> _Names:
+    alike: dict[str, list[str]] = defaultdict(list)
+    lowered: dict[str, list[int]] = defaultdict(list)
+    for number, label in enumerate(labels):
+        for form in {plain_text(label), spelling(label)}:
+            alike[form].append(label)
+        lowered[label.lower()].append(number)
+    lengths = sorted({len(label) for label in lowered}, reverse=True)
+    return _Names({label: number for number, label in enumerate(labels)}, alike, lengths, lowered)
+
+
 def _number(run: ServedRun, name: str, option: str) -> int:
-    if option in run.labels:
-        return run.labels.index(option)
-    same = known_labels([option], run.labels, merge=True)
+    names = _names(run.labels)
+    if option in names.numbers:
+        return names.numbers[option]
+    near = [*names.alike.get(plain_text(option), ()), *names.alike.get(spelling(option), ())]
+    same = known_labels([option], near, merge=True)
     if option not in same:
         raise Refusal(
             422, f"question {name!r} has the option {option!r}, which is no label of {run.name}: it has {_listed(run)}"
         )
-    return run.labels.index(str(same[option]))
+    return names.numbers[str(same[option])]
 
 
-def _named(text: str, labels: Sequence[str]) -> list[int]:
-    """The labels that stand in a text as words of their own; of two that overlap the longer one alone."""
-    found: list[tuple[int, int, int]] = []
-    for number, label in enumerate(labels):
-        pattern = rf"(?<!\w){re.escape(label)}(?!\w)"
-        found += [(one.start(), one.end(), number) for one in re.finditer(pattern, text, re.IGNORECASE)]
-    inside = [
-        (start, end, number)
-        for start, end, number in found
-        if not any(s <= start and end <= e and e - s > end - start for s, e, _ in found)
-    ]
-    return sorted({number for _, _, number in inside})
+def _named(text: str, labels: tuple[str, ...]) -> list[int]:
+    """The labels that stand in a text as words of their own; of two that overlap the longer one alone.
+
+    The time that it takes grows with the text, but not with the number of labels or of places where they stand.
+    """
+    names, text = _names(labels), text.lower()
+    found: set[int] = set()
+    # Until there, a label that began before stands in the text.
+    covered = 0
+    for begun in _WORD_BEGINS.finditer(text):
+        start = begun.start()
+        for length in names.lengths:
+            end = start + length
+            if covered < end <= len(text) and text[start:end] in names.lowered and not _is_inside_word(text, end):
+                found.update(names.lowered[text[start:end]])
+                covered = end
+                break
+    return sorted(found)
+
+
+def _is_inside_word(text: str, place: int) -> bool:
+    return place < len(text) and _WORD.match(text, place) is not None
 
 
 def _listed(run: ServedRun) -> str:
