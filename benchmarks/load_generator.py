@@ -85,14 +85,25 @@ async def connected(port: int) -> AsyncIterator[Connection]:
         await connection.close()
 
 
-def bodies(texts: Sequence[str], at_a_time: int = 1, path: str = "/predict") -> list[tuple[str, bytes]]:
-    """Questions of so many texts each: where they go, and the body."""
+def bodies(texts: Sequence[str], at_a_time: int = 1, **more: object) -> list[tuple[str, bytes]]:
+    """Questions of so many texts each: where they go, and the body, which has `more` in it."""
     parts = [list(texts[start : start + at_a_time]) for start in range(0, len(texts), at_a_time)]
-    return [(path, json.dumps({"inputs": part[0] if at_a_time == 1 else part}).encode()) for part in parts]
+    return [
+        ("/predict", json.dumps({"inputs": part[0] if at_a_time == 1 else part, **more}).encode()) for part in parts
+    ]
 
 
-async def ask_all(port: int, questions: Sequence[tuple[str, bytes]], clients: int) -> list[Answered]:
-    """All questions, shared among clients that each wait for an answer before they ask on; in the order of ending."""
+async def ask_all(
+    port: int, questions: Sequence[tuple[str, bytes]], clients: int, rest_seconds: float = 0.0
+) -> list[Answered]:
+    """All questions, shared among clients that each wait for an answer before they ask on; in the order of ending.
+
+    Args:
+        port: On this machine.
+        questions: Path and body of each.
+        clients: How many.
+        rest_seconds: What a client waits that got no answer, before it asks something else.
+    """
     left: Iterator[tuple[str, bytes]] = iter(questions)
     found: list[Answered] = []
 
@@ -103,6 +114,8 @@ async def ask_all(port: int, questions: Sequence[tuple[str, bytes]], clients: in
                 status, headers, answer = await connection.post(path, body)
                 ended = time.perf_counter()
                 found.append(Answered(name, number, status, ended - begun, ended, headers, answer))
+                if status != 200:
+                    await asyncio.sleep(rest_seconds)
 
     await asyncio.gather(*(client(name) for name in range(clients)))
     return found

@@ -303,7 +303,7 @@ def _of_searches(name: str) -> Iterator[Figure]:
 
 
 def _of_serving(name: str) -> Iterator[Figure]:
-    from serving import HEADS, percentile_of, rate_of
+    from serving import percentile_of, rate_of
 
     kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
     part = name.removeprefix("serving/")
@@ -314,7 +314,7 @@ def _of_serving(name: str) -> Iterator[Figure]:
         yield kept["to_predict"], rate["serve"] / rate["predict"], 1e-9
         yield kept["to_plain"], rate["serve"] / rate["plain"], 1e-9
     elif part == "heads":
-        yield kept["ratio"], HEADS * rate_of(rows, "one") / rate_of(rows, "five"), 1e-9
+        yield kept["ratio"], rate_of(rows, "one") / rate_of(rows, "five"), 1e-9
     elif part == "memory":
         first, last = (row["resident_bytes"] for row in rows)
         yield kept["ratio"], last / first, 1e-9

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,10 +102,11 @@ def test_it_shows_what_matters_first(page: Any, reports: dict[str, Path]) -> Non
     assert page.get_by_role("heading", level=1).inner_text() == "Which method to ship for reviews.csv?"
     assert "Ship " in page.get_by_label("Verdict").inner_text()
     assert page.locator("tr.ship th").first.inner_text().startswith(("tfidf", "full"))
-    # The verdict, the leaderboard and the plot of score against cost are on the first screen.
+    # The verdict, the leaderboard and the plot of score against cost are on the first screen, with five methods more.
+    row = page.locator(".leaderboard tbody tr").first.bounding_box()["height"]
     for what in ("section.verdict", ".leaderboard", "section[aria-label='Score against cost'] svg"):
         box = page.locator(what).bounding_box()
-        assert box["y"] + box["height"] <= 900
+        assert box["y"] + box["height"] <= 900 - 5 * row
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
     body = page.inner_text("body")
     for part in ("Leaderboard", "The data", "How to reproduce", "trifold compare", "240 in the file = 240 used"):
@@ -209,6 +211,19 @@ def test_labels_that_look_like_markup_are_filtered_as_they_are(page: Any, report
         # Signs of direction in a label end with it.
         assert f"{words} \u2068{label}\u2069" in section.get_by_role("status").inner_text()
     assert section.locator(".mistakes > li:visible").count() > 0
+
+
+def test_a_number_of_the_confusion_matrix_shows_its_mistakes(page: Any, reports: dict[str, Path]) -> None:
+    page.goto((reports["hostile"] / "report.html").as_uri())
+    section = page.get_by_label("Mistakes of tfidf")
+    number = page.locator(".matrix td button").first
+    count = int(number.inner_text())
+    section.get_by_label("with the words").fill("nowhere to be found")
+    number.focus()
+    page.keyboard.press("Enter")
+    assert section.locator(".mistakes > li:visible").count() == count
+    assert re.search("true is .*, said ", section.get_by_role("status").inner_text())
+    assert section.get_by_label("true is").evaluate("one => one === document.activeElement")
 
 
 def test_without_scripts_all_of_it_is_there(browser: Any, reports: dict[str, Path]) -> None:

@@ -84,8 +84,12 @@ def serving(folder: Path, *words: object, env: dict[str, str] | None = None) -> 
         assert address.startswith("http://127.0.0.1:"), log.read_text()
         yield Running(process, address, log)
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()
+        try:
+            process.wait(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
         assert process.stdout is not None
         process.stdout.close()
 

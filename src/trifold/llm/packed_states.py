@@ -4,26 +4,31 @@ The prefix (instructions, examples) is computed once, and its keys and values ar
 their words then go through the model as one row. The attention mask lets each token attend to the prefix, its own
 prompt and its own word only. So no token is computed twice, and no text is padded or copied. Where layers have a
 sliding window, the keys of all tokens are kept all the same, and a mask of their own lets each token attend to those
-that are near in its text.
+that are near in its text. Prompts that are long behind the prefix, as those with examples of their own, fill a row
+each; several rows of like length then go through the model as a batch, so that its weights are read once for all.
 """
 
 import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from trifold.engines.attention_windows import layer_windows
 from trifold.llm.token_tree import Continuations, Pack, branches_of
+from trifold.models.batching import by_token_budget
 from trifold.runtime import Runtime
 
 # A kept prefix is reused as long as computing the rest with each prompt costs at most this many tokens.
 _NEGLIGIBLE_TOKENS = 16
-# Tokens of one forward pass: fewer do not occupy the processor; more mostly add attention that is masked.
+# Tokens of a row: fewer do not occupy the processor; more mostly add attention that is masked.
 _PACK_TOKENS = {"cpu": 256}
 _PACK_TOKENS_ELSEWHERE = 2_048
+# Tokens of the rows of a batch, each with the prefix, whose keys and values are copied for it.
+_BATCH_TOKENS = 2_048
 # A row is filled up to a multiple of this: oneDNN generates code for every shape.
-_MULTIPLE = 64
+_MULTIPLE = 32
 # For each layer its keys and values, `(1, heads, tokens, width)`; `None` for a layer that has none of its own.
 _KeysAndValues = list[tuple[torch.Tensor | None, torch.Tensor | None]]
 
@@ -52,6 +57,7 @@ class PackedStates:
         self._windows = windows
         self._dtype = model.dtype
         self._device = runtime.device
+        self._batch = min(token_budget, _BATCH_TOKENS)
         self._limit = min(token_budget, _PACK_TOKENS.get(runtime.device, _PACK_TOKENS_ELSEWHERE))
         self._most = max(token_budget, _MULTIPLE)
         self._kept: tuple[tuple[int, ...], _KeysAndValues] = ((), [])
@@ -60,9 +66,13 @@ class PackedStates:
     def of(self, rows: Sequence[Continuations]) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Positions of some rows, and the states of their places in the order of `places_of`, `(places, width)`."""
         prefix, kept = self._prefix(rows)
-        for some in self._packs(rows, len(prefix)):
-            pack = Pack([rows[position] for position in some], len(prefix), _MULTIPLE)
-            yield some, self._forward(pack, kept)[0][pack.asked]
+        together = list(self._packs(rows, len(prefix)))
+        packs = [Pack([rows[position] for position in some], len(prefix)) for some in together]
+        lengths = len(prefix) + np.array([_filled(pack) for pack in packs])
+        for batch in by_token_budget(lengths, self._batch):
+            states = self._forward([packs[number] for number in batch], kept)[0]
+            asked = [theirs[packs[number].asked] for number, theirs in zip(batch, states, strict=True)]
+            yield [position for number in batch for position in together[number]], torch.cat(asked)
 
     def _prefix(self, rows: Sequence[Continuations]) -> tuple[tuple[int, ...], _KeysAndValues]:
         """Tokens that all prompts begin with, and their keys and values, which are kept from call to call."""
@@ -76,8 +86,8 @@ class PackedStates:
             kept = _cropped(self._kept[1], usable)
             while usable < shared:
                 end = min(shared, usable + self._most)
-                pack = Pack([Continuations(first[:end], ((0,),))], usable, _MULTIPLE)
-                usable, kept = end, _cropped(self._forward(pack, kept)[1], end)
+                pack = Pack([Continuations(first[:end], ((0,),))], usable)
+                usable, kept = end, _cropped(self._forward([pack], kept)[1], end)
             self._kept = first[:shared], kept
         return first[:usable], _cropped(self._kept[1], usable)
 
@@ -94,28 +104,45 @@ class PackedStates:
             tokens += size
         yield pack
 
-    def _forward(self, pack: Pack, kept: _KeysAndValues) -> tuple[torch.Tensor, _KeysAndValues]:
-        """The states of a pack after the prefix, `(tokens, width)`, and the keys and values of both."""
+    def _forward(self, packs: Sequence[Pack], kept: _KeysAndValues) -> tuple[torch.Tensor, _KeysAndValues]:
+        """The states of packs after the prefix, `(packs, tokens, width)`, and the keys and values of both."""
         from transformers import DynamicCache
 
-        self.tokens_computed += pack.tokens
-        masks = {kind: mask.to(self._device) for kind, mask in pack.masks(self._windows, self._dtype).items()}
+        size = max(map(_filled, packs))
+        for pack in packs:
+            self.tokens_computed += pack.tokens
+            pack.fill(size)
+        parts = [pack.masks(self._windows, self._dtype) for pack in packs]
+        masks = {kind: torch.cat([part[kind] for part in parts]).to(self._device) for kind in self._windows}
         # Made without the configuration, a cache keeps all tokens, also where a layer attends to a window of them.
-        cache = DynamicCache(kept)
+        cache = DynamicCache(_for_each(kept, len(packs)))
         states = self._body(
-            input_ids=torch.tensor([pack.ids], device=self._device),
+            input_ids=torch.tensor([pack.ids for pack in packs], device=self._device),
             attention_mask=masks if len(masks) > 1 else next(iter(masks.values())),
-            position_ids=torch.tensor([pack.positions], device=self._device),
+            position_ids=torch.tensor([pack.positions for pack in packs], device=self._device),
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        return states[0], [(layer.keys, layer.values) for layer in cache.layers]
+        return states, [(layer.keys, layer.values) for layer in cache.layers]
+
+
+def _filled(pack: Pack) -> int:
+    """The tokens that a pack is filled up to."""
+    return -(-pack.tokens // _MULTIPLE) * _MULTIPLE
 
 
 def _common(one: Sequence[int], other: Sequence[int], most: int) -> int:
     """The number of tokens that both begin with, at most `most`."""
     most = min(most, len(one), len(other))
     return next((index for index in range(most) if one[index] != other[index]), most)
+
+
+def _for_each(kept: _KeysAndValues, packs: int) -> _KeysAndValues:
+    """The prefix's keys and values for each of some packs."""
+    return [
+        tuple(None if part is None else part.expand(packs, -1, -1, -1) for part in layer)  # type: ignore[misc]
+        for layer in kept
+    ]
 
 
 def _cropped(kept: _KeysAndValues, tokens: int) -> _KeysAndValues:

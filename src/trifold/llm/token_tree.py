@@ -79,7 +79,6 @@ class Pack:
     Args:
         rows: The prompts and their words.
         known: Tokens of each prompt that are in the prefix.
-        multiple: The row is filled up with tokens that nothing attends to, to a multiple of so many.
 
     Attributes:
         tokens: Tokens of the row that are not there to fill it up.
@@ -88,7 +87,7 @@ class Pack:
         asked: Indices into `ids` of the tokens whose logits are needed, in the order of `places_of`.
     """
 
-    def __init__(self, rows: Sequence[Continuations], known: int, multiple: int = 1) -> None:
+    def __init__(self, rows: Sequence[Continuations], known: int) -> None:
         self._known = known
         self.ids: list[int] = []
         self.positions: list[int] = []
@@ -101,7 +100,6 @@ class Pack:
         for number, row in enumerate(rows):
             self._add(number, row)
         self.tokens = len(self.ids)
-        self._fill(-self.tokens % multiple)
 
     def _add(self, number: int, row: Continuations) -> None:
         branches = branches_of(row.words)
@@ -114,7 +112,9 @@ class Pack:
         self._on_path += [(root + 1 + path[-1], root + 1 + node) for path in branches.paths for node in path]
         self._owners += [number] * (len(self.ids) - len(self._owners))
 
-    def _fill(self, missing: int) -> None:
+    def fill(self, size: int) -> None:
+        """Fill the row up to so many tokens with some that nothing attends to."""
+        missing = size - len(self.ids)
         self.ids += [0] * missing
         self.positions += [self._known] * missing
         self._owners += [-1] * missing

@@ -167,6 +167,22 @@ def test_one_text_after_the_other_computes_the_examples_once() -> None:
     assert scorer.tokens_computed < 5 * 12
 
 
+@pytest.mark.parametrize("name", ["gemma3", "llama", "gpt2"])
+def test_long_prompts_that_share_little_go_through_the_model_several_at_a_time(name: str) -> None:
+    model = made(name)
+    scorer = Likelihoods(model, CPU, 1_024)
+    assert scorer.shares
+    rows = [Continuations(numbers(0, 2) + numbers(n, 140 + 5 * n), ALIKE) for n in (9, 1, 12, 4, 7, 2, 11)]
+    expected = scorer.plain(rows)
+    batches: list[int] = []
+    body = getattr(model, model.base_model_prefix)
+    body.register_forward_pre_hook(lambda *given: batches.append(len(given[2]["input_ids"])), with_kwargs=True)
+    np.testing.assert_allclose(scorer.of(rows), expected, atol=1e-4, rtol=0)
+    # The first pass is that of the prefix.
+    assert sum(batches[1:]) == len(rows)
+    assert len(batches) <= 4
+
+
 def test_a_prefix_that_is_longer_than_the_budget() -> None:
     scorer = Likelihoods(made("gemma3"), CPU, 1)
     rows = [Continuations(numbers(0, 150) + numbers(n, n), WORDS) for n in (3, 4)]

@@ -1,4 +1,5 @@
-// Filters the mistakes of each method by their true label, by what was said, and by words of their text.
+// Filters the mistakes of each method by their true label, by what was said, and by words of their text; a number in the
+// confusion matrix shows the mistakes that it counts.
 for (const form of document.querySelectorAll("form.filter")) {
   const section = form.closest("section");
   const items = [...section.querySelectorAll(".mistakes > li")];
@@ -31,9 +32,30 @@ for (const form of document.querySelectorAll("form.filter")) {
     }
   };
   form.addEventListener("input", filter);
+  // The fields are emptied once all have heard of it.
   form.addEventListener("reset", () => setTimeout(filter));
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;
+
+  const method = form.closest("details.method");
+  for (const cell of method.querySelectorAll("td[data-true]")) {
+    const { true: own, said: given } = cell.dataset;
+    // The surest mistakes are listed; a pair of labels may have none among them.
+    if (!items.some((item) => item.dataset.true === own && item.dataset.said === given)) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = cell.textContent;
+    button.setAttribute("aria-label", `${cell.textContent}: show these mistakes`);
+    button.addEventListener("click", () => {
+      form.reset();
+      [trueLabel.value, said.value] = [own, given];
+      filter();
+      form.scrollIntoView({ block: "center" });
+      trueLabel.focus({ preventScroll: true });
+    });
+    cell.replaceChildren(button);
+    method.querySelector(".pointed").hidden = false;
+  }
   // A browser may have kept what the fields held before the page was loaded again.
   filter();
 }

@@ -1,6 +1,7 @@
 """What the command `serve` does: it opens the runs, and answers until it is told to end."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,9 @@ async def _serve(served: Served, ready: Callable[[str, Sequence[str]], None]) ->
         metrics.watch(server)
         service = Service(server, settings, metrics, index)
         files = Files(service)
+        # What is there by now lives as long as the process: looking through it for garbage takes longer than a request.
+        gc.collect()
+        gc.freeze()
         app = make_app(service, files, _line_writer() if settings.access_log else None)
         if key is None and not is_loopback(settings.host):
             say("note: whoever reaches this machine may ask: set a key as the environment variable TRIFOLD_API_KEY")

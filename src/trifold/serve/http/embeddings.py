@@ -1,16 +1,18 @@
 """Vectors for texts in OpenAI's form, and how alike texts are."""
 
 import base64
+import json
 from typing import Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from trifold.serve.answers import require_few
 from trifold.serve.http.inputs import Inputs, single_text, texts_of
 from trifold.serve.http.json_bodies import JsonBody, JsonList, JsonRoute
+from trifold.serve.http.long_answers import json_list
 from trifold.serve.http.service import Service, answer_headers, until_gone
 from trifold.serve.replies import EmbedReply
 from trifold.types import single_texts
@@ -78,17 +80,20 @@ def embedding_routes(service: Service) -> APIRouter:
     told: dict[int | str, dict[str, Any]] = {200: {"model": EmbeddingsAnswer}}
 
     @router.post("/v1/embeddings", response_model=None, responses=told, summary="Vectors of texts, in OpenAI's form")
-    async def embeddings(request: Request, body: EmbeddingsRequest) -> JSONResponse:
+    async def embeddings(request: Request, body: EmbeddingsRequest) -> Response:
         run = service.run(body.model)
         texts = single_texts(texts_of(body.input, pairs=False, name="input", most=service.server.texts_per_request))
         work = service.server.embed(run.name, texts, dimensions=body.dimensions, prompt_name=body.prompt_name)
         reply = await until_gone(request, work)
         tokens = _tell(request, run.name, reply)
-        vectors = [_encoded(vector, body.encoding_format) for vector in reply.vectors]
-        data = [{"object": "embedding", "index": n, "embedding": vector} for n, vector in enumerate(vectors)]
+        vectors = (_encoded(vector, body.encoding_format) for vector in reply.vectors)
+        data = await json_list(
+            {"object": "embedding", "index": n, "embedding": vector} for n, vector in enumerate(vectors)
+        )
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        answer = {"object": "list", "data": data, "model": run.name, "usage": usage}
-        return JSONResponse(answer, headers=_headers(reply, texts, tokens))
+        told = json.dumps({"object": "list", "model": run.name, "usage": usage}).encode()
+        answer = told[:-1] + b', "data": ' + data + b"}"
+        return Response(answer, headers=_headers(reply, texts, tokens), media_type="application/json")
 
     cosines: dict[int | str, dict[str, Any]] = {200: {"model": list[float]}}
 

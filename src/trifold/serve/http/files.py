@@ -8,6 +8,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Event
 from typing import Any, Literal
@@ -80,9 +81,13 @@ class Files:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._folder = Path(tempfile.mkdtemp(prefix="trifold-files-"))
         self._threads = ThreadPoolExecutor(_MOST_FILES, "file")
         self.jobs: dict[str, Job] = {}
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where they lie; there is none before the first comes."""
+        return Path(tempfile.mkdtemp(prefix="trifold-files-"))
 
     async def take(self, request: Request, name: str, run_name: str | None, *, excel_safe: bool) -> str:
         """Take a file that a request sends, and have its rows labelled.
@@ -97,7 +102,7 @@ class Files:
         self._make_room()
         written = written_suffix(safe.name, excel_safe=excel_safe)
         file_id = secrets.token_urlsafe(16)
-        folder = self._folder / file_id
+        folder = self.folder / file_id
         folder.mkdir()
         source, output = folder / f"file{safe.suffix}", folder / f"labelled{written}"
         job = self.jobs[file_id] = Job(folder, f"{safe.stem}-labelled{written}", output)
@@ -136,7 +141,8 @@ class Files:
         for job in self.jobs.values():
             job.stopped.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if "folder" in vars(self):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _make_room(self) -> None:
         now = time.monotonic()

@@ -1,6 +1,5 @@
 """The texts of a request, in the forms in which clients of several servers send them."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import WithJsonSchema
@@ -46,7 +45,7 @@ def texts_of(inputs: object, *, pairs: bool, name: str = "inputs", most: int | N
         Refusal: If they are none.
         TooManyTextsError: If they are more.
     """
-    one = isinstance(inputs, str | Mapping) or (pairs and _is_two(inputs))
+    one = isinstance(inputs, str | dict) or (pairs and _is_two(inputs))
     found = [inputs] if one else inputs
     if not isinstance(found, list):
         raise Refusal(422, f"{name} must be a text or a list of texts")
@@ -70,7 +69,7 @@ def single_text(value: object, name: str) -> str:
 
 
 def _text(item: object, name: str, *, pairs: bool) -> Text:
-    if isinstance(item, Mapping):
+    if isinstance(item, dict):
         unknown = item.keys() - {"text", "text_pair"}
         if unknown or "text" not in item:
             raise Refusal(422, f'{name} must be {{"text": "…", "text_pair": "…"}}')

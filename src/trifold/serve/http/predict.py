@@ -1,14 +1,16 @@
 """Labels for texts: `/predict` as text-embeddings-inference has it, and the forms of Hugging Face and SageMaker."""
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from trifold.serve.http.inputs import Inputs, texts_of
-from trifold.serve.http.json_bodies import JsonBody, JsonRoute
+from trifold.serve.http.json_bodies import JsonBody, JsonList, JsonRoute
+from trifold.serve.http.long_answers import json_list
 from trifold.serve.http.service import Service, answer_headers
 from trifold.serve.replies import Reply, TextAnswer
 from trifold.serve.served_run import ServedRun
@@ -32,7 +34,10 @@ class PredictRequest(JsonBody):
     """Texts to label."""
 
     inputs: Inputs
-    model: str | None = Field(default=None, description="Name of the run; the first where none is given")
+    model: str | JsonList[str] | None = Field(
+        default=None,
+        description="Name of the run; the first where none is given. Of several: an object of answers by name",
+    )
     parameters: Parameters | None = None
     options: dict[str, Any] | None = Field(default=None, description="Taken for Hugging Face's clients; has no effect")
     truncate: bool | None = Field(default=None, description="As in parameters")
@@ -70,22 +75,26 @@ class TextLabels(BaseModel):
     scores: list[LabelScore]
 
 
+_Texts = list[list[LabelScore]] | list[TextLabels]
+
+
 def predict_routes(service: Service) -> APIRouter:
     """`POST /predict`, `/{run}/predict`, `/` and `/invocations`."""
     router = APIRouter(route_class=JsonRoute, tags=["labels"])
     told: dict[int | str, dict[str, Any]] = {
         200: {
-            "model": list[list[LabelScore]] | list[TextLabels],
-            "description": "For each text its labels, the likeliest first",
+            "model": _Texts | dict[str, _Texts],
+            "description": "For each text its labels, the likeliest first; by the name of the run where several are "
+            "asked",
         }
     }
 
-    async def predict(request: Request, body: Annotated[PredictRequest, Body(examples=_EXAMPLES)]) -> JSONResponse:
+    async def predict(request: Request, body: Annotated[PredictRequest, Body(examples=_EXAMPLES)]) -> Response:
         return await _answer(service, request, body, None)
 
     async def predict_by(
         request: Request, run: str, body: Annotated[PredictRequest, Body(examples=_EXAMPLES)]
-    ) -> JSONResponse:
+    ) -> Response:
         return await _answer(service, request, body, run)
 
     for path, summary in (
@@ -104,21 +113,46 @@ def predict_routes(service: Service) -> APIRouter:
     return router
 
 
-async def _answer(service: Service, request: Request, body: PredictRequest, name: str | None) -> JSONResponse:
-    run = service.run(_one_name(name, body.model))
+async def _answer(service: Service, request: Request, body: PredictRequest, name: str | None) -> Response:
+    runs = _runs(service, body.model, name)
     if body.raw_scores:
         raise Refusal(422, "raw_scores is not answered: scores are calibrated probabilities, leave it out")
     if body.truncation_direction.lower() != "right":
         raise Refusal(422, "truncation_direction is the run's own setting: leave it out")
     parameters = body.parameters or Parameters()
     top_k = body.top_k or parameters.top_k
-    if top_k is not None and top_k > len(run.labels):
-        raise Refusal(422, f"top_k {top_k}: the run has {len(run.labels)} labels, send 1 to {len(run.labels)}")
+    fewest = min(len(run.labels) for run in runs)
+    if top_k is not None and top_k > fewest:
+        raise Refusal(422, f"top_k {top_k}: the run has {fewest} labels, send 1 to {fewest}")
     least = parameters.reject_below if body.reject_below is None else body.reject_below
-    texts = texts_of(body.inputs, pairs=run.reads_pairs, most=service.server.texts_per_request)
-    reply = await service.predict(request, run, texts, truncate=body.cuts, reject_below=least)
+    texts = texts_of(body.inputs, pairs=runs[0].reads_pairs, most=service.server.texts_per_request)
+    replies = await service.predict_each(request, runs, texts, truncate=body.cuts, reject_below=least)
     shape = _told_at_length if body.verbose or parameters.verbose else label_scores
-    return JSONResponse([shape(answer, run, top_k) for answer in reply.answers], headers=reply_headers(reply, texts))
+    lists = [await json_list(shape(answer, run, top_k) for answer in replies[run.name].answers) for run in runs]
+    # Runs that were asked together were computed together: the first one's times are those of all.
+    headers = reply_headers(replies[runs[0].name], texts)
+    headers["X-Run-Version"] = ", ".join(replies[run.name].version for run in runs)
+    if not isinstance(body.model, list):
+        return Response(lists[0], headers=headers, media_type="application/json")
+    named = zip(runs, lists, strict=True)
+    found = b",".join(json.dumps(run.name).encode() + b":" + answers for run, answers in named)
+    return Response(b"{" + found + b"}", headers=headers, media_type="application/json")
+
+
+def _runs(service: Service, model: str | list[str] | None, name: str | None) -> list[ServedRun]:
+    """The runs that a request names."""
+    if not isinstance(model, list):
+        return [service.run(_one_name(name, model))]
+    if name is not None:
+        raise Refusal(422, f"the path names the run {name!r} and the body several: ask for those at /predict")
+    if not model or len(set(model)) != len(model):
+        raise Refusal(422, "model names no run, or one twice: send each name once")
+    runs = [service.run(one) for one in model]
+    if len({run.reads_pairs for run in runs}) > 1:
+        raise Refusal(
+            422, "model names runs that read pairs of texts and runs that read single ones: ask for them apart"
+        )
+    return runs
 
 
 def label_scores(answer: TextAnswer, run: ServedRun, top_k: int | None = None) -> list[dict[str, Any]]:

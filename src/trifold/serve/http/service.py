@@ -90,13 +90,38 @@ class Service:
             ServingError: As `ModelServer.predict`.
             Refusal: If the client is gone.
         """
+        replies = await self.predict_each(request, [run], texts, truncate=truncate, reject_below=reject_below)
+        return replies[run.name]
+
+    async def predict_each(
+        self,
+        request: Request,
+        runs: Sequence[ServedRun],
+        texts: Sequence[Text],
+        *,
+        truncate: bool = True,
+        reject_below: float | None = None,
+    ) -> dict[str, Reply]:
+        """As `predict`, by several runs: name of each to its reply.
+
+        Raises:
+            ServingError: As `ModelServer.predict_each`.
+            Refusal: If the client is gone.
+        """
         least = self.settings.reject_below if reject_below is None else reject_below
-        asked = self.server.predict(run.name, texts, truncate=truncate, reject_below=least or None)
-        reply = await until_gone(request, asked)
-        truncated = sum(answer.truncated for answer in reply.answers)
-        tokens = sum(answer.tokens for answer in reply.answers)
-        tell(request.scope, run=run.name, version=reply.version, texts=len(texts), tokens=tokens, truncated=truncated)
-        return reply
+        names = [run.name for run in runs]
+        asked = self.server.predict_each(names, texts, truncate=truncate, reject_below=least or None)
+        replies = await until_gone(request, asked)
+        answers = [answer for reply in replies.values() for answer in reply.answers]
+        tell(
+            request.scope,
+            run=",".join(names),
+            version=",".join(reply.version for reply in replies.values()),
+            texts=len(texts),
+            tokens=sum(answer.tokens for answer in answers),
+            truncated=sum(answer.truncated for answer in answers),
+        )
+        return replies
 
 
 def refusal_of(error: TrifoldError) -> Refusal:

@@ -90,6 +90,13 @@ def test_a_run_that_is_not_sure_enough_gives_no_label(server: AskedServer) -> No
     assert [one["declined"] for one in server.post("/predict", {**asked, "verbose": True}).json()] == [False, True]
 
 
+def test_several_runs_answer_one_request(server: AskedServer) -> None:
+    found = server.post("/predict", {"inputs": [PRAISE, BLAME], "model": ["moods", "films"]})
+    apart = {name: server.post(f"/{name}/predict", {"inputs": [PRAISE, BLAME]}) for name in ("moods", "films")}
+    assert found.json() == {name: one.json() for name, one in apart.items()}
+    assert found.headers["x-run-version"] == ", ".join(one.headers["x-run-version"] for one in apart.values())
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "said"),
     [
@@ -103,6 +110,9 @@ def test_a_run_that_is_not_sure_enough_gives_no_label(server: AskedServer) -> No
         ({"inputs": "a", "model": "pairs"}, 422, "inputs is a single text, and this run reads pairs"),
         ({"inputs": {"texts": "a"}}, 422, 'inputs must be {"text": "…", "text_pair": "…"}'),
         ({"inputs": "a", "model": "flims"}, 404, "there is no run 'flims': this server has films, moods, pairs"),
+        ({"inputs": "a", "model": []}, 422, "model names no run"),
+        ({"inputs": "a", "model": ["films", "films"]}, 422, "or one twice"),
+        ({"inputs": "a", "model": ["films", "pairs"]}, 422, "runs that read pairs of texts and runs that read single"),
         ({"inputs": "a", "top_k": 3}, 422, "top_k 3: the run has 2 labels"),
         ({"inputs": "a", "top_k": 0}, 422, "top_k"),
         ({"inputs": "a", "parameters": {"topk": 1}}, 422, "parameters.topk"),

@@ -87,7 +87,7 @@ def test_what_is_no_file_is_refused(
         found = send(server, content, name)
         assert found["state"] == "failed"
         assert "the file" in found["error"]
-        assert str(server.files._folder) not in found["error"]
+        assert str(server.files.folder) not in found["error"]
         return
     refused = server.post("/files", content=content, params={"name": name})
     assert (refused.status_code, said in refused.json()["error"]) == (status, True), refused.text
@@ -140,4 +140,4 @@ def test_only_so_many_files_are_kept(server: AskedServer) -> None:
     for _ in range(6):
         send(server, ROWS.encode())
     assert len(server.files.jobs) == 4
-    assert len(list(server.files._folder.iterdir())) == 4
+    assert len(list(server.files.folder.iterdir())) == 4
