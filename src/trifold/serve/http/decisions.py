@@ -16,14 +16,22 @@ from trifold.serve.http.inputs import Inputs, texts_of
 from trifold.serve.http.json_bodies import JsonList, JsonRoute
 from trifold.serve.http.predict import reply_headers
 from trifold.serve.http.service import Service
-from trifold.serve.http.typed_questions import Choice, Predicate, choice_of, confidence, predicate_of, unknown_kind
+from trifold.serve.http.typed_questions import (
+    Choice,
+    Predicate,
+    choice_of,
+    confidence,
+    predicate_of,
+    require_short,
+    unknown_kind,
+)
 from trifold.serve.replies import TextAnswer
 from trifold.serve.served_run import ServedRun
 from trifold.web.refusals import Refusal
 
 _MOST_QUESTIONS = 2_000
-# Of all questions together: each option gets its probability, and labels are looked for in instructions.
-_MOST_OPTIONS, _MOST_INSTRUCTIONS = 100_000, 500_000
+# Of all questions together: each gets its probability in the answer.
+_MOST_OPTIONS = 100_000
 
 
 def _require_few(value: Any) -> Any:
@@ -122,7 +130,7 @@ def decision_routes(service: Service) -> APIRouter:
     @router.post("/v1/systemone", response_model=None, responses=by_id, summary="Typed questions, in TypeSafe's form")
     async def systemone(request: Request, body: SystemOneRequest) -> JSONResponse:
         run = service.run(body.model)
-        _require_brief(body.questions.values())
+        require_short(one.instructions for one in body.questions.values())
         asked = {name: _system_one_question(run, name, one) for name, one in body.questions.items()}
         _require_few_options(asked.values())
 
@@ -134,7 +142,7 @@ def decision_routes(service: Service) -> APIRouter:
     @router.post("/v1/decisions", response_model=None, responses=in_order, summary="Typed questions, in OpenAI's form")
     async def decisions(request: Request, body: DecisionRequest) -> JSONResponse:
         run = service.run(body.model)
-        _require_brief(body.questions)
+        require_short(one.instructions for one in body.questions)
         asked = [(one, _decision_question(run, one.name or str(n), one)) for n, one in enumerate(body.questions, 1)]
         _require_few_options([question for _, question in asked])
 
@@ -171,11 +179,6 @@ def _decision_question(run: ServedRun, name: str, asked: DecisionQuestion) -> Ch
     if asked.type == "predicate":
         return predicate_of(run, name, str(asked.instructions))
     raise unknown_kind(run, name, asked.type, ("choice", "predicate"))
-
-
-def _require_brief(questions: Iterable[SystemOneQuestion | DecisionQuestion]) -> None:
-    if sum(len(str(one.instructions)) for one in questions) > _MOST_INSTRUCTIONS:
-        raise Refusal(413, f"the instructions have more than {_MOST_INSTRUCTIONS:,} characters: send fewer questions")
 
 
 def _require_few_options(questions: Iterable[Choice | Predicate]) -> None:

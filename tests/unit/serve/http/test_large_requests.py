@@ -7,7 +7,6 @@ import pytest
 import served_runs
 from asked_server import AskedServer, asked_server
 from trifold.serve.explainer import MOST_CHARACTERS
-from trifold.serve.http.typed_questions import _named
 
 JSON = {"Content-Type": "application/json"}
 
@@ -40,7 +39,7 @@ LARGE = {
     "options of nothing": ("/v1/decisions", lambda: b'{"input":"a","questions":[{"type":"choice","choices":[%s]}]}' % many(b'{"value":null}'), 422),
     "criteria of numbers": ("/v1/systemone", lambda: b'{"state":"a","questions":{"q":{"type":"choice","criteria":[%s]}}}' % many(b"1"), 422),
     "the same option": ("/v1/systemone", lambda: b'{"state":"a","questions":{"q":{"type":"choice","criteria":[%s]}}}' % many(b'" Good"'), 422),
-    "a label again and again": ("/v1/systemone", lambda: b'{"state":"a","questions":{"q":{"type":"noul","instructions":"%s"}}}' % (b"good " * 99_000), 200),
+    "a label again and again": ("/v1/systemone", lambda: b'{"state":"a","questions":{"q":{"type":"noul","instructions":"%s"}}}' % (b"good " * 39_000), 200),
     "long instructions": ("/v1/systemone", lambda: b'{"state":"a","questions":{"q":{"type":"noul","instructions":"%s"}}}' % (b"good " * 350_000), 413),
     "a text to explain": ("/explain", lambda: b'{"text":"%s"}' % (b"superb " * 250_000), 413),
 }  # fmt: skip
@@ -84,26 +83,3 @@ def test_where_a_server_keeps_its_runs_is_told_nobody(server: AskedServer) -> No
     found = server.post("/v1/embeddings", {"input": "a"})
     assert found.status_code == 422
     assert found.json()["error"].startswith("films holds no encoder of its own")
-
-
-@pytest.mark.parametrize(
-    ("text", "labels", "named"),
-    [
-        ("Is it Good?", ("bad", "good"), [1]),
-        ("goods, ungood, good_", ("bad", "good"), []),
-        ("card lost or card", ("card", "card lost"), [0, 1]),
-        ("my card lost", ("card", "card lost", "lost"), [1]),
-        ("lost card lost", ("lost card", "card lost"), [0, 1]),
-        ("a GOOD and a good", ("Good", "good"), [0, 1]),
-        ("C++ or c", ("c++", "c"), [0, 1]),
-        ("", ("a", "b"), []),
-    ],
-)
-def test_labels_in_instructions(text: str, labels: tuple[str, ...], named: list[int]) -> None:
-    assert _named(text, labels) == named
-
-
-def test_many_labels_in_long_instructions() -> None:
-    labels = tuple(f"label {number}" for number in range(1_000))
-    text = " ".join(labels) * 40
-    assert len(_named(text, labels)) == 1_000
