@@ -120,6 +120,13 @@ VERBS: tuple[Verb, ...] = (
         ("trifold serve RUN", "trifold serve sentiment=RUN topics=OTHER --port 9000 --index films"),
     ),
     Verb(
+        USE,
+        "app",
+        "trifold.cli.app:app",
+        "Do all of it in the browser: from a file of texts to a model, and to labelled files.",
+        ("trifold app", "trifold app --folder ~/trifold-work --port 9000"),
+    ),
+    Verb(
         LEARN,
         "pretrain",
         "trifold.cli.language_model:pretrain",

@@ -16,7 +16,15 @@ from trifold.serve.http.inputs import Inputs, texts_of
 from trifold.serve.http.json_bodies import JsonRoute
 from trifold.serve.http.predict import reply_headers
 from trifold.serve.http.service import Service
-from trifold.serve.http.typed_questions import Choice, Predicate, choice_of, confidence, predicate_of, unknown_kind
+from trifold.serve.http.typed_questions import (
+    Choice,
+    Predicate,
+    choice_of,
+    confidence,
+    predicate_of,
+    require_short,
+    unknown_kind,
+)
 from trifold.serve.replies import TextAnswer
 from trifold.serve.served_run import ServedRun
 from trifold.web.refusals import Refusal
@@ -111,6 +119,7 @@ def decision_routes(service: Service) -> APIRouter:
     @router.post("/v1/systemone", response_model=None, responses=by_id, summary="Typed questions, in TypeSafe's form")
     async def systemone(request: Request, body: SystemOneRequest) -> JSONResponse:
         run = service.run(body.model)
+        require_short(one.instructions for one in body.questions.values())
         asked = {name: _system_one_question(run, name, one) for name, one in body.questions.items()}
 
         def answers(found: TextAnswer) -> dict[str, Any]:
@@ -121,6 +130,7 @@ def decision_routes(service: Service) -> APIRouter:
     @router.post("/v1/decisions", response_model=None, responses=in_order, summary="Typed questions, in OpenAI's form")
     async def decisions(request: Request, body: DecisionRequest) -> JSONResponse:
         run = service.run(body.model)
+        require_short(one.instructions for one in body.questions)
         asked = [(one, _decision_question(run, one.name or str(n), one)) for n, one in enumerate(body.questions, 1)]
 
         def answers(found: TextAnswer) -> list[dict[str, Any]]:
