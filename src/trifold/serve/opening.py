@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trifold.artifact.hub_runs import run_folder
 from trifold.artifact.manifest import MANIFEST
 from trifold.artifact.run_folder import best_run
 from trifold.artifact.run_record import ClassifierRecord, read_run_record
@@ -96,11 +97,12 @@ class RunOpener:
         return BackboneGroups()
 
     def open(self, name: str, folder: Path) -> Version:
-        """Open a run folder, or the best run of a comparison's.
+        """Open a run folder, or the best run of a comparison's; or the run of that name on the hub.
 
         Raises:
             TrifoldError: As `load_run`.
         """
+        folder = run_folder(folder, offline=self._compute.offline)
         run = load_run(folder, self._compute, self._llm if _asks_llm(folder) else None)
         predictor, facts = run.predictor, _facts(name, run)
         if isinstance(predictor, TokenPredictor):
