@@ -107,6 +107,13 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         USE,
+        "push",
+        "trifold.cli.push:push",
+        "Publish a run on the Hugging Face hub, where every command finds it by its name.",
+        ("trifold push RUN alice/film-reviews --license mit --dry-run", "trifold push RUN film-reviews --license mit"),
+    ),
+    Verb(
+        USE,
         "serve",
         "trifold.cli.serve:serve",
         "Answer over HTTP: labels, vectors, explanations, and a page to try texts.",
