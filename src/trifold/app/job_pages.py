@@ -14,6 +14,7 @@ from trifold.app.live import live_parts
 from trifold.app.pages import Pages, to
 from trifold.app.record import JobRecord
 from trifold.app.workspace import Workspace
+from trifold.errors import DataError
 from trifold.web.refusals import Refusal
 
 _LOOK_SECONDS = 0.4
@@ -83,8 +84,12 @@ async def _events(pages: Pages, number: str) -> AsyncIterator[str]:
     workspace, quiet = pages.workspace, 0
     sent: dict[str, str] = {}
     while not workspace.stopping:
-        over = workspace.jobs.get(number).is_over
-        parts = await run_in_threadpool(live_parts, pages, number)
+        try:
+            over = workspace.jobs.get(number).is_over
+            parts = await run_in_threadpool(live_parts, pages, number)
+        except DataError:
+            # Removed, from another tab: the page that is loaded anew says so.
+            over, parts = True, {}
         changed = {name: html for name, html in parts.items() if sent.get(name) != html}
         sent = parts
         if changed:

@@ -65,6 +65,16 @@ class Workspace:
             raise DataError("this comparison has no model yet: wait until it is done, or start it again")
         return record
 
+    def remove(self, file: str) -> None:
+        """Remove a file, and everything that was made of it.
+
+        Raises:
+            DataError: If there is none, or a job is at work on it.
+        """
+        self.files.get(file)
+        self.jobs.remove([number for number, record in self.jobs.all() if record.file == file])
+        self.files.remove(file)
+
     def best(self, number: str) -> Path:
         """The run that a comparison says to ship."""
         return self.jobs.results(number) / "best"

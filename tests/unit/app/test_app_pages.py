@@ -339,5 +339,21 @@ def test_a_job_that_took_the_wrong_column_is_done_again_with_another(app: AskedA
     assert jobs.get(found).words[2:3] == ["--text-column=--text"]
 
 
+def test_a_file_is_removed_with_all_that_was_made_of_it(app: AskedApp) -> None:
+    number, other = (app.give("reviews.csv").json()["next"].rpartition("/")[2] for _ in range(2))
+    jobs, (checked, record) = app.workspace.jobs, app.workspace.latest(number, "check") or ("", None)
+    jobs._put(checked, JobRecord(**{**record_fields(record), "state": "running"}))  # type: ignore[arg-type]
+    refused = app.form(f"/files/{number}/remove")
+    assert (refused.status_code, "stop it first" in refused.text) == (422, True)
+    assert app.ask("GET", f"/files/{number}").status_code == 200
+    jobs._put(checked, JobRecord(**{**record_fields(record), "state": "finished"}))  # type: ignore[arg-type]
+    assert app.form(f"/files/{number}/remove").headers["location"] == "/"
+    assert app.ask("GET", f"/files/{number}").status_code == 404
+    assert [file for file, _ in app.workspace.files.all()] == [other]
+    assert (
+        len(list((app.settings.folder / "jobs").iterdir())) == len(list((app.settings.folder / "files").iterdir())) == 1
+    )
+
+
 def record_fields(record: JobRecord) -> dict[str, Any]:
     return {name: getattr(record, name) for name in JobRecord.__dataclass_fields__}
