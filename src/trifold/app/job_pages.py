@@ -32,6 +32,7 @@ _TITLES = {
     "index": "An index of",
     "summarize": "Summaries of",
     "similar": "Most similar rows of",
+    "prompt": "Answers to",
 }
 # Styles, pictures and the one script of the report stand in it; its own policy names that script by its hash. It loads
 # nothing, and is kept apart from the app's pages as another site's would be.
