@@ -231,3 +231,34 @@ def test_a_job_is_cancelled_goes_on_and_survives_the_app(browser: Any, tmp_path:
     with app(tmp_path) as running, opened(browser, running.address, address) as page:
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Go on from there").wait_for()
+
+
+def test_texts_without_labels_are_searched_and_summarized(browser: Any, tmp_path: Path, screenshots: Path) -> None:
+    texts = tmp_path / "texts.csv"
+    rows = [("The cat sleeps on the warm roof. It is grey.", "pets"), (f"{HOSTILE} is no film.", HOSTILE)]
+    rows += [(f"The train to town number {number} was late again. Nobody said why.", "trains") for number in range(9)]
+    with texts.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([("remark", "kind"), *rows])
+    with app(tmp_path) as running, opened(browser, running.address) as page:
+        page.get_by_role("link", name="search in them").click()
+        look(page, "12-documents", screenshots)
+        give(page, texts, "Begin")
+        page.get_by_role("link", name="Search in it").click()
+        page.get_by_label("What you look for").fill("a sleeping cat")
+        page.keyboard.press("Enter")
+        answers = page.get_by_role("region", name="Answers")
+        answers.get_by_role("heading", name="The best").wait_for()
+        assert "The cat sleeps" in answers.get_by_role("listitem").first.inner_text()
+        look(page, "13-searched", screenshots)
+        page.get_by_label("What you look for").fill(HOSTILE)
+        page.keyboard.press("Enter")
+        page.get_by_text(f"kind: {HOSTILE}").wait_for()
+        page.get_by_role("link", name="Another file of texts").click()
+        page.get_by_label("Summarize each row").check()
+        give(page, texts, "Begin")
+        link = page.get_by_role("link", name="Download the result")
+        link.wait_for()
+        look(page, "14-summarized", screenshots)
+        with page.expect_download() as download:
+            link.click()
+        assert download.value.suggested_filename == "texts-summaries.csv"

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from trifold.app.check_pages import check_routes
+from trifold.app.document_pages import document_routes
 from trifold.app.file_pages import FILES_PATH, file_routes
 from trifold.app.guard import SiteGuard
 from trifold.app.job_pages import job_routes
@@ -39,7 +40,7 @@ def make_app(workspace: Workspace, report: Callable[[str], None]) -> ASGIApp:
     """
     pages = Pages(workspace)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY)
-    for family in (file_routes, check_routes, method_routes, job_routes, run_routes):
+    for family in (file_routes, check_routes, method_routes, job_routes, run_routes, document_routes):
         app.include_router(family(pages))
     app.include_router(_assets())
     _add_handlers(app, pages)

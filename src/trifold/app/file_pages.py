@@ -1,11 +1,14 @@
 """The first page, and files as they are given."""
 
+from typing import cast
+
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from trifold.app import commands
 from trifold.app.guard import require_token
 from trifold.app.pages import Pages
+from trifold.app.record import Kind
 from trifold.data.settings import DataSettings
 from trifold.web.bodies import receive
 
@@ -29,20 +32,23 @@ def file_routes(pages: Pages) -> APIRouter:
         )
 
     @router.post(FILES_PATH)
-    async def give(request: Request, name: str, label_by: str = "", excel_safe: bool = False) -> Response:
+    async def give(
+        request: Request, name: str, label_by: str = "", excel_safe: bool = False, use: str = "check"
+    ) -> Response:
         require_token(request.headers.get("x-token", ""), workspace.token)
         if label_by:
             # Refused before the file is sent, not behind it.
             workspace.comparison(label_by)
-        with workspace.files.arriving(name, labels=bool(label_by)) as (number, path):
+        with workspace.files.arriving(name, labels=bool(label_by) or use != "check") as (number, path):
+            job = commands.check_job(number, path, DataSettings())
+            if label_by:
+                run = workspace.best(label_by)
+                job = commands.label_job(number, path, run, label_by, excel_safe=excel_safe)
+            elif use != "check":
+                job = commands.document_job(cast("Kind", use), number, path)
             await receive(request, path)
-            job = (
-                commands.label_job(number, path, workspace.best(label_by), label_by, excel_safe=excel_safe)
-                if label_by
-                else commands.check_job(number, path, DataSettings())
-            )
-        added = workspace.jobs.add(job, "--output" if label_by else None)
-        return JSONResponse({"next": f"/jobs/{added}" if label_by else f"/files/{number}"}, 201)
+        added = workspace.jobs.add(job, commands.RESULT_FLAGS.get(job.kind))
+        return JSONResponse({"next": f"/files/{number}" if job.kind == "check" else f"/jobs/{added}"}, 201)
 
     return router
 

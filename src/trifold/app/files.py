@@ -26,7 +26,7 @@ class FileRecord(JsonRecord):
         name: Its safe name.
         size: Bytes.
         created: When it came, in seconds since 1970.
-        labels: Whether it was given to be labelled, and not to learn from.
+        labels: Whether it was given for something else than to learn from, such as to be labelled.
     """
 
     name: str

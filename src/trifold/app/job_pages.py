@@ -26,6 +26,12 @@ _OF_COMPARISONS = {
     "predictions.csv": "best/predictions.csv",
     "errors.csv": "best/errors.csv",
 }
+_TITLES = {
+    "label": "Labels for",
+    "index": "An index of",
+    "summarize": "Summaries of",
+    "similar": "Most similar rows of",
+}
 # Styles, pictures and the one script of the report stand in it; its own policy names that script by its hash. It loads
 # nothing, and is kept apart from the app's pages as another site's would be.
 _REPORT_POLICY = (
@@ -45,7 +51,7 @@ def job_routes(pages: Pages) -> APIRouter:
             return to(f"/files/{record.file}")
         if record.kind == "forecast":
             return to(f"/files/{record.file}/methods")
-        show = _comparison_page if record.kind == "compare" else _labels_page
+        show = _comparison_page if record.kind == "compare" else _result_page
         return await run_in_threadpool(show, pages, number, record)
 
     @router.get("/{number}/events")
@@ -105,18 +111,21 @@ def _comparison_page(pages: Pages, number: str, record: JobRecord) -> HTMLRespon
     )
 
 
-def _labels_page(pages: Pages, number: str, record: JobRecord) -> HTMLResponse:
+def _result_page(pages: Pages, number: str, record: JobRecord) -> HTMLResponse:
     finished = record.state == "finished"
     path = pages.workspace.jobs.results(number) / record.result
+    messages = [one.text for one in pages.workspace.progress(number).messages if one.level == "info"]
     return pages.page(
-        "labels.html",
-        f"Labels for {record.name}",
-        "Use",
+        "result.html",
+        f"{_TITLES[record.kind]} {record.name}",
+        "Use" if record.kind == "label" else "",
         job=number,
         record=record,
         live=live_parts(pages, number),
-        counts=views.answer_of(pages.workspace, number) if finished else None,
-        rows=views.first_rows(path) if finished else [],
+        finished=finished,
+        counts=messages[-1].partition(", written to ")[0] if finished and messages else "",
+        rows=views.first_rows(path) if finished and record.result else [],
+        columns=views.columns_of(pages.workspace.files.path(record.file)) if record.state == "failed" else (),
         command=commands.shown(record),
     )
 
@@ -129,7 +138,7 @@ def _result(workspace: Workspace, number: str, name: str) -> FileResponse:
     """
     record, folder = workspace.jobs.get(number), workspace.jobs.results(number)
     stem = Path(record.name).stem
-    if record.kind == "label" and record.state == "finished" and name == record.result:
+    if record.result and record.state == "finished" and name == record.result:
         return FileResponse(folder / record.result, filename=f"{stem}-{record.result}")
     place = folder / _OF_COMPARISONS.get(name, "") if record.kind == "compare" and name in _OF_COMPARISONS else None
     if place is None or not place.is_file():

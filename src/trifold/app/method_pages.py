@@ -32,7 +32,7 @@ def method_routes(pages: Pages) -> APIRouter:
             raise DataError("nothing is forecast for this file yet: check it first")
         settings = _settings_of(form)
         job = commands.compare_job(number, path, commands.reading_flags(found[1]), settings)
-        return to(f"/jobs/{workspace.jobs.add(job, '--output-dir')}")
+        return to(f"/jobs/{workspace.jobs.add(job, commands.RESULT_FLAGS['compare'])}")
 
     return router
 

@@ -6,7 +6,6 @@ from starlette.responses import HTMLResponse
 
 from trifold.app import commands, views
 from trifold.app.pages import Pages
-from trifold.app.record import JobRecord
 from trifold.app.workspace import Workspace
 from trifold.errors import TrifoldError
 
@@ -92,12 +91,4 @@ def _mistakes_page(pages: Pages, number: str, label: str, prediction: str, words
 
 
 def _typed(workspace: Workspace, number: str, *words: str, verb: str = "predict") -> str:
-    record = workspace.jobs.get(number)
-    made = JobRecord(
-        kind="label",
-        words=[verb, str(workspace.best(number)), *words],
-        file=record.file,
-        name=record.name,
-        created=record.created,
-    )
-    return commands.shown(made)
+    return commands.typed([verb, str(workspace.best(number)), *words])

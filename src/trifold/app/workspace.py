@@ -11,6 +11,7 @@ from trifold.app.guard import read_token
 from trifold.app.jobs import Jobs
 from trifold.app.progress import JobProgress
 from trifold.app.record import EVENTS, JobRecord, Kind
+from trifold.app.searching import AskedIndex
 from trifold.app.settings import AppSettings
 from trifold.app.trying import TriedRun
 from trifold.errors import DataError, SettingsError
@@ -28,6 +29,7 @@ class Workspace:
         jobs: Commands.
         token: That forms bear.
         tried: The run that texts are tried on.
+        asked: The index of documents that is asked.
         stopping: Whether the app is about to end.
     """
 
@@ -36,6 +38,7 @@ class Workspace:
     jobs: Jobs
     token: str
     tried: TriedRun = field(default_factory=TriedRun)
+    asked: AskedIndex = field(default_factory=AskedIndex)
     stopping: bool = False
     _progress: dict[str, JobProgress] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

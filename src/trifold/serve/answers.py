@@ -11,12 +11,12 @@ from trifold.serve.errors import TooManyTextsError, UnusableRequestError, Unusab
 from trifold.serve.opening import Vectors, Version
 from trifold.serve.replies import Reply, TextAnswer, Timing
 from trifold.serve.requests import Request
-from trifold.types import Text, labels_of
+from trifold.types import labels_of
 
 NO_TIME = Timing(0.0, 0.0, 0.0, 0.0)
 
 
-def require_few(texts: Sequence[Text], most: int) -> None:
+def require_few(texts: Sequence[object], most: int) -> None:
     """Refuse a request of more texts than one may have.
 
     Raises:

@@ -20,10 +20,8 @@ from trifold.serve.answers import (
     require_share,
     require_texts,
 )
-from trifold.serve.errors import (
-    UnusableRequestError,
-)
-from trifold.serve.explainer import Explainer
+from trifold.serve.errors import UnusableRequestError
+from trifold.serve.explainer import Explainer, require_explainable
 from trifold.serve.lanes import Lanes, late
 from trifold.serve.observer import Observer
 from trifold.serve.opening import RunOpener, Version
@@ -95,6 +93,11 @@ class ModelServer:
     def runs(self) -> Mapping[str, ServedRun]:
         """The runs that answer at this moment by name, in the order they were given in; the first is the default."""
         return self._versions.runs
+
+    @property
+    def texts_per_request(self) -> int:
+        """Texts that one request may hold."""
+        return self._settings.texts_per_request
 
     @property
     def load(self) -> Load:
@@ -221,6 +224,7 @@ class ModelServer:
         begun = time.perf_counter()
         async with self._under_way.request([run], "explain"):
             require_texts([text])
+            require_explainable(text)
             if version.facts.reads_pairs:
                 raise UnusableRequestError(f"{run} reads pairs of texts, which are not explained: name another run")
             try:

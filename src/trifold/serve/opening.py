@@ -14,7 +14,7 @@ from trifold.artifact.manifest import MANIFEST
 from trifold.artifact.run_folder import best_run
 from trifold.artifact.run_record import ClassifierRecord, read_run_record
 from trifold.engines.token_model import LogitsModel
-from trifold.errors import TrifoldError
+from trifold.errors import BackboneError, TrifoldError
 from trifold.inference.run import Run, load_run
 from trifold.llm.settings import LlmSettings
 from trifold.methods.catalogue import method_entry
@@ -141,7 +141,11 @@ class RunOpener:
             max_windows=asked.get("max_windows"),
             engine=asked.get("engine", "torch"),
         )
-        embedder = TextEmbedder(str(facts.folder), settings=settings)
+        try:
+            embedder = TextEmbedder(str(facts.folder), settings=settings)
+        except TrifoldError as error:
+            # Where the folder lies is nobody's business.
+            raise BackboneError(str(error).replace(str(facts.folder), facts.name)) from None
         model = embedder.token_model()
         work = self._groups.place(embedder, model)
         head = ArrayHead(facts.name, model.head, model.layers)

@@ -34,8 +34,9 @@ class HostGuard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] == "http" and self._hosts is not None:
-            given = _host_of(Headers(scope=scope).get("host", ""))
-            if given not in self._hosts:
+            given = [_host_of(one) for one in Headers(scope=scope).getlist("host")]
+            # A proxy in front may have looked at another one than we would.
+            if len(given) != 1 or given[0] not in self._hosts:
                 answer = refused(421, f"the server is not known by this Host: {self._way_out}")
                 await answer(scope, receive, send)
                 return

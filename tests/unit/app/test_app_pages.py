@@ -312,3 +312,32 @@ def test_two_apps_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.Monk
         open_workspace(settings),
     ):
         pass
+
+
+def test_texts_without_labels_are_given_for_one_of_three_uses(app: AskedApp) -> None:
+    expected = {
+        "index": (["search", "build"], [], "--index", ""),
+        "summarize": (["summarize"], [], "--output", "summaries.csv"),
+        "similar": (["similar"], ["--top-k", "3"], "--output", "similar.csv"),
+    }
+    for use, (verb, more, flag, name) in expected.items():
+        number = app.give("texts.csv", use=use).json()["next"].rpartition("/")[2]
+        record, results = app.workspace.jobs.get(number), app.workspace.jobs.results(number)
+        path = app.workspace.files.path(record.file)
+        assert record.words == [*verb, str(path), *more, flag, str(results / name)]
+    assert app.give("texts.csv", use="rm").status_code == 404
+    assert len(app.workspace.files.all()) == 3
+
+
+def test_a_job_that_took_the_wrong_column_is_done_again_with_another(app: AskedApp) -> None:
+    number = app.give("texts.csv", use="summarize").json()["next"].rpartition("/")[2]
+    assert app.form(f"/jobs/{number}/again", text_column="--text").status_code == 422, "it has not ended yet"
+    jobs = app.workspace.jobs
+    jobs._put(number, JobRecord(**{**record_fields(jobs.get(number)), "state": "failed", "error": "no column"}))
+    assert '<option value="label">' in app.ask("GET", f"/jobs/{number}").text
+    found = app.form(f"/jobs/{number}/again", text_column="--text").headers["location"].rpartition("/")[2]
+    assert jobs.get(found).words[2:3] == ["--text-column=--text"]
+
+
+def record_fields(record: JobRecord) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in JobRecord.__dataclass_fields__}

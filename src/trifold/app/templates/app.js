@@ -79,7 +79,9 @@ for (const form of document.querySelectorAll("form.give")) {
     event.preventDefault();
     if (!input.files.length) return;
     const query = new URLSearchParams(form.dataset.query), tick = form.querySelector("[name=excel_safe]");
+    const use = form.querySelector("[name=use]:checked");
     query.set("name", input.files[0].name);
+    if (use) query.set("use", use.value);
     if (tick && tick.checked) query.set("excel_safe", "true");
     button.disabled = true;
     bar.hidden = false;

@@ -84,10 +84,13 @@ def choice_of(run: ServedRun, name: str, options: Sequence[str]) -> Choice:
             f"{_called(name)} is for one choice, and {run.name} gives a text any number of labels: ask whether each "
             f"applies (noul, or predicate); its labels are {_listed(run)}",
         )
-    given = tuple(options) or run.labels
+    if not options:
+        return Choice(run.labels, tuple(range(len(run.labels))))
+    given = tuple(options)
     if len(given) < 2:
         raise Refusal(422, f"{_called(name)} has one option: send two or more, or none for all of the run's labels")
-    numbers = tuple(_number(run, name, option) for option in given)
+    # Of more options than labels, one of the first is none or the same as another.
+    numbers = tuple(_number(run, name, option) for option in given[: len(run.labels) + 1])
     if len(set(numbers)) < len(numbers):
         raise Refusal(422, f"{_called(name)} has two options that are the same label of {run.name}: leave one out")
     return Choice(given, numbers)
