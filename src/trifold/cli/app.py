@@ -9,7 +9,7 @@ from trifold.app.settings import AppSettings
 from trifold.cli.output import print_text as print
 from trifold.errors import SettingsError
 
-_NEEDED = ("fastapi", "uvicorn")
+_NEEDED = ("fastapi", "httptools", "uvicorn")
 
 
 def app(*, settings: Annotated[AppSettings | None, Parameter(name="*")] = None) -> None:
