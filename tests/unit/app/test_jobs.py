@@ -6,6 +6,7 @@ import signal
 import sys
 import textwrap
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Semaphore
 
@@ -15,6 +16,7 @@ from trifold.app.jobs import Jobs
 from trifold.app.processes import Process, runs
 from trifold.app.progress import JobProgress
 from trifold.app.record import EVENTS, JobRecord, State
+from trifold.app.views import bars
 from trifold.errors import DataError
 from trifold.events import Event, Message, sending_to
 
@@ -285,3 +287,24 @@ def test_a_fault_while_jobs_are_looked_at_is_told_once_and_the_watch_goes_on(
     assert all(looks.acquire(timeout=30) for _ in range(3))
     jobs.close()
     assert heard.texts == ["note: jobs could not be looked at: ValueError: a fault"]
+
+
+def test_bars_are_those_of_one_moment_while_another_tab_reads_on(tmp_path: Path) -> None:
+    progress = JobProgress(tmp_path / EVENTS)
+
+    @dataclass
+    class Arriving:
+        """A piece of work beside which another one begins as soon as it is looked at."""
+
+        run: str = ""
+        task: str = "scoring"
+        done: int = 1
+        total: int = 2
+
+        @property
+        def seconds_left(self) -> float | None:
+            progress.works[len(progress.works)] = Arriving()  # type: ignore[assignment]
+            return None
+
+    progress.works |= {0: Arriving(), 1: Arriving()}  # type: ignore[dict-item]
+    assert [bar["task"] for bar in bars(progress)] == ["scoring", "scoring"]
