@@ -133,14 +133,18 @@ def test_much_shorter_texts_have_their_turn_within_a_batch_and_no_others() -> No
     assert queue.take_between(running) is None
 
 
-def test_nothing_is_let_in_between_where_many_wait() -> None:
+def test_where_many_wait_only_what_is_shorter_still_is_let_in_between() -> None:
     queue, work = _large(), _Measured()
     _ask(queue, work, 100)
     running = queue.take()
     assert running is not None
     for _ in range(9):
-        _ask(queue, work, 5)
+        _ask(queue, work, 20)
     assert queue.take_between(running) is None
+    short = _ask(queue, work, 5)
+    found = queue.take_between(running)
+    assert found is not None
+    assert [row.request for row in found.rows] == [short]
 
 
 def test_equal_texts_count_once_in_a_batch() -> None:
