@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from trifold.engines.interludes import watch_layers
 from trifold.engines.token_model import TokenModel
 from trifold.methods.contract import Predictor
 from trifold.models.tokens import Tokens
+from trifold.serve.batches import even_length
 from trifold.serve.heads import Head
 from trifold.serve.pace import Pace
 from trifold.serve.requests import Request, Row
@@ -37,6 +39,7 @@ class Pass(ABC):
             between two layers, there is more time.
         least_tokens: Tokens that a batch may have however long it takes.
         most_rows: Texts of a batch.
+        few_shapes: Whether batches are to have few shapes (`batches.even_length`).
     """
 
     most_tokens: int
@@ -44,6 +47,7 @@ class Pass(ABC):
     pass_seconds: float | None = _PASS_SECONDS
     least_tokens: int = 0
     most_rows: int = 4_096
+    few_shapes: bool = False
 
     def __init__(self) -> None:
         self.pace = Pace()
@@ -138,6 +142,7 @@ class TokenPass(Pass):
         layers = 0 if model.layered() is None else watch_layers(model.layered())
         self.pass_seconds = max(_PASS_SECONDS, layers * _LAYER_SECONDS)
         self.least_tokens = _WORTHWHILE_TOKENS if layers else 0
+        self.few_shapes = model.layered() is not None
 
     def read(self, request: Request, start: int, end: int) -> list[Row]:
         """See `Pass.read`."""
@@ -170,14 +175,18 @@ class TokenPass(Pass):
         # As it is now: another thread may put one with more layers in its place.
         model = self._model
         tokens, places = _together(rows)
+        lengths = tokens.window_lengths(np.arange(len(tokens)))
+        padded_to = int(lengths.max())
+        if self.few_shapes:
+            padded_to = even_length(padded_to, model.tokenizer.max_length)
+            tokens = replace(tokens, padded_to=padded_to)
         states = model.states(tokens, np.arange(len(tokens)))
         for head, asked in _by_head(rows).items():
             chosen = places[[place for place, _, _ in asked]]
             # The first texts of all pairs, then the second ones.
             found = self._finish(head, model, states[chosen.T.ravel()])
             self._deliver(head, [(row, number) for _, row, number in asked], found)
-        lengths = tokens.window_lengths(np.arange(len(tokens)))
-        return len(tokens), int(tokens.lengths.sum()), len(lengths) * int(lengths.max())
+        return len(tokens), int(tokens.lengths.sum()), len(lengths) * padded_to
 
     def _finish(self, head: Head, model: TokenModel, states: np.ndarray) -> np.ndarray:  # noqa: ARG002 - see `PooledPass`
         return head.finish(states)

@@ -150,7 +150,7 @@ class RequestQueue:
         asked = [list(request.rows.values())[:_ROWS_LOOKED_AT] for request in waiting if request.work is work]
         # The first text of each request, then the second of each.
         others = [row for one_of_each in zip_longest(*asked) for row in one_of_each if row is not None]
-        rows = fill_batch(leader, others, _budget(work, seconds), work.most_rows)
+        rows = fill_batch(leader, others, _budget(work, seconds), work.most_rows, even=work.few_shapes)
         each = work.pace.seconds_per_token
         for row in rows:
             request, cost = row.request, row.size * each
