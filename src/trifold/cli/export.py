@@ -80,7 +80,10 @@ def export(
         f"python {found.folder}/predict.py --text TEXT, or with a CSV file."
     )
     if found.in_javascript:
-        print(f"In JavaScript: await pipeline('text-classification', '{found.folder}') of @huggingface/transformers.")
+        print(
+            f"In JavaScript, by @huggingface/transformers: env.localModelPath = {str(found.folder.parent)!r}; "
+            f"await pipeline('text-classification', {found.folder.name!r})"
+        )
     print(found.folder)
     say_next("predict", found.folder, *some_text(pair=found.pairs))
 

@@ -13,6 +13,7 @@ from trifold.models.named_models import NAMED_MODELS, hub_base, named_model
 RESULTS_FILE = ".eval_results/trifold.yaml"
 _HUB = "hf:"
 _FOLDER = "THIS_FOLDER"
+_IMPORT = "from sentence_transformers import SentenceTransformer"
 _TEXTS_LINE = (
     "- The commonest mistakes are in `errors.csv`; `report.html` shows how far its probabilities can be trusted.\n"
 )
@@ -76,7 +77,7 @@ def hub_card(
     from huggingface_hub.repocard_data import eval_results_to_model_index
 
     text = own or _short_card(record, metrics)
-    text = text.replace(f'"{_FOLDER}/model"', f'"{repo}", subfolder="model"').replace(_FOLDER, repo)
+    text = _by_name(text, repo)
     if not with_texts:
         text = text.replace(_TEXTS_LINE, "")
     try:
@@ -129,6 +130,15 @@ def terms(record: Mapping[str, Any]) -> str | None:
     if named is None:
         return f"of its backbone {name}: whoever made that says under which terms it may be passed on"
     return f"of its backbone {named.name}: {named.terms or named.what}"
+
+
+def _by_name(text: str, repo: str) -> str:
+    """The card with the repository in the place of the folder; sentence-transformers opens folders alone."""
+    fetched = f"SentenceTransformer(f\"{{snapshot_download('{repo}')}}/model\")"
+    if (by_folder := f'SentenceTransformer("{_FOLDER}/model")') in text:
+        text = text.replace(by_folder, fetched)
+        text = text.replace(_IMPORT, f"from huggingface_hub import snapshot_download\n{_IMPORT}")
+    return text.replace(f'"{_FOLDER}/model"', f'"{repo}", subfolder="model"').replace(_FOLDER, repo)
 
 
 def _no_licence(record: Mapping[str, Any]) -> str:
