@@ -1,6 +1,8 @@
 """A fine-tuned model in use: from padded texts to logits, by whatever computes them fastest on this machine."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,23 @@ from trifold.engines.protocol import EncoderModule
 from trifold.models.tokens import named_inputs
 from trifold.runtime import Runtime
 
-# From ids, their mask and, of pairs, token types, `(batch, tokens)` int64 each, to logits, `(batch, classes)` float32.
-Logits = Callable[..., np.ndarray]
+
+@dataclass(frozen=True)
+class Logits:
+    """Computes logits.
+
+    Attributes:
+        module: Holds the layers that are computed.
+        run: From ids, their mask and, of pairs, token types, `(batch, tokens)` int64 each, to logits,
+            `(batch, classes)` float32.
+    """
+
+    module: Any
+    run: Callable[..., np.ndarray]
+
+    def __call__(self, *given: np.ndarray) -> np.ndarray:
+        """See `run`."""
+        return self.run(*given)
 
 
 def classifier_engine(
@@ -35,7 +52,7 @@ def classifier_engine(
     own.to(runtime.device)
     engine = choose_module_engine(EncoderModule(own.encoder, runtime))
     own.encoder = engine.module
-    return lambda *given: engine.run(own, *given)
+    return Logits(engine.module, partial(engine.run, own))
 
 
 def _by_transformers(model: Any, runtime: Runtime) -> Logits:
@@ -46,4 +63,4 @@ def _by_transformers(model: Any, runtime: Runtime) -> Logits:
             found: np.ndarray = model(**inputs).logits.float().cpu().numpy()
         return found
 
-    return logits
+    return Logits(model, logits)

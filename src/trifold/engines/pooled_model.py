@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from trifold.engines.encoder import Encoder
+from trifold.engines.module_engine import ModuleEngine
 from trifold.engines.token_model import TokenModel
 from trifold.models.pooling import POOLINGS, Pooled
 from trifold.models.settings import ComputeSettings
@@ -51,6 +52,11 @@ class PooledModel(TokenModel):
     def states(self, tokens: Tokens, positions: np.ndarray) -> np.ndarray:
         """See `TokenModel.states`: `(batch, layers, poolings, width)`."""
         return self.encoder.pool_batch(tokens, positions, self.tokenizer.pad_id, self.layers)
+
+    def layered(self) -> Any | None:
+        """See `TokenModel.layered`."""
+        engine = self.encoder.engine
+        return engine.module if isinstance(engine, ModuleEngine) and self.encoder.runtime.device == "cpu" else None
 
     def no_states(self) -> np.ndarray:
         """See `TokenModel.no_states`."""

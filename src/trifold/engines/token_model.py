@@ -7,6 +7,7 @@ texts of many clients into one forward pass, and to let several heads read the s
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,9 @@ class TokenModel(ABC):
             `(rows, …)` float32.
         """
 
+    def layered(self) -> Any | None:  # noqa: B027 - most have none
+        """The module of PyTorch on the CPU whose layers compute the states; `None` where there is none."""
+
     def encode(self, texts: Sequence[Text]) -> Tokens:
         """The tokens of some texts; of pairs that are read `apart`, all first texts, then the second ones."""
         return self.tokenizer.encode(texts)
@@ -82,10 +86,16 @@ class LogitsModel(TokenModel):
     Attributes:
         classes: How many.
         forward: From tokens and the positions of a batch to `(batch, classes)` float32.
+        module: As `layered` gives it.
     """
 
     classes: int
     forward: Callable[[Tokens, np.ndarray], np.ndarray]
+    module: Any = None
+
+    def layered(self) -> Any | None:
+        """See `TokenModel.layered`."""
+        return self.module
 
     def states(self, tokens: Tokens, positions: np.ndarray) -> np.ndarray:
         """See `TokenModel.states`."""

@@ -102,7 +102,13 @@ class FineTunedPredictor(TokenPredictor):
             return mean_over_windows(run(*tokens.padded(positions, pad_id, pad_to)), tokens.windows_of(positions))
 
         budget = self._settings.token_budget or self._runtime.token_budget
-        return LogitsModel(tokenizer=self._tokenizer, token_budget=budget, classes=len(self.labels), forward=forward)
+        return LogitsModel(
+            tokenizer=self._tokenizer,
+            token_budget=budget,
+            classes=len(self.labels),
+            forward=forward,
+            module=run.module if self._runtime.device == "cpu" else None,
+        )
 
     def _engine(self, weights: ClassifierWeights | None) -> Logits:
         return classifier_engine(weights, len(self.labels), self._runtime, lambda: self.model)

@@ -52,8 +52,10 @@ class PooledPass(TokenPass):
     def share(self, encoder: Encoder) -> None:
         """See `SharesEncoder.share`."""
         layers = sorted({layer for head in list(self._heads) for layer in head.layers})
+        renewed = replace(self._pooled, encoder=encoder, layers=tuple(layers))
+        self._watch(renewed)
         # In one step, since the thread that computes may read it at any moment.
-        self._model = self._pooled = replace(self._pooled, encoder=encoder, layers=tuple(layers))
+        self._model = self._pooled = renewed
 
     def _finish(self, head: Head, model: TokenModel, states: np.ndarray) -> np.ndarray:
         assert isinstance(model, PooledModel)

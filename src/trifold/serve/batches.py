@@ -16,7 +16,7 @@ def fill_batch(leader: Row, others: Iterable[Row], token_budget: int, most_rows:
     Args:
         leader: Is in the batch in any case.
         others: Of the same pass, in the order of their turns.
-        token_budget: Tokens of the batch, padding included.
+        token_budget: Tokens of the batch, padding included; equal texts go through once.
         most_rows: Rows of the batch.
     """
     length = leader.longest
@@ -25,11 +25,15 @@ def fill_batch(leader: Row, others: Iterable[Row], token_budget: int, most_rows:
         row for row in others if row is not leader and low <= max(row.longest, _SHORT_TOKENS) and row.longest <= high
     ]
     near.sort(key=lambda row: abs(row.longest - length))
-    batch, longest, windows = [leader], length, leader.windows
+    batch, longest, windows, known = [leader], length, leader.windows, {leader.keys}
     for row in near[: most_rows - 1]:
+        if row.keys and row.keys in known:
+            batch.append(row)
+            continue
         longest = max(longest, row.longest)
         windows += row.windows
         if windows * longest > token_budget:
             break
+        known.add(row.keys)
         batch.append(row)
     return batch

@@ -3,11 +3,13 @@
 import re
 import sys
 import time
-from collections.abc import Sequence
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Thread
 
 from trifold.data.in_memory import texts_or_pairs_of
+from trifold.engines.interludes import between_layers
 from trifold.errors import DataError, TrifoldError, first_line
 from trifold.events import say
 from trifold.runtime import prepare_own
@@ -15,7 +17,7 @@ from trifold.serve.errors import BrokenModelError, ServingError, TextTooLongErro
 from trifold.serve.observer import Observer
 from trifold.serve.replies import Load
 from trifold.serve.request_queue import RequestQueue
-from trifold.serve.requests import Request, Row
+from trifold.serve.requests import Batch, Request, Row
 from trifold.serve.settings import QueueSettings
 from trifold.types import TextPair
 
@@ -53,11 +55,17 @@ class Lane:
             StoppingError: As `RequestQueue.admit`.
         """
         self._queue.admit(request, seconds, always=ours)
-        request.future.add_done_callback(lambda _: self._queue.remove(request))
+        # A future keeps what it calls: held by it, a request, and the version that it came to, would hold itself.
+        known = weakref.ref(request)
+        request.future.add_done_callback(lambda _: self._forget(known()))
         try:
             self._reader.submit(self._read, request, None if ours else reads_pairs)
         except RuntimeError:  # it was shut down at this moment
             request.stop()
+
+    def _forget(self, request: Request | None) -> None:
+        if request is not None:
+            self._queue.remove(request)
 
     @property
     def load(self) -> Load:
@@ -99,15 +107,24 @@ class Lane:
                 request.stop()
 
     def _work(self) -> None:
-        while rows := self._queue.take():
+        while batch := self._queue.take():
             if not self._prepared and "torch" in sys.modules:
                 # Some of what is set belongs to the thread alone. TF-IDF never waits for PyTorch.
                 prepare_own()
                 self._prepared = True
-            self._compute(rows)
+            with between_layers(partial(self._let_in, batch)):
+                self._compute(batch)
 
-    def _compute(self, rows: Sequence[Row]) -> None:
-        begun = time.perf_counter()
+    def _let_in(self, running: Batch) -> None:
+        """Compute short texts in the midst of a longer pass."""
+        batch = self._queue.take_between(running)
+        if batch is not None:
+            begun = time.perf_counter()
+            self._compute(batch)
+            running.lent += time.perf_counter() - begun
+
+    def _compute(self, batch: Batch) -> None:
+        rows, begun = batch.rows, time.perf_counter()
         for request in {row.request: None for row in rows}:
             if request.started == request.arrived:
                 request.started = begun
@@ -115,9 +132,9 @@ class Lane:
         try:
             texts, tokens, computed = work.compute(rows)
         except Exception as error:  # noqa: BLE001 - the thread must live on, and somebody waits for an answer
-            self._one_by_one(rows, error)
+            self._one_by_one(batch, error)
             return
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - begun - batch.lent
         work.pace.add(computed, seconds)
         names = {head.name: None for row in rows for head in row.request.heads}
         self._observer.batch(tuple(names), texts, tokens, computed, seconds)
@@ -131,15 +148,15 @@ class Lane:
             if not row.request.left:
                 row.request.answer()
 
-    def _one_by_one(self, rows: Sequence[Row], error: Exception) -> None:
+    def _one_by_one(self, batch: Batch, error: Exception) -> None:
         """One text that the model fails on must not cost the others of its batch their answers."""
-        if len(rows) == 1:
+        if len(batch.rows) == 1:
             say(f"note: a request got no answer: {type(error).__name__}: {first_line(error)}")
-            rows[0].request.fail(_told(error))
+            batch.rows[0].request.fail(_told(error))
             return
-        for row in rows:
+        for row in batch.rows:
             if not row.request.done:
-                self._compute([row])
+                self._compute(Batch([row], batch.seconds))
 
 
 def _require_usable(request: Request, start: int, end: int, *, reads_pairs: bool) -> None:

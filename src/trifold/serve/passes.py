@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trifold.engines.interludes import watch_layers
 from trifold.engines.token_model import TokenModel
 from trifold.methods.contract import Predictor
 from trifold.models.tokens import Tokens
@@ -15,6 +16,8 @@ from trifold.types import Text
 
 # A token of a text that is read as it is, in characters: only how long it takes is estimated by it.
 _CHARACTERS_PER_TOKEN = 4
+# About how long a short text waits at most for what is being computed: a pass, or a layer of it.
+_PASS_SECONDS, _LAYER_SECONDS = 0.010, 0.005
 # Texts that a language model is asked about at the same time, as far as its server allows.
 _ASKED_AT_ONCE = 32
 
@@ -27,13 +30,14 @@ class Pass(ABC):
         most_tokens: The most tokens of a text.
         token_budget: Tokens of a batch, padding included.
         pass_seconds: About how long a batch takes at most, so that a short text that comes meanwhile does not wait
-            long; a single longer text is a batch of its own. `None` for any time.
+            long; a single longer text is a batch of its own. `None` for any time. Where others may have their turn
+            between two layers, there is more time.
         most_rows: Texts of a batch.
     """
 
     most_tokens: int
     token_budget: int
-    pass_seconds: float | None = 0.010
+    pass_seconds: float | None = _PASS_SECONDS
     most_rows: int = 4_096
 
     def __init__(self) -> None:
@@ -122,6 +126,12 @@ class TokenPass(Pass):
         super().__init__()
         self.most_tokens, self.token_budget = model.tokenizer.most_tokens, model.token_budget
         self._model = model
+        self._watch(model)
+
+    def _watch(self, model: TokenModel) -> None:
+        """Let others have their turn between the layers of a model."""
+        layers = 0 if model.layered() is None else watch_layers(model.layered())
+        self.pass_seconds = max(_PASS_SECONDS, layers * _LAYER_SECONDS)
 
     def read(self, request: Request, start: int, end: int) -> list[Row]:
         """See `Pass.read`."""
@@ -129,7 +139,7 @@ class TokenPass(Pass):
         tokens = self._model.encode(request.texts[start:end])
         lengths = tokens.lengths.tolist()
         windows = [1] * len(lengths) if tokens.windows is None else tokens.windows.tolist()
-        truncated = tokens.truncated.tolist()
+        truncated, digests = tokens.truncated.tolist(), tokens.digests
         rows = []
         for place in range(count):
             positions = tuple(range(place, len(lengths), count))
@@ -144,6 +154,7 @@ class TokenPass(Pass):
                     windows=sum(windows[position] for position in positions),
                     longest=max(lengths[position] // windows[position] for position in positions),
                     truncated=any(truncated[position] for position in positions),
+                    keys=tuple(digests[position] for position in positions),
                 )
             )
         return rows
@@ -168,14 +179,14 @@ class TokenPass(Pass):
 
 def _together(rows: Sequence[Row]) -> tuple[Tokens, np.ndarray]:
     """The tokens of a batch, equal texts once, and where those of each row are, `(rows, texts of a row)`."""
-    known: dict[tuple[bytes, ...], int] = {}
+    known: dict[bytes, int] = {}
     parts: list[tuple[Tokens, int]] = []
     places = np.empty((len(rows), len(rows[0].positions)), dtype=np.int64)
     for number, row in enumerate(rows):
         tokens = row.tokens
         assert tokens is not None
-        for side, position in enumerate(row.positions):
-            place = known.setdefault(_key(tokens, position), len(parts))
+        for side, (position, key) in enumerate(zip(row.positions, row.keys, strict=True)):
+            place = known.setdefault(key, len(parts))
             if place == len(parts):
                 parts.append((tokens, position))
             places[number, side] = place
@@ -193,10 +204,3 @@ def _together(rows: Sequence[Row]) -> tuple[Tokens, np.ndarray]:
 
 def _span(tokens: Tokens, position: int) -> slice:
     return slice(int(tokens.offsets[position]), int(tokens.offsets[position + 1]))
-
-
-def _key(tokens: Tokens, position: int) -> tuple[bytes, ...]:
-    span = _span(tokens, position)
-    types = b"" if tokens.types is None else tokens.types[span].tobytes()
-    windows = 1 if tokens.windows is None else int(tokens.windows[position])
-    return tokens.ids[span].tobytes(), types, windows.to_bytes(4, "little")

@@ -16,13 +16,15 @@ from trifold.serve.batches import fill_batch
 from trifold.serve.errors import QueueFullError, StoppingError
 from trifold.serve.passes import Pass
 from trifold.serve.replies import Load
-from trifold.serve.requests import Request, Row
+from trifold.serve.requests import Batch, Request, Row
 from trifold.serve.settings import QueueSettings
 
 # A large request may wait for so many times its own work, where that is longer than `queue_seconds`.
 _TIMES_ITS_WORK = 16
 # Rows of a request that are looked at for one batch.
 _ROWS_LOOKED_AT = 256
+# What may be computed between two layers of a batch: no more than this share of it, while no more requests wait.
+_SHORT_SHARE, _FEW_REQUESTS = 0.25, 8
 
 
 class RequestQueue:
@@ -105,37 +107,60 @@ class RequestQueue:
                 request.rows.clear()
                 self._changed.notify_all()
 
-    def take(self) -> list[Row]:
-        """Wait for rows, and take a batch of them; none once the queue is closed."""
+    def take(self) -> Batch | None:
+        """Wait for rows, and take a batch of them; `None` once the queue is closed."""
         with self._changed:
-            while True:
-                if self._closed:
-                    return []
+            while not self._closed:
                 waiting = [request for request in self._requests if request.rows]
                 if waiting:
-                    return self._taken(waiting)
+                    shown = [one for one in waiting if not one.background] or waiting
+                    return self._taken(shown, None)
                 self._changed.wait()
+            return None
 
-    def _taken(self, waiting: list[Request]) -> list[Row]:
-        shown = [one for one in waiting if not one.background] or waiting
-        shown.sort(key=_turn)
-        leader = next(iter(shown[0].rows.values()))
+    def take_between(self, running: Batch) -> Batch | None:
+        """Take what may be computed in the midst of a batch: the next in turn, where that is much shorter.
+
+        Where many wait, nothing is: each of them waits for many passes, and short passes waste time.
+
+        Args:
+            running: The batch; what others take of it is no more than it takes itself.
+        """
+        with self._changed:
+            waiting = [request for request in self._requests if request.rows and not request.background]
+            if self._closed or not 0 < len(waiting) <= _FEW_REQUESTS:
+                return None
+            leader = next(iter(min(waiting, key=_turn).rows.values()))
+            pace, most = leader.request.work.pace, _SHORT_SHARE * running.seconds
+            seconds = pace.fixed_seconds + leader.size * pace.seconds_per_token
+            if seconds > most or running.lent + seconds > running.seconds:
+                return None
+            return self._taken(waiting, most)
+
+    def _taken(self, waiting: list[Request], seconds: float | None) -> Batch:
+        """A batch around the row whose turn it is.
+
+        Args:
+            waiting: Requests that have rows.
+            seconds: About how long it may take; as its pass says where `None`.
+        """
+        waiting.sort(key=_turn)
+        leader = next(iter(waiting[0].rows.values()))
         work = leader.request.work
-        asked = [list(request.rows.values())[:_ROWS_LOOKED_AT] for request in shown if request.work is work]
+        asked = [list(request.rows.values())[:_ROWS_LOOKED_AT] for request in waiting if request.work is work]
         # The first text of each request, then the second of each.
-        others = [row for turn in zip_longest(*asked) for row in turn if row is not None]
-        batch = fill_batch(leader, others, _budget(work), work.most_rows)
-        spent = 0.0
-        for row in batch:
-            request = row.request
+        others = [row for one_of_each in zip_longest(*asked) for row in one_of_each if row is not None]
+        rows = fill_batch(leader, others, _budget(work, seconds), work.most_rows)
+        each = work.pace.seconds_per_token
+        for row in rows:
+            request, cost = row.request, row.size * each
             del request.rows[row.number]
             self._tokens -= row.size
-            cost = row.size * work.pace.seconds_per_token
             request.begins += cost
             request.seconds_left = max(0.0, request.seconds_left - cost)
-            spent += cost
-        self._now += spent / len(shown)
-        return batch
+        spent = each * sum(row.size for row in rows)
+        self._now += spent / len(waiting)
+        return Batch(rows, work.pace.fixed_seconds + spent)
 
     @property
     def load(self) -> Load:
@@ -163,7 +188,7 @@ def _turn(request: Request) -> float:
     return request.begins + row.size * request.work.pace.seconds_per_token
 
 
-def _budget(work: Pass) -> int:
+def _budget(work: Pass, seconds: float | None) -> int:
     """Tokens of a batch."""
-    seconds = work.pass_seconds
-    return work.token_budget if seconds is None else min(work.token_budget, work.pace.tokens_within(seconds))
+    most = work.pass_seconds if seconds is None else seconds
+    return work.token_budget if most is None else min(work.token_budget, work.pace.tokens_within(most))

@@ -30,6 +30,7 @@ class Row:
         windows: Rows that it takes of a batch.
         longest: Tokens of the longest of these.
         truncated: Whether it was too long to be read whole.
+        keys: A digest of each of its tokens, which equal texts of one pass share; none where it is read as it is.
     """
 
     request: "Request"
@@ -41,6 +42,22 @@ class Row:
     windows: int
     longest: int
     truncated: bool
+    keys: tuple[bytes, ...] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Batch:
+    """Rows that are computed together.
+
+    Attributes:
+        rows: At least one.
+        seconds: About how long it takes.
+        lent: Seconds of it in which others had their turn.
+    """
+
+    rows: list[Row]
+    seconds: float
+    lent: float = 0.0
 
 
 class Request:

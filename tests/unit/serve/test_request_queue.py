@@ -35,11 +35,20 @@ class _Measured(Pass):
         raise NotImplementedError
 
 
-def _ask(queue: RequestQueue, work: Pass, *sizes: int, background: bool = False) -> Request:
+def _ask(queue: RequestQueue, work: Pass, *sizes: int, background: bool = False, keys: Sequence[str] = ()) -> Request:
     request = Request([str(size) for size in sizes], work, [], background=background)
     queue.admit(request, 60)
-    queue.add(work.read(request, 0, len(sizes)))
+    rows = work.read(request, 0, len(sizes))
+    for row, key in zip(rows, keys, strict=False):
+        row.keys = (key.encode(),)
+    queue.add(rows)
     return request
+
+
+def _taken(queue: RequestQueue) -> list[Row]:
+    batch = queue.take()
+    assert batch is not None
+    return batch.rows
 
 
 def _large(**changed: float) -> RequestQueue:
@@ -49,9 +58,9 @@ def _large(**changed: float) -> RequestQueue:
 def test_a_short_text_goes_before_the_long_ones_that_wait() -> None:
     queue, work = _large(), _Measured()
     _ask(queue, work, *[100] * 32)
-    assert [row.size for row in queue.take()] == [100]
+    assert [row.size for row in _taken(queue)] == [100]
     short = _ask(queue, work, 3)
-    assert [row.request for row in queue.take()] == [short]
+    assert [row.request for row in _taken(queue)] == [short]
 
 
 @pytest.mark.parametrize("clients", [1, 32])
@@ -61,7 +70,7 @@ def test_a_short_text_goes_before_long_ones_however_these_are_sent(clients: int)
         _ask(queue, work, *[100] * (32 // clients))
     queue.take()
     short = _ask(queue, work, 3)
-    assert queue.take()[0].request is short
+    assert _taken(queue)[0].request is short
 
 
 def test_a_long_text_is_overtaken_for_no_longer_than_its_fair_share_takes() -> None:
@@ -70,7 +79,7 @@ def test_a_long_text_is_overtaken_for_no_longer_than_its_fair_share_takes() -> N
     overtaken = 0
     while True:
         _ask(queue, work, 5)
-        rows = queue.take()
+        rows = _taken(queue)
         if rows[0].request is long:
             break
         overtaken += sum(row.size for row in rows)
@@ -81,7 +90,7 @@ def test_a_long_text_is_overtaken_for_no_longer_than_its_fair_share_takes() -> N
 def test_requests_of_many_texts_take_turns() -> None:
     queue, work = _large(), _Measured()
     first, second = _ask(queue, work, *[50] * 10), _ask(queue, work, *[50] * 10)
-    taken = [queue.take()[0].request for _ in range(10)]
+    taken = [_taken(queue)[0].request for _ in range(10)]
     assert taken.count(first) == taken.count(second) == 5
 
 
@@ -89,21 +98,56 @@ def test_a_batch_holds_what_is_near_in_length_and_no_more_than_the_budget() -> N
     queue, work = _large(), _Measured()
     work.token_budget = 400
     _ask(queue, work, *[100, 30, 98, 99, 5, 97, 20, 96])
-    assert sorted(row.size for row in queue.take()) == [97, 98, 99, 100]
-    assert [row.size for row in queue.take()] == [30, 20]
+    assert sorted(row.size for row in _taken(queue)) == [97, 98, 99, 100]
+    assert [row.size for row in _taken(queue)] == [30, 20]
 
 
 def test_texts_of_several_requests_go_through_together() -> None:
     queue, work = _large(), _Measured()
     asked = [_ask(queue, work, 3) for _ in range(4)]
-    assert [row.request for row in queue.take()] == asked[:3]
+    assert [row.request for row in _taken(queue)] == asked[:3]
 
 
 def test_the_background_waits_until_nobody_else_does() -> None:
     queue, work = _large(), _Measured()
     behind = _ask(queue, work, 1, background=True)
     before = [_ask(queue, work, 100) for _ in range(3)]
-    assert [queue.take()[0].request for _ in range(4)] == [*before, behind]
+    assert [_taken(queue)[0].request for _ in range(4)] == [*before, behind]
+
+
+def test_much_shorter_texts_have_their_turn_within_a_batch_and_no_others() -> None:
+    queue, work = _large(), _Measured()
+    _ask(queue, work, *[100] * 4)
+    running = queue.take()
+    assert running is not None
+    assert queue.take_between(running) is None
+    short, middling = _ask(queue, work, 5), _ask(queue, work, 60)
+    found = queue.take_between(running)
+    assert found is not None
+    assert [row.request for row in found.rows] == [short]
+    assert queue.take_between(running) is None
+    assert _taken(queue)[0].request is middling
+    # Others take no more of a batch than it takes itself.
+    running.lent = 0.098
+    _ask(queue, work, 5)
+    assert queue.take_between(running) is None
+
+
+def test_nothing_is_let_in_between_where_many_wait() -> None:
+    queue, work = _large(), _Measured()
+    _ask(queue, work, 100)
+    running = queue.take()
+    assert running is not None
+    for _ in range(9):
+        _ask(queue, work, 5)
+    assert queue.take_between(running) is None
+
+
+def test_equal_texts_count_once_in_a_batch() -> None:
+    queue, work = _large(), _Measured()
+    work.token_budget = 100
+    _ask(queue, work, *[50] * 5, keys=["a", "a", "b", "a", "c"])
+    assert [row.number for row in _taken(queue)] == [0, 1, 2, 3]
 
 
 def test_what_would_wait_too_long_is_refused_and_told_when_to_come_back() -> None:
@@ -140,7 +184,7 @@ def test_what_nobody_waits_for_any_more_leaves_the_queue() -> None:
     gone, stays = _ask(queue, work, *[100] * 10), _ask(queue, work, 100)
     queue.remove(gone)
     assert (queue.load.requests, queue.load.texts, queue.load.tokens) == (1, 1, 100)
-    assert queue.take()[0].request is stays
+    assert _taken(queue)[0].request is stays
     # Texts that were being read meanwhile find it gone.
     queue.add(work.read(gone, 0, 1))
     assert queue.load.texts == 0
@@ -150,6 +194,6 @@ def test_a_closed_queue_gives_back_what_is_left() -> None:
     queue, work = _large(), _Measured()
     asked = [_ask(queue, work, 100) for _ in range(2)]
     assert queue.close() == asked
-    assert queue.take() == []
+    assert queue.take() is None
     with pytest.raises(StoppingError):
         _ask(queue, work, 1)

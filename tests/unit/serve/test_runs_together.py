@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from serving import EXACT, gated, served, small_run, until
 from trifold import TextClassifier
 from trifold.inference.predict import predict_texts
 from trifold.inference.run import load_run
+from trifold.models.layers import encoder_layers
 from trifold.serve.backbone_groups import PooledPass
 from trifold.serve.errors import UnknownRunError
 from trifold.serve.model_server import ModelServer
@@ -34,11 +36,13 @@ def _head(folder: Path, model: Path, words: tuple[str, ...], method: str = "feat
 class _Counts(Observer):
     def __init__(self) -> None:
         self.passes: list[tuple[tuple[str, ...], int]] = []
+        self.sizes: list[int] = []
         self.shadowed_texts = self.disagreements = self.dropped = 0
         self.reloads: list[tuple[str, str, str]] = []
 
-    def batch(self, runs: tuple[str, ...], texts: int, _tokens: int, _computed: int, _seconds: float) -> None:
+    def batch(self, runs: tuple[str, ...], texts: int, tokens: int, _computed: int, _seconds: float) -> None:
         self.passes.append((runs, texts))
+        self.sizes.append(tokens)
 
     def shadowed(self, _run: str, _shadow: str, texts: int, disagreements: int) -> None:
         self.shadowed_texts += texts
@@ -106,6 +110,41 @@ def test_heads_that_read_other_lengths_share_the_encoder_and_no_pass(tiny_model:
         assert server.runs["short"].shares_with == ()
 
     served(folders, ask)
+
+
+@pytest.mark.parametrize("method", ["features", "full"])
+def test_a_short_text_is_computed_between_the_layers_of_a_long_pass(
+    method: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    more = {"epochs": 1} if method == "full" else {}
+    folder, counts = _head(tmp_path / "run", tiny_model, GOOD, method, **more), _Counts()
+
+    async def ask(server: ModelServer) -> None:
+        loop, work = asyncio.get_running_loop(), server._versions["run"].work
+        # As if the short text were much faster, which of this tiny model it is not.
+        for tokens, seconds in ((3, 0.001), (250, 0.250)) * 50:
+            work.pace.add(tokens, seconds)
+        asked: list[asyncio.Future[Reply]] = []
+
+        def come(*_: object) -> None:
+            hook.remove()
+            asked.append(asyncio.run_coroutine_threadsafe(server.predict("run", ["dull"]), loop))  # type: ignore[arg-type]
+            while server.load.texts < 1:
+                time.sleep(0.001)
+
+        first_layer = encoder_layers(work._model.layered())[0]  # type: ignore[attr-defined]
+        hook = first_layer.register_forward_pre_hook(come)
+        counts.sizes.clear()
+        (long,) = (await server.predict("run", ["The film is superb. " * 60])).answers
+        (short,) = (await asyncio.wrap_future(asked[0])).answers  # type: ignore[arg-type]
+        assert (short.tokens, long.tokens) == (3, 250)
+        # Told when it is done, the short one first.
+        assert counts.sizes == [3, 250]
+        for text, answer in (("dull", short), ("The film is superb. " * 60, long)):
+            (expected,) = predict_texts(load_run(folder, EXACT).predictor, [text])
+            np.testing.assert_allclose(answer.probabilities, list(expected.probabilities.values()), atol=1e-5)
+
+    served({"run": folder}, ask, observer=counts)
 
 
 def test_vectors_come_from_the_encoder_that_the_heads_read(tiny_model: Path, tmp_path: Path) -> None:
