@@ -262,3 +262,29 @@ def test_texts_without_labels_are_searched_and_summarized(browser: Any, tmp_path
         with page.expect_download() as download:
             link.click()
         assert download.value.suggested_filename == "texts-summaries.csv"
+
+
+def test_two_prompts_are_tried_on_rows_and_compared(
+    browser: Any, decoder: Path, tmp_path: Path, screenshots: Path
+) -> None:
+    reviews = write_reviews(tmp_path / "reviews.csv", 12)
+    task = 'task = "Text: {text}\\nLabel:"\noutput = { labels = ["bad", "good"] }\nvariables = { text = "" }\n'
+    with app(tmp_path) as running, opened(browser, running.address) as page:
+        give(page, reviews, "Check this file")
+        page.get_by_role("heading", name="The labels").wait_for()
+        for name, role in (("plain", ""), ("with a role", 'role = "You label texts."\n')):
+            page.goto(f"{running.address}/prompts")
+            page.get_by_label("Name").fill(name)
+            page.get_by_label("Prompt", exact=True).fill(role + task)
+            page.get_by_role("button", name="Save it").click()
+            page.get_by_label("How many rows").fill("4")
+            page.get_by_label("Language model").fill(f"hf:{decoder}")
+            look(page, "15-prompt", screenshots)
+            page.get_by_role("button", name="Ask").click()
+            page.get_by_role("link", name="Download the result").wait_for()
+            assert page.get_by_role("region", name="The first rows").get_by_text("answer").is_visible()
+        page.get_by_role("link", name="The prompt", exact=True).click()
+        page.get_by_role("button", name="Compare").click()
+        page.get_by_text("rows have another answer").wait_for()
+        assert '+role = "You label texts."' in page.get_by_label("Differences").inner_text()
+        look(page, "16-compared-prompts", screenshots)

@@ -16,9 +16,11 @@ from trifold.app.guard import SiteGuard
 from trifold.app.job_pages import job_routes
 from trifold.app.method_pages import method_routes
 from trifold.app.pages import PACKAGE, Pages
+from trifold.app.prompt_pages import prompt_routes
 from trifold.app.run_pages import run_routes
 from trifold.app.workspace import Workspace
 from trifold.errors import TrifoldError
+from trifold.system_errors import fault_of
 from trifold.web.guards import BodyGuard, HostGuard
 from trifold.web.refusals import Refusal, refused, sentence_of
 from trifold.web.rendering import KINDS, asset
@@ -40,7 +42,7 @@ def make_app(workspace: Workspace, report: Callable[[str], None]) -> ASGIApp:
     """
     pages = Pages(workspace)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY)
-    for family in (file_routes, check_routes, method_routes, job_routes, run_routes, document_routes):
+    for family in (file_routes, check_routes, method_routes, job_routes, run_routes, document_routes, prompt_routes):
         app.include_router(family(pages))
     app.include_router(_assets())
     _add_handlers(app, pages)
@@ -78,8 +80,9 @@ def _add_handlers(app: FastAPI, pages: Pages) -> None:
         assert isinstance(error, RequestValidationError)
         return told(request, 422, sentence_of(error))
 
-    async def fault(request: Request, _: Exception) -> Response:
-        return told(request, 500, "the app failed on this page; what it knows of that stands where it was started")
+    async def fault(request: Request, error: Exception) -> Response:
+        unknown = "the app failed on this page; what it knows of that stands where it was started"
+        return told(request, 500, fault_of(error) or unknown)
 
     async def of_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

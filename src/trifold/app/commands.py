@@ -4,12 +4,14 @@ import os
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from trifold.app.record import JobRecord, Kind
 from trifold.data.settings import DataSettings, ResultSettings, RunTextSettings, TextSettings
 from trifold.errors import DataError
 from trifold.evaluate.settings import CompareSettings
+from trifold.llm.settings import LlmSettings
 from trifold.pipeline.request import flags_of
 from trifold.web.names import written_suffix
 
@@ -21,6 +23,7 @@ RESULT_FLAGS: Mapping[Kind, str] = {
     "index": "--index",
     "summarize": "--output",
     "similar": "--output",
+    "prompt": "--output",
 }
 # What is done with texts that need no labels: the command, what its file is called, and flags.
 DOCUMENTS: Mapping[Kind, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
@@ -70,6 +73,18 @@ def document_job(kind: Kind, file: str, path: Path, text_column: str | None = No
     result = name and name + written_suffix(path.name, excel_safe=False)
     reading = flags_of(TextSettings(text_column=text_column))
     return _job(kind, file, path, [*verb, str(path), *flags, *reading], result=result)
+
+
+def prompt_job(file: str, path: Path, prompt: Path, number: str, llm: LlmSettings) -> JobRecord:
+    """A prompt that is sent for the rows of a file."""
+    result = "answers" + written_suffix(path.name, excel_safe=False)
+    words = ["prompt", "run", str(prompt), "--file", str(path), *flags_of(llm)]
+    return _job("prompt", file, path, words, based_on=number, result=result)
+
+
+def language_model(record: JobRecord) -> list[str]:
+    """The language model that a prompt was sent to."""
+    return [after for word, after in pairwise(record.words) if word == "--llm"]
 
 
 def again(record: JobRecord, path: Path, text_column: str) -> JobRecord:

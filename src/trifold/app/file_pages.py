@@ -3,11 +3,12 @@
 from typing import cast
 
 from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from trifold.app import commands
 from trifold.app.guard import require_token
-from trifold.app.pages import Pages
+from trifold.app.pages import Pages, to
 from trifold.app.record import Kind
 from trifold.data.settings import DataSettings
 from trifold.web.bodies import receive
@@ -49,6 +50,12 @@ def file_routes(pages: Pages) -> APIRouter:
             await receive(request, path)
         added = workspace.jobs.add(job, commands.RESULT_FLAGS.get(job.kind))
         return JSONResponse({"next": f"/files/{number}" if job.kind == "check" else f"/jobs/{added}"}, 201)
+
+    @router.post(FILES_PATH + "/{number}/remove")
+    async def remove(request: Request, number: str) -> Response:
+        await pages.form(request)
+        await run_in_threadpool(workspace.remove, number)
+        return to("/")
 
     return router
 

@@ -94,6 +94,14 @@ class GivenFiles:
         """
         return (self._folder / number / self.get(number).name).absolute()
 
+    def remove(self, number: str) -> None:
+        """Remove a file.
+
+        Raises:
+            DataError: If there is none.
+        """
+        shutil.rmtree(self.path(number).parent, ignore_errors=True)
+
     def all(self) -> list[tuple[str, FileRecord]]:
         """Number and record of every file, the newest first."""
         found = []

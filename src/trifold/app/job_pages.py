@@ -14,6 +14,7 @@ from trifold.app.live import live_parts
 from trifold.app.pages import Pages, to
 from trifold.app.record import JobRecord
 from trifold.app.workspace import Workspace
+from trifold.errors import DataError
 from trifold.web.refusals import Refusal
 
 _LOOK_SECONDS = 0.4
@@ -31,6 +32,7 @@ _TITLES = {
     "index": "An index of",
     "summarize": "Summaries of",
     "similar": "Most similar rows of",
+    "prompt": "Answers to",
 }
 # Styles, pictures and the one script of the report stand in it; its own policy names that script by its hash. It loads
 # nothing, and is kept apart from the app's pages as another site's would be.
@@ -83,8 +85,12 @@ async def _events(pages: Pages, number: str) -> AsyncIterator[str]:
     workspace, quiet = pages.workspace, 0
     sent: dict[str, str] = {}
     while not workspace.stopping:
-        over = workspace.jobs.get(number).is_over
-        parts = await run_in_threadpool(live_parts, pages, number)
+        try:
+            over = workspace.jobs.get(number).is_over
+            parts = await run_in_threadpool(live_parts, pages, number)
+        except DataError:
+            # Removed, from another tab: the page that is loaded anew says so.
+            over, parts = True, {}
         changed = {name: html for name, html in parts.items() if sent.get(name) != html}
         sent = parts
         if changed:

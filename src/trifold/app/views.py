@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,14 @@ def rows_at(path: Path, lines: Mapping[int, str]) -> list[ShownRow]:
         path: The file.
         lines: Line to what is the matter there.
     """
-    wanted, found = set(sorted(lines)[:_MOST_ROWS]), []
+    return _rows_at(path, tuple(sorted(lines.items())[:_MOST_ROWS]))
+
+
+@lru_cache(16)
+def _rows_at(path: Path, trouble: tuple[tuple[int, str], ...]) -> list[ShownRow]:
+    """As `rows_at`; a file that was given does not change, and a large one takes seconds to read."""
+    lines, found = dict(trouble), []
+    wanted = set(lines)
     try:
         with sending_to(Silence()):
             for row in islice(open_table(path).rows(), _SCANNED_ROWS):
@@ -190,7 +198,7 @@ def rows_at(path: Path, lines: Mapping[int, str]) -> list[ShownRow]:
     except (TrifoldError, OSError):
         pass
     known = {row.line for row in found}
-    found += [ShownRow(line, lines[line], {}) for line in sorted(lines)[:_MOST_ROWS] if line not in known]
+    found += [ShownRow(line, reason, {}) for line, reason in trouble if line not in known]
     return sorted(found, key=lambda row: row.line)
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from trifold.app.files import GivenFiles
 from trifold.app.guard import read_token
 from trifold.app.jobs import Jobs
 from trifold.app.progress import JobProgress
+from trifold.app.prompts import WrittenPrompts
 from trifold.app.record import EVENTS, JobRecord, Kind
 from trifold.app.searching import AskedIndex
 from trifold.app.settings import AppSettings
@@ -27,6 +28,7 @@ class Workspace:
         settings: Of the app.
         files: That were given.
         jobs: Commands.
+        prompts: That were written.
         token: That forms bear.
         tried: The run that texts are tried on.
         asked: The index of documents that is asked.
@@ -36,6 +38,7 @@ class Workspace:
     settings: AppSettings
     files: GivenFiles
     jobs: Jobs
+    prompts: WrittenPrompts
     token: str
     tried: TriedRun = field(default_factory=TriedRun)
     asked: AskedIndex = field(default_factory=AskedIndex)
@@ -65,6 +68,16 @@ class Workspace:
             raise DataError("this comparison has no model yet: wait until it is done, or start it again")
         return record
 
+    def remove(self, file: str) -> None:
+        """Remove a file, and everything that was made of it.
+
+        Raises:
+            DataError: If there is none, or a job is at work on it.
+        """
+        self.files.get(file)
+        self.jobs.remove([number for number, record in self.jobs.all() if record.file == file])
+        self.files.remove(file)
+
     def best(self, number: str) -> Path:
         """The run that a comparison says to ship."""
         return self.jobs.results(number) / "best"
@@ -78,15 +91,15 @@ def open_workspace(settings: AppSettings) -> Iterator[Workspace]:
         SettingsError: If it cannot be written, or another app has it.
     """
     folder = settings.folder.absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / "app", "name another --folder"):
+    with ExitStack() as opened:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            opened.enter_context(locked(folder / "app", "name another --folder"))
             files, jobs = GivenFiles(folder / "files"), Jobs(folder / "jobs")
-            workspace = Workspace(settings, files, jobs, read_token(folder))
-            jobs.begin()
-            try:
-                yield workspace
-            finally:
-                jobs.close()
-    except OSError as error:
-        raise SettingsError(f"--folder {settings.folder} cannot be used: {fault_of(error) or error}") from None
+            prompts = WrittenPrompts(folder / "prompts")
+            workspace = Workspace(settings, files, jobs, prompts, read_token(folder))
+        except OSError as error:
+            raise SettingsError(f"--folder {settings.folder} cannot be used: {fault_of(error) or error}") from None
+        jobs.begin()
+        opened.callback(jobs.close)
+        yield workspace

@@ -16,6 +16,7 @@ from trifold.app.application import make_app
 from trifold.app.files import GivenFiles
 from trifold.app.guard import read_token
 from trifold.app.jobs import Jobs
+from trifold.app.prompts import STARTER, WrittenPrompts
 from trifold.app.record import EVENTS, OUTPUT, JobRecord
 from trifold.app.settings import AppSettings
 from trifold.app.workspace import Workspace, open_workspace
@@ -34,7 +35,9 @@ class AskedApp:
         self.settings = AppSettings(folder=folder, **settings)
         folder.mkdir()
         jobs = Jobs(folder / "jobs", (sys.executable, "-c", ""))
-        self.workspace = Workspace(self.settings, GivenFiles(folder / "files"), jobs, read_token(folder))
+        self.workspace = Workspace(
+            self.settings, GivenFiles(folder / "files"), jobs, WrittenPrompts(folder / "prompts"), read_token(folder)
+        )
         self.faults: list[str] = []
         self._app = make_app(self.workspace, self.faults.append)
 
@@ -337,6 +340,47 @@ def test_a_job_that_took_the_wrong_column_is_done_again_with_another(app: AskedA
     assert '<option value="label">' in app.ask("GET", f"/jobs/{number}").text
     found = app.form(f"/jobs/{number}/again", text_column="--text").headers["location"].rpartition("/")[2]
     assert jobs.get(found).words[2:3] == ["--text-column=--text"]
+
+
+def test_a_file_is_removed_with_all_that_was_made_of_it(app: AskedApp) -> None:
+    number, other = (app.give("reviews.csv").json()["next"].rpartition("/")[2] for _ in range(2))
+    jobs, (checked, record) = app.workspace.jobs, app.workspace.latest(number, "check") or ("", None)
+    jobs._put(checked, JobRecord(**{**record_fields(record), "state": "running"}))  # type: ignore[arg-type]
+    refused = app.form(f"/files/{number}/remove")
+    assert (refused.status_code, "stop it first" in refused.text) == (422, True)
+    assert app.ask("GET", f"/files/{number}").status_code == 200
+    jobs._put(checked, JobRecord(**{**record_fields(record), "state": "finished"}))  # type: ignore[arg-type]
+    assert app.form(f"/files/{number}/remove").headers["location"] == "/"
+    assert app.ask("GET", f"/files/{number}").status_code == 404
+    assert [file for file, _ in app.workspace.files.all()] == [other]
+    assert (
+        len(list((app.settings.folder / "jobs").iterdir())) == len(list((app.settings.folder / "files").iterdir())) == 1
+    )
+
+
+def test_a_prompt_is_written_tried_and_compared(app: AskedApp) -> None:
+    bad = app.form("/prompts", name="bad", prompt="task = 3")
+    assert bad.status_code == 422
+    assert "task = 3" in bad.text, "what was written is still there"
+    file = app.give("reviews.csv").json()["next"].rpartition("/")[2]
+    first, second = (
+        app.form("/prompts", name=name, prompt=text.replace("\n", "\r\n")).headers["location"].rpartition("/")[2]
+        for name, text in ((HOSTILE, STARTER), ("second", STARTER.replace("Judge", "Find")))
+    )
+    page = app.ask("GET", f"/prompts/{first}").text
+    assert HOSTILE not in page
+    assert app.form(f"/prompts/{first}/try", file=file, rows="0", llm="x").status_code == 422
+    assert app.form(f"/prompts/{first}/try", file="../x", rows="3", llm="x").status_code == 404
+    job = app.form(f"/prompts/{first}/try", file=file, rows="3", llm="hf:m").headers["location"].rpartition("/")[2]
+    words = app.workspace.jobs.get(job).words
+    prompt, data = app.workspace.prompts.path(first), app.workspace.files.path(file)
+    result = app.workspace.jobs.results(job) / "answers.csv"
+    asked = ["--llm", "hf:m", "--max-calls", "3"]
+    assert words == ["prompt", "run", str(prompt), "--file", str(data), *asked, "--output", str(result)]
+    compared = app.ask("GET", f"/prompts/compare?first={first}&second={second}").text
+    assert "+  &#34;Find the writer" in compared
+    assert app.form(f"/prompts/{second}/remove").status_code == 303
+    assert app.ask("GET", f"/prompts/{second}").status_code == 404
 
 
 def record_fields(record: JobRecord) -> dict[str, Any]:
