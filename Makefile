@@ -35,6 +35,7 @@ wheel: $(VENV)/.dev
 	build/wheel-test/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt dist/*.whl
 	cd build/wheel-test && bin/trifold demo --output-dir demo && test -s demo/report.html && test -s demo/leaderboard.csv
 	build/wheel-test/bin/trifold predict build/wheel-test/demo --text "A superb, moving film."
+	cd build/wheel-test && bin/python -m trifold --version && bin/trifold skills add --dest skills && test -s skills/trifold/SKILL.md
 	rm -rf build/wheel-test
 
 # The documentation as a site in build/site; any warning is an error.

@@ -70,7 +70,7 @@ def test_an_export_serves_predict_and_evaluate(
 
 
 def test_8_bits_make_it_smaller_and_the_facts_say_what_it_cost(exports: dict[str, Path]) -> None:
-    sizes = {engine: (folder / "model" / "model.onnx").stat().st_size for engine, folder in exports.items()}
+    sizes = {engine: (folder / "onnx" / "model.onnx").stat().st_size for engine, folder in exports.items()}
     assert sizes["int8"] < sizes["onnx"]
     facts = json.loads((exports["int8"] / "run.json").read_text())["exported"]
     assert facts["engine"] == "int8"

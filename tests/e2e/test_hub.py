@@ -1,141 +1,23 @@
 """The hub's HTTP path against a stand-in on this machine: download, revision, token, resume, offline."""
 
-import hashlib
-import http.server
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, unquote
 
 import pytest
 
 from gguf_files import write_gguf
+from hub_server import COMMITS, NAME, Hub, serving
 from trifold.models.locate import locate
 from warm_commands import Command
-
-COMMITS = {"main": "a" * 40, "v1": "b" * 40}
-NAME = "someone/tiny-bert"
-
-
-@dataclass
-class Hub:
-    """What the stand-in serves and what it was asked."""
-
-    folder: Path
-    kind: str = "models"
-    token: str | None = None
-    cuts: int = 0
-    cut_after: int = 12 << 20
-    requests: list[tuple[str, str, str | None]] = field(default_factory=list)
-    address: str = ""
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Knows its hub."""
-
-    hub: Hub
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """The few answers of the hub that a download needs."""
-
-    protocol_version = "HTTP/1.1"
-    server: Server
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        hub = self.server.hub
-        hub.requests.append((self.command, self.path, self.headers.get("Range")))
-        path = self.path.split("?")[0]
-        if hub.token and self.headers.get("Authorization") != f"Bearer {hub.token}":
-            self.answer(401, b"{}", X_Error_Code="GatedRepo", X_Error_Message="give a token")
-        elif path.startswith(f"/api/{hub.kind}/{NAME}"):
-            self.describe(path.removeprefix(f"/api/{hub.kind}/{NAME}"))
-        elif path.removeprefix("/datasets").startswith(f"/{NAME}/resolve/"):
-            revision, name = path.removeprefix("/datasets").removeprefix(f"/{NAME}/resolve/").split("/", 1)
-            self.file(self.server.hub.folder / name, COMMITS.get(revision, revision))
-        else:
-            self.answer(404, b"{}", X_Error_Code="RepoNotFound")
-
-    def describe(self, path: str) -> None:
-        """`/revision/R`: the commit; `/tree/R`: the files."""
-        revision = unquote(path.split("/")[2]) if path else "main"
-        commit = COMMITS.get(revision, revision if revision in COMMITS.values() else None)
-        files = sorted(path for path in self.server.hub.folder.iterdir() if path.is_file())
-        if commit is None:
-            self.answer(404, b"{}", X_Error_Code="RevisionNotFound")
-        elif path.startswith("/tree/"):
-            found = [described(file) for file in files]
-            self.answer(200, json.dumps(found).encode(), Content_Type="application/json")
-        else:
-            names = [{"rfilename": f.name} for f in files]
-            info = {"id": NAME, "sha": commit, "siblings": names, "private": False, "tags": []}
-            self.answer(200, json.dumps(info).encode(), Content_Type="application/json")
-
-    def do_POST(self) -> None:
-        """`/paths-info/R`: the files that are asked for."""
-        asked = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        names = json.loads(asked)["paths"] if asked.startswith("{") else parse_qs(asked)["paths"]
-        found = [self.server.hub.folder / name for name in names]
-        known = [described(path) for path in found if path.is_file()]
-        self.answer(200, json.dumps(known).encode(), Content_Type="application/json")
-
-    def file(self, path: Path, commit: str) -> None:
-        if not path.is_file():
-            self.answer(404, X_Error_Code="EntryNotFound", X_Repo_Commit=commit)
-            return
-        content = path.read_bytes()
-        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
-        headers = {"ETag": f'"{digest(path)}"', "X_Repo_Commit": commit, "Accept_Ranges": "bytes"}
-        if start:
-            headers["Content_Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        cut = None
-        if self.server.hub.cuts and path.name == "model.safetensors" and self.command == "GET":
-            self.server.hub.cuts -= 1
-            cut = self.server.hub.cut_after
-        self.answer(206 if start else 200, content[start:], cut, **headers)
-
-    def answer(self, status: int, body: bytes = b"", cut_after: int | None = None, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        self.wfile.write(body[:cut_after])
-        if cut_after is not None and len(body) > cut_after:
-            # A connection that breaks: fewer bytes than were promised.
-            self.close_connection = True
-
-
-def described(path: Path) -> dict[str, object]:
-    return {"type": "file", "path": path.name, "size": path.stat().st_size, "oid": digest(path)[:40]}
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.fixture
 def hub(tiny_model: Path) -> Iterator[Hub]:
-    made = Hub(tiny_model)
-    server = Server(("127.0.0.1", 0), Handler)
-    server.hub = made
-    made.address = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    server.shutdown()
-    server.server_close()
+    with serving(tiny_model) as made:
+        yield made
 
 
 @pytest.fixture

@@ -135,6 +135,28 @@ def test_a_file_is_labelled_and_comes_back(page: Any, reviews_file: Path, films:
     assert (tmp_path / "got.csv").read_text() == (tmp_path / "expected.csv").read_text()
 
 
+def test_a_file_can_be_dropped(page: Any) -> None:
+    dropped = page.evaluate_handle(
+        "() => { const found = new DataTransfer(); found.items.add(new File(['text\\na superb film\\n'], 'a.csv')); return found; }"
+    )
+    page.dispatch_event("#drop", "dragover", {"dataTransfer": dropped})
+    page.dispatch_event("#drop", "drop", {"dataTransfer": dropped})
+    page.get_by_role("link", name="Download the file with its labels").wait_for()
+    assert page.get_by_role("status").inner_text() == "1 row labelled"
+
+
+def test_a_server_that_is_gone_is_told_of(browser: Any, films: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, films) as running:
+        page = browser.new_page()
+        page.goto(running.address)
+        running.process.terminate()
+        assert running.process.wait(timeout=30) == 0
+        page.get_by_label("Text", exact=True).fill("superb")
+        page.get_by_role("button", name="Find the label").click()
+        page.get_by_text("The server does not answer: it may have been stopped.").wait_for()
+        page.close()
+
+
 def test_a_file_can_be_stopped(page: Any, tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     path.write_text("text\n" + "superb film\n" * 400_000)

@@ -26,7 +26,7 @@ class FileRecord(JsonRecord):
         name: Its safe name.
         size: Bytes.
         created: When it came, in seconds since 1970.
-        labels: Whether it was given to be labelled, and not to learn from.
+        labels: Whether it was given for something else than to learn from, such as to be labelled.
     """
 
     name: str
@@ -93,6 +93,14 @@ class GivenFiles:
             DataError: If there is none.
         """
         return (self._folder / number / self.get(number).name).absolute()
+
+    def remove(self, number: str) -> None:
+        """Remove a file.
+
+        Raises:
+            DataError: If there is none.
+        """
+        shutil.rmtree(self.path(number).parent, ignore_errors=True)
 
     def all(self) -> list[tuple[str, FileRecord]]:
         """Number and record of every file, the newest first."""

@@ -2,11 +2,12 @@
 
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,6 +136,19 @@ class Jobs:
             words = [*record.words, *(["--resume"] if "--resume" not in record.words else [])]
             fresh = replace(record, words=words, state="waiting", created=time.time(), error="")
             self._put(number, replace(fresh, pid=None, began=None, ended=None, cancelled=None))
+
+    def remove(self, numbers: Collection[str]) -> None:
+        """Remove jobs and what came of them.
+
+        Raises:
+            DataError: If one of them runs; then all of them stay.
+        """
+        with self._lock:
+            if any(self.get(number).state == "running" for number in numbers):
+                raise DataError("a job is at work on this: stop it first, then remove it")
+            for number in numbers:
+                del self._records[number]
+                shutil.rmtree(self.folder(number), ignore_errors=True)
 
     def look(self) -> None:
         """See what has ended, end what was cancelled and does not, and start what is next."""

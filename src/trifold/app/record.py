@@ -9,7 +9,7 @@ from trifold.schema import Amount, JsonRecord, read_value
 
 JOB, OUTPUT, EVENTS, RESULTS = "job.json", "output.json", "events.jsonl", "results"
 State = Literal["waiting", "running", "finished", "failed", "cancelled"]
-Kind = Literal["check", "forecast", "compare", "label"]
+Kind = Literal["check", "forecast", "compare", "label", "index", "summarize", "similar", "prompt"]
 
 
 @dataclass(frozen=True, kw_only=True)

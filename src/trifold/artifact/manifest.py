@@ -7,9 +7,12 @@ from typing import TypedDict
 from trifold.atomic import write_text
 from trifold.errors import ArtifactError
 from trifold.hashing import file_sha256
+from trifold.models.tokenizer_files import TOKENIZER_FILES
 from trifold.schema import read_facts
 
 MANIFEST = "manifest.json"
+# An export keeps these, and onnx/, beside its run.json, where others look for them; other runs have a folder model/.
+_EXPORTED = frozenset(("config.json", "head.json", "head.safetensors", *TOKENIZER_FILES))
 # The folder of a training under way: it comes and goes, and is no part of what was made.
 STATE = "state"
 
@@ -25,14 +28,14 @@ def write_manifest(folder: Path) -> None:
 
 
 def verify_model(folder: Path) -> None:
-    """Check the files under `model/` of a run folder against the manifest.
+    """Check the files of a run folder's model against the manifest.
 
     Raises:
         ArtifactError: If the manifest or a file is missing, or a file was changed; the message names it.
     """
-    hashes = {name: value for name, value in read_facts(folder / MANIFEST, _Hashes).items() if _of_model(name)}
+    hashes = {name: value for name, value in read_facts(folder / MANIFEST, _Hashes).items() if is_of_model(name)}
     # Compared by name, so that a manifest can neither leave a file out nor name one elsewhere.
-    found = set(filter(_of_model, _files(folder)))
+    found = set(filter(is_of_model, _files(folder)))
     for name in sorted(hashes.keys() | found):
         _verify(folder / name, hashes.get(name))
     if not found:
@@ -62,9 +65,10 @@ def _verify(path: Path, expected: str | None) -> None:
         raise ArtifactError(f"{path} is damaged, its SHA-256 is not the manifest's: restore it, or train again")
 
 
-def _of_model(name: str) -> bool:
+def is_of_model(name: str) -> bool:
     """Whether a file is part of the model; hidden ones are left there by file managers."""
-    return name.startswith("model/") and not name.rpartition("/")[2].startswith(".")
+    own = name.startswith(("model/", "onnx/")) or name in _EXPORTED
+    return own and not name.rpartition("/")[2].startswith(".")
 
 
 def _files(folder: Path) -> list[str]:

@@ -66,6 +66,23 @@ def finished_run(output_dir: Path | None, *, resume: bool) -> Path | None:
     return output_dir
 
 
+def require_folder(folder: Path) -> None:
+    """Refuse what is no folder in the place of a run.
+
+    Raises:
+        ArtifactError: If it is none.
+    """
+    if folder.is_file():
+        raise ArtifactError(
+            f"{folder} is a file, not a run folder: the run comes first, by the folder that finetune or compare prints "
+            "as its last line"
+        )
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"there is no run folder {folder}: finetune or compare prints the right name as its last line"
+        )
+
+
 def best_run(folder: Path) -> Path:
     """The run that a comparison kept as its best; any other folder is taken as it is.
 

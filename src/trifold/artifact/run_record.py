@@ -55,6 +55,7 @@ class ExportedRecord(JsonRecord):
     rows: Count | None = None
     rows_from: str | None = None
     agreement: float | None = None
+    difference: float | None = None
     command: str | None = None
 
 

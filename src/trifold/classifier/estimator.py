@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 
+from trifold.artifact.hub_runs import run_folder
 from trifold.artifact.run_folder import best_run, new_folder
 from trifold.artifact.run_record import RUN, read_run_record, write_run_record
 from trifold.classifier.labels import LabelForm, as_examples, feature_names, require_form
@@ -234,7 +235,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         reported, nor in whether foreign code is run: of those parameters, what is given here holds, or the default.
 
         Args:
-            path: The folder.
+            path: The folder, or the name of a run on the hub.
             device: Where to compute; as it was trained where `None`.
             llm: For a run that asks a server: `openai:BASE_URL#MODEL`, or what it was made with.
             api_key_env: Environment variable that holds the server's key.
@@ -245,12 +246,11 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             UnnamedServerError: If it asks a server, and `llm` names none.
             ArtifactError: If a file is missing or damaged; the message names it.
         """
-        folder = best_run(Path(path))
+        folder = best_run(run_folder(path, offline=offline))
         record = require_labels(folder, read_run_record(folder))
         classifier = cls(**parameters_of(record, folder / RUN))
         given = {"llm": llm, "api_key_env": api_key_env, "trust_remote_code": trust_remote_code}
-        given |= {"offline": True} if offline else {}
-        given |= {"device": device} if device is not None else {}
+        given |= ({"offline": True} if offline else {}) | ({} if device is None else {"device": device})
         classifier.set_params(**given)
         asked = LlmSettings(llm=llm, api_key_env=api_key_env)
         compute = settings_of(ComputeSettings, classifier.get_params())

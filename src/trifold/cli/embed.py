@@ -72,7 +72,7 @@ def embed(
     assert source is not None
     assert output is not None
     with offline_data(chosen.offline):
-        settings, own = reading or TextSettings(), own_reading(model)
+        settings, own = reading or TextSettings(), own_reading(model, offline=chosen.offline)
         found = embed_file(embedder, source, output, settings, own, force=force, **prompts)
     for line, why in found.bad[:10]:
         say(f"note: line {line} has no vector: {why}")

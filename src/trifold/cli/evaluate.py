@@ -41,7 +41,7 @@ def evaluate(
     Texts and labels are read from the columns that the run was trained on.
 
     Args:
-        run: Run folder of finetune or compare.
+        run: Run folder of finetune or compare, or USER/NAME of one on the hub.
         data: CSV, TSV, JSON or Parquet file with texts and labels, or - for standard input.
         reject_below: Also tell how many texts are answered, and how rightly, when the model declines under this
             probability.
@@ -51,7 +51,7 @@ def evaluate(
     from trifold.pipeline.evaluate import evaluate as run_evaluate
 
     require_probability(reject_below)
-    if is_similarity_run(run):
+    if is_similarity_run(run, offline=compute is not None and compute.offline):
         require(
             not reject_below and llm is None, "--reject-below and language models", "RUN gives scores, leave them out"
         )

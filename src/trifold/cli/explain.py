@@ -46,7 +46,7 @@ def explain(
     it falls without as many words drawn by chance: where the two are alike, no few words decided.
 
     Args:
-        run: Run folder of finetune or compare.
+        run: Run folder of finetune or compare, or USER/NAME of one on the hub.
         source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text.
         nearest: Show so many training rows that are nearest to each text, 3 by default; their file must be there still.

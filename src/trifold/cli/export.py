@@ -1,7 +1,7 @@
 """The commands `export` and `bench`: write a run for deployment, and measure its speed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -17,6 +17,7 @@ def export(
     run: Path,
     /,
     *,
+    format: Literal["onnx"] = "onnx",  # noqa: A002 - as the flag is called
     int8: bool = False,
     max_drop: float = 0.5,
     data: Path | None = None,
@@ -29,12 +30,13 @@ def export(
     """Write a run as an ONNX graph, in 8-bit integers if held-out rows allow it.
 
     Both models label the run's validation and test rows; the export is kept unless these show that it loses more than
-    --max-drop. The result is a run folder, which predict, evaluate and bench can use without PyTorch. Its model.onnx
-    takes input_ids and attention_mask and gives logits; its predict.py labels texts where Trifold is not installed. The
-    last line is the folder.
+    --max-drop. The result is a run folder, which predict, evaluate and bench can use without PyTorch. Its
+    onnx/model.onnx takes input_ids and attention_mask and gives logits; its predict.py labels texts where Trifold is
+    not installed; transformers.js opens it in Node and browsers. The last line is the folder.
 
     Args:
-        run: Run folder of finetune or compare.
+        run: Run folder of finetune or compare, or USER/NAME of one on the hub.
+        format: Format of the graph; ONNX is the one there is.
         int8: Do matrix products in 8-bit integers: smaller, faster, a little less exact.
         max_drop: Points of the run's score that the export may lose; refused where all of the 95 % interval of the loss
             lies above.
@@ -53,6 +55,7 @@ def export(
     found = run_export(
         run,
         output_dir,
+        graph_format=format,
         int8=int8,
         max_drop=max_drop,
         data=data,
@@ -70,12 +73,17 @@ def export(
     print(
         f"It loses {100 * drop.value:.2f} points of {found.score_name} on {counted(found.rows, 'held-out row')} "
         f"(95 % interval {100 * drop.low:.2f} to {100 * drop.high:.2f}) and labels "
-        f"{100 * found.agreement:.1f} % of them alike."
+        f"{100 * found.agreement:.1f} % of them alike; no probability differs by more than {found.difference:.6f}."
     )
     print(
         f"Where neither Trifold nor PyTorch is: pip install -r {found.folder}/requirements.txt, then "
         f"python {found.folder}/predict.py --text TEXT, or with a CSV file."
     )
+    if found.in_javascript:
+        print(
+            f"In JavaScript, by @huggingface/transformers: env.localModelPath = {str(found.folder.parent)!r}; "
+            f"await pipeline('text-classification', {found.folder.name!r})"
+        )
     print(found.folder)
     say_next("predict", found.folder, *some_text(pair=found.pairs))
 
@@ -96,7 +104,7 @@ def bench(
     (whose accuracy export measures). Each is measured in a process of its own, since memory is that of a process.
 
     Args:
-        run: Run folder of finetune, compare or export.
+        run: Run folder of finetune, compare or export, or USER/NAME of one on the hub.
         source: File with texts like those that are to be predicted; the run's own test rows by default.
         seconds: About how many seconds each engine is measured.
         trust_remote_code: Run classes that the model brings with it (auto_map): only if you have read that code and

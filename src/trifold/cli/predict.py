@@ -45,7 +45,7 @@ def predict(
     server nor the key.
 
     Args:
-        run: Run folder of finetune or compare.
+        run: Run folder of finetune or compare, or USER/NAME of one on the hub.
         source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text.
         text_pair: The second text of a pair, whose first is --text; for a run of --task pairs or similarity.
@@ -67,7 +67,7 @@ def predict(
     about_files = result is not None or reading is not None
     require(text is None or not about_files, "a flag on files with --text", "leave out either")
     how = compute or ComputeSettings()
-    if is_similarity_run(run):
+    if is_similarity_run(run, offline=how.offline):
         require(answers is None and llm is None, "a flag on labels", "this run gives scores, leave it out")
         pair = None if text is None else (text, text_pair)
         _predict_similarity(run, pair, source, result or ResultSettings(), reading, how, json=json)

@@ -71,8 +71,9 @@ def similar(
     if not files:
         _print_of_texts(embedder, str(first), str(second), prompt, json=json)
         return
+    own = own_reading(model, offline=chosen.offline)
     with offline_data(chosen.offline):
-        found = compare_texts(embedder, first, second, comparison, reading, own_reading(model), prompt=prompt)
+        found = compare_texts(embedder, first, second, comparison, reading, own, prompt=prompt)
         if len(files) == 1 and second is not None and written.output is None and not json:
             _print_nearest(found)
         else:

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -68,6 +69,7 @@ class DescribedCommand:
         return " ".join((self.words, *self.takes))
 
 
+@cache
 def skill_text() -> str:
     """The whole file: what Trifold is and when to use it, its commands, what scripts rely on, and worked examples."""
     from jinja2 import Environment, PackageLoader, StrictUndefined

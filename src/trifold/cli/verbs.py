@@ -107,10 +107,24 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         USE,
+        "push",
+        "trifold.cli.push:push",
+        "Publish a run on the Hugging Face hub, where every command finds it by its name.",
+        ("trifold push RUN alice/film-reviews --license mit --dry-run", "trifold push RUN film-reviews --license mit"),
+    ),
+    Verb(
+        USE,
         "serve",
         "trifold.cli.serve:serve",
         "Answer over HTTP: labels, vectors, explanations, and a page to try texts.",
         ("trifold serve RUN", "trifold serve sentiment=RUN topics=OTHER --port 9000 --index films"),
+    ),
+    Verb(
+        USE,
+        "app",
+        "trifold.cli.app:app",
+        "Do all of it in the browser: from a file of texts to a model, and to labelled files.",
+        ("trifold app", "trifold app --folder ~/trifold-work --port 9000"),
     ),
     Verb(
         LEARN,

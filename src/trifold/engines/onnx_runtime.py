@@ -33,7 +33,6 @@ from trifold.version import VERSION, installed_versions
 if TYPE_CHECKING:
     import torch
 
-_OUTPUT = "output"
 # The newest operator set that PyTorch's tracing exporter writes and that the fusions below know.
 _OPERATOR_SET = 17
 # Fused kernels add in another order than PyTorch; a graph that is wrong is wrong by far more.
@@ -89,9 +88,9 @@ class OnnxGraph:
             raise BackboneError(f"{path} is no graph that ONNX Runtime can run ({reason}): export again") from None
         found = {one.name for one in self._session.get_inputs()}
         self._inputs = MODEL_INPUTS[: max(2, len(found))]
-        if found != set(self._inputs) or _OUTPUT not in {one.name for one in self._session.get_outputs()}:
+        if found != set(self._inputs) or len(self._session.get_outputs()) != 1:
             raise BackboneError(
-                f"{path} takes or gives something else than {', '.join(MODEL_INPUTS)} and {_OUTPUT}: export again"
+                f"{path} takes or gives something else than {', '.join(MODEL_INPUTS)} and one result: export again"
             )
         self._path = path
 
@@ -100,7 +99,7 @@ class OnnxGraph:
         missing = [np.zeros_like(given[0])] * (len(self._inputs) - len(given))  # of single texts, all types are 0
         try:
             inputs = dict(zip(self._inputs, (*given, *missing), strict=True))
-            result: np.ndarray = self._session.run([_OUTPUT], inputs)[0]
+            result: np.ndarray = self._session.run(None, inputs)[0]
         except Exception as error:  # noqa: BLE001 - its errors share no base class
             raise BackboneError(f"{self._path} cannot be run ({first_line(error)}): export again") from None
         return result
@@ -129,7 +128,9 @@ def _refuse_other_files(path: Path) -> None:
             raise BackboneError(f"{path} keeps weights in other files, which are not opened: export again")
 
 
-def write_graph(module: "torch.nn.Module", path: Path, *, int8: bool = False, types: bool = False) -> None:
+def write_graph(
+    module: "torch.nn.Module", path: Path, *, int8: bool = False, types: bool = False, output: str = "output"
+) -> None:
     """Write what `module` computes as a graph, and prove that it computes the same.
 
     Matmuls of an 8-bit graph take weights quantised per output channel beforehand, and activations quantised for each
@@ -140,6 +141,7 @@ def write_graph(module: "torch.nn.Module", path: Path, *, int8: bool = False, ty
         path: Path of the graph.
         int8: Whether matmuls are done in 8-bit integers.
         types: Whether the graph takes token types, too.
+        output: Name of the result.
 
     Raises:
         SettingsError: If the packages are missing.
@@ -150,7 +152,7 @@ def write_graph(module: "torch.nn.Module", path: Path, *, int8: bool = False, ty
     assert not module.training
     with tempfile.TemporaryDirectory() as folder, _quiet():
         raw, fused = Path(folder) / "raw.onnx", Path(folder) / "fused.onnx"
-        _trace(module, raw, types=types)
+        _trace(module, raw, types=types, output=output)
         _fuse(raw, fused, *_attention_shape(module))
         _prove(module, fused, types=types)
         if int8:
@@ -185,7 +187,7 @@ def kept_graph(module: "torch.nn.Module", about: dict[str, object], *, int8: boo
         return OnnxGraph(aside)
 
 
-def _trace(module: "torch.nn.Module", path: Path, *, types: bool) -> None:
+def _trace(module: "torch.nn.Module", path: Path, *, types: bool, output: str) -> None:
     import torch
 
     given = _example(types=types)
@@ -200,9 +202,9 @@ def _trace(module: "torch.nn.Module", path: Path, *, types: bool) -> None:
                 str(path),
                 dynamo=False,
                 input_names=list(names),
-                output_names=[_OUTPUT],
+                output_names=[output],
                 # The windows of a text give one row, however many they are.
-                dynamic_axes={**dict.fromkeys(names, axes), _OUTPUT: {0: "batch"} if rows == len(given[0]) else {}},
+                dynamic_axes={**dict.fromkeys(names, axes), output: {0: "batch"} if rows == len(given[0]) else {}},
                 opset_version=_OPERATOR_SET,
             )
     except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:

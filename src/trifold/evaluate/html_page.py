@@ -3,12 +3,16 @@
 import base64
 import hashlib
 import importlib.resources
+import re
 from pathlib import Path
+
+from markupsafe import Markup, escape
 
 from trifold import formatting
 from trifold.atomic import write_text
 from trifold.evaluate.plot_style import DARK, LIGHT
 
+_FLAG = re.compile(r"(--[a-z][a-z-]*)")
 _FILTERS = (
     "counted",
     "duration",
@@ -40,9 +44,16 @@ def make_page(template: str, **values: object) -> str:
     )
     script = (importlib.resources.files("trifold.evaluate") / "templates" / "mistakes.js").read_text(encoding="utf-8")
     environment.filters |= {name: getattr(formatting, name) for name in _FILTERS}
-    environment.filters["thousands"] = "{:,}".format
+    environment.filters |= {"thousands": "{:,}".format, "flags": _flags_whole}
     shared = {"light": LIGHT, "dark": DARK, "script": script, "policy": _policy(script)}
     return environment.get_template(template).render(values, **shared)
+
+
+def _flags_whole(sentence: str) -> Markup:
+    """A sentence in which no flag is cut where a line ends."""
+    # As a plain string: parts that are put into `Markup` would be escaped.
+    escaped = str(escape(sentence))
+    return Markup(_FLAG.sub(r'<span class="flag">\1</span>', escaped))  # noqa: S704
 
 
 def _policy(script: str) -> str:

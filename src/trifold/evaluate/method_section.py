@@ -219,6 +219,8 @@ def _in_words(value: object) -> str:
         shown = [f"{name} {_in_words(item)}" for name, item in list(value.items())[:_SHOWN_CHOICES]]
         more = [f"and {len(value) - _SHOWN_CHOICES:,} more"] if len(value) > _SHOWN_CHOICES else []
         return ", ".join([*shown, *more])
+    if isinstance(value, list | tuple):
+        return shortened(", ".join(map(str, value)), _CHOICE_CHARACTERS)
     return f"{value:.4g}" if isinstance(value, float) else shortened(str(value), _CHOICE_CHARACTERS)
 
 

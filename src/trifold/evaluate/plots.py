@@ -98,8 +98,8 @@ def cost_figure(rows: Sequence[MethodRow], ship: str) -> Any:
 
     Names stand in a column on the right, apart from all points, each joined to its own.
     """
-    height = max(3.0, 0.9 + _LINE * len(rows))
-    figure = new_figure(NARROW + 0.7, height)
+    height = max(2.7, 0.9 + _LINE * len(rows))
+    figure = new_figure(NARROW, height)
     axes = figure.subplots()
     score = rows[0].score_name
     scale, unit = (100, ", %") if is_share(score) else (1, "")

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from trifold.artifact.hub_runs import run_folder
 from trifold.artifact.manifest import verify_model
-from trifold.artifact.run_folder import best_run, instead_of_best
+from trifold.artifact.run_folder import best_run, instead_of_best, require_folder
 from trifold.artifact.run_record import RUN, FinetuneRecord, RunRecord, read_run_record
 from trifold.errors import ArtifactError, SettingsError
 from trifold.folder_kinds import wrong_kind
@@ -68,7 +69,7 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmS
     The process is left as it was, unless it is a command's own (`runtime.own_process`).
 
     Args:
-        path: The folder.
+        path: The folder, or the name of a run on the hub.
         compute: Where and how the model computes.
         llm: The server and its key, for a run that asks a server: the run folder names neither.
 
@@ -77,16 +78,8 @@ def load_run(path: Path | str, compute: ComputeSettings | None = None, llm: LlmS
         UnnamedServerError: If the run asks a server, and `llm` names none.
         SettingsError: If `llm` is given and the run asks no language model.
     """
-    folder = Path(path)
-    if folder.is_file():
-        raise ArtifactError(
-            f"{folder} is a file, not a run folder: the run comes first, by the folder that finetune or compare prints "
-            "as its last line"
-        )
-    if not folder.is_dir():
-        raise ArtifactError(
-            f"there is no run folder {folder}: finetune or compare prints the right name as its last line"
-        )
+    folder = run_folder(path, offline=compute is not None and compute.offline)
+    require_folder(folder)
     run = best_run(folder)
     try:
         with unchanged_process():
@@ -132,9 +125,9 @@ def _load(folder: Path, compute: ComputeSettings, llm: LlmSettings | None) -> Ru
         raise damaged(folder / RUN, str(error)) from None
     verify_model(folder)
     if record.exported:
-        from trifold.methods.exported_predictor import ExportedPredictor
+        from trifold.methods.exported_predictor import ExportedPredictor, exported_files
 
-        return Run(folder, ExportedPredictor.load(folder / "model", compute), record)
+        return Run(folder, ExportedPredictor.load(exported_files(folder), compute), record)
     if method.asks_llm:
         from trifold.methods.prompt_predictor import PromptPredictor
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from trifold.artifact.hub_runs import run_folder
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run
 from trifold.artifact.run_record import RUN, SimilarityRecord, read_run_record
@@ -46,10 +47,15 @@ class SimilarityRun:
         return RecordedColumns.recorded(self.record.as_json())
 
 
-def is_similarity_run(path: Path) -> bool:
-    """Whether a folder is that of a run of `--task similarity`, or of a comparison of such; damage is found later."""
+def is_similarity_run(path: Path, *, offline: bool = False) -> bool:
+    """Whether a folder is that of a run of `--task similarity`, or of a comparison of such; damage is found later.
+
+    Args:
+        path: The folder, or the name of a run on the hub.
+        offline: Open no connection.
+    """
     try:
-        return isinstance(read_run_record(best_run(path)), SimilarityRecord)
+        return isinstance(read_run_record(best_run(run_folder(path, offline=offline))), SimilarityRecord)
     except ArtifactError:
         return False
 
@@ -60,13 +66,13 @@ def load_similarity_run(path: Path | str, compute: ComputeSettings | None = None
     The process is left as it was, unless it is a command's own (`runtime.own_process`).
 
     Args:
-        path: The folder.
+        path: The folder, or the name of a run on the hub.
         compute: Where and how the model computes.
 
     Raises:
         ArtifactError: If the folder holds no such run, or a file is missing or damaged; the message names the file.
     """
-    folder = best_run(Path(path))
+    folder = best_run(run_folder(path, offline=compute is not None and compute.offline))
     record = read_run_record(folder)
     if not isinstance(record, SimilarityRecord):
         wanted = "a run of --task similarity"

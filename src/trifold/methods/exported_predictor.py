@@ -1,4 +1,8 @@
-"""A predictor exported as one ONNX graph, from token ids to logits; it runs without PyTorch."""
+"""A predictor exported as one ONNX graph, from token ids to logits; it runs without PyTorch.
+
+Its files lie where transformers.js looks for them: `config.json` with the labels' names, `tokenizer.json` and
+`tokenizer_config.json` in one folder, the graph in `onnx/` below it.
+"""
 
 import shutil
 from pathlib import Path
@@ -6,20 +10,32 @@ from pathlib import Path
 import numpy as np
 
 from trifold.artifact.arrays import read_state, write_state
+from trifold.atomic import write_json
 from trifold.engines.onnx_runtime import TOKEN_BUDGET, OnnxGraph, write_graph
 from trifold.engines.token_model import LogitsModel
 from trifold.errors import ArtifactError, SettingsError
-from trifold.methods.contract import Predictor
+from trifold.json_reading import read_json
+from trifold.methods.contract import Exportable, Predictor
 from trifold.methods.token_predictor import TokenPredictor
-from trifold.models.backbone_files import BackboneFiles
+from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.settings import ComputeSettings
 from trifold.models.tokenizer import Tokenizer
-from trifold.models.tokenizer_files import copy_tokenizer
+from trifold.models.tokenizer_files import TOKENIZER_FILES, copy_tokenizer
 from trifold.models.tokens import Tokens
 from trifold.tasks.labels import LabelMap
 
-GRAPH = "model.onnx"
-_CONFIG = "config.json"
+GRAPH = "onnx/model.onnx"
+# A graph that reads the windows of one text gives one row for a batch of several: no reader of other graphs finds it.
+_WINDOWS_GRAPH = "onnx/model_windows.onnx"
+# Where earlier versions put it.
+_EARLIER_GRAPH = "model.onnx"
+_CONFIG, _TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
+_STATE = ("head.json", "head.safetensors")
+
+
+def exported_files(run: Path) -> Path:
+    """Where the files of an exported run lie: beside its `run.json`, or in `model/` as earlier versions put them."""
+    return run if (run / _STATE[0]).is_file() else run / "model"
 
 
 class ExportedPredictor(TokenPredictor):
@@ -28,7 +44,8 @@ class ExportedPredictor(TokenPredictor):
     def __init__(self, folder: Path, tokenizer: Tokenizer, labels: LabelMap, settings: ComputeSettings) -> None:
         self.labels = labels
         self._folder = folder
-        self._graph = OnnxGraph(folder / GRAPH)
+        self._path = _graph_in(folder)
+        self._graph = OnnxGraph(self._path)
         self._tokenizer = tokenizer
         self._settings = settings
 
@@ -51,10 +68,12 @@ class ExportedPredictor(TokenPredictor):
             raise SettingsError(
                 "this run has no neural network to export as one graph: trifold predict runs it as fast as it gets"
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        write_graph(parts.module, folder / GRAPH, int8=int8, types=pairs and parts.tokenizer.has_types)
+        graph = folder / (_WINDOWS_GRAPH if parts.tokenizer.reads_windows else GRAPH)
+        graph.parent.mkdir(parents=True, exist_ok=True)
+        types = pairs and parts.tokenizer.has_types
+        write_graph(parts.module, graph, int8=int8, types=types, output="logits")
         copy_tokenizer(parts.files, folder)
-        shutil.copyfile(parts.files.folder / _CONFIG, folder / _CONFIG)
+        _write_configurations(folder, parts, predictor.labels)
         described = {**predictor.labels.described(), **parts.tokenizer.described(), "base": parts.files.name}
         write_state(folder, described, {})
 
@@ -85,8 +104,13 @@ class ExportedPredictor(TokenPredictor):
         return found
 
     def save(self, folder: Path) -> None:
-        """Copy the exported folder."""
-        shutil.copytree(self._folder, folder, dirs_exist_ok=True)
+        """Copy what `load` needs; beside it, the folder of an export holds more."""
+        graph = folder / self._path.relative_to(self._folder)
+        graph.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._path, graph)
+        for name in (_CONFIG, *_STATE, *TOKENIZER_FILES):
+            if (self._folder / name).is_file():
+                shutil.copyfile(self._folder / name, folder / name)
 
     def divide_logits(self, temperature: float) -> None:
         """Refused: the temperature is part of the graph since the export.
@@ -102,4 +126,26 @@ class ExportedPredictor(TokenPredictor):
 
     def size_bytes(self) -> int:
         """See `Predictor.size_bytes`."""
-        return (self._folder / GRAPH).stat().st_size
+        return self._path.stat().st_size
+
+
+def _graph_in(folder: Path) -> Path:
+    """The graph in the folder of an export; where it should be if it is nowhere."""
+    graphs = [folder / name for name in (GRAPH, _WINDOWS_GRAPH, _EARLIER_GRAPH)]
+    return next((path for path in graphs if path.is_file()), graphs[0])
+
+
+def _write_configurations(folder: Path, parts: Exportable, labels: LabelMap) -> None:
+    """Write the backbone's configuration with what others need to use the graph: labels, and how much is read."""
+    names = [str(name) for name in labels.names]
+    config = read_config(parts.files) | {
+        "id2label": {str(number): name for number, name in enumerate(names)},
+        "label2id": {name: number for number, name in enumerate(names)},
+        "problem_type": f"{'multi' if labels.multi_label else 'single'}_label_classification",
+        # The name of the graph has no ending for its precision, whatever that is; in a browser, one would be expected.
+        "transformers.js_config": {"dtype": "fp32"},
+    }
+    write_json(folder / _CONFIG, config)
+    path = folder / _TOKENIZER_CONFIG
+    known = read_json(path) if path.is_file() else {}
+    write_json(path, {**known, "model_max_length": parts.tokenizer.max_length})

@@ -17,7 +17,6 @@ import csv
 import json
 import os
 import signal
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -32,8 +31,7 @@ import onnxruntime
 from tokenizers import Tokenizer
 
 _ADDED = ("prediction", "probability", "truncated", "error")
-# A text, or a pair of texts.
-Text = str | tuple[str, str]
+Text = str | tuple[str, str]  # or a pair of texts
 _ROWS_PER_SLICE, _TOKEN_BUDGET, _CHARACTERS_PER_TOKEN = 1_024, 1_024, 40
 
 
@@ -45,18 +43,14 @@ class Model:
     """
 
     def __init__(self, folder: Path | str = Path(__file__).parent) -> None:
-        files = Path(folder) / "model"
-        read = [(files / name).read_text("utf-8", "backslashreplace") for name in ("head.json", "config.json")]
-        facts, config = map(json.loads, read)  # bytes that are no text are escapes by now, which JSON does not know
-        self.labels: list[Any] = facts["labels"]
-        self._several: bool = facts.get("multi_label", False)
+        files = Path(folder)
+        facts, config, run = (_read(files, name) for name in ("head", "config", "run"))
+        self.labels, self.pairs = facts["labels"], run.get("pairs") is True
         self._thresholds = np.array(facts.get("thresholds") or [0.5])
-        self._most: int = facts["max_length"]
-        self._rule: str = facts.get("long_text", "truncate")
-        self._windows: int = facts.get("max_windows", 1)
-        vocabulary = config.get("vocab_size", sys.maxsize)
-        padding = [config.get(name) for name in ("pad_token_id", "eos_token_id")]
-        self._pad = next((one for one in padding if isinstance(one, int) and 0 <= one < vocabulary), 0)
+        self._most, self._windows = int(facts["max_length"]), int(facts.get("max_windows", 1))
+        self._rule, self._several = facts.get("long_text", "truncate"), facts.get("multi_label", False)
+        padding, limit = [config.get(name) for name in ("pad_token_id", "eos_token_id")], config.get("vocab_size", 1e9)
+        self._pad = next((one for one in padding if isinstance(one, int) and 0 <= one < limit), 0)
         self._tokenizer = Tokenizer.from_file(str(files / "tokenizer.json"))
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
@@ -64,9 +58,9 @@ class Model:
             self._tokenizer.enable_truncation(self._most)
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(files / "model.onnx", options, providers=["CPUExecutionProvider"])
+        graph = next(files.glob("onnx/*.onnx"), files / "onnx")
+        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         self._inputs = [one.name for one in self._session.get_inputs()]
-        self.pairs: bool = json.loads((Path(folder) / "run.json").read_text("utf-8")).get("pairs") is True
 
     def predict(self, texts: Sequence[Text]) -> list[dict[str, Any]]:
         """Label, probability, whether the text was cut, and the probability of every label, of each text or pair."""
@@ -100,7 +94,7 @@ class Model:
         of_types = np.zeros_like(padded)
         of_types[mask] = np.concatenate(types)
         known = {"input_ids": padded, "attention_mask": mask.astype(np.int64), "token_type_ids": of_types}
-        return self._session.run(["output"], {name: known[name] for name in self._inputs})[0]
+        return self._session.run(None, {name: known[name] for name in self._inputs})[0]
 
     def _encode(self, texts: Sequence[Text]) -> tuple[list[list[list[int]]], list[list[list[int]]], list[bool]]:
         """Of each text's windows, one unless it is read in several, ids and which text of a pair each is of; if cut."""
@@ -140,6 +134,11 @@ class Model:
         return [before + text[start : start + size] + after for start in starts], needed > count
 
 
+def _read(folder: Path, name: str) -> Any:
+    # Bytes that are no text become escapes, which JSON does not know: a damaged file is told from a file to label.
+    return json.loads((folder / f"{name}.json").read_text("utf-8", "backslashreplace"))
+
+
 def _evenly(last: int, count: int) -> list[int]:
     """Whole numbers from 0 to `last` in even steps."""
     return [number * last // max(1, count - 1) for number in range(count)]
@@ -151,7 +150,7 @@ def text_columns(folder: Path, columns: Sequence[str], given: str | None) -> lis
     Raises:
         ValueError: If the file is empty, lacks one, or has one that would be added.
     """
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    run = _read(folder, "run")
     wanted = given or (run.get("data") or {}).get("text_column") or "text"
     names = [wanted] if wanted in columns else [name.strip() for name in wanted.split(",")]
     if not columns:
@@ -203,8 +202,9 @@ def require_free(output: Path, source: str | int, *, force: bool) -> None:
     """
     if output.exists() and os.path.samefile(output, source):
         raise ValueError(f"{output} is the file that is read, and would be lost: name another --output")
-    if Path(__file__).resolve().parent / "model" in output.resolve().parents:
-        raise ValueError(f"{output} is in the folder of the model: name a file elsewhere as --output")
+    own = Path(__file__).resolve().parent
+    if output.resolve() in [own / name for name in (*_read(own, "manifest"), f"onnx/{output.name}")]:
+        raise ValueError(f"{output} is among the model's files: name a file elsewhere as --output")
     if output.is_file() and not force:
         raise ValueError(f"{output} is there already: add --force to overwrite it, or name another --output")
 

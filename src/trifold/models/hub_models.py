@@ -1,5 +1,8 @@
 """Models of the Hugging Face hub: from its local cache, else downloaded."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trifold.errors import BackboneError, TrifoldError
@@ -11,6 +14,21 @@ NO_DOWNLOAD = "use --model minilm, which needs no download, or a folder"
 
 class NotInCacheError(BackboneError):
     """A model of the hub that is missing or incomplete in the local cache and was not downloaded."""
+
+
+@contextmanager
+def bars_on_terminals() -> Iterator[None]:
+    """Inside, the hub's client draws its bars on a terminal alone; the setting is that of the whole process."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    silenced = not sys.stderr.isatty() and not are_progress_bars_disabled()
+    if silenced:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        if silenced:
+            enable_progress_bars()
 
 
 def cached_folder(name: str, revision: str | None) -> Path | None:

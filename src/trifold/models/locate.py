@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -95,7 +96,7 @@ def locate(
         if guess := _guess(model):
             raise type(error)(f"{error}{guess}") from None
         raise
-    return _readable(files, None if file is None else files.folder / file)
+    return _of_run(files) or _readable(files, None if file is None else files.folder / file)
 
 
 def describe_base(files: BackboneFiles) -> dict[str, object]:
@@ -140,6 +141,22 @@ def find_base(
             f"the weights in {files.folder} are not those that {folder} was trained on: restore them or train again"
         )
     return files
+
+
+def _of_run(files: BackboneFiles) -> BackboneFiles | None:
+    """The model inside a run that the hub has; `None` where what it has is no run.
+
+    Raises:
+        BackboneError: If the run has no model of its own.
+    """
+    if not (files.folder / "run.json").is_file():
+        return None
+    if not (files.folder / "model" / "config.json").is_file():
+        raise BackboneError(
+            f"{files.name} is a run without a whole model of its own: name the model that it stands on, or a run that "
+            "trained all of one"
+        )
+    return replace(files, folder=files.folder / "model")
 
 
 def _guess(model: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from trifold.errors import BackboneError
 from trifold.models.backbone_files import BackboneFiles, reason_of
 
-_COPIED = (
+TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -59,7 +59,7 @@ def require_vocabulary(tokenizer: Any) -> None:
 
 def copy_tokenizer(files: BackboneFiles, folder: Path) -> None:
     """Copy a backbone's tokenizer into `folder`, so that the model saved there can be loaded without the backbone."""
-    for name in _COPIED:
+    for name in TOKENIZER_FILES:
         source = files.folder / name
         if source.exists():
             (folder / name).write_bytes(source.read_bytes())

@@ -210,7 +210,7 @@ def _engines(run: Run, parts: Exportable | None, place: Path) -> Iterator[tuple[
         target = place / engine
         try:
             with new_folder(target) as folder:
-                ExportedPredictor.write(run.predictor, folder / "model", int8=engine == "int8", pairs=run.reads_pairs)
+                ExportedPredictor.write(run.predictor, folder, int8=engine == "int8", pairs=run.reads_pairs)
                 write_run_record(folder, run.record.but(exported=ExportedRecord(engine=engine)))
         except (SettingsError, BackboneError) as error:
             say(f"note: {engine} is left out: {error}")

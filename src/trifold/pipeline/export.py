@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from trifold.formatting import counted
 from trifold.inference.predict import score_texts
 from trifold.inference.run import Run, load_local_run
 from trifold.methods.contract import Predictor
-from trifold.methods.exported_predictor import ExportedPredictor
+from trifold.methods.exported_predictor import GRAPH, ExportedPredictor
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.recorded_run import reopen_task
@@ -48,9 +49,11 @@ class Exported:
         drop: Points of it that the export loses against the run on the same rows, with their interval.
         rows: So many.
         agreement: Share of the rows that both label alike.
+        difference: The most that a probability differs on them.
         size_bytes: Size of the graph.
         before_bytes: Size of the run's model.
         pairs: Whether it reads pairs of texts.
+        in_javascript: Whether transformers.js can use it: it knows neither pairs nor windows of a text.
     """
 
     folder: Path
@@ -59,15 +62,18 @@ class Exported:
     drop: Interval
     rows: int
     agreement: float
+    difference: float
     size_bytes: int
     before_bytes: int
     pairs: bool = False
+    in_javascript: bool = True
 
 
 def export(
     run: Path,
     output_dir: Path | None = None,
     *,
+    graph_format: Literal["onnx"] = "onnx",
     int8: bool = False,
     max_drop: float = 0.5,
     data: Path | None = None,
@@ -84,6 +90,7 @@ def export(
     Args:
         run: Run folder.
         output_dir: Where to; `runs/DATE-METHOD-onnx` (or `-int8`) where `None`.
+        graph_format: Format of the graph.
         int8: Whether matrix products are done in 8-bit integers.
         max_drop: Points of the run's score that the export may lose: it is refused where the 95 % interval of what it
             loses lies above.
@@ -96,7 +103,7 @@ def export(
         ExportError: If it is shown to lose more; nothing is kept then.
         TrifoldError: If the run or the rows cannot be used.
     """
-    engine = "int8" if int8 else "onnx"
+    engine = "int8" if int8 else graph_format
     target = choose_folder(output_dir, f"{run.absolute().name}-{engine}")
     compute = ComputeSettings(device="cpu", precision="float32", offline=offline, trust_remote_code=trust_remote_code)
     before = load_local_run(run, compute)
@@ -106,8 +113,8 @@ def export(
         held_out = _held_out(before, data, reading)
     say(f"{run} is written as a graph{' of 8-bit integers' if int8 else ''}, and compared with it")
     with new_folder(target) as folder, unchanged_process():
-        ExportedPredictor.write(before.predictor, folder / "model", int8=int8, pairs=before.reads_pairs)
-        after = ExportedPredictor.load(folder / "model", ComputeSettings(trust_remote_code=trust_remote_code))
+        ExportedPredictor.write(before.predictor, folder, int8=int8, pairs=before.reads_pairs)
+        after = ExportedPredictor.load(folder, ComputeSettings(trust_remote_code=trust_remote_code))
         compared = _compare(before, after, held_out)
         _require_small_drop(compared, engine, max_drop)
         _write_program(folder)
@@ -116,8 +123,15 @@ def export(
         if verify_file(before.folder, LEARNED_TEXTS):
             shutil.copy2(before.folder / LEARNED_TEXTS, folder)
         write_run_record(folder, before.record.but(*_OF_TRAINING, exported=exported, size_bytes=size))
-    before_bytes, pairs = before.predictor.size_bytes(), before.reads_pairs
-    return Exported(target, engine, **vars(compared), size_bytes=size, before_bytes=before_bytes, pairs=pairs)
+    return Exported(
+        target,
+        engine,
+        **vars(compared),
+        size_bytes=size,
+        before_bytes=before.predictor.size_bytes(),
+        pairs=before.reads_pairs,
+        in_javascript=(target / GRAPH).is_file() and not before.reads_pairs,
+    )
 
 
 def _held_out(run: Run, data: Path | None, reading: LabelledSettings | None) -> Examples:
@@ -165,6 +179,7 @@ class _Compared:
     drop: Interval
     rows: int
     agreement: float
+    difference: float
 
 
 def _as_record(run: Path, engine: str, compared: _Compared, max_drop: float, rows_from: str) -> ExportedRecord:
@@ -179,6 +194,7 @@ def _as_record(run: Path, engine: str, compared: _Compared, max_drop: float, row
         rows=compared.rows,
         rows_from=rows_from,
         agreement=round(compared.agreement, 5),
+        difference=round(compared.difference, 6),
         command=shlex.join(["trifold", "export", str(run), *(["--int8"] if engine == "int8" else [])]),
     )
 
@@ -197,7 +213,8 @@ def _compare(before: Run, after: Predictor, rows: Examples) -> _Compared:
     probabilities = [_probabilities(predictor, rows) for predictor in (before.predictor, after)]
     as_before, as_after = (labels.decide(one) for one in probabilities)
     drop = paired_difference(score, truth, as_before, as_after, len(labels), column=column, probabilities=probabilities)
-    return _Compared(score, drop, len(rows), float((as_before == as_after).reshape(len(truth), -1).all(1).mean()))
+    alike = float((as_before == as_after).reshape(len(truth), -1).all(1).mean())
+    return _Compared(score, drop, len(rows), alike, float(np.abs(probabilities[0] - probabilities[1]).max()))
 
 
 def _probabilities(predictor: Predictor, examples: Examples) -> np.ndarray:

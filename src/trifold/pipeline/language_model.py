@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trifold.artifact.arrays import read_state
+from trifold.artifact.hub_runs import run_on_hub
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_record import RUN, PretrainRecord, RunRecord, read_run_record
 from trifold.data.hub import offline_data
@@ -71,7 +72,8 @@ def open_language_model(
     Raises:
         TrifoldError: If it is nowhere, damaged, or has no head for that.
     """
-    folder, note = Path(model), None
+    published = run_on_hub(model, offline=compute.offline)
+    folder, note = published or Path(model), None
     # os.path.isdir returns False for a name that cannot be a path, where Path.is_dir raises.
     is_folder = os.path.isdir(folder)
     if is_folder and (folder / RUN).is_file():
@@ -88,7 +90,8 @@ def open_language_model(
         return LanguageModel(
             adapted.to(runtime.device), BackboneFiles(folder, model, None, compute.trust_remote_code), runtime, behind
         ), "clm"
-    files = locate(model, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
+    name = model if published is None else str(published)
+    files = locate(name, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
     files = replace(files, name=model)
     wanted = objective or head_objective(files) or "mlm"
     require_head(files, wanted)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
+from trifold.artifact.hub_runs import run_on_hub
 from trifold.artifact.run_record import RUN
 from trifold.documents.search.hybrid import Reranker
 from trifold.errors import SettingsError
@@ -35,12 +36,13 @@ def open_reranker(name: Path, compute: ComputeSettings | None = None) -> Reranke
         ArtifactError: If the run is damaged.
         LlmError: If there is no such model, or it judges no pairs.
     """
-    if not _is_run(name):
+    published = run_on_hub(str(name), offline=compute is not None and compute.offline)
+    if published is None and not _is_run(name):
         from trifold.llm.local_reranker import open_reranking_model
 
         model = open_reranking_model(str(name), compute or ComputeSettings(), "--rerank ")
         return lambda pairs: np.asarray(expit(model.log_odds(pairs)))
-    opened = load_run(name, compute)
+    opened = load_run(published or name, compute)
     if not opened.record.get("pairs"):
         raise SettingsError(f"--rerank {name} is a run that reads single texts: {_WAY_OUT}")
     labels = opened.predictor.labels

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from trifold.explanations.explain import explain_texts
 from trifold.explanations.explanation import Explanation
 from trifold.explanations.settings import ExplanationSettings
-from trifold.serve.errors import QueueFullError
+from trifold.serve.errors import QueueFullError, TextTooLongError
 from trifold.serve.lanes import Lanes
 from trifold.serve.opening import Version
 from trifold.serve.queued_predictor import QueuedPredictor
@@ -16,6 +16,21 @@ from trifold.types import Text
 
 # Threads that wait for the queue on behalf of an explanation, and explanations that may wait for one of these.
 _AT_ONCE, _WAITING = 2, 8
+# Of a text: each of a million words would have its weight in the answer, and everyone else would wait for that.
+MOST_CHARACTERS = 50_000
+
+
+def require_explainable(text: str) -> None:
+    """Refuse a text that is too long to be explained beside others' requests.
+
+    Raises:
+        TextTooLongError: If it is.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise TextTooLongError(
+            f"the text has {len(text):,} characters, and up to {MOST_CHARACTERS:,} are explained here: send a part of "
+            "it, or explain it by trifold explain"
+        )
 
 
 class Explainer:

@@ -3,6 +3,7 @@
 import re
 import sys
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Thread
@@ -54,11 +55,17 @@ class Lane:
             StoppingError: As `RequestQueue.admit`.
         """
         self._queue.admit(request, seconds, always=ours)
-        request.future.add_done_callback(lambda _: self._queue.remove(request))
+        # A future keeps what it calls: held by it, a request, and the version that it came to, would hold itself.
+        known = weakref.ref(request)
+        request.future.add_done_callback(lambda _: self._forget(known()))
         try:
             self._reader.submit(self._read, request, None if ours else reads_pairs)
         except RuntimeError:  # it was shut down at this moment
             request.stop()
+
+    def _forget(self, request: Request | None) -> None:
+        if request is not None:
+            self._queue.remove(request)
 
     @property
     def load(self) -> Load:

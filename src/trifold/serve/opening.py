@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trifold.artifact.hub_runs import run_folder
 from trifold.artifact.manifest import MANIFEST
 from trifold.artifact.run_folder import best_run
 from trifold.artifact.run_record import ClassifierRecord, read_run_record
 from trifold.engines.token_model import LogitsModel
-from trifold.errors import TrifoldError
+from trifold.errors import BackboneError, TrifoldError
 from trifold.inference.run import Run, load_run
 from trifold.llm.settings import LlmSettings
 from trifold.methods.catalogue import method_entry
@@ -96,11 +97,12 @@ class RunOpener:
         return BackboneGroups()
 
     def open(self, name: str, folder: Path) -> Version:
-        """Open a run folder, or the best run of a comparison's.
+        """Open a run folder, or the best run of a comparison's; or the run of that name on the hub.
 
         Raises:
             TrifoldError: As `load_run`.
         """
+        folder = run_folder(folder, offline=self._compute.offline)
         run = load_run(folder, self._compute, self._llm if _asks_llm(folder) else None)
         predictor, facts = run.predictor, _facts(name, run)
         if isinstance(predictor, TokenPredictor):
@@ -139,7 +141,11 @@ class RunOpener:
             max_windows=asked.get("max_windows"),
             engine=asked.get("engine", "torch"),
         )
-        embedder = TextEmbedder(str(facts.folder), settings=settings)
+        try:
+            embedder = TextEmbedder(str(facts.folder), settings=settings)
+        except TrifoldError as error:
+            # Where the folder lies is nobody's business.
+            raise BackboneError(str(error).replace(str(facts.folder), facts.name)) from None
         model = embedder.token_model()
         work = self._groups.place(embedder, model)
         head = ArrayHead(facts.name, model.head, model.layers)

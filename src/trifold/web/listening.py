@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import httptools
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -24,6 +25,9 @@ _HEADER_SECONDS = 15
 # A client that reads its answer no faster is gone.
 _READING_SECONDS = 60
 _REFUSED_SECONDS = 2
+# About a century.
+_LONGEST_SECONDS = 3e9
+_SIZES = (b"content-length", b"transfer-encoding")
 _LOGGER = "uvicorn.error"
 _BACKLOG = 2_048
 
@@ -82,7 +86,7 @@ class Server(uvicorn.Server):
             proxy_headers=False,
             backlog=_BACKLOG,
             timeout_keep_alive=_HEADER_SECONDS,
-            timeout_graceful_shutdown=round(drain_seconds) + 2,
+            timeout_graceful_shutdown=round(min(drain_seconds, _LONGEST_SECONDS)) + 2,
         )
         super().__init__(config)
         self._listening = listening
@@ -119,6 +123,10 @@ class _Protocol(HttpToolsProtocol):
     _refused = False
     # Of the headers that are being read, as they came; and of those that are whole.
     _came, _read, _in_headers = 0, 0, False
+    # Whether what is parsed is no request but the head of one that goes on.
+    _going_on = False
+    # Until a client must have read more of its answer.
+    _reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
@@ -128,36 +136,87 @@ class _Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
         self._waiting.cancel()
+        self._end_of_reading()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         if self._refused:
             return
-        super().data_received(data)
+        self._feed(data)
         self._came = self._came + len(data) if self._in_headers else 0
         if self._came > MAX_HEADER_BYTES and not self._refused:
             self.send_400_response("")
         elif self.cycle is not None and not self.cycle.response_complete:
             self._waiting.cancel()
 
+    def _feed(self, data: bytes) -> None:
+        """Parse what came; that a client would rather go on in another protocol is ignored, as HTTP allows.
+
+        The parser takes nothing of such a request's body, which Java's client, which asks for HTTP/2 so, does send.
+        """
+        self._unset_keepalive_if_required()
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._head_of_body() + data[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self.send_400_response("")
+                return
+            else:
+                return
+
+    def _head_of_body(self) -> bytes:
+        """What makes a new parser read the body of the request whose headers were read."""
+        sizes = [name + b": " + value for name, value in self.headers if name in _SIZES]
+        self.parser = httptools.HttpRequestParser(self)
+        self.cycle.more_body, self._going_on = True, True
+        return b"\r\n".join([b"POST / HTTP/1.1", *sizes, b"", b""])
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`; a client that takes nothing for long holds an answer and a connection for nothing."""
+        super().pause_writing()
+        self._reading = self.loop.call_later(_READING_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        self._end_of_reading()
+        super().resume_writing()
+
+    def _end_of_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
     def on_message_begin(self) -> None:
         """See httptools."""
+        if self._going_on:
+            return
         self._read, self._in_headers = 0, True
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
         """See httptools."""
+        if self._going_on:
+            return
         self._count(url)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools."""
+        if self._going_on:
+            return
         self._count(name + value)
-        super().on_header(name, value)
+        # What stands behind a body is no header: nothing that was looked at before is to be another one then.
+        if self._in_headers:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """See httptools."""
+        if self._going_on:
+            self._going_on = False
+            return
         self._in_headers = False
         super().on_headers_complete()
 
@@ -183,6 +242,10 @@ class _Protocol(HttpToolsProtocol):
         )
         self._refused = True
         self._waiting.cancel()
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Of the request before, whose answer would come behind this one, when nothing more can be sent.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self.transport.write(head + body)
         # What the client still sends is taken for a while: where it is not, the answer may not reach it.
         if self.transport.can_write_eof():

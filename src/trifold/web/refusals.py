@@ -7,6 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from trifold.formatting import shortened
+
 # Status to the kind of error, in the words of text-embeddings-inference where it has one.
 KINDS = {
     400: "validation",
@@ -24,8 +26,11 @@ KINDS = {
     500: "backend",
     503: "unhealthy",
     504: "timeout",
+    507: "backend",
 }
 _SHOWN_CHARACTERS = 300
+# Of a sentence, which may quote what was sent.
+_MOST_CHARACTERS = 2_000
 _MORE = 3
 
 
@@ -44,7 +49,10 @@ class Refusal(HTTPException):
 
 def refused(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The answer to a request that is refused."""
-    body = {"error": sentence, "error_type": KINDS.get(status, "validation" if status < 500 else "backend")}
+    body = {
+        "error": shortened(sentence, _MOST_CHARACTERS),
+        "error_type": KINDS.get(status, "validation" if status < 500 else "backend"),
+    }
     return JSONResponse(body, status, dict(headers or {}))
 
 
@@ -57,7 +65,7 @@ def sentence_of(error: RequestValidationError) -> str:
 
 def _fault(found: Mapping[str, Any]) -> str:
     place = [str(part) for part in found["loc"] if part != "body"]
-    message = str(found["msg"])
+    message = str(found["msg"]).removeprefix("Value error, ")
     if found["type"] == "json_invalid":
         return f"the body is no JSON: {found['ctx']['error']} at character {found['loc'][-1]}"
     if found["type"] == "missing" and place:

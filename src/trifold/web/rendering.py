@@ -1,5 +1,6 @@
 """Pages of a server from templates, with the report's style sheet and nothing from outside."""
 
+import time
 from functools import cache
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -22,8 +23,16 @@ def _environment(package: str) -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    found.filters |= {name: getattr(formatting, name) for name in _FILTERS} | {"thousands": "{:,}".format}
+    found.filters |= {name: getattr(formatting, name) for name in _FILTERS} | {
+        "thousands": "{:,}".format,
+        "clock": _clock,
+    }
     return found
+
+
+def _clock(seconds: float) -> str:
+    """Seconds since 1970 as a day and a time here."""
+    return time.strftime("%d %b, %H:%M", time.localtime(seconds))
 
 
 def render(package: str, template: str, **values: object) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from trifold.web.refusals import refused
@@ -59,6 +60,9 @@ class RequestLog:
         scope[_TOLD] = {}
         try:
             await self._app(scope, receive, sending)
+        except ClientDisconnect:
+            # In the middle of its body: nobody reads an answer.
+            tell(scope, status=CLIENT_GONE)
         except Exception:  # noqa: BLE001 - the edge of the server: whatever happens, there is an answer and a report
             self._report(traceback.format_exc())
             if not status:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trifold.artifact.arrays import read_state
+from trifold.artifact.hub_runs import run_on_hub
 from trifold.artifact.manifest import verify_model
 from trifold.artifact.run_folder import best_run
 from trifold.artifact.run_record import RUN, ClassifierRecord, ModelRecord, RunRecord, read_run_record
@@ -39,7 +40,8 @@ def find_model(model: str, settings: EncodingSettings) -> FoundModel:
     """Find a model's files, and how they say that texts become vectors.
 
     Args:
-        model: `minilm`, `mpnet`, a folder, a hub id, or a run folder, of which its encoder is taken alone.
+        model: `minilm`, `mpnet`, a folder, a hub id, or a run folder or run on the hub, of which its encoder is taken
+            alone.
         settings: How texts are read, and where the encoder computes.
 
     Raises:
@@ -47,8 +49,9 @@ def find_model(model: str, settings: EncodingSettings) -> FoundModel:
             be used without its adapters.
         ArtifactError: If a run or a folder of sentence-transformers is damaged.
     """
+    published = run_on_hub(model, offline=settings.offline)
     # os.path.isdir returns False for a name that cannot be a path, where Path.is_dir raises.
-    run = best_run(Path(model)) if os.path.isdir(model) else None
+    run = published or (best_run(Path(model)) if os.path.isdir(model) else None)
     record = read_run_record(run) if run is not None and (run / RUN).is_file() else None
     if run is not None and record is not None:
         files = _under_head(run, record, settings)
@@ -58,9 +61,9 @@ def find_model(model: str, settings: EncodingSettings) -> FoundModel:
     return FoundModel(files, modules, settings.max_length or _own_length(files, modules, record))
 
 
-def own_reading(model: str) -> RecordedColumns | None:
+def own_reading(model: str, *, offline: bool = False) -> RecordedColumns | None:
     """The columns that a run read in training; `None` if `model` is no run that was trained on labels."""
-    run = best_run(Path(model))
+    run = run_on_hub(model, offline=offline) or best_run(Path(model))
     if not (run / RUN).is_file():
         return None
     record = read_run_record(run)
@@ -97,6 +100,10 @@ def _under_head(run: Path, record: RunRecord, settings: EncodingSettings) -> Bac
         BackboneError: If the run has neither, as with `tfidf` or adapters.
     """
     method = record.method if isinstance(record, ModelRecord) else "a comparison"
+    if isinstance(record, ClassifierRecord) and record.exported:
+        raise BackboneError(
+            f"{run} is an export, which gives labels and no vectors: name the run that it was made from"
+        )
     verify_model(run)
     saved = run / "model"
     if (saved / "config.json").is_file() and any(saved.glob("model*.safetensors")):

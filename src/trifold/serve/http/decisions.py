@@ -5,23 +5,40 @@
 Source: docs.litellm.ai/docs/decisions; docs.fireworks.ai/api-reference/post-systemone and post-decisions.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from trifold.serve.http.inputs import Inputs, texts_of
-from trifold.serve.http.json_bodies import JsonRoute
+from trifold.serve.http.json_bodies import JsonList, JsonRoute
 from trifold.serve.http.predict import reply_headers
 from trifold.serve.http.service import Service
-from trifold.serve.http.typed_questions import Choice, Predicate, choice_of, confidence, predicate_of, unknown_kind
+from trifold.serve.http.typed_questions import (
+    Choice,
+    Predicate,
+    choice_of,
+    confidence,
+    predicate_of,
+    require_short,
+    unknown_kind,
+)
 from trifold.serve.replies import TextAnswer
 from trifold.serve.served_run import ServedRun
 from trifold.web.refusals import Refusal
 
 _MOST_QUESTIONS = 2_000
+# Of all questions together: each gets its probability in the answer.
+_MOST_OPTIONS = 100_000
+
+
+def _require_few(value: Any) -> Any:
+    """Refuse very many questions, before something is told of each."""
+    if isinstance(value, dict) and len(value) > _MOST_QUESTIONS:
+        raise ValueError(f"there are {len(value):,} questions, and one request may have {_MOST_QUESTIONS:,}")
+    return value
 
 
 class SystemOneQuestion(BaseModel):
@@ -32,7 +49,7 @@ class SystemOneQuestion(BaseModel):
 
     type: str
     instructions: Any = Field(default="", description="A noul names its label here, or is called by it")
-    criteria: dict[str, Any] | list[str] | None = Field(
+    criteria: dict[str, Any] | JsonList[str] | None = Field(
         default=None, description="A choice's options, each a label of the run"
     )
 
@@ -44,7 +61,9 @@ class SystemOneRequest(BaseModel):
 
     model: str | None = Field(default=None, description="Name of the run; the first where none is given")
     state: Inputs
-    questions: dict[str, SystemOneQuestion] = Field(min_length=1, max_length=_MOST_QUESTIONS)
+    questions: Annotated[dict[str, SystemOneQuestion], BeforeValidator(_require_few)] = Field(
+        min_length=1, max_length=_MOST_QUESTIONS
+    )
 
 
 class DecisionOption(BaseModel):
@@ -64,7 +83,7 @@ class DecisionQuestion(BaseModel):
     type: str
     name: str | None = None
     instructions: Any = Field(default="", description="A predicate names its label here, or is called by it")
-    choices: list[DecisionOption] | None = None
+    choices: JsonList[DecisionOption] | None = None
 
 
 class DecisionRequest(BaseModel):
@@ -74,7 +93,7 @@ class DecisionRequest(BaseModel):
 
     model: str | None = Field(default=None, description="Name of the run; the first where none is given")
     input: Inputs
-    questions: list[DecisionQuestion] = Field(min_length=1, max_length=_MOST_QUESTIONS)
+    questions: JsonList[DecisionQuestion] = Field(min_length=1, max_length=_MOST_QUESTIONS)
 
 
 class DecisionUsage(BaseModel):
@@ -111,7 +130,9 @@ def decision_routes(service: Service) -> APIRouter:
     @router.post("/v1/systemone", response_model=None, responses=by_id, summary="Typed questions, in TypeSafe's form")
     async def systemone(request: Request, body: SystemOneRequest) -> JSONResponse:
         run = service.run(body.model)
+        require_short(one.instructions for one in body.questions.values())
         asked = {name: _system_one_question(run, name, one) for name, one in body.questions.items()}
+        _require_few_options(asked.values())
 
         def answers(found: TextAnswer) -> dict[str, Any]:
             return {name: _system_one_answer(question, found) for name, question in asked.items()}
@@ -121,7 +142,9 @@ def decision_routes(service: Service) -> APIRouter:
     @router.post("/v1/decisions", response_model=None, responses=in_order, summary="Typed questions, in OpenAI's form")
     async def decisions(request: Request, body: DecisionRequest) -> JSONResponse:
         run = service.run(body.model)
+        require_short(one.instructions for one in body.questions)
         asked = [(one, _decision_question(run, one.name or str(n), one)) for n, one in enumerate(body.questions, 1)]
+        _require_few_options([question for _, question in asked])
 
         def answers(found: TextAnswer) -> list[dict[str, Any]]:
             return [_decision_answer(one, question, found) for one, question in asked]
@@ -156,6 +179,11 @@ def _decision_question(run: ServedRun, name: str, asked: DecisionQuestion) -> Ch
     if asked.type == "predicate":
         return predicate_of(run, name, str(asked.instructions))
     raise unknown_kind(run, name, asked.type, ("choice", "predicate"))
+
+
+def _require_few_options(questions: Iterable[Choice | Predicate]) -> None:
+    if sum(len(one.options) for one in questions if isinstance(one, Choice)) > _MOST_OPTIONS:
+        raise Refusal(413, f"the questions have more than {_MOST_OPTIONS:,} options: send fewer questions")
 
 
 def _as_label(value: str | bool | int) -> str:

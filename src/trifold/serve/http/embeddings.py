@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
+from trifold.serve.answers import require_few
 from trifold.serve.http.inputs import Inputs, single_text, texts_of
-from trifold.serve.http.json_bodies import JsonRoute
+from trifold.serve.http.json_bodies import JsonBody, JsonList, JsonRoute
 from trifold.serve.http.long_answers import json_list
 from trifold.serve.http.service import Service, answer_headers, until_gone
 from trifold.serve.replies import EmbedReply
@@ -18,10 +19,8 @@ from trifold.types import single_texts
 from trifold.web.request_log import tell
 
 
-class EmbeddingsRequest(BaseModel):
+class EmbeddingsRequest(JsonBody):
     """Texts to embed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     input: Inputs
     model: str | None = Field(default=None, description="Name of the run; the first where none is given")
@@ -57,19 +56,15 @@ class EmbeddingsAnswer(BaseModel):
     usage: Usage
 
 
-class Comparison(BaseModel):
+class Comparison(JsonBody):
     """A text, and those that it is compared with."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
     source_sentence: str
-    sentences: list[str] = Field(min_length=1)
+    sentences: JsonList[str] = Field(min_length=1)
 
 
-class SimilarityRequest(BaseModel):
+class SimilarityRequest(JsonBody):
     """Texts to compare, as text-embeddings-inference has it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     inputs: Comparison
     model: str | None = Field(default=None, description="Name of the run; the first where none is given")
@@ -87,7 +82,7 @@ def embedding_routes(service: Service) -> APIRouter:
     @router.post("/v1/embeddings", response_model=None, responses=told, summary="Vectors of texts, in OpenAI's form")
     async def embeddings(request: Request, body: EmbeddingsRequest) -> Response:
         run = service.run(body.model)
-        texts = single_texts(texts_of(body.input, pairs=False, name="input"))
+        texts = single_texts(texts_of(body.input, pairs=False, name="input", most=service.server.texts_per_request))
         work = service.server.embed(run.name, texts, dimensions=body.dimensions, prompt_name=body.prompt_name)
         reply = await until_gone(request, work)
         tokens = _tell(request, run.name, reply)
@@ -107,6 +102,7 @@ def embedding_routes(service: Service) -> APIRouter:
     )
     async def similarity(request: Request, body: SimilarityRequest) -> JSONResponse:
         run, compared = service.run(body.model), body.inputs
+        require_few(compared.sentences, service.server.texts_per_request)
         texts = [single_text(compared.source_sentence, "inputs.source_sentence")]
         texts += [single_text(one, f"inputs.sentences[{n}]") for n, one in enumerate(compared.sentences)]
         reply = await until_gone(request, service.server.embed(run.name, texts))

@@ -4,13 +4,13 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.responses import JSONResponse
 
 from trifold.explanations.explanation import Explanation
 from trifold.explanations.settings import ExplanationSettings
 from trifold.serve.http.inputs import single_text
-from trifold.serve.http.json_bodies import JsonRoute
+from trifold.serve.http.json_bodies import JsonBody, JsonRoute
 from trifold.serve.http.service import Service, until_gone
 from trifold.web.request_log import tell
 
@@ -18,10 +18,8 @@ from trifold.web.request_log import tell
 _MOST_EVALUATIONS, _MOST_WORDS = 1_000, 50
 
 
-class ExplainRequest(BaseModel):
+class ExplainRequest(JsonBody):
     """A text whose label is to be explained."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     text: str
     model: str | None = Field(default=None, description="Name of the run; the first where none is given")

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import WithJsonSchema
 
 from trifold.data.columns import unusable_text
+from trifold.serve.answers import require_few
 from trifold.types import Text, TextPair
 from trifold.web.refusals import Refusal
 
@@ -31,16 +32,18 @@ Inputs = Annotated[
 ]
 
 
-def texts_of(inputs: object, *, pairs: bool, name: str = "inputs") -> list[Text]:
+def texts_of(inputs: object, *, pairs: bool, name: str = "inputs", most: int | None = None) -> list[Text]:
     """The texts of a request.
 
     Args:
         inputs: As `Inputs` has it.
         pairs: Whether the run reads pairs.
         name: Of the field, for messages.
+        most: Texts that there may be, which is looked at before each of a million is.
 
     Raises:
         Refusal: If they are none.
+        TooManyTextsError: If they are more.
     """
     one = isinstance(inputs, str | dict) or (pairs and _is_two(inputs))
     found = [inputs] if one else inputs
@@ -48,6 +51,8 @@ def texts_of(inputs: object, *, pairs: bool, name: str = "inputs") -> list[Text]
         raise Refusal(422, f"{name} must be a text or a list of texts")
     if not found:
         raise Refusal(422, f"{name} is empty: send at least one text")
+    if most is not None:
+        require_few(found, most)
     return [_text(item, f"{name}[{number}]" if not one else name, pairs=pairs) for number, item in enumerate(found)]
 
 

@@ -2,12 +2,32 @@
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from trifold.web.refusals import Refusal
+
+_MOST_FIELDS, _MOST_LEVELS = 100, 100
+_Item = TypeVar("_Item")
+# A list whose first fault is told alone: a fault for each of a million items would take seconds and a gigabyte.
+JsonList = Annotated[list[_Item], Field(fail_fast=True)]
+
+
+class JsonBody(BaseModel):
+    """A JSON object whose fields are known, each of the type that it must have."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _require_few(cls, value: Any) -> Any:
+        """Refuse an object of very many fields, before each of them is told of as unknown."""
+        if isinstance(value, dict) and len(value) > _MOST_FIELDS:
+            raise ValueError(f"it has {len(value):,} fields: send those that /docs lists")
+        return value
 
 
 class JsonRequest(Request):
@@ -52,7 +72,8 @@ def read_json(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise Refusal(422, f"the body is no JSON: {error.msg} at character {error.pos}") from None
     except RecursionError:
-        raise Refusal(422, "the body is nested too deeply: send an object as the documentation shows it") from None
+        raise _too_deep() from None
+    _require_shallow(found)
     if "\\u" in text and _has_half_a_pair(text):
         require_whole_characters(found)
     return found
@@ -76,6 +97,21 @@ def require_whole_characters(value: Any) -> None:
             waiting += [*one, *one.values()]
         elif isinstance(one, list):
             waiting += one
+
+
+def _require_shallow(value: Any) -> None:
+    """Refuse lists and objects in one another, of which even writing down what is wrong would fail."""
+    level = [value]
+    for _ in range(_MOST_LEVELS + 1):
+        inside = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        level = [one for ones in inside for one in ones if isinstance(one, dict | list)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _too_deep() -> Refusal:
+    return Refusal(422, "the body is nested too deeply: send an object as the documentation shows it")
 
 
 def _has_half_a_pair(text: str) -> bool:

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from trifold.serve.errors import QueueFullError, ServingError
-from trifold.serve.http.json_bodies import JsonRoute
+from trifold.serve.http.json_bodies import JsonBody, JsonRoute
 from trifold.serve.http.run_facts import run_info
 from trifold.serve.http.service import Service
 from trifold.serve.served_run import ServedRun
@@ -22,10 +22,8 @@ _CANARY = "Is it well?"
 _CANARY_SECONDS = 5.0
 
 
-class ReloadRequest(BaseModel):
+class ReloadRequest(JsonBody):
     """Which run is opened again."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str | None = Field(default=None, description="Name of the run; all of them where none is given")
 

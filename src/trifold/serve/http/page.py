@@ -7,6 +7,7 @@ from starlette.responses import HTMLResponse, Response
 
 from trifold.errors import TrifoldError
 from trifold.explanations.marks import pieces
+from trifold.serve.explainer import MOST_CHARACTERS
 from trifold.serve.http.inputs import texts_of
 from trifold.serve.http.rendering import asset, render
 from trifold.serve.http.run_facts import in_words
@@ -21,7 +22,7 @@ from trifold.web.request_log import tell
 _ASSETS = ("page.css", "site.css", "serve.js", "icon.svg")
 # What a browser fetches before its user has a key to send.
 PAGE_PATHS = frozenset({"/", *(f"/assets/{name}" for name in _ASSETS)})
-_MOST_CHARACTERS = 20_000
+_SHOWN_CHARACTERS = 20_000
 
 
 def page_routes(service: Service) -> APIRouter:
@@ -94,10 +95,10 @@ async def _answer(service: Service, request: Request, run: ServedRun, form: dict
 
 async def _words(service: Service, request: Request, run: ServedRun, form: dict[str, str]) -> str:
     """The deciding words; nothing where they cannot be had, or each answer takes time or money."""
-    if run.reads_pairs or run.asks_llm:
+    if run.reads_pairs or run.asks_llm or len(form.get("text", "")) > MOST_CHARACTERS:
         return ""
     (text,) = texts_of(form.get("text", ""), pairs=False, name="the text")
     found = await until_gone(request, service.server.explain(run.name, str(text)))
     tell(request.scope, run=run.name, version=found.version, texts=1)
     one = found.explanation
-    return render("words.html", one=one, label=str(one.label), pieces=pieces(one, _MOST_CHARACTERS))
+    return render("words.html", one=one, label=str(one.label), pieces=pieces(one, _SHOWN_CHARACTERS))

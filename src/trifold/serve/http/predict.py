@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from trifold.serve.http.inputs import Inputs, texts_of
-from trifold.serve.http.json_bodies import JsonRoute
+from trifold.serve.http.json_bodies import JsonBody, JsonList, JsonRoute
 from trifold.serve.http.long_answers import json_list
 from trifold.serve.http.service import Service, answer_headers
 from trifold.serve.replies import Reply, TextAnswer
@@ -20,10 +20,8 @@ from trifold.web.refusals import Refusal
 _EXAMPLES = [{"inputs": "A quiet, wonderful film."}, {"inputs": ["Dull.", "Superb."], "parameters": {"top_k": 1}}]
 
 
-class Parameters(BaseModel):
+class Parameters(JsonBody):
     """What is told of each text."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     top_k: int | None = Field(default=None, ge=1, description="Only so many of the likeliest labels")
     truncate: bool | None = Field(default=None, description="Cut texts that are too long (the default), or refuse them")
@@ -32,13 +30,11 @@ class Parameters(BaseModel):
     verbose: bool = Field(default=False, description="An object for each text, instead of a list of labels")
 
 
-class PredictRequest(BaseModel):
+class PredictRequest(JsonBody):
     """Texts to label."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
     inputs: Inputs
-    model: str | list[str] | None = Field(
+    model: str | JsonList[str] | None = Field(
         default=None,
         description="Name of the run; the first where none is given. Of several: an object of answers by name",
     )
@@ -129,7 +125,7 @@ async def _answer(service: Service, request: Request, body: PredictRequest, name
     if top_k is not None and top_k > fewest:
         raise Refusal(422, f"top_k {top_k}: the run has {fewest} labels, send 1 to {fewest}")
     least = parameters.reject_below if body.reject_below is None else body.reject_below
-    texts = texts_of(body.inputs, pairs=runs[0].reads_pairs)
+    texts = texts_of(body.inputs, pairs=runs[0].reads_pairs, most=service.server.texts_per_request)
     replies = await service.predict_each(request, runs, texts, truncate=body.cuts, reject_below=least)
     shape = _told_at_length if body.verbose or parameters.verbose else label_scores
     lists = [await json_list(shape(answer, run, top_k) for answer in replies[run.name].answers) for run in runs]

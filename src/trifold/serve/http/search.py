@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.responses import JSONResponse
 
 from trifold.documents.search.fitting import nothing_fits
@@ -13,7 +13,7 @@ from trifold.documents.search.query import SearchIndex
 from trifold.pipeline.search import as_json
 from trifold.serve.errors import QueueFullError
 from trifold.serve.http.inputs import single_text
-from trifold.serve.http.json_bodies import JsonRoute
+from trifold.serve.http.json_bodies import JsonBody, JsonRoute
 from trifold.serve.http.service import Service, until_gone
 from trifold.web.refusals import Refusal
 from trifold.web.request_log import tell
@@ -21,10 +21,8 @@ from trifold.web.request_log import tell
 _WAITING, _MOST_ANSWERS = 64, 1_000
 
 
-class SearchRequest(BaseModel):
+class SearchRequest(JsonBody):
     """What is looked for."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     query: str
     top_k: int = Field(default=10, ge=1, le=_MOST_ANSWERS)

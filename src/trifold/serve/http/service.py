@@ -10,6 +10,7 @@ from fastapi import Request
 from trifold.documents.search.query import SearchIndex
 from trifold.errors import ArtifactError, BackboneError, TrifoldError
 from trifold.events import say
+from trifold.formatting import shortened
 from trifold.serve.errors import (
     BrokenModelError,
     DeadlineError,
@@ -72,7 +73,7 @@ class Service:
         if name is None:
             return next(iter(runs.values()))
         if name not in runs:
-            raise UnknownRunError(f"there is no run {name!r}: this server has {', '.join(runs)}")
+            raise UnknownRunError(f"there is no run {shortened(name, 100)!r}: this server has {', '.join(runs)}")
         return runs[name]
 
     async def predict(

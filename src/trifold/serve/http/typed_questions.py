@@ -4,15 +4,22 @@ A run knows its own labels and no others, so a question is answered where it ask
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from trifold.data.label_matching import known_labels
+from trifold.data.label_matching import plain_text, spelling
+from trifold.formatting import shortened
 from trifold.serve.replies import TextAnswer
 from trifold.serve.served_run import ServedRun
 from trifold.web.refusals import Refusal
 
-_SHOWN_LABELS = 20
+_SHOWN_LABELS, _SHOWN_CHARACTERS = 20, 80
+# What is looked up in labels is kept for so many versions of runs.
+_KEPT_RUNS = 32
+# Of all instructions of a request.
+_MOST_CHARACTERS = 200_000
+_PARTS = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,16 @@ class Predicate:
         return answer.probabilities[self.label]
 
 
+def require_short(instructions: Iterable[object]) -> None:
+    """Refuse instructions that would take long to look through for labels.
+
+    Raises:
+        Refusal: If they are too long.
+    """
+    if sum(len(str(one)) for one in instructions) > _MOST_CHARACTERS:
+        raise Refusal(413, f"the instructions have more than {_MOST_CHARACTERS:,} characters: ask fewer questions")
+
+
 def choice_of(run: ServedRun, name: str, options: Sequence[str]) -> Choice:
     """A question for one of several options.
 
@@ -64,15 +81,18 @@ def choice_of(run: ServedRun, name: str, options: Sequence[str]) -> Choice:
     if run.multi_label:
         raise Refusal(
             422,
-            f"question {name!r} is for one choice, and {run.name} gives a text any number of labels: ask whether each "
+            f"{_called(name)} is for one choice, and {run.name} gives a text any number of labels: ask whether each "
             f"applies (noul, or predicate); its labels are {_listed(run)}",
         )
-    given = tuple(options) or run.labels
+    if not options:
+        return Choice(run.labels, tuple(range(len(run.labels))))
+    given = tuple(options)
     if len(given) < 2:
-        raise Refusal(422, f"question {name!r} has one option: send two or more, or none for all of the run's labels")
-    numbers = tuple(_number(run, name, option) for option in given)
+        raise Refusal(422, f"{_called(name)} has one option: send two or more, or none for all of the run's labels")
+    # Of more options than labels, one of the first is none or the same as another.
+    numbers = tuple(_number(run, name, option) for option in given[: len(run.labels) + 1])
     if len(set(numbers)) < len(numbers):
-        raise Refusal(422, f"question {name!r} has two options that are the same label of {run.name}: leave one out")
+        raise Refusal(422, f"{_called(name)} has two options that are the same label of {run.name}: leave one out")
     return Choice(given, numbers)
 
 
@@ -90,17 +110,17 @@ def predicate_of(run: ServedRun, name: str, instructions: str) -> Predicate:
     for part in (lines[-1], instructions):
         named = _named(part, run.labels)
         if len(named) == 1:
-            return Predicate(named[0])
+            return Predicate(named.pop())
     raise Refusal(
         422,
-        f"question {name!r} is about no label of {run.name}: call it by a label, or name one label in the "
+        f"{_called(name)} is about no label of {run.name}: call it by a label, or name one label in the "
         f"instructions; its labels are {_listed(run)}",
     )
 
 
 def unknown_kind(run: ServedRun, name: str, kind: str, known: Sequence[str]) -> Refusal:
     """Why a question of another kind gets no answer."""
-    sentence = f"question {name!r} is of type {kind!r}, which {run.name} cannot answer: it gives labels, so ask "
+    sentence = f"{_called(name)} is of type {kind!r}, which {run.name} cannot answer: it gives labels, so ask "
     return Refusal(422, f"{sentence}{' or '.join(known)}; its labels are {_listed(run)}")
 
 
@@ -111,28 +131,58 @@ def confidence(shares: Mapping[str, float]) -> float:
 
 
 def _number(run: ServedRun, name: str, option: str) -> int:
-    if option in run.labels:
-        return run.labels.index(option)
-    same = known_labels([option], run.labels, merge=True)
-    if option not in same:
+    same = _spellings(run.labels).get(_spelt(option), [])
+    found = [number for number in same if run.labels[number] == option] or same
+    if len(found) != 1:
+        shown = shortened(option, _SHOWN_CHARACTERS)
         raise Refusal(
-            422, f"question {name!r} has the option {option!r}, which is no label of {run.name}: it has {_listed(run)}"
+            422,
+            f"{_called(name)} has the option {shown!r}, which is no label of {run.name}: it has {_listed(run)}",
         )
-    return run.labels.index(str(same[option]))
+    return found[0]
 
 
-def _named(text: str, labels: Sequence[str]) -> list[int]:
-    """The labels that stand in a text as words of their own; of two that overlap the longer one alone."""
-    found: list[tuple[int, int, int]] = []
+@lru_cache(maxsize=_KEPT_RUNS)
+def _spellings(labels: tuple[str, ...]) -> dict[str, list[int]]:
+    """The labels by what is the same in all their spellings."""
+    found: dict[str, list[int]] = {}
     for number, label in enumerate(labels):
-        pattern = rf"(?<!\w){re.escape(label)}(?!\w)"
-        found += [(one.start(), one.end(), number) for one in re.finditer(pattern, text, re.IGNORECASE)]
-    inside = [
-        (start, end, number)
-        for start, end, number in found
-        if not any(s <= start and end <= e and e - s > end - start for s, e, _ in found)
-    ]
-    return sorted({number for _, _, number in inside})
+        found.setdefault(_spelt(label), []).append(number)
+    return found
+
+
+def _spelt(label: str) -> str:
+    return spelling(plain_text(label))
+
+
+def _named(text: str, labels: tuple[str, ...]) -> set[int]:
+    """The labels that stand in a text as words of their own; of two that overlap the longer one alone.
+
+    It takes a time that grows with the text alone, however many labels there are.
+    """
+    table = _parts_of(labels)
+    lengths = sorted({len(parts) for parts in table}, reverse=True)
+    words, found, at = _PARTS.findall(text.casefold()), set[int](), 0
+    while at < len(words):
+        length = next((one for one in lengths if tuple(words[at : at + one]) in table), 0)
+        if length:
+            found.update(table[tuple(words[at : at + length])])
+        at += length or 1
+    return found
+
+
+@lru_cache(maxsize=_KEPT_RUNS)
+def _parts_of(labels: tuple[str, ...]) -> dict[tuple[str, ...], list[int]]:
+    """The labels by their words and signs."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for number, label in enumerate(labels):
+        found.setdefault(tuple(_PARTS.findall(label.casefold())), []).append(number)
+    found.pop((), None)
+    return found
+
+
+def _called(name: str) -> str:
+    return f"question {shortened(name, _SHOWN_CHARACTERS)!r}"
 
 
 def _listed(run: ServedRun) -> str:

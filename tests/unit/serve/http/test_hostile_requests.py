@@ -50,7 +50,10 @@ def guarded(run: Path) -> Iterator[AskedServer]:
         (b'{"inputs": "a", "top_k": ' + b"9" * 5_000 + b"}", "a number has more than 100 digits"),
         (b'{"inputs": "a", "top_k": 1.0}', "top_k"),
         (b"[" * 90_000, "nested too deeply"),
-        (b'{"inputs": ' + b"[" * 400 + b"]" * 400 + b"}", "inputs[0]"),
+        (b'{"inputs": ' + b"[" * 90 + b"]" * 90 + b"}", "inputs[0]"),
+        (b'{"inputs": ' + b"[" * 400 + b"]" * 400 + b"}", "nested too deeply"),
+        (b'{"inputs": "a", "options": ' + b'{"a":' * 200 + b"1" + b"}" * 201, "nested too deeply"),
+        (b"{" + b",".join(b'"%d": 1' % n for n in range(5_000)) + b"}", "it has 5,000 fields"),
         (b'{"inputs": "a \\ud800"}', "half of a pair of surrogates"),
         (b'{"inputs": {"text": ["\\uDFFF"]}}', "half of a pair of surrogates"),
         (b'{"inputs": "\\u0000\\u200b"}', "the text is empty"),
@@ -150,6 +153,14 @@ def test_pages_of_other_sites_may_neither_send_nor_read(server: AskedServer, gua
     before = {"Origin": "https://friend.example", "Access-Control-Request-Method": "POST"}
     asked = guarded.ask("OPTIONS", "/predict", headers={**before, "Access-Control-Request-Headers": "authorization"})
     assert asked.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/predict", "/try", "/reload", "/files?name=a.csv"])
+def test_browsers_that_tell_nothing_of_sites_are_known_by_the_origin(path: str, server: AskedServer) -> None:
+    for origin in ("https://evil.example", "http://127.0.0.1:8001", "http://127.0.0.1", "null", ""):
+        found = server.post(path, {"inputs": "a"}, headers={"Origin": origin})
+        assert (found.status_code, found.json()["error_type"]) == (403, "forbidden"), origin
+    assert server.post("/predict", {"inputs": "a"}, headers={"Origin": "http://127.0.0.1:8000"}).status_code == 200
 
 
 PATHS = ["/predict", "/info", "/metrics", "/docs", "/openapi.json", "/explain", "/reload", "/files/x", "/nothing"]

@@ -7,6 +7,7 @@ import pytest
 
 import served_runs
 from asked_server import AskedServer, asked_server
+from trifold.serve.http.typed_questions import _named
 
 TEXT = "The film is superb, the cast moving"
 
@@ -107,3 +108,24 @@ def test_what_the_run_cannot_know_is_refused(path: str, asked: dict[str, Any], s
     field = "state" if path == "systemone" else "input"
     found = server.post(f"/v1/{path}", {field: TEXT, **asked})
     assert (found.status_code, said in found.json()["error"]) == (422, True), found.text
+
+
+def test_questions_that_would_take_long_are_answered_or_refused_at_once(server: AskedServer) -> None:
+    long = {"q": {"type": "noul", "instructions": "Is it good or bad? " * 5_000}}
+    assert "is about no label" in systemone(server, long).json()["error"]
+    many = {f"q{n}": {"type": "noul", "instructions": "bad? " * 20 + "\nIs it good?"} for n in range(1_000)}
+    assert len(systemone(server, many).json()["answers"]) == 1_000
+    assert systemone(server, {"q": {"type": "noul", "instructions": "good " * 50_000}}).status_code == 413
+    name = systemone(server, {"n" * 100_000: {"type": "noul"}}, model="films").json()["error"]
+    assert len(name) < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("Is it good?", {1}), ("GOOD!", {1}), ("goodness", set()), ("not good enough: very  Good", {1, 2}),
+        ("Does this label apply: c++?", {3}), ("c, say", {4}), ("", set()),
+    ],
+)  # fmt: skip
+def test_labels_are_found_as_words_of_their_own(text: str, named: set[int]) -> None:
+    assert _named(text, ("\U0001f642", "good", "not good enough", "C++", "C")) == named

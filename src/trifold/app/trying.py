@@ -1,0 +1,89 @@
+"""The run that texts are tried on: it is opened once, and held until another one is tried."""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trifold.event_sinks import Silence
+from trifold.events import sending_to
+from trifold.explanations.explain import explain_texts
+from trifold.explanations.explanation import Explanation
+from trifold.explanations.marks import Piece, pieces
+from trifold.inference.predict import Prediction, predict_texts
+from trifold.inference.run import Run, load_run
+from trifold.tasks.labels import as_text
+from trifold.types import Text, TextPair
+
+_MOST_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a run says of a text, as the pages of servers show it.
+
+    Attributes:
+        labels: That it gives.
+        truncated: Whether the text was too long to be read whole.
+        scores: Label and probability, the likeliest first.
+        explanation: The words that decided; `None` for pairs of texts.
+        declined: Whether the run was not sure enough, which it need not be here.
+    """
+
+    labels: tuple[str, ...]
+    truncated: bool
+    scores: list[tuple[str, float]]
+    explanation: Explanation | None
+    declined: bool = False
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """The text, marked."""
+        return pieces(self.explanation, _MOST_CHARACTERS) if self.explanation else []
+
+
+@dataclass
+class TriedRun:
+    """A run in memory; one text is answered at a time."""
+
+    _folder: Path | None = None
+    _run: Run | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def reads_pairs(self, folder: Path) -> bool:
+        """Whether a run wants two texts.
+
+        Raises:
+            TrifoldError: If it cannot be opened.
+        """
+        with self._lock:
+            return self._open(folder).reads_pairs
+
+    def answer(self, folder: Path, first: str, second: str) -> Answer:
+        """What a run says of a text, or of a pair.
+
+        Raises:
+            TrifoldError: If it cannot be opened, or a text is empty.
+        """
+        # Nothing of it takes long enough for a bar.
+        with self._lock, sending_to(Silence()):
+            run = self._open(folder)
+            text: Text = TextPair(first, second) if run.reads_pairs else first
+            (found,) = predict_texts(run.predictor, [text])
+            explanation = None if isinstance(text, TextPair) else next(explain_texts(run.predictor, [text]))
+            return Answer(_labels(found), found.truncated, _scores(found), explanation)
+
+    def _open(self, folder: Path) -> Run:
+        if self._run is None or self._folder != folder:
+            self._run, self._folder = None, None
+            self._run, self._folder = load_run(folder), folder
+        return self._run
+
+
+def _labels(found: Prediction) -> tuple[str, ...]:
+    if found.label is None:
+        return ()
+    return tuple(map(as_text, found.label)) if isinstance(found.label, tuple) else (as_text(found.label),)
+
+
+def _scores(found: Prediction) -> list[tuple[str, float]]:
+    return sorted(found.probabilities.items(), key=lambda pair: -pair[1])
