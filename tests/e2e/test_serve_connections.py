@@ -1,8 +1,11 @@
 """Bare connections to `trifold serve`: requests that are cut, slipped in behind others, or ask for another protocol."""
 
 import re
+import signal
 import socket
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from test_serve import Running, serving
@@ -85,3 +88,18 @@ def test_a_client_that_goes_away_while_it_sends_is_no_fault_of_the_server(path: 
         connection.sendall(head + b"text=" * 10)
     assert server.ask("/health")[0] == 200
     assert "Traceback" not in server.said()
+
+
+def test_ctrl_c_twice_waits_for_nobody(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    with serving(tmp_path, served_runs.films(tmp_path_factory.getbasetemp())) as running:
+        with socket.create_connection(("127.0.0.1", running.port)) as held:
+            # Its body never comes, which is waited for otherwise.
+            held.sendall(HEAD + b"Content-Length: 900\r\n\r\n{")
+            assert running.ask("/health")[0] == 200
+            running.process.send_signal(signal.SIGINT)
+            with pytest.raises(subprocess.TimeoutExpired):
+                running.process.wait(timeout=1)
+            running.process.send_signal(signal.SIGINT)
+            # Of the thirty seconds that it would have.
+            assert running.process.wait(timeout=15) == 0
+        assert "Traceback" not in running.said()

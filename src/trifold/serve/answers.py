@@ -1,5 +1,6 @@
 """From what was computed of a request to its reply, and what is refused of a request before anything is computed."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -36,6 +37,17 @@ def require_share(reject_below: float | None) -> float:
     if not 0 <= least < 1:
         raise UnusableRequestError(f"reject_below is {least}, which is not allowed: give a probability such as 0.8")
     return least
+
+
+def require_deadline(seconds: float) -> float:
+    """The seconds within which a request is to be answered.
+
+    Raises:
+        UnusableRequestError: If they are no positive number.
+    """
+    if not 0 < seconds < math.inf:
+        raise UnusableRequestError(f"deadline_seconds is {seconds}, which is not allowed: give more than 0")
+    return seconds
 
 
 def require_texts(texts: Sequence[str]) -> None:

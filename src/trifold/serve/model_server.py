@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from trifold.serve.answers import (
     NO_TIME,
     cut_vectors,
     reply_of,
+    require_deadline,
     require_dimensions,
     require_few,
     require_share,
@@ -32,7 +34,7 @@ from trifold.serve.served_run import ServedRun
 from trifold.serve.settings import QueueSettings
 from trifold.serve.shadow import Shadow
 from trifold.serve.under_way import UnderWay
-from trifold.serve.versions import Versions
+from trifold.serve.versions import Versions, version_of
 from trifold.types import Text
 
 # Until a pass that is being computed when the server stops is done.
@@ -130,7 +132,7 @@ class ModelServer:
         )
         return replies[run]
 
-    async def predict_each(
+    def predict_each(
         self,
         runs: Sequence[str],
         texts: Sequence[Text],
@@ -138,15 +140,27 @@ class ModelServer:
         truncate: bool = True,
         reject_below: float | None = None,
         deadline_seconds: float | None = None,
-    ) -> dict[str, Reply]:
+    ) -> Coroutine[Any, Any, dict[str, Reply]]:
         """As `predict`, by several runs at once: those on one backbone take one forward pass together.
+
+        The versions that answer are those of this call, even where it is awaited later: who read their labels just
+        before gets the answers of no others.
 
         Raises:
             ServingError: If one of them gives no answer.
         """
-        least, seconds = require_share(reject_below), deadline_seconds or self._settings.deadline_seconds
-        require_few(texts, self._settings.texts_per_request)
-        versions = {run: self._versions[run] for run in runs}
+        held = self._versions.at_present()
+
+        async def replies() -> dict[str, Reply]:
+            least, seconds = require_share(reject_below), self._deadline(deadline_seconds)
+            require_few(texts, self._settings.texts_per_request)
+            return await self._answered({run: version_of(held, run) for run in runs}, texts, truncate, least, seconds)
+
+        return replies()
+
+    async def _answered(
+        self, versions: Mapping[str, Version], texts: Sequence[Text], truncate: bool, least: float, seconds: float
+    ) -> dict[str, Reply]:
         if not texts:
             return {run: Reply((), NO_TIME, version.facts.version) for run, version in versions.items()}
         by_pass: dict[Pass, list[Version]] = {}
@@ -166,7 +180,7 @@ class ModelServer:
             self._observer.answered(run, "predict", len(texts), reply.timing)
             self._observer.predicted(run, reply)
         self._ask_shadow(asked, texts, seconds)
-        return {run: replies[run] for run in runs}
+        return {run: replies[run] for run in versions}
 
     async def embed(
         self,
@@ -191,7 +205,7 @@ class ModelServer:
         Raises:
             ServingError: If there is no answer, such as for a run without an encoder of its own.
         """
-        seconds, version = deadline_seconds or self._settings.deadline_seconds, self._versions[run]
+        seconds, version = self._deadline(deadline_seconds), self._versions[run]
         require_few(texts, self._settings.texts_per_request)
         async with self._under_way.request([run], "embed"):
             require_texts(texts)
@@ -221,7 +235,7 @@ class ModelServer:
         Raises:
             ServingError: If there is no answer; runs that read pairs are not explained.
         """
-        seconds, version = deadline_seconds or self._settings.deadline_seconds, self._versions[run]
+        seconds, version = self._deadline(deadline_seconds), self._versions[run]
         begun = time.perf_counter()
         async with self._under_way.request([run], "explain"):
             require_texts([text])
@@ -272,6 +286,9 @@ class ModelServer:
         await asyncio.get_running_loop().run_in_executor(None, self._lanes.join, _LAST_PASS_SECONDS)
         self._versions.close()
         return answered
+
+    def _deadline(self, given: float | None) -> float:
+        return self._settings.deadline_seconds if given is None else require_deadline(given)
 
     def _ask_shadow(
         self, asked: Sequence[tuple[Sequence[Version], Request]], texts: Sequence[Text], seconds: float

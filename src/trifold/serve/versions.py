@@ -9,7 +9,7 @@ from typing import Any
 
 from trifold.errors import TrifoldError, first_line
 from trifold.events import with_this_sink
-from trifold.serve.errors import UnknownRunError
+from trifold.serve.errors import StoppingError, UnknownRunError
 from trifold.serve.lanes import Lanes
 from trifold.serve.opening import RunOpener, Version
 from trifold.serve.passes import Pass
@@ -31,9 +31,10 @@ class Versions:
     def __init__(self, folders: Mapping[str, Path], opener: RunOpener, lanes: Lanes) -> None:
         self.runs: Mapping[str, ServedRun] = {}
         self._folders, self._opener, self._lanes = dict(folders), opener, lanes
-        self._versions: dict[str, Version] = {}
+        self._versions: Mapping[str, Version] = {}
         # Opening takes seconds, which the event loop has not.
         self._thread = ThreadPoolExecutor(1, "trifold-opening")
+        self._closed = False
 
     async def open_all(self) -> None:
         """Open every run.
@@ -60,8 +61,21 @@ class Versions:
         return found
 
     async def off_loop(self, function: Callable[[], Any]) -> Any:
-        """Call a function in the thread in which runs are opened."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
+        """Call a function in the thread in which runs are opened.
+
+        Raises:
+            StoppingError: If nothing is opened any more.
+        """
+        if self._closed:
+            raise StoppingError("the server is stopping: nothing is opened any more")
+        running = asyncio.get_running_loop().run_in_executor(self._thread, function)
+        try:
+            return await running
+        except asyncio.CancelledError:
+            # Either by whoever waits for it, or since it had not begun when this was closed.
+            if self._closed and running.cancelled():
+                raise StoppingError("the server is stopping: nothing is opened any more") from None
+            raise
 
     async def reload(self, run: str | None) -> dict[str, str]:
         """Open folders again. One that cannot be opened leaves its former version in use.
@@ -87,7 +101,8 @@ class Versions:
 
     def _swap(self, version: Version) -> None:
         """Let a version answer from the next request on."""
-        self._versions[version.facts.name] = version
+        # A new mapping, since requests hold the one that they came to.
+        self._versions = {**self._versions, version.facts.name: version}
         by_pass: dict[Pass, list[str]] = {}
         for name, one in self._versions.items():
             by_pass.setdefault(one.work, []).append(name)
@@ -102,10 +117,11 @@ class Versions:
         Raises:
             UnknownRunError: If there is no such run.
         """
-        version = self._versions.get(run)
-        if version is None:
-            raise UnknownRunError(f"there is no run {run!r} here: name one of {', '.join(self._versions)}")
-        return version
+        return version_of(self._versions, run)
+
+    def at_present(self) -> Mapping[str, Version]:
+        """The versions that answer at this moment, by name."""
+        return self._versions
 
     def first(self) -> Version:
         """The version of the first run."""
@@ -113,4 +129,17 @@ class Versions:
 
     def close(self) -> None:
         """Open nothing more."""
+        self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def version_of(versions: Mapping[str, Version], run: str) -> Version:
+    """The version of a run.
+
+    Raises:
+        UnknownRunError: If there is no such run.
+    """
+    version = versions.get(run)
+    if version is None:
+        raise UnknownRunError(f"there is no run {run!r} here: name one of {', '.join(versions)}")
+    return version

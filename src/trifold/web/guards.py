@@ -5,6 +5,7 @@ import hmac
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -87,7 +88,12 @@ def is_cross_site(method: str, headers: Mapping[str, str], origins: tuple[str, .
     """
     if method in _SAFE_METHODS or "*" in origins or headers.get("origin") in origins:
         return False
-    return headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("none", "same-origin")
+    # Browsers tell nothing of sites to a server in the local network that is asked without encryption.
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
 
 
 class BodyGuard:
@@ -100,7 +106,8 @@ class BodyGuard:
         app: Behind it.
         max_bytes: Of a body.
         larger: Path to what its bodies may have instead.
-        seconds: Until a body must be there; those of `larger` get as many times longer as they may be larger.
+        seconds: Until a body of `max_bytes` must be there; a larger one must come as fast, so that a client that sends
+            next to nothing does not keep the place of another one.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int, seconds: float, larger: Mapping[str, int] | None = None) -> None:
@@ -112,7 +119,7 @@ class BodyGuard:
             await self._app(scope, receive, send)
             return
         headers, most = Headers(scope=scope), self._larger.get(scope["path"], self._most)
-        body = _LimitedBody(receive, most, self._seconds * max(1.0, most / self._most))
+        body = _LimitedBody(receive, most, self._seconds, self._most)
         if not _has_body(headers) or "100-continue" in headers.get("expect", "").lower():
             # There is nothing that would be sent before the answer is read.
             body.ended = not _has_body(headers)
@@ -138,23 +145,24 @@ class _LimitedBody:
         ended: Whether all of it is there.
     """
 
-    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
-        self._receive, self._most, self._seconds = receive, most, seconds
+    def __init__(self, receive: Receive, most: int, seconds: float, usual: int) -> None:
+        self._receive, self._most, self._seconds, self._usual = receive, most, seconds, usual
         self._read, self.ended = 0, False
-        self._deadline: float | None = None
+        self._begun: float | None = None
 
     async def __call__(self) -> Message:
         if self.ended:
             # From now on it is awaited that the client goes away, which takes as long as the answer does.
             return await self._receive()
-        now = asyncio.get_running_loop().time()
-        self._deadline = self._deadline or now + self._seconds
+        if self._begun is None:
+            self._begun = asyncio.get_running_loop().time()
+        seconds = self._seconds * max(1.0, self._read / self._usual)
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(self._begun + seconds):
                 message = await self._receive()
         except TimeoutError:
             self.ended = True
-            sentence = f"the body did not arrive within {self._seconds:g} seconds: send it at once"
+            sentence = f"the body did not arrive within {seconds:g} seconds: send it at once"
             raise Refusal(408, sentence, {"Connection": "close"}) from None
         self._read += len(message.get("body", b""))
         self.ended = not message.get("more_body", False)
@@ -166,7 +174,7 @@ class _LimitedBody:
         """Read the rest of it, as far as that is not much, and forget it."""
         left = _DISCARDED_BYTES
         with suppress(TimeoutError):
-            async with asyncio.timeout(_DISCARDING_SECONDS):
+            async with asyncio.timeout(min(_DISCARDING_SECONDS, self._seconds)):
                 while not self.ended and left > 0:
                     message = await self._receive()
                     left -= len(message.get("body", b""))

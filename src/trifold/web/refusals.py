@@ -26,6 +26,7 @@ KINDS = {
     500: "backend",
     503: "unhealthy",
     504: "timeout",
+    507: "backend",
 }
 _SHOWN_CHARACTERS = 300
 # Of a sentence, which may quote what was sent.

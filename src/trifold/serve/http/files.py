@@ -102,21 +102,50 @@ class Files:
         self._make_room()
         written = written_suffix(safe.name, excel_safe=excel_safe)
         file_id = secrets.token_urlsafe(16)
-        folder = self.folder / file_id
-        folder.mkdir()
+        folder = self._new_folder(file_id)
         source, output = folder / f"file{safe.suffix}", folder / f"labelled{written}"
         job = self.jobs[file_id] = Job(folder, f"{safe.stem}-labelled{written}", output)
+        loop = asyncio.get_running_loop()
+        loop.call_later(_KEPT_SECONDS, self._forget_if_old, file_id)
         try:
             await receive(request, source)
+        except OSError as error:
+            self.forget(file_id)
+            raise _no_room(error) from None
         except BaseException:
             self.forget(file_id)
             raise
         answers = AnswerSettings(reject_below=self._service.settings.reject_below)
         work = FileWork(run, source, output, answers, excel_safe)
         job.state = "running"
-        asyncio.get_running_loop().run_in_executor(self._threads, self._score, job, work, asyncio.get_running_loop())
+        loop.run_in_executor(self._threads, self._score, job, work, loop)
         tell(request.scope, run=run.name)
         return file_id
+
+    def _new_folder(self, file_id: str) -> Path:
+        """Where a file lies.
+
+        Raises:
+            Refusal: If there is no room for it.
+        """
+        try:
+            if not self.folder.is_dir():
+                # Systems remove temporary files that were not used for days.
+                del self.folder
+            folder = self.folder / file_id
+            folder.mkdir()
+        except OSError as error:
+            raise _no_room(error) from None
+        return folder
+
+    def _forget_if_old(self, file_id: str) -> None:
+        job = self.jobs.get(file_id)
+        if job is None:
+            return
+        if job.state in ("done", "failed"):
+            self.forget(file_id)
+        else:
+            asyncio.get_running_loop().call_later(_KEPT_SECONDS, self._forget_if_old, file_id)
 
     def job(self, file_id: str) -> Job:
         """A file that was sent.
@@ -200,6 +229,8 @@ def file_routes(files: Files) -> APIRouter:
         job = files.job(file_id)
         if job.state != "done":
             raise Refusal(404, f"there is no result: the file is {job.state}")
+        if not job.output.is_file():
+            raise Refusal(404, "the result is gone from this machine: send the file again")
         return FileResponse(job.output, filename=job.name)
 
     @router.delete("/{file_id}", response_model=None, status_code=204, summary="Stop the work on a file, and forget it")
@@ -209,6 +240,10 @@ def file_routes(files: Files) -> APIRouter:
         return Response(status_code=204)
 
     return router
+
+
+def _no_room(error: OSError) -> Refusal:
+    return Refusal(507, f"the server cannot keep the file: {error.strerror or error}")
 
 
 def _own_words(sentence: str, source: Path) -> str:

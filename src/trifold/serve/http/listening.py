@@ -3,15 +3,17 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.types import ASGIApp
 
 from trifold.events import say
 from trifold.serve.http.service import Service
 from trifold.web.listening import Server
+
+_Result = TypeVar("_Result")
 
 
 async def listen(app: ASGIApp, service: Service, bound: socket.socket, listening: Callable[[], None]) -> None:
@@ -48,9 +50,7 @@ class _Server(Server):
 
     def reload(self) -> None:
         """Open all runs again."""
-        task = self._loop.create_task(self._reload())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._keep(self._reload())
 
     async def drained(self) -> None:
         """Wait until everything that was taken is answered, or its time is over."""
@@ -59,9 +59,16 @@ class _Server(Server):
             say("note: some requests were given up, since they took longer than --drain-seconds")
 
     def _drain(self) -> None:
-        if self._draining is None:
-            seconds = self._service.settings.drain_seconds
-            self._draining = self._loop.create_task(self._service.server.drain(seconds))
+        if self._draining is None or self.force_exit:
+            # Who presses Ctrl-C again waits no longer.
+            seconds = 0.0 if self.force_exit else self._service.settings.drain_seconds
+            self._draining = self._keep(self._service.server.drain(seconds))
+
+    def _keep(self, work: Coroutine[Any, Any, _Result]) -> "asyncio.Task[_Result]":
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _reload(self) -> None:
         failed = await self._service.server.reload()

@@ -1,7 +1,10 @@
 """Files that are sent to be labelled: the result is that of `predict --output`, and no name leads anywhere."""
 
 import csv
+import errno
 import io
+import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,3 +144,40 @@ def test_only_so_many_files_are_kept(server: AskedServer) -> None:
         send(server, ROWS.encode())
     assert len(server.files.jobs) == 4
     assert len(list(server.files.folder.iterdir())) == 4
+
+
+def test_a_folder_that_the_system_tidied_away_is_made_again(server: AskedServer) -> None:
+    found = send(server, ROWS.encode())
+    shutil.rmtree(server.files.folder)
+    assert server.get(f"{found['path']}/result").json()["error"].startswith("the result is gone")
+    found = send(server, ROWS.encode())
+    assert server.get(f"{found['path']}/result").status_code == 200
+
+
+def test_a_file_for_which_there_is_no_room_is_told_so(server: AskedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    kept = list(server.files.jobs)
+    with monkeypatch.context() as patch:
+        patch.setattr("trifold.serve.http.files.receive", full)
+        found = server.post("/files", content=ROWS.encode(), params={"name": "a.csv"})
+    assert (found.status_code, found.json()["error"]) == (
+        507,
+        "the server cannot keep the file: No space left on device",
+    )
+    assert set(server.files.jobs) <= set(kept)
+
+
+def test_a_file_is_forgotten_after_its_time_though_no_other_comes(
+    server: AskedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trifold.serve.http.files._KEPT_SECONDS", 0.2)
+    found = send(server, ROWS.encode())
+    job = server.files.job(found["path"].removeprefix("/files/"))
+    for _ in range(200):
+        if not job.folder.exists():
+            break
+        time.sleep(0.02)
+    assert server.get(found["path"]).status_code == 404
+    assert not job.folder.exists()
