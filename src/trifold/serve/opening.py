@@ -80,7 +80,7 @@ class Version:
 
     @property
     def opened_vectors(self) -> Vectors | None:
-        """What gives its vectors, where that is open already."""
+        """What gives its vectors, where that is open already: the thread that opens may be busy with a new version."""
         return self.__dict__.get("vectors")
 
 
