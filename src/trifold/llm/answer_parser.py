@@ -1,7 +1,7 @@
 """From a model's free text to the label that it names, or to none."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _DECORATION = " \t\r\n\"'`*_.,:;!?()[]{}<>#-"
 
@@ -11,6 +11,17 @@ _NONE = ("", NO_LABEL, "none of these", "none of them", "none apply", "null", "n
 
 # An answer with more mentions than this names no label; each mention is compared with all before it.
 _MAX_MENTIONS = 1_000
+
+
+def words_alike(words: Iterable[str]) -> tuple[str, str] | None:
+    """The first two words that an answer cannot tell apart: capitals and outer spaces are not looked at."""
+    seen: dict[str, str] = {}
+    for word in words:
+        bare = word.casefold().strip()
+        if bare in seen:
+            return seen[bare], word
+        seen[bare] = word
+    return None
 
 
 def undecorated(text: str) -> str:

@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class CausalModel(TextGenerator, Scorer):
         self._runtime, self._token_budget = runtime, token_budget
         self._held = HeldAnswers(name, model, tokenizer)
         self.likelihoods = Likelihoods(model, runtime, token_budget)
-        self._word_tokens = WordTokens(self.tokens)
+        self._word_tokens = WordTokens(self.tokens, partial(self._require_room, asked=0))
         # Tokens of the prompts that are being scored, which are counted next.
         self._counted: dict[Conversation, int] = {}
 

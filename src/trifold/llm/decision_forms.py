@@ -133,6 +133,7 @@ def _distribution(found: Mapping[str, Any], choices: Sequence[Choice]) -> np.nda
     if set(found) != set(values):
         raise ValueError("its probabilities are not of the choices that were asked about")
     result = _probabilities([found[value] for value in values])
-    if abs(result.sum() - 1) > _ROUNDING * (2 + len(values)):
+    total = result.sum()
+    if not total or abs(total - 1) > _ROUNDING * (2 + len(values)):
         raise ValueError("its probabilities do not add up to 1")
-    return np.asarray(result / result.sum())
+    return np.asarray(result / total)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from trifold.errors import PromptError, SettingsError
+from trifold.llm.answer_parser import words_alike
 from trifold.llm.prompt_template import Output, Prompt, Variable
 from trifold.tasks.labels import LabelMap, describe_labels
 
@@ -44,8 +45,8 @@ def word_labels(
         raise PromptError("the prompt has output.several, and the data have one label a row: take it out")
     own = describe_labels(labels, dict(described))
     words = tuple(described.get(name) or known.get(name) or word for name, word in zip(names, own, strict=True))
-    if len({word.casefold() for word in words}) < len(words):
-        raise SettingsError(f"two labels are called alike ({', '.join(words)}): give each a --label-description")
+    if alike := words_alike(words):
+        raise SettingsError(f"two labels are called alike ({', '.join(alike)}): give each a --label-description")
     prompt = prompt or (_PLAIN_PROMPT_OF_PAIRS if pairs else PLAIN_PROMPT)
     prompt.text_variables(pairs=pairs)
     output = replace(prompt.output, labels=dict(zip(names, words, strict=True)), several=labels.multi_label)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trifold.errors import PromptError
+from trifold.llm.answer_parser import words_alike
 from trifold.llm.prompt_template import Example, Output, Prompt, Variable, placeholders
 
 _PARTS = ("role", "context", "task", "instructions", "examples", "output", "variables")
@@ -187,12 +188,21 @@ def _output(found: Any) -> Output:
 
 def _labels(found: Any) -> Mapping[str, str]:
     if isinstance(found, list):
+        if not all(isinstance(one, str | int) and not isinstance(one, bool) for one in found):
+            raise PromptError("labels must be texts in quotes, or whole numbers: no other value, list or table")
+        twice = [name for name, times in Counter(map(str, found)).items() if times > 1]
+        if twice:
+            raise PromptError(f"the label {_cut_for_message(twice[0])!r} is listed twice: list it once")
         found = {str(one): str(one) for one in found}
     if not isinstance(found, dict) or not all(isinstance(word, str) and word.strip() for word in found.values()):
         raise PromptError('labels must be a list of texts, or a table of them such as { 0 = "negative" }')
-    for word, times in Counter(found.values()).items():
-        if times > 1:
-            raise PromptError(f"two labels are called {_cut_for_message(word)!r}: give each its own word")
+    if any("\0" in text for text in (*found, *found.values())):
+        raise PromptError("a label holds a NUL character, which no file of labelled rows can: take it out")
+    alike = words_alike(found.values())
+    if alike:
+        first, second = map(_cut_for_message, alike)
+        both = f"{first!r}" if first == second else f"{first!r} and {second!r}, which answers cannot tell apart"
+        raise PromptError(f"two labels are called {both}: give each its own word")
     if len(found) == 1:
         raise PromptError("there is one label only: name at least two, or none")
     return found

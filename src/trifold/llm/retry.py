@@ -4,6 +4,8 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from trifold.llm.contract import TransientError
@@ -22,11 +24,17 @@ def is_retried(status: int) -> bool:
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """The wait that a server asks for in its `Retry-After` header; `None` if it names no number of seconds."""
+    """The wait that a server asks for in its `Retry-After` header; `None` if it names neither seconds nor a date."""
+    asked = headers.get("retry-after", "")
     try:
-        seconds = float(headers.get("retry-after", ""))
+        seconds = float(asked)
     except ValueError:
-        return None
+        try:
+            until = parsedate_to_datetime(asked)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        # A date of HTTP is one of Greenwich, whatever zone it leaves out.
+        return max(0.0, (until.replace(tzinfo=until.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
     return seconds if math.isfinite(seconds) else None
 
 

@@ -10,6 +10,8 @@ from trifold.llm.thoughts import THOUGHTS_END
 
 # Below this share of the probability, an answer that begins with no label says nothing of labels.
 _LEAST_COVERED = 0.01
+# Above this sum they are no probabilities.
+_MOST_COVERED = 1.05
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def label_probabilities(
         anywhere: Whether the label may stand behind other words; where an answer names several, its beginning tells.
 
     Returns:
-        `None` if no label could be read.
+        `None` if no label could be read, or what the server tells adds up to clearly more than 1.
     """
     folded = [word.casefold().strip() for word in words]
     places = _without_thoughts(places)
@@ -49,6 +51,11 @@ def label_probabilities(
     tried = places if anywhere else places[: first + 1]
     begin = next((at for at in range(len(tried)) if _begins(places[at:], folded)), None)
     found = _walk(places[begin or 0 :], folded)
+    total = float(found.sum())
+    if total > _MOST_COVERED:
+        return None
+    # Servers round: where a token's own is 1, those of the others come on top.
+    found = found / max(1.0, total)
     return found if found.sum() > (0.0 if begin is not None else _LEAST_COVERED) else None
 
 

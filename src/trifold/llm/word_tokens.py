@@ -21,15 +21,20 @@ class WordTokens:
 
     Args:
         tokens: From messages and a word behind them to token ids.
+        check: Told the tokens of each prompt alone, before its many words are tokenised; raises an error if it does not
+            fit the model.
     """
 
-    def __init__(self, tokens: Callable[[Conversation, str], list[int]]) -> None:
-        self._tokens = tokens
+    def __init__(
+        self, tokens: Callable[[Conversation, str], list[int]], check: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self._tokens, self._check = tokens, check
         self._known: dict[tuple[object, ...], tuple[int, tuple[tuple[int, ...], ...]]] = {}
 
     def of(self, gap: Gap) -> tuple[Continuations, int]:
         """The prompt and the words as token ids, and the number of tokens of the prompt alone."""
         prompt = self._tokens(gap.conversation, "")
+        self._check(len(prompt))
         first = self._tokens(gap.conversation, gap.words[0])
         key = (gap.words, *prompt[-_CONTEXT:])
         if key in self._known:

@@ -34,7 +34,8 @@ class AnswerForm:
         """An answer of which nothing is written yet."""
         from llguidance import LLMatcher
 
-        return FormedAnswer(LLMatcher(self._tokens, self._grammar), self._vocabulary)
+        # What it would log is raised in our words.
+        return FormedAnswer(LLMatcher(self._tokens, self._grammar, log_level=0), self._vocabulary)
 
 
 class FormedAnswer:
@@ -55,8 +56,17 @@ class FormedAnswer:
         return scores.masked_fill(~mask, float("-inf"))
 
     def take(self, token: int) -> None:
-        """Go on with a token."""
+        """Go on with a token.
+
+        Raises:
+            BackboneError: If nothing can follow what is written, as with a schema that nothing obeys.
+        """
         self._matcher.consume_token(token)
+        if self._matcher.is_error():
+            raise BackboneError(
+                f"the answer cannot be held to its form ({_on_one_line(self._matcher.get_error())}): a schema that "
+                "refers to itself without an end, or asks for very much, is obeyed by no answer; write it without that"
+            )
 
     @property
     def is_whole(self) -> bool:
@@ -116,7 +126,12 @@ class AnswerForms:
 
             wrong, said = LLMatcher.validate_grammar_with_warnings(grammar, self._tokens)
             if wrong:
-                why = " ".join(said[0].split())[:200]
-                raise BackboneError(f"answers cannot be held to {what} ({why}): write it without that")
+                raise BackboneError(
+                    f"answers cannot be held to {what} ({_on_one_line(said[0])}): write it without that"
+                )
             self._known[grammar] = AnswerForm(self._tokens, grammar, self._vocabulary)
         return self._known[grammar]
+
+
+def _on_one_line(said: str) -> str:
+    return " ".join(said.split())[:200]

@@ -42,7 +42,7 @@ def reason_against(name: str, prompt_tokens: int, asked: int | None, window: int
     return NoRoom(f"the prompt has {prompt_tokens:,} tokens{more} and {name} reads {window:,}", way_out, left)
 
 
-def why_empty(text: str, tokens: int, max_tokens: int, flag: str, *, stopped: bool = False) -> str:
+def why_empty(text: str, tokens: int, max_tokens: int, flag: str, *, stopped: bool | None = False) -> str:
     """Why nothing that can be shown was written, as a sentence for the user.
 
     Args:
@@ -50,7 +50,7 @@ def why_empty(text: str, tokens: int, max_tokens: int, flag: str, *, stopped: bo
         tokens: Tokens that were written.
         max_tokens: Tokens that might have been written.
         flag: By which the user asks for more.
-        stopped: Whether a stop ended it.
+        stopped: Whether a stop ended it; `None` where one may have, which is not known.
     """
     if stopped:
         why = "it begins with a text that --stop names"
@@ -58,6 +58,8 @@ def why_empty(text: str, tokens: int, max_tokens: int, flag: str, *, stopped: bo
         why = "the model wrote only white space, as one that has learned little does: try another prompt or model"
     elif tokens >= max_tokens:
         why = f"all {max_tokens:,} tokens that it may have went into what is not shown: give more with {flag}"
+    elif stopped is None:
+        why = "the model ended it at once, or began with a text that ends answers (--stop, output.stop): name another"
     else:
         why = "the model ended it at once: say more in the prompt, or give a higher --temperature"
     return f"note: the answer is empty, since {why}"

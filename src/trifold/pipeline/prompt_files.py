@@ -64,7 +64,8 @@ class Session:
     def _say_what_is_wrong(self, conversation: Conversation, answer: Answer) -> None:
         if not answer.text.strip():
             limit = self.client.model.room(conversation, self.sampling.max_tokens)
-            say(why_empty(answer.text, answer.answer_tokens, limit, "--max-tokens"))
+            stopped = None if self.sampling.stop else False
+            say(why_empty(answer.text, answer.answer_tokens, limit, "--max-tokens", stopped=stopped))
         elif self.sampling.json_schema is not None and not is_json(answer.text):
             say("note: the answer is no JSON, which the prompt asks for")
 

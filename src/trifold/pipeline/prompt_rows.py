@@ -208,7 +208,8 @@ class _Asking:
                 elif not answer.text.strip():
                     self._counts.failed += 1
                     limit = client.model.room(conversation, sampling.max_tokens)
-                    why = why_empty(answer.text, answer.answer_tokens, limit, "--max-tokens")
+                    stopped = None if sampling.stop else False
+                    why = why_empty(answer.text, answer.answer_tokens, limit, "--max-tokens", stopped=stopped)
                     found[place] = {ERROR: why.removeprefix("note: ")}
                 elif sampling.json_schema is not None and not is_json(answer.text):
                     self._counts.failed += 1

@@ -39,7 +39,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ask(llm: str, text: str, log: Path, times: int = 1) -> None:
     prompt = parse_prompt(text)
-    model = OpenAIServer(llm.removeprefix("openai:"), LlmSettings(llm=llm, timeout_seconds=2))
+    model = OpenAIServer(llm.removeprefix("openai:"), LlmSettings(llm=llm))
     client = Client(model, CallLog(log), SpendingLimit(), retries=0)
     for number in range(times):
         client.ask(prompt.render({"text": f"Emma {number}"}), sampling_of(LlmSettings(), prompt))

@@ -84,10 +84,11 @@ def test_any_text_is_filled_in_as_it_is(text: str) -> None:
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40).filter(str.strip)
 
 
 @settings(max_examples=200)
-@given(role=texts, task=texts.filter(str.strip), line=texts, word=texts.filter(str.strip), default=texts, shown=texts)
+@given(role=texts, task=texts.filter(str.strip), line=texts, word=words, default=texts, shown=texts)
 def test_a_written_prompt_is_read_as_the_same(
     role: str, task: str, line: str, word: str, default: str, shown: str
 ) -> None:
@@ -114,6 +115,16 @@ def test_a_written_prompt_is_read_as_the_same(
         ('task = "{a}"\n[variables]\na = ""\n[[examples]]\na = "y"', "needs its answer"),
         ('task = "x"\noutput = { labels = ["a", "a"], form = "" }', "no part of output called 'form'"),
         ('task = "x"\noutput = { labels = { a = "same", b = "same" } }', "two labels are called 'same'"),
+        (
+            'task = "x"\noutput = { labels = ["a", "a ", "b"] }',
+            "two labels are called 'a' and 'a ', which answers cannot",
+        ),
+        ('task = "x"\noutput = { labels = { a = "Same", b = "same" } }', "two labels are called 'Same' and 'same'"),
+        ('task = "x"\noutput = { labels = ["a", "b", "a"] }', "the label 'a' is listed twice"),
+        ('task = "x"\noutput = { labels = [1, "1", "b"] }', "the label '1' is listed twice"),
+        ('task = "x"\noutput = { labels = [["a"], { b = 1 }] }', "labels must be texts in quotes, or whole numbers"),
+        ('task = "x"\noutput = { labels = ["a\\u0000", "a"] }', "a label holds a NUL character"),
+        ('task = "x"\noutput = { labels = [true, false] }', "labels must be texts in quotes, or whole numbers"),
         ('task = "x"\noutput = { labels = ["a"] }', "one label only"),
         ('task = "x"\nvariables = { "not a name" = "" }', "cannot be a variable's name"),
         ('task = "x"\ninstructions = [1]', "instructions must be a list of texts"),

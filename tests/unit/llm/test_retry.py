@@ -1,5 +1,8 @@
 """The retry policy: which calls are made again, how often, and after which wait."""
 
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
 import pytest
 
 from trifold.llm.contract import TransientError
@@ -21,6 +24,21 @@ def test_a_refusal_is_not_retried(status: int) -> None:
 )
 def test_the_wait_that_a_server_asks_for(header: str, seconds: float | None) -> None:
     assert retry_after_seconds({"retry-after": header}) == seconds
+
+
+@pytest.mark.parametrize(("ahead", "least", "most"), [(40, 5, 40), (-3_600, 0, 0)])
+def test_the_wait_may_be_a_date(ahead: int, least: float, most: float) -> None:
+    moment = datetime.now(UTC) + timedelta(seconds=ahead)
+    written = format_datetime(moment, usegmt=True)
+    for date in (written, written.removesuffix(" GMT") + " -0000"):
+        seconds = retry_after_seconds({"retry-after": date})
+        assert seconds is not None
+        assert least <= seconds <= most
+
+
+@pytest.mark.parametrize("date", ["Mon, 99 Nov 2026 23:59:00 GMT", "Mon, 30 Nov 99999999999 00:00:00 GMT", "soon"])
+def test_a_date_that_is_none_asks_for_no_wait(date: str) -> None:
+    assert retry_after_seconds({"retry-after": date}) is None
 
 
 def test_waits_double_up_to_a_minute_and_vary_by_half() -> None:

@@ -27,7 +27,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def labeller(server: Scripted, log: Path, votes: int = 1) -> GenerationLabeller:
-    llm = LlmSettings(llm=server.llm, log=log, timeout_seconds=1, retries=0)
+    llm = LlmSettings(llm=server.llm, log=log, retries=0)
     prompt, words = word_labels(None, LABELS, {})
     found = labeller_of(
         open_llm(llm, ComputeSettings()), LabellingTask(prompt, words, ""), llm, PromptingSettings(votes=votes)
@@ -146,6 +146,21 @@ def test_other_shapes_are_read(shape: str, tmp_path: Path) -> None:
     with scripted(lambda *_: answer_with(SHAPES[shape])) as server:
         found = goods(labeller(server, tmp_path / "log"), ["a film"])
     np.testing.assert_allclose(found, np.exp(-0.5) / (np.exp(-0.5) + np.exp(-1)), atol=1e-3)
+
+
+@pytest.mark.parametrize(("least", "asked"), [(-11.0, 0.99), (-0.1, 0.5)])
+def test_an_answer_counts_whatever_rounding_makes_of_its_probabilities(
+    least: float, asked: float, tmp_path: Path
+) -> None:
+    """The written token has all of it, and another spelling something; where that is a lot, the answer is a vote."""
+    tops = [{"token": "good", "logprob": 0.0}, {"token": " Good", "logprob": least}]
+    logprobs = {"content": [{**tops[0], "top_logprobs": tops}]}
+    with scripted(lambda *_: answer_with(logprobs)) as server:
+        one = labeller(server, tmp_path / "log")
+        assert goods(one, ["a film"]) > asked
+        assert len(server.requests) == 1
+        assert goods(labeller(server, tmp_path / "log"), ["a film"]) > asked
+        assert len(server.requests) == 1
 
 
 BROKEN: dict[str, object] = {

@@ -47,7 +47,7 @@ def test_pieces_are_shown_without_thoughts(text: str, size: int) -> None:
 
 
 def client(llm: str, log: Path) -> Client:
-    model = OpenAIServer(llm.removeprefix("openai:"), LlmSettings(llm=llm, timeout_seconds=1))
+    model = OpenAIServer(llm.removeprefix("openai:"), LlmSettings(llm=llm))
     return Client(model, CallLog(log), SpendingLimit(), retries=0)
 
 

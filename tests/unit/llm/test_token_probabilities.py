@@ -79,6 +79,18 @@ def test_where_no_label_stands_nothing_is_read(answer: list[TokenPlace]) -> None
     assert label_probabilities(answer, ("good", "bad")) is None
 
 
+def test_what_rounding_adds_is_taken_off() -> None:
+    """A server that gives the written token all, and others something."""
+    found = label_probabilities(places({"good": 1.0, " good": 0.00002, "bad": 0.00003}), ("good", "bad"))
+    np.testing.assert_allclose(found, (1.00002 / 1.00005, 0.00003 / 1.00005))  # type: ignore[arg-type]
+    assert found is not None
+    assert found.sum() <= 1.0 + 1e-12
+
+
+def test_what_adds_up_to_far_more_than_one_is_no_probability() -> None:
+    assert label_probabilities(places({"good": 1.0, " good": 1.0, "bad": 1.0}), ("good", "bad")) is None
+
+
 def test_probabilities_never_exceed_one() -> None:
     rng = np.random.default_rng(0)
     words = ("no", "not", "nothing", "not at all", "at", "a")

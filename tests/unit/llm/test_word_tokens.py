@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from trifold.llm.causal_model import CausalModel
-from trifold.llm.contract import Gap
+from trifold.llm.contract import Gap, NoRoomError
 from trifold.llm.open_model import open_llm
 from trifold.llm.prompt_template import Conversation, Message
 from trifold.llm.settings import LlmSettings
 from trifold.llm.word_tokens import WordTokens, common_length
+from trifold.models.answer_length import NoRoom
 from trifold.models.settings import ComputeSettings
 
 WORDS = ("good", "bad", "wonderful indeed", "no", "not", "nothing", "a dull, tedious thing")
@@ -58,6 +59,22 @@ def test_each_prompt_is_tokenised_with_one_word_alone(model: CausalModel) -> Non
     assert len(asked) == 101 + 4 * 2
     # Other words behind the same prompt are other tokens.
     assert found.of(gap("fine film", hundred[::-1]))[0].words[0] != found.of(gap("fine film", hundred))[0].words[0]
+
+
+def test_a_prompt_that_is_too_long_is_refused_before_its_words_are_tokenised() -> None:
+    """A thousand labels would be a thousand passes over a long prompt, each time it is asked whether it fits."""
+    asked: list[str] = []
+
+    def tokens(_: Conversation, word: str) -> list[int]:
+        asked.append(word)
+        return [1] * 100
+
+    def check(count: int) -> None:
+        raise NoRoomError(NoRoom(f"{count} tokens", "shorten it", 0))
+
+    with pytest.raises(NoRoomError, match="100 tokens"):
+        WordTokens(tokens, check).of(gap("fine film"))
+    assert asked == [""]
 
 
 def test_a_scored_prompt_is_counted_without_being_tokenised_again(model: CausalModel) -> None:

@@ -85,6 +85,21 @@ def test_answers_obey_the_schema(temperature: float, model: CausalModel) -> None
     assert found == alone, "neighbours change nothing"
 
 
+def test_a_schema_that_refers_to_itself_without_an_end_is_told(
+    model: CausalModel, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is a schema, and no answer of any length obeys it; what the library says of that is not printed."""
+    endless = {"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}, "additionalProperties": False}
+    how = Sampling(max_tokens=20, json_schema=json.dumps(endless))
+    found = dict(model.complete_many([(conversation, how) for conversation in ASKED]))
+    for one in found.values():
+        assert isinstance(one, LlmError)
+        assert "the answer cannot be held to its form" in str(one)
+    with pytest.raises(LlmError, match="refers to itself without an end"):
+        model.complete(ASKED[0], how)
+    assert "parser error" not in "".join(capfd.readouterr())
+
+
 def test_any_object_where_there_is_no_schema(model: CausalModel) -> None:
     found = answers(model, Sampling(max_tokens=400, temperature=1.0, json_schema="{}"))
     assert all(one.startswith("{") for one in found)

@@ -39,4 +39,5 @@ def test_why_nothing_was_written_is_said() -> None:
         "", 4, 4, "--max-tokens"
     )
     assert "the model wrote only white space" in why_empty(" \n", 4, 4, "--max-tokens")
+    assert "or began with a text that ends answers (--stop" in why_empty("", 2, 256, "--max-tokens", stopped=None)
     assert "it begins with a text that --stop names" in why_empty(" ", 4, 4, "--max-new-tokens", stopped=True)
