@@ -1,6 +1,7 @@
 """The app in a real browser, from a file to a file with labels, as someone goes who has never used a terminal."""
 
 import csv
+import json
 import os
 import shutil
 import signal
@@ -36,24 +37,24 @@ class Running:
 
 
 @contextmanager
-def app(folder: Path, port: int = 0) -> Iterator[Running]:
+def app(folder: Path, *more: str) -> Iterator[Running]:
     log = folder / f"app-{time.monotonic_ns()}.log"
-    command = [
-        sys.executable,
-        "-m",
-        "trifold",
-        "app",
-        "--port",
-        str(port),
-        "--no-open",
-        "--folder",
-        str(folder / "work"),
-    ]
+    words = ("app", "--port", "0", "--no-open", "--folder", str(folder / "work"), *more)
+    # What is printed has to arrive at once by itself.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with log.open("w") as file:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True, cwd=folder)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trifold", *words],
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+            cwd=folder,
+            env=env,
+        )
     assert process.stdout is not None
     try:
-        address = process.stdout.readline().strip()
+        printed = "".join(process.stdout.readline() for _ in range(4 if "--json" in more else 1))
+        address = json.loads(printed)["address"] if "--json" in more else printed.strip()
         assert address.startswith("http://127.0.0.1:"), log.read_text()
         yield Running(process, address, log)
     finally:
@@ -132,6 +133,18 @@ def give(page: Any, path: Path, button: str) -> None:
     page.get_by_role("button", name=button).click()
 
 
+def press(page: Any, button: str) -> None:
+    """Go to a button by the Tab key alone, and press it."""
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == button:
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+            page.keyboard.press("Enter")
+            return
+    raise AssertionError(f"{button} cannot be reached")
+
+
 def test_from_a_file_of_reviews_to_a_file_with_labels(browser: Any, tmp_path: Path, screenshots: Path) -> None:
     reviews = reviews_with_trouble(tmp_path / "reviews.csv")
     with app(tmp_path) as running, opened(browser, running.address) as page:
@@ -145,7 +158,7 @@ def test_from_a_file_of_reviews_to_a_file_with_labels(browser: Any, tmp_path: Pa
         assert "the same text has another label" in trouble
         assert HOSTILE in trouble
         look(page, "2-check", screenshots)
-        page.get_by_role("button", name="Go on: choose methods").click()
+        press(page, "Go on: choose methods")
 
         # The forecast, and one quick method of them.
         page.get_by_role("button", name="Compare them").wait_for()
@@ -155,7 +168,7 @@ def test_from_a_file_of_reviews_to_a_file_with_labels(browser: Any, tmp_path: Pa
                 tick.uncheck()
         assert "Forecast: about " in page.locator("#forecast").inner_text()
         page.get_by_label("Minutes at most, all together").fill("10")
-        page.get_by_role("button", name="Compare them").click()
+        press(page, "Compare them")
         page.get_by_role("button", name="Stop").wait_for()
         page.reload()  # in the middle: the job is found again
         look(page, "4-comparing", screenshots)
@@ -228,7 +241,7 @@ def test_a_job_is_cancelled_goes_on_and_survives_the_app(browser: Any, tmp_path:
         address = page.url.removeprefix(running.address)
         time.sleep(1)
     assert "1 job not done: what runs goes on" in running.said()
-    with app(tmp_path) as running, opened(browser, running.address, address) as page:
+    with app(tmp_path, "--json") as running, opened(browser, running.address, address) as page:
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Go on from there").wait_for()
 
@@ -285,6 +298,6 @@ def test_two_prompts_are_tried_on_rows_and_compared(
             assert page.get_by_role("region", name="The first rows").get_by_text("answer").is_visible()
         page.get_by_role("link", name="The prompt", exact=True).click()
         page.get_by_role("button", name="Compare").click()
-        page.get_by_text("rows have another answer").wait_for()
+        page.get_by_text("0 of the 4 rows that both have answered").wait_for()
         assert '+role = "You label texts."' in page.get_by_label("Differences").inner_text()
         look(page, "16-compared-prompts", screenshots)

@@ -13,6 +13,7 @@ from trifold.llm.settings import LlmSettings
 _MOST_ROWS = 100_000
 _SHOWN_ROWS = 50
 _USUAL_MODEL = "gemma-270m"
+_ANSWER = "answer"
 
 
 def prompt_routes(pages: Pages) -> APIRouter:
@@ -105,7 +106,8 @@ def _compare_page(pages: Pages, first: str, second: str) -> HTMLResponse:
         tables = [
             views.first_rows(folder / workspace.jobs.get(folder.parent.name).result, _SHOWN_ROWS) for folder in both
         ]
-        rows = list(zip(*tables, strict=False))
+        # A trial on fewer rows leaves the others without an answer.
+        rows = [pair for pair in zip(*tables, strict=False) if all(one.get(_ANSWER) for one in pair)]
     return pages.page(
         "prompts_compared.html",
         "Two prompts compared",

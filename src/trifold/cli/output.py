@@ -17,10 +17,15 @@ _OBEYED = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _BREAKS = re.compile(r"[\n\t]+")
 
 
-def print_json(value: Any) -> None:
-    """Print indented JSON; control characters that a terminal would act on are escaped."""
+def print_json(value: Any, *, flush: bool = False) -> None:
+    """Print indented JSON; control characters that a terminal would act on are escaped.
+
+    Args:
+        value: Of plain values and dataclasses.
+        flush: Whether it is to arrive at once, by a command that goes on.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, default=_as_json_value)
-    print(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    print(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text), flush=flush)
 
 
 def print_text(*parts: object, **options: Any) -> None:

@@ -51,7 +51,7 @@ def serve(
 
     def ready(address: str, names: Sequence[str]) -> None:
         if json:
-            print_json({"address": address, "runs": list(names)})
+            print_json({"address": address, "runs": list(names)}, flush=True)
         else:
             print(address, flush=True)
 

@@ -36,6 +36,7 @@ class Tokens:
             other, all of one length, each with special tokens of its own. `None` where every text is one window.
         types: `(total,)` int8, the token type of each id, which tells the texts of a pair apart; `None` where the texts
             are no pairs, or the backbone knows no types.
+        padded_to: Tokens that every window is padded to; as the padding rule says where `None`.
     """
 
     ids: np.ndarray
@@ -43,6 +44,7 @@ class Tokens:
     truncated: np.ndarray
     windows: np.ndarray | None = None
     types: np.ndarray | None = None
+    padded_to: int | None = None
 
     def __len__(self) -> int:
         return len(self.truncated)
@@ -117,7 +119,7 @@ class Tokens:
             Two arrays, or three, `(windows, longest)` int64 each; padding has type 0, as from transformers' tokenizers.
         """
         lengths = self.window_lengths(positions)
-        longest = padded_length(lengths, pad_to, self._longest)
+        longest = self.padded_to or padded_length(lengths, pad_to, self._longest)
         ids = np.full((len(lengths), longest), pad_id, dtype=np.int64)
         mask = np.arange(longest) < lengths[:, None]
         ids[mask] = np.concatenate(self._of(positions, self.ids))

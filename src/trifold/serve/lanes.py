@@ -77,7 +77,7 @@ class Lanes:
     @property
     def load(self) -> Load:
         """How busy all of them are together."""
-        loads = [lane.load for lane in self._lanes.values()]
+        loads = [lane.load for lane in self._all()]
         return Load(
             sum(load.requests for load in loads),
             sum(load.texts for load in loads),
@@ -87,13 +87,17 @@ class Lanes:
 
     def close(self) -> None:
         """Give up what is not answered, and end the threads."""
-        for lane in self._lanes.values():
+        for lane in self._all():
             lane.close()
 
     def join(self, seconds: float) -> None:
         """Wait until the passes that are being computed are done."""
-        for lane in self._lanes.values():
+        for lane in self._all():
             lane.join(seconds)
+
+    def _all(self) -> list[Lane]:
+        # A copy: the thread in which runs are opened may add one meanwhile.
+        return list(self._lanes.values())
 
 
 def late(seconds: float) -> DeadlineError:

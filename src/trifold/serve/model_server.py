@@ -209,7 +209,8 @@ class ModelServer:
         require_few(texts, self._settings.texts_per_request)
         async with self._under_way.request([run], "embed"):
             require_texts(texts)
-            vectors = await self._versions.off_loop(lambda: version.vectors)
+            # In the thread that opens runs, but only once: that of a new version may take it for long.
+            vectors = version.opened_vectors or await self._versions.off_loop(lambda: version.vectors)
             require_dimensions(vectors, dimensions)
             prompt = vectors.embedder.prompt_text(prompt_name)
             width = dimensions or vectors.embedder.width
@@ -229,7 +230,7 @@ class ModelServer:
         *,
         deadline_seconds: float | None = None,
     ) -> ExplainReply:
-        """Which words of a text decided; requests for labels go first.
+        """Which words of a text decided; the many texts that this takes have their turn among those of all others.
 
         Raises:
             ServingError: If there is no answer; runs that read pairs are not explained.

@@ -78,6 +78,11 @@ class Version:
         """
         return self._opener.open_vectors(self.facts)
 
+    @property
+    def opened_vectors(self) -> Vectors | None:
+        """What gives its vectors, where that is open already."""
+        return self.__dict__.get("vectors")
+
 
 class RunOpener:
     """Opens runs; those on one backbone get one copy of it. One thread uses it.

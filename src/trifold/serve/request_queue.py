@@ -9,7 +9,7 @@ Source: Demers, Keshav and Shenker 1989, "Analysis and Simulation of a Fair Queu
 """
 
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from threading import Condition
 
 from trifold.serve.batches import fill_batch
@@ -23,8 +23,9 @@ from trifold.serve.settings import QueueSettings
 _TIMES_ITS_WORK = 16
 # Rows of a request that are looked at for one batch.
 _ROWS_LOOKED_AT = 256
-# What may be computed between two layers of a batch: no more than this share of it, while no more requests wait.
-_SHORT_SHARE, _FEW_REQUESTS = 0.25, 8
+# What may be computed between two layers of a batch: no more than this share of it; the smaller one where more requests
+# wait than this, since short passes waste time.
+_SHORT_SHARE, _SHARE_OF_MANY, _FEW_REQUESTS = 0.25, 0.1, 8
 
 
 class RequestQueue:
@@ -69,13 +70,13 @@ class RequestQueue:
         own, settings = request.seconds_left, self._settings
         wait = self._wait(own)
         bound = min(seconds, max(settings.queue_seconds, _TIMES_ITS_WORK * own))
-        full = len(self._requests) >= settings.queue_requests or (
-            self._tokens and self._tokens + tokens > settings.queue_tokens
-        )
+        # What waits in the background keeps nobody out.
+        others = sum(not other.background for other in self._requests)
+        full = others >= settings.queue_requests or (self._tokens and self._tokens + tokens > settings.queue_tokens)
         if full or wait > bound:
             retry = max(0.1, wait)
             raise QueueFullError(
-                f"the server is busy: {len(self._requests):,} requests are under way, and this one would wait for "
+                f"the server is busy: {others:,} requests are under way, and this one would wait for "
                 f"about {wait:.1f} seconds; try again in {retry:.1f} seconds",
                 retry,
             )
@@ -121,18 +122,17 @@ class RequestQueue:
     def take_between(self, running: Batch) -> Batch | None:
         """Take what may be computed in the midst of a batch: the next in turn, where that is much shorter.
 
-        Where many wait, nothing is: each of them waits for many passes, and short passes waste time.
-
         Args:
             running: The batch; what others take of it is no more than it takes itself.
         """
         with self._changed:
             waiting = [request for request in self._requests if request.rows and not request.background]
-            if self._closed or not 0 < len(waiting) <= _FEW_REQUESTS:
+            if self._closed or not waiting:
                 return None
             leader = next(iter(min(waiting, key=_turn).rows.values()))
-            pace, most = leader.request.work.pace, _SHORT_SHARE * running.seconds
-            seconds = pace.fixed_seconds + leader.size * pace.seconds_per_token
+            share = _SHORT_SHARE if len(waiting) <= _FEW_REQUESTS else _SHARE_OF_MANY
+            pace, most = leader.request.work.pace, share * running.seconds
+            seconds = pace.seconds(leader.size)
             if seconds > most or running.lent + seconds > running.seconds:
                 return None
             return self._taken(waiting, most)
@@ -147,10 +147,10 @@ class RequestQueue:
         waiting.sort(key=_turn)
         leader = next(iter(waiting[0].rows.values()))
         work = leader.request.work
-        asked = [list(request.rows.values())[:_ROWS_LOOKED_AT] for request in waiting if request.work is work]
+        asked = [islice(request.rows.values(), _ROWS_LOOKED_AT) for request in waiting if request.work is work]
         # The first text of each request, then the second of each.
         others = [row for one_of_each in zip_longest(*asked) for row in one_of_each if row is not None]
-        rows = fill_batch(leader, others, _budget(work, seconds), work.most_rows)
+        rows = fill_batch(leader, others, _budget(work, seconds), work.most_rows, even=work.few_shapes)
         each = work.pace.seconds_per_token
         for row in rows:
             request, cost = row.request, row.size * each
@@ -158,9 +158,9 @@ class RequestQueue:
             self._tokens -= row.size
             request.begins += cost
             request.seconds_left = max(0.0, request.seconds_left - cost)
-        spent = each * sum(row.size for row in rows)
-        self._now += spent / len(waiting)
-        return Batch(rows, work.pace.fixed_seconds + spent)
+        size = sum(row.size for row in rows)
+        self._now += size * each / len(waiting)
+        return Batch(rows, work.pace.seconds(size))
 
     @property
     def load(self) -> Load:
@@ -190,5 +190,8 @@ def _turn(request: Request) -> float:
 
 def _budget(work: Pass, seconds: float | None) -> int:
     """Tokens of a batch."""
-    most = work.pass_seconds if seconds is None else seconds
-    return work.token_budget if most is None else min(work.token_budget, work.pace.tokens_within(most))
+    if seconds is not None:
+        return min(work.token_budget, work.pace.tokens_within(seconds))
+    if work.pass_seconds is None:
+        return work.token_budget
+    return min(work.token_budget, max(work.least_tokens, work.pace.tokens_within(work.pass_seconds)))

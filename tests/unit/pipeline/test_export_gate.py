@@ -13,7 +13,7 @@ def compared(rows: int, lost: int) -> export._Compared:
     truth = np.arange(rows) % 2
     after = np.where(np.arange(rows) < lost, 1 - truth, truth)
     drop = paired_difference("accuracy", truth, truth, after, 2)
-    return export._Compared("accuracy", drop, rows, 1 - lost / rows)
+    return export._Compared("accuracy", drop, rows, 1 - lost / rows, difference=0.01)
 
 
 def test_two_rows_of_160_refuse_nothing_and_are_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from trifold.serve.batches import even_length
 from trifold.serve.errors import QueueFullError, StoppingError
 from trifold.serve.passes import Pass
 from trifold.serve.request_queue import RequestQueue
@@ -115,6 +116,16 @@ def test_the_background_waits_until_nobody_else_does() -> None:
     assert [_taken(queue)[0].request for _ in range(4)] == [*before, behind]
 
 
+def test_the_background_keeps_nobody_out() -> None:
+    queue, work = _large(queue_requests=2), _Measured()
+    for _ in range(2):
+        _ask(queue, work, 1, background=True)
+    for _ in range(2):
+        _ask(queue, work, 1)
+    with pytest.raises(QueueFullError, match="2 requests are under way"):
+        _ask(queue, work, 1)
+
+
 def test_much_shorter_texts_have_their_turn_within_a_batch_and_no_others() -> None:
     queue, work = _large(), _Measured()
     _ask(queue, work, *[100] * 4)
@@ -133,14 +144,18 @@ def test_much_shorter_texts_have_their_turn_within_a_batch_and_no_others() -> No
     assert queue.take_between(running) is None
 
 
-def test_nothing_is_let_in_between_where_many_wait() -> None:
+def test_where_many_wait_only_what_is_shorter_still_is_let_in_between() -> None:
     queue, work = _large(), _Measured()
     _ask(queue, work, 100)
     running = queue.take()
     assert running is not None
     for _ in range(9):
-        _ask(queue, work, 5)
+        _ask(queue, work, 20)
     assert queue.take_between(running) is None
+    short = _ask(queue, work, 5)
+    found = queue.take_between(running)
+    assert found is not None
+    assert [row.request for row in found.rows] == [short]
 
 
 def test_equal_texts_count_once_in_a_batch() -> None:
@@ -197,3 +212,17 @@ def test_a_closed_queue_gives_back_what_is_left() -> None:
     assert queue.take() is None
     with pytest.raises(StoppingError):
         _ask(queue, work, 1)
+
+
+def test_where_few_shapes_are_to_occur_batches_have_powers_of_two() -> None:
+    queue, work = _large(), _Measured()
+    work.token_budget, work.few_shapes = 1_000, True
+    _ask(queue, work, *[10] * 7, keys=["a", "b", "c", "c", "d", "e", "f"])
+    # Four distinct ones, of which one stands twice.
+    assert [row.number for row in _taken(queue)] == [0, 1, 2, 3, 4]
+    assert len(_taken(queue)) == 2
+
+
+@pytest.mark.parametrize(("longest", "padded"), [(1, 16), (17, 32), (65, 96), (129, 144), (241, 250), (250, 250)])
+def test_lengths_are_padded_to_few_values(longest: int, padded: int) -> None:
+    assert even_length(longest, 250) == padded
