@@ -119,6 +119,17 @@ def test_what_is_wrong_is_told_on_the_page(page: Any) -> None:
     page.get_by_text("the text is empty").wait_for()
 
 
+def test_of_a_text_that_is_refused_nothing_of_the_one_before_is_left(page: Any) -> None:
+    page.get_by_label("Text", exact=True).fill("a superb film")
+    page.get_by_role("button", name="Find the label").click()
+    words = page.get_by_role("region", name="Deciding words")
+    words.get_by_role("heading").wait_for()
+    page.get_by_label("Text", exact=True).fill("\u200b")
+    page.get_by_role("button", name="Find the label").click()
+    page.get_by_text("the text is empty").wait_for()
+    assert words.inner_text() == ""
+
+
 def test_a_file_is_labelled_and_comes_back(page: Any, reviews_file: Path, films: Path, tmp_path: Path) -> None:
     page.get_by_label("CSV, TSV").set_input_files(reviews_file)
     page.get_by_role("button", name="Label every row").click()

@@ -15,8 +15,8 @@ from trifold.app import processes
 from trifold.app.outcome import outcome
 from trifold.app.processes import Process
 from trifold.app.record import EVENTS, OUTPUT, RESULTS, JobRecord, read_job
-from trifold.errors import ArtifactError, DataError
-from trifold.events import say
+from trifold.errors import ArtifactError, DataError, first_line
+from trifold.events import say, with_this_sink
 from trifold.system_errors import fault_of
 
 _NUMBER = re.compile(r"[0-9a-f]{12}")
@@ -38,7 +38,8 @@ class Jobs:
     def __init__(self, folder: Path, command: Sequence[str] = processes.COMMAND) -> None:
         self._folder, self._command = folder, command
         self._lock = threading.RLock()
-        self._ended, self._thread = threading.Event(), threading.Thread(target=self._watch, daemon=True)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=with_this_sink(self._watch), daemon=True)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._records: dict[str, JobRecord] = {}
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,11 +163,18 @@ class Jobs:
                     self._start(*min(waiting, key=lambda pair: pair[1].created))
 
     def _watch(self) -> None:
+        said = ""
         while not self._ended.wait(_LOOK_SECONDS):
+            trouble = ""
             try:
                 self.look()
             except OSError as error:
-                say(f"note: the state of a job cannot be written: {fault_of(error) or error}")
+                trouble = f"note: the state of a job cannot be written: {fault_of(error) or error}"
+            except Exception as error:  # noqa: BLE001 - without this thread no job would ever start again
+                trouble = f"note: jobs could not be looked at: {type(error).__name__}: {first_line(error)}"
+            if trouble and trouble != said:
+                say(trouble)
+            said = trouble
 
     def _put(self, number: str, record: JobRecord) -> None:
         record.write(self.folder(number))

@@ -17,6 +17,8 @@ _OWN = "trifold: "
 class JobProgress:
     """What a process said so far.
 
+    Each tab that shows the job updates it from a thread of its own: copy what you go through.
+
     Attributes:
         path: Lines of JSON.
         messages: The last of them.

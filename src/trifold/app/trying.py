@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trifold.artifact.manifest import MANIFEST
 from trifold.event_sinks import Silence
 from trifold.events import sending_to
 from trifold.explanations.explain import explain_texts
@@ -45,7 +46,7 @@ class Answer:
 class TriedRun:
     """A run in memory; one text is answered at a time."""
 
-    _folder: Path | None = None
+    _opened: tuple[Path, tuple[int, int] | None] | None = None
     _run: Run | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,10 +74,21 @@ class TriedRun:
             return Answer(_labels(found), found.truncated, _scores(found), explanation)
 
     def _open(self, folder: Path) -> Run:
-        if self._run is None or self._folder != folder:
-            self._run, self._folder = None, None
-            self._run, self._folder = load_run(folder), folder
+        # A comparison that goes on may put another run into the same place.
+        wanted = (folder, _identity(folder / MANIFEST))
+        if self._run is None or self._opened != wanted:
+            self._run, self._opened = None, None
+            self._run, self._opened = load_run(folder), wanted
         return self._run
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from the one that is put into its place; `None` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _labels(found: Prediction) -> tuple[str, ...]:

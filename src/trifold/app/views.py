@@ -125,7 +125,7 @@ def waiting_words(workspace: Workspace, number: str, record: JobRecord) -> str:
     if record.cancelled and record.state == "running":
         return "Stopping: what is done by now is kept. This may take half a minute."
     if record.state == "running":
-        run = next((work.run for work in reversed(workspace.progress(number).works.values()) if work.run), "")
+        run = next((work.run for work in reversed(list(workspace.progress(number).works.values())) if work.run), "")
         return f"At work on {run}." if run else "At work."
     words = {"finished": "Done.", "cancelled": "Stopped.", "failed": f"It failed: {own_words(record, record.error)}"}
     return words[record.state]
@@ -134,7 +134,7 @@ def waiting_words(workspace: Workspace, number: str, record: JobRecord) -> str:
 def bars(progress: JobProgress) -> list[dict[str, object]]:
     """Pieces of work that are not done, the latest first."""
     found = []
-    for work in reversed(progress.works.values()):
+    for work in reversed(list(progress.works.values())):
         left = work.seconds_left
         about = f", about {duration(left)} left" if left is not None and work.done else ""
         task = f"{work.run}: {work.task}" if work.run else work.task
@@ -144,7 +144,7 @@ def bars(progress: JobProgress) -> list[dict[str, object]]:
 
 def curves(progress: JobProgress) -> list[Curve]:
     """The losses of every run that has told some."""
-    return [_curve(run, told) for run, told in list(progress.losses.items())]
+    return [_curve(run, list(told)) for run, told in list(progress.losses.items())]
 
 
 def _curve(run: str, told: Sequence[Losses]) -> Curve:

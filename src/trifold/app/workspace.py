@@ -75,8 +75,12 @@ class Workspace:
             DataError: If there is none, or a job is at work on it.
         """
         self.files.get(file)
-        self.jobs.remove([number for number, record in self.jobs.all() if record.file == file])
+        numbers = [number for number, record in self.jobs.all() if record.file == file]
+        self.jobs.remove(numbers)
         self.files.remove(file)
+        with self._lock:
+            for number in numbers:
+                self._progress.pop(number, None)
 
     def best(self, number: str) -> Path:
         """The run that a comparison says to ship."""

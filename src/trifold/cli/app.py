@@ -10,7 +10,7 @@ from trifold.cli.output import print_json
 from trifold.cli.output import print_text as print
 from trifold.errors import SettingsError
 
-_NEEDED = ("fastapi", "uvicorn")
+_NEEDED = ("fastapi", "httptools", "uvicorn")
 
 
 def app(*, settings: Annotated[AppSettings | None, Parameter(name="*")] = None, json: bool = False) -> None:

@@ -81,10 +81,14 @@ class Prompting(Method):
         """
         asked = self.settings.prompting
         labeller, kept = self.prepare(train, labels)
-        said = {0: "no example", 1: "one example"}.get(asked.shots, f"{asked.shots} examples")
-        say(f"prompt: {kept['llm']} is told what to do, with {said}")
+        shown = min(asked.shots, len(train))
+        said = {0: "no example", 1: "one example"}.get(shown, f"{shown:,} examples")
+        fewer = f", not {asked.shots:,}, since training has no more rows" if shown < asked.shots else ""
+        say(f"prompt: {kept['llm']} is told what to do, with {said}{fewer}")
+        choices: dict[str, object] = {"shots": f"{shown}, {asked.shot_choice}" if shown else "none"}
         if not isinstance(labeller, LikelihoodLabeller):
-            return self.fitted(labeller, labels, kept, {"votes": asked.votes}, np.zeros((0, len(labels))))
+            choices["votes"] = asked.votes
+            return self.fitted(labeller, labels, kept, choices, np.zeros((0, len(labels))))
         read = [self._read(labeller, one, train, validation, labels) for one in self._ways(labeller.task)]
         best = min(read, key=lambda one: one.loss)
         if len(read) > 1:
@@ -92,7 +96,7 @@ class Prompting(Method):
             say(f"prompt: scored by {best.task.score_by}, by validation loss ({losses})")
         labeller.task, labeller.score_map = best.task, best.score_map
         kept["score_by"] = best.task.score_by
-        choices: dict[str, object] = {"score_by": best.task.score_by, "calibration": best.rule}
+        choices |= {"score_by": best.task.score_by, "calibration": best.rule}
         choices |= _order_dependence(labeller, validation.texts)
         logits = labeller.score_map(best.scores)
         return self.fitted(labeller, labels, kept, choices, logits, sum(one.seconds for one in read))
@@ -144,7 +148,7 @@ class Prompting(Method):
             "llm": without_server(labeller.identity),
             "prompt": str(asked.prompt or "made from the labels"),
             "words": list(labeller.task.words),
-            "shots": f"{asked.shots}, {asked.shot_choice}" if asked.shots else "none",
+            "shots": "none",
         }
         return Fitted(
             predictor=PromptPredictor(labeller, labels, kept, llm.prices, how=(compute, llm)),
@@ -169,6 +173,8 @@ class Prompting(Method):
         asked = self.settings.prompting.calibration
         if labeller.task.several and asked in ("affine", "auto"):
             return "affine", affine_of_each(scores, truth), math.nan
+        if asked == "affine":
+            _tell_missing(labeller.task.words, truth)
         if asked != "auto":
             found = (
                 affine(scores, truth) if asked == "affine" else label_free_map(asked, labeller, lambda: scores, shots)
@@ -227,6 +233,17 @@ class Prompting(Method):
         kept["llm_bytes"] = int(str(kept["llm_bytes"])) + files.size_bytes() + vectors.nbytes
         embed = embedder(files, tokenizer, backbone)
         return NearestShots(_prompt_examples(train, task, labels, model), vectors, shots, embed)
+
+
+def _tell_missing(words: Sequence[str], truth: np.ndarray) -> None:
+    """Say which labels no validation row has: a map that is learned from these gives them to hardly any text."""
+    missing = [word for number, word in enumerate(words) if number not in truth]
+    if missing:
+        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        say(
+            f"note: no validation row has the label {missing[0]}{more}, which --calibration affine then hardly gives: "
+            "take auto, or more rows"
+        )
 
 
 def _order_dependence(labeller: LikelihoodLabeller, texts: Sequence[Text]) -> dict[str, object]:

@@ -140,7 +140,7 @@ class PromptPredictor(Predictor):
             score_map = _score_map(arrays, len(labels)) if "base" in kept and asked.label_by != "answers" else None
             _require_whole(task, labels, arrays)
         if asked.votes > 1:
-            say(f"note: {folder.parent} asks {asked.votes} times for each text")
+            say(f"note: this run asks {asked.votes} times for each text")
         model = open_llm(named, compute)
         labeller = labeller_of(model, task, named, asked, arrays.get("prior"), score_map)
         return cls(labeller, labels, kept, named.prices, temperature, (compute, llm))

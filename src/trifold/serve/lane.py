@@ -11,7 +11,7 @@ from threading import Thread
 from trifold.data.in_memory import texts_or_pairs_of
 from trifold.engines.interludes import between_layers
 from trifold.errors import DataError, TrifoldError, first_line
-from trifold.events import say
+from trifold.events import say, with_this_sink
 from trifold.runtime import prepare_own
 from trifold.serve.errors import BrokenModelError, ServingError, TextTooLongError, UnusableTextError
 from trifold.serve.observer import Observer
@@ -38,7 +38,7 @@ class Lane:
         self._queue = RequestQueue(settings)
         self._observer, self._prepared = observer, False
         self._reader = ThreadPoolExecutor(1, f"trifold-{name}-reader")
-        self._thread = Thread(target=self._work, name=f"trifold-{name}", daemon=True)
+        self._thread = Thread(target=with_this_sink(self._work), name=f"trifold-{name}", daemon=True)
         self._thread.start()
 
     def submit(self, request: Request, seconds: float, *, reads_pairs: bool, ours: bool = False) -> None:
@@ -112,8 +112,13 @@ class Lane:
                 # Some of what is set belongs to the thread alone. TF-IDF never waits for PyTorch.
                 prepare_own()
                 self._prepared = True
-            with between_layers(partial(self._let_in, batch)):
-                self._compute(batch)
+            try:
+                with between_layers(partial(self._let_in, batch)):
+                    self._compute(batch)
+            except Exception as error:  # noqa: BLE001 - without this thread nobody would ever get an answer again
+                say(f"note: a batch got no answer: {type(error).__name__}: {first_line(error)}")
+                for row in batch.rows:
+                    row.request.fail(_told(error))
 
     def _let_in(self, running: Batch) -> None:
         """Compute short texts in the midst of a longer pass."""

@@ -15,6 +15,7 @@ from trifold.types import Text, TextPair
 _MODELS = "models"
 # Until the first texts of a version are computed, however busy the server is.
 _WARM_UP_SECONDS = 600.0
+_CANARY = "Is it well?"
 # Words of one token mostly, so that the longest text is reached.
 _LONG_TEXT = "so it is " * 2_048
 
@@ -57,6 +58,15 @@ class Lanes:
             lane.submit(request, _WARM_UP_SECONDS, reads_pairs=version.facts.reads_pairs, ours=True)
             request.future.result(_WARM_UP_SECONDS)
 
+    async def canary(self, version: Version, seconds: float) -> None:
+        """Compute a short text, to see whether a version still works.
+
+        Raises:
+            ServingError: If it does not, or not within so long.
+        """
+        text: Text = TextPair(_CANARY, _CANARY) if version.facts.reads_pairs else _CANARY
+        await self.answered([(version, Request([text], version.work, [version.labels]))], seconds)
+
     async def answered(self, asked: Sequence[tuple[Version, Request]], seconds: float) -> None:
         """Wait until some requests are answered; if one is not, nobody waits for the others either.
 
@@ -77,7 +87,7 @@ class Lanes:
     @property
     def load(self) -> Load:
         """How busy all of them are together."""
-        loads = [lane.load for lane in self._lanes.values()]
+        loads = [lane.load for lane in self._all()]
         return Load(
             sum(load.requests for load in loads),
             sum(load.texts for load in loads),
@@ -87,13 +97,17 @@ class Lanes:
 
     def close(self) -> None:
         """Give up what is not answered, and end the threads."""
-        for lane in self._lanes.values():
+        for lane in self._all():
             lane.close()
 
     def join(self, seconds: float) -> None:
         """Wait until the passes that are being computed are done."""
-        for lane in self._lanes.values():
+        for lane in self._all():
             lane.join(seconds)
+
+    def _all(self) -> list[Lane]:
+        # A copy: the thread in which runs are opened may add one meanwhile.
+        return list(self._lanes.values())
 
 
 def late(seconds: float) -> DeadlineError:

@@ -9,7 +9,7 @@ Source: Demers, Keshav and Shenker 1989, "Analysis and Simulation of a Fair Queu
 """
 
 from collections.abc import Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from threading import Condition
 
 from trifold.serve.batches import fill_batch
@@ -70,13 +70,13 @@ class RequestQueue:
         own, settings = request.seconds_left, self._settings
         wait = self._wait(own, request.same)
         bound = min(seconds, max(settings.queue_seconds, _TIMES_ITS_WORK * own))
-        full = len(self._requests) >= settings.queue_requests or (
-            self._tokens and self._tokens + tokens > settings.queue_tokens
-        )
+        # What waits in the background keeps nobody out.
+        others = sum(not other.background for other in self._requests)
+        full = others >= settings.queue_requests or (self._tokens and self._tokens + tokens > settings.queue_tokens)
         if full or wait > bound:
             retry = max(0.1, wait)
             raise QueueFullError(
-                f"the server is busy: {len(self._requests):,} requests are under way, and this one would wait for "
+                f"the server is busy: {others:,} requests are under way, and this one would wait for "
                 f"about {wait:.1f} seconds; try again in {retry:.1f} seconds",
                 retry,
             )
@@ -154,7 +154,7 @@ class RequestQueue:
         waiting.sort(key=_turn)
         leader = next(iter(waiting[0].rows.values()))
         work = leader.request.work
-        asked = [list(request.rows.values())[:_ROWS_LOOKED_AT] for request in waiting if request.work is work]
+        asked = [islice(request.rows.values(), _ROWS_LOOKED_AT) for request in waiting if request.work is work]
         # The first text of each request, then the second of each.
         others = [row for one_of_each in zip_longest(*asked) for row in one_of_each if row is not None]
         rows = fill_batch(leader, others, _budget(work, seconds), work.most_rows, even=work.few_shapes)

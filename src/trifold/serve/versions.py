@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trifold.errors import TrifoldError, first_line
+from trifold.events import with_this_sink
 from trifold.serve.errors import StoppingError, UnknownRunError
 from trifold.serve.lanes import Lanes
 from trifold.serve.opening import RunOpener, Version
@@ -56,7 +57,7 @@ class Versions:
             self._lanes.warm_up(version)
             return version
 
-        found: Version = await self.off_loop(opened)
+        found: Version = await self.off_loop(with_this_sink(opened))
         return found
 
     async def off_loop(self, function: Callable[[], Any]) -> Any:

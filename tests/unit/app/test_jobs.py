@@ -6,7 +6,9 @@ import signal
 import sys
 import textwrap
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Semaphore
 
 import pytest
 
@@ -14,7 +16,9 @@ from trifold.app.jobs import Jobs
 from trifold.app.processes import Process, runs
 from trifold.app.progress import JobProgress
 from trifold.app.record import EVENTS, JobRecord, State
+from trifold.app.views import bars
 from trifold.errors import DataError
+from trifold.events import Event, Message, sending_to
 
 # A command that does what its first word says, and listens to Ctrl-C as ours do.
 SCRIPT = textwrap.dedent("""
@@ -43,6 +47,17 @@ def command(tmp_path: Path) -> tuple[str, ...]:
     path = tmp_path / "command.py"
     path.write_text(SCRIPT)
     return (sys.executable, "-S", str(path))
+
+
+class Heard:
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def send(self, event: Event) -> None:
+        assert isinstance(event, Message)
+        self.texts.append(event.text)
 
 
 def job(*words: str, result: str = "") -> JobRecord:
@@ -254,3 +269,42 @@ def wait_until_it_says(jobs: Jobs, number: str) -> None:
     while not progress.update().messages and time.monotonic() < until:
         time.sleep(0.02)
     time.sleep(0.1)
+
+
+def test_a_fault_while_jobs_are_looked_at_is_told_once_and_the_watch_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, heard = Semaphore(0), Heard()
+    with sending_to(heard):
+        jobs = Jobs(tmp_path / "jobs")
+
+    def look() -> None:
+        looks.release()
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(jobs, "look", look)
+    jobs.begin()
+    assert all(looks.acquire(timeout=30) for _ in range(3))
+    jobs.close()
+    assert heard.texts == ["note: jobs could not be looked at: ValueError: a fault"]
+
+
+def test_bars_are_those_of_one_moment_while_another_tab_reads_on(tmp_path: Path) -> None:
+    progress = JobProgress(tmp_path / EVENTS)
+
+    @dataclass
+    class Arriving:
+        """A piece of work beside which another one begins as soon as it is looked at."""
+
+        run: str = ""
+        task: str = "scoring"
+        done: int = 1
+        total: int = 2
+
+        @property
+        def seconds_left(self) -> float | None:
+            progress.works[len(progress.works)] = Arriving()  # type: ignore[assignment]
+            return None
+
+    progress.works |= {0: Arriving(), 1: Arriving()}  # type: ignore[dict-item]
+    assert [bar["task"] for bar in bars(progress)] == ["scoring", "scoring"]

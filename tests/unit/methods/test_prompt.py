@@ -86,6 +86,33 @@ def test_examples_come_from_the_training_part_alone(decoder: Path, split: Split,
     assert sorted(label for _, label in shots) == ["bad", "bad", "good", "good"]
 
 
+@pytest.mark.parametrize("choice", ["balanced", "random"])
+def test_more_examples_than_rows_are_those_that_there_are(
+    choice: str, decoder: Path, split: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [split.train.labels.index("good"), split.train.labels.index("bad"), len(split.train) - 1]
+    few = replace(split, train=split.train.take(rows))
+    fitted = fit(settings(f"hf:{decoder}", tmp_path / "log", shots=1_000, shot_choice=choice), few)
+    assert "with 3 examples, not 1,000, since training has no more rows" in capsys.readouterr().err
+    assert fitted.choices["shots"] == f"3, {choice}"
+    fitted.predictor.save(tmp_path / "model")
+    assert len(json.loads((tmp_path / "model" / "prompt.json").read_text())["shots"]) == 3
+
+
+@pytest.mark.parametrize("rule", ["affine", "auto"])
+def test_a_label_that_no_validation_row_has_is_told_where_weights_are_learned(
+    rule: str, decoder: Path, split: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = [row for row, label in enumerate(split.validation.labels) if label == "good"]
+    lopsided = replace(split, validation=split.validation.take(good))
+    fitted = fit(settings(f"hf:{decoder}", tmp_path / "log", calibration=rule), lopsided)
+    told = (
+        "no validation row has the label bad, which --calibration affine then hardly gives" in capsys.readouterr().err
+    )
+    assert told == (rule == "affine")
+    assert rule == "affine" or fitted.choices["calibration"] != "affine"
+
+
 def test_nearest_examples_are_nearest(decoder: Path, split: Split, tmp_path: Path) -> None:
     """A text that stands in the training part, almost, finds itself, shown last."""
     given = settings(

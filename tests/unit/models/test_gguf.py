@@ -174,6 +174,34 @@ def test_a_lacking_weight_is_named(tmp_path: Path) -> None:
     assert not list_models()
 
 
+def set_number(file: Path, name: str, number: int) -> None:
+    """Put another number into a file's description of itself."""
+    content = file.read_bytes()
+    # Behind the name stand the number's type and the number, four bytes each.
+    place = content.index(name.encode()) + len(name) + 4
+    file.write_bytes(content[:place] + number.to_bytes(4, "little") + content[place + 4 :])
+
+
+@pytest.mark.parametrize("layers", [3, 100_000, 2**32 - 1])
+def test_more_layers_than_the_file_holds_are_refused_at_once(layers: int, file: Path) -> None:
+    """A model of a hundred thousand layers would be built for minutes before a weight is missed."""
+    set_number(file, "llama.block_count", layers)
+    with pytest.raises(BackboneError, match=rf"says that it has {layers:,} layers, and holds 2\): download it again"):
+        locate(str(file))
+    assert not list_models()
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("attention.head_count", 0), ("attention.head_count", 7), ("attention.head_count_kv", 0), ("embedding_length", 0)],
+)
+def test_a_description_of_no_model_is_refused(name: str, number: int, file: Path) -> None:
+    set_number(file, f"llama.{name}", number)
+    with pytest.raises(BackboneError):
+        locate(str(file))
+    assert not list_models()
+
+
 def test_an_unknown_architecture_is_named(tmp_path: Path) -> None:
     import gguf
 

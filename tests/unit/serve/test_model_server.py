@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -17,8 +18,15 @@ from trifold.inference.predict import predict_texts
 from trifold.inference.run import load_run
 from trifold.models.settings import EncodingSettings
 from trifold.pipeline.export import export
-from trifold.serve.errors import TextTooLongError, TooManyTextsError, UnknownRunError, UnusableRequestError
+from trifold.serve.errors import (
+    BrokenModelError,
+    TextTooLongError,
+    TooManyTextsError,
+    UnknownRunError,
+    UnusableRequestError,
+)
 from trifold.serve.model_server import ModelServer
+from trifold.serve.observer import Observer
 from trifold.serve.replies import Reply
 from trifold.serve.settings import QueueSettings
 from trifold.types import Text, TextPair
@@ -168,6 +176,46 @@ def test_vectors_are_those_of_embed(tiny_model: Path, tmp_path: Path) -> None:
             await server.embed("tfidf", ["a"])
 
     served({"features": folder, "full": tuned, "tfidf": small_run(tmp_path / "tfidf")}, ask)
+
+
+def test_vectors_that_were_asked_for_before_do_not_wait_for_a_run_that_is_opened(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    folder, opened = _trained(tmp_path / "features", "features", tiny_model), Event()
+
+    async def ask(server: ModelServer) -> None:
+        await server.embed("features", ["a"])
+        opening = asyncio.create_task(server._versions.off_loop(lambda: opened.wait(60)))
+        try:
+            await asyncio.sleep(0)
+            reply = await asyncio.wait_for(server.embed("features", ["a"]), 30)
+            assert reply.vectors.shape == (1, 32)
+            assert not opening.done()
+        finally:
+            opened.set()
+            await opening
+
+    served({"features": folder}, ask)
+
+
+def test_a_fault_of_an_observer_costs_one_answer_and_no_later_ones(tmp_path: Path) -> None:
+    class Faulty(Observer):
+        fails = False
+
+        def batch(self, *_: object) -> None:
+            if self.fails:
+                self.fails = False
+                raise ValueError("a fault")
+
+    observer = Faulty()
+
+    async def ask(server: ModelServer) -> None:
+        observer.fails = True
+        with pytest.raises(BrokenModelError, match="a fault"):
+            await server.predict("tfidf", ["a superb film"])
+        assert (await server.predict("tfidf", ["a superb film"])).answers[0].labels == ("good",)
+
+    served({"tfidf": small_run(tmp_path / "tfidf")}, ask, observer=observer)
 
 
 def test_an_explanation_is_the_one_that_explain_gives(tiny_model: Path, tmp_path: Path) -> None:

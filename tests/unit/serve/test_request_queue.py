@@ -116,6 +116,16 @@ def test_the_background_waits_until_nobody_else_does() -> None:
     assert [_taken(queue)[0].request for _ in range(4)] == [*before, behind]
 
 
+def test_the_background_keeps_nobody_out() -> None:
+    queue, work = _large(queue_requests=2), _Measured()
+    for _ in range(2):
+        _ask(queue, work, 1, background=True)
+    for _ in range(2):
+        _ask(queue, work, 1)
+    with pytest.raises(QueueFullError, match="2 requests are under way"):
+        _ask(queue, work, 1)
+
+
 def test_much_shorter_texts_have_their_turn_within_a_batch_and_no_others() -> None:
     queue, work = _large(), _Measured()
     _ask(queue, work, *[100] * 4)

@@ -19,6 +19,8 @@ SUFFIX = ".gguf"
 # What the parts of one model are called, and files beside it that read images.
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
 _IMAGE_READER = "mmproj"
+# What the tensors of a layer are called.
+_LAYER = re.compile(r"(?:enc\.|dec\.)?blk\.(\d+)\.")
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def read_gguf(path: Path) -> GgufFile:
         reader = GGUFReader(path)
         architecture = str(reader.fields["general.architecture"].contents())
         tensors = {tensor.name: tensor for tensor in _tensors(reader)}
+        _require_layers(reader.fields.get(f"{architecture}.block_count"), tensors)
     except OSError as error:
         raise BackboneError(f"{path} cannot be read ({reason_of(error)}): check its name") from None
     except (ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError) as error:
@@ -137,6 +140,21 @@ def read_gguf(path: Path) -> GgufFile:
             f"{path} is cut short or damaged ({quoted(reason_of(error))[1:-1]}): download it again"
         ) from None
     return GgufFile(path, architecture, tensors)
+
+
+def _require_layers(said: Any, tensors: dict[str, GgufTensor]) -> None:
+    """Refuse a file that says it has more layers than it holds: a model of so many might be built for hours.
+
+    Args:
+        said: The field with their number; `None` where there is none.
+        tensors: By their names.
+
+    Raises:
+        ValueError: If it does.
+    """
+    layers = {found[1] for found in map(_LAYER.match, tensors) if found}
+    if said is not None and layers and int(said.contents()) > len(layers):
+        raise ValueError(f"it says that it has {int(said.contents()):,} layers, and holds {len(layers):,}")
 
 
 def _tensors(reader: Any) -> Iterator[GgufTensor]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from trifold.errors import BackboneError
 from trifold.events import Advance
+from trifold.models.backbone_files import reason_of
 from trifold.models.gguf.reading import GgufFile, GgufTensor
 
 # Weights that are in memory at once.
@@ -89,7 +90,12 @@ def write_weights(file: GgufFile, config: Any, dtype: str, path: Path, advance: 
 
 def _entries(file: GgufFile, config: Any) -> list[_Entry]:
     """What is to be written, in the order of the model."""
-    names = _names(file.architecture, config)
+    try:
+        names = _names(file.architecture, config)
+    except Exception as error:  # noqa: BLE001 - transformers checks few of the numbers that it divides by
+        raise BackboneError(
+            f"{file.path} describes no model that can be built ({reason_of(error)}): download a file that is whole"
+        ) from None
     lacking = sorted(name for name, (gguf_name, _) in names.items() if gguf_name not in file.tensors)
     if lacking:
         raise BackboneError(

@@ -13,12 +13,9 @@ from trifold.serve.http.json_bodies import JsonBody, JsonRoute
 from trifold.serve.http.run_facts import run_info
 from trifold.serve.http.service import Service
 from trifold.serve.served_run import ServedRun
-from trifold.types import Text, TextPair
 from trifold.version import VERSION
 from trifold.web.refusals import Refusal
 
-# A canary is as short as a text can be, and goes the way of every other one.
-_CANARY = "Is it well?"
 _CANARY_SECONDS = 5.0
 
 
@@ -92,9 +89,8 @@ async def _readiness(service: Service) -> JSONResponse:
 
 async def _canary(service: Service, run: ServedRun) -> str | None:
     """Why a run does not answer; `None` where it does, or is only busy."""
-    text: Text = TextPair(_CANARY, _CANARY) if run.reads_pairs else _CANARY
     try:
-        await service.server.predict(run.name, [text], deadline_seconds=_CANARY_SECONDS)
+        await service.server.canary(run.name, _CANARY_SECONDS)
     except QueueFullError:
         return None
     except ServingError as error:

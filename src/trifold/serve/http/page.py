@@ -95,8 +95,10 @@ async def _answer(service: Service, request: Request, run: ServedRun, form: dict
 
 async def _words(service: Service, request: Request, run: ServedRun, form: dict[str, str]) -> str:
     """The deciding words; nothing where they cannot be had, or each answer takes time or money."""
-    if run.reads_pairs or run.asks_llm or len(form.get("text", "")) > MOST_CHARACTERS:
+    if run.reads_pairs or run.asks_llm:
         return ""
+    if len(form.get("text", "")) > MOST_CHARACTERS:
+        return f'<p class="soft">Which words decided is told of texts of up to {MOST_CHARACTERS:,} characters.</p>'
     (text,) = texts_of(form.get("text", ""), pairs=False, name="the text")
     found = await until_gone(request, service.server.explain(run.name, str(text)))
     tell(request.scope, run=run.name, version=found.version, texts=1)

@@ -55,16 +55,19 @@ one.addEventListener("submit", async (event) => {
   const mine = ++asked, body = new URLSearchParams(new FormData(one)).toString();
   const button = one.querySelector("button");
   button.disabled = true;
+  // What was said of the text before is not of this one; and an answer stands though no words may come.
+  let where = "answer";
+  place("words").replaceChildren();
   try {
     const answer = await part("answer", body);
     if (mine !== asked) return;
     showHtml(place("answer"), answer);
-    place("words").replaceChildren();
     button.disabled = false;
+    where = "words";
     const words = await part("words", body);
     if (mine === asked) showHtml(place("words"), words);
   } catch (error) {
-    if (mine === asked) problem(place("answer"), error);
+    if (mine === asked) problem(place(where), error);
   } finally {
     button.disabled = false;
   }
