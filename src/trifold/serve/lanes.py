@@ -15,6 +15,7 @@ from trifold.types import Text, TextPair
 _MODELS = "models"
 # Until the first texts of a version are computed, however busy the server is.
 _WARM_UP_SECONDS = 600.0
+_CANARY = "Is it well?"
 # Words of one token mostly, so that the longest text is reached.
 _LONG_TEXT = "so it is " * 2_048
 
@@ -56,6 +57,15 @@ class Lanes:
             request = Request(given, version.work, [version.labels])
             lane.submit(request, _WARM_UP_SECONDS, reads_pairs=version.facts.reads_pairs, ours=True)
             request.future.result(_WARM_UP_SECONDS)
+
+    async def canary(self, version: Version, seconds: float) -> None:
+        """Compute a short text, to see whether a version still works.
+
+        Raises:
+            ServingError: If it does not, or not within so long.
+        """
+        text: Text = TextPair(_CANARY, _CANARY) if version.facts.reads_pairs else _CANARY
+        await self.answered([(version, Request([text], version.work, [version.labels]))], seconds)
 
     async def answered(self, asked: Sequence[tuple[Version, Request]], seconds: float) -> None:
         """Wait until some requests are answered; if one is not, nobody waits for the others either.

@@ -179,7 +179,8 @@ class ModelServer:
         for run, reply in replies.items():
             self._observer.answered(run, "predict", len(texts), reply.timing)
             self._observer.predicted(run, reply)
-        self._ask_shadow(asked, texts, seconds)
+        if self._shadow is not None:
+            self._shadow.ask_beside(self._versions.first().facts.name, asked, texts, seconds)
         return {run: replies[run] for run in versions}
 
     async def embed(
@@ -209,7 +210,6 @@ class ModelServer:
         require_few(texts, self._settings.texts_per_request)
         async with self._under_way.request([run], "embed"):
             require_texts(texts)
-            # In the thread that opens runs, but only once: that of a new version may take it for long.
             vectors = version.opened_vectors or await self._versions.off_loop(lambda: version.vectors)
             require_dimensions(vectors, dimensions)
             prompt = vectors.embedder.prompt_text(prompt_name)
@@ -251,6 +251,14 @@ class ModelServer:
         self._observer.answered(run, "explain", 1, Timing(0.0, 0.0, took, took))
         return ExplainReply(found, took, version.facts.version)
 
+    async def canary(self, run: str, seconds: float) -> None:
+        """Have a run answer a short text that nobody sent: it is no answer that is counted, and no shadow sees it.
+
+        Raises:
+            ServingError: If it does not answer within so long.
+        """
+        await self._lanes.canary(self._versions[run], seconds)
+
     async def reload(self, run: str | None = None) -> dict[str, str]:
         """Open folders again, and let the new versions answer from the next request on.
 
@@ -289,12 +297,3 @@ class ModelServer:
 
     def _deadline(self, given: float | None) -> float:
         return self._settings.deadline_seconds if given is None else require_deadline(given)
-
-    def _ask_shadow(
-        self, asked: Sequence[tuple[Sequence[Version], Request]], texts: Sequence[Text], seconds: float
-    ) -> None:
-        first = self._versions.first().facts.name
-        for together, request in asked:
-            for version, found in zip(together, request.results, strict=True):
-                if self._shadow is not None and version.facts.name == first:
-                    self._shadow.ask(first, texts, found, seconds)

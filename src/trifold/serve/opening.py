@@ -11,10 +11,11 @@ import numpy as np
 
 from trifold.artifact.hub_runs import run_folder
 from trifold.artifact.manifest import MANIFEST
+from trifold.artifact.metrics_file import read_metrics
 from trifold.artifact.run_folder import best_run
 from trifold.artifact.run_record import ClassifierRecord, read_run_record
 from trifold.engines.token_model import LogitsModel
-from trifold.errors import BackboneError, TrifoldError
+from trifold.errors import ArtifactError, BackboneError, TrifoldError
 from trifold.inference.run import Run, load_run
 from trifold.llm.settings import LlmSettings
 from trifold.methods.catalogue import method_entry
@@ -80,7 +81,7 @@ class Version:
 
     @property
     def opened_vectors(self) -> Vectors | None:
-        """What gives its vectors, where that is open already."""
+        """What gives its vectors, where that is open already: the thread that opens may be busy with a new version."""
         return self.__dict__.get("vectors")
 
 
@@ -139,6 +140,11 @@ class RunOpener:
         """
         from trifold.documents.embedding.embedder import TextEmbedder
 
+        if not _is_unchanged(facts):
+            raise BackboneError(
+                f"the folder of {facts.name} has changed since it was opened, and its encoder was not needed till now: "
+                "have it opened again (POST /reload)"
+            )
         asked = facts.record.settings
         settings = EncodingSettings(
             **vars(self._compute),
@@ -171,6 +177,27 @@ def _asks_llm(folder: Path) -> bool:
     return isinstance(record, ClassifierRecord) and not record.exported and method_entry(record.method).asks_llm
 
 
+def _version_of(folder: Path) -> str:
+    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()[:12]
+
+
+def _is_unchanged(facts: ServedRun) -> bool:
+    try:
+        return _version_of(facts.folder) == facts.version
+    except OSError:
+        return False
+
+
+def _metrics_of(folder: Path) -> dict[str, Any] | None:
+    """What was measured, which is read now, since the folder may be another run's by the time that it is asked for."""
+    try:
+        found = dict(read_metrics(folder))
+    except ArtifactError:
+        return None
+    found.pop("classes", None)
+    return found
+
+
 def _facts(name: str, run: Run) -> ServedRun:
     predictor, record = run.predictor, run.record
     labels, entry, asked = predictor.labels, method_entry(record.method), record.as_json()
@@ -181,7 +208,8 @@ def _facts(name: str, run: Run) -> ServedRun:
     return ServedRun(
         name=name,
         run=run,
-        version=hashlib.sha256((run.folder / MANIFEST).read_bytes()).hexdigest()[:12],
+        version=_version_of(run.folder),
+        metrics=_metrics_of(run.folder),
         labels=tuple(map(str, labels.names)),
         multi_label=labels.multi_label,
         thresholds=labels.thresholds,

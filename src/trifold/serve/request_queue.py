@@ -68,7 +68,7 @@ class RequestQueue:
 
     def _require_room(self, request: Request, tokens: int, seconds: float) -> None:
         own, settings = request.seconds_left, self._settings
-        wait = self._wait(own)
+        wait = self._wait(own, request.same)
         bound = min(seconds, max(settings.queue_seconds, _TIMES_ITS_WORK * own))
         # What waits in the background keeps nobody out.
         others = sum(not other.background for other in self._requests)
@@ -81,9 +81,16 @@ class RequestQueue:
                 retry,
             )
 
-    def _wait(self, own: float) -> float:
-        """Seconds until a request of `own` seconds is done, less these: of each other one no more than its own work."""
-        return sum(min(other.seconds_left, own) for other in self._requests if not other.background)
+    def _wait(self, own: float, same: int) -> float:
+        """Seconds until a request of `own` seconds is done, less these: of each other one no more than its own work.
+
+        Requests for the same texts by runs on one backbone take one pass, and count once.
+        """
+        waits: dict[int, float] = {}
+        for other in self._requests:
+            if not other.background and other.same != same:
+                waits[other.same] = max(waits.get(other.same, 0.0), min(other.seconds_left, own))
+        return sum(waits.values())
 
     def add(self, rows: Sequence[Row]) -> None:
         """Let rows wait; all are of one request, and after the last of its texts it is wholly read."""

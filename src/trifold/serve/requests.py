@@ -79,6 +79,7 @@ class Request:
         left: Texts without results.
         seconds_left: About how long computing them takes.
         begins: Virtual time at which it came, and what was done of it since then, in seconds (`request_queue.py`).
+        same: What requests for the same texts by the same pass have in common.
         lengths: Tokens of each text, as far as it was read.
         truncated: Whether each was too long to be read whole.
     """
@@ -100,6 +101,7 @@ class Request:
         self.unread = self.left = len(texts)
         self.lengths, self.truncated = [0] * len(texts), [False] * len(texts)
         self.seconds_left = self.begins = 0.0
+        self.same = hash((id(work), *map(str, self.texts)))
         self.arrived = time.perf_counter()
         self.read = self.started = self.finished = self.arrived
 

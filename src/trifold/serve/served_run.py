@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trifold.artifact.run_record import FinetuneRecord
 from trifold.inference.run import Run
@@ -21,6 +22,7 @@ class ServedRun:
         max_length: Tokens of a text, or of each window, that are read; `None` where the run reads no tokens.
         backbone: Name of the model that it was trained from; `None` where there is none.
         asks_llm: Whether a language model is asked about each text.
+        metrics: What was measured on its test rows; `None` where the folder does not tell, such as of an export.
         shares_with: Names of the runs whose texts take the same forward pass.
     """
 
@@ -33,6 +35,7 @@ class ServedRun:
     max_length: int | None
     backbone: str | None
     asks_llm: bool
+    metrics: dict[str, Any] | None = None
     shares_with: tuple[str, ...] = ()
 
     @property

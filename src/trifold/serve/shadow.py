@@ -31,6 +31,22 @@ class Shadow:
         self._waiting = 0
         self._lock = Lock()
 
+    def ask_beside(
+        self, run: str, asked: Sequence[tuple[Sequence[Version], Request]], texts: Sequence[Text], seconds: float
+    ) -> None:
+        """Ask what a run was asked, if it was.
+
+        Args:
+            run: Beside which it answers.
+            asked: Requests that were answered, with the versions that each of them came to.
+            texts: Theirs.
+            seconds: Deadline.
+        """
+        for versions, request in asked:
+            for version, found in zip(versions, request.results, strict=True):
+                if version.facts.name == run:
+                    self.ask(run, texts, found, seconds)
+
     def ask(self, run: str, texts: Sequence[Text], answers: Sequence[Prediction], seconds: float) -> None:
         """Ask about some texts, unless too many wait; called from one thread.
 

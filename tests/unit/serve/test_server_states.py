@@ -106,3 +106,23 @@ def test_a_server_that_was_never_started_answers_nothing_and_ends(run: Path) -> 
         assert await server.drain(0)
 
     asyncio.run(ask())
+
+
+def test_what_is_told_of_a_run_is_of_the_version_that_answers(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+
+    async def ask(server: ModelServer) -> None:
+        before = server.runs["run"]
+        shutil.rmtree(folder)
+        small_run(folder, "wonderful", "tedious")
+        assert server.runs["run"] is before
+        assert (await server.predict("run", ["superb"])).version == before.version
+        # Its encoder would be opened only now, and would be the other run's.
+        with pytest.raises(UnusableRequestError, match="has changed since it was opened"):
+            await server.embed("run", ["superb"])
+        shutil.rmtree(folder)
+        with pytest.raises(UnusableRequestError, match="has changed since it was opened"):
+            await server.embed("run", ["superb"])
+
+    served({"run": folder}, ask)

@@ -49,7 +49,7 @@ def make_app(service: Service, files: Files, write: Callable[[str], None] | None
         guarded = CORSMiddleware(
             guarded,
             allow_origins=settings.cors_origin,
-            allow_methods=("GET", "POST"),
+            allow_methods=("GET", "POST", "DELETE"),
             allow_headers=("Authorization", "Content-Type"),
             expose_headers=("X-Truncated", "X-Declined", "X-Run-Version", "Server-Timing", "Retry-After"),
         )

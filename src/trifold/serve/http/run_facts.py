@@ -3,8 +3,6 @@
 from pathlib import PurePath
 from typing import Any
 
-from trifold.artifact.metrics_file import read_metrics
-from trifold.errors import ArtifactError
 from trifold.formatting import counted, interval, megabytes, percent
 from trifold.serve.served_run import ServedRun
 
@@ -28,23 +26,13 @@ def run_info(run: ServedRun) -> dict[str, Any]:
         "trained": record.started,
         "data_sha256": data.get("sha256") if data else None,
         "size_bytes": record.get("size_bytes"),
-        "metrics": metrics_of(run),
+        "metrics": run.metrics,
     }
-
-
-def metrics_of(run: ServedRun) -> dict[str, Any] | None:
-    """What was measured on the run's test rows; `None` where the folder no longer tells, such as of an export."""
-    try:
-        found: dict[str, Any] = dict(read_metrics(run.folder))
-    except ArtifactError:
-        return None
-    found.pop("classes", None)
-    return found
 
 
 def in_words(run: ServedRun) -> dict[str, str]:
     """The facts that a person may want to know, by what they are called."""
-    record, measured = run.record, metrics_of(run) or {}
+    record, measured = run.record, run.metrics or {}
     facts = {"method": record.method}
     if run.backbone:
         facts["backbone"] = run.backbone

@@ -122,8 +122,20 @@ def test_what_cannot_be_done_is_told(path: str, asked: Any, status: int, said: s
 def test_health_asks_the_runs_where_that_is_wanted(server: AskedServer) -> None:
     for path in ("/health", "/ping"):
         assert server.get(path).json() == {"status": "ok"}
+
+    def counted() -> list[str]:
+        kinds = (
+            "trifold_answers_total",
+            "trifold_texts_total",
+            "trifold_confidence_count",
+            "trifold_run_requests_total",
+        )
+        return [line for line in server.get("/metrics").text.splitlines() if line.startswith(kinds)]
+
+    before = counted()
     for path in ("/health?ready", "/health/ready"):
         assert server.get(path).json() == {"status": "ready", "runs": ["encoded", "films", "pairs"]}
+    assert counted() == before, "labels of texts that nobody sent would look like a change in the texts"
     server.service.stopping = True
     try:
         assert server.get("/health/ready").status_code == 503
