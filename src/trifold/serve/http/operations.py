@@ -27,15 +27,15 @@ class ReloadRequest(JsonBody):
 
 def operation_routes(service: Service) -> APIRouter:
     """`GET /health`, `/health/ready`, `/ping`, `/metrics`, `/v1/models`, `/info` and `POST /reload`."""
-    router = APIRouter(route_class=JsonRoute, tags=["operation"])
+    router, canaries = APIRouter(route_class=JsonRoute, tags=["operation"]), Canaries(service)
 
     @router.get("/health", response_model=None, summary="Whether the server lives, or with ?ready, answers")
     async def health(ready: Annotated[str | None, Query(description="Ask the runs, too")] = None) -> JSONResponse:
-        return await _readiness(service) if ready is not None else JSONResponse({"status": "ok"})
+        return await _readiness(service, canaries) if ready is not None else JSONResponse({"status": "ok"})
 
     @router.get("/health/ready", response_model=None, summary="Whether every run answers a text")
     async def health_ready() -> JSONResponse:
-        return await _readiness(service)
+        return await _readiness(service, canaries)
 
     @router.get("/ping", response_model=None, summary="As /health, where SageMaker asks")
     async def ping() -> JSONResponse:
@@ -71,20 +71,44 @@ def operation_routes(service: Service) -> APIRouter:
     return router
 
 
-async def _readiness(service: Service) -> JSONResponse:
-    """Whether every run answers; those that ask a language model are not asked, which would take money.
+class Canaries:
+    """A short text for each run, to see whether it answers.
+
+    Those who ask at the same time share them: they need no key, and must not fill the queue.
+
+    Args:
+        service: The server.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._asking: asyncio.Task[dict[str, str | None]] | None = None
+
+    async def faults(self) -> dict[str, str | None]:
+        """Name of each run to why it does not answer; those that ask a language model, which takes money, left out."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask())
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> dict[str, str | None]:
+        runs = [run for run in self._service.server.runs.values() if not run.asks_llm]
+        found = await asyncio.gather(*(_canary(self._service, run) for run in runs))
+        return {run.name: fault for run, fault in zip(runs, found, strict=True)}
+
+
+async def _readiness(service: Service, canaries: Canaries) -> JSONResponse:
+    """Whether every run answers.
 
     Raises:
         Refusal: If one does not.
     """
     if service.stopping:
         raise Refusal(503, "the server is about to stop")
-    runs = [run for run in service.server.runs.values() if not run.asks_llm]
-    found = await asyncio.gather(*(_canary(service, run) for run in runs))
-    failed = [f"{run.name}: {fault}" for run, fault in zip(runs, found, strict=True) if fault]
+    found = await canaries.faults()
+    failed = [f"{run}: {fault}" for run, fault in found.items() if fault]
     if failed:
         raise Refusal(503, "; ".join(failed))
-    return JSONResponse({"status": "ready", "runs": [run.name for run in runs]})
+    return JSONResponse({"status": "ready", "runs": list(found)})
 
 
 async def _canary(service: Service, run: ServedRun) -> str | None:
