@@ -10,10 +10,15 @@ from trifold.stop_signals import signals_wait
 
 def test_an_interrupt_waits_for_the_end_of_the_block() -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt), signals_wait():
+
+    @signals_wait()
+    def block() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         done.append("all of it")
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
     assert done == ["all of it"]
 
 

