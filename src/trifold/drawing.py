@@ -24,6 +24,9 @@ def drawing(what: str) -> Iterator[None]:
         with mpl.rc_context({"text.parse_math": False}), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
+    except (KeyboardInterrupt, SystemExit):
+        say(f"stopped while {what} was being made; everything else is kept: the same command with --resume makes it")
+        raise
     except Exception as error:  # noqa: BLE001 - whatever breaks a picture, hours of training must not go with it
         reason = first_line(error)
         say(f"note: {what} cannot be made ({type(error).__name__}: {reason[:200]}); everything else is kept")

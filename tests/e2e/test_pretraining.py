@@ -185,6 +185,26 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     assert not (folder / "state").exists()
 
 
+def test_stopped_while_the_model_is_written_it_goes_on_from_what_was_trained(
+    story: Path, tiny_model: Path, tmp_path: Path, trifold_command: Command
+) -> None:
+    folder = tmp_path / "run"
+    command = ["pretrain", story, *SHORT, "--model", tiny_model, "--time-limit", "0.05", "--output-dir", folder]
+    words = [sys.executable, "-m", "trifold", *map(str, command)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        while not list(tmp_path.glob(".run*/model")) and process.poll() is None:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "--resume goes on from it" in said or folder.joinpath("run.json").exists(), said
+    assert "Model weights saved" not in said
+    done = trifold_command(*command, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "resumed after step" in done.stderr or "is finished" in done.stderr
+    assert {"run.json", "model", "loss.png", "report.html"} <= {path.name for path in folder.iterdir()}
+
+
 def test_a_decoder_that_is_asked_for_more_than_it_reads_says_so(
     decoder: Path, tmp_path: Path, trifold_command: Command
 ) -> None:

@@ -4,6 +4,8 @@ import re
 import signal
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +105,46 @@ def test_ctrl_c_twice_waits_for_nobody(tmp_path: Path, tmp_path_factory: pytest.
             # Of the thirty seconds that it would have.
             assert running.process.wait(timeout=15) == 0
         assert "Traceback" not in running.said()
+
+
+def test_more_connections_than_there_may_be_wait_without_filling_the_log(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    resource = pytest.importorskip("resource")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("another process's limits cannot be set on this system")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    films = served_runs.films(tmp_path_factory.getbasetemp())
+    with serving(tmp_path, films) as running:
+        # It raised its own limit when it began.
+        resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (128, limits[1]))
+        held = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(200)]
+        time.sleep(2)
+        for connection in held:
+            connection.close()
+        assert running.ask("/predict", {"inputs": "superb"})[0] == 200
+        assert running.said().count("too many connections are open") == 1
+        assert "Traceback" not in running.said()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP on this system")
+def test_sighup_before_it_answers_does_not_end_it(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    films = served_runs.films(tmp_path_factory.getbasetemp())
+    command = [sys.executable, "-m", "trifold", "serve", str(films), "--port", "0", "--device", "cpu"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        status = Path(f"/proc/{process.pid}/status")
+        if not status.is_file():
+            process.kill()
+            pytest.skip("no /proc on this system")
+        hangup = 1 << (signal.SIGHUP - 1)
+        while process.poll() is None and not hangup & caught_signals(status):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("http://")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
+def caught_signals(status: Path) -> int:
+    return next(int(line.split()[1], 16) for line in status.read_text().splitlines() if line.startswith("SigCgt"))

@@ -16,6 +16,7 @@ from trifold.atomic import write_json as write_json
 from trifold.errors import ArtifactError, DataError, SettingsError, first_line
 from trifold.events import say
 from trifold.file_lock import locked, parents_of, real
+from trifold.stop_signals import signals_wait
 from trifold.system_errors import fault_of, out_of_room
 
 
@@ -153,16 +154,31 @@ def new_folder(target: Path) -> Iterator[Path]:
             raise _cannot_be_written(place.parent, error) from None
         try:
             yield aside
-            _open_to_others(aside)
-            sync_folder(aside)
-            write_manifest(aside)
-            sync(aside)
         except BaseException as error:
-            remove(aside)
-            if out_of_room(error):
-                raise ArtifactError(f"{target} could not be written: {fault_of(error)}") from error
+            _drop(aside, target, error)
             raise
-        _move(aside, place, target)
+        # Nothing but names is missing now: who stops the process in these moments has the run all the same.
+        with signals_wait():
+            try:
+                _open_to_others(aside)
+                sync_folder(aside)
+                write_manifest(aside)
+                sync(aside)
+            except BaseException as error:
+                _drop(aside, target, error)
+                raise
+            _move(aside, place, target)
+
+
+def _drop(aside: Path, target: Path, error: BaseException) -> None:
+    """Remove what came to nothing.
+
+    Raises:
+        ArtifactError: If there was no room for it.
+    """
+    remove(aside)
+    if out_of_room(error):
+        raise ArtifactError(f"{target} could not be written: {fault_of(error)}") from error
 
 
 def clear_unfinished(place: Path) -> None:

@@ -19,6 +19,7 @@ from trifold.methods.defaults import FULL, LORA, Defaults, tuning_epochs
 from trifold.methods.training_config import chosen_for, make_training_config
 from trifold.models.backbone_files import BackboneFiles, read_config
 from trifold.models.context_length import context_length
+from trifold.models.loading import save_model
 from trifold.models.locate import describe_base, find_backbone
 from trifold.models.lora import add_adapter, load_adapter, save_adapter
 from trifold.models.settings import BackboneSettings
@@ -180,7 +181,7 @@ class GenerativeFull(GenerativeMethod):
 
     def save_weights(self, model: Any, folder: Path) -> None:
         """See `GenerativeMethod.save_weights`."""
-        model.save_pretrained(folder)
+        save_model(model, folder)
 
     def load_weights(self, folder: Path, files: BackboneFiles) -> Any:
         """See `GenerativeMethod.load_weights`."""

@@ -22,11 +22,12 @@ _HEADS = {"ForMaskedLM": "head for masked words", "ForSequenceClassification": "
 
 
 def save_model(model: Any, folder: Path) -> None:
-    """Save a model with transformers, without its progress bar."""
+    """Save a model with transformers, without its progress bar and its messages."""
     from transformers import logging
 
     logging.disable_progress_bar()
-    model.save_pretrained(folder)
+    with without_advice():
+        model.save_pretrained(folder)
 
 
 def load_model(

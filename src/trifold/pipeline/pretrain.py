@@ -18,6 +18,7 @@ from trifold.evaluate.pretraining_report import write_pretraining_report
 from trifold.events import say
 from trifold.formatting import counted
 from trifold.models.backbone_files import BackboneFiles
+from trifold.models.loading import save_model
 from trifold.models.tokenizer_files import copy_tokenizer
 from trifold.pipeline.pretrain_request import PretrainRequest
 from trifold.pipeline.pretraining_text import PretrainingText, read_text
@@ -31,7 +32,8 @@ from trifold.pretrain.perplexity import measures
 from trifold.pretrain.sample_texts import samples
 from trifold.pretrain.settings import ObjectiveName
 from trifold.pretrain.text_files import Documents
-from trifold.pretrain.training_length import TrainingLength, kept, kept_budget, settle, trained_tokens
+from trifold.pretrain.training_length import TrainingLength, kept_budget, settle, trained_tokens
+from trifold.pretrain.training_length import keep as keep_length
 from trifold.pretrain.unigram import why_unlearned
 from trifold.runtime import Runtime, choose, hardware, peak_memory_bytes, prepare_own, seed_everything
 from trifold.train.checkpoint import Checkpointer
@@ -168,8 +170,8 @@ def _learn(
     config = budget.config(base, parts[0], request.learning.validations)
     _announce(request, text, model, config, runtime)
     seed_everything(request.learning.seed)
-    with kept(budget, state):
-        history, figures = train_model(model, parts[0], parts[1], config, runtime)
+    keep_length(budget, checkpointer)
+    history, figures = train_model(model, parts[0], parts[1], config, runtime)
     seconds = time.monotonic() - begun + checkpointer.seconds_before
     return _Learned(model, config, budget, history, figures, parts, seconds, peak_memory_bytes())
 
@@ -260,10 +262,7 @@ def _announce(
 
 
 def _save(model: Any, files: BackboneFiles, folder: Path) -> None:
-    from transformers import logging
-
-    logging.disable_progress_bar()
-    model.save_pretrained(folder)
+    save_model(model, folder)
     copy_tokenizer(files, folder)
     pooling = files.folder / "1_Pooling" / "config.json"
     if pooling.exists():

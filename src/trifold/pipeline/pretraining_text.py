@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from trifold.errors import BackboneError, SettingsError
+from trifold.events import say
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import find_backbone
 from trifold.pipeline.pretrain_request import PretrainRequest
@@ -45,6 +46,14 @@ def read_text(request: PretrainRequest) -> PretrainingText:
     Raises:
         TrifoldError: If text and model do not go together.
     """
+    try:
+        return _read_text(request)
+    except (KeyboardInterrupt, SystemExit):
+        say("stopped while the text was being read: nothing was trained yet, and the same command begins anew")
+        raise
+
+
+def _read_text(request: PretrainRequest) -> PretrainingText:
     documents = Documents(request.sources, request.corpus)
     if request.scratch.from_scratch:
         algorithm = request.scratch.algorithm(request.objective)
@@ -63,6 +72,7 @@ def read_text(request: PretrainRequest) -> PretrainingText:
             f"the tokenizer of {files.name} does not know {unknown:,} of the text's {tokens:,} tokens: give a --model "
             "for its language, or --from-scratch"
         )
+    say("dividing the text into blocks, and counting its words")
     parts = corpus.split(request.corpus)
     blocks = pack(corpus, parts, vocabulary, request.corpus.block_size)
     return PretrainingText(files, vocabulary, corpus, parts, blocks, unigram_loss(corpus, parts, vocabulary))

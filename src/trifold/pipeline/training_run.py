@@ -102,7 +102,7 @@ def training_run(
     """
     with (
         new_folder(target) as folder,
-        reporting(report_to, "-".join(target.absolute().parts[-2:]), named),
         checkpointing(target / STATE, keep.save_steps, keep.save_minutes, asked) as checkpointer,
+        reporting(report_to, "-".join(target.absolute().parts[-2:]), named),
     ):
         yield TrainingRun(folder, checkpointer, asked, start)

@@ -1,21 +1,19 @@
 """How long to train: passes or tokens, converted to optimiser steps before training starts, or minutes by the clock."""
 
-import contextlib
 import copy
 import json
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
-from trifold.atomic import write_text
 from trifold.events import say
 from trifold.pretrain.objectives import Excerpt
 from trifold.pretrain.settings import LearningSettings
 from trifold.runtime import Runtime
 from trifold.schema import Amount, Rule, read_facts
+from trifold.train.checkpoint import Checkpointer
 from trifold.train.config import TrainingConfig
 from trifold.train.loop import train as train_model
 from trifold.train.objective import Objective
@@ -71,23 +69,9 @@ class _BudgetFacts(TypedDict):
     seconds: Amount | None
 
 
-@contextlib.contextmanager
-def kept(budget: TrainingLength, state: Path) -> Iterator[None]:
-    """Keep the length beside the training's state, for resuming.
-
-    After the block it is removed unless there is a state to resume from.
-    """
-    state.mkdir(parents=True, exist_ok=True)
-    try:
-        write_text(state / _FILE, json.dumps(asdict(budget)) + "\n")
-        yield
-    finally:
-        if not any(state.glob("step-*")):
-            (state / _FILE).unlink(missing_ok=True)
-            # A folder that holds anything else stays.
-            with contextlib.suppress(OSError):
-                state.rmdir()
-                state.parent.rmdir()
+def keep(budget: TrainingLength, checkpointer: Checkpointer) -> None:
+    """Keep the length beside the training's state, for resuming."""
+    checkpointer.keep_beside(_FILE, json.dumps(asdict(budget)) + "\n")
 
 
 def kept_budget(state: Path) -> TrainingLength | None:
@@ -123,6 +107,7 @@ def settle(
         passes = settings.epochs or 1
         return TrainingLength(passes * one_pass, f"{passes} pass{'es' if passes > 1 else ''}")
     seconds = 60 * settings.time_limit
+    say("measuring how fast this model trains here, to fit the time limit")
     began = time.monotonic()
     speed = tokens_per_second(model, parts[0], config, runtime, seconds)
     left = seconds - (time.monotonic() - began)

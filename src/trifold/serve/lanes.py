@@ -1,8 +1,10 @@
 """Which thread computes what: one for all models on this machine, and one for each run that asks a language model."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
+from trifold.serve.batches import even_length
 from trifold.serve.errors import DeadlineError
 from trifold.serve.lane import Lane
 from trifold.serve.observer import Observer
@@ -16,6 +18,8 @@ _MODELS = "models"
 # Until the first texts of a version are computed, however busy the server is.
 _WARM_UP_SECONDS = 600.0
 _CANARY = "Is it well?"
+# For computing batches of every shape; what is left then comes with the requests.
+_SHAPES_SECONDS = 2.0
 # Words of one token mostly, so that the longest text is reached.
 _LONG_TEXT = "so it is " * 2_048
 
@@ -57,6 +61,8 @@ class Lanes:
             request = Request(given, version.work, [version.labels])
             lane.submit(request, _WARM_UP_SECONDS, reads_pairs=version.facts.reads_pairs, ours=True)
             request.future.result(_WARM_UP_SECONDS)
+        if version.work.few_shapes and not version.facts.reads_pairs:
+            self._compute_shapes(lane, version)
 
     async def canary(self, version: Version, seconds: float) -> None:
         """Compute a short text, to see whether a version still works.
@@ -66,6 +72,18 @@ class Lanes:
         """
         text: Text = TextPair(_CANARY, _CANARY) if version.facts.reads_pairs else _CANARY
         await self.answered([(version, Request([text], version.work, [version.labels]))], seconds)
+
+    def _compute_shapes(self, lane: Lane, version: Version) -> None:
+        """Compute batches of every shape, the largest first, so that memory is taken now and not bit by bit."""
+        end, most = time.perf_counter() + _SHAPES_SECONDS, version.facts.max_length or 0
+        for length in sorted({even_length(tokens, most) for tokens in range(1, most + 1)}, reverse=True):
+            for texts in (1, 2, 4, 8, 16, 32):
+                if texts * length > version.work.least_tokens or time.perf_counter() > end:
+                    break
+                given = [f"{number} " + "a " * max(1, length - 8) for number in range(texts)]
+                request = Request(given, version.work, [version.labels])
+                lane.submit(request, _WARM_UP_SECONDS, reads_pairs=False, ours=True)
+                request.future.result(_WARM_UP_SECONDS)
 
     async def answered(self, asked: Sequence[tuple[Version, Request]], seconds: float) -> None:
         """Wait until some requests are answered; if one is not, nobody waits for the others either.

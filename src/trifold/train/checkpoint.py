@@ -7,7 +7,6 @@ a `Checkpointer`, the loop asks for it.
 
 import contextlib
 import json
-import random
 import signal
 import threading
 import time
@@ -17,12 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from trifold.atomic import remove, replaced_folder, sync, sync_folder
+from trifold.atomic import remove, replaced_folder, sync, sync_folder, write_text
 from trifold.errors import TrainingError
 from trifold.events import say
-from trifold.formatting import duration
 from trifold.hashing import file_sha256
 from trifold.system_errors import fault_of, out_of_room
 
@@ -65,6 +61,8 @@ class Checkpointer:
     exit_code: int = 128 + signal.SIGTERM
     seconds_before: float = 0.0
     _last: float = field(default_factory=time.monotonic)
+    _outcome: Callable[[], None] | None = None
+    _beside: set[str] = field(default_factory=set)
 
     def last(self, fingerprint: dict[str, Any]) -> Checkpoint | None:
         """The latest whole state; `None` where there is none.
@@ -147,6 +145,53 @@ class Checkpointer:
             say(f"stopped after step {step}; the same command with --resume goes on from there")
             raise SystemExit(self.exit_code)
 
+    def after_training(self, step: int, fingerprint: dict[str, Any], outcome: Callable[[], Checkpoint]) -> None:
+        """Keep at hand what was learned, which is saved only if the process is stopped before its run is in place.
+
+        Args:
+            step: Steps done.
+            fingerprint: As for `last`.
+            outcome: Takes the state.
+
+        Raises:
+            SystemExit: After saving, if the process was asked to stop since the last step.
+        """
+        self._outcome = lambda: self._save(step, fingerprint, outcome())
+        if self.stopping:
+            raise SystemExit(self.exit_code)
+
+    def keep_beside(self, name: str, text: str) -> None:
+        """Keep a file beside the states, which goes unless there is a state to resume from."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._beside.add(name)
+        write_text(self.folder / name, text)
+
+    def end(self, *, stopped: bool) -> None:
+        """Save what a process that is stopped has learned, say how to go on, and leave nothing that helps nobody.
+
+        Args:
+            stopped: Whether the process ends by Ctrl-C or SIGTERM.
+        """
+        if stopped and self._outcome is not None:
+            try:
+                self._outcome()
+                say("stopped after the training, whose model is saved: the same command with --resume goes on from it")
+            except Exception as error:
+                if not out_of_room(error):
+                    raise
+                say(f"note: what was trained is not saved: {fault_of(error)}")
+        if any(self.folder.glob("step-*")):
+            return
+        if stopped:
+            say("stopped before there was a training to save: the same command begins anew")
+        for name in self._beside:
+            (self.folder / name).unlink(missing_ok=True)
+        if self._beside:
+            # A folder that holds anything else stays.
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+                self.folder.parent.rmdir()
+
     def _save(self, step: int, fingerprint: dict[str, Any], state: Checkpoint) -> None:
         from safetensors.torch import save_file
 
@@ -182,11 +227,15 @@ def checkpointing(
     """
     checkpointer = Checkpointer(folder, save_steps, save_minutes, asked or {})
     checkpointer.require_same()
-    token = _KEEPER.set(checkpointer)
+    token, stopped = _KEEPER.set(checkpointer), False
     try:
         yield checkpointer
+    except (KeyboardInterrupt, SystemExit):
+        stopped = True
+        raise
     finally:
         _KEEPER.reset(token)
+        checkpointer.end(stopped=stopped)
 
 
 @contextlib.contextmanager
@@ -199,7 +248,6 @@ def saving_on_signal(checkpointer: Checkpointer | None) -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
     seen: set[int] = set()
 
     def note(number: int, frame: Any) -> None:
@@ -219,37 +267,6 @@ def saving_on_signal(checkpointer: Checkpointer | None) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def generators() -> tuple[dict[str, Any], dict[str, Any]]:
-    """The state of every random generator: tensors of PyTorch's, plain values of Python's and NumPy's."""
-    import torch
-
-    tensors = {"generator.torch": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        tensors["generator.cuda"] = torch.cuda.get_rng_state()
-    name, keys, *rest = np.random.get_state(legacy=True)
-    version, internal, gauss = random.getstate()
-    facts = {"numpy": [name, keys.tolist(), *rest], "python": [version, list(internal), gauss]}  # type: ignore[union-attr]
-    return tensors, facts
-
-
-def restore_generators(state: Checkpoint) -> None:
-    """The inverse of `generators`."""
-    import torch
-
-    torch.set_rng_state(state.tensors["generator.torch"])
-    if "generator.cuda" in state.tensors and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state.tensors["generator.cuda"])
-    name, keys, *rest = state.facts["generators"]["numpy"]
-    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
-    version, internal, gauss = state.facts["generators"]["python"]
-    random.setstate((version, tuple(internal), gauss))
-
-
-def say_resumed(state: Checkpoint) -> None:
-    """Tell where a training goes on."""
-    say(f"resumed after step {state.facts['step']}, which took {duration(state.facts['seconds'])}")
 
 
 def _require_same(saved: dict[str, Any], now: dict[str, Any], folder: Path) -> None:

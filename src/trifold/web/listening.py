@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from trifold.errors import SettingsError
 from trifold.events import say_detail
 from trifold.system_errors import fault_of
+from trifold.web.open_connections import LoopFaults, allow_connections
 
 # Headers and first line of a request together, in bytes.
 MAX_HEADER_BYTES = 32_768
@@ -95,6 +96,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
+        allow_connections()
+        asyncio.get_running_loop().set_exception_handler(LoopFaults())
         await super().startup(sockets)
         self._listening()
 

@@ -242,6 +242,22 @@ def test_a_disk_without_room_is_said(file: Path, monkeypatch: pytest.MonkeyPatch
         locate(str(file))
 
 
+def test_a_disk_that_fills_up_while_transformers_writes_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What writes the weights then has an error of its own, which is no fault of the file."""
+    from safetensors import SafetensorError
+
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("huggingface_hub.save_torch_model", full)
+    with pytest.raises(SettingsError, match=r"No space left on device.*free some room there") as caught:
+        locate(str(write_gguf(tmp_path / "tiny.gguf", "gpt2")))
+    assert "safetensors format" not in str(caught.value)
+    assert not list_models()
+
+
 def test_without_the_package_it_is_said_what_to_install(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(

@@ -10,8 +10,9 @@ import torch
 
 from trifold.errors import SettingsError
 from trifold.pretrain.settings import LearningSettings
-from trifold.pretrain.training_length import TrainingLength, kept, kept_budget, settle, trained_tokens
+from trifold.pretrain.training_length import TrainingLength, keep, kept_budget, settle, trained_tokens
 from trifold.runtime import Runtime
+from trifold.train.checkpoint import checkpointing
 from trifold.train.config import TrainingConfig
 from trifold.train.loop import train
 from trifold.train.objective import BatchLoss
@@ -87,7 +88,8 @@ def test_a_failure_before_the_first_state_leaves_nothing(tmp_path: Path) -> None
 
 def interrupt(found: TrainingLength, state: Path, steps_saved: int) -> None:
     """A training that ends by force, after a state was saved or before."""
-    with contextlib.suppress(KeyboardInterrupt), kept(found, state):
+    with contextlib.suppress(KeyboardInterrupt), checkpointing(state, None, 60.0) as keeper:
+        keep(found, keeper)
         assert kept_budget(state) == found
         if steps_saved:
             (state / f"step-{steps_saved}").mkdir()

@@ -1,5 +1,6 @@
 """The training loop: means over examples, warm-up and decay, the best checkpoint, early stopping."""
 
+import contextlib
 import itertools
 import shutil
 from dataclasses import dataclass, replace
@@ -348,6 +349,34 @@ def test_a_round_that_was_stopped_anywhere_goes_on_with_the_same_examples(tmp_pa
         with checkpointing(folder, None, 1e9):
             train(resumed, data, validation, plan, CPU)
         assert torch.equal(resumed.weight, whole.weight)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("limit_seconds", [None, 0.01])
+def test_what_was_trained_outlives_a_stop_before_its_run_is_in_place(
+    limit_seconds: float | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, validation = Regression.make(40, 0), Regression.make(8, 1)
+    plan = replace(PLAN, epochs=3, ema_decay=0.9, quiet=False, limit_seconds=limit_seconds)
+    whole, resumed = fresh_model(), fresh_model()
+    with contextlib.suppress(KeyboardInterrupt), checkpointing(tmp_path, None, 1e9):
+        history, _ = train(whole, data, validation, plan, CPU)
+        assert not list(tmp_path.iterdir()), "written only where it is needed"
+        raise KeyboardInterrupt
+    assert "whose model is saved: the same command with --resume goes on from it" in capsys.readouterr().err
+    with checkpointing(tmp_path, None, 1e9):
+        again, _ = train(resumed, data, validation, plan, CPU)
+    assert torch.equal(resumed.weight, whole.weight)  # type: ignore[arg-type]
+    assert again.rows == history.rows
+
+
+def test_a_stop_before_there_is_a_training_says_that_nothing_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with contextlib.suppress(KeyboardInterrupt), checkpointing(tmp_path / "run" / "state", None, 1e9) as keeper:
+        keeper.keep_beside("budget.json", "{}")
+        raise KeyboardInterrupt
+    assert not (tmp_path / "run").exists()
+    assert "before there was a training to save: the same command begins anew" in capsys.readouterr().err
 
 
 class Clock:

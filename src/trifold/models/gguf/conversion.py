@@ -25,6 +25,7 @@ from trifold.models.gguf.reading import GgufFile, read_gguf, require_gguf
 from trifold.models.gguf.weights import WRITTEN_HERE, write_weights
 from trifold.runtime import cpu_multiplies_bfloat16, has_nvidia_driver
 from trifold.schema import read_facts
+from trifold.system_errors import out_of_room
 from trifold.version import installed_versions
 
 # Written last, so that a folder with it is whole.
@@ -230,6 +231,8 @@ def _said_plainly(file: GgufFile) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             # The disk's, not the file's.
             raise
+        if out_of_room(error):
+            raise OSError(None, reason_of(error)) from None
         raise BackboneError(
             f"{file.path.name} is a {file.architecture}, which transformers does not read from GGUF "
             f"({reason_of(error)}): give the model in the safetensors format"

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,9 @@ def serve_until_stopped(served: Served, ready: Callable[[str, Sequence[str]], No
 async def _serve(served: Served, ready: Callable[[str, Sequence[str]], None]) -> None:
     settings, metrics = served.http, Metrics()
     with bound_socket(settings.host, settings.port) as bound:
+        if hasattr(signal, "SIGHUP"):
+            # There is nothing yet to open again, and the signal alone would end the process.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
         prepare_own()
         key = settings.key
         index = SearchIndex(served.index, served.compute) if served.index else None
