@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trifold.cli.main import app
+from trifold.cli.skill_text import every_command
+from trifold.cli.usage import usage_of
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -44,6 +46,8 @@ def on_post_page(output: str, page: "Page", **_: object) -> str:
 
 def commands_page() -> str:
     """Every command with its flags, as `--help` tells them."""
+    for words, part in every_command():
+        part.usage = usage_of(words[-1:], part)
     page = app.generate_docs(output_format="markdown", heading_level=1)
     # The site has a table of contents beside each page.
     return re.sub(r"## Table of Contents\n.*?(?=\n## )", "", page, count=1, flags=re.DOTALL)

@@ -87,3 +87,4 @@ def test_a_comparison_that_is_terminated_gives_the_verdict_from_what_is_done(tin
     assert "stopping; the verdict comes from what is done" in said
     assert (folder / "best" / "run.json").is_file()
     assert "full is missing" in out
+    assert f"stopped: the same command with --output-dir {folder} --resume goes on with what is missing\n" in said

@@ -9,7 +9,7 @@ import numpy as np
 from trifold.data.in_memory import column_names, targets_of, texts_or_pairs_of
 from trifold.errors import DataError
 from trifold.tasks.labels import LabelMap
-from trifold.types import Examples, Label, Text, parts_of
+from trifold.types import Examples, Label, Target, Text, parts_of
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def as_examples(texts: Any, labels: Any, columns: Sequence[Label] | None = None)
     matrix = _indicator(labels, columns)
     if matrix is None:
         targets, kind = targets_of(labels)
+        _require_other_texts(kept, targets)
         form = LabelForm(kind)
     else:
         names = _names(labels, matrix.shape[1], columns)
@@ -95,6 +96,16 @@ def as_examples(texts: Any, labels: Any, columns: Sequence[Label] | None = None)
     if len(kept) != len(targets):
         raise DataError(f"there are {len(kept)} texts and {len(targets)} labels: give one label per text")
     return Examples(tuple(range(len(kept))), tuple(kept), targets), form
+
+
+def _require_other_texts(texts: Sequence[Text], labels: Sequence[Target]) -> None:
+    """Refuse pairs of which one text is the label, as a table of a column of texts and one of labels gives them."""
+    parts = [parts_of(text) for text in texts]
+    if len(parts) == len(labels) and any(list(side) == list(labels) for side in zip(*parts, strict=True)):
+        raise DataError(
+            "two columns are read as pairs of texts, and one of them is the labels: give the column of texts alone, "
+            "such as frame['text']"
+        )
 
 
 def _indicator(labels: Any, columns: Sequence[Label] | None) -> np.ndarray | None:

@@ -27,7 +27,7 @@ def export(
     trust_remote_code: Annotated[bool, Parameter(negative=())] = False,
     json: bool = False,
 ) -> None:
-    """Write a run as an ONNX graph, in 8-bit integers if held-out rows allow it.
+    """Write a run with a neural network as an ONNX graph, in 8-bit integers if held-out rows allow it.
 
     Both models label the run's validation and test rows; the export is kept unless these show that it loses more than
     --max-drop. The result is a run folder, which predict, evaluate and bench can use without PyTorch. Its

@@ -11,7 +11,10 @@ from cyclopts import App, ArgumentCollection, Parameter, Token
 
 from trifold.data.source import StandardInput
 from trifold.errors import SettingsError, require
+from trifold.formatting import shortened
 
+# Characters of a text that stands in the place of a file, in the message.
+_SHOWN = 40
 _FINITE = "give a finite number"
 # What ends so, or is one word that begins as a path does, names a file, even where there is none.
 _ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm", ".gz", ".bz2", ".xz")
@@ -31,13 +34,20 @@ def _as_file(_: Any, words: Sequence[Token]) -> Path:
 
 def _as_text_or_file(_: Any, words: Sequence[Token]) -> str | Path:
     word = words[0].value
-    is_one_word = len(word.split()) < 2
-    if word.startswith("-") and not is_one_word:
+    if word.startswith("-") and not _is_one_word(word):
         return word
-    names_file = word.lower().endswith(_ENDINGS) or (is_one_word and word.startswith(_BEGINNINGS))
+    return _as_file(_, words) if word.startswith("-") or _names_file(word) else word
+
+
+def _is_one_word(word: str) -> bool:
+    return len(word.split()) < 2
+
+
+def _names_file(word: str) -> bool:
+    """Whether a word is the name of a file, be it there or not, and no text."""
+    names_one = word.lower().endswith(_ENDINGS) or (_is_one_word(word) and word.startswith(_BEGINNINGS))
     # os.path.exists returns False for a name that cannot be a path, where Path.exists raises.
-    is_file = word.startswith("-") or os.path.exists(word) or names_file
-    return _as_file(_, words) if is_file else word
+    return names_one or os.path.exists(word)
 
 
 def require_finite(_: Any, value: Any) -> None:
@@ -64,8 +74,20 @@ def require_one(needs: str, usage: str, *given: object) -> None:
         given: Both values, `None` where not given.
 
     Raises:
-        SettingsError: If not exactly one is given.
+        SettingsError: If not exactly one is given, or a text in the place of a file.
     """
+    for value in given:
+        # A text of one word is not known from the name of a file that is missing.
+        if (
+            isinstance(value, Path)
+            and "--text" in usage
+            and not _is_one_word(str(value))
+            and not _names_file(str(value))
+        ):
+            raise SettingsError(
+                f"there is no file {shortened(str(value), _SHOWN)!r}; if it is the text itself, give it with --text: "
+                f"{usage}"
+            )
     count = sum(value is not None for value in given)
     if count != 1:
         raise SettingsError(f"{needs}{', not both' if count else ''}: {usage}")

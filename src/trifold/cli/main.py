@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import suppress
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -22,6 +22,7 @@ from trifold.cli.inputs import require_finite, require_plain_values
 from trifold.cli.mistakes import sentence_of
 from trifold.cli.streams import failure_of_output, flush, open_streams
 from trifold.cli.sub_commands import SUB_GROUPS
+from trifold.cli.usage import usage_of
 from trifold.cli.verb import GROUPS, Verb
 from trifold.cli.verbs import VERBS
 from trifold.errors import TrifoldError
@@ -43,13 +44,15 @@ _EVERYWHERE = """Every command takes:
   --config FILE  flags from a TOML file"""
 _INTERRUPTED = 130
 _TERMINATED = 143
+# A flag of several values is left out to give none: no flag says that.
+_EVERY_FLAG = Parameter(validator=require_finite, negative_iterable=())
 
 app = App(
     name="trifold",
     help=_HELP,
     help_epilogue=_EVERYWHERE,
     version=VERSION,
-    default_parameter=Parameter(validator=require_finite),
+    default_parameter=_EVERY_FLAG,
     help_format="plaintext",
     result_action="return_value",
     # Ctrl-C ends in `_run`, as SIGTERM does.
@@ -62,10 +65,12 @@ def _add(verb: Verb, parent: App) -> None:
     """Have a command line know a verb, and the verb its own commands."""
     shown = "Examples:\n" + "\n".join(f"  {example}" for example in verb.examples)
     epilogue, group = f"{shown}\n\n{_EVERYWHERE}", _GROUPS[verb.group]
+    # Given to each command, so that it is known also where one is looked at apart from those above it.
+    named: dict[str, Any] = {"name": verb.name, "help": verb.summary, "group": group, "default_parameter": _EVERY_FLAG}
     if not verb.commands:
-        parent.command(verb.function, name=verb.name, help=verb.summary, help_epilogue=epilogue, group=group)
+        parent.command(verb.function, help_epilogue=epilogue, **named)
         return
-    own = App(name=verb.name, help=verb.summary, help_epilogue=epilogue if verb.function else None, group=group)
+    own = App(help_epilogue=epilogue if verb.function else None, **named)
     parent.command(own)
     if verb.function:
         # What a verb itself does is imported at once, unlike what its commands do.
@@ -132,6 +137,8 @@ def _run(arguments: list[str], *, is_child: bool) -> int:
         words, files = take_config_flag(arguments)
         app.config = [*files, require_plain_values]
         words, sink = take_event_flags(words)
+        if set(app.help_flags) & set(words):
+            _name_arguments(words)
         with sending_to(sink):
             begun = time.monotonic()
             code = app(words, exit_on_error=False, print_error=False)
@@ -156,6 +163,13 @@ def _run(arguments: list[str], *, is_child: bool) -> int:
             raise
         return _refuse(arguments, fault, "MachineError")
     return code if isinstance(code, int) else 0
+
+
+def _name_arguments(words: list[str]) -> None:
+    """Have the help of the command that these words name say how it is used, with the names of its arguments."""
+    chain, path, _ = app.parse_commands([word for word in words if word not in app.help_flags])
+    if chain:
+        path[-1].usage = usage_of(("trifold", *chain), path[-1])
 
 
 def _refuse(arguments: list[str], sentence: str, error_type: str) -> int:

@@ -4,9 +4,9 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
+from trifold.cli.usage import needed_flags, places, shown_arguments, with_value
 from trifold.cli.verb import Verb
 from trifold.cli.verbs import VERBS
 from trifold.version import VERSION
@@ -110,12 +110,6 @@ def every_command() -> Iterator[tuple[tuple[str, ...], "App"]]:
     return below(VERBS, app, ("trifold",))
 
 
-def shown_arguments(part: "App") -> dict[str, "Argument"]:
-    """What a command's `--help` shows, by name: flags, and in capital letters what stands without a name."""
-    found = part.assemble_argument_collection(parse_docstring=True)
-    return {argument.name: argument for argument in found if argument.show}
-
-
 def _groups(commands: Mapping[str, Mapping[str, "Argument"]]) -> dict[str, list[DescribedCommand]]:
     """The commands by what they are for, in the order of `--help`."""
     from trifold.cli.verb import GROUPS
@@ -132,34 +126,15 @@ def _groups(commands: Mapping[str, Mapping[str, "Argument"]]) -> dict[str, list[
 
 def _describe(words: str, summary: str, arguments: Mapping[str, "Argument"]) -> DescribedCommand:
     flags = {name: one for name, one in arguments.items() if name.startswith("--")}
-    places = [one for name, one in arguments.items() if name not in flags]
     # A flag of the command's own is a parameter of its function; the others are fields of the settings it takes.
     named = [one for name, one in flags.items() if not one.keys or name in WORTH_KNOWING]
-    needed = [_with_value(one) for one in flags.values() if one.required]
     return DescribedCommand(
         words,
-        [*(_place(one) for one in sorted(places, key=lambda one: one.index or 0)), *needed],
+        [*places(arguments), *needed_flags(arguments)],
         summary,
-        [_with_value(one) for one in named if not one.required],
+        [with_value(one) for one in named if not one.required],
         len(flags) - len(named),
     )
-
-
-def _place(argument: "Argument") -> str:
-    name = argument.name.upper()
-    name = f"{name}…" if argument.is_var_positional() else name
-    return name if argument.required else f"[{name}]"
-
-
-def _with_value(argument: "Argument") -> str:
-    """A flag with what follows it: nothing, one of a few words, a path, a number, or any text."""
-    kinds = {argument.hint, *get_args(argument.hint)}
-    if bool in kinds:
-        return argument.name
-    if choices := argument.get_choices():
-        return f"{argument.name} {'|'.join(choices)}"
-    value = "PATH" if Path in kinds else "NUMBER" if kinds & {int, float} and str not in kinds else "TEXT"
-    return f"{argument.name} {value}"
 
 
 def _explained(commands: Iterable[Mapping[str, "Argument"]]) -> dict[str, str]:

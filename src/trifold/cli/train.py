@@ -110,6 +110,10 @@ def _print_comparison(found: "Comparison", *, pairs: bool, json: bool) -> None:
     for method, reason in found.skipped.items():
         print(f"{method} is missing: {reason}.")
     print_run(found.folder)
+    if found.interrupted:
+        from trifold.pipeline.compare import how_to_go_on
+
+        say(how_to_go_on(found.folder))
     say_next("predict", found.folder, *some_text(pair=pairs))
 
 

@@ -95,7 +95,7 @@ VERBS: tuple[Verb, ...] = (
         USE,
         "export",
         "trifold.cli.export:export",
-        "Write a run as an ONNX graph, in 8-bit integers if held-out rows allow it.",
+        "Write a run with a neural network as an ONNX graph, in 8-bit integers if held-out rows allow it.",
         ("trifold export RUN", "trifold export RUN --int8 --max-drop 0.5"),
     ),
     Verb(

@@ -28,7 +28,7 @@ def texts_or_pairs_of(given: Any) -> list[Text]:
     """Single texts as for `texts_of`; or pairs of texts, as tuples of two, an array or a table of two columns.
 
     Raises:
-        DataError: As `texts_of`; also if some are pairs and some are not.
+        DataError: As `texts_of`; also if some are pairs and some are not, or one of two columns holds no text.
     """
     rows = _two_columns(given) or _values(given, "texts", "text")
     found = [_text(one, f"text number {number}") for number, one in enumerate(rows)]
@@ -103,9 +103,30 @@ def _two_columns(given: Any) -> list[tuple[Any, ...]] | None:
     """The rows of a table or an array of two columns; `None` for anything else."""
     names = column_names(given)
     if names is not None and len(names) == 2:
-        return list(zip(*(_values(given[name], "texts", "text") for name in names), strict=True))
+        columns = {name: _values(given[name], "texts", "text") for name in names}
+        _require_texts(columns, "frame[{!r}]")
+        return list(zip(*columns.values(), strict=True))
     array: np.ndarray = np.asarray(given) if names is None and hasattr(given, "__array__") else np.zeros(0)
-    return list(map(tuple, array)) if array.ndim == 2 and array.shape[1] == 2 else None
+    if array.ndim != 2 or array.shape[1] != 2:
+        return None
+    _require_texts(dict(enumerate(array.T.tolist())), "array[:, {!r}]")
+    return list(map(tuple, array))
+
+
+def _require_texts(columns: Mapping[Any, list[Any]], spelt: str) -> None:
+    """Refuse a table of two columns one of which holds labels, say, and no text at all.
+
+    Args:
+        columns: Name or number to values.
+        spelt: How one column is taken in Python, with `{!r}` for its name.
+    """
+    others = [name for name, values in columns.items() if values and not any(isinstance(one, str) for one in values)]
+    if len(others) == 1:
+        texts = spelt.format(next(name for name in columns if name not in others))
+        raise DataError(
+            f"two columns ({', '.join(map(repr, columns))}) are read as pairs of texts, and {others[0]!r} holds no "
+            f"text: for single texts give one column, such as {texts}, and labels by themselves"
+        )
 
 
 def _values(given: Any, what: str, one: str) -> list[Any]:

@@ -38,6 +38,20 @@ def exported_files(run: Path) -> Path:
     return run if (run / _STATE[0]).is_file() else run / "model"
 
 
+def require_exportable(predictor: Predictor) -> Exportable:
+    """What of a predictor is written as a graph.
+
+    Raises:
+        SettingsError: If it has no neural network that reads a row in one pass.
+    """
+    parts = predictor.exportable()
+    if parts is None:
+        raise SettingsError(
+            "this run has no neural network to export as one graph: trifold predict runs it as fast as it gets"
+        )
+    return parts
+
+
 class ExportedPredictor(TokenPredictor):
     """An ONNX graph with its tokenizer and labels."""
 
@@ -50,7 +64,15 @@ class ExportedPredictor(TokenPredictor):
         self._settings = settings
 
     @classmethod
-    def write(cls, predictor: Predictor, folder: Path, *, int8: bool, pairs: bool = False) -> None:
+    def write(
+        cls,
+        predictor: Predictor,
+        folder: Path,
+        *,
+        int8: bool,
+        pairs: bool = False,
+        parts: Exportable | None = None,
+    ) -> None:
         """Write `predictor` as a graph into `folder`, for `load`.
 
         Args:
@@ -58,16 +80,13 @@ class ExportedPredictor(TokenPredictor):
             folder: Made where it is not there.
             int8: Whether matrix products are done in 8-bit integers.
             pairs: Whether it reads pairs of texts.
+            parts: What `require_exportable` gave for it, where that was called already.
 
         Raises:
-            SettingsError: If it has no backbone, or ONNX Runtime is not installed.
+            SettingsError: If it has no neural network, or ONNX Runtime is not installed.
             BackboneError: If its model cannot be written as a graph.
         """
-        parts = predictor.exportable()
-        if parts is None:
-            raise SettingsError(
-                "this run has no neural network to export as one graph: trifold predict runs it as fast as it gets"
-            )
+        parts = parts or require_exportable(predictor)
         graph = folder / (_WINDOWS_GRAPH if parts.tokenizer.reads_windows else GRAPH)
         graph.parent.mkdir(parents=True, exist_ok=True)
         types = pairs and parts.tokenizer.has_types

@@ -1,5 +1,6 @@
 """Every method on one split: cheapest first, each in a process of its own, and a verdict from those that are done."""
 
+import shlex
 import shutil
 import signal
 import time
@@ -158,6 +159,13 @@ def compare(
         return _compare(kind(request, contestants), settings, target, clock, going_on=going_on)
 
 
+def how_to_go_on(folder: Path) -> str:
+    """What to do about a comparison that was stopped, in a sentence."""
+    return (
+        f"stopped: the same command with --output-dir {shlex.quote(str(folder))} --resume goes on with what is missing"
+    )
+
+
 def _compare(
     contest: Contest[Run], settings: CompareSettings, target: Path, clock: float, *, going_on: bool
 ) -> Comparison:
@@ -183,6 +191,8 @@ def _compare(
                 # Anything else that lies there is somebody's.
                 with suppress(OSError):
                     target.rmdir()
+            if interrupted() and target.is_dir():
+                say(how_to_go_on(target))
             if interrupted() == signal.SIGINT:
                 raise KeyboardInterrupt
             if number := interrupted():

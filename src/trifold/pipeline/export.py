@@ -21,7 +21,7 @@ from trifold.formatting import counted
 from trifold.inference.predict import score_texts
 from trifold.inference.run import Run, load_local_run
 from trifold.methods.contract import Predictor
-from trifold.methods.exported_predictor import GRAPH, ExportedPredictor
+from trifold.methods.exported_predictor import GRAPH, ExportedPredictor, require_exportable
 from trifold.models.settings import ComputeSettings
 from trifold.pipeline.evaluate import load_for
 from trifold.pipeline.recorded_run import reopen_task
@@ -109,11 +109,13 @@ def export(
     before = load_local_run(run, compute)
     if before.record.exported:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
+    parts = require_exportable(before.predictor)
     with offline_data(offline):
         held_out = _held_out(before, data, reading)
-    say(f"{run} is written as a graph{' of 8-bit integers' if int8 else ''}, and compared with it")
+    graph = f"an ONNX graph{' of 8-bit integers' if int8 else ''}"
+    say(f"writing {run} as {graph}, and comparing its answers with the run's")
     with new_folder(target) as folder, unchanged_process():
-        ExportedPredictor.write(before.predictor, folder, int8=int8, pairs=before.reads_pairs)
+        ExportedPredictor.write(before.predictor, folder, int8=int8, pairs=before.reads_pairs, parts=parts)
         after = ExportedPredictor.load(folder, ComputeSettings(trust_remote_code=trust_remote_code))
         compared = _compare(before, after, held_out)
         _require_small_drop(compared, engine, max_drop)

@@ -57,6 +57,25 @@ def test_a_table_of_several_columns_is_refused_with_their_names(data: Data, pand
         TextClassifier("tfidf").fit(pa.Table.from_pandas(frame), data[1])
 
 
+def test_a_column_of_labels_among_the_texts_is_no_second_text(data: Data, pandas: Any) -> None:
+    numbers = [int(label == "good") for label in data[1]]
+    frame = pandas.DataFrame({"text": data[0], "label": numbers})
+    message = (
+        r"two columns \('text', 'label'\) are read as pairs of texts, and 'label' holds no text: for single texts give "
+        r"one column, such as frame\['text'\], and labels by themselves"
+    )
+    with pytest.raises(DataError, match=message):
+        TextClassifier("tfidf").fit(frame, frame["label"])
+    with pytest.raises(DataError, match=r"two columns \(0, 1\) .*, and 1 holds no text: .* array\[:, 0\]"):
+        TextClassifier("tfidf").fit(frame.to_numpy(), numbers)
+    made = TextClassifier("tfidf").fit(frame["text"], frame["label"])
+    with pytest.raises(DataError, match=message):
+        made.predict(frame)
+    words = pandas.DataFrame({"text": data[0], "label": data[1]})
+    with pytest.raises(DataError, match="read as pairs of texts, and one of them is the labels: give the column of"):
+        TextClassifier("tfidf").fit(words, words["label"])
+
+
 def test_arrows_tables(data: Data) -> None:
     table = pa.table({"text": data[0]})
     made = TextClassifier("tfidf").fit(table, pa.chunked_array([data[1]]))

@@ -47,3 +47,29 @@ def test_predict_says_which_argument_is_wrong(
 ) -> None:
     assert run(["predict", write(tmp_path / "a.csv", DATA), *words]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_labels_are_shown_whole_or_with_an_ellipsis_and_figures_agree_with_their_nouns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("account_wrongly_closed", "a_label_of_far_more_letters_than_any_column_of_a_terminal_has")
+    rows = [(f"film number {i}", names[i % 2]) for i in range(60)]
+    assert run(["check", write(tmp_path / "a.csv", [*rows, rows[0]])]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "  account_wrongly_closed    film number 0" in lines
+    assert "  a_label_of_far_more_let…  film number 1" in lines
+    assert any(line.startswith("  a_label_of_far_more_letters_than_any_co…       30 ") for line in lines)
+    (repeated,) = (line for line in lines if line.startswith("Repeated"))
+    assert repeated.startswith("Repeated  1 text stands in an earlier row, ")
+    assert "for that" not in repeated
+
+
+def test_a_text_in_the_place_of_a_file_is_told_how_to_be_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["predict", str(tmp_path)], ["explain", str(tmp_path)], ["summarize"]):
+        assert run([*words, "A superb film."]) == 2
+        said = capsys.readouterr().err
+        assert "there is no file 'A superb film.'; if it is the text itself, give it with --text: trifold" in said
+    assert run(["predict", str(tmp_path), "my films.csv"]) == 2
+    assert "the text itself" not in capsys.readouterr().err

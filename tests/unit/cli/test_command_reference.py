@@ -22,3 +22,10 @@ def test_flags_stand_with_their_values_and_defaults() -> None:
         assert flag in compare
     assert "head+tail" in compare
     assert "*[default: 250]*" in compare
+
+
+def test_arguments_are_named_where_they_may_be_left_out() -> None:
+    assert "trifold predict [OPTIONS] RUN [SOURCE]\n" in PAGE
+    assert "trifold search query [OPTIONS] INDEX [TEXT]\n" in PAGE
+    assert "[ARGS]" not in PAGE
+    assert "--empty-" not in PAGE

@@ -32,3 +32,16 @@ def test_speed_is_printed_as_a_table_with_the_machine(tmp_path: Path, capsys: py
     assert row.split()[0] == "scikit-learn"
     assert last.startswith("12 texts; ")
     assert "GFLOP/s" in last
+
+
+def test_a_run_without_a_neural_network_is_refused_before_anything_is_said_to_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, folder = write_reviews(tmp_path / "some.csv", 60), tmp_path / "run"
+    assert run(["finetune", str(data), "--method", "tfidf", "--output-dir", str(folder)]) == 0
+    capsys.readouterr()
+    assert run(["export", str(folder), "--output-dir", str(tmp_path / "graph")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("trifold: this run has no neural network to export as one graph")
+    assert "writing" not in said
+    assert not (tmp_path / "graph").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from trifold.cli.main import run
+from trifold.cli.skill_text import every_command
 from trifold.cli.verb import GROUPS
 from trifold.cli.verbs import VERBS
 
@@ -49,6 +50,22 @@ def test_a_pair_of_columns_is_told_of_where_a_pair_can_be_read(
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "whose texts are joined" in shown
     assert ("which are the two of a pair" in shown) == pairs
+
+
+def test_help_names_the_arguments_and_no_flag_that_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, usage in (
+        ("predict", "trifold predict [OPTIONS] RUN [SOURCE]"),
+        ("search query", "trifold search query [OPTIONS] INDEX [TEXT]"),
+        ("summarize", "trifold summarize [COMMAND] [OPTIONS] [SOURCE]"),
+        ("search", "trifold search COMMAND"),
+    ):
+        assert run([*words.split(), "--help"]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == f"Usage: {usage}"
+    for command, part in every_command():
+        flags = [flag for argument in part.assemble_argument_collection() for flag in argument.names]
+        assert not [flag for flag in flags if flag.startswith("--empty-")], command
+    assert run(["prompt", "show", "FILE", "--empty-stop"]) == 2
+    assert "there is no flag --empty-stop" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -31,8 +31,11 @@ def run(tiny_model: Path, reviews: Path, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
-def test_an_export_says_what_it_lost_and_is_no_source_of_another(run: Path, held_out: Path, tmp_path: Path) -> None:
+def test_an_export_says_what_it_lost_and_is_no_source_of_another(
+    run: Path, held_out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     made = export(run, tmp_path / "onnx", data=held_out)
+    assert f"writing {run} as an ONNX graph, and comparing its answers with the run's\n" in capsys.readouterr().err
     assert (made.engine, made.rows, made.agreement, made.drop.value) == ("onnx", 40, 1.0, 0.0)
     record = read_run_record(made.folder)
     assert isinstance(record, ClassifierRecord)
