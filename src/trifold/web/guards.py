@@ -5,7 +5,6 @@ import hmac
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -93,7 +92,7 @@ def is_cross_site(method: str, headers: Mapping[str, str], origins: tuple[str, .
         return site not in ("none", "same-origin")
     # Browsers tell nothing of sites to a server in the local network that is asked without encryption.
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower()
+    return origin is not None and origin.lower().rpartition("://")[2] != headers.get("host", "").lower()
 
 
 class BodyGuard:

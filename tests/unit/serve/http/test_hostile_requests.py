@@ -157,7 +157,7 @@ def test_pages_of_other_sites_may_neither_send_nor_read(server: AskedServer, gua
 
 @pytest.mark.parametrize("path", ["/", "/predict", "/try", "/reload", "/files?name=a.csv"])
 def test_browsers_that_tell_nothing_of_sites_are_known_by_the_origin(path: str, server: AskedServer) -> None:
-    for origin in ("https://evil.example", "http://127.0.0.1:8001", "http://127.0.0.1", "null", ""):
+    for origin in ("https://evil.example", "http://127.0.0.1:8001", "http://127.0.0.1", "http://[", "null", ""):
         found = server.post(path, {"inputs": "a"}, headers={"Origin": origin})
         assert (found.status_code, found.json()["error_type"]) == (403, "forbidden"), origin
     assert server.post("/predict", {"inputs": "a"}, headers={"Origin": "http://127.0.0.1:8000"}).status_code == 200
