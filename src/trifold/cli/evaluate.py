@@ -49,6 +49,7 @@ def evaluate(
     """
     from trifold.inference.similarity import is_similarity_run
     from trifold.pipeline.evaluate import evaluate as run_evaluate
+    from trifold.pipeline.request import flags_of
 
     require_probability(reject_below)
     if is_similarity_run(run, offline=compute is not None and compute.offline):
@@ -69,7 +70,10 @@ def evaluate(
         share, accuracy = found.answered.share, found.answered.accuracy
         rightly = f", {100 * accuracy:.1f} % of them rightly" if accuracy is not None else ""
         print(f"\nDeclining under {reject_below:g}: {100 * share:.1f} % are answered{rightly}")
-    say_next("export", run)
+    if found.exportable:
+        say_next("export", run)
+    else:
+        say_next("predict", run, "FILE.csv", *flags_of(llm or LlmSettings()), "--output", "labelled.csv")
 
 
 def _say_left_out(rows: "Sequence[BadRow]") -> None:

@@ -122,4 +122,6 @@ def bench(
     print_table([engine.in_words() for engine in found.engines])
     length = f" of {found.mean_tokens:.0f} tokens" if found.mean_tokens else ""
     print(f"\n{counted(found.texts, 'text')}{length}; {found.machine}")
-    say_next("export", run, "--int8")
+    if len(found.engines) > 1:
+        # It can be written as a graph.
+        say_next("export", run, "--int8")

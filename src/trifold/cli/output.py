@@ -45,8 +45,14 @@ def say_next(*words: object, json: bool = False) -> None:
         json: Whether a program reads the results, which needs no advice.
     """
     if not json:
-        shown = ("FILE.csv" if isinstance(word, Path) and is_standard_input(word) else str(word) for word in words)
-        say(f"next: {shlex.join(['trifold', *shown])}")
+        say(f"next: {shlex.join(['trifold', *map(_as_typed, words)])}")
+
+
+def _as_typed(word: object) -> str:
+    """A word of a command line; a file whose name begins as flags do is told by its place."""
+    if not isinstance(word, Path):
+        return str(word)
+    return "FILE.csv" if is_standard_input(word) else f"./{word}" if str(word).startswith("-") else str(word)
 
 
 def some_text(*, pair: bool = False) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The verb `predict`: labels for texts, by a trained model."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,15 +10,17 @@ from cyclopts import Parameter
 from trifold.cli.inputs import OptionalDataFile, require_one
 from trifold.cli.output import print_json, say_next
 from trifold.cli.output import print_text as print
-from trifold.data.settings import ResultSettings, RunTextSettings, TextSettings
+from trifold.data.settings import ResultSettings, RunTextSettings
 from trifold.data.source import is_standard_input
-from trifold.errors import SettingsError, require
+from trifold.errors import DataError, SettingsError, require
 from trifold.inference.settings import AnswerSettings, require_probability
 from trifold.llm.settings import LlmSettings
 from trifold.models.settings import ComputeSettings
 from trifold.types import Text, TextPair
 
 if TYPE_CHECKING:
+    from trifold.data.recorded_columns import RecordedColumns
+    from trifold.inference.stream import Counts
     from trifold.methods.contract import Predictor
 
 _SHOWN_LABELS = 10
@@ -52,6 +55,7 @@ def predict(
         json: Print JSON: of a text; of a file an object a line, or with --output the counts.
     """
     from trifold.data.hub import offline_data
+    from trifold.data.recorded_columns import RecordedColumns
     from trifold.events import say
     from trifold.inference.run import load_run
     from trifold.inference.similarity import is_similarity_run
@@ -85,12 +89,60 @@ def predict(
     if json and written.output:
         print_json({"output": str(written.output), **vars(counts)})
     say(counts.in_words() + (f", written to {written.output}" if written.output else ""))
-    if written.output and not asked.reject_below and not is_standard_input(source):
-        # What the model is least sure of is what is worth a look.
-        unsure = ("--reject-below", "0.8", "--output", written.output, "--force")
-        say_next("predict", run, source, *flags_of(reading or TextSettings()), *whom, *unsure, json=json)
+    _say_if_most_declined(counts, asked)
+    further, about = (*whom, *flags_of(how)), reading or RunTextSettings()
+    surer = _unsure_declined(source, asked, written)
+    if surer:
+        say_next("predict", run, source, *flags_of(about), *further, *surer, json=json)
     else:
-        say_next("evaluate", run, written.output or "LABELLED.csv", *whom, json=json)
+        _say_evaluate(run, RecordedColumns.recorded(chosen.record.as_json()), written, about, further, json=json)
+
+
+def _say_if_most_declined(counts: "Counts", asked: AnswerSettings) -> None:
+    from trifold.events import say
+
+    if counts.declined > counts.labelled:
+        rows = "most rows" if counts.labelled else "all rows"
+        say(f"note: the model is less sure than {asked.reject_below:g} of {rows}: a lower --reject-below labels more")
+
+
+def _unsure_declined(source: Path, asked: AnswerSettings, written: ResultSettings) -> tuple[str, ...]:
+    """Flags to write the same into another file, without labels that the model is unsure of; none where that is no use.
+
+    What the model is least sure of is what is worth a look.
+    """
+    from trifold.pipeline.request import flags_of
+
+    if not written.output or asked.reject_below or is_standard_input(source):
+        return ()
+    beside = written.output.with_stem(f"{written.output.stem}-sure")
+    if beside.exists():
+        return ()
+    return (
+        *flags_of(replace(asked, reject_below=0.8)),
+        *flags_of(replace(written, output=beside, force=False)),
+    )
+
+
+def _say_evaluate(
+    run: Path,
+    own: "RecordedColumns",
+    written: ResultSettings,
+    about: RunTextSettings,
+    further: tuple[str, ...] = (),
+    *,
+    json: bool,
+) -> None:
+    """Propose to measure the run on the file that was written, if that has true labels, or on another one."""
+    from trifold.data.open_file import open_table
+
+    if written.output is None:
+        say_next("evaluate", run, "LABELLED.csv", *further, json=json)
+        return
+    texts = ("--text-column", about.text_column) if about.text_column else ()
+    with suppress(DataError):
+        if own.label_column in open_table(written.output).columns:
+            say_next("evaluate", run, written.output, *texts, *further, json=json)
 
 
 def _predict_text(predictor: "Predictor", text: Text, answers: AnswerSettings, *, json: bool) -> None:
@@ -120,7 +172,7 @@ def _predict_similarity(
     pair: tuple[str, str | None] | None,
     source: Path | None,
     result: ResultSettings,
-    reading: TextSettings | None,
+    reading: RunTextSettings | None,
     compute: ComputeSettings,
     *,
     json: bool,
@@ -129,6 +181,7 @@ def _predict_similarity(
     from trifold.data.hub import offline_data
     from trifold.events import say
     from trifold.inference.similarity import load_similarity_run, score_file, similarities
+    from trifold.pipeline.request import flags_of
 
     chosen = load_similarity_run(run, compute)
     if pair is not None:
@@ -151,4 +204,4 @@ def _predict_similarity(
     if json and result.output:
         print_json({"output": str(result.output), **vars(counts)})
     say(counts.in_words() + (f", written to {result.output}" if result.output else ""))
-    say_next("evaluate", run, result.output or "SCORED.csv", json=json)
+    _say_evaluate(run, chosen.own_columns, result, reading or RunTextSettings(), tuple(flags_of(compute)), json=json)

@@ -21,6 +21,7 @@ from trifold.hashing import file_sha256
 from trifold.inference.predict import score_texts
 from trifold.inference.run import Run, load_run
 from trifold.llm.settings import LlmSettings
+from trifold.methods.catalogue import method_entry
 from trifold.models.settings import ComputeSettings
 from trifold.statistics.accuracy import correct_rows
 from trifold.statistics.metrics import Metrics, measure
@@ -53,6 +54,7 @@ class Evaluation:
         bad_rows: Rows that could not be used.
         learned_from: Rows whose text the run has learned from; `None` where it does not say from which.
         others: Metrics on the other rows, where there are some of both.
+        exportable: Whether the run can be written as a graph.
     """
 
     metrics: Metrics
@@ -62,6 +64,7 @@ class Evaluation:
     bad_rows: tuple[BadRow, ...]
     learned_from: int | None = None
     others: Metrics | None = None
+    exportable: bool = False
 
 
 def evaluate(
@@ -96,7 +99,14 @@ def evaluate(
     if known is not None and 0 < known.sum() < len(known):
         others = measure(truth[~known], predicted[~known], probabilities[~known])
     count = None if known is None else int(known.sum())
-    return Evaluation(metrics, labels, answered, int(scores.truncated.sum()), loaded.bad_rows, count, others)
+    truncated = int(scores.truncated.sum())
+    return Evaluation(metrics, labels, answered, truncated, loaded.bad_rows, count, others, _is_exportable(chosen))
+
+
+def _is_exportable(run: Run) -> bool:
+    """Whether `export` takes a run; only one that reads pairs is asked itself, which costs time."""
+    network = method_entry(run.record.method).needs_backbone and not run.record.exported
+    return bool(network and (not run.reads_pairs or run.predictor.exportable()))
 
 
 def known_texts(folder: Path, record: TestedRecord, data: Path, texts: Sequence[Text]) -> np.ndarray | None:
