@@ -3,8 +3,9 @@
 import json
 import sys
 import threading
+import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 _LINE_SECONDS = 20.0
+_TICK_SECONDS = 2.0
 _JSON_SECONDS = 1.0
 
 
@@ -30,6 +32,9 @@ class Terminal:
         self._lock = threading.Lock()
         self._lines = _Seldom(_LINE_SECONDS)
         self._bars: dict[int, tuple[Bars, TaskID]] = {}
+        # Work that is not drawn as a bar: its last event, and when that came.
+        self._open: dict[int, tuple[Progress, float]] = {}
+        self._clock: threading.Thread | None = None
 
     @staticmethod
     @cache
@@ -63,14 +68,43 @@ class Terminal:
             del self._bars[event.work]
 
     def _write(self, event: Progress) -> None:
+        if event.ended:
+            self._open.pop(event.work, None)
+        else:
+            self._open[event.work] = event, time.monotonic()
+            self._watch()
+        self._show_line(event)
+
+    def _show_line(self, event: Progress) -> None:
+        if not self._lines.is_due(event) or event.done >= event.total:
+            return
         left = event.seconds_left
-        if self._lines.is_due(event) and left is not None and event.done < event.total:
-            percent = 100 * event.done / event.total
-            print(
-                printable(f"{event.task}: {percent:.0f} %, {duration(left)} left"),
-                file=sys.stderr,
-                flush=True,
-            )
+        if left is None:
+            shown = f"at work for {duration(event.seconds)}"
+        else:
+            shown = f"{100 * event.done / event.total:.0f} %, {duration(left)} left"
+        with suppress(OSError, ValueError):
+            print(printable(f"{event.task}: {shown}"), file=sys.stderr, flush=True)
+
+    def _watch(self) -> None:
+        """Have lines come, too, while a piece of work sends nothing: one step of it may take minutes."""
+        if self._clock is None or not self._clock.is_alive():
+            self._clock = threading.Thread(target=self._tick_while_open, daemon=True)
+            self._clock.start()
+
+    def _tick_while_open(self) -> None:
+        while True:
+            time.sleep(_TICK_SECONDS)
+            with self._lock:
+                if not self._open:
+                    self._clock = None
+                    return
+                self.tick()
+
+    def tick(self) -> None:
+        """Show a line of each piece of work that is under way and has had none for long."""
+        for event, came in list(self._open.values()):
+            self._show_line(replace(event, seconds=event.seconds + time.monotonic() - came))
 
 
 class JsonLines:

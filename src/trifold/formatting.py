@@ -26,6 +26,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def speed(count: int, seconds: float) -> str:
+    """How fast things are done: `1,200 a second`, `3.4 a second`, or where one takes longer `25 s each`."""
+    rate = count / seconds if seconds > 0 else 0.0
+    if rate < 1:
+        return f"{duration(seconds / max(1, count))} each"
+    return f"{rate:.1f} a second" if rate < 10 else f"{rate:,.0f} a second"
+
+
 def milliseconds(value: float) -> str:
     """`0.14 ms`, `5.2 ms`, `48 ms`."""
     return f"{value:.2g} ms" if value < 10 else f"{value:,.0f} ms"

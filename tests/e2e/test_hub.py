@@ -128,7 +128,7 @@ def test_what_is_not_there_is_told_in_a_sentence(hub: Hub, train: Command) -> No
     assert "cannot be loaded" in wrong.stderr
     offline = train("--offline")
     assert offline.returncode == 2
-    assert "offline, and it is not in the local cache; use --model minilm" in offline.stderr
+    assert "offline, and it is not in the local cache; use minilm" in offline.stderr
     hub.address = ""
     gone = train(HF_ENDPOINT="http://127.0.0.1:9")
     assert gone.returncode == 2

@@ -17,6 +17,23 @@ def test_text_for_a_log_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == "encoding 4 texts: 50 %, 21 s left\n"
 
 
+def test_a_step_that_takes_long_is_no_silence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink, now = Terminal(), [100.0]
+    monkeypatch.setattr("trifold.event_sinks.time.monotonic", lambda: now[0])
+    sink.send(Progress(1, "encoding 4 texts", 0, 100, 0.0))
+    for now[0] in (110.0, 121.0, 125.0):
+        sink.tick()
+    sink.send(Progress(1, "encoding 4 texts", 50, 100, 25.0))
+    now[0] = 150.0
+    sink.tick()
+    sink.send(Progress(1, "encoding 4 texts", 100, 100, 50.0, ended=True))
+    now[0] = 200.0
+    sink.tick()
+    assert capsys.readouterr().err == "encoding 4 texts: at work for 21 s\nencoding 4 texts: 50 %, 50 s left\n"
+
+
 def test_text_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal().send(Message("red \x1b[31mname"))
     assert capsys.readouterr().err == "red name\n"

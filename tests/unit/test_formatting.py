@@ -2,7 +2,7 @@
 
 import pytest
 
-from trifold.formatting import counted, duration, interval, percent, points, points_up, server_address, shortened
+from trifold.formatting import counted, duration, interval, percent, points, points_up, server_address, shortened, speed
 
 
 @pytest.mark.parametrize(("number", "words"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (4_000, "4,000 rows")])
@@ -34,6 +34,14 @@ def test_a_bound_is_rounded_up(bound: float, words: str) -> None:
 def test_a_long_text_is_shortened_to_one_line() -> None:
     assert shortened("one\n two", 10) == "one two"
     assert shortened("a" * 30, 10) == "a" * 9 + "…"
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds", "shown"),
+    [(1, 25.0, "25 s each"), (0, 5.0, "5.0 s each"), (34, 10.0, "3.4 a second"), (24_000, 20.0, "1,200 a second")],
+)
+def test_less_than_one_a_second_is_seconds_each(count: int, seconds: float, shown: str) -> None:
+    assert speed(count, seconds) == shown
 
 
 @pytest.mark.parametrize(

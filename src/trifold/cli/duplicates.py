@@ -47,7 +47,7 @@ def duplicates(
         data: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         against: Another file: find the rows of DATA that also stand there, such as test rows among training rows.
         drop: Write DATA without its duplicates to --output.
-        model: Encoder for --semantic: minilm, mpnet, a folder, a hub id, or a run folder.
+        model: Encoder for --semantic: minilm, mpnet, gemma-270m, a folder, a GGUF file, a hub id, or a run folder.
         json: Print JSON instead.
     """
     from trifold.errors import require

@@ -33,7 +33,7 @@ def embed(
     of the result is row i of the file. A command that was cut short goes on where it was when it is given again.
 
     Args:
-        model: minilm, mpnet, a folder, a hub id, or a run folder.
+        model: minilm, mpnet, gemma-270m, a folder, a GGUF file, a hub id, or a run folder.
         source: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         text: A single text; its vector is printed.
         output: File for the vectors: .npy, or .parquet or .jsonl with the columns of the file and the vectors.

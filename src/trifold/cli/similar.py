@@ -43,7 +43,7 @@ def similar(
     Args:
         first: A text; or a CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         second: Another text or file.
-        model: minilm, mpnet, a folder, a hub id, or a run folder.
+        model: minilm, mpnet, gemma-270m, a folder, a GGUF file, a hub id, or a run folder.
         json: Print JSON: of two texts an object; of files an object a line, or with --output the counts.
     """
     from trifold.data.hub import offline_data

@@ -44,7 +44,8 @@ def summarize(
             standard input.
         text: A single text instead.
         cite: Name the sentences of the text that the summary comes from.
-        model: Its vectors compare sentences: minilm, mpnet, a folder, a hub id, or a run folder.
+        model: Its vectors compare sentences: minilm, mpnet, gemma-270m, a folder, a GGUF file, a hub id, or a run
+            folder.
         json: Print JSON; of a file without --output, JSON lines.
     """
     from trifold.data.columns import unusable_text
@@ -89,7 +90,8 @@ def evaluate(
     Args:
         source: File with a column of texts and one of reference summaries.
         summary_column: Column with the reference summaries; guessed by default.
-        model: Its vectors compare sentences: minilm, mpnet, a folder, a hub id, or a run folder.
+        model: Its vectors compare sentences: minilm, mpnet, gemma-270m, a folder, a GGUF file, a hub id, or a run
+            folder.
         json: Print JSON.
     """
     from trifold.data.hub import offline_data

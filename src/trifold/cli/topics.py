@@ -37,7 +37,7 @@ def topics(
     Args:
         data: CSV, TSV, JSON or Parquet file with a column of texts, or - for standard input.
         map_file: File for the map, whose name ends in .html.
-        model: The encoder: minilm, mpnet, a folder, a hub id, or a run folder.
+        model: The encoder: minilm, mpnet, gemma-270m, a folder, a GGUF file, a hub id, or a run folder.
         label_column: Column that the map's points may also be coloured by; one called label, class or the like by
             default.
         json: Print JSON instead.

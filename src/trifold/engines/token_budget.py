@@ -15,7 +15,7 @@ import numpy as np
 
 from trifold.atomic import replaced_file
 from trifold.cache_folder import cache_folder
-from trifold.events import say
+from trifold.events import Advance, say, track
 from trifold.json_reading import read_json
 from trifold.models.settings import ComputeSettings
 from trifold.runtime import Runtime, hardware, memory_bytes, peak_while, resident_bytes
@@ -75,7 +75,8 @@ def tuned_budget(settings: ComputeSettings, work: Work) -> int:
     if len(candidates) == 1 or _REPEATS * sum(candidates) > MAX_COST * work.passes * float(work.lengths.sum()):
         return work.runtime.token_budget
     say(f"{work.kind}: finding out how many tokens at once are fastest on this machine; remembered for next time")
-    best = _fastest(work, candidates)
+    with track(f"{work.kind}: trying how many tokens at once", len(candidates)) as advance:
+        best = _fastest(work, candidates, advance)
     _remember({**_remembered(), key: best})
     return best
 
@@ -89,7 +90,7 @@ def _candidates(work: Work) -> tuple[int, ...]:
     return all_[: 1 + sum(candidate < most for candidate in all_)]
 
 
-def _fastest(work: Work, candidates: tuple[int, ...]) -> int:
+def _fastest(work: Work, candidates: tuple[int, ...], advance: Advance) -> int:
     length = max(1, int(np.median(work.lengths)))
     before = resident_bytes()
     best, best_rate, bytes_per_token = candidates[0], 0.0, 0.0
@@ -108,6 +109,7 @@ def _fastest(work: Work, candidates: tuple[int, ...]) -> int:
         bytes_per_token = max(bytes_per_token, (peak - before) / (texts * length))
         if rate > _WORTH_IT * best_rate:
             best, best_rate = budget, rate
+        advance(1)
     return best
 
 

@@ -9,7 +9,7 @@ from trifold.evaluate.results import RunResult
 from trifold.formatting import percent
 from trifold.methods.catalogue import method_entry
 from trifold.models.lora import ADAPTER_CONFIG
-from trifold.models.named_models import hub_base, terms_of
+from trifold.models.named_models import NAMED_MODELS, hub_base, terms_of
 from trifold.terminal import printable
 
 _WHOLE = """\
@@ -25,11 +25,16 @@ from peft import PeftModel
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 BASE, REVISION = {base!r}, {revision!r}
-config = AutoConfig.from_pretrained("THIS_FOLDER/model")  # holds num_labels and the labels' names
+{offline}config = AutoConfig.from_pretrained("THIS_FOLDER/model")  # holds num_labels and the labels' names
 base = AutoModelForSequenceClassification.from_pretrained(BASE, revision=REVISION, config=config)
 model = PeftModel.from_pretrained(base, "THIS_FOLDER/model").eval()
 tokenizer = AutoTokenizer.from_pretrained("THIS_FOLDER/model")
-```"""
+```
+
+transformers reports the classifier's weights, such as `classifier.weight`, as MISSING when it opens the base. That is
+right: they come with the adapter, in the next line."""
+_BUNDLED = """# Offline: BASE, REVISION = str(locate("minilm").folder), None  (from trifold.models.locate import locate)
+"""
 
 _ROUNDED = "\n\nIt was trained on `{name}`, these weights in fewer bits, so it answers a little differently there."
 
@@ -94,7 +99,8 @@ def _adapter_use(record: FinetuneRecord) -> str:
     assert record.backbone is not None
     name, revision = hub_base(record.backbone.name, record.backbone.revision)
     rounded = "" if name == record.backbone.name else _ROUNDED.format(name=record.backbone.name)
-    return _ADAPTER.format(base=name, revision=revision) + rounded
+    offline = _BUNDLED if name == NAMED_MODELS["minilm"].hub_id else ""
+    return _ADAPTER.format(base=name, revision=revision, offline=offline) + rounded
 
 
 def _code(value: object) -> str:

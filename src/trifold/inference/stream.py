@@ -19,7 +19,7 @@ from trifold.data.result_file import result_format, write_result, write_text
 from trifold.data.settings import ResultSettings, TextSettings
 from trifold.data.table import ResultTable, Row
 from trifold.events import say
-from trifold.formatting import counted
+from trifold.formatting import counted, speed
 from trifold.inference.answers import ERROR, answer_columns, answer_values
 from trifold.inference.predict import as_predictions
 from trifold.inference.run import Run
@@ -193,4 +193,4 @@ def telling(rows: Iterable[_Row], before: int = 0) -> Iterator[_Row]:
         now = time.monotonic()
         if now - last >= _SAY_EVERY_SECONDS:
             last = now
-            say(f"{counted(before + count, 'row')} done, {count / (now - started):,.0f} a second")
+            say(f"{counted(before + count, 'row')} done, {speed(count, now - started)}")

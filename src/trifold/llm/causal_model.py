@@ -78,6 +78,11 @@ class CausalModel(TextGenerator, Scorer):
             first = Message("user", f"{conversation[0].content}\n\n{conversation[1].content}")
             return self.shown((first, *conversation[2:]))
 
+    @property
+    def is_untaught(self) -> bool:
+        """Whether it has no chat template: a base model, taught to go on with text and never to answer."""
+        return not self.tokenizer.chat_template
+
     def names_role(self, role: str) -> bool:
         """Whether the chat template treats a role in a way of its own."""
         return bool(re.search(rf"['\"]{role}['\"]", str(self.tokenizer.chat_template or "")))

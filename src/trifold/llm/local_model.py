@@ -9,7 +9,7 @@ from trifold.llm.causal_model import CausalModel
 from trifold.llm.masked_model import MaskedModel
 from trifold.llm.settings import LOCAL_PREFIX
 from trifold.models.backbone_files import BackboneFiles, reason_of
-from trifold.models.hub_models import NO_DOWNLOAD
+from trifold.models.hub_models import NAMES, NO_DOWNLOAD
 from trifold.models.loading import is_decoder, load_config, load_model
 from trifold.models.locate import locate
 from trifold.models.settings import ComputeSettings
@@ -51,7 +51,12 @@ def find_local(name: str, compute: ComputeSettings, flag: str, way_out: str) -> 
     try:
         return locate(name, offline=compute.offline, trust_remote_code=compute.trust_remote_code)
     except BackboneError as error:
-        said = str(error).replace(NO_DOWNLOAD, way_out).replace(", a hub id, or minilm", " or a hub id")
+        said = (
+            str(error)
+            .replace(NO_DOWNLOAD, way_out)
+            .replace(NAMES, way_out)
+            .replace(", a hub id, or minilm", " or a hub id")
+        )
         raise LlmError(said.replace("--model", flag)) from None
 
 

@@ -9,7 +9,8 @@ from trifold.errors import BackboneError, TrifoldError
 from trifold.models.backbone_files import MODEL_FILES, BackboneFiles, reason_of
 from trifold.models.gguf.reading import SUFFIX, one_of
 
-NO_DOWNLOAD = "use --model minilm, which needs no download, or a folder"
+NO_DOWNLOAD = "use minilm, which needs no download, or a folder"
+NAMES = "give a run folder, a folder with a model, a name (minilm, mpnet, gemma-270m) or a hub id USER/NAME"
 
 
 class NotInCacheError(BackboneError):
@@ -86,6 +87,11 @@ def from_hub(
             if offline
             else "not in the local cache, and the hub cannot be reached"
         )
+        if "/" not in name:
+            # Much more often the name of a run folder than one of the few models of the hub that have no owner.
+            raise NotInCacheError(
+                f"there is no folder {name} here and no model of that name ({where}): {NAMES}"
+            ) from None
         raise NotInCacheError(f"{name} cannot be loaded: {where}; {NO_DOWNLOAD}") from None
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise BackboneError(f"{name} cannot be loaded from the hub ({reason_of(error)}): check its name") from None

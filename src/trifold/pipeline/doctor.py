@@ -10,6 +10,7 @@ from pathlib import Path
 
 from trifold.cache_folder import cache_folder
 from trifold.errors import TrifoldError
+from trifold.events import say, track
 from trifold.formatting import server_address
 from trifold.models.backbone_files import BackboneFiles
 from trifold.models.locate import locate
@@ -35,15 +36,20 @@ from trifold.version import package_version, versions
 
 # What each extra of the package is for.
 _PURPOSES = {
+    "excel": "Excel workbooks",
     "export": "ONNX graphs and --engine onnx",
+    "files": "folders of PDF and HTML documents",
+    "gemma-270m": "the language model gemma-270m (weights under the Gemma terms)",
     "gguf": "models in GGUF files",
+    "grammar": "answers of models on this machine that obey a JSON Schema",
     "hub": "data sets of the hub",
     "llm": "language models behind a server",
+    "search": "indexes of documents (trifold search)",
     "serve": "answers over HTTP (trifold serve)",
     "track": "experiment trackers",
 }
 # A package that an extra needs, as the metadata of a package writes it: `onnx>=1.19; extra == 'export'`.
-_OF_EXTRA = re.compile(r"([\w.-]+).*extra == ['\"](\w+)['\"]")
+_OF_EXTRA = re.compile(r"([\w.-]+).*extra == ['\"]([\w-]+)['\"]")
 _LITTLE_MEMORY, _LITTLE_DISK = 2e9, 5e9
 _ENGINES = ("torch", "onnx", "int8")
 
@@ -135,6 +141,12 @@ class Diagnosis:
 
 def diagnose() -> Diagnosis:
     """Look at this machine."""
+    say("looking at what this machine has, and trying what it computes with")
+    with track("looking at this machine", 1):
+        return _diagnose()
+
+
+def _diagnose() -> Diagnosis:
     machine, training, extras = _machine(), choose(), _extras()
     minilm = _minilm()
     backbones = ({"minilm": minilm.size_bytes()} if isinstance(minilm, BackboneFiles) else {}) | _cached_models()

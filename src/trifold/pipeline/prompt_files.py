@@ -7,7 +7,7 @@ from pathlib import Path
 
 from trifold.artifact.run_folder import new_file
 from trifold.errors import BudgetError, LlmError, PromptError
-from trifold.events import say, track
+from trifold.events import say, say_once, track
 from trifold.formatting import counted
 from trifold.json_reading import parse_json
 from trifold.llm.client import Client, Failure
@@ -44,7 +44,12 @@ class Session:
 
     def ask(self, conversation: Conversation, on_text: OnText | None = None) -> Answer:
         """One answer; see `Client.ask`. Why one is empty is said."""
-        answer = self.client.ask(conversation, self.sampling, on_text) if on_text else self.ask_unread(conversation)
+        if on_text:
+            self.client.model.room(conversation, self.sampling.max_tokens)
+            self.say_if_untaught()
+            answer = self.client.ask(conversation, self.sampling, on_text)
+        else:
+            answer = self.ask_unread(conversation)
         self._say_what_is_wrong(conversation, answer)
         return answer
 
@@ -58,8 +63,21 @@ class Session:
         sampling, model = sampling or self.sampling, self.client.model
         if not isinstance(model, Scorer):
             return self.client.ask(conversation, sampling)
-        with track(f"{model.name} writes", model.room(conversation, sampling.max_tokens)) as advance:
+        room = model.room(conversation, sampling.max_tokens)
+        self.say_if_untaught()
+        with track(f"{model.name} writes", room) as advance:
             return self.client.ask(conversation, sampling, lambda _piece: advance(1))
+
+    def say_if_untaught(self) -> None:
+        """Tell, once, of a model that was never taught to answer; to be called before it is asked."""
+        model = self.client.model
+        # Not `isinstance`: its module would be imported, with PyTorch, where a server answers.
+        if getattr(model, "is_untaught", False):
+            say_once(
+                f"{model.name} has no chat template: it is a base model, which was never taught to chat or to follow "
+                "instructions and goes on with the text; for answers take one that was (its name often ends in -it, "
+                "-instruct or -chat)"
+            )
 
     def _say_what_is_wrong(self, conversation: Conversation, answer: Answer) -> None:
         if not answer.text.strip():
@@ -79,6 +97,8 @@ class Session:
                 asked.append(number)
             except NoRoomError as error:
                 found[number] = error
+        if asked:
+            self.say_if_untaught()
         samplings = [self.sampling] * len(asked)
         with (
             track(f"{self.client.model.name} writes {counted(len(asked), 'answer')}", len(asked)) as advance,

@@ -195,6 +195,8 @@ class _Asking:
                 self._counts.unreadable += 1
                 found[place] = {ERROR: f"line {row.line}: {error}"}
         client, sampling = self._session.client, _numbered(self._session.sampling)
+        if asked:
+            self._session.say_if_untaught()
         with (
             track(f"{client.model.name} writes {counted(len(asked), 'answer')}", len(asked)) as advance,
             closing(client.ask_all([one for _, one in asked], [sampling] * len(asked))) as answers,

@@ -43,7 +43,8 @@ class SourceSettings(ComputeSettings):
     """Which model is trained on, and how it is run.
 
     Attributes:
-        model: `minilm`, a folder, a run folder, or a hub id, encoder for mlm and decoder for clm.
+        model: `minilm`, `mpnet`, `gemma-270m`, a folder, a run folder, a GGUF file, or a hub id; an encoder for mlm and
+            a decoder for clm.
         revision: Commit, tag or branch of a model from the hub; its main branch by default.
     """
 

@@ -2,10 +2,12 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from shown_commands import ROOT
 from trifold.cli.main import run
 from trifold.errors import BackboneError
 from trifold.models.locate import locate
@@ -19,7 +21,8 @@ def test_doctor_tells_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"trifold", "python", "torch"} <= found["versions"].keys()
     assert found["machine"]["cores"] >= 1
     assert found["machine"]["memory_bytes"] > 0
-    assert set(found["extras"]) == {"export", "gguf", "hub", "llm", "serve", "track"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(found["extras"]) == set(project["optional-dependencies"]) - {"dev", "docs"}
     assert found["backbones"]["minilm"] > 9e7
     engines = {one["setting"]: one for one in found["engines"]}
     assert engines["torch"]["name"] == "torch"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from trifold.errors import ArtifactError, BackboneError
-from trifold.models.locate import find_base
+from trifold.models.locate import find_base, locate
 
 
 @pytest.mark.parametrize("revision", [None, "main", "abc"])
@@ -25,3 +25,12 @@ def test_a_base_is_fetched_after_that_is_said(
         "note: run was trained on someone/tracker, which is downloaded from http://127.0.0.1:9"
         in capsys.readouterr().err
     )
+
+
+def test_a_name_that_is_no_folder_and_no_model_is_told_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(
+        BackboneError, match=r"there is no folder pre here and no model of that name .*USER/NAME"
+    ) as told:
+        locate("pre", offline=True)
+    assert "--model" not in str(told.value)

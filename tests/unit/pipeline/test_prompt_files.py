@@ -60,3 +60,20 @@ def test_a_prompt_is_never_written_over_another(tmp_path: Path) -> None:
     ):
         save_prompt(prompt, tmp_path / "say.toml")
     assert (tmp_path / "say.toml").read_text() == before
+
+
+def test_of_a_base_model_it_is_told_once_that_it_was_never_taught_to_answer(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tokenizers import Tokenizer
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer.from_file(str(tiny_model / "tokenizer.json"))
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
+    LlamaForCausalLM(LlamaConfig(vocab_size=tokenizer.get_vocab_size(), **sizes)).save_pretrained(tmp_path)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="[SEP]").save_pretrained(tmp_path)
+    session = Session(LlmSettings(llm=f"hf:{tmp_path}", max_tokens=2), ComputeSettings())
+    conversation = parse_prompt('task = "Say hello."').render({})
+    session.ask(conversation)
+    session.ask(conversation)
+    assert capsys.readouterr().err.count("it is a base model, which was never taught to chat") == 1

@@ -10,7 +10,7 @@ import numpy as np
 from trifold.documents.embedding.embedder import TextEmbedder
 from trifold.documents.search.journal import Journal
 from trifold.events import say
-from trifold.formatting import counted
+from trifold.formatting import counted, speed
 from trifold.models.settings import ComputeSettings, EncodingSettings
 
 # What is encoded at once. A build that is killed loses no more than that; texts of similar length go together in it.
@@ -90,5 +90,4 @@ class Encoding:
         now = time.monotonic()
         if now - self._said >= _SAY_EVERY_SECONDS:
             self._said = now
-            speed = self.computed / (now - self._begun)
-            say(f"{counted(self.computed, 'passage')} encoded, {speed:,.0f} a second")
+            say(f"{counted(self.computed, 'passage')} encoded, {speed(self.computed, now - self._begun)}")

@@ -9,6 +9,7 @@ from trifold.documents.topics.clustering import OTHER, cluster
 from trifold.documents.topics.settings import TopicSettings
 from trifold.documents.topics.topic_words import topic_words
 from trifold.errors import DataError
+from trifold.events import track
 from trifold.formatting import counted
 
 FEWEST_TEXTS = 10
@@ -73,8 +74,10 @@ def find_topics(texts: Sequence[str], vectors: np.ndarray, settings: TopicSettin
         raise DataError(
             f"there are {counted(distinct, 'different text')}: give at least {fewest}{wanted}, better hundreds"
         )
-    found = cluster(vectors, settings.topics, settings.seed)
-    words = topic_words(texts, found.of_row, found.count)
+    with track(f"sorting {counted(len(texts), 'text')} into topics", 2) as advance:
+        found = cluster(vectors, settings.topics, settings.seed)
+        advance(1)
+        words = topic_words(texts, found.of_row, found.count)
     topics = []
     for number in range(found.count):
         members = np.flatnonzero(found.of_row == number)
