@@ -111,9 +111,7 @@ def _print_comparison(found: "Comparison", *, pairs: bool, json: bool) -> None:
         print(f"{method} is missing: {reason}.")
     print_run(found.folder)
     if found.interrupted:
-        from trifold.pipeline.compare import how_to_go_on
-
-        say(how_to_go_on(found.folder))
+        say(found.how_to_go_on())
     say_next("predict", found.folder, *some_text(pair=pairs))
 
 
@@ -216,10 +214,12 @@ def _print_result(result: "RunResult", *, json: bool) -> None:
         print_json({"run": str(result.folder), "metrics": result.metrics})
         return
     from trifold.evaluate.leaderboard import build_leaderboard
-    from trifold.evaluate.majority import majority_run
+    from trifold.evaluate.majority import majority_run, not_above_majority
     from trifold.evaluate.model_card import plain_use
 
     _print_rows(build_leaderboard([result], result.record.score_name, majority_run(result)))
+    if caution := not_above_majority(result):
+        print(f"\n{caution}")
     teacher, own = result.record.teacher or {}, result.milliseconds_per_text
     if teacher.get("agreement"):
         print(

@@ -1,12 +1,15 @@
 """The majority baseline: what is reached by giving every text the same answer, which costs nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from trifold.evaluate.results import RunResult, ScoredRun, lead_over, metrics_as_dict
+from trifold.evaluate.results import RunResult, ScoredRun, lead_over, metrics_as_dict, score_runs
+from trifold.evaluate.verdict_sentences import listed
+from trifold.evaluate.weighing import more_rows
+from trifold.statistics.intervals import Interval
 from trifold.statistics.metric import shown, split_name, title
 from trifold.statistics.metrics import measure
 from trifold.statistics.selection import quantile
@@ -24,12 +27,17 @@ class Majority:
         score: By the metric that decides.
         below: Names of the methods whose score is not higher.
         not_above: Names of the methods that are not shown to be above it, those below among them.
+        leads: How far each of `not_above` is ahead of it, all comparisons counted.
+        rows_to_tell: Further test rows that would show each of `not_above` with a higher score to be above it, where so
+            many could be labelled.
     """
 
     answer: str
     score: float
     below: tuple[str, ...]
     not_above: tuple[str, ...]
+    leads: Mapping[str, Interval]
+    rows_to_tell: Mapping[str, int]
 
 
 def majority_run(like: RunResult) -> RunResult | None:
@@ -92,16 +100,66 @@ def beside_majority(results: Sequence[ScoredRun], majority: RunResult | None, sc
         score=majority.figure(score).value,
         below=tuple(name for name, lead in leads.items() if lead.value <= 0),
         not_above=tuple(name for name, lead in leads.items() if lead.low <= 0),
+        leads={name: lead for name, lead in leads.items() if lead.low <= 0},
+        rows_to_tell={
+            result.name: more
+            for result in results
+            if leads[result.name].low <= 0 < leads[result.name].value
+            and (more := _rows_to_tell(result, majority, score, leads[result.name].value, z))
+        },
     )
 
 
-def majority_sentences(known: Majority | None, results: Sequence[ScoredRun], score: str) -> tuple[str, ...]:
-    """Which methods are not shown to be above the baseline, in words; nothing where all are."""
-    if known is None or not known.not_above:
+def _rows_to_tell(result: ScoredRun, majority: RunResult, score: str, lead: float, z: float) -> int | None:
+    error = float(score_runs([result, majority], score).lead_standard_errors()[0, 1])
+    return more_rows(lead, error, z, len(result.rows))
+
+
+def majority_sentences(
+    known: Majority | None, results: Sequence[ScoredRun], score: str, *, but: str | None = None
+) -> tuple[str, ...]:
+    """Which methods are below the baseline, or not shown to be above it, in words; nothing where all are above.
+
+    Args:
+        known: The baseline beside the methods.
+        results: The methods.
+        score: Name of the metric that decides.
+        but: A method of which it was said already.
+    """
+    if known is None:
         return ()
-    told = [f"{one.name} ({shown(score, one.figure(score).value)})" for one in results if one.name in known.not_above]
-    listed = told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
-    return (f"Not shown to be above {_constant(known, score)}: {listed}.",)
+    constant = _constant(known, score)
+    told: dict[str, list[str]] = {
+        f"Shown to be below {constant}": [],
+        f"Below {constant} on these rows": [],
+        f"Not shown to be above {constant}": [],
+    }
+    shown_below, below, open_ = told.values()
+    for one in results:
+        if one.name in known.leads and one.name != but:
+            lead = known.leads[one.name]
+            group = shown_below if lead.high < 0 else below if lead.value < 0 else open_
+            group.append(f"{one.name} ({shown(score, one.figure(score).value)})")
+    return tuple(f"{what}: {listed(names)}." for what, names in told.items() if names)
+
+
+def not_above_majority(result: RunResult) -> str | None:
+    """The sentence on a run by itself that is below the baseline, or not shown to be above it; `None` of others."""
+    score = result.record.score_name
+    known = beside_majority([result], majority_run(result), score)
+    return next(iter(majority_sentences(known, [result], score)), None)
+
+
+def doubt(known: Majority | None, score: str, ship: str) -> str | None:
+    """What comes before all else of a method to ship that is not shown to be above the baseline; `None` of others."""
+    if known is None or ship not in known.leads:
+        return None
+    more = known.rows_to_tell.get(ship)
+    tell = f"about {more:,} more test rows" if more else "no practical number of test rows"
+    said = f"Ship {ship}, as a best guess: it is not shown to be better than {_constant(known, score)}"
+    if known.leads[ship].value < 0:
+        return f"{said}, and below that on these rows."
+    return f"{said}; {tell} would tell{' (--test-file)' if more else ''}."
 
 
 def none_is_above(known: Majority | None, results: Sequence[ScoredRun], score: str, best: str) -> str | None:

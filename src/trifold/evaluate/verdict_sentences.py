@@ -32,30 +32,54 @@ def of_one_run(result: ScoredRun, score: str) -> tuple[str, ...]:
     )
 
 
-def conclusion(case: WeighedRuns) -> tuple[str, str]:
-    """What to ship, and what to expect of it."""
-    return (_guessed(case) if case.guess else _shown(case)), _expected(case)
+def conclusion(case: WeighedRuns, doubt: str | None = None, *, missing: bool = False) -> tuple[str, ...]:
+    """What to ship, and what to expect of it.
+
+    Args:
+        case: The runs, weighed.
+        doubt: What comes before all else where the method to ship is not shown to be of any use.
+        missing: Whether methods that were asked for are missing.
+    """
+    count = len(case.results) - 1
+    run = "the other method that was run" if count == 1 else f"the {count} other methods that were run"
+    any_other, every_other = (run, run) if missing else ("any other method", "every other method")
+    if case.guess:
+        lead, said = f"Ship {case.ship.name}, as a best guess: it", _guessed(case, every_other)
+    else:
+        lead, said = f"Ship {case.ship.name}: {_cost(case)} it", _shown(case, any_other)
+    if doubt:
+        # The one doubt is told first, and what is known beside it without another call to ship.
+        lead = "It" if case.guess else f"At {milliseconds(case.ship.milliseconds_per_text)} a text it"
+        return doubt, f"{lead} {said}", _expected(case)
+    return f"{lead} {said}", _expected(case)
 
 
-def _shown(case: WeighedRuns) -> str:
+def _cost(case: WeighedRuns) -> str:
+    """What the method to ship takes for a text, beside the others."""
     ship, choice = case.ship, case.choice
-    best, count = case.results[choice.best], len(case.results) - 1
-    counted = f", {count} comparisons counted" if count > 1 else ""
+    best = case.results[choice.best]
     cost = f"at {milliseconds(ship.milliseconds_per_text)} a text"
     if case.costs.dearer[choice.best, choice.chosen]:
-        cost += f" instead of the {milliseconds(best.milliseconds_per_text)} of {best.name}, the best on these rows,"
-    elif ship is best and case.costs.dearer[choice.chosen].any():
-        cost += ", the best on these rows: no cheaper method is shown to come near it, and"
-    elif ship is best:
-        cost += ", the best on these rows, than which none is clearly cheaper:"
+        return (
+            f"{cost} instead of the {milliseconds(best.milliseconds_per_text)} of {best.name}, the best on these rows,"
+        )
+    if ship is best and case.costs.dearer[choice.chosen].any():
+        return f"{cost}, the best on these rows: no cheaper method is shown to come near it, and"
+    if ship is best:
+        return f"the best on these rows, {cost}, and no other is clearly cheaper;"
+    return cost
+
+
+def _shown(case: WeighedRuns, others: str) -> str:
+    """What of the method to ship is shown."""
+    choice, count = case.choice, len(case.results) - 1
+    compared = f", {count} comparisons counted" if count > 1 else ""
     bound, name = points_up(choice.loss_bounds[choice.chosen]), title(case.score)
     if _is_better(case):
-        return (
-            f"Ship {ship.name}: {cost} it is shown to be better in {name} than any other method (95 % sure{counted})."
-        )
+        return f"is shown to be better in {name} than {others} (95 % sure{compared})."
     return (
-        f"Ship {ship.name}: {cost} it is shown to lose at most {bound} points of {name} against any other method "
-        f"(95 % bound{counted}), within the {case.tolerance:g} allowed."
+        f"is shown to lose at most {bound} points of {name} against {others} "
+        f"(95 % bound{compared}), within the {case.tolerance:g} allowed."
     )
 
 
@@ -64,12 +88,13 @@ def _is_better(case: WeighedRuns) -> bool:
     return not case.guess and float(points_up(case.choice.loss_bounds[case.choice.chosen])) <= 0
 
 
-def _guessed(case: WeighedRuns) -> str:
+def _guessed(case: WeighedRuns, others: str) -> str:
+    """Why the method to ship is a best guess."""
     rows, tolerance = len(case.ship.rows), case.tolerance / 100
     standing = f"lowest {title(case.score)}" if lower_is_better(case.score) else "highest score"
     said = (
-        f"Ship {case.ship.name}, as a best guess: it has the {standing}, but {rows:,} test rows do not show that it "
-        f"loses at most {_points(case.tolerance)} of {title(case.score)} against every other method"
+        f"has the {standing}, but {rows:,} test rows do not show that it "
+        f"loses at most {_points(case.tolerance)} of {title(case.score)} against {others}"
     )
     if case.choice.least_bound > tolerance > 0:
         z = quantile(0.025 / (len(case.results) - 1))
@@ -103,12 +128,12 @@ def open_questions(case: WeighedRuns, contenders: Sequence[Contender], still_ope
     equal = [c.method for c in contenders if c.loss == shipped and c.method != case.ship.name]
     if equal:
         sentences.append(
-            f"On these rows {_listed([case.ship.name, *equal])} have equal scores; the cheaper, or the first where "
+            f"On these rows {listed([case.ship.name, *equal])} have equal scores; the cheaper, or the first where "
             "costs cannot be told apart, is named."
         )
     worse = [c.method for c in contenders if c.worse]
     if worse:
-        sentences.append(f"Shown to lose more than {_points(case.tolerance)}: {_listed(worse)}.")
+        sentences.append(f"Shown to lose more than {_points(case.tolerance)}: {listed(worse)}.")
     for contender in still_open:
         more = contender.rows_to_tell
         tell = f"about {more:,} more test rows would tell" if more else "no practical number of test rows would tell"
@@ -142,5 +167,6 @@ def cautions(result: ScoredRun, score: str) -> tuple[str, ...]:
     return (f"Intervals of {title(score)} are rough here: {label} has {counted(rows, 'test row')}.",)
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -127,14 +127,25 @@ def _rows_to_tell(case: WeighedRuns, number: int) -> int | None:
     best = case.choice.best if case.choice.best != number else int(np.argsort(case.losses, kind="stable")[1])
     tolerance, methods, rows = case.tolerance / 100, len(case.results), len(case.ship.rows)
     distance = abs(tolerance - float(case.losses[number] - case.losses[best]))
-    if distance == 0.0:
-        return None
     better = case.losses[number] - case.losses[best] < tolerance
     z = quantile(0.025 / (methods - 1 if better else methods * (methods - 1) / 2))
-    needed = rows * ((z + _Z_POWER) * case.scored.lead_standard_errors()[best, number] / distance) ** 2
-    if better:
-        needed = max(needed, case.scored.rows_for_bound(tolerance, z))
-    more = max(1, math.ceil(needed - rows))
+    least = case.scored.rows_for_bound(tolerance, z) if better else 0.0
+    return more_rows(distance, float(case.scored.lead_standard_errors()[best, number]), z, rows, least)
+
+
+def more_rows(distance: float, error: float, z: float, rows: int, least: float = 0.0) -> int | None:
+    """Test rows to add until four in five repetitions would show a difference; `None` where nobody would label so many.
+
+    Args:
+        distance: The difference, by its size.
+        error: Its standard error on the rows at hand.
+        z: Normal quantile that has to be reached.
+        rows: Those at hand.
+        least: No fewer rows than these can show it.
+    """
+    if distance == 0.0:
+        return None
+    more = max(1, math.ceil(max(rows * ((z + _Z_POWER) * error / distance) ** 2, least) - rows))
     return round_up(more) if more <= max(_MOST_ROWS, _MOST_TIMES * rows) else None
 
 

@@ -52,6 +52,16 @@ class Comparison:
     skipped: dict[str, str]
     interrupted: int
 
+    def how_to_go_on(self) -> str:
+        """What to do about a comparison that was stopped, in a sentence."""
+        return _how_to_go_on(self.folder)
+
+
+def _how_to_go_on(folder: Path) -> str:
+    return (
+        f"stopped: the same command with --output-dir {shlex.quote(str(folder))} --resume goes on with what is missing"
+    )
+
 
 @dataclass(frozen=True)
 class Expectation:
@@ -159,13 +169,6 @@ def compare(
         return _compare(kind(request, contestants), settings, target, clock, going_on=going_on)
 
 
-def how_to_go_on(folder: Path) -> str:
-    """What to do about a comparison that was stopped, in a sentence."""
-    return (
-        f"stopped: the same command with --output-dir {shlex.quote(str(folder))} --resume goes on with what is missing"
-    )
-
-
 def _compare(
     contest: Contest[Run], settings: CompareSettings, target: Path, clock: float, *, going_on: bool
 ) -> Comparison:
@@ -192,7 +195,7 @@ def _compare(
                 with suppress(OSError):
                     target.rmdir()
             if interrupted() and target.is_dir():
-                say(how_to_go_on(target))
+                say(_how_to_go_on(target))
             if interrupted() == signal.SIGINT:
                 raise KeyboardInterrupt
             if number := interrupted():

@@ -84,7 +84,7 @@ class LabelContest(Contest[RunResult]):
         """See `Contest.judge`."""
         results = standing.results
         majority = majority_run(results[0])
-        verdict = decide(results, self._score, standing.tolerance, majority)
+        verdict = decide(results, self._score, standing.tolerance, majority, missing=bool(standing.skipped))
         rows: list[MethodRow] = [*build_leaderboard(results, self._score, majority)]
         return rows, replace(verdict, sentences=(*self._cautions, *verdict.sentences))
 

@@ -73,7 +73,7 @@ class SimilarityContest(Contest[SimilarityResult]):
 
     def judge(self, standing: Standing[SimilarityResult]) -> tuple[list[MethodRow], Verdict]:
         """See `Contest.judge`."""
-        verdict = decide(standing.results, SCORE, standing.tolerance)
+        verdict = decide(standing.results, SCORE, standing.tolerance, missing=bool(standing.skipped))
         return [*similarity_leaderboard(standing.results)], verdict
 
     def draw(self, standing: Standing[SimilarityResult], rows: Sequence[MethodRow], verdict: Verdict) -> None:  # noqa: ARG002 - the report makes its own

@@ -1,5 +1,7 @@
 """What `finetune` says last: how the model opens without Trifold, and what can be done next."""
 
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,20 @@ def test_finetune_says_how_the_model_opens_without_trifold(
     if method == "full":
         assert f'from_pretrained("{folder / "model"}")' in printed.err
         assert 'from_pretrained("THIS_FOLDER/model")' in (folder / "README.md").read_text()
+
+
+def test_a_model_that_is_no_better_than_one_answer_is_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, draw = tmp_path / "chance.csv", random.Random(0)
+    rows = [
+        (" ".join(draw.choices("abcdefgh", k=6)) + f" {i}", draw.choice(("good", "bad", "bad"))) for i in range(200)
+    ]
+    data.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    assert run(["finetune", str(data), "--method", "tfidf", "--output-dir", str(tmp_path / "run")]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "always answering bad" in line]
+    assert len(told) == 1
+    assert re.match(r"(Below|Shown to be below|Not shown to be above) always answering bad \(", told[0])
+    clear = write_reviews(tmp_path / "clear.csv", rows=200)
+    assert run(["finetune", str(clear), "--method", "tfidf", "--output-dir", str(tmp_path / "other")]) == 0
+    assert "always answering" not in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """The majority baseline: what it is, and what a verdict says of methods beside it."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from trifold.artifact.data_record import DataRecord
 from trifold.artifact.run_record import FinetuneRecord
 from trifold.evaluate.leaderboard import build_leaderboard, in_words
-from trifold.evaluate.majority import MAJORITY, majority_run
+from trifold.evaluate.majority import MAJORITY, beside_majority, majority_run
 from trifold.evaluate.results import RunResult
 from trifold.evaluate.verdict import decide
 from trifold.statistics.constant_answer import constant_answer
@@ -83,10 +84,51 @@ def test_every_method_that_is_not_shown_to_be_above_it_is_named() -> None:
     results = [run("tfidf", 58), run("features", 66, 5.0), run("full", 95, 9.0)]
     verdict = decide(results, "accuracy", 1.0, majority_run(results[0]))
     assert verdict.ship == "full"
-    assert (
-        "Not shown to be above always answering positive (62.0 % accuracy): tfidf (58.0 %) and features (66.0 %)."
-        in verdict.sentences
+    said = verdict.sentences
+    assert "Not shown to be above always answering positive (62.0 % accuracy): features (66.0 %)." in said
+    assert "Below always answering positive (62.0 % accuracy) on these rows: tfidf (58.0 %)." in said
+
+
+def test_a_method_that_is_shown_to_be_below_is_called_so() -> None:
+    results = [run("tfidf", 20), run("full", 95, 9.0)]
+    verdict = decide(results, "accuracy", 1.0, majority_run(results[0]))
+    assert "Shown to be below always answering positive (62.0 % accuracy): tfidf (20.0 %)." in verdict.sentences
+
+
+def test_a_method_to_ship_that_is_not_shown_to_be_above_it_is_a_best_guess_before_all_else() -> None:
+    results = [run("tfidf", 65), run("zero-shot", 20, 5.0)]
+    verdict = decide(results, "accuracy", 1.0, majority_run(results[0]), missing=True)
+    assert (verdict.ship, verdict.guess, verdict.undecided) == ("tfidf", True, True)
+    first, second, *rest = verdict.sentences
+    assert re.fullmatch(
+        r"Ship tfidf, as a best guess: it is not shown to be better than always answering positive \(62.0 % accuracy\); "
+        r"about [\d,]+ more test rows would tell \(--test-file\)\.",
+        first,
     )
+    assert second == (
+        "At 1 ms a text it is shown to be better in accuracy than the other method that was run (95 % sure)."
+    )
+    assert "Shown to be below always answering positive (62.0 % accuracy): zero-shot (20.0 %)." in rest
+    assert not any("tfidf (65.0 %)" in sentence for sentence in rest)
+
+
+def test_so_many_more_rows_show_it_to_be_above() -> None:
+    few = run("tfidf", 65)
+    majority = majority_run(few)
+    found = beside_majority([few], majority, "accuracy")
+    assert found is not None
+    assert 100 < found.rows_to_tell["tfidf"] < 10_000
+    assert beside_majority([run("tfidf", 95)], majority, "accuracy").rows_to_tell == {}  # type: ignore[union-attr]
+
+
+def test_where_methods_are_missing_nothing_is_said_of_any_other_there_is() -> None:
+    results = [run("tfidf", 20), run("features", 30, 3.0), run("full", 95, 9.0)]
+    told = {
+        missing: decide(results, "accuracy", 1.0, majority_run(results[0]), missing=missing).sentences[0]
+        for missing in (False, True)
+    }
+    assert "than any other method (95 % sure, 2 comparisons counted)" in told[False]
+    assert "than the 2 other methods that were run (95 % sure, 2 comparisons counted)" in told[True]
 
 
 def test_methods_that_are_clearly_above_it_get_no_line() -> None:
@@ -97,7 +139,7 @@ def test_methods_that_are_clearly_above_it_get_no_line() -> None:
 def test_one_run_alone_is_held_against_it_too() -> None:
     only = run("tfidf", 58)
     assert decide([only], "accuracy", 1.0, majority_run(only)).sentences[-1] == (
-        "Not shown to be above always answering positive (62.0 % accuracy): tfidf (58.0 %)."
+        "Shown to be below always answering positive (62.0 % accuracy): tfidf (58.0 %)."
     )
 
 
