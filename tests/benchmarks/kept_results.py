@@ -307,8 +307,9 @@ def _of_serving(name: str) -> Iterator[Figure]:
 
     kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
     part = name.removeprefix("serving/")
+    accepted = [row for row in rows if row.get("status") == 200]
     for way, value in kept.get("p99_ms", {}).items():
-        yield value, percentile_of(rows, way, 99), 1e-9
+        yield value, percentile_of(accepted, way, 99), 1e-9
     if part == "throughput":
         rate = {way: rate_of(rows, way) for way in kept["texts_a_second"]}
         yield kept["to_predict"], rate["serve"] / rate["predict"], 1e-9
@@ -319,8 +320,10 @@ def _of_serving(name: str) -> Iterator[Figure]:
         first, last = (row["resident_bytes"] for row in rows)
         yield kept["ratio"], last / first, 1e-9
     elif part == "overload":
-        yield kept["statuses"]["200"], sum(row["way"] == "accepted" for row in rows), 0
-        yield len([row for row in rows if row["way"] == "refused"]), sum(row["status"] == 429 for row in rows), 0
+        for way, statuses in kept["statuses"].items():
+            for status, number in statuses.items():
+                yield number, sum(row["way"] == way and row["status"] == int(status) for row in rows), 0
+            yield 0, len(statuses.keys() - {"200", "429"}), 0
     elif part == "swap":
         yield kept["lost"], sum(row["status"] != 200 for row in rows), 0
         yield kept["of_neither"], sum(row["of"] == "[]" for row in rows), 0

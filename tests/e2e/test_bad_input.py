@@ -130,7 +130,7 @@ def test_a_megabyte_of_text_is_cut_and_counted(tmp_path: Path, tiny_model: Path,
     path.write_text("text,label\n" + "film " * 200_000 + ",good\n" + GOOD_ROWS)
     done = trifold_command("check", path, "--model", tiny_model)
     assert done.returncode == 0, done.stderr
-    assert "1 texts (2.4 %) are cut at --max-length 250" in done.stdout
+    assert "1 text (2.4 %) is cut at --max-length 250" in done.stdout
 
 
 @pytest.mark.parametrize(
