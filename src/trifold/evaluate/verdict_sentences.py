@@ -41,7 +41,7 @@ def conclusion(case: WeighedRuns, doubt: str | None = None, *, missing: bool = F
         missing: Whether methods that were asked for are missing.
     """
     count = len(case.results) - 1
-    run = "the other method that was run" if count == 1 else f"the {count} other methods that were run"
+    run = "the other method that was run" if count == 1 else f"each of the {count} other methods that were run"
     any_other, every_other = (run, run) if missing else ("any other method", "every other method")
     if case.guess:
         lead, said = f"Ship {case.ship.name}, as a best guess: it", _guessed(case, every_other)

@@ -128,7 +128,7 @@ def test_where_methods_are_missing_nothing_is_said_of_any_other_there_is() -> No
         for missing in (False, True)
     }
     assert "than any other method (95 % sure, 2 comparisons counted)" in told[False]
-    assert "than the 2 other methods that were run (95 % sure, 2 comparisons counted)" in told[True]
+    assert "than each of the 2 other methods that were run (95 % sure, 2 comparisons counted)" in told[True]
 
 
 def test_methods_that_are_clearly_above_it_get_no_line() -> None:
