@@ -109,7 +109,8 @@ def export(
     before = load_local_run(run, compute)
     if before.record.exported:
         raise ArtifactError(f"{run} is an export already: name the run that it was made from")
-    parts = require_exportable(before.predictor)
+    with unchanged_process():
+        parts = require_exportable(before.predictor)
     with offline_data(offline):
         held_out = _held_out(before, data, reading)
     graph = f"an ONNX graph{' of 8-bit integers' if int8 else ''}"
