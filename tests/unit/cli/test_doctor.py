@@ -89,8 +89,10 @@ def test_doctor_shows_no_secret_of_the_hubs_address(
 
 
 def test_every_model_with_a_short_name_is_found_or_how_to_get_it_is_told(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # Other tests may have put models together in the cache that all of them share.
+    monkeypatch.setenv("TRIFOLD_CACHE", str(tmp_path))
     monkeypatch.setattr("trifold.models.named_models.package_file", lambda *_: None)
     monkeypatch.setattr("trifold.models.named_models.cached_file", lambda *_: None)
     monkeypatch.setattr("trifold.models.named_models.cached_folder", lambda *_: None)
