@@ -303,7 +303,7 @@ def _of_searches(name: str) -> Iterator[Figure]:
 
 
 def _of_serving(name: str) -> Iterator[Figure]:
-    from serving import percentile_of, rate_of
+    from serving_load import percentile_of, rate_of
 
     kept, rows = facts(name), read_rows(RESULTS / f"{name}.parquet")
     part = name.removeprefix("serving/")

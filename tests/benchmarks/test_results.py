@@ -36,7 +36,7 @@ def test_figures_follow_from_the_raw_rows_and_say_how_they_were_made(name: str) 
 
 
 def test_raw_rows_hold_no_text_of_the_data() -> None:
-    labels_and_names = {"run", "option", "mode", "data", "planted", "label", "prediction", "with", "without"}
+    labels_and_names = {"run", "way", "option", "mode", "data", "planted", "label", "prediction", "with", "without"}
     allowed = {*labels_and_names, "named_words"}
     for path in RESULTS.rglob("*.parquet"):
         for row in performance_page.read_rows(path):

@@ -1,6 +1,6 @@
 """How the server holds: throughput, waiting, sharing, memory, overload, and runs swapped under load.
 
-    python benchmarks/serving.py [--folder FOLDER] [--turns 3] [PART…]
+    python benchmarks/serving_load.py [--folder FOLDER] [--turns 3] [PART…]
 
 Parts: throughput (beside `predict`, and a plain FastAPI endpoint around a pipeline of transformers), fairness (one
 short text while a client sends 32 long ones at a time), heads (five runs on one backbone), memory (20,000 requests),
