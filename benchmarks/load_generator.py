@@ -7,7 +7,7 @@ share one machine here.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +18,7 @@ class Answered:
     """One answer.
 
     Attributes:
-        client: Which client asked.
-        number: Of its questions, from 0.
+        number: Of the question, from 0.
         status: Of HTTP.
         seconds: From the first byte sent to the last received.
         ended: When, on the clock of `time.perf_counter`.
@@ -27,7 +26,6 @@ class Answered:
         body: As it came.
     """
 
-    client: int
     number: int
     status: int
     seconds: float
@@ -104,18 +102,18 @@ async def ask_all(
         clients: How many.
         rest_seconds: What a client waits that got no answer, before it asks something else.
     """
-    left: Iterator[tuple[str, bytes]] = iter(questions)
+    left = enumerate(questions)
     found: list[Answered] = []
 
-    async def client(name: int) -> None:
+    async def client() -> None:
         async with connected(port) as connection:
-            for number, (path, body) in enumerate(left):
+            for number, (path, body) in left:
                 begun = time.perf_counter()
                 status, headers, answer = await connection.post(path, body)
                 ended = time.perf_counter()
-                found.append(Answered(name, number, status, ended - begun, ended, headers, answer))
+                found.append(Answered(number, status, ended - begun, ended, headers, answer))
                 if status != 200:
                     await asyncio.sleep(rest_seconds)
 
-    await asyncio.gather(*(client(name) for name in range(clients)))
+    await asyncio.gather(*(client() for _ in range(clients)))
     return found

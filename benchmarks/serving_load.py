@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from load_generator import Answered, ask_all, bodies, connected
+from load_generator import Answered, ask_all, bodies
 from provenance import provenance
 from result_tables import Row, labelled_texts, write_rows
 from trifold.runtime import machine_load
@@ -181,7 +181,8 @@ def swap(folder: Path, _: int) -> tuple[list[Row], dict[str, Any]]:
     with trifold(served, *PATIENT) as process:
         answers, swaps = asyncio.run(asked_while_swapped(process, served, versions, texts))
     rows: list[Row] = []
-    for number, answer in answers:
+    for answer in answers:
+        number = answer.number
         scores = {one["label"]: one["score"] for one in answer.content()[0]} if answer.status == 200 else {}
         of = [v for v in (0, 1) if all(abs(scores.get(name, -1) - p) < 5e-3 for name, p in expected[v][number].items())]
         rows.append({"text": number, "status": answer.status, "milliseconds": answer.seconds * 1_000, "of": str(of)})
@@ -196,28 +197,16 @@ def swap(folder: Path, _: int) -> tuple[list[Row], dict[str, Any]]:
 
 async def asked_while_swapped(
     process: subprocess.Popen[bytes], served: Path, versions: list[Path], texts: list[str]
-) -> tuple[list[tuple[int, Answered]], int]:
+) -> tuple[list[Answered], int]:
     """Every text once, with the run swapped every second; how often."""
-    found: list[tuple[int, Answered]] = []
-    left = iter(enumerate(bodies(texts)))
-
-    async def client() -> None:
-        async with connected(PORT) as connection:
-            for number, (path, body) in left:
-                begun = time.perf_counter()
-                status, headers, answer = await connection.post(path, body)
-                ended = time.perf_counter()
-                found.append((number, Answered(0, number, status, ended - begun, ended, headers, answer)))
-
-    clients = asyncio.gather(*(client() for _ in range(CLIENTS)))
+    clients = asyncio.create_task(ask_all(PORT, bodies(texts), CLIENTS))
     swaps = 0
     while not clients.done():
         await asyncio.sleep(1)
         swaps += 1
         replace_link(served, versions[swaps % 2])
         process.send_signal(signal.SIGHUP)
-    await clients
-    return found, swaps
+    return await clients, swaps
 
 
 def replace_link(link: Path, target: Path) -> None:

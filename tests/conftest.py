@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from browsers import browser as browser
+
 if TYPE_CHECKING:
     from trifold import TextEmbedder
 

@@ -42,6 +42,11 @@ def pairs(base: Path) -> Path:
     return finetune(request, "tfidf", folder / "pairs", announce=False).folder
 
 
+def of_each_kind(base: Path) -> dict[str, Path]:
+    """Name to folder: runs of one label a text, of several, and of pairs."""
+    return {"films": films(base), "moods": moods(base), "pairs": pairs(base)}
+
+
 @cache
 def encoded(base: Path, model: Path) -> Path:
     """`features` on the reviews, with a small encoder."""

@@ -1,10 +1,21 @@
-"""Ctrl-C and SIGTERM held back for moments in which a stop would cost what is finished."""
+"""Ctrl-C and SIGTERM handled by a block of code, or held back while a stop would cost what is finished."""
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+
+@contextmanager
+def handled(numbers: Iterable[int], handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Inside, some signals are handled so; afterwards as before. For the main thread, which alone gets signals."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former)
 
 
 @contextmanager
@@ -23,13 +34,10 @@ def signals_wait() -> Iterator[None]:
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # What is ignored, or handled outside of Python, stays so.
-    before = {number: handler for number, handler in before.items() if callable(handler) or handler is signal.SIG_DFL}
-    for number in before:
-        signal.signal(number, note)
+    ours = [number for number, handler in before.items() if callable(handler) or handler is signal.SIG_DFL]
     try:
-        yield
+        with handled(ours, note):
+            yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +14,9 @@ from typing import Any
 
 import pytest
 
+from browsers import MEASURES
 from conftest import write_reviews
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-MEASURES = (Path(__file__).parent / "page_measures.js").read_text(encoding="utf-8")
 HOSTILE = "<script>alert(1)</script> $HOME =cmd() `id`"
 # Commands start cold here, on a machine that may be busy.
 SLOW = 180_000
@@ -62,19 +60,6 @@ def app(folder: Path, *more: str) -> Iterator[Running]:
         process.wait(30)
         process.stdout.close()
         assert "Traceback" not in log.read_text()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield running
-        running.close()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import json
 import random
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ from typing import Any
 import pytest
 from test_multi_label import write
 
+from browsers import MEASURES
 from conftest import several_labels
 from warm_commands import Command
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-MEASURES = (Path(__file__).parent / "page_measures.js").read_text(encoding="utf-8")
 HOSTILE = {
     "<script>x</script>": "tag", "<b>bold": "bold", "مراجعة سلبية": "arabic", "\u202eright to left": "override",
     "🙂🙃": "smile", "x" * 200: "long", "$\\frac{1}{2}$": "half", "a very long label that says much too much": "much",
@@ -24,19 +22,6 @@ HOSTILE = {
 A4 = 688
 
 pytestmark = pytest.mark.filterwarnings("default")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

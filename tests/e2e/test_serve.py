@@ -282,7 +282,7 @@ def test_an_address_in_use_and_a_missing_package(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert run_command(["serve", str(films), "--port", str(taken.getsockname()[1])]) == 2
     assert "name another with --port, or 0 for a free one" in capsys.readouterr().err
-    monkeypatch.setattr("trifold.cli.serve.find_spec", lambda name: None if name == "uvicorn" else object())
+    monkeypatch.setattr("trifold.cli.inputs.find_spec", lambda name: None if name == "uvicorn" else object())
     assert run_command(["serve", str(films)]) == 2
     assert "serve needs uvicorn: pip install 'trifold[serve]'" in capsys.readouterr().err
 

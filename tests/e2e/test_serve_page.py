@@ -1,6 +1,5 @@
 """The page of a server in a real browser: texts are tried, files are labelled, and nothing outside is asked for."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,27 +8,13 @@ import pytest
 from test_serve import KEY, Running, serving
 
 import served_runs
+from browsers import MEASURES
 from trifold.inference.run import load_run
 from trifold.inference.stream import predict_file
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-MEASURES = (Path(__file__).parent / "page_measures.js").read_text(encoding="utf-8")
 TEXT = "The film is superb, the cast moving; <script>alert(1)</script>"
 
 pytestmark = pytest.mark.filterwarnings("default")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic", "--no-first-run"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

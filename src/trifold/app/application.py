@@ -26,7 +26,7 @@ from trifold.web.refusals import Refusal, refused, sentence_of
 from trifold.web.rendering import KINDS, asset
 from trifold.web.request_log import RequestLog
 
-_ASSETS = ("page.css", "site.css", "app.css", "app.js", "icon.svg")
+_ASSETS = ("page.css", "site.css", "app.css", "drop.js", "app.js", "icon.svg")
 _HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 # Of a form: a text to try, at most.
 _FORM_BYTES, _BODY_SECONDS = 4_000_000, 60.0

@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from trifold.app import commands, views
-from trifold.app.live import live_parts
+from trifold.app.live import job_page
 from trifold.app.pages import Pages, to
 from trifold.app.record import JobRecord
 from trifold.data.settings import DataSettings
@@ -55,14 +55,13 @@ def _check_page(pages: Pages, job: str, record: JobRecord) -> HTMLResponse:
     found = views.answer_of(workspace, job) if record.state == "finished" else None
     flags = commands.reading_flags(record)
     trouble = views.trouble_lines(found) if found else {}
-    return pages.page(
+    return job_page(
+        pages,
         "check.html",
         f"Is {record.name} fit to learn from?",
         "Check",
-        job=job,
-        record=record,
-        live=live_parts(pages, job),
-        command=commands.shown(record),
+        job,
+        record,
         found=found,
         warnings=[views.own_words(record, one) for one in found["warnings"]] if found else [],
         examples=[views.shown_example(*row) for row in found["first_rows"]] if found else [],

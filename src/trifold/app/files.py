@@ -1,7 +1,5 @@
 """The files that were given to an app, each in a folder of its own under a name that is safe."""
 
-import re
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -9,13 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from trifold.app.numbers import is_number, new_number, read_numbered
 from trifold.atomic import write_json
-from trifold.errors import ArtifactError, DataError
-from trifold.schema import Amount, Count, JsonRecord, read_value
+from trifold.errors import DataError
+from trifold.schema import Amount, Count, JsonRecord
 from trifold.web.names import safe_name
 
-_NUMBER = re.compile(r"[0-9a-f]{12}")
-_RECORD = "file.json"
+_RECORD, _GONE = "file.json", "there is no such file: it may have been removed; give it again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +45,7 @@ class GivenFiles:
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.iterdir():
             # What was still arriving as the app ended is worth nothing.
-            if _NUMBER.fullmatch(path.name) and not (path / _RECORD).exists():
+            if is_number(path.name) and not (path / _RECORD).exists():
                 shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
@@ -57,7 +55,7 @@ class GivenFiles:
         Raises:
             DataError: If it is of a kind that is not read, or empty.
         """
-        safe, number = safe_name(name), secrets.token_hex(6)
+        safe, number = safe_name(name), new_number()
         folder = self._folder / number
         folder.mkdir()
         path = folder / safe
@@ -78,13 +76,8 @@ class GivenFiles:
         Raises:
             DataError: If there is none.
         """
-        try:
-            if not _NUMBER.fullmatch(number):
-                raise ArtifactError("no number of a file")
-            found: FileRecord = read_value(self._folder / number / _RECORD, FileRecord)
-            return found
-        except ArtifactError:
-            raise DataError("there is no such file: it may have been removed; give it again") from None
+        found: FileRecord = read_numbered(self._folder, number, _RECORD, FileRecord, _GONE)
+        return found
 
     def path(self, number: str) -> Path:
         """Where a file lies.

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
 
-from trifold.app import commands, views
-from trifold.app.live import live_parts
+from trifold.app import views
+from trifold.app.live import job_page, live_parts
 from trifold.app.pages import Pages, to
 from trifold.app.record import JobRecord
 from trifold.app.workspace import Workspace
@@ -105,15 +105,14 @@ async def _events(pages: Pages, number: str) -> AsyncIterator[str]:
 
 
 def _comparison_page(pages: Pages, number: str, record: JobRecord) -> HTMLResponse:
-    return pages.page(
+    return job_page(
+        pages,
         "comparison.html",
         f"Which method for {record.name}?",
         "Compare",
-        job=number,
-        record=record,
-        live=live_parts(pages, number),
+        number,
+        record,
         comparing=views.comparing(pages.workspace, number),
-        command=commands.shown(record),
     )
 
 
@@ -121,18 +120,17 @@ def _result_page(pages: Pages, number: str, record: JobRecord) -> HTMLResponse:
     finished = record.state == "finished"
     path = pages.workspace.jobs.results(number) / record.result
     messages = [one.text for one in pages.workspace.progress(number).messages if one.level == "info"]
-    return pages.page(
+    return job_page(
+        pages,
         "result.html",
         f"{_TITLES[record.kind]} {record.name}",
         "Use" if record.kind == "label" else "",
-        job=number,
-        record=record,
-        live=live_parts(pages, number),
+        number,
+        record,
         finished=finished,
         counts=messages[-1].partition(", written to ")[0] if finished and messages else "",
         rows=views.first_rows(path) if finished and record.result else [],
         columns=views.columns_of(pages.workspace.files.path(record.file)) if record.state == "failed" else (),
-        command=commands.shown(record),
     )
 
 

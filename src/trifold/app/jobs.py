@@ -1,7 +1,5 @@
 """The jobs of an app: one runs, the others wait in the order in which they came. All of it stands on disk."""
 
-import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -12,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trifold.app import processes
+from trifold.app.numbers import is_number, new_number
 from trifold.app.outcome import outcome
 from trifold.app.processes import Process
 from trifold.app.record import EVENTS, OUTPUT, RESULTS, JobRecord, read_job
@@ -19,7 +18,6 @@ from trifold.errors import ArtifactError, DataError, first_line
 from trifold.events import say, with_this_sink
 from trifold.system_errors import fault_of
 
-_NUMBER = re.compile(r"[0-9a-f]{12}")
 # A comparison that is told to end waits so long for the method that it is at, and then judges what is done.
 _TERMINATE_SECONDS, _KILL_SECONDS = 45.0, 60.0
 _LOOK_SECONDS = 0.2
@@ -44,7 +42,7 @@ class Jobs:
         self._records: dict[str, JobRecord] = {}
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(folder.iterdir()):
-            if _NUMBER.fullmatch(path.name):
+            if is_number(path.name):
                 self._find_again(path)
 
     def begin(self) -> None:
@@ -73,7 +71,7 @@ class Jobs:
         Returns:
             Its number.
         """
-        number = secrets.token_hex(6)
+        number = new_number()
         self.folder(number).mkdir()
         words = list(record.words)
         if record.result:

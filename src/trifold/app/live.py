@@ -1,7 +1,28 @@
-"""The parts of a page that change while a job runs."""
+"""The page of a job, and the parts of it that change while the job runs."""
 
-from trifold.app import views
+from starlette.responses import HTMLResponse
+
+from trifold.app import commands, views
 from trifold.app.pages import Pages
+from trifold.app.record import JobRecord
+
+
+def job_page(
+    pages: Pages, template: str, title: str, step: str, number: str, record: JobRecord, **values: object
+) -> HTMLResponse:
+    """A page that shows how far a job is, and the command that does the same.
+
+    Args:
+        pages: How pages are made.
+        template: Of this one.
+        title: Its title.
+        step: Which of `STEPS` it belongs to; empty for none.
+        number: Of the job.
+        record: Of the job.
+        values: What else the template names.
+    """
+    live, command = live_parts(pages, number), commands.shown(record)
+    return pages.page(template, title, step, 200, job=number, record=record, live=live, command=command, **values)
 
 
 def live_parts(pages: Pages, job: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from trifold.app import commands, views
-from trifold.app.live import live_parts
+from trifold.app.live import job_page
 from trifold.app.pages import Pages, to
 from trifold.app.record import JobRecord
 from trifold.errors import DataError, SettingsError
@@ -39,14 +39,13 @@ def method_routes(pages: Pages) -> APIRouter:
 
 def _methods_page(pages: Pages, job: str, record: JobRecord) -> HTMLResponse:
     found = views.answer_of(pages.workspace, job) if record.state == "finished" else None
-    return pages.page(
+    return job_page(
+        pages,
         "methods.html",
         "Which methods are to be tried?",
         "Methods",
-        job=job,
-        record=record,
-        live=live_parts(pages, job),
-        command=commands.shown(record),
+        job,
+        record,
         found=found,
         total=sum(found["seconds"].values()) if found else 0.0,
         file=record.file,

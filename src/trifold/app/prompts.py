@@ -1,20 +1,18 @@
 """The prompts that were written in an app: each is a prompt file, and one that is changed becomes another."""
 
-import re
-import secrets
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from trifold.app.numbers import is_number, new_number, read_numbered
 from trifold.atomic import write_json, write_text
-from trifold.errors import ArtifactError, DataError
 from trifold.llm.prompt_file import parse_prompt, read_prompt
 from trifold.pipeline.prompt_files import diff_prompts
-from trifold.schema import Amount, JsonRecord, read_value
+from trifold.schema import Amount, JsonRecord
 
-_NUMBER = re.compile(r"[0-9a-f]{12}")
 _RECORD, _FILE = "prompt.json", "prompt.toml"
+_GONE = "there is no such prompt: it may have been removed; begin at the page of prompts"
 _MOST_CHARACTERS = 80
 # What a new prompt begins with.
 STARTER = '''role = "You read reviews and say what their writers think."
@@ -65,7 +63,7 @@ class WrittenPrompts:
         """
         written = text.replace("\r\n", "\n")
         parse_prompt(written)
-        number = secrets.token_hex(6)
+        number = new_number()
         folder = self._folder / number
         folder.mkdir()
         write_text(folder / _FILE, written)
@@ -88,13 +86,8 @@ class WrittenPrompts:
         Raises:
             DataError: If there is none.
         """
-        try:
-            if not _NUMBER.fullmatch(number):
-                raise ArtifactError("no number of a prompt")
-            found: PromptRecord = read_value(self._folder / number / _RECORD, PromptRecord)
-            return found
-        except ArtifactError:
-            raise DataError("there is no such prompt: it may have been removed; begin at the page of prompts") from None
+        found: PromptRecord = read_numbered(self._folder, number, _RECORD, PromptRecord, _GONE)
+        return found
 
     def remove(self, number: str) -> None:
         """Remove a prompt.
@@ -116,5 +109,5 @@ class WrittenPrompts:
     def all(self) -> list[tuple[str, PromptRecord]]:
         """Number and record of every prompt, the newest first."""
         numbers = [path.name for path in self._folder.iterdir() if (path / _RECORD).exists()]
-        found = [(number, self.get(number)) for number in numbers if _NUMBER.fullmatch(number)]
+        found = [(number, self.get(number)) for number in numbers if is_number(number)]
         return sorted(found, key=lambda pair: -pair[1].created)

@@ -10,9 +10,9 @@ from trifold.events import sending_to
 from trifold.explanations.explain import explain_texts
 from trifold.explanations.explanation import Explanation
 from trifold.explanations.marks import Piece, pieces
-from trifold.inference.predict import Prediction, predict_texts
+from trifold.inference.answers import given_labels, likeliest
+from trifold.inference.predict import predict_texts
 from trifold.inference.run import Run, load_run
-from trifold.tasks.labels import as_text
 from trifold.types import Text, TextPair
 
 _MOST_CHARACTERS = 20_000
@@ -71,7 +71,7 @@ class TriedRun:
             text: Text = TextPair(first, second) if run.reads_pairs else first
             (found,) = predict_texts(run.predictor, [text])
             explanation = None if isinstance(text, TextPair) else next(explain_texts(run.predictor, [text]))
-            return Answer(_labels(found), found.truncated, _scores(found), explanation)
+            return Answer(given_labels(found), found.truncated, likeliest(found), explanation)
 
     def _open(self, folder: Path) -> Run:
         # A comparison that goes on may put another run into the same place.
@@ -89,13 +89,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns
-
-
-def _labels(found: Prediction) -> tuple[str, ...]:
-    if found.label is None:
-        return ()
-    return tuple(map(as_text, found.label)) if isinstance(found.label, tuple) else (as_text(found.label),)
-
-
-def _scores(found: Prediction) -> list[tuple[str, float]]:
-    return sorted(found.probabilities.items(), key=lambda pair: -pair[1])

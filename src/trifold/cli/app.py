@@ -1,14 +1,13 @@
 """The verb `app`: the whole work in a browser."""
 
-from importlib.util import find_spec
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from trifold.app.settings import AppSettings
+from trifold.cli.inputs import require_packages
 from trifold.cli.output import print_json
 from trifold.cli.output import print_text as print
-from trifold.errors import SettingsError
 
 _NEEDED = ("fastapi", "httptools", "uvicorn")
 
@@ -22,9 +21,7 @@ def app(*, settings: Annotated[AppSettings | None, Parameter(name="*")] = None, 
     Args:
         json: Print the address and the folder as JSON.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise SettingsError(f"app needs {', '.join(missing)}: pip install 'trifold[serve]'")
+    require_packages("app", _NEEDED, "serve")
     from trifold.app.command import run_app
 
     chosen = settings or AppSettings()

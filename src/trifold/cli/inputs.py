@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -21,6 +22,17 @@ _ENDINGS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet", ".
 _BEGINNINGS = ("/", "./", "../", "~/", "hf:")
 # How the message begins where something that looks like a flag stands in the place of a file.
 NO_FLAG = "there is no flag "
+
+
+def require_packages(verb: str, names: Sequence[str], extra: str) -> None:
+    """Refuse a verb whose packages are missing.
+
+    Raises:
+        SettingsError: If one is; the message names each, and what brings them.
+    """
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        raise SettingsError(f"{verb} needs {', '.join(missing)}: pip install 'trifold[{extra}]'")
 
 
 def _as_file(_: Any, words: Sequence[Token]) -> Path:

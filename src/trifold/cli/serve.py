@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from trifold.cli.inputs import require_packages
 from trifold.cli.output import print_json
 from trifold.cli.output import print_text as print
 from trifold.errors import SettingsError, require
@@ -44,9 +44,7 @@ def serve(
         shadow: Run folder that answers beside the first run without being seen; /metrics counts where they differ.
         json: Print the address and the runs as JSON.
     """
-    missing = [name for name in _NEEDED if find_spec(name) is None]
-    if missing:
-        raise SettingsError(f"serve needs {', '.join(missing)}: pip install 'trifold[serve]'")
+    require_packages("serve", _NEEDED, "serve")
     from trifold.serve.http.command import Served, serve_until_stopped
 
     def ready(address: str, names: Sequence[str]) -> None:

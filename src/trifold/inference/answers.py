@@ -3,7 +3,7 @@
 from trifold.inference.predict import NO_LABEL, Prediction
 from trifold.inference.settings import AnswerSettings
 from trifold.tasks.labels import LabelMap, as_text
-from trifold.types import Target
+from trifold.types import Target, labels_of
 
 ERROR = "error"
 
@@ -37,8 +37,13 @@ def answer_values(found: Prediction, labels: LabelMap, settings: AnswerSettings)
     }
 
 
-def likeliest(found: Prediction, most: int) -> list[tuple[str, float]]:
-    """The likeliest labels with their probabilities; of equal ones the earlier class first."""
+def given_labels(found: Prediction) -> tuple[str, ...]:
+    """The label that a text is given, or its labels; none where it is declined."""
+    return () if found.label is None else tuple(map(str, labels_of(found.label)))
+
+
+def likeliest(found: Prediction, most: int | None = None) -> list[tuple[str, float]]:
+    """The likeliest labels with their probabilities, all where no number is named; of equal ones the earlier first."""
     return sorted(found.probabilities.items(), key=lambda pair: -pair[1])[:most]
 
 

@@ -17,6 +17,7 @@ from trifold.events import say
 from trifold.pipeline.child_events import events_of_child
 from trifold.pipeline.contestants import Contestant
 from trifold.pipeline.request import as_argument
+from trifold.stop_signals import handled
 
 _GRACE_SECONDS = 20.0
 _LOOK_SECONDS = 0.5
@@ -111,9 +112,5 @@ def interrupts() -> Iterator[Callable[[], int]]:
             say("stopping; the verdict comes from what is done")
         seen = seen or number
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled((signal.SIGINT, signal.SIGTERM), note):
         yield lambda: seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from trifold.data.columns import unusable_text
+from trifold.inference.answers import given_labels
 from trifold.inference.predict import Prediction
 from trifold.models.vector_steps import unit_length
 from trifold.serve.errors import TooManyTextsError, UnusableRequestError, UnusableTextError
 from trifold.serve.opening import Vectors, Version
 from trifold.serve.replies import Reply, TextAnswer, Timing
 from trifold.serve.requests import Request
-from trifold.types import labels_of
 
 NO_TIME = Timing(0.0, 0.0, 0.0, 0.0)
 
@@ -79,10 +79,9 @@ def reply_of(version: Version, request: Request, found: Sequence[Prediction], re
 
 def _answer(found: Prediction, tokens: int, reject_below: float) -> TextAnswer:
     declined = found.probability < reject_below
-    labels = () if declined or found.label is None else labels_of(found.label)
     return TextAnswer(
         probabilities=tuple(found.probabilities.values()),
-        labels=tuple(map(str, labels)),
+        labels=() if declined else given_labels(found),
         confidence=found.probability,
         declined=declined,
         tokens=tokens,

@@ -20,6 +20,7 @@ from trifold.atomic import remove, replaced_folder, sync, sync_folder, write_tex
 from trifold.errors import TrainingError
 from trifold.events import say
 from trifold.hashing import file_sha256
+from trifold.stop_signals import handled
 from trifold.system_errors import fault_of, out_of_room
 
 _TENSORS, _FACTS, _HASHES = "tensors.safetensors", "state.json", "sha256.json"
@@ -260,13 +261,8 @@ def saving_on_signal(checkpointer: Checkpointer | None) -> Iterator[None]:
         seen.add(number)
         checkpointer.stopping = True
 
-    for number in before:
-        signal.signal(number, note)
-    try:
+    with handled(before, note):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _require_same(saved: dict[str, Any], now: dict[str, Any], folder: Path) -> None:

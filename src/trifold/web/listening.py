@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from trifold.errors import SettingsError
 from trifold.events import say_detail
+from trifold.stop_signals import handled
 from trifold.system_errors import fault_of
 from trifold.web.open_connections import LoopFaults, allow_connections
 
@@ -104,12 +105,8 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Have signals end the server; none is raised again afterwards, unlike in uvicorn."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with handled((signal.SIGINT, signal.SIGTERM), self.handle_exit):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 class _HeadersTooLargeError(Exception):

@@ -8,19 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from made_scorer import MadeScorer
 from trifold.data.examples import load_examples
 from trifold.data.settings import DataSettings
 from trifold.data.split import split_examples
 from trifold.errors import PromptError, SettingsError
 from trifold.llm.call_log import CallLog, read_log
 from trifold.llm.causal_model import CausalModel
-from trifold.llm.contract import Answer, Gap, OnText, Sampling, Scorer, TextGenerator
+from trifold.llm.contract import Gap, Scorer, TextGenerator
 from trifold.llm.few_shot import FixedShots
 from trifold.llm.label_words import plain_prompt
 from trifold.llm.labeller import LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
 from trifold.llm.open_model import labeller_of, labelling_task, open_llm
-from trifold.llm.prompt_template import Conversation, Example, Output
+from trifold.llm.prompt_template import Example, Output
 from trifold.llm.settings import LlmSettings, PromptingSettings
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.methods.contract import Fitted
@@ -37,7 +38,7 @@ CPU = BackboneSettings(device="cpu", precision="float32", offline=True)
 LETTERS = PromptingSettings(score_by="letters")
 
 
-class Reader(TextGenerator, Scorer):
+class Reader(MadeScorer):
     """A model that answers with the letter of the label that the text names; or with A, whatever it reads."""
 
     name = identity = "reader"
@@ -52,21 +53,6 @@ class Reader(TextGenerator, Scorer):
         listed = [line.split(") ") for line in gap.conversation[0].content.splitlines() if ") " in line]
         asked = gap.conversation[-1].content
         return "A" if self._always_first else next(letter for letter, word in listed if word in asked)
-
-    def count(self, gap: Gap) -> int:  # noqa: ARG002 - the contract has them
-        return 1
-
-    def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:  # noqa: ARG002
-        return text, False
-
-    def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
-        raise NotImplementedError
-
-    def count_tokens(self, conversation: Conversation) -> int:  # noqa: ARG002
-        return 1
-
-    def shown(self, conversation: Conversation) -> str:  # noqa: ARG002
-        return ""
 
 
 def labeller(model: TextGenerator, log: Path, orders: int = 1) -> LikelihoodLabeller:

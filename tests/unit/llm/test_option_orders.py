@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from made_scorer import MadeScorer
 from trifold.llm.call_log import CallLog
-from trifold.llm.contract import Answer, Gap, OnText, Sampling, Scorer, TextGenerator
+from trifold.llm.contract import Gap
 from trifold.llm.label_words import plain_prompt
 from trifold.llm.labeller import LabellingTask
 from trifold.llm.likelihood_labeller import LikelihoodLabeller
-from trifold.llm.prompt_template import Conversation
 from trifold.llm.spending_limit import SpendingLimit
 from trifold.statistics.score_calibration import ScoreMap
 
@@ -22,7 +22,7 @@ TEXTS = [f"text {number}" for number in range(10)]
 SWAYED = 3
 
 
-class Swayed(TextGenerator, Scorer):
+class Swayed(MadeScorer):
     """A model that prefers the label listed first where a text leaves it unsure."""
 
     name = identity = "swayed"
@@ -35,21 +35,6 @@ class Swayed(TextGenerator, Scorer):
         first = 0 if "bad, good" in said else 1
         swayed = int(said.split("text ")[1].split()[0]) < SWAYED
         return [1.0 * (number == (first if swayed else 1)) for number in range(2)]
-
-    def count(self, gap: Gap) -> int:  # noqa: ARG002 - the contract has them
-        return 1
-
-    def cut(self, text: str, max_tokens: int, long_text: str) -> tuple[str, bool]:  # noqa: ARG002
-        return text, False
-
-    def complete(self, conversation: Conversation, sampling: Sampling, on_text: OnText | None = None) -> Answer:
-        raise NotImplementedError
-
-    def count_tokens(self, conversation: Conversation) -> int:  # noqa: ARG002
-        return 1
-
-    def shown(self, conversation: Conversation) -> str:  # noqa: ARG002
-        return ""
 
 
 def labeller(folder: Path, orders: int = 1) -> LikelihoodLabeller:

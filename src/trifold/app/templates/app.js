@@ -64,17 +64,7 @@ function send(file, query, tell) {
 for (const form of document.querySelectorAll("form.give")) {
   const drop = form.querySelector(".drop"), input = form.querySelector("input[type=file]");
   const bar = form.querySelector("progress"), told = form.querySelector(".told"), button = form.querySelector("button");
-  for (const kind of ["dragenter", "dragover"]) {
-    drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
-  }
-  for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
-  drop.addEventListener("drop", (event) => {
-    event.preventDefault();
-    if (event.dataTransfer.files.length) {
-      input.files = event.dataTransfer.files;
-      form.requestSubmit();
-    }
-  });
+  takeDrops(drop, input, form);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (!input.files.length) return;

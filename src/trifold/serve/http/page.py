@@ -9,6 +9,7 @@ from trifold.errors import TrifoldError
 from trifold.explanations.marks import pieces
 from trifold.serve.explainer import MOST_CHARACTERS
 from trifold.serve.http.inputs import texts_of
+from trifold.serve.http.predict import ranked
 from trifold.serve.http.rendering import asset, render
 from trifold.serve.http.run_facts import in_words
 from trifold.serve.http.service import Service, refusal_of, until_gone
@@ -19,7 +20,7 @@ from trifold.web.refusals import Refusal
 from trifold.web.rendering import KINDS
 from trifold.web.request_log import tell
 
-_ASSETS = ("page.css", "site.css", "serve.js", "icon.svg")
+_ASSETS = ("page.css", "site.css", "drop.js", "serve.js", "icon.svg")
 # What a browser fetches before its user has a key to send.
 PAGE_PATHS = frozenset({"/", *(f"/assets/{name}" for name in _ASSETS)})
 _SHOWN_CHARACTERS = 20_000
@@ -89,8 +90,7 @@ async def _answer(service: Service, request: Request, run: ServedRun, form: dict
         text = {"text": text, "text_pair": form.get("text_pair", "")}
     reply: Reply = await service.predict(request, run, texts_of(text, pairs=run.reads_pairs, name="the text"))
     (answer,) = reply.answers
-    scores = sorted(zip(run.labels, answer.probabilities, strict=True), key=lambda pair: -pair[1])
-    return {"answer": answer, "scores": scores}
+    return {"answer": answer, "scores": ranked(answer, run)}
 
 
 async def _words(service: Service, request: Request, run: ServedRun, form: dict[str, str]) -> str:

@@ -159,20 +159,22 @@ def label_scores(answer: TextAnswer, run: ServedRun, top_k: int | None = None) -
     """The labels of a text with their probabilities, the likeliest first; none where the run declines."""
     if answer.declined:
         return []
-    found = zip(run.labels, answer.probabilities, strict=True)
-    ranked = sorted(found, key=lambda pair: -pair[1])[:top_k]
-    return [{"label": label, "score": score} for label, score in ranked]
+    return [{"label": label, "score": score} for label, score in ranked(answer, run)[:top_k]]
+
+
+def ranked(answer: TextAnswer, run: ServedRun) -> list[tuple[str, float]]:
+    """The labels of a text with their probabilities, the likeliest first."""
+    return sorted(zip(run.labels, answer.probabilities, strict=True), key=lambda pair: -pair[1])
 
 
 def _told_at_length(answer: TextAnswer, run: ServedRun, top_k: int | None) -> dict[str, Any]:
-    found = sorted(zip(run.labels, answer.probabilities, strict=True), key=lambda pair: -pair[1])[:top_k]
     return {
         "labels": list(answer.labels),
         "confidence": answer.confidence,
         "declined": answer.declined,
         "truncated": answer.truncated,
         "tokens": answer.tokens,
-        "scores": [{"label": label, "score": score} for label, score in found],
+        "scores": [{"label": label, "score": score} for label, score in ranked(answer, run)[:top_k]],
     }
 
 

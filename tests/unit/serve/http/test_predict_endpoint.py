@@ -17,8 +17,7 @@ PRAISE, BLAME = "The film is superb, the cast moving", "The plot is dull, the sc
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    base = tmp_path_factory.getbasetemp()
-    return {"films": served_runs.films(base), "moods": served_runs.moods(base), "pairs": served_runs.pairs(base)}
+    return served_runs.of_each_kind(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")

@@ -24,8 +24,7 @@ ROWS = "id,text,note\n1,a superb film,=cmd()\n2,,empty\n3,the plot is dull,<scri
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    base = tmp_path_factory.getbasetemp()
-    return {"films": served_runs.films(base), "moods": served_runs.moods(base), "pairs": served_runs.pairs(base)}
+    return served_runs.of_each_kind(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")

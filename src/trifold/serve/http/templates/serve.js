@@ -81,17 +81,7 @@ const drop = place("drop"), input = place("file"), bar = place("bar"), told = pl
 place("files").hidden = false;
 let job = null, stopped = false;
 
-for (const kind of ["dragenter", "dragover"]) {
-  drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
-}
-for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
-drop.addEventListener("drop", (event) => {
-  event.preventDefault();
-  if (event.dataTransfer.files.length) {
-    input.files = event.dataTransfer.files;
-    place("file-form").requestSubmit();
-  }
-});
+takeDrops(drop, input, place("file-form"));
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 const number = (value) => value.toLocaleString("en-US");
 
